@@ -1,0 +1,142 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { findBreaches, type Sources } from "./support/architecture.js";
+
+const src = new URL("../src/", import.meta.url).pathname;
+
+function readSources(): Sources {
+  const paths = readdirSync(src, { recursive: true, encoding: "utf8" }).map((path) =>
+    path.replaceAll("\\", "/"),
+  );
+  const sources = paths.filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"));
+  return new Map(sources.map((path) => [path, readFileSync(join(src, path), "utf8")]));
+}
+
+describe("the sources of bough", () => {
+  it("break no rule of the architecture", () => {
+    expect(findBreaches(readSources())).toEqual([]);
+  });
+
+  it("have a public entry and a kernel, so the check above has looked at them", () => {
+    const paths = [...readSources().keys()];
+    expect(paths).toContain("index.ts");
+    expect(paths.some((path) => path.startsWith("kernel/"))).toBe(true);
+  });
+});
+
+describe("findBreaches()", () => {
+  const check = (files: Record<string, string>) => findBreaches(new Map(Object.entries(files)));
+
+  it("throws when it sees no files", () => {
+    expect(() => check({})).toThrow("No source files");
+  });
+
+  it("accepts imports that point downwards, sideways, or to a package", () => {
+    const files = {
+      "errors/a.ts": "export const a = 1;\n",
+      "kernel/b.ts": 'import { a } from "../errors/a.js";\nexport const b = a;\n',
+      "task/c.ts":
+        'import { run } from "effection";\nimport { b } from "../kernel/b.js";\nexport const c = [b, run];\n',
+      "index.ts": 'export { c } from "./task/c.js";\n',
+      "http/index.ts": 'import "node:http";\nimport { c } from "../index.js";\nexport const d = c;\n',
+      "express/index.ts": 'export { d } from "../http/index.js";\n',
+    };
+    expect(check(files)).toEqual([]);
+  });
+
+  const task = "export type T = 1;\nexport const t = 1;\n";
+  it.each([
+    [
+      "an import upwards",
+      { "kernel/a.ts": 'import { t } from "../task/t.js";\nt;', "task/t.ts": task },
+      "imports upwards, from task/t.ts",
+    ],
+    [
+      "a type import upwards",
+      { "kernel/a.ts": 'import type { T } from "../task/t.js";\nexport type U = T;', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an import() upwards",
+      { "kernel/a.ts": 'await import("../task/t.js");', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an import type upwards",
+      { "kernel/a.ts": 'export type U = import("../task/t.js").T;', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "a re-export upwards",
+      { "errors/a.ts": 'export { t } from "../task/t.js";', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an entry that is not above a layer",
+      { "flow/a.ts": 'import { t } from "../index.js";\nt;', "index.ts": task },
+      "imports upwards, from index.ts",
+    ],
+    ["an import that leads nowhere", { "kernel/a.ts": 'import "./gone.js";' }, "not a source file"],
+    ["an import without its .js", { "kernel/a.ts": 'import "./b";', "kernel/b.ts": "" }, "not a source file"],
+    ["a folder without a layer", { "utils/a.ts": "" }, "belongs to no layer"],
+    ["a file outside the layers", { "helpers.ts": "" }, "only index.ts stands outside"],
+    [
+      "a node: import in the core",
+      { "flow/a.ts": 'import { on } from "node:events";\non;' },
+      "imports node:events",
+    ],
+    [
+      "a node module without its prefix",
+      { "resources/a.ts": 'import "fs/promises";' },
+      "imports fs/promises",
+    ],
+    ["a node: import in the root entry", { "index.ts": 'import "node:fs";' }, "imports node:fs"],
+    ["a default export", { "flow/a.ts": "export default 1;" }, "default export"],
+    ["a renamed default export", { "flow/a.ts": "const a = 1;\nexport { a as default };" }, "default export"],
+    ["an enum", { "flow/a.ts": "export enum Colour { red }" }, "declares the enum Colour"],
+    [
+      "a const enum inside a function",
+      { "flow/a.ts": "export function f() { const enum Local { a } return Local.a; }" },
+      "declares the enum Local",
+    ],
+    ["an I prefix", { "flow/a.ts": "export interface IScope {}" }, "interface IScope"],
+    [
+      "export * in an index",
+      { "index.ts": 'export * from "./task/t.js";', "task/t.ts": task },
+      "uses export *",
+    ],
+    ["a file that is too long", { "flow/a.ts": "export const a = 1;\n".repeat(221) }, "has 221 lines"],
+    ["a file that does not parse", { "flow/a.ts": "export const = 1;" }, "does not parse"],
+  ])("reports %s", (_, files, breach) => {
+    expect(check(files as unknown as Record<string, string>).join("\n")).toContain(breach);
+  });
+
+  it("reports a cycle of run-time imports, whole", () => {
+    const files = {
+      "kernel/a.ts": 'import { b } from "./b.js";\nexport const a = () => b;\n',
+      "kernel/b.ts": 'import { c } from "./c.js";\nexport const b = () => c;\n',
+      "kernel/c.ts": 'import { a } from "./a.js";\nexport const c = () => a;\n',
+    };
+    expect(check(files)).toEqual(["import cycle: kernel/a.ts → kernel/b.ts → kernel/c.ts → kernel/a.ts"]);
+  });
+
+  it("accepts a cycle that only types close", () => {
+    const files = {
+      "kernel/a.ts": 'import { b } from "./b.js";\nexport type A = typeof b;\n',
+      "kernel/b.ts": 'import type { A } from "./a.js";\nexport const b: A | 1 = 1;\n',
+    };
+    expect(check(files)).toEqual([]);
+  });
+
+  it("accepts 220 lines, interfaces like Iterable, and the default exports that a host loads", () => {
+    const files = {
+      "flow/a.ts": "export const a = 1;\n"
+        .repeat(220)
+        .replace(/const a/g, () => `const a${Math.random().toString(36).slice(2)}`),
+      "flow/b.ts": "export interface Iterator2 {}\nexport interface IO {}\n",
+      "fastify/index.ts": "export default 1;\n",
+    };
+    expect(check(files)).toEqual([]);
+  });
+});

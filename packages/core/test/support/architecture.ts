@@ -1,0 +1,150 @@
+import { isBuiltin } from "node:module";
+import { posix } from "node:path";
+import { parseSync } from "oxc-parser";
+
+/** Source files by their path below `src`, with forward slashes. */
+export type Sources = ReadonlyMap<string, string>;
+
+/** The layers, lowest first; a file may import from its own layer and from those before it. */
+const layers: readonly (readonly string[])[] = [
+  ["errors"],
+  ["kernel"],
+  ["task"],
+  ["flow"],
+  ["resources"],
+  // The public entry `src/index.ts`: made of the layers below, used by those above.
+  ["."],
+  ["inspect", "testing"],
+  ["http", "express", "fastify", "process", "ambient", "vitest", "eslint", "effection"],
+];
+
+/** These run in browsers, Bun and Deno. */
+const portable = new Set(["errors", "kernel", "task", "flow", "resources", "."]);
+
+/** Entries whose host loads a default export: Fastify's autoload and ESLint's plugins. */
+const mayExportDefault = new Set(["fastify/index.ts", "eslint/index.ts"]);
+
+const maxLines = 220;
+
+interface Import {
+  readonly from: string;
+  readonly typeOnly: boolean;
+}
+
+interface ParsedFile {
+  readonly imports: readonly Import[];
+  readonly breaches: readonly string[];
+}
+
+interface Node {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/**
+ * Everything in `sources` that breaks a rule of the architecture, one line each; empty when all is well.
+ *
+ * @throws {Error} If there are no files: a check that looked at nothing has not passed.
+ */
+export function findBreaches(sources: Sources): string[] {
+  if (sources.size === 0) throw new Error("No source files to check");
+  const files = new Map<string, ParsedFile>();
+  for (const [path, text] of sources) files.set(path, parse(path, text));
+  const breaches: string[] = [];
+  for (const [path, file] of files) {
+    breaches.push(...file.breaches.map((breach) => `${path}: ${breach}`));
+    breaches.push(...importBreaches(path, file, sources).map((breach) => `${path}: ${breach}`));
+  }
+  return [...breaches, ...findCycles(files)];
+}
+
+const layerOf = (path: string): string => (path.includes("/") ? path.slice(0, path.indexOf("/")) : ".");
+const rankOf = (layer: string): number => layers.findIndex((names) => names.includes(layer));
+
+function importBreaches(path: string, file: ParsedFile, sources: Sources): string[] {
+  const layer = layerOf(path);
+  if (rankOf(layer) < 0) return [`folder ${layer} belongs to no layer`];
+  if (layer === "." && path !== "index.ts") return ["only index.ts stands outside the layers"];
+  const breaches: string[] = [];
+  for (const { from } of file.imports) {
+    if (!from.startsWith(".")) {
+      if (isBuiltin(from) && portable.has(layer)) breaches.push(`imports ${from}, which only Node has`);
+      continue;
+    }
+    const target = resolve(path, from);
+    if (!sources.has(target)) breaches.push(`imports ${from}, which is not a source file`);
+    else if (rankOf(layerOf(target)) > rankOf(layer)) breaches.push(`imports upwards, from ${target}`);
+  }
+  return breaches;
+}
+
+/** `./errors.js` in `kernel/tree.ts` is `kernel/errors.ts`. */
+function resolve(path: string, from: string): string {
+  return posix.join(posix.dirname(path), from).replace(/\.js$/, ".ts");
+}
+
+/** Cycles of imports that exist at run time; type-only ones are harmless. */
+function findCycles(files: ReadonlyMap<string, ParsedFile>): string[] {
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const cycles: string[] = [];
+  const visit = (path: string): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) cycles.push(`import cycle: ${[...trail.slice(start), path].join(" → ")}`);
+    if (start >= 0 || done.has(path)) return;
+    trail.push(path);
+    for (const { from, typeOnly } of files.get(path)?.imports ?? []) {
+      if (!typeOnly && from.startsWith(".")) visit(resolve(path, from));
+    }
+    trail.pop();
+    done.add(path);
+  };
+  for (const path of files.keys()) visit(path);
+  return cycles;
+}
+
+function parse(path: string, text: string): ParsedFile {
+  const { program, errors } = parseSync(path, text);
+  const breaches = errors.map((error) => `does not parse: ${error.message}`);
+  const imports: Import[] = [];
+  const lines = text.replace(/\n$/, "").split("\n").length;
+  if (lines > maxLines) breaches.push(`has ${lines} lines, more than ${maxLines}`);
+  walk(program as unknown as Node, (node) => {
+    const from = (node["source"] as { value?: unknown } | null | undefined)?.value;
+    if (typeof from === "string") {
+      imports.push({ from, typeOnly: node["importKind"] === "type" || node["exportKind"] === "type" });
+    }
+    const breach = syntaxBreach(node, path);
+    if (breach) breaches.push(breach);
+  });
+  return { imports, breaches };
+}
+
+function syntaxBreach(node: Node, path: string): string | undefined {
+  const name = (node["id"] as { name?: string } | null | undefined)?.name ?? "";
+  switch (node.type) {
+    case "ExportDefaultDeclaration":
+      return mayExportDefault.has(path) ? undefined : "has a default export";
+    case "ExportSpecifier":
+      if ((node["exported"] as { name?: string }).name !== "default" || mayExportDefault.has(path))
+        return undefined;
+      return "has a default export";
+    case "ExportAllDeclaration":
+      return posix.basename(path) === "index.ts" ? "uses export *" : undefined;
+    case "TSEnumDeclaration":
+      return `declares the enum ${name}`;
+    case "TSInterfaceDeclaration":
+      return /^I[A-Z][a-z]/.test(name) ? `has an I prefix on the interface ${name}` : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function walk(node: Node, visit: (node: Node) => void): void {
+  visit(node);
+  for (const value of Object.values(node)) {
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (child !== null && typeof child === "object" && "type" in child) walk(child as Node, visit);
+    }
+  }
+}

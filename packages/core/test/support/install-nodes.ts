@@ -1,0 +1,6 @@
+import { installNodes } from "./nodes.js";
+
+/** Runs once before the tests of a project. */
+export function setup(): void {
+  if (process.env["BOUGH_ALL_NODES"] === "1") installNodes();
+}

@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { defineConfig } from "tsup";
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
+}
+
+const manifest = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8")) as Manifest;
+
+/** The `exports` of package.json are the one list of entries: `./dist/http/index.js` is built from `src/http/index.ts`. */
+function entries(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const target of Object.values(manifest.exports)) {
+    if (typeof target === "string") continue;
+    const name = target.default.replace(/^\.\/dist\/(.*)\.js$/, "$1");
+    found[name] = `src/${name}.ts`;
+  }
+  return found;
+}
+
+export default defineConfig({
+  entry: entries(),
+  format: "esm",
+  // Every subpath must share one copy of the kernel: two copies would be two trees.
+  splitting: true,
+  target: ["node20", "es2022"],
+  platform: "neutral",
+  sourcemap: true,
+  clean: true,
+  // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.
+  dts: false,
+});

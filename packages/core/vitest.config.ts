@@ -1,0 +1,33 @@
+import "../../scripts/vitest-on-node-20.mjs";
+import { defineConfig } from "vitest/config";
+
+const shared = { pool: "forks", environment: "node" } as const;
+
+/** Tests of what is built and packed: they need a build, and seconds instead of milliseconds. */
+const packaged = ["test/package.test.ts", "test/bundle.test.ts"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: packaged,
+          globalSetup: "test/support/install-nodes.ts",
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "package",
+          include: packaged,
+          globalSetup: "test/support/install-nodes.ts",
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,12 @@
+import "../../scripts/vitest-on-node-20.mjs";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    name: "examples",
+    pool: "forks",
+    environment: "node",
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    passWithNoTests: false,
+  },
+});
