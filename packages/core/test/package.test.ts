@@ -1,0 +1,133 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nodes } from "./support/nodes.js";
+import { execute } from "./support/process.js";
+
+// What a user gets: the tarball, installed in an empty folder.
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+}
+
+const core = fileURLToPath(new URL("..", import.meta.url));
+const manifest = JSON.parse(readFileSync(join(core, "package.json"), "utf8")) as Manifest;
+const specifiers = Object.entries(manifest.exports)
+  .filter(([, target]) => typeof target !== "string")
+  .map(([subpath]) => subpath.replace(/^\./, "bough"));
+const tool = (name: string): string => join(core, "node_modules/.bin", name);
+
+let folder: string;
+let tarball: string;
+
+async function ok(command: string, args: readonly string[], cwd = folder): Promise<string> {
+  const { code, output } = await execute(command, args, cwd);
+  expect(code, `${command} ${args.join(" ")}\n${output}`).toBe(0);
+  return output;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "bough-package-"));
+  await ok("npm", ["pack", "--silent", "--pack-destination", folder], core);
+  const packed = readdirSync(folder).find((name) => name.endsWith(".tgz"));
+  tarball = join(folder, packed ?? "no tarball");
+  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
+  await ok("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", "--silent", tarball]);
+}, 120_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the packed tarball", () => {
+  it("holds what is built, the README and the licence, and nothing else", () => {
+    const installed = join(folder, "node_modules/bough");
+    expect(readdirSync(installed).toSorted()).toEqual(["LICENSE", "README.md", "dist", "package.json"]);
+    expect(
+      readdirSync(join(installed, "dist"), { recursive: true }).filter((path) =>
+        /\.test\./.test(String(path)),
+      ),
+    ).toEqual([]);
+  });
+
+  for (const node of nodes()) {
+    it.skipIf(!node.path)(`works with import and require, as one copy, on ${node.label}`, async () => {
+      writeFileSync(join(folder, "import.mjs"), importScript);
+      writeFileSync(join(folder, "require.cjs"), requireScript);
+      const binary = node.path ?? "";
+      expect(await ok(binary, ["import.mjs"])).toBe("import 42\n");
+      expect(await ok(binary, ["--no-warnings", "require.cjs"])).toBe("require 42\n");
+    });
+  }
+
+  it.each([
+    [
+      "NodeNext, with the types of Node",
+      { module: "NodeNext", moduleResolution: "NodeNext", lib: ["ES2022"], types: ["node"] },
+    ],
+    [
+      "NodeNext, with those of the DOM",
+      { module: "NodeNext", moduleResolution: "NodeNext", lib: ["ES2022", "DOM"], types: [] },
+    ],
+    [
+      "bundler, with the types of Node",
+      { module: "ESNext", moduleResolution: "bundler", lib: ["ES2022"], types: ["node"] },
+    ],
+    [
+      "bundler, with those of the DOM",
+      { module: "ESNext", moduleResolution: "bundler", lib: ["ES2022", "DOM"], types: [] },
+    ],
+  ])("has types that compile under strict: %s", async (name, options) => {
+    const project = join(folder, name.replaceAll(/\W+/g, "-"));
+    mkdirSync(project);
+    writeFileSync(join(project, "use.ts"), typedScript);
+    const compilerOptions = {
+      ...options,
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      target: "ES2022",
+      skipLibCheck: false,
+      typeRoots: [join(core, "node_modules/@types")],
+    };
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+    await ok(tool("tsc"), ["-p", "."], project);
+  });
+
+  it("is clean for publint", async () => {
+    await ok(tool("publint"), ["run", tarball, "--strict"]);
+  });
+
+  it("is clean for arethetypeswrong, as an ESM-only package", async () => {
+    await ok(tool("attw"), [tarball, "--profile", "esm-only"]);
+  });
+});
+
+const importScript = `
+import { spawn, withScope } from "bough";
+for (const specifier of ${JSON.stringify(specifiers)}) await import(specifier);
+console.log("import", await withScope((scope) => spawn(scope, async () => 42)));
+`;
+
+const requireScript = `
+const { spawn, withScope } = require("bough");
+for (const specifier of ${JSON.stringify(specifiers)}) require(specifier);
+import("bough").then(async (imported) => {
+  if (imported.spawn !== spawn) throw new Error("import and require gave two copies");
+  console.log("require", await withScope((scope) => spawn(scope, async () => 42)));
+});
+`;
+
+const typedScript = `
+import { spawn, withScope, type CancelledError, type Scope, type Task } from "bough";
+${specifiers.map((specifier) => `import ${JSON.stringify(specifier)};`).join("\n")}
+
+const sum: Promise<number> = withScope({ timeout: 1_000 }, async (scope: Scope) => {
+  const task: Task<number> = spawn(scope, async ({ signal }) => (signal.aborted ? 0 : 42), { name: "answer" });
+  const reason: CancelledError | undefined = scope.reason;
+  return reason ? 0 : await task;
+});
+// @ts-expect-error: what a task gives is not lost on the way
+const wrong: Promise<string> = withScope((scope) => spawn(scope, () => 42));
+export { sum, wrong };
+`;
