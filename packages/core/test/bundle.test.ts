@@ -1,34 +1,42 @@
+import { builtinModules } from "node:module";
 import { fileURLToPath } from "node:url";
-import { build, type Metafile } from "esbuild";
+import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 
 // What is built: it must load where there is no Node.
 
 const core = fileURLToPath(new URL("..", import.meta.url));
 
-function bundle(entry: string, plant = ""): Promise<{ readonly metafile: Metafile }> {
-  return build({
-    stdin: { contents: `import ${JSON.stringify(entry)};${plant}`, resolveDir: core },
+/** The modules of Node that remain in `code` once it is bundled for a browser, dependencies and all. */
+async function nodeModulesIn(code: string): Promise<{ readonly path: string; readonly kind: string }[]> {
+  const { metafile } = await build({
+    stdin: { contents: code, resolveDir: core },
     bundle: true,
     write: false,
+    outdir: core,
     metafile: true,
     platform: "browser",
     format: "esm",
-    ignoreAnnotations: true,
+    // Left as they are, and so listed: without this, esbuild fails even on those that tree-shaking removes.
+    external: ["node:*", ...builtinModules],
     logLevel: "silent",
   });
+  const [output] = Object.values(metafile.outputs);
+  expect(output?.bytes).toBeGreaterThan(0);
+  return (output?.imports ?? []).map(({ path, kind }) => ({ path, kind }));
 }
 
 describe("dist/index.js", () => {
   it("imports no module of Node's, nor do its dependencies", async () => {
-    const { metafile } = await bundle("./dist/index.js");
-    const inputs = Object.entries(metafile.inputs);
-    expect(inputs.length).toBeGreaterThan(1);
-    const external = inputs.flatMap(([, input]) => input.imports).filter((item) => item.external);
-    expect(external).toEqual([]);
+    expect(await nodeModulesIn('export * from "./dist/index.js";')).toEqual([]);
   });
 
   it("would fail the check above if it did", async () => {
-    await expect(bundle("./dist/index.js", 'import "node:fs";')).rejects.toThrow("node:fs");
+    const planted =
+      'export * from "./dist/index.js"; import "node:fs"; export const later = () => import("path");';
+    expect(await nodeModulesIn(planted)).toEqual([
+      { path: "node:fs", kind: "import-statement" },
+      { path: "path", kind: "dynamic-import" },
+    ]);
   });
 });
