@@ -40,7 +40,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 function execute(command, { folder = root, env = {}, buffered = false } = {}) {
   if (stopped) return Promise.resolve({ code: 1, output: "" });
   const tools = [folder, root].map((place) => join(place, "node_modules/.bin"));
-  const child = spawn(command, {
+  // A shell that stays between would take the signals meant for the command, and leave it running.
+  const single = process.platform !== "win32" && !/[&|;]/.test(command);
+  const child = spawn(single ? `exec ${command}` : command, {
     cwd: folder,
     shell: true,
     stdio: buffered ? ["ignore", "pipe", "pipe"] : "inherit",
