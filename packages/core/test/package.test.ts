@@ -14,6 +14,9 @@ interface Manifest {
 
 const core = fileURLToPath(new URL("..", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(core, "package.json"), "utf8")) as Manifest;
+const workspace = JSON.parse(readFileSync(join(core, "../../package.json"), "utf8")) as {
+  readonly packageManager: string;
+};
 const specifiers = Object.entries(manifest.exports)
   .filter(([, target]) => typeof target !== "string")
   .map(([subpath]) => subpath.replace(/^\./, "bough"));
@@ -30,7 +33,8 @@ async function ok(command: string, args: readonly string[], cwd = folder): Promi
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "bough-package-"));
-  await ok("npm", ["pack", "--silent", "--pack-destination", folder], core);
+  // As it is published: pnpm writes real versions where package.json says `catalog:`.
+  await ok("npx", ["-y", workspace.packageManager, "pack", "--pack-destination", folder], core);
   const packed = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   tarball = join(folder, packed ?? "no tarball");
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }\n');
