@@ -1,0 +1,128 @@
+import { BoughError } from "./bough-error.js";
+
+/** Why a scope was cancelled. See `docs/semantics.md` for the table of what raises which kind. */
+export type CancelKind =
+  "explicit" | "deadline" | "failure" | "signal" | "closed" | "orphaned" | "disconnected" | "shutdown";
+
+/** Marks the errors of every copy of the package, so that {@link isCancelled} knows another copy's. */
+const brand: unique symbol = Symbol.for("bough.CancelledError");
+
+/**
+ * The reason of a cancellation: what `scope.reason` and `scope.signal.reason` hold, and what work that was
+ * cut short rejects with. Its `name` is `"AbortError"`, as the platform's own cancellations are named.
+ *
+ * It carries strings only, never a scope, so that an error kept in a log keeps no tree alive. Only kind
+ * `"explicit"` has a stack trace (of the `cancel()` call); the other kinds happen inside the runtime, where
+ * a trace would say nothing, and are made without one.
+ *
+ * @example
+ * ```ts
+ * const scope = createScope({ name: "jobs" });
+ * scope.cancel("enough");
+ * console.log(scope.reason?.kind, scope.reason?.scope, scope.reason?.cause); // explicit jobs enough
+ * ```
+ */
+export class CancelledError extends BoughError {
+  readonly kind: CancelKind;
+  /** The path of the scope on which the cancellation began. */
+  readonly scope: string;
+
+  constructor(
+    kind: CancelKind,
+    scope: string,
+    message: string,
+    options?: ErrorOptions,
+    code = "BOUGH_CANCELLED",
+  ) {
+    super(code, message, options);
+    this.kind = kind;
+    this.scope = scope;
+  }
+
+  static {
+    this.prototype.name = "AbortError";
+    Object.defineProperty(this.prototype, brand, { value: true });
+  }
+}
+
+/**
+ * The reason of kind `"deadline"`: a timeout or a deadline passed. Its `name` is `"TimeoutError"`.
+ *
+ * @example
+ * ```ts
+ * const scope = createScope({ name: "jobs", timeout: 0 });
+ * console.log(scope.reason instanceof DeadlineExceededError); // true
+ * ```
+ */
+export class DeadlineExceededError extends CancelledError {
+  /** The instant that passed, in milliseconds since the epoch. */
+  readonly deadline: number;
+
+  constructor(scope: string, deadline: number) {
+    const message = `Scope ${JSON.stringify(scope)} ran out of time at ${formatInstant(deadline)}`;
+    super("deadline", scope, message, undefined, "BOUGH_DEADLINE_EXCEEDED");
+    this.deadline = deadline;
+  }
+
+  static {
+    this.prototype.name = "TimeoutError";
+  }
+}
+
+/**
+ * Tells whether `error` is a cancellation of bough's, from this copy of the package or from another one.
+ *
+ * @param error - Anything, typically what a `catch` received.
+ * @returns `true` for a {@link CancelledError}, {@link DeadlineExceededError} included.
+ * @example
+ * ```ts
+ * const outcome = await withScope({ timeout: 0 }, () => "never").catch((error: unknown) => error);
+ * console.log(isCancelled(outcome)); // true
+ * ```
+ */
+export function isCancelled(error: unknown): error is CancelledError {
+  return typeof error === "object" && error !== null && brand in error;
+}
+
+/**
+ * Makes a reason. Sets the stack limit aside unless the kind is `"explicit"`: a stack trace costs
+ * microseconds, and one that was captured but not read keeps every receiver on the stack alive, which might
+ * be an owner handle (see `docs/orphans.md`). For the same reason the explicit one is read here, once.
+ */
+export function createReason(
+  kind: Exclude<CancelKind, "deadline">,
+  scope: string,
+  cause: unknown,
+): CancelledError {
+  const message = `Scope ${JSON.stringify(scope)} was cancelled (${kind})`;
+  const options = cause === undefined ? undefined : { cause };
+  if (kind !== "explicit") return withoutStack(() => new CancelledError(kind, scope, message, options));
+  const reason = new CancelledError(kind, scope, message, options);
+  void reason.stack;
+  return reason;
+}
+
+/** As {@link createReason}, for a deadline. */
+export function createDeadlineReason(scope: string, deadline: number): DeadlineExceededError {
+  return withoutStack(() => new DeadlineExceededError(scope, deadline));
+}
+
+function withoutStack<E extends Error>(make: () => E): E {
+  const limit = Error.stackTraceLimit;
+  if (!setStackTraceLimit(0)) return make();
+  try {
+    return make();
+  } finally {
+    setStackTraceLimit(limit);
+  }
+}
+
+/** The limit is read-only under `--frozen-intrinsics` and in hardened realms. */
+function setStackTraceLimit(limit: number): boolean {
+  return Reflect.set(Error, "stackTraceLimit", limit);
+}
+
+function formatInstant(epoch: number): string {
+  const date = new Date(epoch);
+  return Number.isNaN(date.getTime()) ? `${epoch} ms` : date.toISOString();
+}

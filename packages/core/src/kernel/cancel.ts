@@ -1,0 +1,112 @@
+import { createReason, type CancelledError } from "../errors/cancelled.js";
+import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SUPERVISE, TASK } from "./flags.js";
+import { watchGrace } from "./grace.js";
+import { takeHook, type Hook } from "./hook.js";
+import type { ScopeNode } from "./node.js";
+import { nextInSubtree } from "./tree.js";
+
+/**
+ * Cancels `root` and everything below it, in two passes and without recursion:
+ *
+ * 1. mark every descendant, so that nobody sees a half-cancelled tree (no code of a user's runs meanwhile);
+ * 2. fire signals and run hooks, parents first, children in spawn order.
+ *
+ * A subtree that was cancelled before keeps its own reason. The nodes that may be able to settle now are
+ * appended to `ready`, for the caller to advance when the listeners are through.
+ */
+export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
+  const start = ready.length;
+  for (let node: ScopeNode | undefined = root; node !== undefined;) {
+    const skip = (node.flags & (CANCELLED | CLOSED)) !== 0;
+    if (!skip) {
+      node.flags |= CANCELLED;
+      node.reason = reason;
+      // A running body with nobody to tell settles by itself.
+      if (node.hooks !== undefined || node.rarely !== undefined || (node.flags & BODY) === 0) {
+        node.flags |= NOTIFYING;
+        ready.push(node);
+      }
+    }
+    node = nextInSubtree(root, node, skip);
+  }
+  const end = ready.length;
+  watchGrace(root);
+  for (let index = start; index < end; index++) {
+    const node = ready[index] as ScopeNode;
+    if (node !== root && node.rarely?.grace !== undefined) watchGrace(node);
+    notify(node, ready);
+  }
+}
+
+function notify(node: ScopeNode, ready: ScopeNode[]): void {
+  node.rarely?.controller?.abort(node.reason);
+  for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node)) runHook(node, hook, ready);
+  node.flags &= ~NOTIFYING;
+}
+
+/** Runs a hook of a cancelled node. What it throws is a failure of the node. */
+export function runHook(node: ScopeNode, hook: Hook, ready: ScopeNode[]): void {
+  try {
+    hook.run(node.reason as CancelledError);
+  } catch (error) {
+    failTree(node, error, ready);
+  }
+}
+
+/**
+ * Records a failure of `node`, lets every scope above hear of it that it concerns, and cancels the topmost of
+ * them. A task's failure is its parent's, at once and not when the task has settled, unless the parent
+ * supervises; a `withScope` and a handle keep theirs, for whoever awaits them.
+ */
+export function failTree(
+  node: ScopeNode,
+  error: unknown,
+  ready: ScopeNode[],
+  origin: ScopeNode = node,
+): void {
+  let top = node;
+  while (record(top, error, origin) && isParentsAffair(top)) top = top.parent as ScopeNode;
+  if ((top.flags & (CANCELLED | CLOSED)) === 0)
+    cancelTree(top, createReason("failure", top.path, error), ready);
+}
+
+/** Whether the failures of `node` are its parent's, who hears of them as they happen. */
+export function isParentsAffair(node: ScopeNode): boolean {
+  return (node.flags & TASK) !== 0 && ((node.parent as ScopeNode).flags & (SUPERVISE | BACKGROUND)) === 0;
+}
+
+/** Says whether the failure is news: then it is news for the scopes above, too. */
+function record(node: ScopeNode, error: unknown, origin: ScopeNode): boolean {
+  const rare = node.rare();
+  rare.errors ??= new Map();
+  if (rare.errors.has(error)) return false;
+  rare.errors.set(error, origin);
+  return true;
+}
+
+/** How many causes deep to look; a chain can be circular. */
+const MAX_CAUSES = 100;
+
+/**
+ * Whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure: it is the
+ * reason, has it among its causes (as `timers/promises` and `events.once` reject), or is an AbortError.
+ */
+export function isCancellation(node: ScopeNode, error: unknown): boolean {
+  let at = error;
+  for (let depth = 0; depth < MAX_CAUSES; depth++) {
+    if (at === node.reason) return true;
+    if (typeof at !== "object" || at === null) return false;
+    if (depth === 0 && read(at, "name") === "AbortError") return true;
+    at = read(at, "cause");
+  }
+  return false;
+}
+
+/** A user's error may have getters that throw. */
+function read(object: object, key: string): unknown {
+  try {
+    return Reflect.get(object, key);
+  } catch {
+    return undefined;
+  }
+}

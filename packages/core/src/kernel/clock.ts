@@ -1,0 +1,28 @@
+/** Ages are stored relative to this, so that for the first days they are small integers, not boxed doubles. */
+const epoch = Date.now();
+const SMALL = 2 ** 30;
+const microtask = Promise.resolve();
+
+let cached = -1;
+
+/**
+ * Milliseconds since the package was loaded, read once per synchronous burst: reading the clock costs more
+ * than everything else that starting a task does. Only ages in reports come from it, never a deadline.
+ */
+export function burstTime(): number {
+  if (cached < 0) {
+    const elapsed = Date.now() - epoch;
+    cached = elapsed >= 0 && elapsed < SMALL ? elapsed | 0 : Math.max(0, elapsed);
+    void microtask.then(forget);
+  }
+  return cached;
+}
+
+function forget(): void {
+  cached = -1;
+}
+
+/** The age in ms of something that began at `burstTime`. Never negative, whatever the system clock did. */
+export function ageSince(start: number): number {
+  return Math.max(0, Date.now() - epoch - start);
+}

@@ -1,0 +1,46 @@
+import type { ScopeNode } from "./node.js";
+import { cancel } from "./settle.js";
+
+const followers = new WeakMap<AbortSignal, Follower>();
+
+/**
+ * The one listener that all scopes following a foreign signal share: adding listeners to an AbortSignal gets
+ * slower with each, Node 20 warns at the eleventh, and `AbortSignal.any` keeps what it joined alive. The
+ * listener is removed when the last scope that follows the signal has settled.
+ */
+export class Follower {
+  readonly #signal: AbortSignal;
+  readonly #nodes = new Set<ScopeNode>();
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onAbort);
+    followers.set(signal, this);
+  }
+
+  /** Cancels `node` when `signal` aborts; at once if it has. */
+  static follow(node: ScopeNode, signal: AbortSignal): void {
+    if (signal.aborted) {
+      cancel(node, "signal", signal.reason);
+      return;
+    }
+    const follower = followers.get(signal) ?? new Follower(signal);
+    follower.#nodes.add(node);
+    node.rare().follower = follower;
+  }
+
+  remove(node: ScopeNode): void {
+    this.#nodes.delete(node);
+    if (this.#nodes.size === 0) this.#stop();
+  }
+
+  #stop(): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    followers.delete(this.#signal);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#stop();
+    for (const node of this.#nodes) cancel(node, "signal", this.#signal.reason);
+  };
+}

@@ -1,0 +1,50 @@
+import { StuckTasksError } from "../errors/scope-errors.js";
+import { CLOSED, HAS_GRACE, TASK } from "./flags.js";
+import { taskInfo } from "./info.js";
+import type { ScopeNode } from "./node.js";
+import { report } from "./report.js";
+import { LongTimer } from "./timer.js";
+import { liveDescendants } from "./tree.js";
+import type { Waiter } from "./wait.js";
+
+/**
+ * Gives a node that was just cancelled its grace period: its own, else the nearest ancestor's. When that runs
+ * out and the node has not settled, its stuck tasks are reported, unless a pending `close()` reports them.
+ */
+export function watchGrace(node: ScopeNode): void {
+  if ((node.flags & HAS_GRACE) === 0) return;
+  const grace = nearestGrace(node);
+  if (grace === undefined) return;
+  const rare = node.rare();
+  rare.graceTimer = new LongTimer(grace, () => {
+    if (rare.waiters?.some((waiter) => waiter.graceTimer !== undefined)) return;
+    report(node, stuckError(node, grace), node);
+  });
+}
+
+/** Gives one `close()` call its grace period, counted from the call. */
+export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefined): void {
+  const grace = own ?? nearestGrace(node);
+  if (grace === undefined) return;
+  waiter.graceTimer = new LongTimer(grace, () => {
+    const rare = node.rare();
+    rare.waiters = rare.waiters?.filter((other) => other !== waiter);
+    waiter.reject(stuckError(node, grace));
+  });
+}
+
+function nearestGrace(node: ScopeNode): number | undefined {
+  for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
+    const grace = at.rarely?.grace;
+    if (grace !== undefined) return grace;
+  }
+  return undefined;
+}
+
+function stuckError(node: ScopeNode, grace: number): StuckTasksError {
+  const tasks = (node.flags & (TASK | CLOSED)) === TASK ? [taskInfo(node)] : [];
+  for (const descendant of liveDescendants(node)) {
+    if ((descendant.flags & TASK) !== 0) tasks.push(taskInfo(descendant));
+  }
+  return new StuckTasksError(node.path, grace, tasks);
+}

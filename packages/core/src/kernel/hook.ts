@@ -1,0 +1,73 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import type { ScopeNode } from "./node.js";
+
+/**
+ * What runs when a scope is cancelled: an entry of the doubly linked list `node.hooks`, so that adding and
+ * removing one costs the same however many there are (an AbortSignal scans its listeners for duplicates).
+ *
+ * A primitive that waits, as `sleep` does, subclasses it and is then one object: hook, timer and promise
+ * together.
+ */
+export abstract class Hook {
+  /** The node it is on; `undefined` once it has run or was removed. */
+  owner: ScopeNode | undefined = undefined;
+  next: Hook | undefined = undefined;
+  /** The first one's is the last of the list. */
+  previous: Hook | undefined = undefined;
+
+  /** Runs at most once. May throw: then its scope has failed. */
+  abstract run(reason: CancelledError): void;
+}
+
+/** The public `onCancel`. */
+export class CallbackHook extends Hook {
+  readonly #callback: (reason: CancelledError) => void;
+
+  constructor(callback: (reason: CancelledError) => void) {
+    super();
+    this.#callback = callback;
+  }
+
+  run(reason: CancelledError): void {
+    const callback = this.#callback;
+    callback(reason);
+  }
+}
+
+/** Appends; hooks run in the order they were added. The node must not be cancelled. */
+export function addHook(node: ScopeNode, hook: Hook): void {
+  hook.owner = node;
+  const first = node.hooks;
+  if (first === undefined) {
+    hook.previous = hook;
+    node.hooks = hook;
+    return;
+  }
+  const last = first.previous as Hook;
+  last.next = hook;
+  hook.previous = last;
+  first.previous = hook;
+}
+
+/** Takes a hook off. Says whether that prevented its run. */
+export function removeHook(hook: Hook): boolean {
+  const node = hook.owner;
+  if (node === undefined) return false;
+  hook.owner = undefined;
+  const first = node.hooks;
+  if (first === undefined) return true; // the node has settled and dropped its list
+  const { next, previous } = hook;
+  if (hook === first) node.hooks = next;
+  else (previous as Hook).next = next;
+  if (next !== undefined) next.previous = previous;
+  else if (hook !== first) first.previous = previous;
+  hook.next = hook.previous = undefined;
+  return true;
+}
+
+/** Takes the first hook off, if the node has one: how a cancellation empties the list. */
+export function takeHook(node: ScopeNode): Hook | undefined {
+  const hook = node.hooks;
+  if (hook !== undefined) removeHook(hook);
+  return hook;
+}

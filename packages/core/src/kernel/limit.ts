@@ -1,0 +1,41 @@
+import type { ScopeNode } from "./node.js";
+
+/** How many tasks of one scope run at once; the rest wait in spawn order. */
+export class Limit {
+  #free: number;
+  /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */
+  readonly #queue = new Map<ScopeNode, () => void>();
+  /** Kept between turns: a fresh iterator would walk over the holes that earlier turns left. */
+  #turns: MapIterator<[ScopeNode, () => void]> | undefined;
+
+  constructor(max: number) {
+    this.#free = max;
+  }
+
+  /** Takes a slot if one is free, which implies that nobody waits. */
+  tryTake(): boolean {
+    if (this.#free === 0) return false;
+    this.#free -= 1;
+    return true;
+  }
+
+  /** Lets `node` wait. `start` is called when it has got a slot. */
+  enqueue(node: ScopeNode, start: () => void): void {
+    this.#queue.set(node, start);
+  }
+
+  /** `node` has settled: it leaves the queue, or its slot goes to the next. */
+  leave(node: ScopeNode): void {
+    if (this.#queue.delete(node)) return;
+    this.#turns ??= this.#queue.entries();
+    const turn = this.#turns.next();
+    if (turn.done === true) {
+      this.#turns = undefined; // an iterator that has ended stays ended
+      this.#free += 1;
+      return;
+    }
+    const [next, start] = turn.value;
+    this.#queue.delete(next);
+    start();
+  }
+}

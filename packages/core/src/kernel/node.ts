@@ -1,0 +1,160 @@
+import { describe } from "../errors/describe.js";
+import type { CancelledError } from "../errors/cancelled.js";
+import { burstTime } from "./clock.js";
+import { getContext, setContext, type ContextKey } from "./context.js";
+import { checkDeadline, effectiveDeadline } from "./deadline.js";
+import { defer, disposerOf } from "./defer.js";
+import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./flags.js";
+import { addHook, CallbackHook, removeHook, type Hook } from "./hook.js";
+import { Rare } from "./rare.js";
+import { cancel, notifyLate } from "./settle.js";
+import { scopeBrand, type Scope, type ScopeState } from "./scope.js";
+import type { Observer } from "./observer.js";
+
+/** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
+type Label = string | Function;
+
+/**
+ * A node of the tree, and at the same time the `Scope` view that its worker gets.
+ *
+ * THE INVARIANT (contract, rule 19): nothing reachable from here may reach an owner handle, save the entries of
+ * `rare.waiters`, which pin it on purpose while a `join` or `close` is pending. The handle points at the node,
+ * never the other way.
+ *
+ * All fields are set in the constructor, in one order, so that all nodes have one shape.
+ */
+export class ScopeNode implements Scope {
+  flags: number;
+  /** Live children that are no daemons. */
+  pending = 0;
+  readonly startedAt: number;
+  readonly parent: ScopeNode | undefined;
+  next: ScopeNode | undefined = undefined;
+  previous: ScopeNode | undefined = undefined;
+  first: ScopeNode | undefined = undefined;
+  hooks: Hook | undefined = undefined;
+  reason: CancelledError | undefined = undefined;
+  label: Label;
+  /** What the body returned. */
+  value: unknown = undefined;
+  /** Who waits for the outcome of a task or a `withScope`. */
+  observer: Observer | undefined = undefined;
+  rarely: Rare | undefined = undefined;
+
+  constructor(parent: ScopeNode | undefined, label: Label, flags: number) {
+    this.flags = parent === undefined ? flags : flags | (parent.flags & INHERITED);
+    this.startedAt = burstTime();
+    this.parent = parent;
+    this.label = label;
+  }
+
+  rare(): Rare {
+    return (this.rarely ??= new Rare());
+  }
+
+  get name(): string {
+    this.dropWorker();
+    return this.label as string;
+  }
+
+  /** Keeps the worker's name and forgets the worker, so that a task somebody keeps does not keep its closure. */
+  dropWorker(): void {
+    if (typeof this.label === "string") return;
+    const name: unknown = this.label.name;
+    this.label = typeof name === "string" && name !== "" ? name : "anonymous";
+  }
+
+  get path(): string {
+    const names: string[] = [];
+    for (let at: ScopeNode = this; at.parent !== undefined; at = at.parent) names.push(at.name);
+    return names.reverse().join("/");
+  }
+
+  get state(): ScopeState {
+    const flags = this.flags;
+    if ((flags & CLOSED) !== 0) return "closed";
+    if ((flags & CANCELLED) !== 0) return "cancelling";
+    return (flags & ENDING) !== 0 ? "closing" : "open";
+  }
+
+  get signal(): AbortSignal {
+    const rare = this.rare();
+    if (rare.controller === undefined) {
+      rare.controller = new AbortController();
+      // While its cancellation is under way, the signal's turn is still to come.
+      if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) rare.controller.abort(this.reason);
+    }
+    return rare.controller.signal;
+  }
+
+  get cancelled(): boolean {
+    return (this.flags & CANCELLED) !== 0;
+  }
+
+  get deadline(): number | undefined {
+    return effectiveDeadline(this);
+  }
+
+  get errors(): readonly unknown[] {
+    const errors = this.rarely?.errors;
+    return errors === undefined ? [] : [...errors.keys()];
+  }
+
+  cancel(cause?: unknown): boolean {
+    return cancel(this, "explicit", cause);
+  }
+
+  throwIfCancelled(): void {
+    if ((this.flags & CANCELLED) === 0) checkDeadline(this);
+    if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
+  }
+
+  onCancel(callback: (reason: CancelledError) => void): () => boolean {
+    requireFunction("onCancel", "callback", callback);
+    const hook = new CallbackHook(callback);
+    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) notifyLate(this, hook);
+    else if ((this.flags & CLOSED) === 0) addHook(this, hook);
+    else hook.owner = this; // will never be called
+    return () => removeHook(hook);
+  }
+
+  defer(cleanup: () => unknown): void {
+    requireFunction("defer", "cleanup", cleanup);
+    defer(this, "defer", cleanup);
+  }
+
+  use<R extends Disposable | AsyncDisposable>(resource: R): R {
+    defer(this, "use", disposerOf(resource));
+    return resource;
+  }
+
+  get<T>(key: ContextKey<T>): T {
+    return getContext(this, key);
+  }
+
+  set<T>(key: ContextKey<T>, value: T): void {
+    setContext(this, key, value);
+  }
+
+  /** What `JSON.stringify` and loggers print instead of walking the tree. */
+  toJSON(): { name: string; path: string; state: ScopeState } {
+    return { name: this.name, path: this.path, state: this.state };
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `Scope(${JSON.stringify(this.path)}, ${this.state})`;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, scopeBrand, { value: true });
+  }
+}
+
+function requireFunction(operation: string, name: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new TypeError(`${operation}: ${name} must be a function, got ${describe(value)}`);
+}
+
+/** What `background` is; see there. */
+export const backgroundNode: ScopeNode = new ScopeNode(undefined, "background", BACKGROUND);

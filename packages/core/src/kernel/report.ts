@@ -1,0 +1,44 @@
+import { taskInfo } from "./info.js";
+import type { ScopeNode } from "./node.js";
+
+/**
+ * Hands `error` to the nearest `onError` on the way from `from` to the root; without one it becomes an
+ * ordinary unhandled rejection. A handler that throws has not handled it: both errors surface.
+ */
+export function report(from: ScopeNode, error: unknown, origin: ScopeNode): void {
+  for (let at: ScopeNode | undefined = from; at !== undefined; at = at.parent) {
+    const onError = at.rarely?.onError;
+    if (onError === undefined) continue;
+    try {
+      onError(error, taskInfo(origin));
+    } catch (thrown) {
+      unhandled(error);
+      if (thrown !== error) unhandled(thrown);
+    }
+    return;
+  }
+  unhandled(error);
+}
+
+/** Reports every failure of `node`, which nobody else receives. */
+export function reportAll(from: ScopeNode, node: ScopeNode): void {
+  const errors = node.rarely?.errors ?? new Map<unknown, ScopeNode>();
+  for (const [error, origin] of errors) report(from, error, origin);
+}
+
+function unhandled(error: unknown): void {
+  void Promise.reject(error);
+}
+
+/**
+ * Runs `decide` when the microtasks that are queued by then have run: the moment at which the platform itself
+ * decides that a rejection is unhandled. Where there is no `process.nextTick`, that is the next task.
+ */
+export function afterMicrotasks(decide: () => void): void {
+  queueMicrotask(() => {
+    const nextTick = (globalThis as { process?: { nextTick?: (callback: () => void) => void } }).process
+      ?.nextTick;
+    if (typeof nextTick === "function") nextTick(decide);
+    else setTimeout(decide, 0);
+  });
+}

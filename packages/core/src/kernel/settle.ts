@@ -1,0 +1,197 @@
+import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
+import { suppressLater } from "../errors/suppressed.js";
+import { cancelTree, failTree, isCancellation, isParentsAffair, runHook } from "./cancel.js";
+import { runDefers } from "./defer.js";
+import * as flag from "./flags.js";
+import type { Hook } from "./hook.js";
+import type { ScopeNode } from "./node.js";
+import type { Rare } from "./rare.js";
+import { afterMicrotasks, report, reportAll } from "./report.js";
+import { holdProcess, unlink } from "./tree.js";
+import { deliver } from "./wait.js";
+
+/** Cancels `node` and its subtree. Says whether this call did it. */
+export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, cause: unknown): boolean {
+  if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
+  cancelWith(node, createReason(kind, node.path, cause));
+  return true;
+}
+
+export function cancelWith(node: ScopeNode, reason: CancelledError): void {
+  const ready: ScopeNode[] = [];
+  cancelTree(node, reason, ready);
+  advanceAll(ready);
+}
+
+/** Tells a hook that came too late for the cancellation of its node. */
+export function notifyLate(node: ScopeNode, hook: Hook): void {
+  if ((node.flags & flag.CLOSED) === 0) {
+    const ready: ScopeNode[] = [];
+    runHook(node, hook, ready);
+    return advanceAll(ready);
+  }
+  try {
+    hook.run(node.reason as CancelledError);
+  } catch (error) {
+    report(node, error, node); // its scope can't fail any more
+  }
+}
+
+/** The worker or body of `node` has returned. */
+export function bodyReturned(node: ScopeNode, value: unknown): void {
+  node.value = value;
+  bodyEnded(node);
+}
+
+/** The worker or body of `node` has thrown, or its promise was rejected. */
+export function bodyThrew(node: ScopeNode, error: unknown): void {
+  if ((node.flags & flag.CANCELLED) !== 0 && isCancellation(node, error)) {
+    node.flags |= flag.CUT;
+    failIfTimedOut(node);
+  } else {
+    fail(node, error);
+  }
+  bodyEnded(node);
+}
+
+function bodyEnded(node: ScopeNode): void {
+  node.flags = (node.flags & ~flag.BODY) | flag.ENDING;
+  if ((node.flags & flag.HAS_TIMER) !== 0) holdProcess(node);
+  advance(node);
+}
+
+function fail(node: ScopeNode, error: unknown): void {
+  const ready: ScopeNode[] = [];
+  failTree(node, error, ready);
+  advanceAll(ready);
+}
+
+/** A task that its own timeout has cut short has failed; one that an ancestor's has was cancelled. */
+function failIfTimedOut(node: ScopeNode): void {
+  const cutByOwnTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;
+  if ((node.flags & cutByOwnTimeout) === cutByOwnTimeout) fail(node, node.reason);
+}
+
+function advanceAll(ready: readonly ScopeNode[]): void {
+  for (const node of ready) advance(node);
+}
+
+/**
+ * Takes `start` as far towards `closed` as it can go, and then its ancestors one after the other: stop the
+ * daemons, run the defers, settle. A loop, not a recursion: the tree may be 100,000 levels deep.
+ */
+export function advance(start: ScopeNode): void {
+  let work: ScopeNode[] | undefined;
+  for (let node: ScopeNode | undefined = start; node !== undefined; node = work?.pop()) {
+    while (node !== undefined && isReady(node)) {
+      const rare: Rare | undefined = node.rarely;
+      if (rare !== undefined && rare.daemons > 0) {
+        stopDaemons(node, (work ??= []));
+        break;
+      }
+      if (rare !== undefined && rare.defers !== undefined) {
+        clean(node);
+        break;
+      }
+      node = settle(node);
+    }
+  }
+}
+
+/** Nothing is left to wait for but daemons and defers. */
+function isReady(node: ScopeNode): boolean {
+  const flags = node.flags;
+  if (node.pending !== 0) return false;
+  if ((flags & (flag.BODY | flag.NOTIFYING | flag.CLEANING | flag.CLOSED)) !== 0) return false;
+  return (flags & (flag.CANCELLED | flag.ENDING)) !== 0;
+}
+
+/** The nodes that this lets settle go to `work`: advancing them here could recurse as deep as the tree is. */
+function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
+  if ((node.flags & flag.STOPPED_DAEMONS) !== 0) return;
+  node.flags |= flag.STOPPED_DAEMONS; // from now on, daemons are born cancelled
+  const daemons: ScopeNode[] = [];
+  for (let child = node.first; child !== undefined; child = child.next) daemons.push(child);
+  for (const daemon of daemons) {
+    if ((daemon.flags & (flag.CANCELLED | flag.CLOSED)) !== 0) continue;
+    cancelTree(daemon, createReason("closed", daemon.path, undefined), work);
+  }
+}
+
+function clean(node: ScopeNode): void {
+  node.flags |= flag.CLEANING;
+  runDefers(
+    node,
+    (error) => fail(node, error),
+    () => {
+      node.flags &= ~flag.CLEANING;
+      advance(node);
+    },
+  );
+}
+
+/** Ends `node`, tells who waits for it, and returns the parent, which may be ready now. */
+function settle(node: ScopeNode): ScopeNode | undefined {
+  if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its turn came
+  if (node.rarely?.errors === undefined) failIfTimedOut(node);
+  node.flags |= flag.CLOSED;
+  node.hooks = undefined;
+  node.dropWorker();
+  const { observer, rarely: rare } = node;
+  if (rare !== undefined) {
+    rare.deadlineTimer?.clear();
+    rare.graceTimer?.clear();
+    rare.follower?.remove(node);
+    rare.registry?.unregister(node);
+    if (rare.errors !== undefined) suppressLater(rare.errors.keys());
+  }
+  if (observer !== undefined) {
+    node.observer = undefined;
+    node.flags |= flag.DELIVERED;
+    if (rare?.errors !== undefined) observer.reject(firstError(node));
+    else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
+    else observer.resolve(node.value);
+  }
+  if (rare?.waiters !== undefined) {
+    deliver(node, rare.waiters);
+    rare.waiters = undefined;
+  }
+  if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
+    // Stays linked until that is decided, so that the parent can't settle before it has heard of it.
+    afterMicrotasks(() => decide(node));
+    return undefined;
+  }
+  return leave(node);
+}
+
+export function firstError(node: ScopeNode): unknown {
+  return node.rarely?.errors?.keys().next().value;
+}
+
+/** Finds a receiver for the failures of a settled node that nobody has waited for. */
+function decide(node: ScopeNode): void {
+  if ((node.flags & flag.DELIVERED) === 0) {
+    node.flags |= flag.DELIVERED;
+    const parent = node.parent as ScopeNode;
+    if ((node.flags & flag.HANDLE) !== 0 && (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0) {
+      const ready: ScopeNode[] = [];
+      for (const [error, origin] of node.rarely?.errors ?? []) failTree(parent, error, ready, origin);
+      advanceAll(ready);
+    } else {
+      reportAll(node, node);
+    }
+  }
+  const parent = leave(node);
+  if (parent !== undefined) advance(parent);
+}
+
+function leave(node: ScopeNode): ScopeNode | undefined {
+  const parent = node.parent as ScopeNode;
+  unlink(node);
+  // A daemon is there to be cut; and a child that was cancelled by itself says nothing of its parent.
+  const cut = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
+  if (cut && parent.reason !== undefined && parent.reason === node.reason) parent.flags |= flag.CUT;
+  if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
+    parent.rarely?.limit?.leave(node);
+  return parent;
+}

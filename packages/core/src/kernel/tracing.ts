@@ -1,0 +1,34 @@
+type Process = { env?: Record<string, string | undefined> };
+
+let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"] === "1";
+
+/**
+ * Turns the recording of spawn and creation sites on or off for what is started from now on. Off by default,
+ * since it takes a stack trace for each; `BOUGH_TRACE=1` in the environment turns it on from the start.
+ *
+ * @returns Whether it was on before.
+ * @throws {TypeError} If `on` is no boolean.
+ */
+export function setTracing(on: boolean): boolean {
+  if (typeof on !== "boolean") throw new TypeError(`setTracing: on must be a boolean, got ${String(on)}`);
+  const before = tracing;
+  tracing = on;
+  return before;
+}
+
+/**
+ * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. Reads the
+ * stack at once, so that it keeps no receiver alive.
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
+export function callSite(api: Function): string | undefined {
+  if (!tracing) return undefined;
+  const holder: { stack?: string } = {};
+  if (typeof Error.captureStackTrace !== "function") return firstFrame(new Error().stack, 3);
+  Error.captureStackTrace(holder, api);
+  return firstFrame(holder.stack, 1);
+}
+
+function firstFrame(stack: string | undefined, index: number): string | undefined {
+  return stack?.split("\n")[index]?.trim().replace(/^at /, "");
+}

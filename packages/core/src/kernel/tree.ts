@@ -1,0 +1,69 @@
+import { BODY, CLOSED, DAEMON, HAS_TIMER } from "./flags.js";
+import type { ScopeNode } from "./node.js";
+
+/**
+ * The tree is intrusive: a node is its own entry in its parent's doubly linked list of children, in spawn
+ * order. `first.previous` is the last child; the last child's `next` is `undefined`. A child that has settled
+ * is unlinked, so a scope that has run a million tasks is as small as one that has run none.
+ */
+export function link(parent: ScopeNode, child: ScopeNode): void {
+  const first = parent.first;
+  if (first === undefined) {
+    child.previous = child;
+    parent.first = child;
+  } else {
+    const last = first.previous as ScopeNode;
+    last.next = child;
+    child.previous = last;
+    first.previous = child;
+  }
+  if ((child.flags & DAEMON) !== 0) parent.rare().daemons += 1;
+  else parent.pending += 1;
+  if ((parent.flags & HAS_TIMER) !== 0 && first === undefined) holdProcess(parent);
+}
+
+export function unlink(child: ScopeNode): void {
+  const parent = child.parent as ScopeNode;
+  const first = parent.first as ScopeNode;
+  const { next, previous } = child;
+  if (child === first) parent.first = next;
+  else (previous as ScopeNode).next = next;
+  if (next !== undefined) next.previous = previous;
+  else if (child !== first) first.previous = previous;
+  child.next = child.previous = undefined;
+  if ((child.flags & DAEMON) !== 0) parent.rare().daemons -= 1;
+  else parent.pending -= 1;
+  if ((parent.flags & HAS_TIMER) !== 0 && parent.first === undefined) holdProcess(parent);
+}
+
+/**
+ * The next node below `root` in preorder, parents first and children in spawn order; `undefined` at the end.
+ * Needs no stack and no recursion. The tree must not change between two calls.
+ *
+ * @param skip - Passes over what is below `node`.
+ */
+export function nextInSubtree(root: ScopeNode, node: ScopeNode, skip: boolean): ScopeNode | undefined {
+  if (!skip && node.first !== undefined) return node.first;
+  let at = node;
+  while (at !== root) {
+    if (at.next !== undefined) return at.next;
+    at = at.parent as ScopeNode;
+  }
+  return undefined;
+}
+
+/** Every node below `root` that has not settled, in preorder. */
+export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, void> {
+  for (
+    let node = nextInSubtree(root, root, false);
+    node !== undefined;
+    node = nextInSubtree(root, node, false)
+  ) {
+    if ((node.flags & CLOSED) === 0) yield node;
+  }
+}
+
+/** Lets the node's timer keep the process alive only while there is something it may have to cut. */
+export function holdProcess(node: ScopeNode): void {
+  node.rarely?.deadlineTimer?.hold((node.flags & BODY) !== 0 || node.first !== undefined);
+}

@@ -1,0 +1,55 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { CLOSED, CUT, DELIVERED } from "./flags.js";
+import type { ScopeNode } from "./node.js";
+import type { LongTimer } from "./timer.js";
+
+/**
+ * Somebody who waits for a handle's scope. `join` rejects with a failure or, when work was cut short, with the
+ * reason; `close` only with a failure; `dispose` only with a failure that nobody else has received.
+ */
+export interface Waiter {
+  readonly kind: "join" | "close" | "dispose";
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  /** The owner handle: who waits for its scope still owns it. The one exception to the invariant of node.ts. */
+  readonly pin: object;
+  graceTimer: LongTimer | undefined;
+}
+
+/** Waits for `node` to settle. The returned waiter is `undefined` if it has already. */
+export function wait(
+  node: ScopeNode,
+  kind: Waiter["kind"],
+  pin: object,
+): { promise: Promise<void>; waiter?: Waiter } {
+  let waiter!: Waiter;
+  const promise = new Promise<void>((resolve, reject) => {
+    waiter = { kind, resolve, reject, pin, graceTimer: undefined };
+  });
+  if ((node.flags & CLOSED) !== 0) {
+    deliver(node, [waiter]);
+    return { promise };
+  }
+  const rare = node.rare();
+  (rare.waiters ??= []).push(waiter);
+  return { promise, waiter };
+}
+
+/** Tells those who waited how `node` ended. A disposal stays quiet about a failure that was delivered before. */
+export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
+  const errors = node.rarely?.errors;
+  if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;
+  for (const { kind, resolve, reject, graceTimer } of waiters) {
+    graceTimer?.clear();
+    if (errors !== undefined) {
+      const [first] = errors.keys();
+      if (kind === "dispose" && (node.flags & DELIVERED) !== 0) resolve();
+      else reject(first);
+      node.flags |= DELIVERED;
+    } else if (kind === "join" && (node.flags & CUT) !== 0) {
+      reject(node.reason as CancelledError);
+    } else {
+      resolve();
+    }
+  }
+}

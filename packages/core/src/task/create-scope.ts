@@ -1,0 +1,52 @@
+import { HANDLE } from "../kernel/flags.js";
+import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "./admit.js";
+import { Handle, type ScopeHandle } from "./handle.js";
+import { applyOptions, checkOptions, type ScopeOptions } from "./options.js";
+import { watchHandle } from "./orphan.js";
+import { isScope, nodeOf } from "./resolve.js";
+
+/**
+ * Makes a scope with an owner handle, for a lifetime that is no single function's: a server's, a connection
+ * pool's, an object's. Hold the handle, and `close()` it, or say `await using`.
+ *
+ * A handle that is dropped without that is an orphan: when it is collected, its scope is cancelled and a process
+ * warning says so (see `onOrphan`). That is a fallback; nothing says when it runs.
+ *
+ * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
+ * cancelled with it, and the parent does not settle before it has; a failure that nobody receives by `join` or
+ * `close` is then the parent's. A parent that is cancelled already makes it be born cancelled.
+ *
+ * @param parent - The scope it belongs to; without it, a root.
+ * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.
+ * @throws {ScopeClosedError} If `parent` has ended.
+ * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
+ * @example
+ * ```ts
+ * const server = createScope({ name: "server" });
+ * spawn(server, async function heartbeat({ signal }) {
+ *   await new Promise((resolve) => signal.addEventListener("abort", resolve));
+ * });
+ * await server.close(); // cancels the heartbeat and waits for it
+ * ```
+ */
+export function createScope(options?: ScopeOptions): ScopeHandle;
+export function createScope(parent: Scope, options?: ScopeOptions): ScopeHandle;
+export function createScope(...given: readonly unknown[]): ScopeHandle {
+  const hasParent = given.length > 1 || isScope(given[0]);
+  const parent = hasParent ? nodeOf("createScope", "parent", given[0] as Scope) : backgroundNode;
+  const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
+  if (options !== undefined) checkOptions("createScope", options);
+  const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
+  if (!admits("createScope", parent)) return new Handle(bornCancelled(node));
+  const site = callSite(createScope);
+  if (site !== undefined) node.rare().site = site;
+  link(parent, node);
+  const handle = new Handle(node);
+  if (options !== undefined) applyOptions(node, options);
+  watchHandle(handle, node, options?.onOrphan ?? "warn");
+  return handle;
+}

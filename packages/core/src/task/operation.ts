@@ -1,0 +1,57 @@
+import { run, type Operation } from "effection";
+import type { CancelledError } from "../errors/cancelled.js";
+import { addHook, Hook, removeHook } from "../kernel/hook.js";
+import type { ScopeNode } from "../kernel/node.js";
+
+type Step = (...args: never[]) => unknown;
+
+/**
+ * Whether a worker returned an Effection operation: what a generator function returns, an object with `next`,
+ * `return` and `throw`. Arrays, other iterables and async generators are plain values.
+ */
+export function isOperation(value: unknown): value is Operation<unknown> {
+  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
+  const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
+  return typeof next === "function" && typeof end === "function" && typeof raise === "function";
+}
+
+/**
+ * Runs an Effection operation as the body of `node`. Cancellation halts it, and the promise settles when its
+ * tear-down is through: what that throws is a failure.
+ */
+export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
+  if (node.cancelled) throw node.reason as CancelledError;
+  const task = run(() => operation);
+  const hook = new HaltHook(task);
+  addHook(node, hook);
+  try {
+    return await task;
+  } catch (error) {
+    if (hook.halted === undefined || !isHalt(error)) throw error;
+    await hook.halted;
+    throw node.reason as CancelledError;
+  } finally {
+    removeHook(hook);
+  }
+}
+
+class HaltHook extends Hook {
+  halted: Promise<void> | undefined;
+  readonly #task: ReturnType<typeof run>;
+
+  constructor(task: ReturnType<typeof run>) {
+    super();
+    this.#task = task;
+  }
+
+  run(): void {
+    // What `halt` returns begins only when its `then` is called.
+    this.halted = new Promise((resolve, reject) => this.#task.halt().then(resolve, reject));
+    this.halted.catch(() => undefined); // awaited, and so reported, by runOperation
+  }
+}
+
+/** Effection has no class for it: a halted task rejects with a plain `Error("halted")`. */
+function isHalt(error: unknown): boolean {
+  return error instanceof Error && error.message === "halted";
+}

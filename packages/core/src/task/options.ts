@@ -1,0 +1,137 @@
+import { describe } from "../errors/describe.js";
+import type { TaskInfo } from "../errors/scope-errors.js";
+import { setDeadline } from "../kernel/deadline.js";
+import { HAS_GRACE, LIMITED, SUPERVISE } from "../kernel/flags.js";
+import { Follower } from "../kernel/follow.js";
+import { Limit } from "../kernel/limit.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { OrphanPolicy } from "../kernel/orphan-info.js";
+
+/** What `spawn` takes. */
+export interface TaskOptions {
+  /** Default: the worker's function name, else `"anonymous"`. */
+  readonly name?: string | undefined;
+  /** Milliseconds from now, the time in a queue included. 0 cancels at birth. */
+  readonly timeout?: number | undefined;
+  /** An instant, in milliseconds since the epoch. */
+  readonly deadline?: number | Date | undefined;
+  /** Cancelled when the scope has nothing else left to do. Default `false`. */
+  readonly daemon?: boolean | undefined;
+  /** A failing child of this task does not cancel it. Default `false`. */
+  readonly supervise?: boolean | undefined;
+  /** How many direct children of this task run at once; the others wait in spawn order. */
+  readonly concurrency?: number | undefined;
+}
+
+/** What `createScope` and `withScope` take. */
+export interface ScopeOptions {
+  /** Default: the body's function name, else `"anonymous"`. */
+  readonly name?: string | undefined;
+  /** A foreign signal that cancels this scope too, with kind `"signal"`. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root. */
+  readonly timeout?: number | undefined;
+  /** An instant, in milliseconds since the epoch. */
+  readonly deadline?: number | Date | undefined;
+  /** A failing child does not cancel this scope. Default `false`: the first failure does. */
+  readonly supervise?: boolean | undefined;
+  /** How many direct child tasks run at once; the others wait in spawn order. Default: no limit. */
+  readonly concurrency?: number | undefined;
+  /** Milliseconds that cancelled children get before they are reported as stuck. Default: no limit. */
+  readonly grace?: number | undefined;
+  /** Receives the failures that nobody else does, of this scope and of those below. */
+  readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+  /** What happens when the handle is collected before the scope was closed. Default: a process warning. */
+  readonly onOrphan?: OrphanPolicy | undefined;
+}
+
+/** Checks all options before anything is started. */
+export function checkOptions(operation: string, options: (ScopeOptions & TaskOptions) | undefined): void {
+  if (typeof options !== "object" || options === null || "aborted" in options) {
+    throw new TypeError(
+      `${operation}: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
+    );
+  }
+  checkType(operation, "name", "string", options.name);
+  checkType(operation, "daemon", "boolean", options.daemon);
+  checkType(operation, "supervise", "boolean", options.supervise);
+  checkType(operation, "onError", "function", options.onError);
+  checkDuration(operation, "timeout", options.timeout);
+  checkDuration(operation, "grace", options.grace);
+  checkDeadline(operation, options.deadline);
+  checkConcurrency(operation, options.concurrency);
+  checkSignal(operation, options.signal);
+  checkOnOrphan(operation, options.onOrphan);
+}
+
+/** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
+export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
+  if (options.supervise === true) node.flags |= SUPERVISE;
+  if (options.concurrency !== undefined && options.concurrency !== Infinity) {
+    node.flags |= LIMITED;
+    node.rare().limit = new Limit(options.concurrency);
+  }
+  if (options.grace !== undefined && options.grace !== Infinity) {
+    node.flags |= HAS_GRACE;
+    node.rare().grace = options.grace;
+  }
+  if (options.onError !== undefined) node.rare().onError = options.onError;
+  if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
+  const deadline = earliest(options);
+  if (deadline !== Infinity && !node.cancelled) setDeadline(node, deadline);
+}
+
+function earliest({ timeout = Infinity, deadline = Infinity }: ScopeOptions): number {
+  return Math.min(timeout === Infinity ? Infinity : Date.now() + timeout, Number(deadline));
+}
+
+/** A duration in ms: not negative, not NaN; `Infinity` means none. */
+export function checkDuration(operation: string, name: string, value: unknown): void {
+  if (value === undefined) return;
+  checkType(operation, name, "number", value);
+  if ((value as number) >= 0) return;
+  throw new RangeError(
+    `${operation}: ${name} must be a number of ms that is not negative, got ${describe(value)}`,
+  );
+}
+
+function checkDeadline(operation: string, value: unknown): void {
+  if (value === undefined) return;
+  const instant = value instanceof Date ? value.getTime() : value;
+  if (typeof instant !== "number") {
+    throw new TypeError(
+      `${operation}: deadline must be a Date or a number of epoch ms, got ${describe(value)}`,
+    );
+  }
+  if (instant >= 0) return;
+  throw new RangeError(
+    `${operation}: deadline must be a valid instant in epoch ms, got ${describe(instant)}`,
+  );
+}
+
+/** A limit: a whole number from 1, or `Infinity` for none. */
+export function checkConcurrency(operation: string, value: unknown): void {
+  if (value === undefined || value === Infinity) return;
+  checkType(operation, "concurrency", "number", value);
+  if (Number.isInteger(value) && (value as number) >= 1) return;
+  throw new RangeError(`${operation}: concurrency must be a whole number from 1, got ${describe(value)}`);
+}
+
+function checkSignal(operation: string, value: unknown): void {
+  if (value === undefined) return;
+  const signal = value as Partial<AbortSignal> | null;
+  if (typeof signal === "object" && typeof signal?.aborted === "boolean" && signal.addEventListener) return;
+  throw new TypeError(`${operation}: signal must be an AbortSignal, got ${describe(value)}`);
+}
+
+function checkOnOrphan(operation: string, value: unknown): void {
+  if (value === undefined || value === "warn" || value === "ignore" || typeof value === "function") return;
+  throw new TypeError(
+    `${operation}: onOrphan must be "warn", "ignore" or a function, got ${describe(value)}`,
+  );
+}
+
+function checkType(operation: string, name: string, type: string, value: unknown): void {
+  if (value === undefined || typeof value === type) return;
+  throw new TypeError(`${operation}: ${name} must be a ${type}, got ${describe(value)}`);
+}

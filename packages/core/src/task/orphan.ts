@@ -1,0 +1,66 @@
+import { createReason } from "../errors/cancelled.js";
+import { ageSince } from "../kernel/clock.js";
+import { CANCELLED, CLOSED, TASK } from "../kernel/flags.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
+import { report } from "../kernel/report.js";
+import { cancelWith } from "../kernel/settle.js";
+import { liveDescendants } from "../kernel/tree.js";
+
+/**
+ * The fallback of contract rule 19: cancels a scope whose owner handle was collected. What the registry holds for
+ * a handle is its node, which does not reach the handle. (A `function` policy that mentions the handle does, and
+ * so pins it, as any closure would.)
+ */
+export function watchHandle(handle: object, node: ScopeNode, policy: OrphanPolicy): void {
+  if (registry === undefined || (node.flags & CLOSED) !== 0) return;
+  const rare = node.rare();
+  rare.registry = registry;
+  rare.onOrphan = policy;
+  registry.register(handle, node, node);
+}
+
+const registry = typeof FinalizationRegistry === "function" ? new FinalizationRegistry(reclaim) : undefined;
+
+function reclaim(node: ScopeNode): void {
+  if ((node.flags & (CLOSED | CANCELLED)) !== 0) return; // winds up by itself; its owner has nothing left to forget
+  const info = orphanInfo(node);
+  cancelWith(node, createReason("orphaned", node.path, undefined));
+  announce(node, info);
+}
+
+function announce(node: ScopeNode, info: OrphanInfo): void {
+  const policy = node.rarely?.onOrphan ?? "warn";
+  if (policy === "ignore") return;
+  if (policy === "warn") return warn(info);
+  try {
+    policy(info);
+  } catch (error) {
+    report(node, error, node); // here it would be an uncaught exception
+  }
+}
+
+function orphanInfo(node: ScopeNode): OrphanInfo {
+  let liveTasks = 0;
+  for (const descendant of liveDescendants(node)) if ((descendant.flags & TASK) !== 0) liveTasks += 1;
+  const { name, path } = node;
+  const site = node.rarely?.site;
+  return { name, path, age: ageSince(node.startedAt), liveTasks, ...(site === undefined ? {} : { createdAt: site }) };
+}
+
+interface WarningProcess {
+  emitWarning?: (message: string, options: { type: string; code: string }) => void;
+}
+
+function warn({ path, age, liveTasks, createdAt }: OrphanInfo): void {
+  const where = createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
+  const message =
+    `Scope ${JSON.stringify(path)} was dropped without being closed and has been cancelled ` +
+    `(${liveTasks} live tasks, ${age} ms old; ${where})`;
+  const { process } = globalThis as { process?: WarningProcess };
+  if (typeof process?.emitWarning === "function") {
+    process.emitWarning(message, { type: "BoughOrphanWarning", code: "BOUGH_ORPHAN" });
+  } else {
+    console.warn(message);
+  }
+}

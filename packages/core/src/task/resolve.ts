@@ -1,0 +1,32 @@
+import { BoughError } from "../errors/bough-error.js";
+import { describe } from "../errors/describe.js";
+import { ScopeNode } from "../kernel/node.js";
+import { scopeBrand, type Scope } from "../kernel/scope.js";
+import { Handle } from "./handle.js";
+
+/** The node behind a scope: a view is one, a handle has one. */
+export function nodeOf(operation: string, parameter: string, scope: Scope): ScopeNode {
+  if (scope instanceof ScopeNode) return scope;
+  const node = Handle.nodeOf(scope);
+  if (node !== undefined) return node;
+  throw notAScope(operation, parameter, scope);
+}
+
+export function isScope(value: unknown): value is Scope {
+  return value instanceof ScopeNode || Handle.nodeOf(value) !== undefined;
+}
+
+export function notAScope(operation: string, parameter: string, value: unknown): Error {
+  if (isForeign(value)) {
+    const message =
+      `${operation}: ${parameter} belongs to another copy of bough; ` +
+      `see that the package is installed once (npm ls bough), since one copy means one tree`;
+    return new BoughError("BOUGH_FOREIGN_SCOPE", message);
+  }
+  const hint = value instanceof Promise ? " (a missing await?)" : "";
+  return new TypeError(`${operation}: ${parameter} must be a Scope, got ${describe(value)}${hint}`);
+}
+
+function isForeign(value: unknown): boolean {
+  return typeof value === "object" && value !== null && scopeBrand in value;
+}

@@ -1,0 +1,40 @@
+import type { Operation } from "effection";
+import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { bodyReturned, bodyThrew } from "../kernel/settle.js";
+import { isOperation, runOperation } from "./operation.js";
+
+/**
+ * What `spawn` and `withScope` run: any function. It gets the view of its own scope. An async function, a plain
+ * function, or a generator function, whose generator is run as an Effection operation.
+ */
+export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Operation<T>;
+
+/**
+ * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came is
+ * left alone: its worker is never called.
+ */
+export function begin<T>(node: ScopeNode, worker: Worker<T>): void {
+  if ((node.flags & CANCELLED) !== 0) return;
+  node.flags = (node.flags & ~QUEUED) | BODY;
+  let promise: Promise<unknown>;
+  try {
+    const result: unknown = worker(node);
+    if (result instanceof Promise) promise = Promise.resolve(result);
+    else if (isOperation(result)) promise = runOperation(node, result);
+    else if (isThenable(result)) promise = Promise.resolve(result);
+    else return bodyReturned(node, result);
+  } catch (error) {
+    return bodyThrew(node, error);
+  }
+  promise.then(
+    (value) => bodyReturned(node, value),
+    (error: unknown) => bodyThrew(node, error),
+  );
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  return typeof (value as { then?: unknown }).then === "function";
+}

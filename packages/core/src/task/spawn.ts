@@ -1,0 +1,65 @@
+import { describe } from "../errors/describe.js";
+import { DAEMON, LIMITED, QUEUED, STOPPED_DAEMONS, TASK } from "../kernel/flags.js";
+import { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { cancel } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "./admit.js";
+import { applyOptions, checkOptions, type TaskOptions } from "./options.js";
+import { nodeOf } from "./resolve.js";
+import { begin, type Worker } from "./run.js";
+import { NodeTask, type Task } from "./task.js";
+
+const DAEMON_TASK = TASK | QUEUED | DAEMON;
+
+/**
+ * Starts `worker` as a child task of `scope`.
+ *
+ * The scope does not settle before the task has. If the task fails, its siblings are cancelled with the failure
+ * as cause, unless the scope supervises. A throw of the worker's, synchronous or not, is the task's failure,
+ * never `spawn`'s.
+ *
+ * **Cancellation:** `worker` gets its own scope, whose `signal` aborts when this task or any ancestor is
+ * cancelled. `spawn` cannot stop code that ignores it. In a scope that is cancelled already, `worker` is never
+ * called, and the returned task is cancelled with the scope's reason.
+ *
+ * @param scope - The owner; open, or closing with a child alive.
+ * @param worker - The work. Called once, synchronously, unless the scope's `concurrency` makes it wait.
+ * @param options - `timeout` in ms; running out of its own time is a failure of the task.
+ * @returns The task: await it for the worker's value.
+ * @throws {ScopeClosedError} If `scope` has ended.
+ * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range. Nothing was started.
+ * @throws {BoughError} If `scope` belongs to another copy of the package.
+ * @example Two workers, one fate
+ * ```ts
+ * const sum = await withScope(async (scope) => {
+ *   const a = spawn(scope, async () => 1);
+ *   const b = spawn(scope, async () => 2);
+ *   return (await a) + (await b);
+ * });
+ * console.log(sum); // 3
+ * ```
+ */
+export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions): Task<T> {
+  const parent = scope instanceof ScopeNode ? scope : nodeOf("spawn", "scope", scope);
+  if (typeof worker !== "function") throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
+  if (options !== undefined) checkOptions("spawn", options);
+  const node = new ScopeNode(parent, options?.name ?? worker, options?.daemon === true ? DAEMON_TASK : TASK | QUEUED);
+  if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node));
+  const site = callSite(spawn);
+  if (site !== undefined) node.rare().site = site;
+  link(parent, node);
+  const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.limit?.tryTake() === false;
+  if (waits) enqueue(parent, node, worker);
+  if (options !== undefined) applyOptions(node, options);
+  if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0) cancel(node, "closed", undefined);
+  if (!waits) begin(node, worker);
+  return new NodeTask(node);
+}
+
+/** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
+function enqueue<T>(parent: ScopeNode, node: ScopeNode, worker: Worker<T>): void {
+  const gate = new Promise<void>((open) => parent.rarely?.limit?.enqueue(node, open));
+  void gate.then(() => begin(node, worker));
+}

@@ -1,0 +1,91 @@
+import { CLOSED, CUT, DELIVERED } from "../kernel/flags.js";
+import { statusOf } from "../kernel/info.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { createObserver } from "../kernel/observer.js";
+import { cancel, firstError } from "../kernel/settle.js";
+import type { TaskStatus } from "../errors/scope-errors.js";
+
+/**
+ * A running worker, as its spawner sees it: a promise for the worker's value that can be cancelled. Dropping
+ * it cancels nothing; it belongs to its scope.
+ *
+ * It rejects with the first failure of its scope, or with the reason when it was cancelled. A task that
+ * nobody awaits causes no unhandled rejection of its own: its failure is its scope's.
+ */
+export interface Task<T> extends Promise<T> {
+  readonly name: string;
+  /** The names from the root, joined by `/`. */
+  readonly path: string;
+  readonly status: TaskStatus;
+  /**
+   * Cancels this task and everything below it, and nothing else.
+   *
+   * @returns `true` for the call that cancelled it.
+   */
+  cancel(cause?: unknown): boolean;
+}
+
+/**
+ * A real thenable, with a real promise behind it that is made only once somebody asks: most tasks are awaited
+ * through their scope, and a promise with its resolvers costs more than all the rest of a task.
+ */
+export class NodeTask<T> implements Task<T> {
+  readonly #node: ScopeNode;
+
+  constructor(node: ScopeNode) {
+    this.#node = node;
+  }
+
+  get name(): string {
+    return this.#node.name;
+  }
+
+  get path(): string {
+    return this.#node.path;
+  }
+
+  get status(): TaskStatus {
+    return statusOf(this.#node);
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "Task";
+  }
+
+  cancel(cause?: unknown): boolean {
+    return cancel(this.#node, "explicit", cause);
+  }
+
+  // eslint-disable-next-line unicorn/no-thenable -- being a thenable is what a task is for
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return outcome<T>(this.#node).then(onFulfilled, onRejected);
+  }
+
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return outcome<T>(this.#node).catch(onRejected);
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return outcome<T>(this.#node).finally(onFinally);
+  }
+}
+
+/** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
+function outcome<T>(node: ScopeNode): Promise<T> {
+  if ((node.flags & CLOSED) === 0) {
+    node.observer ??= createObserver();
+    return node.observer.promise as Promise<T>;
+  }
+  node.flags |= DELIVERED;
+  if (node.rarely?.errors !== undefined) return reject(firstError(node));
+  if ((node.flags & CUT) !== 0) return reject(node.reason);
+  return Promise.resolve(node.value as T);
+}
+
+/** Without the lint rule's wish for an Error: users throw what they like, and we pass it on as it is. */
+function reject(error: unknown): Promise<never> {
+  return new Promise((_, reject) => reject(error));
+}

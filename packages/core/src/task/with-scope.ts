@@ -1,0 +1,84 @@
+import { describe } from "../errors/describe.js";
+import { QUEUED } from "../kernel/flags.js";
+import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { createObserver } from "../kernel/observer.js";
+import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "./admit.js";
+import { applyOptions, checkOptions, type ScopeOptions } from "./options.js";
+import { isScope, nodeOf } from "./resolve.js";
+import { begin, type Worker } from "./run.js";
+
+/**
+ * Runs `body` in a new scope, and resolves with its value when everything started in that scope has settled.
+ *
+ * **Failure:** if the body or a child fails, the rest is cancelled (kind `"failure"`), waited for, and the
+ * promise rejects with that failure, the same object. It goes to the caller only: a parent does not hear of it,
+ * so this is how to handle an error locally.
+ *
+ * **Cancellation:** when the scope is cancelled and that kept its body or a child from finishing, the promise
+ * rejects with the reason. In a parent that is cancelled already, the body is not called.
+ *
+ * **Without a parent this makes a ROOT**, also when it is called inside a worker: cancelling that worker's scope
+ * does not cancel it. Pass the scope to stay in the tree.
+ *
+ * @param parent - The scope it belongs to; without it, a root.
+ * @param options - Name, deadline, limits; `timeout` and `grace` in ms.
+ * @param body - Gets the new scope. Called once, synchronously.
+ * @returns The body's value.
+ * @throws {ScopeClosedError} (as a rejection) If `parent` has ended.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
+ * @example
+ * ```ts
+ * const value = await withScope({ name: "job", timeout: 1_000 }, async (scope) => {
+ *   const part = spawn(scope, async () => 20);
+ *   return (await part) + 22;
+ * });
+ * console.log(value); // 42
+ * ```
+ */
+export function withScope<T>(body: Worker<T>): Promise<T>;
+export function withScope<T>(options: ScopeOptions, body: Worker<T>): Promise<T>;
+export function withScope<T>(parent: Scope, body: Worker<T>): Promise<T>;
+export function withScope<T>(parent: Scope, options: ScopeOptions, body: Worker<T>): Promise<T>;
+export function withScope<T>(...given: readonly unknown[]): Promise<T> {
+  try {
+    return enter<T>(parse(given));
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
+  const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
+  const observer = createObserver();
+  node.observer = observer;
+  if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
+  const site = callSite(withScope);
+  if (site !== undefined) node.rare().site = site;
+  link(parent, node);
+  if (options !== undefined) applyOptions(node, options);
+  begin(node, body);
+  return observer.promise as Promise<T>;
+}
+
+interface Arguments<T> {
+  readonly parent: ScopeNode;
+  readonly options: ScopeOptions | undefined;
+  readonly body: Worker<T>;
+}
+
+function parse<T>(given: readonly unknown[]): Arguments<T> {
+  const parameters = [...given];
+  const body = parameters.pop();
+  if (typeof body !== "function") throw new TypeError(`withScope: body must be a function, got ${describe(body)}`);
+  if (parameters.length > 2) throw new TypeError(`withScope: takes (parent, options, body), got ${given.length} arguments`);
+  // With two values before the body the first must be a scope; a single one may be either, but not undefined:
+  // a parent that got lost must not make a root.
+  const hasParent = parameters.length === 2 || isScope(parameters[0]);
+  const parent = hasParent ? nodeOf("withScope", "parent", parameters[0] as Scope) : backgroundNode;
+  const options = parameters[hasParent ? 1 : 0] as ScopeOptions | undefined;
+  if (options !== undefined || (parameters.length === 1 && !hasParent)) checkOptions("withScope", options);
+  return { parent, options, body: body as Worker<T> };
+}
