@@ -69,11 +69,11 @@ function execute(command, { folder = root, env = {}, buffered = false } = {}) {
 /** The script of that name in the package.json of `folder`; the arguments are appended to it. */
 const script = (folder, name, args = "") => [`${manifestOf(folder).scripts[name]} ${args}`.trim(), folder];
 
-/** Says what it does, how long it took, and every few seconds that it is still at it. */
+/** Says what it does, how long it took, and now and then that it is still at it. */
 async function step(title, work) {
   const since = Date.now();
   say(`${title} …`);
-  const heartbeat = setInterval(() => say(`${title}: still at it after ${seconds(since)}`), 5_000);
+  const heartbeat = setInterval(() => say(`${title}: still at it after ${seconds(since)}`), 10_000);
   try {
     return await work((verdict) => say(`${title}: ${verdict} in ${seconds(since)}`));
   } finally {
@@ -164,13 +164,14 @@ async function gates(list) {
 async function suite(title, folder, name) {
   const report = join(cache, `${manifestOf(folder).name}-tests.json`);
   rmSync(report, { force: true });
-  say(`${title} …`);
-  const since = Date.now();
   const reporters = `--reporter=default --reporter=json --outputFile.json="${report}"`;
   const [command] = script(folder, name, reporters);
-  const { code } = await execute(command, { folder });
-  say(`${title}: ${code === 0 ? "ok" : `FAILED (exit code ${code})`} in ${seconds(since)}`);
-  const totals = { title, code, passed: 0, failed: 0, skipped: 0 };
+  const { code } = await step(title, async (verdict) => {
+    const result = await execute(command, { folder });
+    verdict(result.code === 0 ? "ok" : `FAILED (exit code ${result.code})`);
+    return result;
+  });
+  const totals = { code, passed: 0, failed: 0, skipped: 0 };
   if (!existsSync(report)) return totals;
   const result = JSON.parse(readFileSync(report, "utf8"));
   totals.passed = result.numPassedTests;

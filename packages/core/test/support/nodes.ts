@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs"
 import { join } from "node:path";
 
 /** The Node releases that bough is tested on. */
-export const majors = [20, 22, 24, 26] as const;
+const majors = [20, 22, 24, 26] as const;
 
 /** One Node release: where its binary is, or why it is not used in this run. */
 export interface NodeBinary {
@@ -38,16 +38,6 @@ export function nodes(): readonly NodeBinary[] {
       ? { major, path, label: `Node ${major}` }
       : { major, path: undefined, label: `Node ${major} (set BOUGH_ALL_NODES=1 to install it)` };
   });
-}
-
-/** The newest release that can be used in this run; the running one at worst. */
-export function newestNode(): NodeBinary {
-  return nodes().findLast((node) => node.path) ?? runningNode();
-}
-
-/** The release that runs the tests. */
-export function runningNode(): NodeBinary {
-  return { major: current, path: process.execPath, label: `Node ${current}` };
 }
 
 /** Installs what is missing of {@link majors} from the npm packages `node@…`. */
