@@ -17,17 +17,20 @@ export function describe(value: unknown): string {
 }
 
 function describeFunction(value: object): string {
-  const name = safely(() => String(Reflect.get(value, "name")));
+  const name = safely(() => nameOf(value));
   return name ? clip(`function ${name}`) : "an anonymous function";
 }
 
 function describeObject(value: object): string {
-  const name = safely(() =>
-    String((Reflect.get(value, "constructor") as { name?: unknown } | undefined)?.name ?? ""),
-  );
+  const name = safely(() => nameOf(value.constructor));
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (name === "" || name === "Object") return "a plain object";
   return clip(`an instance of ${name}`);
+}
+
+function nameOf(value: unknown): string {
+  const { name } = value as { name?: unknown };
+  return typeof name === "string" ? name : "";
 }
 
 function clip(text: string): string {

@@ -35,7 +35,7 @@ export async function sleep(scope: Scope, ms: number): Promise<void> {
 
 function pause(node: ScopeNode, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (node.cancelled) return reject(node.reason as CancelledError);
+    if (node.cancelled) return reject(node.reason);
     new Pause(node, ms, resolve, reject);
   });
 }

@@ -8,7 +8,7 @@ import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./f
 import { addHook, CallbackHook, removeHook, type Hook } from "./hook.js";
 import { Rare } from "./rare.js";
 import { cancel, notifyLate } from "./settle.js";
-import { scopeBrand, type Scope, type ScopeState } from "./scope.js";
+import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
 import type { Observer } from "./observer.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
@@ -142,12 +142,13 @@ export class ScopeNode implements Scope {
     return { name: this.name, path: this.path, state: this.state };
   }
 
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return `Scope(${JSON.stringify(this.path)}, ${this.state})`;
-  }
-
   static {
     Object.defineProperty(this.prototype, scopeBrand, { value: true });
+    Object.defineProperty(this.prototype, inspectCustom, {
+      value(this: ScopeNode) {
+        return `Scope(${JSON.stringify(this.path)}, ${this.state})`;
+      },
+    });
   }
 }
 

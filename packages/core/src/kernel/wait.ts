@@ -1,4 +1,3 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import { CLOSED, CUT, DELIVERED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 import type { LongTimer } from "./timer.js";
@@ -47,7 +46,7 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
       else reject(first);
       node.flags |= DELIVERED;
     } else if (kind === "join" && (node.flags & CUT) !== 0) {
-      reject(node.reason as CancelledError);
+      reject(node.reason);
     } else {
       resolve();
     }

@@ -4,7 +4,7 @@ import type { ContextKey } from "../kernel/context.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/flags.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
+import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { wait, type Waiter } from "../kernel/wait.js";
 import { checkDuration } from "./options.js";
@@ -61,6 +61,11 @@ export class Handle implements ScopeHandle {
 
   static {
     Object.defineProperty(this.prototype, scopeBrand, { value: true });
+    Object.defineProperty(this.prototype, inspectCustom, {
+      value(this: Handle) {
+        return `ScopeHandle(${JSON.stringify(this.path)}, ${this.state})`;
+      },
+    });
   }
 
   get name(): string {
@@ -132,7 +137,9 @@ export class Handle implements ScopeHandle {
   async close(options?: CloseOptions): Promise<void> {
     const node = this.#node;
     if (options !== undefined && (typeof options !== "object" || options === null)) {
-      throw new TypeError(`close: options must be an object such as { grace: 1000 }, got ${describe(options)}`);
+      throw new TypeError(
+        `close: options must be an object such as { grace: 1000 }, got ${describe(options)}`,
+      );
     }
     checkDuration("close", "grace", options?.grace);
     if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
@@ -153,10 +160,6 @@ export class Handle implements ScopeHandle {
 
   toJSON(): { name: string; path: string; state: ScopeState } {
     return this.#node.toJSON();
-  }
-
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return `ScopeHandle(${JSON.stringify(this.path)}, ${this.state})`;
   }
 }
 

@@ -46,7 +46,9 @@ class HaltHook extends Hook {
 
   run(): void {
     // What `halt` returns begins only when its `then` is called.
-    this.halted = new Promise((resolve, reject) => this.#task.halt().then(resolve, reject));
+    this.halted = new Promise((resolve, reject) => {
+      this.#task.halt().then(resolve, reject);
+    });
     this.halted.catch(() => undefined); // awaited, and so reported, by runOperation
   }
 }

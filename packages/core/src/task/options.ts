@@ -119,8 +119,9 @@ export function checkConcurrency(operation: string, value: unknown): void {
 
 function checkSignal(operation: string, value: unknown): void {
   if (value === undefined) return;
-  const signal = value as Partial<AbortSignal> | null;
-  if (typeof signal === "object" && typeof signal?.aborted === "boolean" && signal.addEventListener) return;
+  // By its shape: polyfills and other realms have AbortSignals of their own.
+  if (typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value)
+    return;
   throw new TypeError(`${operation}: signal must be an AbortSignal, got ${describe(value)}`);
 }
 

@@ -45,7 +45,13 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   for (const descendant of liveDescendants(node)) if ((descendant.flags & TASK) !== 0) liveTasks += 1;
   const { name, path } = node;
   const site = node.rarely?.site;
-  return { name, path, age: ageSince(node.startedAt), liveTasks, ...(site === undefined ? {} : { createdAt: site }) };
+  return {
+    name,
+    path,
+    age: ageSince(node.startedAt),
+    liveTasks,
+    ...(site === undefined ? {} : { createdAt: site }),
+  };
 }
 
 interface WarningProcess {
@@ -53,7 +59,8 @@ interface WarningProcess {
 }
 
 function warn({ path, age, liveTasks, createdAt }: OrphanInfo): void {
-  const where = createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
+  const where =
+    createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
   const message =
     `Scope ${JSON.stringify(path)} was dropped without being closed and has been cancelled ` +
     `(${liveTasks} live tasks, ${age} ms old; ${where})`;
@@ -61,6 +68,7 @@ function warn({ path, age, liveTasks, createdAt }: OrphanInfo): void {
   if (typeof process?.emitWarning === "function") {
     process.emitWarning(message, { type: "BoughOrphanWarning", code: "BOUGH_ORPHAN" });
   } else {
+    // oxlint-disable-next-line no-console -- where there is no process, there is no other channel for a warning
     console.warn(message);
   }
 }

@@ -1,4 +1,4 @@
-import type { Operation } from "effection";
+import type { Effect } from "effection";
 import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -9,7 +9,13 @@ import { isOperation, runOperation } from "./operation.js";
  * What `spawn` and `withScope` run: any function. It gets the view of its own scope. An async function, a plain
  * function, or a generator function, whose generator is run as an Effection operation.
  */
-export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Operation<T>;
+export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
+
+/**
+ * What a generator function returns: an Effection `Operation` in the one form that is run. (Every iterable has the
+ * type `Operation`, so with that the value of a worker that returns a string or an array would be lost on its type.)
+ */
+export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
 
 /**
  * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came is

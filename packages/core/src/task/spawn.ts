@@ -43,9 +43,14 @@ const DAEMON_TASK = TASK | QUEUED | DAEMON;
  */
 export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions): Task<T> {
   const parent = scope instanceof ScopeNode ? scope : nodeOf("spawn", "scope", scope);
-  if (typeof worker !== "function") throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
+  if (typeof worker !== "function")
+    throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
   if (options !== undefined) checkOptions("spawn", options);
-  const node = new ScopeNode(parent, options?.name ?? worker, options?.daemon === true ? DAEMON_TASK : TASK | QUEUED);
+  const node = new ScopeNode(
+    parent,
+    options?.name ?? worker,
+    options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,
+  );
   if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node));
   const site = callSite(spawn);
   if (site !== undefined) node.rare().site = site;
@@ -53,7 +58,8 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
   const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.limit?.tryTake() === false;
   if (waits) enqueue(parent, node, worker);
   if (options !== undefined) applyOptions(node, options);
-  if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0) cancel(node, "closed", undefined);
+  if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
+    cancel(node, "closed", undefined);
   if (!waits) begin(node, worker);
   return new NodeTask(node);
 }

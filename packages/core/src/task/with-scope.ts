@@ -46,7 +46,7 @@ export function withScope<T>(...given: readonly unknown[]): Promise<T> {
   try {
     return enter<T>(parse(given));
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 
@@ -72,8 +72,10 @@ interface Arguments<T> {
 function parse<T>(given: readonly unknown[]): Arguments<T> {
   const parameters = [...given];
   const body = parameters.pop();
-  if (typeof body !== "function") throw new TypeError(`withScope: body must be a function, got ${describe(body)}`);
-  if (parameters.length > 2) throw new TypeError(`withScope: takes (parent, options, body), got ${given.length} arguments`);
+  if (typeof body !== "function")
+    throw new TypeError(`withScope: body must be a function, got ${describe(body)}`);
+  if (parameters.length > 2)
+    throw new TypeError(`withScope: takes (parent, options, body), got ${given.length} arguments`);
   // With two values before the body the first must be a scope; a single one may be either, but not undefined:
   // a parent that got lost must not make a root.
   const hasParent = parameters.length === 2 || isScope(parameters[0]);
