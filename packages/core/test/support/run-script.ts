@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { execute, type Outcome } from "./process.js";
+
+const entry = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
+
+/** A folder outside the repository with one copy of the package, for scripts that run in processes of their own. */
+export interface ScriptFolder {
+  /** The path of the copy: `src/index.ts` and its dependencies in one module. */
+  readonly bundle: string;
+  /**
+   * Runs a module in a process of its own. Everything that `bough` exports is in scope under its name, as is `bough`
+   * itself; `log` prints one line.
+   */
+  readonly run: (source: string, options?: ScriptOptions) => Promise<Outcome>;
+  readonly remove: () => void;
+}
+
+export interface ScriptOptions {
+  /** The Node binary. Default: the one that runs the tests. */
+  readonly node?: string | undefined;
+  readonly flags?: readonly string[];
+}
+
+let scripts = 0;
+
+/** Bundles the package as it is in `src`, so that no build is needed and every Node can run it. */
+export async function scriptFolder(): Promise<ScriptFolder> {
+  const folder = mkdtempSync(join(tmpdir(), "bough-script-"));
+  const bundle = join(folder, "bough.mjs");
+  await build({
+    entryPoints: [entry],
+    outfile: bundle,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    logLevel: "silent",
+  });
+  const names = Object.keys((await import(bundle)) as object);
+  const prelude =
+    `import * as bough from "./bough.mjs";\nconst { ${names.join(", ")} } = bough;\n` +
+    `const log = (...values) => console.log(...values);\n`;
+  return {
+    bundle,
+    run: (source, { node = process.execPath, flags = [] } = {}) => {
+      const file = join(folder, `script-${scripts++}.mjs`);
+      writeFileSync(file, prelude + source);
+      return execute(node, [...flags, file], folder);
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
