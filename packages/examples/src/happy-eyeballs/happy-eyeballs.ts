@@ -43,10 +43,11 @@ export function happyEyeballs<A, C extends Connection>(
     for (const address of addresses) {
       const latest = attempt(address);
       attempts.push(latest);
-      const pause = spawn(scope, (scope) => sleep(scope, delay), { name: "head start", daemon: true });
-      // A success ends the race here; a failure of the latest attempt, or the end of the pause, goes on.
-      await Promise.race([Promise.any(attempts), latest, pause]).catch(() => {});
-      pause.cancel();
+      // A success ends the race; a failure of the latest attempt, or the end of its head start, goes on.
+      await withScope(scope, { name: "head start" }, (scope) => {
+        const pause = spawn(scope, (scope) => sleep(scope, delay), { name: "pause", daemon: true });
+        return Promise.race([Promise.any(attempts), latest, pause]);
+      }).catch(() => {});
       scope.throwIfCancelled();
       if (open.size > 0) break;
     }
