@@ -1,4 +1,5 @@
 import { BoughError } from "./bough-error.js";
+import { quotePath } from "./describe.js";
 
 /** Why a scope was cancelled. See `docs/semantics.md` for the table of what raises which kind. */
 export type CancelKind =
@@ -59,7 +60,7 @@ export class DeadlineExceededError extends CancelledError {
   readonly deadline: number;
 
   constructor(scope: string, deadline: number) {
-    const message = `Scope ${JSON.stringify(scope)} ran out of time at ${formatInstant(deadline)}`;
+    const message = `Scope ${quotePath(scope)} ran out of time at ${formatInstant(deadline)}`;
     super("deadline", scope, message, undefined, "BOUGH_DEADLINE_EXCEEDED");
     this.deadline = deadline;
   }
@@ -81,7 +82,11 @@ export class DeadlineExceededError extends CancelledError {
  * ```
  */
 export function isCancelled(error: unknown): error is CancelledError {
-  return typeof error === "object" && error !== null && brand in error;
+  try {
+    return typeof error === "object" && error !== null && brand in error;
+  } catch {
+    return false; // a proxy with a trap that throws
+  }
 }
 
 /**
@@ -94,7 +99,7 @@ export function createReason(
   scope: string,
   cause: unknown,
 ): CancelledError {
-  const message = `Scope ${JSON.stringify(scope)} was cancelled (${kind})`;
+  const message = `Scope ${quotePath(scope)} was cancelled (${kind})`;
   const options = cause === undefined ? undefined : { cause };
   if (kind !== "explicit") return withoutStack(() => new CancelledError(kind, scope, message, options));
   const reason = new CancelledError(kind, scope, message, options);

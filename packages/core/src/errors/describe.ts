@@ -1,4 +1,6 @@
 const MAX_LENGTH = 80;
+/** Beyond this a path helps nobody, and joining the strings it is made of would cost a deep tree dearly. */
+const MAX_PATH = 2_000;
 
 /** Quotes a value for an error message: short, on one line, never throwing, whatever the value is. */
 export function describe(value: unknown): string {
@@ -14,6 +16,11 @@ export function describe(value: unknown): string {
     default:
       return String(value);
   }
+}
+
+/** Quotes the path of a scope for a message. */
+export function quotePath(path: string): string {
+  return path.length > MAX_PATH ? `with a path of ${path.length} characters` : JSON.stringify(path);
 }
 
 function describeFunction(value: object): string {
@@ -43,4 +50,10 @@ function safely(read: () => string): string {
   } catch {
     return "";
   }
+}
+
+/** Whether `await` would wait for `value`. May throw: a user's object may have a getter for `then`. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  return typeof (value as { then?: unknown }).then === "function";
 }

@@ -1,4 +1,5 @@
 import { BoughError } from "./bough-error.js";
+import { quotePath } from "./describe.js";
 
 /** What reports say of one task. A plain object: it keeps nothing alive. */
 export interface TaskInfo {
@@ -21,7 +22,7 @@ export type TaskStatus = "queued" | "running" | "succeeded" | "failed" | "cancel
  */
 export class ScopeClosedError extends BoughError {
   constructor(operation: string, path: string) {
-    super("BOUGH_SCOPE_CLOSED", `${operation}: scope ${JSON.stringify(path)} is closed`);
+    super("BOUGH_SCOPE_CLOSED", `${operation}: scope ${quotePath(path)} is closed`);
   }
 
   static {
@@ -45,7 +46,7 @@ export class StuckTasksError extends BoughError {
       .slice(0, NAMED_TASKS)
       .map((task) => `\n  ${task.path} (${task.status}, ${task.age} ms old)`);
     const more = tasks.length > NAMED_TASKS ? `\n  and ${tasks.length - NAMED_TASKS} more` : "";
-    const head = `Scope ${JSON.stringify(path)} still has work ${grace} ms after it was cancelled:`;
+    const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);
     this.tasks = tasks;
     void this.stack; // an unread stack keeps its receivers alive
@@ -61,7 +62,7 @@ export class MissingContextError extends BoughError {
   constructor(key: string, path: string) {
     super(
       "BOUGH_MISSING_CONTEXT",
-      `No value for context key ${JSON.stringify(key)} in scope ${JSON.stringify(path)}`,
+      `No value for context key ${JSON.stringify(key)} in scope ${quotePath(path)}`,
     );
   }
 

@@ -3,7 +3,7 @@ import { describe } from "../errors/describe.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { LongTimer } from "../kernel/timer.js";
+import { MAX_DELAY, type TimerHandle } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 
@@ -26,40 +26,45 @@ import { nodeOf } from "../task/resolve.js";
  * });
  * ```
  */
-export async function sleep(scope: Scope, ms: number): Promise<void> {
-  const node = nodeOf("sleep", "scope", scope);
-  if (ms === undefined) throw new TypeError(`sleep: ms must be a number, got ${describe(ms)}`);
-  checkDuration("sleep", "ms", ms);
-  return pause(node, ms);
-}
-
-function pause(node: ScopeNode, ms: number): Promise<void> {
+export function sleep(scope: Scope, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (node.cancelled) return reject(node.reason);
-    new Pause(node, ms, resolve, reject);
+    const node = nodeOf("sleep", "scope", scope);
+    if (ms === undefined) throw new TypeError(`sleep: ms must be a number, got ${describe(ms)}`);
+    checkDuration("sleep", "ms", ms);
+    if (node.reason !== undefined) return reject(node.reason);
+    const pause = new Pause(node, resolve, reject);
+    addHook(node, pause);
+    if (ms !== Infinity) pause.start(ms);
   });
 }
 
+/** Hook, timer and promise in one object: a hundred thousand sleepers are not rare. */
 class Pause extends Hook {
-  readonly #timer: LongTimer | undefined;
+  readonly #node: ScopeNode;
   readonly #resolve: () => void;
   readonly #reject: (reason: CancelledError) => void;
+  #timer: TimerHandle | undefined = undefined;
 
-  constructor(node: ScopeNode, ms: number, resolve: () => void, reject: (reason: CancelledError) => void) {
+  constructor(node: ScopeNode, resolve: () => void, reject: (reason: CancelledError) => void) {
     super();
+    this.#node = node;
     this.#resolve = resolve;
     this.#reject = reject;
-    if (ms !== Infinity) this.#timer = new LongTimer(ms, () => this.#wake());
-    addHook(node, this);
   }
 
-  #wake(): void {
-    removeHook(this);
-    this.#resolve();
+  start(ms: number): void {
+    const step = Math.min(ms, MAX_DELAY);
+    this.#timer = setTimeout(Pause.#wake, step, this, ms - step);
+  }
+
+  static #wake(this: void, pause: Pause, rest: number): void {
+    if (rest > 0) return pause.start(rest);
+    removeHook(pause.#node, pause);
+    pause.#resolve();
   }
 
   run(reason: CancelledError): void {
-    this.#timer?.clear();
+    clearTimeout(this.#timer);
     this.#reject(reason);
   }
 }

@@ -15,39 +15,39 @@ import { nextInSubtree } from "./tree.js";
  * appended to `ready`, for the caller to advance when the listeners are through.
  */
 export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
-  const start = ready.length;
+  root.ownReason = reason;
+  const told: ScopeNode[] = [];
   for (let node: ScopeNode | undefined = root; node !== undefined;) {
     const skip = (node.flags & (CANCELLED | CLOSED)) !== 0;
     if (!skip) {
       node.flags |= CANCELLED;
-      node.reason = reason;
-      // A running body with nobody to tell settles by itself.
-      if (node.hooks !== undefined || node.rarely !== undefined || (node.flags & BODY) === 0) {
+      const resting = (node.flags & BODY) === 0;
+      if (resting || node.hooks !== undefined || node.rarely !== undefined) {
         node.flags |= NOTIFYING;
-        ready.push(node);
+        told.push(node);
+        if (resting) ready.push(node); // a running body settles its node itself
       }
     }
     node = nextInSubtree(root, node, skip);
   }
-  const end = ready.length;
   watchGrace(root);
-  for (let index = start; index < end; index++) {
-    const node = ready[index] as ScopeNode;
-    if (node !== root && node.rarely?.grace !== undefined) watchGrace(node);
-    notify(node, ready);
+  for (const node of told) {
+    if (node !== root && node.rarely?.settings?.grace !== undefined) watchGrace(node);
+    notify(node, reason, ready);
   }
 }
 
-function notify(node: ScopeNode, ready: ScopeNode[]): void {
-  node.rarely?.controller?.abort(node.reason);
-  for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node)) runHook(node, hook, ready);
+function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
+  node.rarely?.controller?.abort(reason);
+  for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node))
+    runHook(node, hook, reason, ready);
   node.flags &= ~NOTIFYING;
 }
 
 /** Runs a hook of a cancelled node. What it throws is a failure of the node. */
-export function runHook(node: ScopeNode, hook: Hook, ready: ScopeNode[]): void {
+export function runHook(node: ScopeNode, hook: Hook, reason: CancelledError, ready: ScopeNode[]): void {
   try {
-    hook.run(node.reason as CancelledError);
+    hook.run(reason);
   } catch (error) {
     failTree(node, error, ready);
   }

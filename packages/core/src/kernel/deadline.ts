@@ -12,39 +12,39 @@ import { holdProcess } from "./tree.js";
 export function setDeadline(node: ScopeNode, deadline: number): void {
   const now = Date.now();
   const outer = nearestDeadline(node.parent);
-  if (outer !== undefined && (outer.rarely?.deadline as number) <= deadline) {
+  if (outer !== undefined && (outer.rarely?.settings?.deadline as number) <= deadline) {
     // A busy process may be past it without its timer having fired.
     if (deadline <= now) expire(outer);
     return;
   }
-  const rare = node.rare();
-  rare.deadline = deadline;
+  const settings = node.settings();
+  settings.deadline = deadline;
   node.flags |= HAS_DEADLINE;
   if (deadline <= now) return expire(node);
-  rare.deadlineTimer = new LongTimer(deadline - now, () => expire(node));
+  settings.deadlineTimer = new LongTimer(deadline - now, () => expire(node));
   node.flags |= HAS_TIMER;
   holdProcess(node);
 }
 
 export function effectiveDeadline(node: ScopeNode): number | undefined {
-  return nearestDeadline(node)?.rarely?.deadline;
+  return nearestDeadline(node)?.rarely?.settings?.deadline;
 }
 
 /** Cancels what has run out of time on the way to the root, by the clock and not by the timer. */
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
-  if (owner !== undefined && (owner.rarely?.deadline as number) <= Date.now()) expire(owner);
+  if (owner !== undefined && (owner.rarely?.settings?.deadline as number) <= Date.now()) expire(owner);
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
   if (node === undefined || (node.flags & HAS_DEADLINE) === 0) return undefined;
   let at: ScopeNode | undefined = node;
-  while (at !== undefined && at.rarely?.deadline === undefined) at = at.parent;
+  while (at !== undefined && at.rarely?.settings?.deadline === undefined) at = at.parent;
   return at;
 }
 
 function expire(node: ScopeNode): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
   node.flags |= TIMED_OUT;
-  cancelWith(node, createDeadlineReason(node.path, node.rarely?.deadline as number));
+  cancelWith(node, createDeadlineReason(node.path, node.rarely?.settings?.deadline as number));
 }

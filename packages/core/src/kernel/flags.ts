@@ -45,6 +45,8 @@ export const LIMITED: number = 1 << 18;
 /** Has a timer of its own, whose hold on the process follows its children. */
 export const HAS_TIMER: number = 1 << 19;
 
+/** Has or had a daemon, and counts its other children since. */
+export const HAS_DAEMONS: number = 1 << 21;
 /** Has cancelled its daemons: nothing else was left to do. */
 export const STOPPED_DAEMONS: number = 1 << 20;
 

@@ -26,7 +26,7 @@ export class Follower {
     }
     const follower = followers.get(signal) ?? new Follower(signal);
     follower.#nodes.add(node);
-    node.rare().follower = follower;
+    node.settings().follower = follower;
   }
 
   remove(node: ScopeNode): void {

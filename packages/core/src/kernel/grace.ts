@@ -15,9 +15,9 @@ export function watchGrace(node: ScopeNode): void {
   if ((node.flags & HAS_GRACE) === 0) return;
   const grace = nearestGrace(node);
   if (grace === undefined) return;
-  const rare = node.rare();
-  rare.graceTimer = new LongTimer(grace, () => {
-    if (rare.waiters?.some((waiter) => waiter.graceTimer !== undefined)) return;
+  const settings = node.settings();
+  settings.graceTimer = new LongTimer(grace, () => {
+    if (settings.waiters?.some((waiter) => waiter.graceTimer !== undefined)) return;
     report(node, stuckError(node, grace), node);
   });
 }
@@ -27,15 +27,15 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
   const grace = own ?? nearestGrace(node);
   if (grace === undefined) return;
   waiter.graceTimer = new LongTimer(grace, () => {
-    const rare = node.rare();
-    rare.waiters = rare.waiters?.filter((other) => other !== waiter);
+    const settings = node.settings();
+    settings.waiters = settings.waiters?.filter((other) => other !== waiter);
     waiter.reject(stuckError(node, grace));
   });
 }
 
 function nearestGrace(node: ScopeNode): number | undefined {
   for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
-    const grace = at.rarely?.grace;
+    const grace = at.rarely?.settings?.grace;
     if (grace !== undefined) return grace;
   }
   return undefined;

@@ -9,11 +9,9 @@ import type { ScopeNode } from "./node.js";
  * together.
  */
 export abstract class Hook {
-  /** The node it is on; `undefined` once it has run or was removed. */
-  owner: ScopeNode | undefined = undefined;
   next: Hook | undefined = undefined;
-  /** The first one's is the last of the list. */
-  previous: Hook | undefined = undefined;
+  /** The first one's is the last of the list. Refers to itself until it is added, to nothing when it is off. */
+  previous: Hook | undefined = this;
 
   /** Runs at most once. May throw: then its scope has failed. */
   abstract run(reason: CancelledError): void;
@@ -36,7 +34,6 @@ export class CallbackHook extends Hook {
 
 /** Appends; hooks run in the order they were added. The node must not be cancelled. */
 export function addHook(node: ScopeNode, hook: Hook): void {
-  hook.owner = node;
   const first = node.hooks;
   if (first === undefined) {
     hook.previous = hook;
@@ -50,24 +47,29 @@ export function addHook(node: ScopeNode, hook: Hook): void {
 }
 
 /** Takes a hook off. Says whether that prevented its run. */
-export function removeHook(hook: Hook): boolean {
-  const node = hook.owner;
-  if (node === undefined) return false;
-  hook.owner = undefined;
+export function removeHook(node: ScopeNode, hook: Hook): boolean {
+  const { next, previous } = hook;
+  if (previous === undefined) return false;
+  hook.next = hook.previous = undefined;
   const first = node.hooks;
   if (first === undefined) return true; // the node has settled and dropped its list
-  const { next, previous } = hook;
   if (hook === first) node.hooks = next;
-  else (previous as Hook).next = next;
+  else previous.next = next;
   if (next !== undefined) next.previous = previous;
   else if (hook !== first) first.previous = previous;
-  hook.next = hook.previous = undefined;
   return true;
 }
 
 /** Takes the first hook off, if the node has one: how a cancellation empties the list. */
 export function takeHook(node: ScopeNode): Hook | undefined {
   const hook = node.hooks;
-  if (hook !== undefined) removeHook(hook);
+  if (hook === undefined) return undefined;
+  const next = hook.next;
+  node.hooks = next;
+  if (next !== undefined) {
+    next.previous = hook.previous;
+    hook.next = undefined;
+  }
+  hook.previous = undefined;
   return hook;
 }

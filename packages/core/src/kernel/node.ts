@@ -6,7 +6,8 @@ import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { defer, disposerOf } from "./defer.js";
 import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./flags.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./hook.js";
-import { Rare } from "./rare.js";
+import { Rare, Settings } from "./rare.js";
+import { pathOf } from "./path.js";
 import { cancel, notifyLate } from "./settle.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
 import type { Observer } from "./observer.js";
@@ -25,32 +26,36 @@ type Label = string | Function;
  * All fields are set in the constructor, in one order, so that all nodes have one shape.
  */
 export class ScopeNode implements Scope {
+  // What cancelling a wide tree reads comes first: it has to fetch each node from memory.
   flags: number;
-  /** Live children that are no daemons. */
-  pending = 0;
-  readonly startedAt: number;
-  readonly parent: ScopeNode | undefined;
   next: ScopeNode | undefined = undefined;
-  previous: ScopeNode | undefined = undefined;
   first: ScopeNode | undefined = undefined;
   hooks: Hook | undefined = undefined;
-  reason: CancelledError | undefined = undefined;
-  label: Label;
-  /** What the body returned. */
-  value: unknown = undefined;
+  rarely: Rare | undefined = undefined;
+  readonly parent: ScopeNode | undefined;
+  previous: ScopeNode | undefined = undefined;
+  /** Only where a cancellation began, and where it was looked up from afar; see {@link reason}. */
+  ownReason: CancelledError | undefined = undefined;
   /** Who waits for the outcome of a task or a `withScope`. */
   observer: Observer | undefined = undefined;
-  rarely: Rare | undefined = undefined;
+  /** What the body returned. */
+  value: unknown = undefined;
+  label: Label;
+  readonly startedAt: number;
 
   constructor(parent: ScopeNode | undefined, label: Label, flags: number) {
     this.flags = parent === undefined ? flags : flags | (parent.flags & INHERITED);
-    this.startedAt = burstTime();
     this.parent = parent;
     this.label = label;
+    this.startedAt = burstTime();
   }
 
   rare(): Rare {
     return (this.rarely ??= new Rare());
+  }
+
+  settings(): Settings {
+    return (this.rare().settings ??= new Settings());
   }
 
   get name(): string {
@@ -66,9 +71,7 @@ export class ScopeNode implements Scope {
   }
 
   get path(): string {
-    const names: string[] = [];
-    for (let at: ScopeNode = this; at.parent !== undefined; at = at.parent) names.push(at.name);
-    return names.reverse().join("/");
+    return pathOf(this);
   }
 
   get state(): ScopeState {
@@ -90,6 +93,22 @@ export class ScopeNode implements Scope {
 
   get cancelled(): boolean {
     return (this.flags & CANCELLED) !== 0;
+  }
+
+  /**
+   * The nearest ancestor's that has one: whatever lies between was cancelled with it. Not copied to every node,
+   * because a pointer from an old object to a new one costs the collector more than all else that cancelling a
+   * node does. A long way is remembered, so that a deep tree is not walked again from every level.
+   */
+  get reason(): CancelledError | undefined {
+    if ((this.flags & CANCELLED) === 0) return undefined;
+    let at: ScopeNode = this;
+    while (at.ownReason === undefined) at = at.parent as ScopeNode;
+    const reason = at.ownReason;
+    for (let node: ScopeNode = this; node !== at && node.parent !== at; node = node.parent as ScopeNode) {
+      node.ownReason = reason;
+    }
+    return reason;
   }
 
   get deadline(): number | undefined {
@@ -115,8 +134,7 @@ export class ScopeNode implements Scope {
     const hook = new CallbackHook(callback);
     if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) notifyLate(this, hook);
     else if ((this.flags & CLOSED) === 0) addHook(this, hook);
-    else hook.owner = this; // will never be called
-    return () => removeHook(hook);
+    return () => removeHook(this, hook);
   }
 
   defer(cleanup: () => unknown): void {

@@ -1,3 +1,4 @@
+import type { TaskInfo } from "../errors/scope-errors.js";
 import type { ContextKey } from "./context.js";
 import type { Defer } from "./defer.js";
 import type { Follower } from "./follow.js";
@@ -6,19 +7,24 @@ import type { ScopeNode } from "./node.js";
 import type { OrphanPolicy } from "./orphan-info.js";
 import type { LongTimer } from "./timer.js";
 import type { Waiter } from "./wait.js";
-import type { TaskInfo } from "../errors/scope-errors.js";
 
 /** What most nodes never have. Kept apart so that a plain task stays small; made on first need. */
 export class Rare {
-  /** Live children that are daemons; `node.pending` counts the others. */
-  daemons = 0;
   controller: AbortController | undefined = undefined;
   defers: Defer | undefined = undefined;
-  context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
   /** Each failure once, with the node in which it happened. */
   errors: Map<unknown, ScopeNode> | undefined = undefined;
-  waiters: Waiter[] | undefined = undefined;
+  context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
+  /** Live children that are no daemons; counted only once there are daemons (HAS_DAEMONS). */
+  others = 0;
+  path: string | undefined = undefined;
+  /** Where it was spawned or created; only while tracing is on. */
+  site: string | undefined = undefined;
+  settings: Settings | undefined = undefined;
+}
 
+/** What comes with options and with an owner handle. */
+export class Settings {
   /** Own deadline in epoch ms; only set where it is earlier than every ancestor's. */
   deadline: number | undefined = undefined;
   deadlineTimer: LongTimer | undefined = undefined;
@@ -28,9 +34,8 @@ export class Rare {
   limit: Limit | undefined = undefined;
   follower: Follower | undefined = undefined;
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
+  onOrphan: OrphanPolicy | undefined = undefined;
   /** Watches the owner handle; only on a handle's node. */
   registry: FinalizationRegistry<ScopeNode> | undefined = undefined;
-  onOrphan: OrphanPolicy | undefined = undefined;
-  /** Where it was spawned or created; only while tracing is on. */
-  site: string | undefined = undefined;
+  waiters: Waiter[] | undefined = undefined;
 }

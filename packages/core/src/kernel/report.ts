@@ -7,7 +7,7 @@ import type { ScopeNode } from "./node.js";
  */
 export function report(from: ScopeNode, error: unknown, origin: ScopeNode): void {
   for (let at: ScopeNode | undefined = from; at !== undefined; at = at.parent) {
-    const onError = at.rarely?.onError;
+    const onError = at.rarely?.settings?.onError;
     if (onError === undefined) continue;
     try {
       onError(error, taskInfo(origin));

@@ -5,9 +5,9 @@ import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
 import type { Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
-import type { Rare } from "./rare.js";
+import type { Settings } from "./rare.js";
 import { afterMicrotasks, report, reportAll } from "./report.js";
-import { holdProcess, unlink } from "./tree.js";
+import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
 import { deliver } from "./wait.js";
 
 /** Cancels `node` and its subtree. Says whether this call did it. */
@@ -25,9 +25,10 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
 
 /** Tells a hook that came too late for the cancellation of its node. */
 export function notifyLate(node: ScopeNode, hook: Hook): void {
+  hook.previous = undefined;
   if ((node.flags & flag.CLOSED) === 0) {
     const ready: ScopeNode[] = [];
-    runHook(node, hook, ready);
+    runHook(node, hook, node.reason as CancelledError, ready);
     return advanceAll(ready);
   }
   try {
@@ -84,12 +85,11 @@ export function advance(start: ScopeNode): void {
   let work: ScopeNode[] | undefined;
   for (let node: ScopeNode | undefined = start; node !== undefined; node = work?.pop()) {
     while (node !== undefined && isReady(node)) {
-      const rare: Rare | undefined = node.rarely;
-      if (rare !== undefined && rare.daemons > 0) {
+      if (node.first !== undefined) {
         stopDaemons(node, (work ??= []));
         break;
       }
-      if (rare !== undefined && rare.defers !== undefined) {
+      if (node.rarely?.defers !== undefined) {
         clean(node);
         break;
       }
@@ -101,7 +101,7 @@ export function advance(start: ScopeNode): void {
 /** Nothing is left to wait for but daemons and defers. */
 function isReady(node: ScopeNode): boolean {
   const flags = node.flags;
-  if (node.pending !== 0) return false;
+  if (!hasOnlyDaemons(node)) return false;
   if ((flags & (flag.BODY | flag.NOTIFYING | flag.CLEANING | flag.CLOSED)) !== 0) return false;
   return (flags & (flag.CANCELLED | flag.ENDING)) !== 0;
 }
@@ -139,11 +139,8 @@ function settle(node: ScopeNode): ScopeNode | undefined {
   node.dropWorker();
   const { observer, rarely: rare } = node;
   if (rare !== undefined) {
-    rare.deadlineTimer?.clear();
-    rare.graceTimer?.clear();
-    rare.follower?.remove(node);
-    rare.registry?.unregister(node);
     if (rare.errors !== undefined) suppressLater(rare.errors.keys());
+    if (rare.settings !== undefined) release(node, rare.settings);
   }
   if (observer !== undefined) {
     node.observer = undefined;
@@ -152,9 +149,10 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
     else observer.resolve(node.value);
   }
-  if (rare?.waiters !== undefined) {
-    deliver(node, rare.waiters);
-    rare.waiters = undefined;
+  const waiters = rare?.settings?.waiters;
+  if (waiters !== undefined) {
+    node.settings().waiters = undefined;
+    deliver(node, waiters);
   }
   if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
     // Stays linked until that is decided, so that the parent can't settle before it has heard of it.
@@ -162,6 +160,13 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     return undefined;
   }
   return leave(node);
+}
+
+function release(node: ScopeNode, settings: Settings): void {
+  settings.deadlineTimer?.clear();
+  settings.graceTimer?.clear();
+  settings.follower?.remove(node);
+  settings.registry?.unregister(node);
 }
 
 export function firstError(node: ScopeNode): unknown {
@@ -190,8 +195,8 @@ function leave(node: ScopeNode): ScopeNode | undefined {
   unlink(node);
   // A daemon is there to be cut; and a child that was cancelled by itself says nothing of its parent.
   const cut = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
-  if (cut && parent.reason !== undefined && parent.reason === node.reason) parent.flags |= flag.CUT;
+  if (cut && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason) parent.flags |= flag.CUT;
   if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
-    parent.rarely?.limit?.leave(node);
+    parent.rarely?.settings?.limit?.leave(node);
   return parent;
 }

@@ -2,7 +2,7 @@
 export type TimerHandle = ReturnType<typeof setTimeout>;
 
 /** The longest delay `setTimeout` takes; a longer one fires at once. */
-const MAX_DELAY = 2 ** 31 - 1;
+export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /** One delay that may be longer than `setTimeout` takes. Looks the global up at call time: fake timers work. */
 export class LongTimer {

@@ -1,4 +1,4 @@
-import { BODY, CLOSED, DAEMON, HAS_TIMER } from "./flags.js";
+import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 
 /**
@@ -17,8 +17,7 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
     child.previous = last;
     first.previous = child;
   }
-  if ((child.flags & DAEMON) !== 0) parent.rare().daemons += 1;
-  else parent.pending += 1;
+  if (((child.flags & DAEMON) | (parent.flags & HAS_DAEMONS)) !== 0) countOthers(parent, child, 1);
   if ((parent.flags & HAS_TIMER) !== 0 && first === undefined) holdProcess(parent);
 }
 
@@ -31,9 +30,25 @@ export function unlink(child: ScopeNode): void {
   if (next !== undefined) next.previous = previous;
   else if (child !== first) first.previous = previous;
   child.next = child.previous = undefined;
-  if ((child.flags & DAEMON) !== 0) parent.rare().daemons -= 1;
-  else parent.pending -= 1;
+  if ((parent.flags & HAS_DAEMONS) !== 0) countOthers(parent, child, -1);
   if ((parent.flags & HAS_TIMER) !== 0 && parent.first === undefined) holdProcess(parent);
+}
+
+/** Only a scope that has had a daemon needs to tell the others apart; most nodes have no count to keep. */
+function countOthers(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
+  const rare = parent.rare();
+  if ((parent.flags & HAS_DAEMONS) === 0) {
+    parent.flags |= HAS_DAEMONS;
+    for (let at = parent.first; at !== undefined; at = at.next)
+      if ((at.flags & DAEMON) === 0) rare.others += 1;
+  } else if ((child.flags & DAEMON) === 0) {
+    rare.others += step;
+  }
+}
+
+/** Whether no child is alive but daemons. */
+export function hasOnlyDaemons(node: ScopeNode): boolean {
+  return node.first === undefined || ((node.flags & HAS_DAEMONS) !== 0 && node.rarely?.others === 0);
 }
 
 /**
@@ -65,5 +80,7 @@ export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, vo
 
 /** Lets the node's timer keep the process alive only while there is something it may have to cut. */
 export function holdProcess(node: ScopeNode): void {
-  node.rarely?.deadlineTimer?.hold((node.flags & BODY) !== 0 || node.first !== undefined);
+  node.rarely?.settings?.deadlineTimer?.hold(
+    (node.flags & (BODY | QUEUED)) !== 0 || node.first !== undefined,
+  );
 }

@@ -29,8 +29,7 @@ export function wait(
     deliver(node, [waiter]);
     return { promise };
   }
-  const rare = node.rare();
-  (rare.waiters ??= []).push(waiter);
+  (node.settings().waiters ??= []).push(waiter);
   return { promise, waiter };
 }
 

@@ -19,7 +19,7 @@ export function admits(operation: string, parent: ScopeNode): boolean {
     }
     return false;
   }
-  const alive = (flags & BODY) !== 0 || parent.pending > 0 || (parent.rarely?.daemons ?? 0) > 0;
+  const alive = (flags & BODY) !== 0 || parent.first !== undefined;
   if ((flags & CLOSED) !== 0 || !alive) throw new ScopeClosedError(operation, parent.path);
   return true;
 }
@@ -27,7 +27,6 @@ export function admits(operation: string, parent: ScopeNode): boolean {
 /** Makes a node that is cancelled and closed before it began. Its parent's work was cut short by that. */
 export function bornCancelled(node: ScopeNode): ScopeNode {
   const parent = node.parent as ScopeNode;
-  node.reason = parent.reason;
   node.flags |= CANCELLED | CLOSED | CUT;
   if ((parent.flags & CLOSED) === 0 && (node.flags & DAEMON) === 0) parent.flags |= CUT;
   return node;

@@ -1,5 +1,4 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import { describe } from "../errors/describe.js";
 import type { ContextKey } from "../kernel/context.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/flags.js";
 import { watchClose } from "../kernel/grace.js";
@@ -7,7 +6,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { wait, type Waiter } from "../kernel/wait.js";
-import { checkDuration } from "./options.js";
+import { checkBag, checkDuration } from "./options.js";
 
 /** What `close` takes. */
 export interface CloseOptions {
@@ -136,11 +135,7 @@ export class Handle implements ScopeHandle {
 
   async close(options?: CloseOptions): Promise<void> {
     const node = this.#node;
-    if (options !== undefined && (typeof options !== "object" || options === null)) {
-      throw new TypeError(
-        `close: options must be an object such as { grace: 1000 }, got ${describe(options)}`,
-      );
-    }
+    if (options !== undefined) checkBag("close", options);
     checkDuration("close", "grace", options?.grace);
     if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
     cancel(node, "closed", options?.cause);

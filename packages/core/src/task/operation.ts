@@ -31,7 +31,7 @@ export async function runOperation(node: ScopeNode, operation: Operation<unknown
     await hook.halted;
     throw node.reason as CancelledError;
   } finally {
-    removeHook(hook);
+    removeHook(node, hook);
   }
 }
 

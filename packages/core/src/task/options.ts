@@ -1,10 +1,11 @@
-import { describe } from "../errors/describe.js";
+import { describe, isThenable } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { HAS_GRACE, LIMITED, SUPERVISE } from "../kernel/flags.js";
 import { Follower } from "../kernel/follow.js";
 import { Limit } from "../kernel/limit.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { scopeBrand } from "../kernel/scope.js";
 import type { OrphanPolicy } from "../kernel/orphan-info.js";
 
 /** What `spawn` takes. */
@@ -47,11 +48,7 @@ export interface ScopeOptions {
 
 /** Checks all options before anything is started. */
 export function checkOptions(operation: string, options: (ScopeOptions & TaskOptions) | undefined): void {
-  if (typeof options !== "object" || options === null || "aborted" in options) {
-    throw new TypeError(
-      `${operation}: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
-    );
-  }
+  checkBag(operation, options);
   checkType(operation, "name", "string", options.name);
   checkType(operation, "daemon", "boolean", options.daemon);
   checkType(operation, "supervise", "boolean", options.supervise);
@@ -64,18 +61,31 @@ export function checkOptions(operation: string, options: (ScopeOptions & TaskOpt
   checkOnOrphan(operation, options.onOrphan);
 }
 
+/** What is easily passed by mistake is an object too: a scope, a signal, a promise, a list. */
+export function checkBag(operation: string, options: unknown): asserts options is object {
+  const isObject = typeof options === "object" && options !== null;
+  if (
+    isObject &&
+    !(scopeBrand in options || "aborted" in options || Array.isArray(options) || isThenable(options))
+  )
+    return;
+  throw new TypeError(
+    `${operation}: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
+  );
+}
+
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
 export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
   if (options.supervise === true) node.flags |= SUPERVISE;
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {
     node.flags |= LIMITED;
-    node.rare().limit = new Limit(options.concurrency);
+    node.settings().limit = new Limit(options.concurrency);
   }
   if (options.grace !== undefined && options.grace !== Infinity) {
     node.flags |= HAS_GRACE;
-    node.rare().grace = options.grace;
+    node.settings().grace = options.grace;
   }
-  if (options.onError !== undefined) node.rare().onError = options.onError;
+  if (options.onError !== undefined) node.settings().onError = options.onError;
   if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
   const deadline = earliest(options);
   if (deadline !== Infinity && !node.cancelled) setDeadline(node, deadline);

@@ -14,9 +14,9 @@ import { liveDescendants } from "../kernel/tree.js";
  */
 export function watchHandle(handle: object, node: ScopeNode, policy: OrphanPolicy): void {
   if (registry === undefined || (node.flags & CLOSED) !== 0) return;
-  const rare = node.rare();
-  rare.registry = registry;
-  rare.onOrphan = policy;
+  const settings = node.settings();
+  settings.registry = registry;
+  settings.onOrphan = policy;
   registry.register(handle, node, node);
 }
 
@@ -30,7 +30,7 @@ function reclaim(node: ScopeNode): void {
 }
 
 function announce(node: ScopeNode, info: OrphanInfo): void {
-  const policy = node.rarely?.onOrphan ?? "warn";
+  const policy = node.rarely?.settings?.onOrphan ?? "warn";
   if (policy === "ignore") return;
   if (policy === "warn") return warn(info);
   try {

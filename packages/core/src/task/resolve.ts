@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { describe } from "../errors/describe.js";
+import { describe, isThenable } from "../errors/describe.js";
 import { ScopeNode } from "../kernel/node.js";
 import { scopeBrand, type Scope } from "../kernel/scope.js";
 import { Handle } from "./handle.js";
@@ -12,21 +12,18 @@ export function nodeOf(operation: string, parameter: string, scope: Scope): Scop
   throw notAScope(operation, parameter, scope);
 }
 
+/** Whether `value` is a scope, of this copy of the package or of another one. */
 export function isScope(value: unknown): value is Scope {
-  return value instanceof ScopeNode || Handle.nodeOf(value) !== undefined;
+  return typeof value === "object" && value !== null && scopeBrand in value;
 }
 
 export function notAScope(operation: string, parameter: string, value: unknown): Error {
-  if (isForeign(value)) {
+  if (isScope(value)) {
     const message =
       `${operation}: ${parameter} belongs to another copy of bough; ` +
       `see that the package is installed once (npm ls bough), since one copy means one tree`;
     return new BoughError("BOUGH_FOREIGN_SCOPE", message);
   }
-  const hint = value instanceof Promise ? " (a missing await?)" : "";
+  const hint = isThenable(value) ? " (a missing await?)" : "";
   return new TypeError(`${operation}: ${parameter} must be a Scope, got ${describe(value)}${hint}`);
-}
-
-function isForeign(value: unknown): boolean {
-  return typeof value === "object" && value !== null && scopeBrand in value;
 }

@@ -55,7 +55,7 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
   const site = callSite(spawn);
   if (site !== undefined) node.rare().site = site;
   link(parent, node);
-  const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.limit?.tryTake() === false;
+  const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.settings?.limit?.tryTake() === false;
   if (waits) enqueue(parent, node, worker);
   if (options !== undefined) applyOptions(node, options);
   if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
@@ -66,6 +66,6 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
 
 /** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
 function enqueue<T>(parent: ScopeNode, node: ScopeNode, worker: Worker<T>): void {
-  const gate = new Promise<void>((open) => parent.rarely?.limit?.enqueue(node, open));
+  const gate = new Promise<void>((open) => parent.rarely?.settings?.limit?.enqueue(node, open));
   void gate.then(() => begin(node, worker));
 }
