@@ -25,7 +25,7 @@ export function watchGrace(node: ScopeNode): void {
 /** Gives one `close()` call its grace period, counted from the call. */
 export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefined): void {
   const grace = own ?? nearestGrace(node);
-  if (grace === undefined) return;
+  if (grace === undefined || grace === Infinity) return;
   waiter.graceTimer = new LongTimer(grace, () => {
     const settings = node.settings();
     settings.waiters = settings.waiters?.filter((other) => other !== waiter);
