@@ -2,10 +2,11 @@ import { StuckTasksError } from "../errors/scope-errors.js";
 import { CLOSED, HAS_GRACE, TASK } from "./flags.js";
 import { taskInfo } from "./info.js";
 import type { ScopeNode } from "./node.js";
-import { report } from "./report.js";
+import { hasReceiver, report } from "./report.js";
 import { LongTimer } from "./timer.js";
 import { liveDescendants } from "./tree.js";
 import type { Waiter } from "./wait.js";
+import { warn } from "./warn.js";
 
 /**
  * Gives a node that was just cancelled its grace period: its own, else the nearest ancestor's. When that runs
@@ -18,7 +19,7 @@ export function watchGrace(node: ScopeNode): void {
   const settings = node.settings();
   settings.graceTimer = new LongTimer(grace, () => {
     if (settings.waiters?.some((waiter) => waiter.graceTimer !== undefined)) return;
-    report(node, stuckError(node, grace), node);
+    reportStuck(node, stuckError(node, grace));
   });
 }
 
@@ -31,6 +32,12 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
     settings.waiters = settings.waiters?.filter((other) => other !== waiter);
     waiter.reject(stuckError(node, grace));
   });
+}
+
+/** Being stuck is no failure: without a receiver it is a warning, not an end of the process. */
+function reportStuck(node: ScopeNode, error: StuckTasksError): void {
+  if (hasReceiver(node)) report(node, error, node);
+  else warn("BoughStuckWarning", error.code, error.message);
 }
 
 function nearestGrace(node: ScopeNode): number | undefined {

@@ -6,6 +6,7 @@ import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
 import { report } from "../kernel/report.js";
 import { cancelWith } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
+import { warn } from "../kernel/warn.js";
 
 /**
  * The fallback of contract rule 19: cancels a scope whose owner handle was collected. What the registry holds for
@@ -32,7 +33,7 @@ function reclaim(node: ScopeNode): void {
 function announce(node: ScopeNode, info: OrphanInfo): void {
   const policy = node.rarely?.settings?.onOrphan ?? "warn";
   if (policy === "ignore") return;
-  if (policy === "warn") return warn(info);
+  if (policy === "warn") return warnOf(info);
   try {
     policy(info);
   } catch (error) {
@@ -54,21 +55,11 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   };
 }
 
-interface WarningProcess {
-  emitWarning?: (message: string, options: { type: string; code: string }) => void;
-}
-
-function warn({ path, age, liveTasks, createdAt }: OrphanInfo): void {
+function warnOf({ path, age, liveTasks, createdAt }: OrphanInfo): void {
   const where =
     createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
   const message =
     `Scope ${JSON.stringify(path)} was dropped without being closed and has been cancelled ` +
     `(${liveTasks} live tasks, ${age} ms old; ${where})`;
-  const { process } = globalThis as { process?: WarningProcess };
-  if (typeof process?.emitWarning === "function") {
-    process.emitWarning(message, { type: "BoughOrphanWarning", code: "BOUGH_ORPHAN" });
-  } else {
-    // oxlint-disable-next-line no-console -- where there is no process, there is no other channel for a warning
-    console.warn(message);
-  }
+  warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
 }
