@@ -1,0 +1,114 @@
+import { createScope, sleep, type Scope } from "bough";
+import type { Act, Check } from "../act.js";
+import { openComparison } from "../prices/compare.js";
+import { sendCrowd, type Sight } from "../prices/crowd.js";
+import { Ledger } from "../prices/ledger.js";
+import { openShops, type Pace, type ShopName } from "../prices/shops.js";
+import { PricesView } from "../prices/view.js";
+import { plan, type Ending, type Schedule, type Visit } from "../prices/visits.js";
+import type { Paint } from "../terminal/paint.js";
+
+export interface PricesOptions {
+  readonly schedule?: Partial<Schedule>;
+  readonly pace?: Pace;
+}
+
+/** A client every 60 ms, for about twelve seconds. */
+const defaultSchedule: Schedule = { visits: 192, every: 60 };
+const defaultPace: Pace = { fast: 80, slow: 350, chunk: 180, failing: 250 };
+
+/** Milliseconds that sockets get to close after what used them has ended. */
+const SOCKET_GRACE = 2_000;
+
+/** What the client sees of each ending. */
+const sightOf: Readonly<Record<Ending, Sight>> = {
+  answered: 200,
+  deadline: 504,
+  failure: 502,
+  explicit: "hung up",
+};
+
+/** Act one: a price-comparison server, its upstream shops, and clients that do not always wait. */
+export function createPricesAct(paint: Paint, options: PricesOptions = {}): Act {
+  const visits = plan({ ...defaultSchedule, ...options.schedule });
+  const ledger = new Ledger();
+  const view = new PricesView(ledger, paint, visits.length);
+  let leftSockets = NaN;
+  let leftTasks = NaN;
+
+  return {
+    name: "prices",
+    title: "Prices",
+    introduction: [
+      "For every request a server asks several shops over HTTP, in one scope per request.",
+      "Some clients hang up, some deadlines pass, one shop fails. What is still out then",
+      "is cancelled, down to its socket, and awaited before the request has ended.",
+    ],
+
+    async play(scope) {
+      await using street = createScope(scope, { name: "shops" });
+      const shops = await openShops(street, options.pace ?? defaultPace, ledger);
+      {
+        await using server = createScope(scope, { name: "server" });
+        const url = await openComparison(server, shops, ledger);
+        await sendCrowd(scope, url, visits, ledger);
+      }
+      // The server has ended; the shops are still open. So whatever is left now would be a leak.
+      await untilQuiet(scope, ledger);
+      leftSockets = ledger.total((books) => books.sockets());
+      leftTasks = ledger.total((books) => books.tasks);
+    },
+
+    frame: (size) => view.frame(size),
+    line: () => view.line(),
+    summary: () => ["", ...view.shops(), ""],
+
+    checks: () => [
+      ...endingChecks(visits, ledger),
+      ...callChecks(visits, ledger),
+      { claim: "requests still running", expected: 0, found: ledger.running.size },
+      { claim: "tasks still alive", expected: 0, found: leftTasks },
+      { claim: "upstream sockets still open", expected: 0, found: leftSockets },
+    ],
+  };
+}
+
+async function untilQuiet(scope: Scope, ledger: Ledger): Promise<void> {
+  const deadline = performance.now() + SOCKET_GRACE;
+  while (ledger.total((books) => books.sockets()) > 0 && performance.now() < deadline) await sleep(scope, 5);
+}
+
+/** Every request ended as it had to, for the server and for its client. */
+function endingChecks(visits: readonly Visit[], ledger: Ledger): Check[] {
+  return (Object.keys(sightOf) as Ending[]).flatMap((ending) => {
+    const expected = visits.filter((visit) => visit.ending === ending).length;
+    const sight = sightOf[ending];
+    const what = ending === "answered" ? "requests answered" : `requests cancelled (${ending})`;
+    const seen = sight === "hung up" ? "clients that hung up" : `clients that got status ${sight}`;
+    return [
+      { claim: what, expected, found: ledger.endings.get(ending) ?? 0 },
+      { claim: seen, expected, found: ledger.sights.get(sight) ?? 0 },
+    ];
+  });
+}
+
+/** What became of the calls to the shop that never answers, and to the one that fails. */
+function callChecks(visits: readonly Visit[], ledger: Ledger): Check[] {
+  const silent = ledger.shop("silent");
+  const failing = ledger.shop("failing");
+  const planned = (shop: ShopName): number => visits.filter(({ shops }) => shops.includes(shop)).length;
+  const cancelled = (["deadline", "explicit"] as const).map((kind) => silent.ended.get(kind) ?? 0);
+  return [
+    {
+      claim: "calls to the silent shop cancelled",
+      expected: planned("silent"),
+      found: cancelled.reduce((sum, count) => sum + count),
+    },
+    { claim: "calls the silent shop saw hung up", expected: silent.served, found: silent.hungUp },
+    {
+      claim: "calls to the failing shop failed",
+      expected: planned("failing"),
+      found: failing.ended.get("failed") ?? 0,
+    },
+  ];
+}

@@ -1,0 +1,34 @@
+// `npm start`: plays the showcase. Exits with 0 if everything held, 1 if not, 130 after Ctrl-C.
+// `npm start -- --visits=24` sends fewer clients than usual.
+
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { isCancelled, withScope } from "bough";
+import { createPricesAct } from "./acts/prices.js";
+import { playAll } from "./showcase.js";
+import { openStage } from "./terminal/stage.js";
+
+type Signal = "SIGINT" | "SIGTERM";
+
+const { values } = parseArgs({ options: { visits: { type: "string" } } });
+const schedule = values.visits === undefined ? {} : { visits: Number(values.visits) };
+
+try {
+  const held = await withScope({ name: "showcase" }, async (scope) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      // Once: whoever presses Ctrl-C twice means it.
+      const stop = (): void => void scope.cancel(signal);
+      process.once(signal, stop);
+      scope.defer(() => process.off(signal, stop));
+    }
+    const stage = openStage(scope, process.stdout);
+    return playAll(scope, stage, [createPricesAct(stage.paint, { schedule })]);
+  });
+  process.exitCode = held ? 0 : 1;
+} catch (error) {
+  if (!isCancelled(error)) throw error;
+  console.log(
+    `\nStopped by ${String(error.cause)}: every request, call and socket was cancelled and awaited.`,
+  );
+  process.exitCode = 128 + constants.signals[error.cause as Signal];
+}

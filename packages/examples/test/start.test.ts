@@ -1,0 +1,42 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { afterEach, describe, expect, it } from "vitest";
+
+const folder = new URL("../", import.meta.url).pathname;
+const manifest = JSON.parse(readFileSync(`${folder}package.json`, "utf8")) as {
+  scripts: Record<string, string>;
+};
+
+let child: ChildProcess | undefined;
+afterEach(() => child?.kill("SIGKILL"));
+
+/** Runs the `start` script, as `npm start` at the root does, without a terminal. */
+function start(...args: string[]): { child: ChildProcess; output: () => string; ended: Promise<unknown[]> } {
+  const [command, ...given] = (manifest.scripts["start"] ?? "").split(" ");
+  expect(command).toBe("node");
+  const started = spawn(process.execPath, [...given, ...args], { cwd: folder });
+  child = started;
+  let output = "";
+  started.stdout.on("data", (chunk) => (output += String(chunk)));
+  started.stderr.on("data", (chunk) => (output += String(chunk)));
+  return { child: started, output: () => output, ended: once(started, "close") };
+}
+
+describe("npm start", () => {
+  it("plays the showcase without a terminal and exits with 0", { timeout: 30_000 }, async () => {
+    const { output, ended } = start("--visits=12");
+    expect(await ended).toEqual([0, null]);
+    expect(output()).toContain("✓ upstream sockets still open: 0");
+    expect(output()).toContain("Everything held.");
+    expect(output()).not.toContain("\x1b");
+  });
+
+  it("stops on Ctrl-C and exits with 130", { timeout: 30_000 }, async () => {
+    const { child, output, ended } = start();
+    while (!/[1-9]\d* upstream sockets alive/.test(output())) await once(child.stdout ?? child, "data");
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
+    expect(output()).toContain("Stopped by SIGINT");
+  });
+});
