@@ -20,3 +20,4 @@ export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";
 export { withScope } from "./task/with-scope.js";
 export { sleep } from "./flow/sleep.js";
+export { close, selfCleaning, type SelfCleaning } from "./resources/self-cleaning.js";

@@ -1,3 +1,4 @@
+import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/flags.js";
@@ -45,7 +46,8 @@ export interface ScopeHandle extends Scope, AsyncDisposable {
 
 /**
  * Nothing in the runtime refers to a handle, save a pending `join` or `close` (contract, rules 19 and 20). So
- * every method hands its node on, and none makes a closure that mentions `this`.
+ * every method hands its node on, and none makes a closure that mentions `this`. An error that is made below a
+ * method would keep its receiver: hence `detached`, wherever one is thrown while the scope goes on.
  */
 export class Handle implements ScopeHandle {
   readonly #node: ScopeNode;
@@ -108,23 +110,43 @@ export class Handle implements ScopeHandle {
   }
 
   onCancel(callback: (reason: CancelledError) => void): () => boolean {
-    return this.#node.onCancel(callback);
+    try {
+      return this.#node.onCancel(callback);
+    } catch (error) {
+      throw detached(error);
+    }
   }
 
   defer(cleanup: () => unknown): void {
-    this.#node.defer(cleanup);
+    try {
+      this.#node.defer(cleanup);
+    } catch (error) {
+      throw detached(error);
+    }
   }
 
   use<R extends Disposable | AsyncDisposable>(resource: R): R {
-    return this.#node.use(resource);
+    try {
+      return this.#node.use(resource);
+    } catch (error) {
+      throw detached(error);
+    }
   }
 
   get<T>(key: ContextKey<T>): T {
-    return this.#node.get(key);
+    try {
+      return this.#node.get(key);
+    } catch (error) {
+      throw detached(error);
+    }
   }
 
   set<T>(key: ContextKey<T>, value: T): void {
-    this.#node.set(key, value);
+    try {
+      this.#node.set(key, value);
+    } catch (error) {
+      throw detached(error);
+    }
   }
 
   join(): Promise<void> {
@@ -133,29 +155,42 @@ export class Handle implements ScopeHandle {
     return endAndWait(node, "join", this).promise;
   }
 
-  async close(options?: CloseOptions): Promise<void> {
-    const node = this.#node;
-    if (options !== undefined) checkBag("close", options);
-    checkDuration("close", "grace", options?.grace);
-    if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
-    cancel(node, "closed", options?.cause);
-    const { promise, waiter } = endAndWait(node, "close", this);
-    if (waiter !== undefined && (node.flags & CLOSED) === 0) watchClose(node, waiter, options?.grace);
-    return promise;
+  close(options?: CloseOptions): Promise<void> {
+    return closeAndWait(this.#node, "close", this, options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    const node = this.#node;
-    if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
-    cancel(node, "closed", undefined);
-    const { promise, waiter } = endAndWait(node, "dispose", this);
-    if (waiter !== undefined && (node.flags & CLOSED) === 0) watchClose(node, waiter, undefined);
-    return promise;
+    return closeAndWait(this.#node, "dispose", this);
   }
 
   toJSON(): { name: string; path: string; state: ScopeState } {
     return this.#node.toJSON();
   }
+}
+
+/** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */
+export function closeByOwner(node: ScopeNode, cause: unknown): void {
+  if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
+  cancel(node, "closed", cause);
+}
+
+/** What `close()` does, for the owner handle `pin`. */
+export async function closeAndWait(
+  node: ScopeNode,
+  kind: "close" | "dispose",
+  pin: object,
+  options?: CloseOptions,
+): Promise<void> {
+  try {
+    if (options !== undefined) checkBag("close", options);
+    checkDuration("close", "grace", options?.grace);
+  } catch (error) {
+    throw detached(error);
+  }
+  closeByOwner(node, options?.cause);
+  const { promise, waiter } = endAndWait(node, kind, pin);
+  if (waiter !== undefined && (node.flags & CLOSED) === 0) watchClose(node, waiter, options?.grace);
+  return promise;
 }
 
 function endAndWait(node: ScopeNode, kind: Waiter["kind"], pin: object): ReturnType<typeof wait> {

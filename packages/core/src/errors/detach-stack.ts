@@ -1,0 +1,14 @@
+/**
+ * Has the stack trace of `error` written out, and returns `error`. Until somebody reads it, V8 keeps the frames
+ * themselves, and with them the receiver of every method on the stack: an error made in a method of an owner
+ * handle keeps the handle alive.
+ */
+export function detached<E>(error: E): E {
+  try {
+    // A call, so that no minifier takes it for a read without effect.
+    if (typeof error === "object" && error !== null) Reflect.get(error, "stack");
+  } catch {
+    // A user's getter threw: it has no stack that would keep anything.
+  }
+  return error;
+}

@@ -1,0 +1,166 @@
+import { describe } from "../errors/describe.js";
+import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/flags.js";
+import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { report } from "../kernel/report.js";
+import type { Scope } from "../kernel/scope.js";
+import { advance } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
+import { holdProcess, link } from "../kernel/tree.js";
+import { isCancellation } from "../kernel/cancel.js";
+import { closeAndWait, closeByOwner } from "../task/handle.js";
+import { applyOptions, checkOptions, type ScopeOptions } from "../task/options.js";
+import { watchHandle } from "../task/orphan.js";
+import { Owner } from "./owner.js";
+import { createHandle } from "./see-through.js";
+
+/** What {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
+export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };
+
+/**
+ * Makes an object that runs workers, and stops them when nobody holds it any more.
+ *
+ * `build` gets a scope, starts the workers in it, and returns the object they work for: the inner object. What
+ * the caller gets is a handle that looks like it (methods, accessors, fields, `instanceof`) and is the only way to
+ * it; the workers know the inner object only. So dropping the handle stops them, sooner or later: see
+ * `docs/orphans.md`. Where it matters when, `close(handle)` or `await using`.
+ *
+ * A method runs with `this` = the inner object; one that returns it (`return this`) returns the handle. A
+ * promise or an iterator that a method returned keeps the handle alive while it is pending. The inner object's
+ * own disposal is deferred in the scope: it comes when the workers have stopped. A method costs a few nanoseconds
+ * more than without the handle; a function in a field costs a look-up, so prefer a class where that counts.
+ *
+ * Without a name in the options the scope is called as `build` is, else as the inner object's class.
+ *
+ * **Cancellation:** the scope is a root. When something else cancels it (`signal`, a deadline, a failing worker) the
+ * handle stays as it is, and its methods go on working on an object without workers.
+ *
+ * **Failure:** what `build` throws closes the scope, and is thrown.
+ *
+ * @param build - Called once, synchronously. Must not keep what it returns where the caller's code could find it,
+ *   and must not mention the variable that will hold the handle.
+ * @param options - As for `createScope`; `timeout` and `grace` in ms.
+ * @returns The handle.
+ * @throws {CancelledError} The reason, if `options` cancel the scope at birth; `build` is not called.
+ * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or one that no handle can
+ *   stand for: a promise, a function, an array, a scope.
+ * @example
+ * ```ts
+ * class Cache {
+ *   readonly #entries = new Map<string, { value: string; expires: number }>();
+ *   set(key: string, value: string, ms: number): this {
+ *     this.#entries.set(key, { value, expires: Date.now() + ms });
+ *     return this;
+ *   }
+ *   get(key: string): string | undefined {
+ *     return this.#entries.get(key)?.value;
+ *   }
+ *   evict(): void {
+ *     for (const [key, { expires }] of this.#entries) if (expires < Date.now()) this.#entries.delete(key);
+ *   }
+ * }
+ * function createCache() {
+ *   return selfCleaning((scope) => {
+ *     const cache = new Cache();
+ *     spawn(scope, async function evictor(scope) {
+ *       for (;;) {
+ *         await sleep(scope, 60_000);
+ *         cache.evict();
+ *       }
+ *     });
+ *     return cache;
+ *   });
+ * }
+ * const cache = createCache().set("a", "1", 1_000); // dropped: the evictor stops
+ * console.log(cache.get("a"), cache instanceof Cache); // 1 true
+ * await close(cache); // or now, and awaited
+ * ```
+ */
+export function selfCleaning<T extends object>(
+  build: (scope: Scope) => T,
+  options?: ScopeOptions,
+): SelfCleaning<T> {
+  if (typeof build !== "function")
+    throw new TypeError(`selfCleaning: build must be a function, got ${describe(build)}`);
+  if (options !== undefined) checkOptions("selfCleaning", options);
+  const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
+  const site = callSite(selfCleaning);
+  if (site !== undefined) node.rare().site = site;
+  link(backgroundNode, node);
+  if (options !== undefined) applyOptions(node, options);
+  node.dropWorker(); // what `build` closes over would live as long as the scope
+  let handle: object;
+  try {
+    if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
+    const inner = build(node);
+    checkInner(node, inner);
+    if (node.label === "anonymous") node.label = classNameOf(inner);
+    if (isDisposable(inner)) node.use(inner);
+    handle = createHandle(inner, node);
+  } catch (error) {
+    closeByOwner(node, error);
+    bodyDone(node);
+    throw error;
+  }
+  bodyDone(node);
+  watchHandle(handle, node, options?.onOrphan ?? "warn");
+  return handle as SelfCleaning<T>;
+}
+
+/**
+ * Closes what {@link selfCleaning} returned: cancels its scope and waits until the workers have stopped and the
+ * cleanups have run. The same as `close()` of a scope handle.
+ *
+ * @throws The first failure of its scope (as a rejection).
+ * @throws {StuckTasksError} When the scope's grace period runs out (as a rejection).
+ * @throws {TypeError} If `handle` is anything else (as a rejection).
+ * @example
+ * ```ts
+ * const log = selfCleaning((scope) => {
+ *   const lines: string[] = [];
+ *   scope.defer(() => console.log("flushed", lines.length)); // flushed 1
+ *   return { write: (line: string) => void lines.push(line) };
+ * });
+ * log.write("hello");
+ * await close(log);
+ * ```
+ */
+export async function close(handle: object): Promise<void> {
+  const node = Owner.nodeOf(handle);
+  if (node === undefined)
+    throw new TypeError(`close: handle must come from selfCleaning(), got ${describe(handle)}`);
+  return closeAndWait(node, "close", handle);
+}
+
+/** While `build` runs, the scope can't settle: what it starts may fail at once. */
+function bodyDone(node: ScopeNode): void {
+  node.flags &= ~BODY;
+  if ((node.flags & HAS_TIMER) !== 0) holdProcess(node);
+  advance(node);
+}
+
+function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
+  if (inner instanceof Promise) watchAbandoned(node, inner);
+  const isObject = typeof inner === "object" && inner !== null;
+  if (isObject && !("then" in inner) && !Array.isArray(inner) && !ArrayBuffer.isView(inner) && inner !== node)
+    return;
+  const hint =
+    inner instanceof Promise ? " (it can't be async: make what it awaits first, or in a worker)" : "";
+  const message = "selfCleaning: build must return an object that has methods or fields of its own";
+  throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
+}
+
+/** The promise of an async `build`: nobody will await it. */
+function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
+  promise.catch((error: unknown) => {
+    if (!isCancellation(node, error)) report(node, error, node);
+  });
+}
+
+function classNameOf(inner: object): string {
+  const name: unknown = (inner as { constructor?: { name?: unknown } }).constructor?.name;
+  return typeof name === "string" && name !== "" && name !== "Object" ? name : "anonymous";
+}
+
+function isDisposable(inner: object): inner is AsyncDisposable {
+  return Symbol.asyncDispose in inner || Symbol.dispose in inner;
+}
