@@ -50,5 +50,8 @@ export const HAS_DAEMONS: number = 1 << 21;
 /** Has cancelled its daemons: nothing else was left to do. */
 export const STOPPED_DAEMONS: number = 1 << 20;
 
+/** Somebody wants to hear of its new children: see watch.ts. */
+export const WATCHED: number = 1 << 22;
+
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;

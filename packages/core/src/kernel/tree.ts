@@ -1,5 +1,6 @@
-import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED } from "./flags.js";
+import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, WATCHED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
+import { childLinked } from "./watch.js";
 
 /**
  * The tree is intrusive: a node is its own entry in its parent's doubly linked list of children, in spawn
@@ -18,7 +19,9 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
     first.previous = child;
   }
   if (((child.flags & DAEMON) | (parent.flags & HAS_DAEMONS)) !== 0) countOthers(parent, child, 1);
+  if ((parent.flags & (HAS_TIMER | WATCHED)) === 0) return;
   if ((parent.flags & HAS_TIMER) !== 0 && first === undefined) holdProcess(parent);
+  if ((parent.flags & WATCHED) !== 0) childLinked(child);
 }
 
 export function unlink(child: ScopeNode): void {
