@@ -222,7 +222,7 @@ const receivers: readonly Case[] = [
     name: "work that is stuck and has no close() pending: a warning, and the scope still settles",
     script: `const scope = createScope({ name: "root", grace: 5 });
       let end; spawn(scope, () => new Promise((resolve) => (end = resolve)), { name: "stuck" });
-      process.on("warning", (warning) => { log(warning.name, warning.code, scope.state); end(); });
+      process.removeAllListeners("warning").on("warning", (warning) => { log(warning.name, warning.code, scope.state); end(); });
       scope.cancel();
       await scope.join().catch(() => undefined); log(scope.state, scope.errors.length);`,
     prints: ["BoughStuckWarning BOUGH_STUCK_TASKS cancelling", "closed 0"],
