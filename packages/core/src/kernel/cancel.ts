@@ -1,5 +1,5 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
-import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SUPERVISE, TASK } from "./flags.js";
+import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./flags.js";
 import { watchGrace } from "./grace.js";
 import { takeHook, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
@@ -11,14 +11,14 @@ import { nextInSubtree } from "./tree.js";
  * 1. mark every descendant, so that nobody sees a half-cancelled tree (no code of a user's runs meanwhile);
  * 2. fire signals and run hooks, parents first, children in spawn order.
  *
- * A subtree that was cancelled before keeps its own reason. The nodes that may be able to settle now are
+ * A subtree that was cancelled before keeps its own reason, and one that is shielded stays as it is. The nodes that may be able to settle now are
  * appended to `ready`, for the caller to advance when the listeners are through.
  */
 export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
   root.ownReason = reason;
   const told: ScopeNode[] = [];
   for (let node: ScopeNode | undefined = root; node !== undefined;) {
-    const skip = (node.flags & (CANCELLED | CLOSED)) !== 0;
+    const skip = node !== root && (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
     if (!skip) {
       node.flags |= CANCELLED;
       const resting = (node.flags & BODY) === 0;
@@ -42,6 +42,8 @@ function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): vo
   for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node))
     runHook(node, hook, reason, ready);
   node.flags &= ~NOTIFYING;
+  const late = node.rarely?.controller; // a hook may have been the first to read the signal
+  if (late?.signal.aborted === false) late.abort(reason);
 }
 
 /** Runs a hook of a cancelled node. What it throws is a failure of the node. */

@@ -1,5 +1,5 @@
 import { createDeadlineReason } from "../errors/cancelled.js";
-import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, TIMED_OUT } from "./flags.js";
+import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 import { cancelWith } from "./settle.js";
 import { LongTimer } from "./timer.js";
@@ -11,7 +11,7 @@ import { holdProcess } from "./tree.js";
  */
 export function setDeadline(node: ScopeNode, deadline: number): void {
   const now = Date.now();
-  const outer = nearestDeadline(node.parent);
+  const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
   if (outer !== undefined && (outer.rarely?.settings?.deadline as number) <= deadline) {
     // A busy process may be past it without its timer having fired.
     if (deadline <= now) expire(outer);
@@ -46,5 +46,6 @@ function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
 function expire(node: ScopeNode): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
   node.flags |= TIMED_OUT;
-  cancelWith(node, createDeadlineReason(node.path, node.rarely?.settings?.deadline as number));
+  const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
+  cancelWith(node, outer ?? createDeadlineReason(node.path, node.rarely?.settings?.deadline as number));
 }

@@ -53,5 +53,8 @@ export const STOPPED_DAEMONS: number = 1 << 20;
 /** Somebody wants to hear of its new children: see watch.ts. */
 export const WATCHED: number = 1 << 22;
 
+/** A cancellation from outside does not enter it; its own time limit, or one from inside, does. */
+export const SHIELD: number = 1 << 23;
+
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;

@@ -66,8 +66,7 @@ export class ScopeNode implements Scope {
   /** Keeps the worker's name and forgets the worker, so that a task somebody keeps does not keep its closure. */
   dropWorker(): void {
     if (typeof this.label === "string") return;
-    const name: unknown = this.label.name;
-    this.label = typeof name === "string" && name !== "" ? name : "anonymous";
+    this.label = readName(this.label);
   }
 
   get path(): string {
@@ -168,6 +167,17 @@ export class ScopeNode implements Scope {
       },
     });
   }
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
+function readName(worker: Function): string {
+  try {
+    const name: unknown = worker.name;
+    if (typeof name === "string" && name !== "") return name;
+  } catch {
+    // A getter or a proxy: a name that can't be read must not keep a scope from settling.
+  }
+  return "anonymous";
 }
 
 function requireFunction(operation: string, name: string, value: unknown): void {

@@ -61,16 +61,19 @@ function bodyEnded(node: ScopeNode): void {
   advance(node);
 }
 
-function fail(node: ScopeNode, error: unknown): void {
+/** Records a failure of `node`; see `failTree`. */
+export function fail(node: ScopeNode, error: unknown): void {
   const ready: ScopeNode[] = [];
   failTree(node, error, ready);
   advanceAll(ready);
 }
 
-/** A task that its own timeout has cut short has failed; one that an ancestor's has was cancelled. */
-function failIfTimedOut(node: ScopeNode): void {
+/** A task that its own timeout has cut short has failed; one that an ancestor's has was cancelled. Says if so. */
+function failIfTimedOut(node: ScopeNode): boolean {
   const cutByOwnTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;
-  if ((node.flags & cutByOwnTimeout) === cutByOwnTimeout) fail(node, node.reason);
+  if ((node.flags & cutByOwnTimeout) !== cutByOwnTimeout || node.rarely?.errors !== undefined) return false;
+  fail(node, node.reason);
+  return true;
 }
 
 function advanceAll(ready: readonly ScopeNode[]): void {
@@ -85,6 +88,7 @@ export function advance(start: ScopeNode): void {
   let work: ScopeNode[] | undefined;
   for (let node: ScopeNode | undefined = start; node !== undefined; node = work?.pop()) {
     while (node !== undefined && isReady(node)) {
+      if (failIfTimedOut(node)) continue;
       if (node.first !== undefined) {
         stopDaemons(node, (work ??= []));
         break;
@@ -103,7 +107,9 @@ function isReady(node: ScopeNode): boolean {
   const flags = node.flags;
   if (!hasOnlyDaemons(node)) return false;
   if ((flags & (flag.BODY | flag.NOTIFYING | flag.CLEANING | flag.CLOSED)) !== 0) return false;
-  return (flags & (flag.CANCELLED | flag.ENDING)) !== 0;
+  if ((flags & (flag.CANCELLED | flag.ENDING)) === 0) return false;
+  if ((flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its turn came
+  return true;
 }
 
 /** The nodes that this lets settle go to `work`: advancing them here could recurse as deep as the tree is. */
@@ -132,8 +138,6 @@ function clean(node: ScopeNode): void {
 
 /** Ends `node`, tells who waits for it, and returns the parent, which may be ready now. */
 function settle(node: ScopeNode): ScopeNode | undefined {
-  if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its turn came
-  if (node.rarely?.errors === undefined) failIfTimedOut(node);
   node.flags |= flag.CLOSED;
   node.hooks = undefined;
   node.dropWorker();
