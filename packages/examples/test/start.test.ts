@@ -39,4 +39,12 @@ describe("npm start", () => {
     expect(await ended).toEqual([130, null]);
     expect(output()).toContain("Stopped by SIGINT");
   });
+
+  it("stops when nobody reads its output any more", { timeout: 30_000 }, async () => {
+    const { child, output, ended } = start();
+    while (output() === "") await once(child.stdout ?? child, "data");
+    child.stdout?.destroy();
+    expect(await ended).toEqual([141, null]);
+    expect(output()).not.toContain("EPIPE");
+  });
 });

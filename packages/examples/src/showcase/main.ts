@@ -8,7 +8,7 @@ import { createPricesAct } from "./acts/prices.js";
 import { playAll } from "./showcase.js";
 import { openStage } from "./terminal/stage.js";
 
-type Signal = "SIGINT" | "SIGTERM";
+type Signal = "SIGINT" | "SIGTERM" | "SIGPIPE";
 
 const { values } = parseArgs({ options: { visits: { type: "string" } } });
 const schedule = values.visits === undefined ? {} : { visits: Number(values.visits) };
@@ -21,6 +21,8 @@ try {
       process.once(signal, stop);
       scope.defer(() => process.off(signal, stop));
     }
+    // Nobody reads any more: `npm start | head`. Node ignores the signal and reports an error instead.
+    process.stdout.on("error", () => void scope.cancel("SIGPIPE" satisfies Signal));
     const stage = openStage(scope, process.stdout);
     return playAll(scope, stage, [createPricesAct(stage.paint, { schedule })]);
   });

@@ -3,7 +3,7 @@ import type { Sight } from "./crowd.js";
 import { shopNames } from "./shops.js";
 
 /** How one call to a shop stands, or ended: `failed`, or the kind of its cancellation. */
-export type CallState = "running" | "answered" | "failed" | CancelKind;
+type CallState = "running" | "answered" | "failed" | CancelKind;
 
 /** One request to the comparison. */
 export interface Entry {
