@@ -12,9 +12,10 @@ import { holdProcess } from "./tree.js";
 export function setDeadline(node: ScopeNode, deadline: number): void {
   const now = Date.now();
   const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
-  if (outer !== undefined && (outer.rarely?.settings?.deadline as number) <= deadline) {
+  const outerDeadline = outer?.rarely?.settings?.deadline ?? Infinity;
+  if (outer !== undefined && outerDeadline <= deadline) {
     // A busy process may be past it without its timer having fired.
-    if (deadline <= now) expire(outer);
+    if (outerDeadline <= now) expire(outer);
     return;
   }
   const settings = node.settings();

@@ -1,6 +1,7 @@
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { BODY, CANCELLED, CLEANING, CLOSED, CLOSED_BY_OWNER, CUT, DAEMON, ENDING } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
+import type { ScopeOptions } from "./options.js";
 
 /** What makes a scope other than plainly open. */
 const NOT_OPEN = ENDING | CANCELLED | CLOSED | CLEANING;
@@ -25,9 +26,11 @@ export function admits(operation: string, parent: ScopeNode): boolean {
 }
 
 /** Makes a node that is cancelled and closed before it began. Its parent's work was cut short by that. */
-export function bornCancelled(node: ScopeNode): ScopeNode {
+export function bornCancelled(node: ScopeNode, options?: ScopeOptions): ScopeNode {
   const parent = node.parent as ScopeNode;
   node.flags |= CANCELLED | CLOSED | CUT;
   if ((parent.flags & CLOSED) === 0 && (node.flags & DAEMON) === 0) parent.flags |= CUT;
+  // A callback that it gets later can still throw, and then its own receiver is the nearest.
+  if (options?.onError !== undefined) node.settings().onError = options.onError;
   return node;
 }

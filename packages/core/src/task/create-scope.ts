@@ -41,7 +41,7 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
   if (options !== undefined) checkOptions("createScope", options);
   const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
-  if (!admits("createScope", parent)) return new Handle(bornCancelled(node));
+  if (!admits("createScope", parent)) return new Handle(bornCancelled(node, options));
   const site = callSite(createScope);
   if (site !== undefined) node.rare().site = site;
   link(parent, node);
