@@ -19,5 +19,31 @@ export type { Routine, Worker } from "./task/run.js";
 export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";
 export { withScope } from "./task/with-scope.js";
+export { all } from "./flow/all.js";
+export { allSettled } from "./flow/all-settled.js";
+export { any } from "./flow/any.js";
+export { createChannel, type Channel } from "./flow/channel.js";
+export { ChannelClosedError } from "./flow/channel-error.js";
+export { checkpoint } from "./flow/checkpoint.js";
+export { detach, type DetachOptions } from "./flow/detach.js";
+export type { WorkerResult } from "./flow/group.js";
+export { map, type Mapper, type MapOptions } from "./flow/map.js";
+export { race } from "./flow/race.js";
+export { retry, type RetryOptions } from "./flow/retry.js";
+export {
+  select,
+  sending,
+  type SelectCase,
+  type Selected,
+  type SelectValue,
+  type SendCase,
+} from "./flow/select.js";
+export { createSemaphore, type Semaphore } from "./flow/semaphore.js";
 export { sleep } from "./flow/sleep.js";
+export type { Source } from "./flow/source.js";
+export { start, type StartableWorker, type Started } from "./flow/start.js";
+export { stream, type StreamOptions } from "./flow/stream.js";
+export { supervise, type SupervisorOptions } from "./flow/supervise.js";
+export { ticker } from "./flow/ticker.js";
 export { close, selfCleaning, type SelfCleaning } from "./resources/self-cleaning.js";
+export { shield, type ShieldOptions } from "./resources/shield.js";

@@ -1,0 +1,39 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import type { Scope } from "../kernel/scope.js";
+import type { ScopeOptions } from "../task/options.js";
+import type { Worker } from "../task/run.js";
+import { withScope } from "../task/with-scope.js";
+
+/** What one run of a worker came to. */
+export type Attempt<T> =
+  | { readonly status: "succeeded"; readonly value: T }
+  | { readonly status: "failed"; readonly error: unknown }
+  /** By itself, and not by its time limit. */
+  | { readonly status: "cancelled"; readonly reason: CancelledError };
+
+/**
+ * Runs `worker` once, in a scope of its own.
+ *
+ * @throws What it failed with, or the reason, when `scope` is cancelled: then it is no longer an attempt's affair.
+ */
+export async function attempt<T>(
+  scope: Scope,
+  options: ScopeOptions,
+  worker: Worker<T>,
+): Promise<Attempt<T>> {
+  let own: Scope | undefined;
+  try {
+    const value = await withScope(scope, options, (entered) => {
+      own = entered;
+      return worker(entered);
+    });
+    return { status: "succeeded", value };
+  } catch (error) {
+    if (scope.cancelled) throw error;
+    const reason = own?.reason;
+    if (reason !== undefined && reason === error && reason.kind !== "deadline") {
+      return { status: "cancelled", reason };
+    }
+    return { status: "failed", error };
+  }
+}

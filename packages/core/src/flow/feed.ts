@@ -1,0 +1,97 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { isCancellation } from "../kernel/cancel.js";
+import { CLOSED } from "../kernel/flags.js";
+import { addHook, Hook, removeHook } from "../kernel/hook.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { report } from "../kernel/report.js";
+import { fail } from "../kernel/settle.js";
+import type { Cursor } from "./source.js";
+
+/** What a feed asks its group. */
+export interface Sink<T> {
+  /** Whether one more item may be started now. */
+  hasRoom(): boolean;
+  accept(item: T, index: number): void;
+}
+
+/**
+ * Takes items from a source as long as there is room for them, one at a time: the body of the scopes of `map` and
+ * `stream`. When that scope is cancelled, it stops at once, closes the source, and waits for it.
+ */
+export class Feed<T> extends Hook {
+  readonly #node: ScopeNode;
+  readonly #sink: Sink<T>;
+  /** Continues a feed that waits for room. */
+  #goOn: (() => void) | undefined;
+  /** Continues a feed that waits for anything. */
+  #stop: (() => void) | undefined;
+
+  constructor(node: ScopeNode, sink: Sink<T>) {
+    super();
+    this.#node = node;
+    this.#sink = sink;
+  }
+
+  /** There may be room again. */
+  wake(): void {
+    this.#goOn?.();
+  }
+
+  run(): void {
+    this.#stop?.();
+  }
+
+  /** Runs until the source is exhausted. */
+  async pull(cursor: Cursor<T>): Promise<void> {
+    const node = this.#node;
+    addHook(node, this);
+    for (let index = 0; ; index++) {
+      while (!this.#sink.hasRoom() && !node.cancelled) await this.#room();
+      if (node.cancelled) return this.#close(cursor);
+      let step = cursor.next();
+      if (cursor.async) {
+        const arrived = await this.#arrival(Promise.resolve(step));
+        if (arrived === undefined || node.cancelled) return this.#close(cursor);
+        step = arrived;
+      }
+      const { done, value } = step as IteratorResult<T>;
+      if (done === true) break;
+      this.#sink.accept(value, index);
+    }
+    removeHook(node, this);
+  }
+
+  async #room(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#goOn = this.#stop = resolve;
+    });
+    this.#goOn = this.#stop = undefined;
+  }
+
+  /** The step, or `undefined` if the cancellation came first. */
+  async #arrival(step: Promise<IteratorResult<T>>): Promise<IteratorResult<T> | undefined> {
+    try {
+      return await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        this.#stop = () => {
+          step.catch((error: unknown) => this.#failedLate(error));
+          resolve(undefined);
+        };
+        step.then(resolve, reject);
+      });
+    } finally {
+      this.#stop = undefined;
+    }
+  }
+
+  async #close(cursor: Cursor<T>): Promise<never> {
+    await cursor.close();
+    throw this.#node.reason as CancelledError;
+  }
+
+  /** A read that was under way when the scope was cancelled. */
+  #failedLate(error: unknown): void {
+    if (isCancellation(this.#node, error)) return;
+    if ((this.#node.flags & CLOSED) === 0) fail(this.#node, error);
+    else report(this.#node, error, this.#node);
+  }
+}

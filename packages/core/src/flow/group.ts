@@ -1,0 +1,148 @@
+import { createReason } from "../errors/cancelled.js";
+import { describe } from "../errors/describe.js";
+import { BODY, CANCELLED, CLOSED, CUT, DAEMON, QUEUED, STOPPED_DAEMONS, TASK } from "../kernel/flags.js";
+import { ScopeNode } from "../kernel/node.js";
+import { createObserver, type Observer } from "../kernel/observer.js";
+import type { Scope } from "../kernel/scope.js";
+import { bodyReturned, cancel, cancelWith, fail } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "../task/admit.js";
+import { nodeOf } from "../task/resolve.js";
+import { begin, type Routine, type Worker } from "../task/run.js";
+
+/** What a worker comes to: the value of its promise or of its Effection operation, else what it returns. */
+export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;
+type Outcome<R> = R extends Routine<infer T> ? T : Awaited<R>;
+
+/**
+ * The scope of a combinator: a child of the caller's, whose failure goes to the caller alone, as with `withScope`,
+ * and which does not settle before every member has. A member that settles tells the group at once, without a
+ * promise of its own; the group decides what that means.
+ */
+export abstract class Group<R> {
+  readonly node: ScopeNode;
+  readonly promise: Promise<R>;
+  /** The outcome is known: nothing more is started. */
+  decided = false;
+
+  /**
+   * @param api - The public function: its call site is recorded while tracing is on.
+   * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
+   */
+  // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its identity matters
+  constructor(operation: string, api: Function, scope: Scope, flags: number) {
+    const parent = nodeOf(operation, "scope", scope);
+    const observer = createObserver();
+    this.node = new ScopeNode(parent, operation, BODY | flags);
+    this.node.observer = observer;
+    this.promise = observer.promise as Promise<R>;
+    if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
+    const site = callSite(api);
+    if (site !== undefined) this.node.rare().site = site;
+    link(parent, this.node);
+    if ((flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0) {
+      cancel(this.node, "closed", undefined);
+    }
+  }
+
+  /** A member has succeeded. */
+  abstract succeeded(value: unknown, index: number): void;
+  /** A member has failed, or has cancelled itself, while the group was neither decided nor cancelled. */
+  abstract failed(error: unknown, index: number): void;
+  /** The group was cancelled and that cut a member short. */
+  cut(): void {}
+
+  /** Starts one member, named after `label`. */
+  // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
+  start(label: Function, worker: Worker<unknown>, index: number): void {
+    const member = new ScopeNode(this.node, label, TASK | QUEUED);
+    member.observer = new Member(this, member, index);
+    link(this.node, member);
+    begin(member, worker);
+  }
+
+  /** Starts the members in order, until the group is decided. Then the body of the group has ended. */
+  startAll(workers: readonly Worker<unknown>[]): void {
+    let index = 0;
+    for (; index < workers.length && !this.decided && !this.node.cancelled; index++) {
+      const worker = workers[index] as Worker<unknown>;
+      this.start(worker, worker, index);
+    }
+    if (index < workers.length && !this.decided) this.node.flags |= CUT;
+    bodyReturned(this.node, this.node.value);
+  }
+
+  /** The outcome is known: the members that are still alive are losers. The group itself is not cancelled. */
+  decide(): void {
+    this.decided = true;
+    const losers: ScopeNode[] = [];
+    for (let child = this.node.first; child !== undefined; child = child.next) {
+      if ((child.flags & (CANCELLED | CLOSED)) === 0) losers.push(child);
+    }
+    if (losers.length === 0) return;
+    const reason = createReason("closed", this.node.path, undefined);
+    for (const loser of losers) if ((loser.flags & (CANCELLED | CLOSED)) === 0) cancelWith(loser, reason);
+  }
+
+  /** What a member rejected with. After the decision a failure, of a clean-up that is, is the group's. */
+  rejected(member: ScopeNode, error: unknown, index: number): void {
+    const errors = member.rarely?.errors;
+    const { cancelled } = this.node;
+    if (errors === undefined && cancelled && member.reason === this.node.reason) return this.cut();
+    if (!this.decided && !cancelled) return this.failed(error, index);
+    for (const each of errors?.keys() ?? []) fail(this.node, each);
+  }
+}
+
+/** Watches one member. Nobody asks for its promise: a member is no task that anybody holds. */
+class Member implements Observer {
+  readonly promise: Promise<unknown> = nobody;
+  readonly #group: Group<unknown>;
+  readonly #node: ScopeNode;
+  readonly #index: number;
+
+  constructor(group: Group<unknown>, node: ScopeNode, index: number) {
+    this.#group = group;
+    this.#node = node;
+    this.#index = index;
+  }
+
+  resolve(value: unknown): void {
+    this.#group.succeeded(value, this.#index);
+  }
+
+  reject(error: unknown): void {
+    this.#group.rejected(this.#node, error, this.#index);
+  }
+}
+
+const nobody = new Promise<never>(() => undefined);
+
+/** Starts `workers` in the group that `make` makes. Every error of the arguments is a rejection. */
+export function runGroup<R>(
+  operation: string,
+  workers: readonly Worker<unknown>[],
+  make: () => Group<R>,
+): Promise<R> {
+  try {
+    checkWorkers(operation, workers);
+    const group = make();
+    group.startAll(workers);
+    return group.promise;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+function checkWorkers(operation: string, workers: readonly unknown[]): void {
+  if (!Array.isArray(workers)) {
+    throw new TypeError(`${operation}: workers must be an array of functions, got ${describe(workers)}`);
+  }
+  for (let index = 0; index < workers.length; index++) {
+    if (typeof workers[index] === "function") continue;
+    throw new TypeError(
+      `${operation}: workers[${index}] must be a function, got ${describe(workers[index])}`,
+    );
+  }
+}

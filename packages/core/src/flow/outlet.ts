@@ -1,0 +1,86 @@
+import { Fifo } from "./fifo.js";
+
+interface Request<R> {
+  readonly resolve: (result: IteratorResult<R, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Failure {
+  readonly error: unknown;
+}
+
+export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** Where the results of a stream wait for its consumer, and the consumer's `next()` calls for results. */
+export class Outlet<R> {
+  /** How many results were asked for, ever. */
+  requested = 0;
+  /** What the stream ended with, until somebody has taken it. */
+  failure: Failure | undefined = undefined;
+  readonly #ordered: boolean;
+  #ready = new Map<number, R>();
+  /** Which key of {@link #ready} goes next; in an unordered outlet the keys just count. */
+  #next = 0;
+  #pushed = 0;
+  readonly #requests = new Fifo<Request<R>>();
+  #ended = false;
+  #onTaken: (() => void) | undefined;
+
+  constructor(ordered: boolean) {
+    this.#ordered = ordered;
+  }
+
+  request(): Promise<IteratorResult<R, undefined>> {
+    this.requested += 1;
+    return new Promise((resolve, reject) => {
+      this.#requests.push({ resolve, reject });
+      this.#deliver();
+    });
+  }
+
+  push(value: R, index: number): void {
+    this.#ready.set(this.#ordered ? index : this.#pushed++, value);
+    this.#deliver();
+  }
+
+  /** Nothing more will come. What is ready is delivered first, then the failure, once. */
+  end(failure: Failure | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.failure = failure;
+    this.#deliver();
+  }
+
+  drop(): void {
+    this.#ready.clear();
+  }
+
+  /** Resolves when the failure has been taken, if ever. */
+  taken(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.failure === undefined) resolve();
+      else this.#onTaken = resolve;
+    });
+  }
+
+  take(): Failure | undefined {
+    const failure = this.failure;
+    this.failure = undefined;
+    this.#onTaken?.();
+    return failure;
+  }
+
+  #deliver(): void {
+    while (this.#requests.size > 0) {
+      const value = this.#ready.get(this.#next);
+      if (value !== undefined || this.#ready.has(this.#next)) {
+        this.#ready.delete(this.#next++);
+        this.#requests.shift()?.resolve({ done: false, value: value as R });
+      } else if (this.#ended) {
+        const failure = this.take();
+        if (failure === undefined) this.#requests.shift()?.resolve(done);
+        else this.#requests.shift()?.reject(failure.error);
+      } else return;
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import { BoughError } from "../errors/bough-error.js";
+import { QUEUED, TASK } from "../kernel/flags.js";
+import { addHook, Hook, removeHook } from "../kernel/hook.js";
+import { ScopeNode } from "../kernel/node.js";
+import type { Observer } from "../kernel/observer.js";
+import type { Scope } from "../kernel/scope.js";
+import { link } from "../kernel/tree.js";
+import { nodeOf } from "../task/resolve.js";
+import { begin, type Worker } from "../task/run.js";
+import { spawn } from "../task/spawn.js";
+import { checkFunction } from "./backoff.js";
+
+/** How a worker says that it is ready. Once. */
+export type Started<R> = (value: R) => void;
+
+/** A worker that says when it is ready. What it returns later is dropped. */
+export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnType<Worker<unknown>>;
+
+/**
+ * Starts `worker` as a child task of `scope` and waits until it says that it is ready: Trio's `nursery.start`. For a
+ * server that has to listen before its clients may begin.
+ *
+ * **Failure:** what the worker throws before it is ready goes to the caller alone, once everything in its scope has
+ * settled, and `scope` does not hear of it; a worker that ends without a word is an error of that kind (code
+ * `BOUGH_NOT_STARTED`). After that its failure is `scope`'s, as with `spawn`.
+ *
+ * **Cancellation:** when `scope` is cancelled before the worker is ready, so is the worker, and the promise rejects
+ * with the reason. In a scope that is cancelled already the worker is not called.
+ *
+ * @param scope - The owner.
+ * @param worker - Gets its own scope and `started`, to be called once with a value for the caller.
+ * @returns What `started` was called with.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @example
+ * ```ts
+ * await withScope(async (scope) => {
+ *   const port = await start(scope, async function server(own, started: Started<number>) {
+ *     await sleep(own, 1); // binds
+ *     started(8080);
+ *     await sleep(own, 5); // serves
+ *   });
+ *   console.log(port); // 8080
+ * });
+ * ```
+ */
+export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const parent = nodeOf("start", "scope", scope);
+    checkFunction("start", "worker", worker);
+    const starting = new Starting(worker, resolve, reject);
+    const name = worker.name === "" ? "anonymous" : worker.name;
+    spawn(parent, (own) => starting.begin(own as ScopeNode), { name });
+    starting.waitIn(parent);
+  });
+}
+
+/**
+ * The worker runs in a scope of its own inside its task. That scope hears of nothing above it until the worker is
+ * ready; from then on it counts as a task, whose failures go up.
+ */
+class Starting<R> extends Hook implements Observer {
+  readonly promise: Promise<unknown> = Promise.resolve();
+  readonly #worker: StartableWorker<R>;
+  readonly #ready: (value: R) => void;
+  readonly #failed: (error: unknown) => void;
+  /** Where it waits for its turn, if the scope has a `concurrency`. */
+  #parent: ScopeNode | undefined;
+  #node: ScopeNode | undefined;
+  #settled = false;
+
+  constructor(worker: StartableWorker<R>, ready: (value: R) => void, failed: (error: unknown) => void) {
+    super();
+    this.#worker = worker;
+    this.#ready = ready;
+    this.#failed = failed;
+  }
+
+  /** Called right after the spawn: the worker may still be in the queue, or be born cancelled. */
+  waitIn(parent: ScopeNode): void {
+    if (this.#node !== undefined) return;
+    if (parent.reason !== undefined) return this.reject(parent.reason);
+    this.#parent = parent;
+    addHook(parent, this);
+  }
+
+  run(reason: unknown): void {
+    this.reject(reason);
+  }
+
+  begin(task: ScopeNode): void {
+    if (this.#parent !== undefined) removeHook(this.#parent, this);
+    const worker = this.#worker;
+    const node = new ScopeNode(task, "start", QUEUED);
+    this.#node = node;
+    node.observer = this;
+    link(task, node);
+    begin(node, (own) => worker(own, (value) => this.#started(node, value)));
+  }
+
+  #started(node: ScopeNode, value: R): void {
+    if (this.#settled) {
+      throw new BoughError(
+        "BOUGH_STARTED",
+        "start: started() was called twice, or after the worker had ended",
+      );
+    }
+    if (node.rarely?.errors !== undefined) return; // it has failed already: too late
+    this.#settled = true;
+    node.flags |= TASK;
+    this.#ready(value);
+  }
+
+  resolve(): void {
+    this.reject(
+      new BoughError("BOUGH_NOT_STARTED", "start: the worker ended without having called started()"),
+    );
+  }
+
+  reject(error: unknown): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#failed(error);
+  }
+}

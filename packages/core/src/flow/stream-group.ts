@@ -1,0 +1,76 @@
+import { DAEMON, QUEUED } from "../kernel/flags.js";
+import type { Scope } from "../kernel/scope.js";
+import { fail } from "../kernel/settle.js";
+import { begin } from "../task/run.js";
+import { Feed, type Sink } from "./feed.js";
+import { Group } from "./group.js";
+import type { Mapper } from "./map.js";
+import type { Outlet } from "./outlet.js";
+import { openSource, type Source } from "./source.js";
+
+/**
+ * The scope of a stream as its owner sees it. A daemon: a stream that nobody reads on must not keep the owner from
+ * ending. It outlives a failed {@link StreamGroup} until somebody has taken the failure.
+ */
+export class StreamScope extends Group<void> {
+  // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
+  constructor(api: Function, scope: Scope) {
+    super("stream", api, scope, DAEMON | QUEUED);
+  }
+
+  succeeded(): void {}
+  failed(): void {}
+}
+
+/** The work of a stream: the source and the items in flight. */
+export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
+  readonly #fn: Mapper<T, R>;
+  readonly #outlet: Outlet<R>;
+  readonly #concurrency: number;
+  readonly #feed: Feed<T>;
+  #started = 0;
+
+  constructor(
+    // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
+    api: Function,
+    scope: Scope,
+    fn: Mapper<T, R>,
+    outlet: Outlet<R>,
+    concurrency: number,
+  ) {
+    super("items", api, scope, QUEUED);
+    this.#fn = fn;
+    this.#outlet = outlet;
+    this.#concurrency = concurrency;
+    this.#feed = new Feed(this.node, this);
+  }
+
+  run(items: Source<T>): Promise<void> {
+    begin(this.node, (own) => this.#feed.pull(openSource("stream", items, own)));
+    return this.promise;
+  }
+
+  /** The consumer has asked for one more. */
+  wake(): void {
+    this.#feed.wake();
+  }
+
+  /** What the consumer has in hand counts until it asks for the next. */
+  hasRoom(): boolean {
+    return this.#started < this.#outlet.requested - 1 + this.#concurrency;
+  }
+
+  accept(item: T, index: number): void {
+    this.#started += 1;
+    const fn = this.#fn;
+    this.start(fn, (own) => fn(item, own, index), index);
+  }
+
+  succeeded(value: unknown, index: number): void {
+    this.#outlet.push(value as R, index);
+  }
+
+  failed(error: unknown): void {
+    fail(this.node, error);
+  }
+}

@@ -1,0 +1,143 @@
+import { describe } from "../errors/describe.js";
+import { report } from "../kernel/report.js";
+import type { Scope } from "../kernel/scope.js";
+import { cancel } from "../kernel/settle.js";
+import { nodeOf } from "../task/resolve.js";
+import { begin } from "../task/run.js";
+import { checkMapOptions, checkMapper, type MapOptions, type Mapper } from "./map.js";
+import { done, Outlet } from "./outlet.js";
+import { checkSource, type Source } from "./source.js";
+import { StreamGroup, StreamScope } from "./stream-group.js";
+
+/** What {@link stream} takes. */
+export interface StreamOptions extends MapOptions {
+  /** How many items are worked on at once, the one that the consumer has in hand included. Default 1. */
+  readonly concurrency?: number | undefined;
+  /** Whether results come in the order of the items or as they are ready. Default `true`. */
+  readonly ordered?: boolean | undefined;
+}
+
+/**
+ * Calls `fn` for each item, each as a task, and gives the results one by one, in the order of the items: by default
+ * what `for await (const item of items) yield await fn(item)` does in an async generator, but with a scope, and
+ * with a `concurrency`.
+ *
+ * Nothing is started before the first `next()`. After that at most `concurrency` items are being worked on, wait to
+ * be taken, or are in the consumer's hands: an endless source needs no more memory than that. A stream that nobody
+ * reads on does not keep its scope from ending: it is stopped when nothing else is left there.
+ *
+ * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). When everything
+ * has settled, `next()` first gives what was ready, then rejects with that failure. It goes to the consumer alone;
+ * if the scope ends and nobody has taken it, it is reported as other failures are that nobody receives.
+ *
+ * **Cancellation:** leaving the loop (`return()`) cancels what is running with kind `"closed"`, calls the source's
+ * `return()`, and waits for both. When `scope` is cancelled, the same happens, and `next()` rejects with the reason.
+ *
+ * @param scope - The owner.
+ * @param items - Any iterable or async iterable, or a function of the scope that returns one.
+ * @param fn - Gets the item, the scope of its own task, and the item's index.
+ * @returns An iterator for one consumer. Its `next()` rejects with `ScopeClosedError` if `scope` has ended.
+ * @throws {TypeError | RangeError} If an argument is bad.
+ * @example
+ * ```ts
+ * await withScope(async (scope) => {
+ *   function* numbers() { for (let n = 1; ; n++) yield n; }
+ *   for await (const square of stream(scope, numbers(), async (n) => n * n, { concurrency: 4 })) {
+ *     if (square > 10) break;
+ *     console.log(square); // 1, 4, 9
+ *   }
+ * });
+ * ```
+ */
+export function stream<T, R>(
+  scope: Scope,
+  items: Source<T>,
+  fn: Mapper<T, R>,
+  options?: StreamOptions,
+): AsyncIterableIterator<R> {
+  checkSource("stream", items);
+  checkMapper("stream", fn);
+  const concurrency = checkMapOptions("stream", options) ?? 1;
+  const ordered: unknown = options?.ordered ?? true;
+  if (typeof ordered !== "boolean") {
+    throw new TypeError(`stream: ordered must be a boolean, got ${describe(ordered)}`);
+  }
+  nodeOf("stream", "scope", scope);
+  return new Stream(scope, items, fn, concurrency, ordered);
+}
+
+class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
+  readonly #scope: Scope;
+  readonly #outlet: Outlet<R>;
+  /** Made with the first request: what has not begun has nothing to close, and holds nobody up. */
+  #owner: StreamScope | undefined;
+  #group: StreamGroup<T, R> | undefined;
+  #returning = false;
+  readonly #run: (own: Scope) => Promise<void>;
+
+  constructor(scope: Scope, items: Source<T>, fn: Mapper<T, R>, concurrency: number, ordered: boolean) {
+    this.#scope = scope;
+    this.#outlet = new Outlet(ordered);
+    this.#run = (own) => {
+      this.#group = new StreamGroup(stream, own, fn, this.#outlet, concurrency);
+      return this.#group.run(items);
+    };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<R, undefined>> {
+    const result = this.#outlet.request();
+    if (this.#owner === undefined && !this.#returning) this.#begin();
+    this.#group?.wake();
+    return result;
+  }
+
+  async return(): Promise<IteratorResult<R, undefined>> {
+    this.#returning = true;
+    const owner = this.#owner;
+    this.#outlet.drop();
+    if (owner === undefined) this.#outlet.end(undefined);
+    else cancel(owner.node, "closed", undefined);
+    await owner?.promise.catch(() => undefined);
+    const failure = this.#outlet.take();
+    if (failure !== undefined && failure.error !== owner?.node.reason) throw failure.error;
+    return done;
+  }
+
+  #begin(): void {
+    try {
+      const owner = new StreamScope(stream, this.#scope);
+      this.#owner = owner;
+      void owner.promise.then(
+        () => this.#outlet.end(undefined),
+        (error: unknown) => this.#cutShort(owner, error),
+      );
+      begin(owner.node, (own) => this.#work(own));
+    } catch (error) {
+      this.#returning = true; // there is nothing to come back to
+      this.#outlet.end({ error });
+    }
+  }
+
+  async #work(own: Scope): Promise<void> {
+    try {
+      await this.#run(own);
+    } catch (error) {
+      if (own.cancelled) throw error;
+      this.#outlet.end({ error });
+      await Promise.race([this.#outlet.taken(), new Promise((resolve) => own.onCancel(resolve))]);
+      if (this.#outlet.failure !== undefined) throw error;
+    }
+  }
+
+  #cutShort(owner: StreamScope, error: unknown): void {
+    const isReason = error === owner.node.reason;
+    this.#outlet.drop();
+    this.#outlet.end(isReason && this.#returning ? undefined : { error });
+    if (isReason || this.#returning || this.#outlet.failure === undefined) return;
+    report(owner.node, error, owner.node); // the scope has ended, and the consumer has not asked
+  }
+}

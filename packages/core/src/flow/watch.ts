@@ -1,0 +1,41 @@
+import { Waiter, WaitQueue } from "./wait-queue.js";
+
+/** Waits for a promise. */
+export abstract class Watcher extends Waiter {
+  abstract settled(outcome: PromiseSettledResult<unknown>): void;
+}
+
+/**
+ * One reaction on a promise, shared by all who watch it. A reaction can't be taken off a promise again, so a loop
+ * that selects on the same long-lived task would leave one behind with each turn.
+ */
+export class Watch {
+  static readonly #watches = new WeakMap<PromiseLike<unknown>, Watch>();
+  outcome: PromiseSettledResult<unknown> | undefined = undefined;
+  readonly #queue = new WaitQueue<Watcher>();
+
+  private constructor(promise: PromiseLike<unknown>) {
+    promise.then(
+      (value) => this.#settle({ status: "fulfilled", value }),
+      (reason: unknown) => this.#settle({ status: "rejected", reason }),
+    );
+  }
+
+  static of(promise: PromiseLike<unknown>): Watch {
+    let watch = Watch.#watches.get(promise);
+    if (watch === undefined) {
+      watch = new Watch(promise);
+      Watch.#watches.set(promise, watch);
+    }
+    return watch;
+  }
+
+  add(watcher: Watcher): void {
+    this.#queue.push(watcher);
+  }
+
+  #settle(outcome: PromiseSettledResult<unknown>): void {
+    this.outcome = outcome;
+    for (let at = this.#queue.shift(); at !== undefined; at = this.#queue.shift()) at.settled(outcome);
+  }
+}
