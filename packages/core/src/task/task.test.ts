@@ -1,0 +1,113 @@
+import { describe, expect, it, vi } from "vitest";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { createScope, spawn, withScope, type Scope } from "../index.js";
+
+const error = new Error("boom");
+
+const untilCancelled = (scope: Scope): Promise<never> =>
+  new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
+
+describe("Task", () => {
+  it("is a thenable for all of the language's uses of one", async () => {
+    const scope = createScope({ supervise: true });
+    const onFinally = vi.fn<() => void>();
+    const task = spawn(scope, async () => 1);
+    expect(await task).toBe(1);
+    expect(await Promise.all([task, spawn(scope, () => 2)])).toEqual([1, 2]);
+    expect(await Promise.race([task, new Promise(() => undefined)])).toBe(1);
+    expect(await task.then((value) => value + 1)).toBe(2);
+    expect(await task.then(undefined)).toBe(1);
+    expect(await task.finally(onFinally)).toBe(1);
+    const failing = spawn(scope, () => Promise.reject(error));
+    expect(await failing.catch((caught: unknown) => caught)).toBe(error);
+    expect(await failing.then(undefined, (caught: unknown) => caught)).toBe(error);
+    expect(await rejection(failing.finally(onFinally))).toBe(error);
+    expect(onFinally).toHaveBeenCalledTimes(2);
+    expect(Object.prototype.toString.call(task)).toBe("[object Task]");
+    await scope.join();
+  });
+
+  it("calls back asynchronously, in the order of the calls, before and after it has settled", async () => {
+    const log: string[] = [];
+    const scope = createScope();
+    const task = spawn(scope, () => 1);
+    void task.then(() => log.push("first"));
+    void task.then(() => log.push("second"));
+    log.push("sync");
+    await flush();
+    expect(log).toEqual(["sync", "first", "second"]);
+    await scope.join();
+  });
+
+  it("status goes from queued over running to one of three ends", async () => {
+    const scope = createScope({ concurrency: 1, supervise: true });
+    const gate = deferred();
+    const first = spawn(scope, () => gate.promise);
+    const second = spawn(scope, () => Promise.reject(error));
+    const third = spawn(scope, untilCancelled);
+    expect([first, second, third].map(({ status }) => status)).toEqual(["running", "queued", "queued"]);
+    gate.resolve();
+    await rejection(second);
+    await flush();
+    expect(third.status).toBe("running");
+    third.cancel();
+    await rejection(third);
+    expect([first, second, third].map(({ status }) => status)).toEqual(["succeeded", "failed", "cancelled"]);
+    await scope.join();
+  });
+
+  it("rule 13: cancel() cancels it and all below, nothing else, and says whether it did", async () => {
+    const scope = createScope();
+    let below!: Scope;
+    const task = spawn(scope, (inner) => {
+      below = createScope(inner);
+      return untilCancelled(inner);
+    });
+    const sibling = spawn(scope, () => flush());
+    expect([task.cancel("cause"), task.cancel("again")]).toEqual([true, false]);
+    expect(below.reason).toMatchObject({ kind: "explicit", cause: "cause", scope: task.path });
+    expect(await rejection(task)).toBe(below.reason);
+    await sibling;
+    expect(scope.cancelled).toBe(false);
+    expect(task.cancel()).toBe(false);
+    await scope.join();
+  });
+
+  it("rule 13: cancel() within the tick in which it was spawned and not awaited causes no rejection", async () => {
+    const scope = createScope();
+    spawn(scope, untilCancelled).cancel();
+    await scope.join();
+  });
+
+  it("rule 20: dropping it cancels nothing", async () => {
+    const log: string[] = [];
+    await withScope((scope) => {
+      spawn(scope, async () => {
+        await flush();
+        log.push("done");
+      });
+    });
+    expect(log).toEqual(["done"]);
+  });
+
+  it("rule 10: rejects with the failure of a child of its own, not with the cancellation that this caused", async () => {
+    const scope = createScope({ supervise: true });
+    const task = spawn(scope, (inner) => {
+      spawn(inner, () => Promise.reject(error));
+      return untilCancelled(inner);
+    });
+    expect(await rejection(task)).toBe(error);
+    expect(task.status).toBe("failed");
+    await scope.join();
+  });
+
+  it("rule 10: a task whose worker returned rejects with what its children or cleanup did afterwards", async () => {
+    const scope = createScope({ supervise: true });
+    const task = spawn(scope, (inner) => {
+      inner.defer(() => Promise.reject(error));
+      return "value";
+    });
+    expect(await rejection(task)).toBe(error);
+    await scope.join();
+  });
+});

@@ -1,0 +1,181 @@
+import { describe, expect, it, vi } from "vitest";
+import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
+import { createScope, spawn, suppressed, withScope, type Scope } from "../index.js";
+
+const error = new Error("boom");
+
+const untilCancelled = (scope: Scope): Promise<never> =>
+  new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
+
+describe("withScope()", () => {
+  it("rule 2: the body returns: waits for the children, then resolves with its value", async () => {
+    const gate = deferred();
+    const done = withScope((scope) => {
+      spawn(scope, () => gate.promise);
+      return "value";
+    });
+    expect(await outcomeOf(done)).toBe("pending");
+    gate.resolve();
+    expect(await done).toBe("value");
+  });
+
+  it("rule 2: the body throws: cancels the children, waits, rejects with that error", async () => {
+    const log: unknown[] = [];
+    const gate = deferred();
+    const done = withScope(async (scope) => {
+      spawn(scope, async (inner) => {
+        await untilCancelled(inner).catch(() => log.push(inner.reason?.kind, inner.reason?.cause));
+        await gate.promise;
+        log.push("child");
+      });
+      await flush();
+      throw error;
+    });
+    done.catch(() => log.push("rejected"));
+    await flush();
+    await flush();
+    expect(log).toEqual(["failure", error]);
+    gate.resolve();
+    expect(await rejection(done)).toBe(error);
+    expect(log).toEqual(["failure", error, "child", "rejected"]);
+  });
+
+  it("rule 2: a child fails while the body waits: the body is cancelled, and the failure is the child's", async () => {
+    const done = withScope(async (scope) => {
+      spawn(scope, () => Promise.reject(error));
+      await untilCancelled(scope);
+    });
+    expect(await rejection(done)).toBe(error);
+    expect(suppressed(error)).toEqual([]);
+  });
+
+  it("rule 10: a body that fails in answer to a child's failure comes second", async () => {
+    const second = new Error("second");
+    const first = new Error("first");
+    const done = withScope(async (scope) => {
+      spawn(scope, () => Promise.reject(first));
+      await untilCancelled(scope).catch(() => {
+        throw second;
+      });
+    });
+    expect(await rejection(done)).toBe(first);
+    expect(suppressed(first)).toEqual([second]);
+  });
+
+  it("rule 2: rejects with the reason when its own work was cut", async () => {
+    let scope!: Scope;
+    const done = withScope((inner) => {
+      scope = inner;
+      return untilCancelled(inner);
+    });
+    scope.cancel("cause");
+    expect(await rejection(done)).toBe(scope.reason);
+  });
+
+  it("rule 3: calls the body synchronously; what it throws is a rejection", async () => {
+    const log: string[] = [];
+    const done = withScope(() => {
+      log.push("body");
+      throw error;
+    });
+    log.push("after");
+    expect(log).toEqual(["body", "after"]);
+    expect(await rejection(done)).toBe(error);
+  });
+
+  it("rule 4: in a parent that is cancelled: the body is not called, and it rejects with the reason", async () => {
+    const parent = createScope();
+    parent.cancel();
+    const body = vi.fn<() => void>();
+    expect(await rejection(withScope(parent, body))).toBe(parent.reason);
+    expect(body).not.toHaveBeenCalled();
+  });
+
+  it("takes a parent, options, both or neither", async () => {
+    const parent = createScope({ name: "parent" });
+    const path = (scope: Scope): string => scope.path;
+    expect(await withScope(path)).toBe("path");
+    expect(await withScope({ name: "given" }, path)).toBe("given");
+    expect(await withScope(parent, path)).toBe("parent/path");
+    expect(await withScope(parent, { name: "given" }, path)).toBe("parent/given");
+    expect(await spawn(parent, (view) => withScope(view, { name: "given" }, path))).toBe(
+      "parent/anonymous/given",
+    );
+    await parent.close();
+  });
+
+  it("without a parent makes a root, also inside a worker", async () => {
+    const gate = deferred<string>();
+    const scope = createScope();
+    let inner: Promise<string> | undefined;
+    const task = spawn(scope, (task) => {
+      inner = withScope({ name: "root" }, () => gate.promise);
+      return untilCancelled(task);
+    });
+    scope.cancel();
+    await rejection(task);
+    await scope.close();
+    expect(await outcomeOf(inner as Promise<string>)).toBe("pending");
+    gate.resolve("value");
+    expect(await inner).toBe("value");
+  });
+
+  it("rule 1: the parent waits for it, although nobody awaits it", async () => {
+    const gate = deferred();
+    const scope = createScope();
+    void withScope(scope, () => gate.promise);
+    const joined = scope.join();
+    expect(await outcomeOf(joined)).toBe("pending");
+    gate.resolve();
+    await joined;
+  });
+
+  it("rule 13: is cancelled with its parent, with the parent's reason", async () => {
+    const scope = createScope();
+    const done = withScope(scope, untilCancelled);
+    scope.cancel();
+    expect(await rejection(done)).toBe(scope.reason);
+  });
+
+  it("rule 2: a parent that closes meanwhile waits for it, cleanup included", async () => {
+    const gate = deferred();
+    const parent = createScope();
+    const done = rejection(
+      withScope(parent, (scope) => {
+        scope.defer(() => gate.promise);
+        return untilCancelled(scope);
+      }),
+    );
+    const closed = parent.close();
+    expect(await outcomeOf(closed)).toBe("pending");
+    gate.resolve();
+    await closed;
+    expect(await done).toBe(parent.reason);
+  });
+
+  it("the body's scope is of no use afterwards", async () => {
+    let scope!: Scope;
+    await withScope((inner) => void (scope = inner));
+    expect(scope.state).toBe("closed");
+    expect(scope.cancel()).toBe(false);
+    scope.throwIfCancelled();
+    expect(scope.signal.aborted).toBe(false);
+  });
+
+  it("works in a task's finally while the task is being cancelled: as a root it is not cancelled", async () => {
+    const log: string[] = [];
+    const scope = createScope();
+    spawn(scope, async (inner) => {
+      try {
+        await untilCancelled(inner);
+      } finally {
+        await withScope(async (own) => {
+          await flush();
+          log.push(`cleaned, cancelled: ${own.cancelled}`);
+        });
+      }
+    });
+    await scope.close();
+    expect(log).toEqual(["cleaned, cancelled: false"]);
+  });
+});
