@@ -17,8 +17,8 @@ export interface PricesOptions {
 const defaultSchedule: Schedule = { visits: 192, every: 60 };
 const defaultPace: Pace = { fast: 80, slow: 350, chunk: 180, failing: 250 };
 
-/** Milliseconds that sockets get to close after what used them has ended. */
-const SOCKET_GRACE = 2_000;
+/** Milliseconds until what is still there counts as left over. */
+const PATIENCE = 2_000;
 
 /** What the client sees of each ending. */
 const sightOf: Readonly<Record<Ending, Sight>> = {
@@ -33,8 +33,7 @@ export function createPricesAct(paint: Paint, options: PricesOptions = {}): Act 
   const visits = plan({ ...defaultSchedule, ...options.schedule });
   const ledger = new Ledger();
   const view = new PricesView(ledger, paint, visits.length);
-  let leftSockets = NaN;
-  let leftTasks = NaN;
+  let left: Leftovers = { requests: NaN, tasks: NaN, sockets: NaN };
 
   return {
     name: "prices",
@@ -48,15 +47,12 @@ export function createPricesAct(paint: Paint, options: PricesOptions = {}): Act 
     async play(scope) {
       await using street = createScope(scope, { name: "shops" });
       const shops = await openShops(street, options.pace ?? defaultPace, ledger);
-      {
-        await using server = createScope(scope, { name: "server" });
-        const url = await openComparison(server, shops, ledger);
-        await sendCrowd(scope, url, visits, ledger);
-      }
-      // The server has ended; the shops are still open. So whatever is left now would be a leak.
+      await using server = createScope(scope, { name: "server" });
+      const url = await openComparison(server, shops, ledger);
+      await sendCrowd(scope, url, visits, ledger);
+      // Server and shops are still open. So whatever is left now would be a leak.
       await untilQuiet(scope, ledger);
-      leftSockets = ledger.total((books) => books.sockets());
-      leftTasks = ledger.total((books) => books.tasks);
+      left = leftovers(ledger);
     },
 
     frame: (size) => view.frame(size),
@@ -66,16 +62,33 @@ export function createPricesAct(paint: Paint, options: PricesOptions = {}): Act 
     checks: () => [
       ...endingChecks(visits, ledger),
       ...callChecks(visits, ledger),
-      { claim: "requests still running", expected: 0, found: ledger.running.size },
-      { claim: "tasks still alive", expected: 0, found: leftTasks },
-      { claim: "upstream sockets still open", expected: 0, found: leftSockets },
+      { claim: "requests still running", expected: 0, found: left.requests },
+      { claim: "tasks still alive", expected: 0, found: left.tasks },
+      { claim: "upstream sockets still open", expected: 0, found: left.sockets },
     ],
   };
 }
 
+interface Leftovers {
+  readonly requests: number;
+  readonly tasks: number;
+  readonly sockets: number;
+}
+
+function leftovers(ledger: Ledger): Leftovers {
+  return {
+    requests: ledger.running.size,
+    tasks: ledger.total((books) => books.tasks),
+    sockets: ledger.total((books) => books.sockets()),
+  };
+}
+
+/** The news that a client has gone, and the end of a socket, take a moment to get to the other side. */
 async function untilQuiet(scope: Scope, ledger: Ledger): Promise<void> {
-  const deadline = performance.now() + SOCKET_GRACE;
-  while (ledger.total((books) => books.sockets()) > 0 && performance.now() < deadline) await sleep(scope, 5);
+  const deadline = performance.now() + PATIENCE;
+  while (Object.values(leftovers(ledger)).some((count) => count > 0) && performance.now() < deadline) {
+    await sleep(scope, 5);
+  }
 }
 
 /** Every request ended as it had to, for the server and for its client. */

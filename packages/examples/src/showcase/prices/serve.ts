@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Scope } from "bough";
 
 /** A server that listens. */
@@ -12,23 +12,25 @@ export interface Listening {
 
 /** Listens on a free loopback port until `scope` ends. Each request has a connection of its own. */
 export async function serve(scope: Scope, listener: RequestListener): Promise<Listening> {
-  let sockets = 0;
+  const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     response.shouldKeepAlive = false; // so that open sockets are requests, and nothing else
     listener(request, response);
   });
   server.on("connection", (socket) => {
-    sockets += 1;
-    socket.once("close", () => (sockets -= 1));
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
   });
   scope.defer(async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
+    server.close();
+    // The server's own `close` may come before that of its last sockets.
+    await Promise.all(
+      [...sockets].map((socket) => new Promise((end) => socket.destroy().once("close", end))),
+    );
   });
   await once(server.listen(0, "127.0.0.1"), "listening", { signal: scope.signal });
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, sockets: () => sockets };
+  return { url: `http://127.0.0.1:${port}`, sockets: () => sockets.size };
 }
 
 /** The cause of a cancellation: the client hung up before it had its answer. */
