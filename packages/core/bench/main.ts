@@ -1,0 +1,81 @@
+// One command, one process: every way of doing a job takes its turn in every round. See docs/performance.md.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { writeDoc } from "./doc.js";
+import { aligned, cells, targetCells } from "./format.js";
+import { collect, type Group, type Table } from "./harness.js";
+import { runOnAllNodes } from "./nodes.js";
+import { options, usage } from "./options.js";
+import { circumstances, save } from "./results.js";
+
+const core = fileURLToPath(new URL("../", import.meta.url));
+
+/** Builds bough if its sources are newer than what is built. */
+function build(): void {
+  const sources = readdirSync(`${core}src`, { recursive: true, encoding: "utf8" });
+  const newest = Math.max(...sources.map((path) => statSync(`${core}src/${path}`).mtimeMs));
+  if (existsSync(options.dist) && (options.otherBuild || statSync(options.dist).mtimeMs >= newest)) return;
+  if (options.otherBuild) throw new Error(`There is no build at ${options.dist}`);
+  console.error("building bough …");
+  execFileSync("npm", ["run", "--silent", "build"], { cwd: core, stdio: ["ignore", "ignore", "inherit"] });
+}
+
+/** Loaded late: the groups load the build. */
+async function loadGroups(): Promise<readonly Group[]> {
+  const { spawnJoin } = await import("./spawn-join.js");
+  const { suspended } = await import("./suspended.js");
+  const { signals } = await import("./signals.js");
+  const { shape } = await import("./shape.js");
+  const { retained } = await import("./retained.js");
+  const { foreign } = await import("./foreign.js");
+  const { calls } = await import("./calls.js");
+  return [spawnJoin, suspended, signals, shape, retained, foreign, calls];
+}
+
+const started = Date.now();
+
+/** One line on stderr that replaces itself; a line now and then where it can't. */
+function progress(group: string): (text: string) => void {
+  let last = 0;
+  return (text) => {
+    const now = Date.now();
+    if (now - last < (process.stderr.isTTY ? 100 : 5000)) return;
+    last = now;
+    const line = `[${Math.round((now - started) / 1000)} s] Node ${process.versions.node}, ${group}, ${text}`;
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
+  };
+}
+
+function show(table: Table): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  console.log(`\n${table.title}\n\n${aligned(cells(table))}`);
+  for (const note of table.notes) console.log(note);
+}
+
+async function measure(): Promise<void> {
+  build();
+  const groups = (await loadGroups()).filter(
+    ({ name }) => options.only.length === 0 || options.only.some((part) => name.includes(part)),
+  );
+  if (groups.length === 0) throw new Error(`No group is called like ${options.only.join(" or ")}`);
+  const about = circumstances(options.quick);
+  console.log(`Node ${about.node}, ${about.machine}, load ${about.load.toFixed(1)}, commit ${about.commit}`);
+  const found: Record<string, readonly Table[]> = {};
+  for (const group of groups) {
+    collect();
+    const tables = await group.run(progress(group.name));
+    for (const table of tables) show(table);
+    found[group.name] = tables;
+  }
+  const targets = Object.values(found).flatMap((tables) => tables.flatMap((table) => table.targets));
+  console.log(targets.length === 0 ? "" : `\nTargets\n\n${aligned(targetCells(targets))}\n`);
+  const path = save({ ...about, groups: found }, options.reference);
+  console.log(`${Math.round((Date.now() - started) / 1000)} s; written to ${path}`);
+}
+
+if (options.help) console.log(usage);
+else if (options.doc) console.log(`rewritten: ${writeDoc()}`);
+else if (options.allNodes) process.exitCode = runOnAllNodes();
+else await measure();
