@@ -2,74 +2,33 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import * as bough from "../src/index.js";
 import { backgroundNode } from "../src/kernel/node.js";
 import { liveDescendants } from "../src/kernel/tree.js";
+import { flowRows } from "./support/bad-input-flow.js";
+import {
+  wrongType,
+  noFunction,
+  noScope,
+  noOptions,
+  noString,
+  noBoolean,
+  noDuration,
+  noInstant,
+  noLimit,
+  noSignal,
+  noOrphanPolicy,
+  noResource,
+  noKey,
+  eachOption,
+  type Kind,
+  type Argument,
+  type Row,
+} from "./support/bad-values.js";
 import { flush, outcomeOf } from "./support/deferred.js";
 import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
 
 // Every public function with every kind of bad value: the right error, which names the argument and quotes the value,
 // and nothing was started.
 
-type ErrorClass = typeof TypeError | typeof RangeError;
-
-/** A kind of argument: what is bad about it. */
-type Kind = readonly { readonly value: unknown; readonly error: ErrorClass }[];
-
-const wrongType = (...values: unknown[]): Kind => values.map((value) => ({ value, error: TypeError }));
-const outOfRange = (...values: unknown[]): Kind => values.map((value) => ({ value, error: RangeError }));
-
 const { createScope, createContextKey } = bough;
-const noFunction = wrongType(undefined, null, "text", 1, {}, [], Promise.resolve());
-const scopeLike = { signal: new AbortController().signal, cancelled: false, onCancel: () => () => true };
-const noScope = wrongType(undefined, null, "text", 1, {}, [], scopeLike, () => 1, Promise.resolve());
-/** Not `undefined`: that is no options. */
-const noOptions = wrongType(
-  null,
-  "text",
-  1,
-  true,
-  [],
-  Symbol("s"),
-  Promise.resolve(),
-  new AbortController().signal,
-);
-const noString = wrongType(null, 1, {}, [], Symbol("s"), () => 1);
-const noBoolean = wrongType(null, 1, "yes", {}, 0);
-const noNumber = wrongType(null, "5", {}, [], 5n, true, Symbol("s"), new Date(0));
-const noDuration: Kind = [...noNumber, ...outOfRange(-1, -0.5, NaN, -Infinity)];
-const noInstant: Kind = [
-  ...wrongType(null, "2030-01-01", {}, [], 5n, true, Symbol("s")),
-  ...outOfRange(-1, NaN, -Infinity, new Date(NaN)),
-];
-const noLimit: Kind = [...noNumber, ...outOfRange(0, -1, 1.5, NaN, -Infinity)];
-const noSignal = wrongType(
-  null,
-  "text",
-  1,
-  {},
-  [],
-  { aborted: false },
-  new AbortController(),
-  new EventTarget(),
-);
-const noOrphanPolicy = wrongType(null, "explode", 1, true, {}, []);
-const noResource = wrongType(undefined, null, "text", 1, {}, [], { [Symbol.dispose]: "text" }, () => 1);
-const noKey = wrongType(undefined, null, "text", 1, {}, [], { name: "key" }, createContextKey);
-
-/** Some bad argument of a function: its name, what is bad, and a call with it. */
-interface Argument {
-  /** What the message has to say, such as `spawn: worker`. */
-  readonly called: string;
-  readonly kind: Kind;
-  readonly call: (value: never, fixture: Fixture) => unknown;
-  /** Set where the argument is a scope: one of another copy of the package is refused there. */
-  readonly isScope?: boolean;
-}
-
-interface Fixture {
-  /** A scope without a child. */
-  readonly scope: bough.ScopeHandle;
-  /** Must not be called. */
-  readonly worker: () => void;
-}
 
 const taskOptions = {
   name: noString,
@@ -92,27 +51,9 @@ const scopeOptions = {
   onOrphan: noOrphanPolicy,
 } satisfies Record<keyof bough.ScopeOptions, Kind>;
 
-/** One argument for each option. */
-function eachOption<O extends object>(
-  operation: string,
-  options: Readonly<Record<string, Kind>>,
-  call: (options: O, fixture: Fixture) => unknown,
-): Argument[] {
-  return Object.entries(options).map(([name, kind]) => ({
-    called: `${operation}: ${name}`,
-    kind,
-    call: (value, fixture) => call({ [name]: value } as O, fixture),
-  }));
-}
-
-interface Row {
-  /** How the error comes: a function that returns a promise never throws. */
-  readonly by: "throw" | "rejection";
-  readonly bad: readonly Argument[];
-}
-
 /** By the name of the export; methods by the name of their interface. */
 const table: Record<string, Row> = {
+  ...flowRows,
   createScope: {
     by: "throw",
     bad: [

@@ -1,0 +1,293 @@
+import * as bough from "../../src/index.js";
+import type { MapOptions } from "../../src/flow/map.js";
+import {
+  eachOption,
+  noBoolean,
+  noDuration,
+  noFunction,
+  noLimit,
+  noNumber,
+  noOptions,
+  noScope,
+  noString,
+  outOfRange,
+  wrongType,
+  type Argument,
+  type Fixture,
+  type Kind,
+  type Row,
+} from "./bad-values.js";
+
+// The rows of bad input for the functions that work with time, groups and resources.
+
+const given = (kind: Kind): Kind => kind.filter(({ value }) => value !== undefined);
+const noCount = (least: number): Kind => [...noNumber, ...outOfRange(least - 1, 1.5, NaN, -Infinity)];
+const noWorkers = wrongType(undefined, null, "text", 1, {}, () => 1, Promise.resolve());
+const noItems = wrongType(undefined, null, 1, true, {}, Symbol("s"), Promise.resolve([]));
+const noChannel = wrongType(undefined, null, "text", 1, {}, [], () => 1);
+const noHandle = wrongType(undefined, null, "text", 1, {}, [], () => 1, Promise.resolve());
+
+/** A first argument that has to be a scope. */
+function scopeOf(operation: string, call: (scope: bough.Scope, fixture: Fixture) => unknown): Argument {
+  return {
+    called: `${operation}: scope`,
+    kind: noScope,
+    isScope: true,
+    call: (value, fixture) => call(value, fixture),
+  };
+}
+
+type Combinator = (scope: bough.Scope, workers: readonly (() => void)[]) => Promise<unknown>;
+
+/** Of a combinator over an array of workers. */
+function combinator(operation: string, combine: Combinator): Row {
+  return {
+    by: "rejection",
+    bad: [
+      scopeOf(operation, (scope, { worker }) => combine(scope, [worker])),
+      {
+        called: `${operation}: workers`,
+        kind: noWorkers,
+        call: (value, { scope }) => combine(scope, value),
+      },
+      {
+        called: `${operation}: workers[1]`,
+        kind: noFunction,
+        call: (value, { scope, worker }) => combine(scope, [worker, value]),
+      },
+    ],
+  };
+}
+
+const backoff = {
+  minDelay: noDuration,
+  maxDelay: noDuration,
+  factor: [...noNumber, ...outOfRange(0, 0.5, -1, NaN)],
+  jitter: noBoolean,
+};
+
+const retryOptions = {
+  ...backoff,
+  attempts: noCount(1),
+  attemptTimeout: noDuration,
+  retryIf: given(noFunction),
+} satisfies Record<keyof bough.RetryOptions, Kind>;
+
+const supervisorOptions = {
+  minDelay: noDuration,
+  maxDelay: noDuration,
+  maxRestarts: noCount(0),
+  window: noDuration,
+  onRestart: given(noFunction),
+} satisfies Record<keyof bough.SupervisorOptions, Kind>;
+
+export const flowRows: Record<string, Row> = {
+  all: combinator("all", bough.all),
+  allSettled: combinator("allSettled", bough.allSettled),
+  any: combinator("any", bough.any),
+  race: combinator("race", bough.race),
+
+  map: {
+    by: "rejection",
+    bad: [
+      scopeOf("map", (scope, { worker }) => bough.map(scope, [1], worker)),
+      {
+        called: "map: items",
+        kind: noItems,
+        call: (value, { scope, worker }) => bough.map(scope, value, worker),
+      },
+      { called: "map: fn", kind: noFunction, call: (value, { scope }) => bough.map(scope, [1], value) },
+      {
+        called: "map: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.map(scope, [1], worker, value),
+      },
+      ...eachOption<MapOptions>("map", { concurrency: noLimit }, (options, { scope, worker }) =>
+        bough.map(scope, [1], worker, options),
+      ),
+    ],
+  },
+  stream: {
+    by: "throw",
+    bad: [
+      scopeOf("stream", (scope, { worker }) => bough.stream(scope, [1], worker)),
+      {
+        called: "stream: items",
+        kind: noItems,
+        call: (value, { scope, worker }) => bough.stream(scope, value, worker),
+      },
+      { called: "stream: fn", kind: noFunction, call: (value, { scope }) => bough.stream(scope, [1], value) },
+      {
+        called: "stream: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.stream(scope, [1], worker, value),
+      },
+      ...eachOption<bough.StreamOptions>(
+        "stream",
+        { concurrency: noLimit, ordered: noBoolean },
+        (options, { scope, worker }) => bough.stream(scope, [1], worker, options),
+      ),
+    ],
+  },
+  retry: {
+    by: "rejection",
+    bad: [
+      scopeOf("retry", (scope, { worker }) => bough.retry(scope, worker)),
+      { called: "retry: worker", kind: noFunction, call: (value, { scope }) => bough.retry(scope, value) },
+      {
+        called: "retry: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.retry(scope, worker, value),
+      },
+      ...eachOption<bough.RetryOptions>("retry", retryOptions, (options, { scope, worker }) =>
+        bough.retry(scope, worker, options),
+      ),
+    ],
+  },
+  supervise: {
+    by: "throw",
+    bad: [
+      scopeOf("supervise", (scope, { worker }) => bough.supervise(scope, worker)),
+      {
+        called: "supervise: worker",
+        kind: noFunction,
+        call: (value, { scope }) => bough.supervise(scope, value),
+      },
+      {
+        called: "supervise: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.supervise(scope, worker, value),
+      },
+      ...eachOption<bough.SupervisorOptions>("supervise", supervisorOptions, (options, { scope, worker }) =>
+        bough.supervise(scope, worker, options),
+      ),
+    ],
+  },
+  detach: {
+    by: "throw",
+    bad: [
+      scopeOf("detach", (scope, fixture) => bough.detach(scope, fixture.scope, fixture.worker)),
+      {
+        called: "detach: target",
+        kind: noScope,
+        isScope: true,
+        call: (value, { scope, worker }) => bough.detach(scope, value, worker),
+      },
+      {
+        called: "detach: worker",
+        kind: noFunction,
+        call: (value, { scope }) => bough.detach(scope, scope, value),
+      },
+      {
+        called: "detach: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.detach(scope, scope, worker, value),
+      },
+      ...eachOption<bough.DetachOptions>(
+        "detach",
+        { name: noString, keepDeadline: noBoolean } satisfies Record<keyof bough.DetachOptions, Kind>,
+        (options, { scope, worker }) => bough.detach(scope, scope, worker, options),
+      ),
+    ],
+  },
+  start: {
+    by: "rejection",
+    bad: [
+      scopeOf("start", (scope, { worker }) => bough.start(scope, worker)),
+      { called: "start: worker", kind: noFunction, call: (value, { scope }) => bough.start(scope, value) },
+    ],
+  },
+  checkpoint: { by: "rejection", bad: [scopeOf("checkpoint", (scope) => bough.checkpoint(scope))] },
+  ticker: {
+    by: "throw",
+    bad: [
+      scopeOf("ticker", (scope) => bough.ticker(scope, 1)),
+      {
+        called: "ticker: ms",
+        kind: [...noDuration, ...wrongType(undefined), ...outOfRange(0)],
+        call: (value, { scope }) => bough.ticker(scope, value),
+      },
+    ],
+  },
+  select: {
+    by: "rejection",
+    bad: [
+      scopeOf("select", (scope) => bough.select(scope, { idle: 1 })),
+      {
+        called: "select: cases",
+        kind: wrongType(undefined, null, "text", 1, () => 1),
+        call: (value, { scope }) => bough.select(scope, value),
+      },
+      {
+        called: "select: key",
+        kind: [...wrongType(undefined, null, "text", {}, [], () => 1), ...outOfRange(-1, NaN)],
+        call: (value, { scope }) => bough.select(scope, { key: value }),
+      },
+    ],
+  },
+  sending: {
+    by: "throw",
+    bad: [{ called: "sending: channel", kind: noChannel, call: (value) => bough.sending(value, 1) }],
+  },
+  createChannel: {
+    by: "throw",
+    bad: [
+      {
+        called: "createChannel: capacity",
+        kind: [...noNumber, ...outOfRange(-1, 1.5, NaN, -Infinity)],
+        call: (value) => bough.createChannel(value),
+      },
+    ],
+  },
+  createSemaphore: {
+    by: "throw",
+    bad: [
+      {
+        called: "createSemaphore: permits",
+        kind: [...noCount(1), ...wrongType(undefined)],
+        call: (value) => bough.createSemaphore(value),
+      },
+    ],
+  },
+  shield: {
+    by: "rejection",
+    bad: [
+      scopeOf("shield", (scope, { worker }) => bough.shield(scope, { timeout: 1 }, worker)),
+      {
+        called: "shield: options",
+        kind: [...noOptions, ...wrongType(undefined)],
+        call: (value, { scope, worker }) => bough.shield(scope, value, worker),
+      },
+      {
+        called: "shield: timeout",
+        kind: [...noDuration, ...wrongType(undefined), ...outOfRange(Infinity)],
+        call: (timeout, { scope, worker }) => bough.shield(scope, { timeout }, worker),
+      },
+      {
+        called: "shield: fn",
+        kind: noFunction,
+        call: (value, { scope }) => bough.shield(scope, { timeout: 1 }, value),
+      },
+    ],
+  },
+  selfCleaning: {
+    by: "throw",
+    bad: [
+      { called: "selfCleaning: build", kind: noFunction, call: (value) => bough.selfCleaning(value) },
+      {
+        called: "selfCleaning: options",
+        kind: noOptions,
+        call: (value, { worker }) => bough.selfCleaning(worker as () => never, value),
+      },
+      ...eachOption<bough.ScopeOptions>(
+        "selfCleaning",
+        { name: noString, timeout: noDuration },
+        (options, { worker }) => bough.selfCleaning(worker as () => never, options),
+      ),
+    ],
+  },
+  close: {
+    by: "rejection",
+    bad: [{ called: "close: handle", kind: noHandle, call: (value) => bough.close(value) }],
+  },
+};
