@@ -21,10 +21,10 @@ describe("CancelledError", () => {
     expect(reason.cause).toBe(null);
   });
 
-  it("has a stack trace for kind explicit only, and leaves the stack limit as it was", () => {
+  it("has a stack trace only when it is traced, and leaves the stack limit as it was", () => {
     const limit = Error.stackTraceLimit;
-    expect(createReason("explicit", "a", undefined).stack).toContain("cancelled.test.ts");
-    expect(createReason("failure", "a", undefined).stack ?? "").not.toContain("cancelled.test.ts");
+    expect(createReason("explicit", "a", undefined, true).stack).toContain("cancelled.test.ts");
+    expect(createReason("explicit", "a", undefined).stack ?? "").not.toContain("cancelled.test.ts");
     expect(createDeadlineReason("a", 0).stack ?? "").not.toContain("cancelled.test.ts");
     expect(Error.stackTraceLimit).toBe(limit);
   });

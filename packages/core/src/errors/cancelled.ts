@@ -1,5 +1,6 @@
 import { BoughError } from "./bough-error.js";
 import { quotePath } from "./describe.js";
+import { detached } from "./detach-stack.js";
 
 /** Why a scope was cancelled. See `docs/semantics.md` for the table of what raises which kind. */
 export type CancelKind =
@@ -12,9 +13,8 @@ const brand: unique symbol = Symbol.for("bough.CancelledError");
  * The reason of a cancellation: what `scope.reason` and `scope.signal.reason` hold, and what work that was
  * cut short rejects with. Its `name` is `"AbortError"`, as the platform's own cancellations are named.
  *
- * It carries strings only, never a scope, so that an error kept in a log keeps no tree alive. Only kind
- * `"explicit"` has a stack trace (of the `cancel()` call); the other kinds happen inside the runtime, where
- * a trace would say nothing, and are made without one.
+ * It carries strings only, never a scope, so that an error kept in a log keeps no tree alive. It has a stack trace,
+ * of the `cancel()` call, only while tracing is on (`BOUGH_TRACE=1`): cancelling is no error, and has to be cheap.
  *
  * @example
  * ```ts
@@ -90,21 +90,20 @@ export function isCancelled(error: unknown): error is CancelledError {
 }
 
 /**
- * Makes a reason. Sets the stack limit aside unless the kind is `"explicit"`: a stack trace costs
- * microseconds, and one that was captured but not read keeps every receiver on the stack alive, which might
- * be an owner handle (see `docs/orphans.md`). For the same reason the explicit one is read here, once.
+ * Makes a reason, without a stack trace unless it is `traced`. A trace costs microseconds, and with source maps
+ * milliseconds; and one that was captured but not read keeps every receiver on the stack alive, which might be an
+ * owner handle (see `docs/orphans.md`).
  */
 export function createReason(
   kind: Exclude<CancelKind, "deadline">,
   scope: string,
   cause: unknown,
+  traced = false,
 ): CancelledError {
   const message = `Scope ${quotePath(scope)} was cancelled (${kind})`;
   const options = cause === undefined ? undefined : { cause };
-  if (kind !== "explicit") return withoutStack(() => new CancelledError(kind, scope, message, options));
-  const reason = new CancelledError(kind, scope, message, options);
-  void reason.stack;
-  return reason;
+  const make = (): CancelledError => new CancelledError(kind, scope, message, options);
+  return traced ? detached(make()) : withoutStack(make);
 }
 
 /** As {@link createReason}, for a deadline. */
@@ -114,7 +113,7 @@ export function createDeadlineReason(scope: string, deadline: number): DeadlineE
 
 function withoutStack<E extends Error>(make: () => E): E {
   const limit = Error.stackTraceLimit;
-  if (!setStackTraceLimit(0)) return make();
+  if (!setStackTraceLimit(0)) return detached(make());
   try {
     return make();
   } finally {

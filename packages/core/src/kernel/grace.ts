@@ -18,7 +18,7 @@ export function watchGrace(node: ScopeNode): void {
   if (grace === undefined) return;
   const settings = node.settings();
   settings.graceTimer = new LongTimer(grace, () => {
-    if (settings.waiters?.some((waiter) => waiter.graceTimer !== undefined)) return;
+    for (const waiter of settings.waiters ?? []) if (waiter.graceTimer !== undefined) return;
     reportStuck(node, stuckError(node, grace));
   });
 }
@@ -28,8 +28,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
   const grace = own ?? nearestGrace(node);
   if (grace === undefined || grace === Infinity) return;
   waiter.graceTimer = new LongTimer(grace, () => {
-    const settings = node.settings();
-    settings.waiters = settings.waiters?.filter((other) => other !== waiter);
+    node.settings().waiters?.delete(waiter);
     waiter.reject(stuckError(node, grace));
   });
 }

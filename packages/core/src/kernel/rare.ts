@@ -37,5 +37,5 @@ export class Settings {
   onOrphan: OrphanPolicy | undefined = undefined;
   /** Watches the owner handle; only on a handle's node. */
   registry: FinalizationRegistry<ScopeNode> | undefined = undefined;
-  waiters: Waiter[] | undefined = undefined;
+  waiters: Set<Waiter> | undefined = undefined;
 }

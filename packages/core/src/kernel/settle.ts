@@ -7,13 +7,14 @@ import type { Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
 import type { Settings } from "./rare.js";
 import { afterMicrotasks, report, reportAll } from "./report.js";
+import { isTracing } from "./tracing.js";
 import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
 import { deliver } from "./wait.js";
 
 /** Cancels `node` and its subtree. Says whether this call did it. */
 export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, cause: unknown): boolean {
   if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
-  cancelWith(node, createReason(kind, node.path, cause));
+  cancelWith(node, createReason(kind, node.path, cause, isTracing()));
   return true;
 }
 
@@ -156,7 +157,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
   const waiters = rare?.settings?.waiters;
   if (waiters !== undefined) {
     node.settings().waiters = undefined;
-    deliver(node, waiters);
+    deliver(node, [...waiters]);
   }
   if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
     // Stays linked until that is decided, so that the parent can't settle before it has heard of it.

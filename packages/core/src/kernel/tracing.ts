@@ -16,6 +16,10 @@ export function setTracing(on: boolean): boolean {
   return before;
 }
 
+export function isTracing(): boolean {
+  return tracing;
+}
+
 /**
  * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. Reads the
  * stack at once, so that it keeps no receiver alive.

@@ -29,7 +29,7 @@ export function wait(
     deliver(node, [waiter]);
     return { promise };
   }
-  (node.settings().waiters ??= []).push(waiter);
+  (node.settings().waiters ??= new Set()).add(waiter);
   return { promise, waiter };
 }
 
