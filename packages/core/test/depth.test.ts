@@ -80,10 +80,9 @@ const scripts: Record<string, { readonly script: string; readonly prints: string
       log(root.reason.kind, root.reason.cause === error, all(scopes, (scope) => scope.reason === root.reason));`,
     prints: "true true\nfailure true true\n",
   },
-  // Not deeper: each level has a reason of its own, which holds its whole path.
   "the leaf of a chain of handles fails, and nobody waits but the root": {
     script: `
-      const scopes = chain(createScope(), created, 3000);
+      const scopes = chain(createScope(), created);
       const error = new Error("leaf");
       const joined = scopes[0].join().catch((error) => error);
       spawned(scopes.at(-1), async () => { throw error; });

@@ -48,7 +48,7 @@ export async function scriptFolder(): Promise<ScriptFolder> {
     bundle,
     run: (source, { node = process.execPath, flags = [] } = {}) => {
       const file = join(folder, `script-${scripts++}.mjs`);
-      writeFileSync(file, prelude + source);
+      writeFileSync(file, `${prelude}{\n${source}\n}\n`); // a block: names of its own may hide ours
       return execute(node, [...flags, file], folder);
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
