@@ -27,9 +27,12 @@ async function nodeModulesIn(code: string): Promise<{ readonly path: string; rea
 }
 
 describe("dist/index.js", () => {
-  it("imports no module of Node's, nor do its dependencies", async () => {
-    expect(await nodeModulesIn('export * from "./dist/index.js";')).toEqual([]);
-  });
+  it.each(["./dist/index.js", "./dist/inspect/index.js"])(
+    "imports no module of Node's, nor do its dependencies: %s",
+    async (entry) => {
+      expect(await nodeModulesIn(`export * from ${JSON.stringify(entry)};`)).toEqual([]);
+    },
+  );
 
   it("would fail the check above if it did", async () => {
     const planted =

@@ -34,5 +34,6 @@ export function callSite(api: Function): string | undefined {
 }
 
 function firstFrame(stack: string | undefined, index: number): string | undefined {
-  return stack?.split("\n")[index]?.trim().replace(/^at /, "");
+  const frame = stack?.split("\n")[index]?.trim().replace(/^at /, "");
+  return frame?.replace(/^<anonymous> \((.*)\)$/, "$1");
 }

@@ -19,7 +19,7 @@ const layers: readonly (readonly string[])[] = [
 ];
 
 /** These run in browsers, Bun and Deno. */
-const portable = new Set(["errors", "kernel", "task", "flow", "resources", "."]);
+const portable = new Set(["errors", "kernel", "task", "flow", "resources", ".", "inspect"]);
 
 /** Entries whose host loads a default export: Fastify's autoload and ESLint's plugins. */
 const mayExportDefault = new Set(["fastify/index.ts", "eslint/index.ts"]);

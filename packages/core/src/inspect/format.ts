@@ -1,0 +1,75 @@
+import { formatDuration } from "./duration.js";
+import type { Snapshot } from "./snapshot.js";
+
+/** Below this depth lines are no longer indented: at 100,000 levels the indentation would be gigabytes. */
+const MAX_INDENT = 32;
+
+/**
+ * Prints a snapshot as a tree, one line for each scope: its name, what it is, its state where that says more than
+ * "open", its age, its deadline, what it waits for, and where it was spawned if that was recorded.
+ *
+ * @param snapshot - What `snapshot()` returned.
+ * @returns Lines without a final line break.
+ * @example
+ * ```ts
+ * await withScope({ name: "server", timeout: 5_000 }, async (scope) => {
+ *   spawn(scope, function heartbeat(task) { return sleep(task, 10); });
+ *   console.log(formatTree(snapshot(scope)));
+ *   // server  scope · 0 ms · 5 s left
+ *   // └─ heartbeat  task · 0 ms · 5 s left
+ * });
+ * ```
+ */
+export function formatTree(snapshot: Snapshot): string {
+  const now = Date.now();
+  const lines: string[] = [];
+  const todo: Line[] = [{ at: snapshot, depth: 0, indent: "", branch: "" }];
+  for (let line = todo.pop(); line !== undefined; line = todo.pop()) {
+    const { at, depth, indent, branch } = line;
+    const far = depth > MAX_INDENT ? `(${depth}) ` : "";
+    lines.push(`${indent}${branch}${far}${at.name}  ${details(at, now).join(" · ")}`);
+    const inner = depth === 0 || depth >= MAX_INDENT ? indent : indent + (branch === "└─ " ? "   " : "│  ");
+    for (let index = at.children.length - 1; index >= 0; index--) {
+      const child = at.children[index] as Snapshot;
+      const last = index === at.children.length - 1;
+      todo.push({ at: child, depth: depth + 1, indent: inner, branch: last ? "└─ " : "├─ " });
+    }
+  }
+  return lines.join("\n");
+}
+
+interface Line {
+  readonly at: Snapshot;
+  readonly depth: number;
+  readonly indent: string;
+  readonly branch: string;
+}
+
+function details(at: Snapshot, now: number): string[] {
+  const { counts } = at;
+  if (at.kind === "background")
+    return [`${plural(counts.children, "root")}, ${plural(counts.tasks, "task")}`];
+  const parts = [at.daemon === true ? "daemon" : at.kind];
+  const state = stateOf(at);
+  if (state !== "") parts.push(state);
+  parts.push(formatDuration(at.age));
+  if (at.reason === undefined && at.deadline !== undefined) parts.push(timeLeft(at.deadline - now));
+  if (at.waitingForCleanup)
+    parts.push(counts.cleanups > 0 ? "waiting for its cleanups" : "waiting for cleanup");
+  if (counts.queued > 0) parts.push(`${counts.queued} queued`);
+  if (counts.waiters > 0) parts.push(`awaited by ${plural(counts.waiters, "caller")}`);
+  if (counts.failures > 0) parts.push(plural(counts.failures, "failure"));
+  if (at.spawnedAt !== undefined) parts.push(at.spawnedAt);
+  return parts;
+}
+
+/** "running" and "open" go without saying. */
+function stateOf({ state, status, reason }: Snapshot): string {
+  if (state === "open") return status === "queued" ? "queued" : "";
+  return reason === undefined ? state : `${state} (${reason.kind})`;
+}
+
+const timeLeft = (ms: number): string =>
+  ms >= 0 ? `${formatDuration(ms)} left` : `${formatDuration(-ms)} over its deadline`;
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

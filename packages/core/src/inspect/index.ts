@@ -1,0 +1,9 @@
+export { setTracing } from "../kernel/tracing.js";
+export { formatTree } from "./format.js";
+export {
+  snapshot,
+  type Snapshot,
+  type SnapshotCounts,
+  type SnapshotKind,
+  type SnapshotReason,
+} from "./snapshot.js";

@@ -1,0 +1,28 @@
+import type { Found } from "./resources.js";
+
+/** What `ignoreCurrent()` returns: give it to `ignore`. */
+export class IgnoredLeaks {
+  readonly #known: WeakSet<object>;
+  readonly #unknown: ReadonlyMap<string, number>;
+
+  constructor(found: readonly Found[]) {
+    this.#known = new WeakSet();
+    const unknown = new Map<string, number>();
+    for (const { identity, report } of found) {
+      if (identity !== undefined) this.#known.add(identity);
+      else unknown.set(report.type ?? "", (unknown.get(report.type ?? "") ?? 0) + 1);
+    }
+    this.#unknown = unknown;
+  }
+
+  /** What of `found` is new. Of timers known only by their number, those above the number there was. */
+  static except(ignored: IgnoredLeaks, found: readonly Found[]): Found[] {
+    const left = new Map(ignored.#unknown);
+    return found.filter(({ identity, report }) => {
+      if (identity !== undefined) return !ignored.#known.has(identity);
+      const count = left.get(report.type ?? "") ?? 0;
+      left.set(report.type ?? "", count - 1);
+      return count <= 0;
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/** Frames kept of a creation stack; those of Node's own are dropped from it. */
+const LIMIT = 40;
+
+/** Where bough itself is: `…/src/` or `…/dist/`, whichever this module was loaded from. */
+const home = plain(import.meta.url).replace(/(\/(?:src|dist)\/).*?$/, "$1");
+
+/** Where something was made: the frames of the call, innermost first, without Node's own. */
+export interface Origin {
+  readonly frames: readonly string[];
+  /** Node's own frames. */
+  readonly internal: readonly string[];
+}
+
+/** A stack that was captured and not yet read, which costs a tenth of reading it. */
+export type RawStack = { readonly stack?: unknown };
+
+/**
+ * The stack of the caller. Until it is read by {@link readStack} it keeps every receiver on it alive, which may be an
+ * owner handle: don't keep it for long.
+ *
+ * @param above - A function of ours; it and what it calls are left out.
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
+export function captureStack(above: Function): RawStack {
+  const holder: RawStack = {};
+  const limit = Error.stackTraceLimit;
+  // Read-only under --frozen-intrinsics: then the stacks are as long as they are.
+  Reflect.set(Error, "stackTraceLimit", LIMIT);
+  Error.captureStackTrace(holder, above);
+  Reflect.set(Error, "stackTraceLimit", limit);
+  return holder;
+}
+
+export function readStack({ stack }: RawStack): { frames: string[]; internal: string[] } {
+  // Somebody's Error.prepareStackTrace may return anything.
+  const lines = typeof stack === "string" ? stack.split("\n").slice(1) : [];
+  const all = lines.map((line) => plain(line.trim().replace(/^at /, "")));
+  return { frames: all.filter((frame) => !isInternal(frame)), internal: all.filter(isInternal) };
+}
+
+/** The line to look at: the innermost frame that is neither bough's nor a dependency's, else the innermost. */
+export function siteOf(frames: readonly string[]): string | undefined {
+  return frames.find(isUsers) ?? frames[0];
+}
+
+/** Whether a frame is neither bough's nor a dependency's. */
+export function isUsers(frame: string): boolean {
+  return !isBoughs(frame) && !frame.includes("/node_modules/");
+}
+
+/** Whether a frame is in bough's own code (its tests are users). */
+export function isBoughs(frame: string): boolean {
+  return frame.includes(home) && !/\.test\.[cm]?[jt]sx?:/.test(frame);
+}
+
+function isInternal(frame: string): boolean {
+  return /(?:^|\()(?:node:|native\)?$|<anonymous>\)?$)/.test(frame);
+}
+
+/** Paths rather than `file:` URLs: what an editor opens on a click. */
+function plain(text: string): string {
+  return text.replace("file://", "").replace(/^<anonymous> \((.*)\)$/, "$1");
+}

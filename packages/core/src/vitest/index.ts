@@ -1,0 +1,2 @@
+export { checkLeaks } from "./check-leaks.js";
+export type { LeakOptions } from "../testing/index.js";

@@ -1,0 +1,82 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { nodes } from "./support/nodes.js";
+import { execute } from "./support/process.js";
+
+// The leak finder over whole suites, in processes of their own: twenty leaks of different kinds, and twenty
+// look-alikes, all running at once.
+
+const core = fileURLToPath(new URL("..", import.meta.url));
+
+interface Assertion {
+  readonly title: string;
+  readonly ancestorTitles: readonly string[];
+  readonly status: "passed" | "failed";
+  readonly failureMessages: readonly string[];
+}
+
+interface Results {
+  readonly testResults: readonly {
+    readonly message: string;
+    readonly assertionResults: readonly Assertion[];
+  }[];
+}
+
+async function runSuite(node: string): Promise<Results> {
+  const folder = mkdtempSync(join(tmpdir(), "bough-leaks-"));
+  const file = join(folder, "results.json");
+  const vitest = join(core, "node_modules/vitest/vitest.mjs");
+  const config = "test/planted-leaks/vitest.config.ts";
+  try {
+    const { output } = await execute(node, [vitest, "run", "--config", config, "--outputFile", file], core);
+    expect(output).toContain("JSON report written");
+    return JSON.parse(readFileSync(file, "utf8")) as Results;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+describe("bough/vitest", () => {
+  for (const { path, label } of nodes()) {
+    it.skipIf(!path)(
+      `rule 25: finds exactly the twenty leaks among forty parallel tests, each at its line, on ${label}`,
+      async () => {
+        const { testResults } = await runSuite(path ?? "");
+        const [suite] = testResults;
+        const tests = suite?.assertionResults ?? [];
+        const planted = tests.filter((test) => test.ancestorTitles.includes("leaks"));
+        const failed = tests.filter((test) => test.status === "failed");
+        expect([planted.length, tests.length]).toEqual([20, 40]);
+        expect(failed.map((test) => test.title)).toEqual(planted.map((test) => test.title));
+        // What the file itself had started was closed: the check at its end has nothing to say.
+        expect(suite?.message).toBe("");
+        for (const { failureMessages } of failed) {
+          expect(failureMessages).toEqual([expect.stringMatching(/^LeakError: \d leaks?, still there/)]);
+          expect(failureMessages[0]).toMatch(/(?:created|spawned) at .*planted-leaks\/suite\.ts:\d+/);
+        }
+      },
+      60_000,
+    );
+  }
+});
+
+describe("expectNoLeaks() under node:test", () => {
+  for (const { path, label } of nodes()) {
+    it.skipIf(!path)(
+      `finds the leaks of parallel tests, and no others, on ${label}`,
+      async () => {
+        const args = ["--import", "tsx", "--test", "--test-reporter=tap", "test/planted-leaks/node-test.ts"];
+        const { output } = await execute(path ?? "", args, core);
+        const results = [...output.matchAll(/^ +(ok|not ok) \d - (leaks .*)$/gm)].map(
+          ([, verdict, title]) => `${title}: ${verdict}`,
+        );
+        expect(results).toEqual(["leaks a scope: not ok", "leaks a server: not ok", "leaks nothing: ok"]);
+        expect(output).toMatch(/TCP server 127\.0\.0\.1:\d+[^]*created at .*node-test\.ts:17/);
+      },
+      60_000,
+    );
+  }
+});
