@@ -521,8 +521,10 @@ export class ReferenceTree implements Tree {
     this.#bodyEnded(node);
   }
 
-  #failIfTimedOut(node: Model): void {
-    if (node.kind === "task" && node.timedOut && node.cut) this.#fail(node, node.reason);
+  #failIfTimedOut(node: Model): boolean {
+    if (node.kind !== "task" || !node.timedOut || !node.cut || node.errors.length > 0) return false;
+    this.#fail(node, node.reason);
+    return true;
   }
 
   #bodyEnded(node: Model): void {
@@ -536,6 +538,8 @@ export class ReferenceTree implements Tree {
     if (node.closed || node.notifying || node.cleaning || node.body === "running") return;
     if (node.reason === undefined && !node.ending) return;
     if (node.children.some((child) => !child.daemon)) return;
+    if (node.body === "queued") node.cut = true;
+    if (this.#failIfTimedOut(node)) return this.#advance(node); // that may have changed everything
     if (node.children.length > 0) return this.#stopDaemons(node);
     if (node.cleanups.length > 0) {
       node.cleaning = true;
@@ -579,8 +583,6 @@ export class ReferenceTree implements Tree {
   }
 
   #close(node: Model): void {
-    if (node.body === "queued") node.cut = true;
-    if (node.errors.length === 0) this.#failIfTimedOut(node);
     node.closed = true;
     node.callbacks.length = 0;
     const timer = this.#timers.indexOf(node);
