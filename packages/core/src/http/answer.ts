@@ -1,0 +1,111 @@
+import { isCancelled, type CancelledError } from "../errors/cancelled.js";
+import { isCancellation } from "../kernel/cancel.js";
+import type { RequestRecord } from "./request-record.js";
+import { isAbandoned, isResponse, type AnyRequest, type AnyResponse } from "./types.js";
+
+/** 499: the client is gone. 503: this server ran out of time, or shuts down. 504: another one's time was up. */
+export type CancelStatus = 499 | 503 | 504;
+
+const texts: Readonly<Record<CancelStatus, string>> = {
+  499: "Client Closed Request",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/** Codes of errors that say that the peer is gone; only believed when it is. */
+const goneCodes: ReadonlySet<unknown> = new Set([
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "ERR_STREAM_DESTROYED",
+  "ERR_HTTP2_INVALID_STREAM",
+  "ERR_HTTP2_STREAM_ERROR",
+]);
+
+/**
+ * What became of a request whose handler failed with `error`, if that comes from the request's cancellation;
+ * `undefined` for any other failure, which is its framework's affair.
+ */
+export function statusOf(
+  request: AnyRequest,
+  response: AnyResponse,
+  record: RequestRecord | undefined,
+  error: unknown,
+): CancelStatus | undefined {
+  const node = record?.node;
+  const reason = node?.reason;
+  if (record === undefined || node === undefined || reason === undefined) {
+    if (isAbandoned(request, response) && saysGone(error)) return 499;
+    return deadlineIn(error) === undefined ? undefined : 504;
+  }
+  if (isCancellation(node, error)) {
+    if (reason.kind === "disconnected") return 499;
+    if (reason.kind === "deadline") return record.statusOfDeadline();
+    if (reason.scope !== node.path) return 503; // the server's scope was cancelled, for whatever reason
+  }
+  if (reason.kind === "disconnected" && saysGone(error)) return 499;
+  return deadlineIn(error) === undefined ? undefined : 504;
+}
+
+function saysGone(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  const { code, name, type } = error as { code?: unknown; name?: unknown; type?: unknown };
+  return goneCodes.has(code) || name === "AbortError" || type === "request.aborted";
+}
+
+/** How many causes deep to look; a chain can be circular. */
+const MAX_CAUSES = 10;
+
+/** The deadline among the causes of a failure: a call of the handler's had a time of its own, and overran it. */
+function deadlineIn(error: unknown): CancelledError | undefined {
+  let at = error;
+  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+    if (isCancelled(at) && at.kind === "deadline") return at;
+    at = (at as { cause?: unknown }).cause;
+  }
+  return undefined;
+}
+
+/** Headers that describe the body that is not going to be sent. */
+const ofBody = /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
+
+/**
+ * Answers in the handler's place, unless it has begun to answer. Says whether it did.
+ *
+ * @param asJson - In the form of Fastify's own errors.
+ */
+export function answer(
+  request: AnyRequest,
+  response: AnyResponse,
+  status: CancelStatus,
+  asJson = false,
+): boolean {
+  if (!isResponse(response) || response.headersSent || isAbandoned(request, response)) return false;
+  if (response.writableEnded) return false;
+  for (const name of response.getHeaderNames()) if (ofBody.test(name)) response.removeHeader(name);
+  const text = texts[status];
+  const body = asJson ? JSON.stringify({ statusCode: status, error: text, message: text }) : `${text}\n`;
+  response.statusCode = status;
+  response.setHeader(
+    "content-type",
+    asJson ? "application/json; charset=utf-8" : "text/plain; charset=utf-8",
+  );
+  response.setHeader("content-length", Buffer.byteLength(body));
+  // An upload that nobody reads any more would have to be read to its end before the next request.
+  if (request.httpVersionMajor < 2 && !request.complete) response.shouldKeepAlive = false;
+  response.end(body);
+  return true;
+}
+
+/** Ends a response that has begun and will not be completed, so that the client can't take it for complete. */
+export function cutOff(response: AnyResponse): void {
+  if (response.writableEnded && response.writableFinished) return;
+  const { stream } = response as { stream?: { close: (code: number) => void } };
+  // An error code, since HTTP/2 would otherwise end the stream as if all had been said.
+  if (stream !== undefined && typeof stream.close === "function") stream.close(INTERNAL_ERROR);
+  else response.destroy();
+}
+
+/** NGHTTP2_INTERNAL_ERROR. */
+const INTERNAL_ERROR = 2;

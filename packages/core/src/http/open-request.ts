@@ -1,0 +1,104 @@
+import { BODY, CANCELLED } from "../kernel/flags.js";
+import { addHook } from "../kernel/hook.js";
+import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "../task/admit.js";
+import { deadlineHeaderOf, incomingDeadline } from "./deadline-header.js";
+import { RequestRecord } from "./request-record.js";
+import type { ServerState } from "./server-state.js";
+import { isOver, type AnyRequest, type AnyResponse } from "./types.js";
+
+const key: unique symbol = Symbol("bough.requestScope");
+
+/** On the request, and on what answers it, so that one listener can serve all requests. */
+interface Recorded {
+  [key]?: RequestRecord | undefined;
+}
+
+/** The record of a request whose handler has asked for its scope. */
+export function recordOf(request: AnyRequest): RequestRecord | undefined {
+  return (request as Recorded)[key];
+}
+
+/** Opens the scope of a request whose time is limited, whether its handler asks for it or not. */
+export function openIfBounded(request: AnyRequest, response: AnyResponse, server: ServerState): void {
+  const header = deadlineHeaderOf(server.deadlineHeader);
+  const bounded = server.timeout !== undefined || (header !== undefined && header in request.headers);
+  if (bounded && recordOf(request) === undefined) openRequest(request, response, server);
+}
+
+/** Makes the scope of a request that has none. */
+export function openRequest(
+  request: AnyRequest,
+  response: AnyResponse,
+  server: ServerState | undefined,
+  name: string = nameOf(request),
+): RequestRecord {
+  const parent = server?.node ?? backgroundNode;
+  const node = new ScopeNode(parent, name, BODY);
+  // A request that comes when the server's scope has ended is cancelled as that was.
+  const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
+  const record = new RequestRecord(node, request, response, server);
+  (request as Recorded)[key] = (response as Recorded)[key] = record;
+  if (admitted) {
+    link(parent, node);
+    node.observer = record;
+    addHook(node, record);
+  } else {
+    node.flags &= ~BODY;
+    bornCancelled(node);
+  }
+  listen(request, response, record);
+  if (server !== undefined) {
+    server.track(request, response); // the server's scope may have been made for this request
+    applyServer(record, server);
+  }
+  if (isOver(request, response)) record.done();
+  return record;
+}
+
+/** What the server wants of each request. */
+function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
+  if (timeout !== undefined) record.bound(Date.now() + timeout);
+  const header = deadlineHeaderOf(deadlineHeader);
+  const deadline = header === undefined ? undefined : incomingDeadline(record.request, header);
+  if (deadline !== undefined && record.bound(deadline)) record.travelled = true;
+}
+
+function nameOf({ method, url = "" }: AnyRequest): string {
+  const query = url.indexOf("?");
+  return `${method} ${query < 0 ? url : url.slice(0, query)}`;
+}
+
+function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
+  response.on("close", responseClosed);
+  // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.
+  const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
+  const { socket } = request as { socket?: Queue };
+  if (!waits || socket === undefined || typeof socket.on !== "function") return;
+  if (socket[queued] === undefined) {
+    socket[queued] = new Set();
+    socket.on("close", socketClosed);
+  }
+  socket[queued].add(record);
+}
+
+function responseClosed(this: AnyResponse): void {
+  const record = (this as Recorded)[key];
+  if (record === undefined) return;
+  this.removeListener("close", responseClosed);
+  (record.request.socket as Queue | undefined)?.[queued]?.delete(record);
+  record.done();
+}
+
+const queued: unique symbol = Symbol("bough.queuedRequests");
+
+/** A socket, with the requests on it whose responses wait for their turn: one listener for all of them. */
+interface Queue {
+  [queued]?: Set<RequestRecord>;
+  on(event: "close", listener: (this: Queue) => void): unknown;
+}
+
+function socketClosed(this: Queue): void {
+  for (const record of this[queued] ?? []) record.done();
+}

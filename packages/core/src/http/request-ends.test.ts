@@ -1,0 +1,275 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { describe, expect, it } from "vitest";
+import { sleep, spawn, type CancelledError, type Scope } from "../index.js";
+import { deferred, flush } from "../../test/support/deferred.js";
+import { transports, type Exchange, type RequestInput } from "../../test/support/http-clients.js";
+import { serve, type Bench } from "../../test/support/http-server.js";
+import { requestScope, serverScope } from "./index.js";
+
+// Every way in which a request can end, over every transport: the table of docs/http.md.
+
+interface Seen {
+  readonly scope: Scope;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The reason, when the scope is cancelled. */
+  readonly cancelled: Promise<CancelledError>;
+  /** Settles when the scope's defers run: it has ended. */
+  readonly ended: Promise<void>;
+}
+
+for (const transport of transports) {
+  describe(`a request over ${transport}`, () => {
+    /** Sends one request, whose handler asks for its scope and does as it is told. */
+    async function exchange(
+      handler: (seen: Seen) => unknown,
+      input?: RequestInput,
+      release = true,
+    ): Promise<{ client: Exchange; seen: Seen; bench: Bench }> {
+      const arrived = deferred<Seen>();
+      const bench = await serve(transport, (request, response) => {
+        const scope = requestScope(request, response);
+        const cancelled = deferred<CancelledError>();
+        const ended = deferred();
+        scope.onCancel(cancelled.resolve);
+        scope.defer(ended.resolve);
+        const seen = { scope, request, response, cancelled: cancelled.promise, ended: ended.promise };
+        arrived.resolve(seen);
+        return handler(seen);
+      });
+      const client = await bench.request(input);
+      if (release) bench.release();
+      return { client, seen: await arrived.promise, bench };
+    }
+
+    it("rule 28: is not cancelled when it is finished", async () => {
+      const { client, seen } = await exchange(({ response }) => response.end("done"));
+      expect(await client.answer).toMatchObject({ status: 200, body: "done", complete: true });
+      await seen.ended;
+      expect(seen.scope).toMatchObject({ cancelled: false, state: "closed" });
+    });
+
+    it("rule 28: is not cancelled when its body has been read", async () => {
+      const { client, seen } = await exchange(
+        async ({ request, response }) => {
+          let text = "";
+          for await (const chunk of request) text += String(chunk);
+          await flush();
+          await flush();
+          response.end(text);
+        },
+        { method: "POST", body: "hello" },
+      );
+      expect(await client.answer).toMatchObject({ status: 200, body: "hello" });
+      await seen.ended;
+      expect(seen.scope.cancelled).toBe(false);
+    });
+
+    it("rule 28: is not cancelled when a stream has finished it", async () => {
+      const { client, seen } = await exchange(({ response }) =>
+        pipeline(Readable.from(["a", "b", "c"]), response),
+      );
+      expect(await client.answer).toMatchObject({ status: 200, body: "abc", complete: true });
+      await seen.ended;
+      expect(seen.scope.cancelled).toBe(false);
+    });
+
+    it.each(["HEAD", "204", "304"])(
+      "rule 28: is not cancelled when it is finished without a body: %s",
+      async (kind) => {
+        const { client, seen } = await exchange(
+          ({ response }) => {
+            response.writeHead(kind === "HEAD" ? 200 : Number(kind));
+            response.end();
+          },
+          { method: kind === "HEAD" ? "HEAD" : "GET" },
+        );
+        expect((await client.answer)?.status).toBe(kind === "HEAD" ? 200 : Number(kind));
+        await seen.ended;
+        expect(seen.scope.cancelled).toBe(false);
+      },
+    );
+
+    it("rule 28: is not cancelled by an informational answer", async () => {
+      const { client, seen } = await exchange(async ({ response }) => {
+        response.writeEarlyHints({ link: "</style.css>; rel=preload" });
+        await flush();
+        response.end("done");
+      });
+      expect(await client.answer).toMatchObject({ status: 200, body: "done" });
+      await seen.ended;
+      expect(seen.scope.cancelled).toBe(false);
+    });
+
+    it("rule 28: is cancelled when the client is gone before the body", async () => {
+      const { client, seen } = await exchange(() => undefined, { method: "POST", length: 10 }, false);
+      client.abort();
+      expect((await seen.cancelled).kind).toBe("disconnected");
+      await seen.ended;
+    });
+
+    it("rule 28: is cancelled when the client is gone during the upload", async () => {
+      const part = deferred();
+      const { client, seen } = await exchange(
+        ({ request }) => {
+          request.on("error", () => undefined);
+          request.once("data", () => part.resolve());
+        },
+        { method: "POST", body: "hel", length: 10 },
+        false,
+      );
+      await part.promise;
+      client.abort();
+      expect((await seen.cancelled).kind).toBe("disconnected");
+      await seen.ended;
+    });
+
+    it("rule 28: is cancelled when the client is gone while the handler works", async () => {
+      const { client, seen } = await exchange(() => undefined, {}, false);
+      const task = spawn(seen.scope, (scope) => sleep(scope, 60_000));
+      client.abort();
+      const reason = await seen.cancelled;
+      expect(reason).toMatchObject({ kind: "disconnected", name: "AbortError" });
+      await expect(task).rejects.toBe(reason);
+      await seen.ended;
+      expect(seen.response.statusCode).toBe(499);
+    });
+
+    it("rule 28: is cancelled when the client is gone after its body was read", async () => {
+      const read = deferred();
+      const { client, seen } = await exchange(
+        async ({ request }) => {
+          for await (const _ of request) void _;
+          read.resolve();
+        },
+        { method: "POST", body: "hello" },
+        false,
+      );
+      await read.promise;
+      await flush();
+      expect(seen.scope.cancelled).toBe(false);
+      client.abort();
+      expect((await seen.cancelled).kind).toBe("disconnected");
+    });
+
+    it("rule 28: is cancelled when the client is gone while the response streams", async () => {
+      const { client, seen } = await exchange(({ response }) => void response.write("part"));
+      await client.started;
+      client.abort();
+      expect((await seen.cancelled).kind).toBe("disconnected");
+      await seen.ended;
+    });
+
+    it("rule 28: is cancelled at birth when its scope is asked for after the client has gone", async () => {
+      const arrived = deferred<[IncomingMessage, ServerResponse]>();
+      const bench = await serve(transport, (request, response) => arrived.resolve([request, response]));
+      const client = await bench.request();
+      const [request, response] = await arrived.promise;
+      const gone = deferred();
+      request.socket.once("close", () => gone.resolve());
+      if (transport === "http/2") response.once("close", () => gone.resolve());
+      client.abort();
+      await gone.promise;
+      await flush();
+      const scope = requestScope(request, response);
+      expect(scope).toMatchObject({ cancelled: true, state: "closed", reason: { kind: "disconnected" } });
+    });
+
+    it("rule 29: cancels and awaits what still runs when the response is done", async () => {
+      const cleaned = deferred();
+      const log: string[] = [];
+      const { client, seen } = await exchange(({ scope, response }) => {
+        spawn(scope, async (inner) => {
+          inner.defer(async () => {
+            await cleaned.promise;
+            log.push("cleaned");
+          });
+          await sleep(inner, 60_000);
+        });
+        response.end("done");
+      });
+      expect((await client.answer)?.body).toBe("done");
+      expect((await seen.cancelled).kind).toBe("closed");
+      await flush();
+      expect(seen.scope.state).toBe("cancelling");
+      cleaned.resolve();
+      await seen.ended;
+      expect(log).toEqual(["cleaned"]);
+      await flush();
+      expect(() => spawn(seen.scope, () => 1)).toThrow(
+        expect.objectContaining({ code: "BOUGH_SCOPE_CLOSED" }),
+      );
+    });
+
+    it("rule 30: answers 503 once when its time is up, and not when the handler answers itself", async () => {
+      const { client, seen } = await exchange(({ request, response }) => {
+        response.setHeader("content-encoding", "gzip");
+        response.setHeader("x-kept", "yes");
+        requestScope(request, response, { timeout: 1 });
+      });
+      const answer = await client.answer;
+      expect(answer).toMatchObject({ status: 503, complete: true, headers: { "x-kept": "yes" } });
+      expect(answer?.headers["content-encoding"]).toBeUndefined();
+      expect(await seen.cancelled).toMatchObject({ kind: "deadline", name: "TimeoutError" });
+      await seen.ended;
+
+      const own = await exchange(({ request, response, scope }) => {
+        requestScope(request, response, { timeout: 1 });
+        scope.onCancel(() => void Promise.resolve().then(() => response.writeHead(200).end("fallback")));
+      });
+      expect(await own.client.answer).toMatchObject({ status: 200, body: "fallback" });
+    });
+
+    it("rule 30: leaves a response that has begun to its handler when its time is up", async () => {
+      const { client, seen } = await exchange(({ request, response }) => {
+        response.write("part");
+        requestScope(request, response, { timeout: 1 });
+      });
+      await seen.cancelled;
+      await flush();
+      await flush();
+      seen.response.end(", whole");
+      expect(await client.answer).toMatchObject({ status: 200, body: "part, whole", complete: true });
+    });
+
+    it("rule 32: finishes within the grace period of a shutdown, on a connection that is then closed", async () => {
+      const { client, seen, bench } = await exchange(() => undefined);
+      const report = serverScope(bench.server).shutdown({ grace: 5_000 });
+      await flush();
+      seen.response.end("done");
+      expect(await client.answer).toMatchObject({ status: 200, body: "done", complete: true });
+      expect(await report).toMatchObject({ running: 1, cancelled: 0, stuck: [] });
+      expect(seen.scope.cancelled).toBe(false);
+    });
+
+    it("rule 32: is cancelled when the grace period of a shutdown is over, and may still answer", async () => {
+      const { client, seen, bench } = await exchange(({ response, scope }) => {
+        scope.onCancel(() => void Promise.resolve().then(() => response.writeHead(503).end("sorry")));
+      });
+      const report = serverScope(bench.server).shutdown({ grace: 1 });
+      expect(await client.answer).toMatchObject({ status: 503, body: "sorry", complete: true });
+      expect((await seen.cancelled).kind).toBe("shutdown");
+      expect(await report).toMatchObject({ running: 1, cancelled: 1, stuck: [] });
+    });
+
+    it("rule 32: is answered and named when its handler is stuck", async () => {
+      const { client, seen, bench } = await exchange(() => undefined, { path: "/stuck?secret" });
+      const report = serverScope(bench.server).shutdown({ grace: 0 });
+      expect((await seen.cancelled).kind).toBe("shutdown");
+      expect(await client.answer).toMatchObject({ status: 503, complete: true });
+      const { stuck } = await report;
+      expect(stuck.map(({ path }) => path)).toEqual(["server/GET /stuck"]);
+    });
+
+    it("rule 32: is cut off, not completed, when its handler is stuck in the middle of a response", async () => {
+      const { client, seen, bench } = await exchange(({ response }) => void response.write("part"));
+      await client.started;
+      const report = serverScope(bench.server).shutdown({ grace: 0 });
+      expect(await client.answer).toMatchObject({ status: 200, body: "part", complete: false });
+      expect((await report).stuck).toHaveLength(1);
+      expect(seen.scope.reason?.kind).toBe("shutdown");
+    });
+  });
+}

@@ -1,0 +1,212 @@
+import type { Http2Session } from "node:http2";
+import type { Server } from "node:net";
+import { BoughError } from "../errors/bough-error.js";
+import { describe } from "../errors/describe.js";
+import type { TaskInfo } from "../errors/scope-errors.js";
+import { HANDLE, SUPERVISE } from "../kernel/flags.js";
+import { addHook, Hook } from "../kernel/hook.js";
+import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { cancel } from "../kernel/settle.js";
+import { link } from "../kernel/tree.js";
+import { admits, bornCancelled } from "../task/admit.js";
+import { Handle, type ScopeHandle } from "../task/handle.js";
+import { applyOptions, checkBag, checkDuration, checkOptions } from "../task/options.js";
+import { watchHandle } from "../task/orphan.js";
+import { nodeOf } from "../task/resolve.js";
+import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
+import { openIfBounded } from "./open-request.js";
+import { ServerState } from "./server-state.js";
+import { shutDown, type ShutdownReport } from "./shutdown.js";
+import type { AnyRequest, AnyResponse } from "./types.js";
+
+/** What `serverScope` takes. What was given first counts. */
+export interface ServerScopeOptions {
+  /** Default `"server"`. */
+  readonly name?: string | undefined;
+  /** What the server's scope is a child of. Default: a root. When it is cancelled, the server shuts down at once. */
+  readonly parent?: Scope | undefined;
+  /** Milliseconds that a shutdown lets running requests finish. Default 10,000. */
+  readonly grace?: number | undefined;
+  /** Milliseconds that each request has. Default: no limit. */
+  readonly timeout?: number | undefined;
+  /** Lets a header bound the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
+  readonly deadlineHeader?: string | boolean | undefined;
+  /** Receives the failures of requests and jobs that nobody else does. Without it they are unhandled rejections. */
+  readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+}
+
+/** The owner handle of a server's scope. */
+export interface ServerScope extends ScopeHandle {
+  /**
+   * Stops accepting, lets what is running finish within the grace period, then cancels it with kind `"shutdown"`,
+   * waits for its clean-up as long again (a second at least), answers 503 where a handler still has not, and
+   * reports it as stuck. Connections that wait for their next request are closed.
+   *
+   * What is running is the requests, and the tasks of the server's scope that are no daemons.
+   *
+   * @param options - `grace` in ms. Default: the server's.
+   * @returns What became of the requests. A second call gets the same.
+   * @throws The failure of a cleanup of the server's scope (as a rejection), when all is down.
+   */
+  shutdown(options?: { readonly grace?: number | undefined }): Promise<ShutdownReport>;
+}
+
+const key: unique symbol = Symbol("bough.serverScope");
+
+interface Attached {
+  [key]?: ServerHandle | undefined;
+}
+
+class ServerHandle extends Handle implements ServerScope {
+  readonly #server: Server;
+  readonly #state: ServerState;
+
+  constructor(node: ScopeNode, server: Server, state: ServerState) {
+    super(node);
+    this.#server = server;
+    this.#state = state;
+  }
+
+  static stateOf(handle: ServerHandle): ServerState {
+    return handle.#state;
+  }
+
+  async shutdown(options?: { readonly grace?: number | undefined }): Promise<ShutdownReport> {
+    if (options !== undefined) checkBag("shutdown", options);
+    checkDuration("shutdown", "grace", options?.grace);
+    return shutDown(this.#server, this.#state, options?.grace);
+  }
+}
+
+/** A server whose scope is cancelled, or ends, shuts down. Holds the server weakly: see the invariant of node.ts. */
+class StopHook extends Hook {
+  readonly #server: WeakRef<Server>;
+  readonly #state: ServerState;
+
+  constructor(server: Server, state: ServerState) {
+    super();
+    this.#server = new WeakRef(server);
+    this.#state = state;
+  }
+
+  run(): void {
+    const server = this.#server.deref();
+    // Failures of the scope itself are for whoever closes it.
+    if (server !== undefined) shutDown(server, this.#state, 0).catch(() => undefined);
+  }
+}
+
+/**
+ * The scope of a server, in which its requests' scopes are, and which is the place for work that outlives a
+ * request. One per server, made on the first call. A failing request or job does not concern the others.
+ *
+ * **Cancellation:** cancelling or closing it, or its `parent`, shuts the server down without a grace period;
+ * `shutdown()` is the way to end it. It ends with the server when that is closed by other means.
+ *
+ * @param server - Of `node:http`, `node:https` or `node:http2`; listening or not yet.
+ * @param options - `grace` and `timeout` in ms. What an earlier call has given is kept.
+ * @returns The owner handle; the server holds it.
+ * @throws {BoughError} If the scope exists and has another parent.
+ * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
+ * @example
+ * ```ts
+ * import { createServer } from "node:http";
+ *
+ * const server = createServer((request, response) => {
+ *   const scope = requestScope(request, response, { timeout: 5_000 });
+ *   const work = spawn(scope, async ({ signal }) => (signal.aborted ? "late" : "hello"));
+ *   work.then((text) => response.end(text), () => response.destroy());
+ * });
+ * const scope = serverScope(server, { grace: 2_000 });
+ * await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+ * const report = await scope.shutdown();
+ * console.log(report.stuck.length); // 0
+ * ```
+ */
+export function serverScope(server: Server, options: ServerScopeOptions = {}): ServerScope {
+  const known = typeof server === "object" && server !== null ? (server as Attached)[key] : undefined;
+  // A server can listen again when it was closed.
+  const handle = known !== undefined && known.state !== "closed" ? known : undefined;
+  if (handle !== undefined && options === noOptions) return handle;
+  checkServer(server);
+  checkServerOptions("serverScope", options);
+  return handle === undefined ? create(server, options) : update(handle, options);
+}
+
+const noOptions: ServerScopeOptions = {};
+
+/** The state of a server's scope, which is made if need be. */
+export function serverStateOf(server: Server): ServerState {
+  return ServerHandle.stateOf(serverScope(server, noOptions) as ServerHandle);
+}
+
+function create(server: Server, options: ServerScopeOptions): ServerScope {
+  const parent =
+    options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
+  const node = new ScopeNode(parent, options.name ?? "server", HANDLE | SUPERVISE);
+  const state = new ServerState(node, !server.listening);
+  const handle = new ServerHandle(node, server, state);
+  const admitted = admits("serverScope", parent);
+  if (admitted) link(parent, node);
+  else bornCancelled(node);
+  const before = (server as Attached)[key];
+  (server as Attached)[key] = handle;
+  update(handle, options);
+  if (before === undefined) {
+    // Through the server, which may get another scope when it listens again.
+    server.prependListener("request", (request: AnyRequest, response: AnyResponse) => {
+      const state = serverStateOf(server);
+      state.track(request, response);
+      openIfBounded(request, response, state);
+    });
+    server.on("session", (session: Http2Session) => serverStateOf(server).addSession(session));
+    server.on("close", () => {
+      const state = (server as Attached)[key];
+      if (state !== undefined) end(ServerHandle.stateOf(state));
+    });
+  }
+  if (!admitted) {
+    void shutDown(server, state, 0);
+    return handle;
+  }
+  node.defer(() => state.drained);
+  addHook(node, new StopHook(server, state));
+  // Quietly: a server that nobody listens to and nobody holds leaves nothing undone.
+  watchHandle(handle, node, "ignore");
+  return handle;
+}
+
+/** The server was closed, by whatever means. */
+function end(state: ServerState): void {
+  if (state.drained === undefined) cancel(state.node, "shutdown", undefined);
+}
+
+function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope {
+  const state = ServerHandle.stateOf(handle);
+  const { node } = state;
+  if (options.parent !== undefined && nodeOf("serverScope", "parent", options.parent) !== node.parent) {
+    const message = `serverScope: parent must be given on the first call for a server; it has the scope ${JSON.stringify(node.path)}`;
+    throw new BoughError("BOUGH_SERVER_SCOPE", message);
+  }
+  state.grace ??= options.grace;
+  state.timeout ??= options.timeout;
+  if (options.deadlineHeader !== undefined && state.deadlineHeader === undefined) {
+    state.deadlineHeader = options.deadlineHeader;
+    const name = deadlineHeaderOf(options.deadlineHeader);
+    if (name !== undefined && node.state !== "closed") node.set(headerName, name);
+  }
+  if (options.onError !== undefined && node.rarely?.settings?.onError === undefined)
+    applyOptions(node, { onError: options.onError });
+  return handle;
+}
+
+export function checkServerOptions(operation: string, options: ServerScopeOptions): void {
+  checkOptions(operation, options);
+  checkDeadlineHeader(operation, options.deadlineHeader);
+}
+
+function checkServer(server: unknown): void {
+  if (typeof server === "object" && server !== null && "listen" in server && "listening" in server) return;
+  throw new TypeError(`serverScope: server must be an HTTP server, got ${describe(server)}`);
+}

@@ -1,0 +1,111 @@
+import type { Http2Session } from "node:http2";
+import type { ScopeNode } from "../kernel/node.js";
+import type { RequestRecord } from "./request-record.js";
+import type { AnyRequest, AnyResponse } from "./types.js";
+
+/** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
+type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
+
+/** What closes: a socket, or an HTTP/2 stream. */
+interface Carrier {
+  once(event: "close", listener: () => void): unknown;
+}
+
+/** A request whose response may still be open, and the earlier ones on its socket that are (pipelining). */
+interface Pending {
+  readonly request: AnyRequest;
+  readonly response: AnyResponse;
+  earlier: Pending | undefined;
+}
+
+/**
+ * What a server's scope knows about its server's requests, whether their handlers ever ask for a scope or not.
+ * Costs one entry per connection and no listener per request, save on HTTP/2.
+ */
+export class ServerState {
+  readonly node: ScopeNode;
+  timeout: number | undefined = undefined;
+  grace: number | undefined = undefined;
+  deadlineHeader: string | boolean | undefined = undefined;
+  /** Told to stop: connections end with the response under way. */
+  closing = false;
+  /** Called whenever a request may have been the last. */
+  onQuiet: (() => void) | undefined = undefined;
+  /** Settles when the server has let go of its connections. */
+  drained: Promise<void> | undefined = undefined;
+  readonly records: Set<RequestRecord> = new Set();
+  readonly sessions: Set<Closable> = new Set();
+  readonly #last = new Map<Carrier, Pending>();
+
+  /** Has seen every request of the server's, or the first ones long ago. */
+  knowsAll: boolean;
+
+  constructor(node: ScopeNode, knowsAll: boolean) {
+    this.node = node;
+    this.knowsAll = knowsAll;
+  }
+
+  /** Notes a request that has arrived, once. */
+  track(request: AnyRequest, response: AnyResponse): void {
+    const { stream } = request as { stream?: Carrier & { session?: Http2Session } };
+    const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
+    const last = carrier === undefined ? undefined : this.#last.get(carrier);
+    if (carrier === undefined || isIn(last, response)) return;
+    if (last === undefined) {
+      carrier.once("close", () => this.#last.delete(carrier));
+      if (stream?.session !== undefined) this.addSession(stream.session);
+    }
+    const earlier = last?.response.destroyed === true ? undefined : last;
+    this.#last.set(carrier, { request, response, earlier });
+    if (!this.closing) return;
+    if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
+    keepAlive(response, false);
+  }
+
+  /** The requests that have no complete answer yet. */
+  pending(): Pending[] {
+    const found: Pending[] = [];
+    for (const last of this.#last.values()) {
+      for (let at: Pending | undefined = last; at !== undefined; at = at.earlier)
+        if (!at.response.destroyed) found.push(at);
+    }
+    return found;
+  }
+
+  opened(record: RequestRecord): void {
+    this.records.add(record);
+  }
+
+  closed(record: RequestRecord): void {
+    this.records.delete(record);
+    this.onQuiet?.();
+  }
+
+  /** Lets each connection end when its request is answered. */
+  close(): void {
+    this.closing = true;
+    for (const { response } of this.#last.values()) keepAlive(response, false);
+    for (const session of this.sessions) if (!session.closed) session.close();
+  }
+
+  addSession(session: Http2Session): void {
+    if (this.sessions.has(session)) return;
+    this.sessions.add(session);
+    session.once("close", () => this.sessions.delete(session));
+    if (this.closing) session.close();
+  }
+}
+
+/** Whether the request is known. Drops those before the first that is answered: a connection answers in order. */
+function isIn(last: Pending | undefined, response: AnyResponse): boolean {
+  for (let at = last; at !== undefined; at = at.earlier) {
+    if (at.response === response) return true;
+    if (at.earlier?.response.destroyed === true) at.earlier = undefined;
+  }
+  return false;
+}
+
+/** Without it the client sends nothing more on this connection, so that nothing can be lost with it. */
+function keepAlive(response: AnyResponse, value: boolean): void {
+  if ("shouldKeepAlive" in response && !response.headersSent) response.shouldKeepAlive = value;
+}

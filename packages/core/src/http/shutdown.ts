@@ -1,0 +1,191 @@
+import type { Server as HttpServer } from "node:http";
+import type { Server } from "node:net";
+import type { TaskInfo } from "../errors/scope-errors.js";
+import { ENDING, CLOSED, TASK } from "../kernel/flags.js";
+import { taskInfo } from "../kernel/info.js";
+import { advance, cancel } from "../kernel/settle.js";
+import { liveDescendants } from "../kernel/tree.js";
+import { LongTimer } from "../kernel/timer.js";
+import { wait } from "../kernel/wait.js";
+import { answer, cutOff } from "./answer.js";
+import { openRequest, recordOf } from "./open-request.js";
+import type { RequestRecord } from "./request-record.js";
+import type { ServerState } from "./server-state.js";
+
+/** What became of a server's requests when it shut down. */
+export interface ShutdownReport {
+  /** How many requests were running when the shutdown began. */
+  readonly running: number;
+  /** How many requests and jobs had to be cancelled because the grace period was over. */
+  readonly cancelled: number;
+  /** What went on regardless: requests that were answered in their handler's place, and tasks that still run. */
+  readonly stuck: readonly TaskInfo[];
+  /** Milliseconds. */
+  readonly duration: number;
+}
+
+const DEFAULT_GRACE = 10_000;
+/** What cancelled work gets for its clean-up, however short the grace period. */
+const MIN_CLEANUP = 1_000;
+/** How long a connection may still bring the request that was on its way when the server stopped listening. */
+const LINGER = 100;
+/** How long the last answers may take to be sent. */
+const MAX_FLUSH = 500;
+/** After how many sweeps a silent connection counts as idle. */
+const SILENT_SWEEPS = 3;
+
+const running = new WeakMap<ServerState, Promise<ShutdownReport>>();
+
+/** Shuts `server` down, once; see `ServerScope.shutdown`. */
+export function shutDown(
+  server: Server,
+  state: ServerState,
+  grace: number | undefined,
+): Promise<ShutdownReport> {
+  let report = running.get(state);
+  if (report === undefined) {
+    report = new Shutdown(server, state).run(grace ?? state.grace ?? DEFAULT_GRACE);
+    running.set(state, report);
+  }
+  return report;
+}
+
+class Shutdown {
+  readonly #server: Server;
+  readonly #state: ServerState;
+  readonly #released: Promise<void>;
+  #isReleased = false;
+  #sweeps = 0;
+
+  constructor(server: Server, state: ServerState) {
+    this.#server = server;
+    this.#state = state;
+    this.#released = state.drained = new Promise((resolve) => {
+      stopListening(server, () => {
+        this.#isReleased = true;
+        resolve();
+      });
+    });
+  }
+
+  async run(grace: number): Promise<ShutdownReport> {
+    const state = this.#state;
+    const { node } = state;
+    const began = Date.now();
+    const atStart = this.#requests();
+    state.close();
+    const sweeper = setInterval(() => this.#sweep(), LINGER);
+    let cancelled = 0;
+    let stuck: readonly TaskInfo[] = [];
+    try {
+      if (node.cancelled || !(await within(grace, this.#finish()))) {
+        this.#records(); // each pending request gets a scope, whose cancellation is its handler's last chance
+        cancelled = countAlive(state);
+        cancel(node, "shutdown", undefined);
+        this.#sweep();
+        if (!(await within(Math.max(grace, MIN_CLEANUP), this.#finish()))) {
+          stuck = this.#stuck();
+          this.#force();
+        }
+      }
+      await within(MAX_FLUSH, this.#released);
+    } finally {
+      clearInterval(sweeper);
+      this.#dropConnections();
+    }
+    if ((node.flags & CLOSED) !== 0) await wait(node, "close", this).promise; // rejects with a failed cleanup
+    return { running: atStart, cancelled, stuck, duration: Date.now() - began };
+  }
+
+  #requests(): number {
+    const responses = new Set<object>(this.#state.pending().map(({ response }) => response));
+    for (const { response } of this.#state.records) responses.add(response);
+    return responses.size;
+  }
+
+  /** Resolves when every connection is closed, and then everything in the scope. */
+  async #finish(): Promise<void> {
+    const state = this.#state;
+    await this.#released;
+    while (state.records.size > 0) await new Promise<void>((resolve) => (state.onQuiet = resolve));
+    const { node } = state;
+    node.flags |= ENDING;
+    const { promise } = wait(node, "dispose", this);
+    advance(node);
+    await promise.catch(() => undefined); // the caller gets it when all is down
+  }
+
+  /** Closes the connections that wait for their next request. */
+  #sweep(): void {
+    if (this.#isReleased) return;
+    const server = this.#server as Partial<HttpServer>;
+    this.#state.close();
+    this.#sweeps += 1;
+    // A connection that has never sent anything is not idle to Node, and would be waited for.
+    const nothingLeft = this.#state.knowsAll && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
+    if (nothingLeft) server.closeAllConnections?.();
+    else server.closeIdleConnections?.();
+  }
+
+  #stuck(): TaskInfo[] {
+    const found = new Map<object, TaskInfo>();
+    for (const { node } of this.#records()) found.set(node, taskInfo(node));
+    for (const node of liveDescendants(this.#state.node)) {
+      if ((node.flags & TASK) !== 0) found.set(node, taskInfo(node));
+    }
+    return [...found.values()];
+  }
+
+  /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
+  #force(): void {
+    for (const { request, response, asJson } of this.#records())
+      if (!answer(request, response, 503, asJson)) cutOff(response);
+  }
+
+  #records(): readonly RequestRecord[] {
+    const state = this.#state;
+    for (const { request, response } of state.pending())
+      if (recordOf(request) === undefined) openRequest(request, response, state);
+    return [...state.records];
+  }
+
+  #dropConnections(): void {
+    (this.#server as Partial<HttpServer>).closeAllConnections?.();
+    for (const session of this.#state.sessions) session.destroy();
+  }
+}
+
+/** Stops accepting connections, and calls back when the last one is closed. */
+function stopListening(server: Server, done: () => void): void {
+  if (!server.listening) {
+    server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
+    return;
+  }
+  // `close()` drops idle keep-alive connections at once, and with them a request that is on its way.
+  Object.defineProperty(server, "closeIdleConnections", { value: () => undefined, configurable: true });
+  try {
+    server.close(done);
+  } finally {
+    Reflect.deleteProperty(server, "closeIdleConnections");
+  }
+}
+
+/** Whether `promise` settles within so many milliseconds. */
+async function within(ms: number, promise: Promise<void>): Promise<boolean> {
+  let timer: LongTimer | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    if (ms !== Infinity) timer = new LongTimer(ms, () => resolve(false));
+  });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    timer?.clear();
+  }
+}
+
+/** Requests and jobs directly below the server's scope. */
+function countAlive({ node }: ServerState): number {
+  let count = 0;
+  for (let child = node.first; child !== undefined; child = child.next) count += 1;
+  return count;
+}

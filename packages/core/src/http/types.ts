@@ -1,0 +1,30 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Duplex } from "node:stream";
+
+/** A request of HTTP/1.1 or of HTTP/2, as `node:http` and the compatibility API of `node:http2` make it. */
+export type AnyRequest = IncomingMessage | Http2ServerRequest;
+
+/** What a request is answered with: its response, or the socket that it was upgraded to. */
+export type AnyResponse = ServerResponse | Http2ServerResponse | Duplex;
+
+/** Whether the request was answered with a response, not with an upgraded socket. */
+export function isResponse(response: AnyResponse): response is ServerResponse {
+  return "headersSent" in response && "writeHead" in response;
+}
+
+/** Whether nothing more will come of this request: its response has been closed, or what it goes through. */
+export function isOver(request: AnyRequest, response: AnyResponse): boolean {
+  if (response.destroyed) return true;
+  if (request.httpVersionMajor === 2) {
+    const { stream } = request as Partial<Http2ServerRequest>;
+    return stream === undefined || stream.destroyed || stream.closed;
+  }
+  // A mock of `inject()` may have no socket.
+  return (request.socket as { destroyed?: boolean } | undefined)?.destroyed === true;
+}
+
+/** The rule of contract 28: over, and not because the handler had ended its response. */
+export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean {
+  return !response.writableEnded && isOver(request, response);
+}
