@@ -1,5 +1,5 @@
 import { suppressLater } from "../errors/suppressed.js";
-import { SUPERVISE } from "../kernel/flags.js";
+import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Worker } from "../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
@@ -40,7 +40,7 @@ class AllSettled<R> extends Group<R> {
   readonly #failures: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("allSettled", allSettled, scope, SUPERVISE);
+    super("allSettled", allSettled, scope, BODY | SUPERVISE);
     this.node.value = this.#results;
   }
 

@@ -1,3 +1,4 @@
+import { BODY } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
@@ -37,7 +38,7 @@ class All<R> extends Group<R> {
   readonly #values: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("all", all, scope, 0);
+    super("all", all, scope, BODY);
     this.node.value = this.#values;
   }
 

@@ -1,5 +1,5 @@
 import { suppressLater } from "../errors/suppressed.js";
-import { SUPERVISE } from "../kernel/flags.js";
+import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
@@ -45,7 +45,7 @@ class Any<R> extends Group<R> {
   #left: number;
 
   constructor(scope: Scope, count: number) {
-    super("any", any, scope, SUPERVISE);
+    super("any", any, scope, BODY | SUPERVISE);
     this.#left = count;
     if (count === 0) this.#giveUp();
   }

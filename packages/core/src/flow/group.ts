@@ -1,10 +1,10 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { BODY, CANCELLED, CLOSED, CUT, DAEMON, QUEUED, STOPPED_DAEMONS, TASK } from "../kernel/flags.js";
+import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createObserver, type Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, cancel, cancelWith, fail } from "../kernel/settle.js";
+import { bodyReturned, cancelWith, fail } from "../kernel/settle.js";
 import { callSite } from "../kernel/tracing.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
@@ -27,6 +27,7 @@ export abstract class Group<R> {
   decided = false;
 
   /**
+   * @param flags - `BODY` for a group that is ended by {@link startAll}, `QUEUED` for one that `begin` starts.
    * @param api - The public function: its call site is recorded while tracing is on.
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
@@ -34,16 +35,13 @@ export abstract class Group<R> {
   constructor(operation: string, api: Function, scope: Scope, flags: number) {
     const parent = nodeOf(operation, "scope", scope);
     const observer = createObserver();
-    this.node = new ScopeNode(parent, operation, BODY | flags);
+    this.node = new ScopeNode(parent, operation, flags);
     this.node.observer = observer;
     this.promise = observer.promise as Promise<R>;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
     const site = callSite(api);
     if (site !== undefined) this.node.rare().site = site;
     link(parent, this.node);
-    if ((flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0) {
-      cancel(this.node, "closed", undefined);
-    }
   }
 
   /** A member has succeeded. */

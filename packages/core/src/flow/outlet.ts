@@ -5,7 +5,7 @@ interface Request<R> {
   readonly reject: (error: unknown) => void;
 }
 
-interface Failure {
+export interface Failure {
   readonly error: unknown;
 }
 
@@ -17,13 +17,13 @@ export class Outlet<R> {
   requested = 0;
   /** What the stream ended with, until somebody has taken it. */
   failure: Failure | undefined = undefined;
+  ended = false;
   readonly #ordered: boolean;
   #ready = new Map<number, R>();
   /** Which key of {@link #ready} goes next; in an unordered outlet the keys just count. */
   #next = 0;
   #pushed = 0;
   readonly #requests = new Fifo<Request<R>>();
-  #ended = false;
   #onTaken: (() => void) | undefined;
 
   constructor(ordered: boolean) {
@@ -45,8 +45,8 @@ export class Outlet<R> {
 
   /** Nothing more will come. What is ready is delivered first, then the failure, once. */
   end(failure: Failure | undefined): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.failure = failure;
     this.#deliver();
   }
@@ -76,7 +76,7 @@ export class Outlet<R> {
       if (value !== undefined || this.#ready.has(this.#next)) {
         this.#ready.delete(this.#next++);
         this.#requests.shift()?.resolve({ done: false, value: value as R });
-      } else if (this.#ended) {
+      } else if (this.ended) {
         const failure = this.take();
         if (failure === undefined) this.#requests.shift()?.resolve(done);
         else this.#requests.shift()?.reject(failure.error);

@@ -1,4 +1,4 @@
-import { SUPERVISE } from "../kernel/flags.js";
+import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
@@ -48,7 +48,7 @@ export function race<const W extends readonly Worker<unknown>[]>(
 
 class Race<R> extends Group<R> {
   constructor(scope: Scope) {
-    super("race", race, scope, SUPERVISE);
+    super("race", race, scope, BODY | SUPERVISE);
   }
 
   succeeded(value: unknown): void {

@@ -45,9 +45,17 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
  * ```
  */
 export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promise<R> {
-  return new Promise((resolve, reject) => {
-    const parent = nodeOf("start", "scope", scope);
+  try {
     checkFunction("start", "worker", worker);
+    return launch(nodeOf("start", "scope", scope), worker);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Apart from `start`, so that the closures here don't keep an owner handle alive. */
+function launch<R>(parent: ScopeNode, worker: StartableWorker<R>): Promise<R> {
+  return new Promise((resolve, reject) => {
     const starting = new Starting(worker, resolve, reject);
     const name = worker.name === "" ? "anonymous" : worker.name;
     spawn(parent, (own) => starting.begin(own as ScopeNode), { name });

@@ -1,21 +1,47 @@
-import { DAEMON, QUEUED } from "../kernel/flags.js";
+import { DAEMON, DELIVERED, HANDLE, QUEUED, STOPPED_DAEMONS } from "../kernel/flags.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { fail } from "../kernel/settle.js";
+import { cancel, fail } from "../kernel/settle.js";
 import { begin } from "../task/run.js";
 import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";
 import type { Mapper } from "./map.js";
-import type { Outlet } from "./outlet.js";
+import type { Failure, Outlet } from "./outlet.js";
 import { openSource, type Source } from "./source.js";
 
 /**
  * The scope of a stream as its owner sees it. A daemon: a stream that nobody reads on must not keep the owner from
- * ending. It outlives a failed {@link StreamGroup} until somebody has taken the failure.
+ * ending. It outlives a failed {@link StreamGroup} until somebody has taken the failure. If nobody does, that is its
+ * owner's: as a handle's failure that no `join` or `close` receives. Its promise resolves when it has settled.
  */
 export class StreamScope extends Group<void> {
+  /**
+   * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
+   */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
-  constructor(api: Function, scope: Scope) {
-    super("stream", api, scope, DAEMON | QUEUED);
+  constructor(api: Function, scope: Scope, end: (failure?: Failure, isReason?: boolean) => boolean) {
+    super("stream", api, scope, DAEMON | HANDLE | QUEUED);
+    const node = this.node;
+    const { promise, resolve } = node.observer as Observer;
+    node.observer = {
+      promise,
+      resolve: () => {
+        end();
+        resolve(undefined);
+      },
+      reject: (error) => {
+        if (!end({ error }, node.rarely?.errors === undefined)) node.flags &= ~DELIVERED;
+        resolve(undefined);
+      },
+    };
+    // As with a daemon task that comes too late.
+    if (((node.parent as ScopeNode).flags & STOPPED_DAEMONS) !== 0) cancel(node, "closed", undefined);
+  }
+
+  /** Somebody has taken the failure. */
+  delivered(): void {
+    this.node.flags |= DELIVERED;
   }
 
   succeeded(): void {}

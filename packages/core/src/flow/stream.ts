@@ -1,11 +1,11 @@
 import { describe } from "../errors/describe.js";
-import { report } from "../kernel/report.js";
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin } from "../task/run.js";
 import { checkMapOptions, checkMapper, type MapOptions, type Mapper } from "./map.js";
-import { done, Outlet } from "./outlet.js";
+import { done, Outlet, type Failure } from "./outlet.js";
 import { checkSource, type Source } from "./source.js";
 import { StreamGroup, StreamScope } from "./stream-group.js";
 
@@ -28,7 +28,7 @@ export interface StreamOptions extends MapOptions {
  *
  * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). When everything
  * has settled, `next()` first gives what was ready, then rejects with that failure. It goes to the consumer alone;
- * if the scope ends and nobody has taken it, it is reported as other failures are that nobody receives.
+ * if nobody has taken it when the scope ends, it is the scope's.
  *
  * **Cancellation:** leaving the loop (`return()`) cancels what is running with kind `"closed"`, calls the source's
  * `return()`, and waits for both. When `scope` is cancelled, the same happens, and `next()` rejects with the reason.
@@ -62,12 +62,12 @@ export function stream<T, R>(
   if (typeof ordered !== "boolean") {
     throw new TypeError(`stream: ordered must be a boolean, got ${describe(ordered)}`);
   }
-  nodeOf("stream", "scope", scope);
-  return new Stream(scope, items, fn, concurrency, ordered);
+  return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered);
 }
 
 class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
-  readonly #scope: Scope;
+  /** A node, and no owner handle: the work of a stream must not keep one alive. */
+  readonly #scope: ScopeNode;
   readonly #outlet: Outlet<R>;
   /** Made with the first request: what has not begun has nothing to close, and holds nobody up. */
   #owner: StreamScope | undefined;
@@ -75,7 +75,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   #returning = false;
   readonly #run: (own: Scope) => Promise<void>;
 
-  constructor(scope: Scope, items: Source<T>, fn: Mapper<T, R>, concurrency: number, ordered: boolean) {
+  constructor(scope: ScopeNode, items: Source<T>, fn: Mapper<T, R>, concurrency: number, ordered: boolean) {
     this.#scope = scope;
     this.#outlet = new Outlet(ordered);
     this.#run = (own) => {
@@ -90,18 +90,18 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
 
   next(): Promise<IteratorResult<R, undefined>> {
     const result = this.#outlet.request();
-    if (this.#owner === undefined && !this.#returning) this.#begin();
+    if (this.#owner === undefined && !this.#outlet.ended) this.#begin();
     this.#group?.wake();
     return result;
   }
 
   async return(): Promise<IteratorResult<R, undefined>> {
     this.#returning = true;
-    const owner = this.#owner;
     this.#outlet.drop();
+    const owner = this.#owner;
     if (owner === undefined) this.#outlet.end(undefined);
     else cancel(owner.node, "closed", undefined);
-    await owner?.promise.catch(() => undefined);
+    await owner?.promise;
     const failure = this.#outlet.take();
     if (failure !== undefined && failure.error !== owner?.node.reason) throw failure.error;
     return done;
@@ -109,15 +109,11 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
 
   #begin(): void {
     try {
-      const owner = new StreamScope(stream, this.#scope);
-      this.#owner = owner;
-      void owner.promise.then(
-        () => this.#outlet.end(undefined),
-        (error: unknown) => this.#cutShort(owner, error),
+      this.#owner = new StreamScope(stream, this.#scope, (failure, isReason = false) =>
+        this.#finish(failure, isReason),
       );
-      begin(owner.node, (own) => this.#work(own));
+      begin(this.#owner.node, (own) => this.#work(own));
     } catch (error) {
-      this.#returning = true; // there is nothing to come back to
       this.#outlet.end({ error });
     }
   }
@@ -133,11 +129,12 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     }
   }
 
-  #cutShort(owner: StreamScope, error: unknown): void {
-    const isReason = error === owner.node.reason;
-    this.#outlet.drop();
-    this.#outlet.end(isReason && this.#returning ? undefined : { error });
-    if (isReason || this.#returning || this.#outlet.failure === undefined) return;
-    report(owner.node, error, owner.node); // the scope has ended, and the consumer has not asked
+  /** The stream's scope has settled. Says whether there is no failure left that somebody has to receive. */
+  #finish(failure: Failure | undefined, isReason: boolean): boolean {
+    if (failure !== undefined) this.#outlet.drop();
+    this.#outlet.end(isReason && this.#returning ? undefined : failure);
+    if (isReason || this.#returning || this.#outlet.failure === undefined) return true;
+    void this.#outlet.taken().then(() => this.#owner?.delivered());
+    return false;
   }
 }
