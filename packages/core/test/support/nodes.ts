@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The Node releases that bough is tested on. */
 const majors = [20, 22, 24, 26] as const;
@@ -14,7 +14,9 @@ export interface NodeBinary {
 }
 
 const current = Number(process.versions.node.split(".")[0]);
-const cache = new URL("../../../../node_modules/.cache/bough/nodes/", import.meta.url).pathname;
+/** Where what the tests install is kept from run to run. */
+export const cache: string = new URL("../../../../node_modules/.cache/bough/nodes/", import.meta.url)
+  .pathname;
 const binaryIn = (folder: string): string => join(folder, "node_modules/node/bin/node");
 const folderOf = (major: number): string => join(cache, String(major));
 
@@ -42,26 +44,23 @@ export function nodes(): readonly NodeBinary[] {
 
 /** Installs what is missing of {@link majors} from the npm packages `node@…`. */
 export function installNodes(): void {
-  mkdirSync(cache, { recursive: true });
   for (const major of majors) {
-    if (major === current || existsSync(binaryIn(folderOf(major)))) continue;
-    console.log(`installing Node ${major} for the tests (npm package node@${major}) …`);
-    // In a folder of its own, then renamed: another run may be doing the same.
-    const folder = mkdtempSync(join(cache, `${major}-`));
-    execFileSync("npm", [
-      "install",
-      "--no-audit",
-      "--no-fund",
-      "--silent",
-      "--prefix",
-      folder,
-      `node@${major}`,
-    ]);
-    try {
-      renameSync(folder, folderOf(major));
-    } catch (error) {
-      rmSync(folder, { recursive: true, force: true });
-      if (!existsSync(binaryIn(folderOf(major)))) throw error;
-    }
+    if (major !== current) install(`node@${major}`, folderOf(major), binaryIn(folderOf(major)));
+  }
+}
+
+/** Installs an npm package into `folder`, unless `binary`, a file below it, is there. */
+export function install(specifier: string, folder: string, binary: string): void {
+  if (existsSync(binary)) return;
+  mkdirSync(dirname(folder), { recursive: true });
+  console.log(`installing ${specifier} for the tests …`);
+  // In a folder of its own, then renamed: another run may be doing the same.
+  const fresh = mkdtempSync(`${folder}-`);
+  execFileSync("npm", ["install", "--no-audit", "--no-fund", "--silent", "--prefix", fresh, specifier]);
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    if (!existsSync(binary)) throw error;
   }
 }

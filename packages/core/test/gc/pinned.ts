@@ -1,0 +1,248 @@
+import {
+  createContextKey,
+  createScope,
+  selfCleaning,
+  sleep,
+  spawn,
+  type Scope,
+  type ScopeHandle,
+} from "../../src/index.js";
+import type { Case, Probe } from "./probe.js";
+
+const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
+const world = new EventTarget();
+/** A promise that something alive could still settle. */
+const someday = (): Promise<void> =>
+  new Promise((resolve) => world.addEventListener("someday", () => resolve()));
+
+class Ticker {
+  readonly #scope: ScopeHandle;
+  constructor(probe: Probe) {
+    this.#scope = createScope(probe.options);
+    probe.watch(this.#scope);
+    spawn(this.#scope, async (scope) => {
+      await forever(scope);
+      this.tick();
+    });
+  }
+  tick(): string {
+    return this.#scope.state;
+  }
+}
+
+class Doer {
+  friend: unknown;
+  problem: unknown;
+  start(scope: Scope): this {
+    spawn(scope, async (task) => {
+      await forever(task);
+      this.friend = undefined;
+    });
+    return this;
+  }
+  async work(): Promise<string> {
+    await someday();
+    return "done";
+  }
+  async *stream(): AsyncGenerator<string> {
+    await someday();
+    yield "item";
+  }
+  *list(): Generator<string> {
+    yield "item";
+  }
+  keep(friend: unknown): void {
+    this.friend = friend;
+  }
+  note(): void {
+    this.problem = new Error("its stack is never read");
+  }
+}
+
+function doer(probe: Probe): Doer {
+  const handle = selfCleaning((scope) => new Doer().start(scope), probe.options);
+  probe.watch(handle);
+  return handle;
+}
+
+const ownerKey = createContextKey<object>("owner");
+
+/** The rows of "What is not collected". */
+export const pinnedCases: readonly Case[] = [
+  {
+    row: "a handle that somebody holds",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      spawn(handle, forever);
+      return [handle];
+    },
+  },
+  {
+    row: "a worker that mentions the handle",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      spawn(handle, async (scope) => {
+        await forever(scope);
+        handle.cancel();
+      });
+    },
+  },
+  {
+    row: "a worker that mentions `this`, which holds the handle",
+    run(probe) {
+      new Ticker(probe);
+    },
+  },
+  {
+    row: "a worker beside another closure of the same function that mentions the handle",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      let ticks = 0;
+      spawn(handle, async (scope) => {
+        await forever(scope);
+        ticks += 1;
+      });
+      [1].forEach(() => handle.throwIfCancelled());
+    },
+  },
+  {
+    row: "a listener elsewhere that mentions the handle",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      world.addEventListener("exit", () => void handle.close());
+    },
+  },
+  {
+    row: "an `onOrphan`, `onError`, `defer` or `onCancel` that mentions the handle",
+    run(probe) {
+      const handle: ScopeHandle = createScope(probe.options);
+      probe.watch(handle);
+      handle.defer(() => handle.state);
+    },
+  },
+  {
+    row: "a context value that reaches the handle",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      handle.set(ownerKey, { handle });
+    },
+  },
+  {
+    row: "a local variable of a function that is suspended, used again or not",
+    unlike: "bun",
+    run(probe) {
+      const wait = async (): Promise<void> => {
+        const handle = createScope(probe.options);
+        probe.watch(handle);
+        spawn(handle, forever);
+        await someday();
+      };
+      void wait();
+    },
+  },
+  {
+    row: "a function suspended in `await spawn(handle, …)`",
+    unlike: "bun",
+    run(probe) {
+      const wait = async (): Promise<void> => {
+        const handle = createScope(probe.options);
+        probe.watch(handle);
+        await spawn(handle, forever);
+      };
+      void wait().catch(() => undefined);
+    },
+  },
+  {
+    row: "an `AsyncLocalStorage` store that mentions the handle",
+    only: "node",
+    async run(probe) {
+      const { AsyncLocalStorage } = await import("node:async_hooks");
+      const storage = new AsyncLocalStorage<object>();
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      storage.run({ handle }, () => setTimeout(() => undefined, 3_600_000));
+      return storage;
+    },
+  },
+  {
+    row: "a pending `join()` or `close()`",
+    run(probe) {
+      const handle = createScope(probe.options);
+      probe.watch(handle);
+      spawn(handle, forever);
+      void handle.join().catch(() => undefined);
+    },
+  },
+  {
+    row: "a pending promise that a method of a `selfCleaning` object returned",
+    run(probe) {
+      void doer(probe).work();
+    },
+  },
+  {
+    row: "an async method of its own that never returns",
+    run(probe) {
+      const handle = selfCleaning(
+        (scope) => ({
+          async start(): Promise<void> {
+            for (;;) await forever(scope);
+          },
+        }),
+        probe.options,
+      );
+      probe.watch(handle);
+      void handle.start().catch(() => undefined);
+    },
+  },
+  {
+    row: "a pending `next()` of an async iterator of its methods",
+    run(probe) {
+      void doer(probe).stream().next();
+    },
+  },
+  {
+    row: "an iterator of its methods that you hold",
+    run(probe) {
+      return doer(probe).list();
+    },
+  },
+  {
+    row: "an `await` of a `Task` that one of its methods returned",
+    run(probe) {
+      const handle = selfCleaning((scope) => ({ start: () => spawn(scope, forever) }), probe.options);
+      probe.watch(handle);
+      void handle.start().then(
+        () => undefined,
+        () => undefined,
+      );
+    },
+  },
+  {
+    row: "an inner object that was given its own handle",
+    run(probe) {
+      const handle = doer(probe);
+      handle.keep(handle);
+    },
+  },
+  {
+    row: "a function in a field of its, taken off: `const { get } = handle`",
+    run(probe) {
+      const handle = selfCleaning(() => ({ get: () => "value" }), probe.options);
+      probe.watch(handle);
+      const { get } = handle;
+      return get;
+    },
+  },
+  {
+    row: "an error that a method made and kept, and whose `stack` nobody has read",
+    unlike: "bun",
+    run(probe) {
+      doer(probe).note();
+    },
+  },
+];
