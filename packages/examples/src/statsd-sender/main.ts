@@ -1,0 +1,75 @@
+// Prints what a statsd server receives from senders that are forgotten and from senders that are closed, what
+// becomes of a cache with a janitor, and how many background workers are left of each.
+
+import { close, createChannel, withScope, type Channel, type Scope } from "bough";
+import { collectGarbage } from "bough/testing";
+import { createBufferedSender, liveFlushers } from "./buffered-sender.js";
+import { createCache, liveJanitors } from "./cache.js";
+import { openStatsd, type StatsdListener } from "./statsd-listener.js";
+
+/** The seed's `Process`: makes a sender, uses it, and forgets it. */
+function countAndForget(port: number): void {
+  const x = createBufferedSender({ port, flushInterval: 20 });
+  x.increment("stat");
+  x.increment("stat");
+  x.increment("other", 40);
+}
+
+/** The same with a cache. */
+function cacheAndForget(onEvicted: (key: string, value: string) => void): void {
+  const cache = createCache<string>(60_000, 10);
+  cache.onEvicted = onEvicted;
+  cache.set("session", "Ada", 5).set("setting", "dark");
+  console.log(`  it has ${cache.size} values; session is ${cache.get("session")}`);
+}
+
+/** In a function of its own: a closure keeps everything alive that its function's other closures mention. */
+function sendTo(scope: Scope, evicted: Channel<string>): (key: string, value: string) => void {
+  return (key, value) => void evicted.send(scope, `${key} (${value})`);
+}
+
+/** Receives packets until they hold so many lines. */
+async function receiveLines(scope: Scope, { packets }: StatsdListener, count: number): Promise<string[]> {
+  const received: string[] = [];
+  for (let lines = 0; lines < count;) {
+    const packet = await packets.receive(scope);
+    received.push(packet);
+    lines += packet.split("\n").length;
+  }
+  return received;
+}
+
+await withScope({ timeout: 10_000 }, async (scope) => {
+  const statsd = await openStatsd(scope);
+  const { port } = statsd;
+
+  console.log("A sender that is forgotten");
+  countAndForget(port);
+  console.log(`  its flusher sent ${JSON.stringify(await statsd.packets.receive(scope))}`);
+  console.log(`  flushers: ${liveFlushers()}`);
+  await collectGarbage();
+  console.log(`  flushers after the collection: ${liveFlushers()}`);
+
+  console.log("A sender that is closed, long before its first flush");
+  const sender = createBufferedSender({ port, flushInterval: 60_000 });
+  for (let call = 0; call < 3; call += 1) sender.increment("stat");
+  await close(sender);
+  console.log(`  close sent ${JSON.stringify(await statsd.packets.receive(scope))}`);
+  console.log(`  flushers: ${liveFlushers()}`);
+
+  console.log("A sender that fills its packets, 512 bytes each");
+  const busy = createBufferedSender({ port, flushInterval: 60_000, flushBytes: 512 });
+  for (let call = 0; call < 1_000; call += 1) busy.increment("busy");
+  await close(busy);
+  const packets = await receiveLines(scope, statsd, 1_000);
+  console.log(`  1000 counts arrived in ${packets.length} packets`);
+  console.log(`  the server has ${JSON.stringify(Object.fromEntries(statsd.counters))}`);
+
+  console.log("A cache that is forgotten");
+  const evicted = createChannel<string>(Infinity);
+  cacheAndForget(sendTo(scope, evicted));
+  console.log(`  its janitor deleted ${await evicted.receive(scope)}`);
+  console.log(`  janitors: ${liveJanitors()}`);
+  await collectGarbage();
+  console.log(`  janitors after the collection: ${liveJanitors()}`);
+});
