@@ -18,22 +18,30 @@ interface Assertion {
   readonly failureMessages: readonly string[];
 }
 
-interface Results {
-  readonly testResults: readonly {
-    readonly message: string;
-    readonly assertionResults: readonly Assertion[];
-  }[];
+interface Suite {
+  readonly name: string;
+  readonly message: string;
+  readonly assertionResults: readonly Assertion[];
 }
 
-async function runSuite(node: string): Promise<Results> {
+interface Results {
+  readonly testResults: readonly Suite[];
+}
+
+async function runSuite(name: string, node: string = process.execPath): Promise<Suite | undefined> {
   const folder = mkdtempSync(join(tmpdir(), "bough-leaks-"));
   const file = join(folder, "results.json");
   const vitest = join(core, "node_modules/vitest/vitest.mjs");
   const config = "test/planted-leaks/vitest.config.ts";
   try {
-    const { output } = await execute(node, [vitest, "run", "--config", config, "--outputFile", file], core);
+    const { output } = await execute(
+      node,
+      [vitest, "run", name, "--config", config, "--outputFile", file],
+      core,
+    );
     expect(output).toContain("JSON report written");
-    return JSON.parse(readFileSync(file, "utf8")) as Results;
+    const { testResults } = JSON.parse(readFileSync(file, "utf8")) as Results;
+    return testResults[0];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -44,8 +52,7 @@ describe("bough/vitest", () => {
     it.skipIf(!path)(
       `rule 25: finds exactly the twenty leaks among forty parallel tests, each at its line, on ${label}`,
       async () => {
-        const { testResults } = await runSuite(path ?? "");
-        const [suite] = testResults;
+        const suite = await runSuite("suite.ts", path);
         const tests = suite?.assertionResults ?? [];
         const planted = tests.filter((test) => test.ancestorTitles.includes("leaks"));
         const failed = tests.filter((test) => test.status === "failed");
@@ -61,6 +68,28 @@ describe("bough/vitest", () => {
       60_000,
     );
   }
+});
+
+describe("checkLeaks()", () => {
+  it("checks the describe in which it is called, but no test that has failed anyway", async () => {
+    const { assertionResults = [] } = (await runSuite("one-describe.ts")) ?? {};
+    expect(assertionResults.map(({ title, status }) => `${title}: ${status}`)).toEqual([
+      "leaks: failed",
+      "leaks what is ignored: passed",
+      "fails, and leaks: failed",
+      "leaks, too: passed",
+    ]);
+    expect(assertionResults.map(({ failureMessages }) => failureMessages.length)).toEqual([1, 0, 1, 0]);
+    expect(assertionResults[2]?.failureMessages[0]).toMatch(/^Error: its own failure/);
+  }, 60_000);
+
+  it("checks what a file and its hooks have started when the file is through", async () => {
+    const suite = await runSuite("whole-file.ts");
+    expect(suite?.assertionResults.map(({ status }) => status)).toEqual(["passed"]);
+    expect(suite?.message).toMatch(/2 leaks, still there 1000 ms after the end/);
+    expect(suite?.message).toMatch(/scope of the module \(open.*\n +created at .*whole-file\.ts:7/);
+    expect(suite?.message).toMatch(/interval of 60000 ms \(active.*\n +created at .*whole-file\.ts:9/);
+  }, 60_000);
 });
 
 describe("expectNoLeaks() under node:test", () => {

@@ -33,11 +33,13 @@ interface HeapAnalysis {
  * it is gone; or a sentence that says why it can't be told.
  *
  * @param probe - An object of a class of its own, with the target in a WeakRef at `ref`.
+ * @param load - Gets the package that reads heap snapshots, if it is installed.
  */
-export async function findRetainers(probe: {
-  readonly ref: WeakRef<object>;
-}): Promise<readonly string[] | string> {
-  const analysis = await loadAnalysis();
+export async function findRetainers(
+  probe: { readonly ref: WeakRef<object> },
+  load: () => Promise<HeapAnalysis | undefined> = loadAnalysis,
+): Promise<readonly string[] | string> {
+  const analysis = await load();
   if (analysis === undefined) {
     return `To see what keeps it, install the package that reads heap snapshots: npm install --save-dev ${PACKAGE}`;
   }
