@@ -5,8 +5,12 @@ import { fileURLToPath } from "node:url";
 
 /** A running Go program that does one job per request, so that Go can take its turn among the others. */
 export interface Go {
-  /** ns to create, bytes, and ns to join, for each goroutine. `waitGroup` and `withCancel` give the whole in the first. */
-  readonly run: (job: "waitGroup" | "withCancel" | "suspended", count: number) => Promise<readonly number[]>;
+  /** ns to create, bytes, and ns to join, for each goroutine. `waitGroup` and `withCancel` give the whole in the first,
+   * `orphans` the time from a collection to the end of all in the third. */
+  readonly run: (
+    job: "waitGroup" | "withCancel" | "suspended" | "orphans",
+    count: number,
+  ) => Promise<readonly number[]>;
   readonly version: string;
   readonly stop: () => void;
 }

@@ -31,7 +31,9 @@ async function loadGroups(): Promise<readonly Group[]> {
   const { retained } = await import("./retained.js");
   const { foreign } = await import("./foreign.js");
   const { calls } = await import("./calls.js");
-  return [spawnJoin, suspended, signals, shape, retained, foreign, calls];
+  const { orphans } = await import("./orphans.js");
+  const { forwarding } = await import("./forwarding.js");
+  return [spawnJoin, suspended, signals, shape, retained, foreign, calls, orphans, forwarding];
 }
 
 const started = Date.now();

@@ -63,6 +63,66 @@ func suspended(n int) (create, bytes, join float64) {
 	return
 }
 
+// doer is what a caller holds; the goroutine knows its helper only, so that a dropped doer can be finalized.
+type doer struct{ helper *helper }
+
+type helper struct {
+	jobs int
+	stop chan struct{}
+}
+
+func (h *helper) run(wg *sync.WaitGroup) {
+	defer wg.Done()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			h.jobs++
+		case <-h.stop:
+			return
+		}
+	}
+}
+
+func newDoer(wg *sync.WaitGroup) *doer {
+	d := &doer{&helper{stop: make(chan struct{})}}
+	runtime.SetFinalizer(d, func(d *doer) { close(d.helper.stop) })
+	wg.Add(1)
+	go d.helper.run(wg)
+	return d
+}
+
+// orphans drops n doers, and collects until all their goroutines have ended.
+func orphans(n int) (create, bytes, stop float64) {
+	before := inUse()
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := 0; i < n; i++ {
+		newDoer(&wg)
+	}
+	create = float64(time.Since(start).Nanoseconds()) / float64(n)
+	time.Sleep(50 * time.Millisecond) // let them get to their select
+	ended := make(chan struct{})
+	go func() { wg.Wait(); close(ended) }()
+	start = time.Now()
+	runtime.GC()
+	for waiting := true; waiting; {
+		select {
+		case <-ended:
+			waiting = false
+		case <-time.After(50 * time.Millisecond):
+			runtime.GC()
+		}
+	}
+	stop = float64(time.Since(start).Nanoseconds()) / float64(n)
+	bytes = (float64(inUse()) - float64(before)) / float64(n)
+	if bytes < 0 {
+		bytes = 0
+	}
+	return
+}
+
 func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
@@ -75,6 +135,11 @@ func main() {
 		if job == "suspended" {
 			create, bytes, join := suspended(n)
 			fmt.Println(create, bytes, join)
+			continue
+		}
+		if job == "orphans" {
+			create, bytes, stop := orphans(n)
+			fmt.Println(create, bytes, stop)
 			continue
 		}
 		start := time.Now()

@@ -1,4 +1,5 @@
 import { createReason } from "../errors/cancelled.js";
+import { quotePath } from "../errors/describe.js";
 import { ageSince } from "../kernel/clock.js";
 import { CANCELLED, CLOSED, TASK } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -24,16 +25,16 @@ export function watchHandle(handle: object, node: ScopeNode, policy: OrphanPolic
 const registry = typeof FinalizationRegistry === "function" ? new FinalizationRegistry(reclaim) : undefined;
 
 function reclaim(node: ScopeNode): void {
+  node.settings().registry = undefined; // has let go of it already
   if ((node.flags & (CLOSED | CANCELLED)) !== 0) return; // winds up by itself; its owner has nothing left to forget
-  const info = orphanInfo(node);
+  const policy = node.settings().onOrphan ?? "warn";
+  const info = policy === "ignore" ? undefined : orphanInfo(node);
   cancelWith(node, createReason("orphaned", node.path, undefined));
-  announce(node, info);
+  if (info !== undefined) announce(node, info, policy);
 }
 
-function announce(node: ScopeNode, info: OrphanInfo): void {
-  const policy = node.rarely?.settings?.onOrphan ?? "warn";
-  if (policy === "ignore") return;
-  if (policy === "warn") return warnOf(info);
+function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void {
+  if (typeof policy !== "function") return warnOf(info);
   try {
     policy(info);
   } catch (error) {
@@ -59,7 +60,7 @@ function warnOf({ path, age, liveTasks, createdAt }: OrphanInfo): void {
   const where =
     createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
   const message =
-    `Scope ${JSON.stringify(path)} was dropped without being closed and has been cancelled ` +
+    `Scope ${quotePath(path)} was dropped without being closed and has been cancelled ` +
     `(${liveTasks} live tasks, ${age} ms old; ${where})`;
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
 }
