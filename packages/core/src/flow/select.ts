@@ -34,7 +34,7 @@ export type SelectValue<C> =
 
 /** The branch that was taken, and its value: `switch` on `key`. */
 export type Selected<C> = {
-  [K in keyof C]: { readonly key: K; readonly value: SelectValue<C[K]> };
+  [K in keyof C]-?: { readonly key: K; readonly value: SelectValue<C[K]> };
 }[keyof C];
 
 /**

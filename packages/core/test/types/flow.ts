@@ -1,0 +1,198 @@
+/**
+ * What the compiler must infer, and what it must refuse: `tsc` reads this file, and fails on an `@ts-expect-error`
+ * that expects an error where there is none. It is never run.
+ */
+import type { Operation } from "effection";
+import {
+  all,
+  allSettled,
+  any,
+  createChannel,
+  createSemaphore,
+  detach,
+  map,
+  race,
+  retry,
+  select,
+  sending,
+  shield,
+  spawn,
+  start,
+  stream,
+  supervise,
+  ticker,
+  type Channel,
+  type ContextKey,
+  type Scope,
+  type Started,
+  type Task,
+  type Worker,
+} from "../../src/index.js";
+
+/** True for the same type and nothing else: `any` is not `unknown`, and a union is not one of its members. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function expectType<Expected>(): <Actual>(
+  value: Actual,
+  ...wrong: Same<Actual, Expected> extends true ? [] : [{ expected: Expected; actual: Actual }]
+) => void;
+
+declare const scope: Scope;
+declare const aNumber: number;
+declare const aString: string;
+declare const aBoolean: boolean;
+declare const impossible: ContextKey<never>;
+declare const workers: Worker<number>[];
+
+// The check itself can fail.
+// @ts-expect-error -- not the same
+expectType<string>()(aNumber);
+// @ts-expect-error -- `any` is not `number`
+expectType<number>()(JSON.parse("1"));
+
+// Tuples in, tuples out.
+expectType<Promise<[number, string, boolean, undefined]>>()(
+  all(scope, [
+    () => aNumber,
+    async () => aString,
+    function* () {
+      return aBoolean;
+    },
+    () => undefined,
+  ]),
+);
+expectType<Promise<[]>>()(all(scope, []));
+expectType<Promise<number[]>>()(all(scope, workers));
+expectType<Promise<number[]>>()(
+  all(
+    scope,
+    [1, 2].map((n) => async () => n),
+  ),
+);
+expectType<Promise<[string[], Set<number>]>>()(all(scope, [() => [aString], async () => new Set([1])]));
+expectType<Promise<[never]>>()(all(scope, [(own) => own.get(impossible)]));
+expectType<Promise<[AbortSignal]>>()(all(scope, [({ signal }) => signal]));
+expectType<Promise<[PromiseSettledResult<number>, PromiseSettledResult<string>]>>()(
+  allSettled(scope, [() => aNumber, async () => aString]),
+);
+expectType<Promise<number | string>>()(race(scope, [() => aNumber, async () => aString]));
+expectType<Promise<number>>()(race(scope, workers));
+expectType<Promise<number | string>>()(any(scope, [() => aNumber, async () => aString]));
+
+// Workers of the wrong shape.
+// @ts-expect-error -- a promise is no worker
+void all(scope, [Promise.resolve(1)]);
+// @ts-expect-error -- nor is a value
+void race(scope, [() => 1, 2]);
+// @ts-expect-error -- a worker gets a scope
+void any(scope, [(name: string) => name]);
+// @ts-expect-error -- and nothing else
+void allSettled(scope, [(own: Scope, extra: number) => extra]);
+// @ts-expect-error -- the scope comes first
+void all([() => 1]);
+// @ts-expect-error -- a signal is no scope
+void race(new AbortController().signal, [() => 1]);
+
+// Items and results.
+expectType<Promise<string[]>>()(map(scope, [1, 2], (n) => n.toFixed()));
+expectType<Promise<string[]>>()(
+  map(scope, new Set([1]), async (n, own, index) => `${n} ${own.name} ${index}`),
+);
+expectType<Promise<number[]>>()(
+  map(
+    scope,
+    async function* () {
+      yield "a";
+    },
+    (letter) => letter.length,
+  ),
+);
+expectType<Promise<number[]>>()(
+  map(
+    scope,
+    (own) => createChannel<string>().values(own),
+    (word) => word.length,
+  ),
+);
+expectType<Promise<number[]>>()(
+  map(scope, "abc", function* (letter) {
+    return letter.length;
+  }),
+);
+expectType<AsyncIterableIterator<string>>()(
+  stream(scope, [1], (n) => n.toFixed(), { concurrency: 2, ordered: false }),
+);
+// @ts-expect-error -- not iterable
+void map(scope, 5, () => 1);
+// @ts-expect-error -- no such option
+void map(scope, [1], (n) => n, { ordered: true });
+// @ts-expect-error -- the items are numbers
+void map(scope, [1], (n: string) => n);
+// @ts-expect-error -- fn is missing
+void stream(scope, [1]);
+
+// One worker.
+expectType<Promise<number>>()(retry(scope, async () => aNumber));
+expectType<Promise<number>>()(
+  retry(scope, (own) => own.path.length, { retryIf: (error, attempt) => error === attempt }),
+);
+// @ts-expect-error -- misspelt
+void retry(scope, () => 1, { attempt: 3 });
+expectType<Task<number>>()(supervise(scope, async () => aNumber));
+expectType<Task<string>>()(detach(scope, scope, () => aString, { keepDeadline: true }));
+// @ts-expect-error -- a target is missing
+void detach(scope, () => 1);
+expectType<Promise<number>>()(shield(scope, { timeout: 1 }, async () => aNumber));
+// @ts-expect-error -- a shield has to end
+void shield(scope, {}, () => 1);
+// @ts-expect-error -- the same
+void shield(scope, () => 1);
+expectType<Promise<void>>()(start(scope, async (_own, started) => started()));
+expectType<Promise<number>>()(start(scope, async (_own, started: Started<number>) => started(1)));
+// @ts-expect-error -- started() takes a number
+void start<number>(scope, (_own, started) => started("1"));
+// @ts-expect-error -- and needs it
+void start<number>(scope, (_own, started) => started());
+
+// Channels and select.
+const numbers = createChannel<number>(3);
+const words: Channel<string> = createChannel();
+expectType<Promise<number>>()(numbers.receive(scope));
+expectType<{ value: number } | undefined>()(numbers.tryReceive());
+expectType<AsyncIterableIterator<string>>()(words.values(scope));
+// @ts-expect-error -- a number goes in
+void numbers.send(scope, "1");
+// @ts-expect-error -- the scope comes first
+void numbers.send(1);
+expectType<Promise<Disposable>>()(createSemaphore(1).acquire(scope));
+expectType<AsyncIterableIterator<number>>()(ticker(scope, 1));
+
+async function chooses(): Promise<void> {
+  const task = spawn(scope, async () => aBoolean);
+  const chosen = await select(scope, { numbers, words, task, sent: sending(numbers, 1), idle: 1_000 });
+  switch (chosen.key) {
+    case "numbers":
+      expectType<number>()(chosen.value);
+      break;
+    case "words":
+      expectType<string>()(chosen.value);
+      break;
+    case "task":
+      expectType<boolean>()(chosen.value);
+      break;
+    case "sent":
+    case "idle":
+      expectType<undefined>()(chosen.value);
+      break;
+    default:
+      expectType<never>()(chosen);
+  }
+}
+void chooses;
+// @ts-expect-error -- the value does not fit the channel
+sending(numbers, "1");
+// @ts-expect-error -- no such branch
+void select(scope, { word: "hello" });
+
+// An operation that is no generator is a plain value: see docs/semantics.md.
+declare const operation: Operation<number>;
+expectType<Promise<[Operation<number>]>>()(all(scope, [() => operation]));
