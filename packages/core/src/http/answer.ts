@@ -70,26 +70,36 @@ function deadlineIn(error: unknown): CancelledError | undefined {
 /** Headers that describe the body that is not going to be sent. */
 const ofBody = /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
 
+/** What a reply of Fastify's knows about the response. */
+export interface FastifyLike {
+  getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>;
+  hijack(): unknown;
+}
+
 /**
  * Answers in the handler's place, unless it has begun to answer. Says whether it did.
  *
- * @param asJson - In the form of Fastify's own errors.
+ * @param reply - Fastify's: then the answer has the form of Fastify's own errors, and the headers that hooks set.
  */
 export function answer(
   request: AnyRequest,
   response: AnyResponse,
   status: CancelStatus,
-  asJson = false,
+  reply?: FastifyLike,
 ): boolean {
-  if (!isResponse(response) || response.headersSent || isAbandoned(request, response)) return false;
-  if (response.writableEnded) return false;
+  if (!isResponse(response) || response.headersSent || response.writableEnded) return false;
+  if (isAbandoned(request, response)) return false;
+  for (const [name, value] of Object.entries(reply?.getHeaders() ?? {}))
+    if (value !== undefined) response.setHeader(name, value);
+  reply?.hijack();
   for (const name of response.getHeaderNames()) if (ofBody.test(name)) response.removeHeader(name);
   const text = texts[status];
-  const body = asJson ? JSON.stringify({ statusCode: status, error: text, message: text }) : `${text}\n`;
+  const body =
+    reply === undefined ? `${text}\n` : JSON.stringify({ statusCode: status, error: text, message: text });
   response.statusCode = status;
   response.setHeader(
     "content-type",
-    asJson ? "application/json; charset=utf-8" : "text/plain; charset=utf-8",
+    `${reply === undefined ? "text/plain" : "application/json"}; charset=utf-8`,
   );
   response.setHeader("content-length", Buffer.byteLength(body));
   // An upload that nobody reads any more would have to be read to its end before the next request.
@@ -109,3 +119,14 @@ export function cutOff(response: AnyResponse): void {
 
 /** NGHTTP2_INTERNAL_ERROR. */
 const INTERNAL_ERROR = 2;
+
+/** Gives a failed request the end that its `status` stands for; the response may have begun, or be done. */
+export function conclude(
+  request: AnyRequest,
+  response: AnyResponse,
+  status: CancelStatus,
+  reply?: FastifyLike,
+): void {
+  if (status === 499 || answer(request, response, status, reply)) return;
+  if (!response.writableEnded) cutOff(response);
+}

@@ -6,7 +6,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, report } from "../kernel/report.js";
 import { bodyReturned, cancel } from "../kernel/settle.js";
-import { answer } from "./answer.js";
+import { answer, type CancelStatus, type FastifyLike } from "./answer.js";
 import type { ServerState } from "./server-state.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
@@ -19,8 +19,8 @@ export class RequestRecord extends Hook implements Observer {
   readonly request: AnyRequest;
   readonly response: AnyResponse;
   readonly promise: Promise<unknown> = nobodyAsks;
-  /** Answers in the form of Fastify's own errors. */
-  asJson = false;
+  /** Fastify's, if it is Fastify's request. */
+  reply: FastifyLike | undefined = undefined;
   /** The deadline came with the request, from another server. */
   travelled = false;
   /** Answered in the handler's place. */
@@ -73,9 +73,14 @@ export class RequestRecord extends Hook implements Observer {
   /** Runs when the scope is cancelled. The handler goes first: it may have a better answer. */
   run(reason: CancelledError): void {
     if (reason.kind !== "deadline" || this.#done) return;
-    setImmediate(() => {
-      this.answered ||= answer(this.request, this.response, this.statusOfDeadline(), this.asJson);
-    });
+    setImmediate(() => this.answer(this.statusOfDeadline()));
+  }
+
+  /** Answers in the handler's place, if that has not begun to. */
+  answer(status: CancelStatus): boolean {
+    const did = answer(this.request, this.response, status, this.reply);
+    this.answered ||= did;
+    return did;
   }
 
   /** The framework has got `error` from the handler: that failure has a receiver. */

@@ -7,7 +7,7 @@ import { advance, cancel } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { LongTimer } from "../kernel/timer.js";
 import { wait } from "../kernel/wait.js";
-import { answer, cutOff } from "./answer.js";
+import { cutOff } from "./answer.js";
 import { openRequest, recordOf } from "./open-request.js";
 import type { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
@@ -138,8 +138,7 @@ class Shutdown {
 
   /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
   #force(): void {
-    for (const { request, response, asJson } of this.#records())
-      if (!answer(request, response, 503, asJson)) cutOff(response);
+    for (const record of this.#records()) if (!record.answer(503)) cutOff(record.response);
   }
 
   #records(): readonly RequestRecord[] {

@@ -28,10 +28,10 @@ export function makeServer(transport: Transport, handler: Handler): Server {
 export async function serve(
   transport: Transport,
   handler: Handler,
-  make: (transport: Transport, handler: Handler) => Server = makeServer,
+  make: (transport: Transport, handler: Handler) => Server | Promise<Server> = makeServer,
 ): Promise<Bench> {
   const first = deferred();
-  const server = make(transport, (request, response) => {
+  const server = await make(transport, (request, response) => {
     if (request.url === "/warm-up") return void response.end("warm");
     if (request.url === "/first") return void first.promise.then(() => response.end("first"));
     return handler(request, response);

@@ -1,0 +1,92 @@
+import type { NextFunction, Request, RequestHandler, Response } from "express";
+import type { Server } from "node:net";
+import { openIfBounded, openRequest, recordOf } from "../http/open-request.js";
+import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
+import { checkServerOptions, serverScope, type ServerScopeOptions } from "../http/server-scope.js";
+import type { Scope } from "../kernel/scope.js";
+import { catchErrors } from "./catch-errors.js";
+
+declare global {
+  // oxlint-disable-next-line typescript/no-namespace -- how Express wants its requests to be extended
+  namespace Express {
+    interface Request {
+      /** The request's scope, a child of its server's: made when it is first read. See `bough/express`. */
+      readonly scope: Scope;
+    }
+  }
+}
+
+/**
+ * Gives each request a scope: `req.scope`, a child of `serverScope(server)`, where the server is found through the
+ * socket. Mount it first; mount it again on a route for a `timeout` of its own. For Express 4 and 5.
+ *
+ * **Cancellation:** as that of `requestScope`: by the client's going away, the `timeout`, the header when
+ * `deadlineHeader` is on, and the server's shutdown.
+ *
+ * **Failure:** a handler that fails because its client is gone answers nothing and is no error; the status is 499 for
+ * those who log requests. One that runs out of time answers 503, or 504 where the time was another server's. These do
+ * not reach the app's error handlers; everything else does, unchanged. For that, the first request adds an error
+ * handler to the app, in front of its own.
+ *
+ * @param options - `timeout` of each request that comes by and `grace` of the shutdown in ms; the rest is what
+ *   `serverScope` takes.
+ * @throws {TypeError | RangeError} If an option is of the wrong type or out of range.
+ * @example
+ * ```ts no-run
+ * import express from "express";
+ * import { serverScope } from "bough/http";
+ *
+ * const app = express();
+ * app.use(expressBough({ timeout: 10_000 }));
+ * app.get("/report", async (req, res) => {
+ *   const { signal } = req.scope; // aborts when the client goes away, after 10 s, and at shutdown
+ *   const upstream = await fetch("http://upstream/report", { signal });
+ *   res.json(await upstream.json());
+ * });
+ * const server = app.listen(3000);
+ * process.once("SIGTERM", () => void serverScope(server).shutdown());
+ * ```
+ */
+export function expressBough(options: RequestScopeOptions & ServerScopeOptions = {}): RequestHandler {
+  checkRequestOptions("expressBough", options);
+  checkServerOptions("expressBough", options);
+  const { timeout, ...serverOptions } = options;
+  const known = new WeakSet<Server>();
+  return function bough(request: Request, response: Response, next: NextFunction): void {
+    const { server } = request.socket as { server?: Server };
+    if (server !== undefined && !known.has(server)) {
+      known.add(server);
+      serverScope(server, serverOptions);
+      meet(request, response);
+    }
+    if (!("scope" in request)) addScope(request, response);
+    if (request.app !== undefined) catchErrors(request.app, bough);
+    if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
+    next();
+  };
+}
+
+/** Does for a request what the server's scope does for those that it sees arrive. */
+function meet(request: Request, response: Response): void {
+  const state = serverOf(request);
+  if (state === undefined) return;
+  state.track(request, response);
+  openIfBounded(request, response, state);
+}
+
+function scopeOf(request: Request, response: Response): ReturnType<typeof openRequest> {
+  return recordOf(request) ?? openRequest(request, response, serverOf(request));
+}
+
+/** On the prototype that the app's requests share, once; a router without an app has none of its own. */
+function addScope(request: Request, response: Response): void {
+  const hasApp = request.app !== undefined;
+  const target: object = hasApp ? (request.app as unknown as { request: object }).request : request;
+  Object.defineProperty(target, "scope", {
+    configurable: true,
+    enumerable: false,
+    get(this: Request): Scope {
+      return scopeOf(this, hasApp ? (this.res as Response) : response).node;
+    },
+  });
+}

@@ -1,0 +1,1 @@
+export { expressBough } from "./express-bough.js";

@@ -1,0 +1,119 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { conclude, statusOf } from "../http/answer.js";
+import { deadlineHeaderOf } from "../http/deadline-header.js";
+import { openRequest, recordOf } from "../http/open-request.js";
+import type { RequestRecord } from "../http/request-record.js";
+import {
+  checkServerOptions,
+  serverScope,
+  serverStateOf,
+  type ServerScope,
+  type ServerScopeOptions,
+} from "../http/server-scope.js";
+import type { ServerState } from "../http/server-state.js";
+import type { Scope } from "../kernel/scope.js";
+import { checkDuration } from "../task/options.js";
+
+/** What `fastifyBough` takes: `timeout` is the one of routes that have none of their own. */
+export interface FastifyBoughOptions extends ServerScopeOptions {}
+
+/** What a route's `config.bough` holds. */
+export interface RouteBoughOptions {
+  /** Milliseconds that a request of this route has; `Infinity` for no limit. */
+  readonly timeout?: number | undefined;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The request's scope, a child of `fastify.scope`: made when it is first read. See `bough/fastify`. */
+    readonly scope: Scope;
+  }
+  interface FastifyInstance {
+    /** The server's scope: the place for work that outlives a request. */
+    readonly scope: ServerScope;
+  }
+  interface FastifyContextConfig {
+    readonly bough?: RouteBoughOptions;
+  }
+}
+
+/** Where a request keeps its reply, which Fastify does not tell it. */
+const replyKey: unique symbol = Symbol("bough.reply");
+
+interface WithReply {
+  [replyKey]: FastifyReply | null;
+}
+
+/** The body of the plugin; see `fastifyBough`. */
+export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
+  const { timeout, ...serverOptions } = options;
+  checkServerOptions("fastifyBough", options);
+  const scope = serverScope(fastify.server, {
+    onError: (error, { path }) => fastify.log.error({ err: error, task: path }, "task failed"),
+    ...serverOptions,
+  });
+  const state = serverStateOf(fastify.server);
+  const header = deadlineHeaderOf(state.deadlineHeader);
+
+  fastify.decorate("scope", scope);
+  fastify.decorateRequest(replyKey as never, null as never);
+  fastify.decorateRequest("scope", {
+    getter(this: FastifyRequest): Scope {
+      return open(this, state).node;
+    },
+  });
+
+  fastify.addHook("onRequest", (request, reply, done) => {
+    (request as unknown as WithReply)[replyKey] = reply;
+    const limit = request.routeOptions.config.bough?.timeout ?? timeout;
+    if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
+    else if (header !== undefined && header in request.raw.headers) open(request, state);
+    done();
+  });
+
+  // Not calling `done` keeps the error handlers, and the logs, out of it.
+  fastify.addHook("onError", (request, reply, error, done) => {
+    const record = recordOf(request.raw);
+    record?.receive(error);
+    const status = statusOf(request.raw, reply.raw, record, error);
+    if (status === undefined) return done();
+    if (status === 499) logGone(request, reply);
+    conclude(request.raw, reply.raw, status, reply);
+  });
+
+  fastify.addHook("onRoute", ({ config }) => {
+    checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
+  });
+
+  // Fastify's own close waits for keep-alive connections, and `onClose` comes after that.
+  fastify.addHook("preClose", async () => {
+    const { stuck } = await scope.shutdown();
+    if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
+  });
+  fastify.addHook("onClose", async () => {
+    if (scope.state === "open") await scope.shutdown({ grace: 0 });
+  });
+};
+
+/** The record of a request, whose scope is made if need be. */
+function open(request: FastifyRequest, state: ServerState): RequestRecord {
+  const { raw } = request;
+  const known = recordOf(raw);
+  if (known !== undefined) return known;
+  const reply = (request as unknown as WithReply)[replyKey];
+  // Before our hook has run, the server's scope still knows the response.
+  const response = reply?.raw ?? state.pending().find((pending) => pending.request === raw)?.response;
+  if (response === undefined)
+    throw new TypeError("request.scope: register fastifyBough before the hooks that read it");
+  const record = openRequest(raw, response, state);
+  record.reply = reply ?? undefined;
+  return record;
+}
+
+/** Fastify logs a request in `onResponse`, which does not come for this one. */
+function logGone(request: FastifyRequest, reply: FastifyReply): void {
+  request.log.info(
+    { req: request, statusCode: 499, responseTime: reply.elapsedTime },
+    "client closed request",
+  );
+}
