@@ -1,3 +1,4 @@
+// oxlint-disable require-yield -- operations here need not wait for anything
 /**
  * What the compiler must infer, and what it must refuse: `tsc` reads this file, and fails on an `@ts-expect-error`
  * that expects an error where there is none. It is never run.
