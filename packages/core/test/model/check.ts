@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CancelledError } from "../../src/index.js";
+import { CancelledError, suppressed } from "../../src/index.js";
 import { RealTree } from "./real.js";
 import { ModelReason, ReferenceTree } from "./reference.js";
 import {
@@ -257,6 +257,13 @@ export class Check {
     assert.deepEqual({ name, ...realPlain }, { name, ...plain });
     this.#same(realReason, reason, `reason of ${name}`);
     assert.equal(realErrors?.length, errors?.length, `how often ${name} failed`);
+    const later = (realErrors ?? []).slice(1);
+    const first = realErrors?.[0];
+    if (plain.state === "closed" && later.length > 0)
+      assert.ok(
+        later.every((error) => suppressed(first).includes(error)),
+        `what ${name} suppressed`,
+      );
     errors?.forEach((error, index) => this.#same(realErrors?.[index], error, `error ${index} of ${name}`));
   }
 
