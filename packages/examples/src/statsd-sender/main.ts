@@ -1,7 +1,7 @@
 // Prints what a statsd server receives from senders that are forgotten and from senders that are closed, what
 // becomes of a cache with a janitor, and how many background workers are left of each.
 
-import { close, createChannel, withScope, type Channel, type Scope } from "bough";
+import { close, createChannel, sleep, withScope, type Channel, type Scope } from "bough";
 import { collectGarbage } from "bough/testing";
 import { createBufferedSender, liveFlushers } from "./buffered-sender.js";
 import { createCache, liveJanitors } from "./cache.js";
@@ -19,13 +19,19 @@ function countAndForget(port: number): void {
 function cacheAndForget(onEvicted: (key: string, value: string) => void): void {
   const cache = createCache<string>(60_000, 10);
   cache.onEvicted = onEvicted;
-  cache.set("session", "Ada", 5).set("setting", "dark");
+  cache.set("session", "Ada", 100).set("setting", "dark");
   console.log(`  it has ${cache.size} values; session is ${cache.get("session")}`);
 }
 
 /** In a function of its own: a closure keeps everything alive that its function's other closures mention. */
 function sendTo(scope: Scope, evicted: Channel<string>): (key: string, value: string) => void {
   return (key, value) => void evicted.send(scope, `${key} (${value})`);
+}
+
+/** In a program that lives long it happens by itself, more slowly. */
+async function forceCollection(scope: Scope): Promise<void> {
+  await collectGarbage();
+  await sleep(scope, 100); // finalizers come in their own time
 }
 
 /** Receives packets until they hold so many lines. */
@@ -47,7 +53,7 @@ await withScope({ timeout: 10_000 }, async (scope) => {
   countAndForget(port);
   console.log(`  its flusher sent ${JSON.stringify(await statsd.packets.receive(scope))}`);
   console.log(`  flushers: ${liveFlushers()}`);
-  await collectGarbage();
+  await forceCollection(scope);
   console.log(`  flushers after the collection: ${liveFlushers()}`);
 
   console.log("A sender that is closed, long before its first flush");
@@ -70,6 +76,6 @@ await withScope({ timeout: 10_000 }, async (scope) => {
   cacheAndForget(sendTo(scope, evicted));
   console.log(`  its janitor deleted ${await evicted.receive(scope)}`);
   console.log(`  janitors: ${liveJanitors()}`);
-  await collectGarbage();
+  await forceCollection(scope);
   console.log(`  janitors after the collection: ${liveJanitors()}`);
 });
