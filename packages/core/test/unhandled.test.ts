@@ -317,7 +317,7 @@ for (const node of nodes()) {
   describe.skipIf(!node.path)(`on ${node.label}`, { timeout: 20_000, concurrent: true }, () => {
     const check = async ({ script, prints, code = 0 }: Case): Promise<void> => {
       const outcome = await scripts.run(observe + script, { node: node.path });
-      expect({ ...outcome, output: outcome.output.split("\n").filter(Boolean) }).toEqual({
+      expect({ code: outcome.code, output: outcome.output.split("\n").filter(Boolean) }).toEqual({
         code,
         output: [...prints],
       });

@@ -1,6 +1,6 @@
 const MAX_LENGTH = 80;
 /** Beyond this a path helps nobody, and joining the strings it is made of would cost a deep tree dearly. */
-const MAX_PATH = 2_000;
+const MAX_PATH = 500;
 
 /** Quotes a value for an error message: short, on one line, never throwing, whatever the value is. */
 export function describe(value: unknown): string {

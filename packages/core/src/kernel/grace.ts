@@ -28,7 +28,9 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
   const grace = own ?? nearestGrace(node);
   if (grace === undefined || grace === Infinity) return;
   waiter.graceTimer = new LongTimer(grace, () => {
-    node.settings().waiters?.delete(waiter);
+    const settings = node.settings();
+    settings.waiters?.delete(waiter);
+    settings.graceTimer?.clear(); // this call is the receiver
     waiter.reject(stuckError(node, grace));
   });
 }

@@ -1,8 +1,8 @@
 import type { ScopeNode } from "./node.js";
 
 /**
- * The names from the root, joined by `/`. Kept where a node has room for it, so that the paths of a deep tree share
- * their beginnings: when each of 100,000 levels reports a failure, that is not 100,000 long strings.
+ * The names from the root, joined by `/`. Kept on inner nodes, so that the paths of a deep tree share their beginnings:
+ * when each of 100,000 levels reports a failure, that is not 100,000 long strings.
  */
 export function pathOf(node: ScopeNode): string {
   const below: ScopeNode[] = [];
@@ -14,7 +14,7 @@ export function pathOf(node: ScopeNode): string {
   let path = at.rarely?.path ?? "";
   for (let next = below.pop(); next !== undefined; next = below.pop()) {
     path = path === "" ? next.name : `${path}/${next.name}`;
-    if (next.rarely !== undefined) next.rarely.path = path;
+    if (next.rarely !== undefined || next.first !== undefined) next.rare().path = path;
   }
   return path;
 }

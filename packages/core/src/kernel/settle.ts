@@ -153,6 +153,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     if (rare?.errors !== undefined) observer.reject(firstError(node));
     else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
     else observer.resolve(node.value);
+    if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
   }
   const waiters = rare?.settings?.waiters;
   if (waiters !== undefined) {
@@ -171,6 +172,7 @@ function release(node: ScopeNode, settings: Settings): void {
   settings.deadlineTimer?.clear();
   settings.graceTimer?.clear();
   settings.follower?.remove(node);
+  settings.follower = undefined;
   settings.registry?.unregister(node);
 }
 

@@ -1,11 +1,10 @@
 import { HANDLE } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { callSite } from "../kernel/tracing.js";
-import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "./admit.js";
+import { adopt } from "./adopt.js";
 import { Handle, type ScopeHandle } from "./handle.js";
-import { applyOptions, checkOptions, type ScopeOptions } from "./options.js";
+import { checkOptions, type ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./resolve.js";
 
@@ -42,11 +41,8 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   if (options !== undefined) checkOptions("createScope", options);
   const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
   if (!admits("createScope", parent)) return new Handle(bornCancelled(node, options));
-  const site = callSite(createScope);
-  if (site !== undefined) node.rare().site = site;
-  link(parent, node);
+  adopt(node, createScope, options);
   const handle = new Handle(node);
-  if (options !== undefined) applyOptions(node, options);
   watchHandle(handle, node, options?.onOrphan ?? "warn");
   return handle;
 }

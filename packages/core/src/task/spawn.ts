@@ -3,10 +3,9 @@ import { DAEMON, LIMITED, QUEUED, STOPPED_DAEMONS, TASK } from "../kernel/flags.
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
-import { callSite } from "../kernel/tracing.js";
-import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "./admit.js";
-import { applyOptions, checkOptions, type TaskOptions } from "./options.js";
+import { adopt } from "./adopt.js";
+import { checkOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
 import { NodeTask, type Task } from "./task.js";
@@ -52,12 +51,9 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
     options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,
   );
   if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node));
-  const site = callSite(spawn);
-  if (site !== undefined) node.rare().site = site;
-  link(parent, node);
   const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.settings?.limit?.tryTake() === false;
   if (waits) enqueue(parent, node, worker);
-  if (options !== undefined) applyOptions(node, options);
+  adopt(node, spawn, options);
   if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
     cancel(node, "closed", undefined);
   if (!waits) begin(node, worker);

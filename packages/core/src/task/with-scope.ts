@@ -3,10 +3,9 @@ import { QUEUED } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { createObserver } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { callSite } from "../kernel/tracing.js";
-import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "./admit.js";
-import { applyOptions, checkOptions, type ScopeOptions } from "./options.js";
+import { adopt } from "./adopt.js";
+import { checkOptions, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
 
@@ -55,10 +54,7 @@ function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
   const observer = createObserver();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
-  const site = callSite(withScope);
-  if (site !== undefined) node.rare().site = site;
-  link(parent, node);
-  if (options !== undefined) applyOptions(node, options);
+  adopt(node, withScope, options);
   begin(node, body);
   return observer.promise as Promise<T>;
 }
