@@ -36,7 +36,7 @@ export function statusOf(
   const node = record?.node;
   const reason = node?.reason;
   if (record === undefined || node === undefined || reason === undefined) {
-    if (isAbandoned(request, response) && saysGone(error)) return 499;
+    if (isGone(request, response) && saysGone(error)) return 499;
     return deadlineIn(error) === undefined ? undefined : 504;
   }
   if (isCancellation(node, error)) {
@@ -44,8 +44,13 @@ export function statusOf(
     if (reason.kind === "deadline") return record.statusOfDeadline();
     if (reason.scope !== node.path) return 503; // the server's scope was cancelled, for whatever reason
   }
-  if (reason.kind === "disconnected" && saysGone(error)) return 499;
+  if ((reason.kind === "disconnected" || isGone(request, response)) && saysGone(error)) return 499;
   return deadlineIn(error) === undefined ? undefined : 504;
+}
+
+/** Body parsers hear of it before the response does. */
+function isGone(request: AnyRequest, response: AnyResponse): boolean {
+  return isAbandoned(request, response) || (request.aborted && !response.writableEnded);
 }
 
 function saysGone(error: unknown): boolean {
@@ -127,6 +132,11 @@ export function conclude(
   status: CancelStatus,
   reply?: FastifyLike,
 ): void {
-  if (status === 499 || answer(request, response, status, reply)) return;
+  if (status === 499) {
+    // For whoever logs when a response closes; it is not sent.
+    if (isResponse(response) && !response.headersSent) response.statusCode = 499;
+    return;
+  }
+  if (answer(request, response, status, reply)) return;
   if (!response.writableEnded) cutOff(response);
 }

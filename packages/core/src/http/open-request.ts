@@ -65,9 +65,11 @@ function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerS
   if (deadline !== undefined && record.bound(deadline)) record.travelled = true;
 }
 
-function nameOf({ method, url = "" }: AnyRequest): string {
+/** Routers rewrite `url`; the query may hold secrets. */
+function nameOf(request: AnyRequest): string {
+  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
   const query = url.indexOf("?");
-  return `${method} ${query < 0 ? url : url.slice(0, query)}`;
+  return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
 }
 
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {

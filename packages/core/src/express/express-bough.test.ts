@@ -1,0 +1,348 @@
+import { once } from "node:events";
+import type { AddressInfo, Server } from "node:net";
+import express, { type Express, type NextFunction, type Request, type Response } from "express";
+import express4 from "express4";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi, type MockInstance } from "vitest";
+import { requestScope, serverScope } from "../http/index.js";
+import { sleep, spawn, type CancelledError, type Scope } from "../index.js";
+import { deferred, flush } from "../../test/support/deferred.js";
+import { RawConnection } from "../../test/support/http-clients.js";
+import { expressBough } from "./index.js";
+
+const boom = new Error("boom");
+
+async function listen(app: Express): Promise<{ server: Server; connect: () => RawConnection }> {
+  const server = app.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const connections: RawConnection[] = [];
+  onTestFinished(() => {
+    for (const { socket } of connections) socket.destroy();
+    server.close();
+  });
+  const connect = (): RawConnection => {
+    const connection = new RawConnection((server.address() as AddressInfo).port);
+    connections.push(connection);
+    return connection;
+  };
+  return { server, connect };
+}
+
+describe.each([
+  { major: 5, create: express },
+  { major: 4, create: express4 },
+])("expressBough() with Express $major", ({ create, major }) => {
+  let logged: MockInstance;
+  /** What the app's own error handler got. */
+  let errors: unknown[];
+
+  beforeEach(() => {
+    logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    errors = [];
+  });
+  afterEach(() => vi.restoreAllMocks());
+
+  /** Express 4 does not look at the promise of a handler. */
+  const handler =
+    (body: (req: Request, res: Response) => Promise<unknown>) =>
+    (req: Request, res: Response, next: NextFunction): unknown =>
+      major === 4 ? void body(req, res).catch(next) : body(req, res);
+
+  function makeApp(options?: Parameters<typeof expressBough>[0]): Express {
+    const app = create();
+    app.set("env", "production"); // in "test" Express logs nothing
+    app.use(expressBough(options));
+    return app;
+  }
+
+  function addErrorHandler(app: Express): void {
+    app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
+      errors.push(error);
+      if (response.headersSent) next(error);
+      else response.status(500).send("mine");
+    });
+  }
+
+  it("makes no scope unless it is asked for", async () => {
+    const app = makeApp();
+    app.get("/", (_request, response) => void response.send("plain"));
+    const { server, connect } = await listen(app);
+    const opened = vi.fn();
+    const before = serverScope(server);
+    before.onCancel(opened);
+    expect(await connect().request().answer).toMatchObject({ status: 200, body: "plain" });
+    expect(Object.keys(before)).toEqual([]);
+  });
+
+  it("req.scope is the scope that requestScope() returns, a child of the server's", async () => {
+    const app = makeApp();
+    let seen: Scope[] = [];
+    app.get("/users/:id", (request, response) => {
+      seen = [request.scope, request.scope, requestScope(request, response)];
+      response.send("ok");
+    });
+    const { connect } = await listen(app);
+    await connect().request({ path: "/users/1?token=secret" }).answer;
+    expect(new Set(seen).size).toBe(1);
+    expect(seen[0]?.path).toBe("server/GET /users/1");
+  });
+
+  it("req.scope works in routers, sub-apps and error handlers", async () => {
+    const app = makeApp();
+    const names: string[] = [];
+    const sub = create();
+    sub.get("/in", (request, response) => {
+      names.push(request.scope.name);
+      response.send("ok");
+    });
+    const router = create.Router();
+    router.get("/in", (request, response) => {
+      names.push(request.scope.name);
+      response.send("ok");
+    });
+    router.get("/fail", () => {
+      throw boom;
+    });
+    app.use("/sub", sub);
+    app.use("/router", router);
+    app.use((_error: unknown, request: Request, response: Response, _next: NextFunction) => {
+      names.push(`error ${request.scope.name}`);
+      response.sendStatus(500);
+    });
+    const { connect } = await listen(app);
+    const connection = connect();
+    for (const path of ["/sub/in", "/router/in", "/router/fail"]) await connection.request({ path }).answer;
+    expect(names).toEqual(["GET /sub/in", "GET /router/in", "error GET /router/fail"]);
+  });
+
+  it("rule 28: a JSON body does not cancel", async () => {
+    const app = makeApp();
+    app.use(create.json());
+    const scopes: Scope[] = [];
+    app.post(
+      "/",
+      handler(async (request, response) => {
+        scopes.push(request.scope);
+        await sleep(request.scope, 5);
+        response.json(request.body);
+      }),
+    );
+    const { connect } = await listen(app);
+    const headers = { "content-type": "application/json" };
+    const answer = await connect().request({ method: "POST", body: '{"a":1}', headers }).answer;
+    expect(answer).toMatchObject({ status: 200, body: '{"a":1}' });
+    await flush();
+    expect(scopes[0]).toMatchObject({ cancelled: false, state: "closed" });
+  });
+
+  it("rule 30: a handler that fails because its client is gone is no error", async () => {
+    const app = makeApp();
+    const arrived = deferred<[Request, Response]>();
+    const failed = deferred();
+    app.get(
+      "/",
+      handler(async (request, response) => {
+        arrived.resolve([request, response]);
+        await sleep(request.scope, 60_000).finally(() => setImmediate(failed.resolve));
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    const client = connect().request();
+    const [, response] = await arrived.promise;
+    client.abort();
+    await failed.promise;
+    await flush();
+    expect(errors).toEqual([]);
+    expect(logged).not.toHaveBeenCalled();
+    expect(response.statusCode).toBe(499);
+    expect(response.headersSent).toBe(false);
+  });
+
+  it("rule 30: an upload that breaks off is no error, though no handler has asked for the scope", async () => {
+    const app = makeApp();
+    const parsing = deferred<Request>();
+    app.use((request, _response, next) => {
+      parsing.resolve(request);
+      next();
+    });
+    app.use(create.json());
+    app.post("/", (_request, response) => void response.send("never"));
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    const headers = { "content-type": "application/json" };
+    const client = connect().request({ method: "POST", body: '{"a"', length: 10, headers });
+    const request = await parsing.promise;
+    client.abort();
+    await new Promise<void>((resolve) => request.socket.once("close", () => resolve()));
+    await flush();
+    await flush();
+    expect(errors).toEqual([]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("rule 30: answers 503 when the handler fails because its time is up", async () => {
+    const app = makeApp({ timeout: 5 });
+    app.get(
+      "/",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 503, body: "Service Unavailable\n" });
+    expect(errors).toEqual([]);
+  });
+
+  it("rule 30: answers 503 for a handler that is deaf, and bears its late answer", async () => {
+    const app = makeApp({ timeout: 5 });
+    const late = deferred();
+    app.get(
+      "/",
+      handler(async (_request, response) => {
+        await late.promise;
+        response.json({ late: true });
+      }),
+    );
+    app.get("/next", (_request, response) => void response.send("next"));
+    const { connect } = await listen(app);
+    const connection = connect();
+    expect(await connection.request().answer).toMatchObject({ status: 503 });
+    late.resolve();
+    await flush();
+    expect(await connection.request({ path: "/next" }).answer).toMatchObject({ status: 200, body: "next" });
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("rule 30: answers 504 when a call of the handler's has run out of a time of its own", async () => {
+    const app = makeApp();
+    app.get(
+      "/",
+      handler(async (request) => {
+        await spawn(request.scope, (scope) => sleep(scope, 60_000), { timeout: 5 });
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 504 });
+    expect(errors).toEqual([]);
+  });
+
+  it("rule 30: cuts a response off that has begun, when the handler fails because its time is up", async () => {
+    const app = makeApp({ timeout: 5 });
+    app.get(
+      "/",
+      handler(async (request, response) => {
+        response.write("part");
+        await sleep(request.scope, 60_000);
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
+    expect(errors).toEqual([]);
+  });
+
+  it("rule 30: every other failure goes to the app's error handler, unchanged", async () => {
+    const app = makeApp();
+    app.get(
+      "/before",
+      handler(async (request) => {
+        void request.scope;
+        throw boom;
+      }),
+    );
+    app.get(
+      "/cancel",
+      handler(async (request) => {
+        request.scope.cancel("enough");
+        request.scope.throwIfCancelled();
+      }),
+    );
+    app.get(
+      "/gone",
+      handler(async (request) => {
+        void request.scope;
+        request.socket.destroy();
+        await once(request.socket, "close");
+        throw boom;
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request({ path: "/before" }).answer).toMatchObject({ status: 500, body: "mine" });
+    expect(await connect().request({ path: "/cancel" }).answer).toMatchObject({ status: 500, body: "mine" });
+    expect(await connect().request({ path: "/gone" }).answer).toBeUndefined();
+    await flush();
+    expect(errors).toHaveLength(3);
+    expect(errors[0]).toBe(boom);
+    expect((errors[1] as CancelledError).kind).toBe("explicit");
+    expect(errors[2]).toBe(boom);
+  });
+
+  it("rule 11: a task's failure that the handler receives is not reported again; one that nobody does, is", async () => {
+    const reported: unknown[] = [];
+    const app = makeApp({ onError: (error) => reported.push(error) });
+    app.get(
+      "/awaited",
+      handler(async (request) => {
+        await spawn(request.scope, async () => {
+          await flush();
+          throw boom;
+        });
+      }),
+    );
+    app.get(
+      "/through-the-scope",
+      handler(async (request) => {
+        void spawn(request.scope, async () => {
+          await flush();
+          throw boom;
+        });
+        await sleep(request.scope, 60_000);
+      }),
+    );
+    const lost = new Error("lost");
+    app.get(
+      "/lost",
+      handler(async (request, response) => {
+        void spawn(request.scope, () => {
+          throw lost;
+        });
+        response.send("ok");
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    for (const path of ["/awaited", "/through-the-scope", "/lost"]) await connect().request({ path }).answer;
+    await flush();
+    await flush();
+    expect(errors[0]).toBe(boom);
+    expect(errors[1]).toMatchObject({ kind: "failure", cause: boom });
+    expect(reported).toEqual([lost]);
+  });
+
+  it("has a timeout of its own where it is mounted on a route", async () => {
+    const app = makeApp();
+    app.get("/slow", (_request, response) => void setTimeout(() => response.send("slow"), 30));
+    app.get("/fast", expressBough({ timeout: 1 }), () => undefined);
+    const { connect } = await listen(app);
+    expect(await connect().request({ path: "/fast" }).answer).toMatchObject({ status: 503 });
+    expect(await connect().request({ path: "/slow" }).answer).toMatchObject({ status: 200 });
+  });
+
+  it("rule 34: a header bounds the request when the option is on, from the first request", async () => {
+    const app = makeApp({ deadlineHeader: true });
+    app.get("/", () => undefined);
+    const { connect } = await listen(app);
+    for (let round = 0; round < 2; round++) {
+      const headers = { "x-request-timeout-ms": "5" };
+      expect(await connect().request({ headers }).answer).toMatchObject({ status: 504 });
+    }
+  });
+
+  it.each([{ timeout: -1 }, { grace: Number.NaN }, { deadlineHeader: "a b" }, { deadlineHeader: 1 }, null])(
+    "throws on bad options: %o",
+    (options) => {
+      expect(() => expressBough(options as never)).toThrow(/^expressBough: \w+ must be/);
+    },
+  );
+});
