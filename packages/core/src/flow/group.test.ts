@@ -251,6 +251,17 @@ describe.each([
 });
 
 describe.each([
+  ["all", all],
+  ["allSettled", allSettled],
+] as const)("%s()", (_, combine) => {
+  it("rule 15: rejects with the reason when not every worker was called, though none was cut", async () => {
+    const scope = createScope();
+    const result = combine(scope, [() => scope.cancel(), () => true]);
+    expect(await rejection(result)).toBe(scope.reason);
+  });
+});
+
+describe.each([
   ["race", race],
   ["any", any],
 ] as const)("%s()", (_, combine) => {
