@@ -194,6 +194,29 @@ describe("map()", () => {
     expect(log).toEqual(["return"]);
   });
 
+  it("rule 22: starts nothing once it is cancelled, at whatever microtask that happens", async () => {
+    for (let ticks = 0; ticks < 20; ticks++) {
+      const scope = createScope();
+      const late: number[] = [];
+      let closed = 0;
+      async function* source(): AsyncGenerator<number> {
+        try {
+          for (let n = 0; n < 5; n++) yield n;
+        } finally {
+          closed += 1;
+        }
+      }
+      const result = map(scope, source(), (n) => {
+        if (scope.cancelled) late.push(n);
+      });
+      const outcome = rejection(result).catch(() => "finished");
+      for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+      scope.cancel();
+      expect([scope.reason, "finished"]).toContain(await outcome);
+      expect([late, closed]).toEqual([[], 1]);
+    }
+  });
+
   it("fails with what the source's return() throws", async () => {
     const failures = [new Error("fn"), new Error("return")];
     const scope = createScope();
