@@ -1,0 +1,382 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { Readable, Writable } from "node:stream";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { requestScope, serverScope } from "../http/index.js";
+import { sleep, spawn, type CancelledError, type Scope } from "../index.js";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { RawConnection } from "../../test/support/http-clients.js";
+import defaultExport, { fastifyBough, type FastifyBoughOptions } from "./index.js";
+
+const boom = new Error("boom");
+
+interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly statusCode?: number;
+  readonly task?: string;
+  readonly err?: { message: string };
+}
+
+const INFO = 30;
+
+interface TestApp {
+  readonly app: FastifyInstance;
+  readonly log: LogLine[];
+  /** What the app's own error handler got. */
+  readonly errors: unknown[];
+  /** The lines above level info. */
+  readonly complaints: () => LogLine[];
+}
+
+async function makeApp(options: FastifyBoughOptions = {}): Promise<TestApp> {
+  const log: LogLine[] = [];
+  const errors: unknown[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(JSON.parse(String(chunk)) as LogLine);
+      done();
+    },
+  });
+  const app = Fastify({ logger: { level: "trace", stream } });
+  await app.register(fastifyBough, options);
+  app.setErrorHandler((error, _request, reply) => {
+    errors.push(error);
+    return reply.code(500).send("mine");
+  });
+  onTestFinished(() => app.close());
+  return { app, log, errors, complaints: () => log.filter(({ level }) => level > INFO) };
+}
+
+async function listen(app: FastifyInstance): Promise<() => RawConnection> {
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const connections: RawConnection[] = [];
+  onTestFinished(() => {
+    for (const { socket } of connections) socket.destroy();
+  });
+  return () => {
+    const connection = new RawConnection((app.server.address() as AddressInfo).port);
+    connections.push(connection);
+    return connection;
+  };
+}
+
+describe("fastifyBough", () => {
+  it("is a plugin as Fastify's own are", async () => {
+    expect(defaultExport).toBe(fastifyBough);
+    const meta = fastifyBough as unknown as Record<symbol, unknown>;
+    expect(meta[Symbol.for("skip-override")]).toBe(true);
+    expect(meta[Symbol.for("plugin-meta")]).toEqual({ name: "bough", fastify: "5.x" });
+    const { app } = await makeApp();
+    await app.ready();
+    expect(app.hasPlugin("bough")).toBe(true);
+    expect(app.scope).toBe(serverScope(app.server));
+    expect(app.hasRequestDecorator("scope")).toBe(true);
+  });
+
+  it("is encapsulated: a sibling context has nothing of it", async () => {
+    const app = Fastify();
+    onTestFinished(() => app.close());
+    await app.register(async (inner) => {
+      await inner.register(fastifyBough);
+      inner.get("/in", async (request) => request.scope.name);
+    });
+    app.get("/out", async (request) => `${"scope" in request}`);
+    expect((await app.inject("/in")).body).toBe("GET /in");
+    expect((await app.inject("/out")).body).toBe("false");
+    expect("scope" in app).toBe(false);
+  });
+
+  it("works for routes that were declared before it was loaded", async () => {
+    const app = Fastify();
+    onTestFinished(() => app.close());
+    void app.register(fastifyBough, { timeout: 5 });
+    app.get("/", async (request) => {
+      await sleep(request.scope, 60_000);
+    });
+    expect((await app.inject("/")).statusCode).toBe(503);
+  });
+
+  it("request.scope is the scope that requestScope() returns, in every hook", async () => {
+    const { app } = await makeApp();
+    const seen: Scope[] = [];
+    const note = async (request: FastifyRequest): Promise<void> => void seen.push(request.scope);
+    app.addHook("onRequest", note);
+    app.addHook("preHandler", note);
+    app.addHook("onResponse", note);
+    app.get("/users/:id", async (request, reply) => {
+      seen.push(request.scope, requestScope(request.raw, reply.raw));
+      return "ok";
+    });
+    await app.inject("/users/1?token=secret");
+    expect(seen).toHaveLength(5);
+    expect(new Set(seen).size).toBe(1);
+    expect(seen[0]?.path).toBe("server/GET /users/1");
+  });
+
+  it("refuses a timeout of a route that makes no sense, when the route is declared", async () => {
+    const { app } = await makeApp();
+    expect(() => app.get("/", { config: { bough: { timeout: -1 } } }, () => "x")).toThrow(RangeError);
+  });
+
+  it("has a timeout for each route, and one for the others", async () => {
+    const { app, errors } = await makeApp({ timeout: 5 });
+    const wait = async (request: FastifyRequest): Promise<string> => {
+      await sleep(request.scope, 20);
+      return "done";
+    };
+    app.get("/default", wait);
+    app.get("/longer", { config: { bough: { timeout: 5_000 } } }, wait);
+    app.get("/unlimited", { config: { bough: { timeout: Infinity } } }, wait);
+    app.get("/deaf", () => new Promise(() => undefined));
+    expect((await app.inject("/default")).json()).toEqual({
+      statusCode: 503,
+      error: "Service Unavailable",
+      message: "Service Unavailable",
+    });
+    expect((await app.inject("/longer")).body).toBe("done");
+    expect((await app.inject("/unlimited")).body).toBe("done");
+    expect((await app.inject("/deaf")).statusCode).toBe(503);
+    expect(errors).toEqual([]);
+  });
+
+  it("keeps what hooks have set on an answer in the handler's place", async () => {
+    const { app } = await makeApp({ timeout: 5 });
+    const responses: number[] = [];
+    app.addHook(
+      "onRequest",
+      async (_request, reply) => void reply.header("access-control-allow-origin", "*"),
+    );
+    app.addHook("onResponse", async (_request, reply) => void responses.push(reply.raw.statusCode));
+    app.get("/deaf", () => new Promise(() => undefined));
+    app.get("/fails", async (request) => sleep(request.scope, 60_000));
+    for (const path of ["/deaf", "/fails"]) {
+      const response = await app.inject(path);
+      expect(response).toMatchObject({ statusCode: 503, headers: { "access-control-allow-origin": "*" } });
+    }
+    expect(responses).toEqual([503, 503]);
+  });
+
+  it("rule 34: a header bounds the request when the option is on", async () => {
+    const { app } = await makeApp({ deadlineHeader: "X-Left" });
+    app.get("/", () => new Promise(() => undefined));
+    expect((await app.inject({ path: "/", headers: { "x-left": "5" } })).statusCode).toBe(504);
+  });
+});
+
+describe("a request by inject()", () => {
+  async function inject(
+    handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
+    options: { method?: "GET" | "POST"; signal?: AbortSignal } = {},
+  ): Promise<{
+    scope: Promise<Scope>;
+    response: Promise<{ statusCode: number; body: string }>;
+    test: TestApp;
+  }> {
+    const test = await makeApp();
+    const scope = deferred<Scope>();
+    test.app.all("/", (request, reply) => {
+      scope.resolve(request.scope);
+      return handler(request, reply);
+    });
+    const { method = "POST", signal } = options;
+    const response = test.app.inject({
+      method,
+      path: "/",
+      ...(method === "POST" ? { payload: { a: 1 } } : {}),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { scope: scope.promise, response, test };
+  }
+
+  it("rule 28: is not cancelled when it is finished, with its body parsed", async () => {
+    const { scope, response } = await inject(async (request) => {
+      await sleep(request.scope, 1);
+      return request.body;
+    });
+    expect((await response).body).toBe('{"a":1}');
+    await flush();
+    expect(await scope).toMatchObject({ cancelled: false, state: "closed" });
+  });
+
+  it("rule 28: is not cancelled when a stream has finished it", async () => {
+    const { scope, response } = await inject((_request, reply) => reply.send(Readable.from(["a", "b"])));
+    expect((await response).body).toBe("ab");
+    await flush();
+    expect(await scope).toMatchObject({ cancelled: false, state: "closed" });
+  });
+
+  it("rule 28: is cancelled when the client goes away", async () => {
+    const controller = new AbortController();
+    const { scope, response, test } = await inject(async (request) => sleep(request.scope, 60_000), {
+      method: "GET", // inject() pays no attention to the signal once a body has been read
+      signal: controller.signal,
+    });
+    const seen = await scope;
+    controller.abort();
+    await rejection(response);
+    await flush();
+    expect(seen.reason?.kind).toBe("disconnected");
+    expect(test.errors).toEqual([]);
+  });
+
+  it("rule 29: cancels what still runs when the response is done", async () => {
+    const { scope, response } = await inject(async (request) => {
+      void spawn(request.scope, (inner) => sleep(inner, 60_000));
+      return "done";
+    });
+    expect((await response).body).toBe("done");
+    await flush();
+    expect(await scope).toMatchObject({ reason: { kind: "closed" }, state: "closed" });
+  });
+
+  it("rule 30: passes other failures on", async () => {
+    const { response, test } = await inject(async () => {
+      throw boom;
+    });
+    expect(await response).toMatchObject({ statusCode: 500, body: "mine" });
+    expect(test.errors).toEqual([boom]);
+  });
+});
+
+describe("fastifyBough over sockets", () => {
+  it("rule 30: logs a client's going away as 499, and not as an error", async () => {
+    const { app, log, errors, complaints } = await makeApp();
+    const arrived = deferred<FastifyRequest>();
+    app.get("/", async (request) => {
+      arrived.resolve(request);
+      await sleep(request.scope, 60_000);
+    });
+    const connect = await listen(app);
+    const client = connect().request();
+    await arrived.promise;
+    client.abort();
+    expect(await client.answer).toBeUndefined();
+    await expect.poll(() => log.find(({ statusCode }) => statusCode === 499)).toMatchObject({ level: INFO });
+    expect(errors).toEqual([]);
+    expect(complaints()).toEqual([]);
+  });
+
+  it("rule 30: an upload that breaks off is no error", async () => {
+    const { app, log, errors, complaints } = await makeApp();
+    const arrived = deferred();
+    app.addHook("preParsing", async () => arrived.resolve());
+    app.post("/", async () => "never");
+    const connect = await listen(app);
+    const headers = { "content-type": "application/json" };
+    const client = connect().request({ method: "POST", body: '{"a"', length: 10, headers });
+    await arrived.promise;
+    client.abort();
+    await expect.poll(() => log.find(({ statusCode }) => statusCode === 499)).toBeDefined();
+    expect(errors).toEqual([]);
+    expect(complaints()).toEqual([]);
+  });
+
+  it("rule 30: answers 504 when a call of the handler's has run out of a time of its own", async () => {
+    const { app, errors } = await makeApp();
+    app.get("/", async (request) => {
+      await spawn(request.scope, (scope) => sleep(scope, 60_000), { timeout: 5 });
+    });
+    expect((await app.inject("/")).statusCode).toBe(504);
+    expect(errors).toEqual([]);
+  });
+
+  it("rule 30: cuts a response off that has begun", async () => {
+    const { app } = await makeApp({ timeout: 20 });
+    app.get("/", async (request, reply) => {
+      reply.send(
+        Readable.from(
+          (async function* () {
+            yield "part";
+            await sleep(request.scope, 60_000);
+          })(),
+        ),
+      );
+      return reply;
+    });
+    const connect = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
+  });
+
+  it("rule 11: logs a task's failure that nobody receives", async () => {
+    const { app, complaints } = await makeApp();
+    app.get("/", async (request) => {
+      void spawn(request.scope, function audit() {
+        throw boom;
+      });
+      return "ok";
+    });
+    await app.inject("/");
+    await flush();
+    expect(complaints()).toMatchObject([{ task: "server/GET //audit", err: { message: "boom" } }]);
+  });
+
+  it("rule 32: close() lets running requests finish, and does not wait for idle connections", async () => {
+    const { app } = await makeApp();
+    const arrived = deferred();
+    const go = deferred();
+    app.get("/idle", async () => "idle");
+    app.get("/", async () => {
+      arrived.resolve();
+      await go.promise;
+      return "done";
+    });
+    const connect = await listen(app);
+    const idle = connect();
+    await idle.request({ path: "/idle" }).answer;
+    const busy = connect().request();
+    await arrived.promise;
+    const closed = app.close();
+    await flush();
+    go.resolve();
+    expect(await busy.answer).toMatchObject({ status: 200, body: "done", complete: true });
+    await closed;
+    if (!idle.socket.closed) await once(idle.socket, "close");
+    expect(app.scope.state).toBe("closed");
+  });
+
+  it("rule 32: close() cancels what does not finish, before the hooks onClose", async () => {
+    const { app, errors } = await makeApp({ grace: 1 });
+    const log: string[] = [];
+    const arrived = deferred();
+    const seen = deferred<CancelledError>();
+    app.get("/", async (request) => {
+      request.scope.onCancel(seen.resolve);
+      request.scope.defer(() => void log.push("request cleaned"));
+      arrived.resolve();
+      await sleep(request.scope, 60_000);
+    });
+    app.addHook("onClose", async () => void log.push("onClose"));
+    spawn(app.scope, async function job(scope) {
+      scope.defer(() => void log.push("job cleaned"));
+      await sleep(scope, 60_000);
+    });
+    const connect = await listen(app);
+    const client = connect().request();
+    await arrived.promise;
+    await app.close();
+    expect(await client.answer).toMatchObject({ status: 503, complete: true });
+    expect((await seen.promise).kind).toBe("shutdown");
+    expect(log.toSorted()).toEqual(["job cleaned", "onClose", "request cleaned"]);
+    expect(log.at(-1)).toBe("onClose");
+    expect(errors).toEqual([]);
+  });
+
+  it("rule 32: close() answers for a stuck handler, and names it in the log", async () => {
+    const { app, log } = await makeApp({ grace: 0 });
+    const arrived = deferred();
+    app.get("/stuck", () => {
+      arrived.resolve();
+      return new Promise(() => undefined);
+    });
+    const connect = await listen(app);
+    const client = connect().request({ path: "/stuck" });
+    await arrived.promise;
+    await app.close();
+    expect(await client.answer).toMatchObject({ status: 503, complete: true });
+    expect(log.find(({ msg }) => msg.includes("stuck"))).toMatchObject({
+      stuck: [{ path: "server/GET /stuck" }],
+    });
+  });
+});
