@@ -1,0 +1,168 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { Linter, RuleTester } from "eslint";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import plugin from "./index.js";
+
+RuleTester.describe = describe;
+RuleTester.it = it;
+
+const imports = 'import { createScope, selfCleaning, spawn, supervise } from "bough";\n';
+const wrap = (code: string): string => imports + code;
+const owner = [{ messageId: "owner" }];
+const holder = [{ messageId: "holder" }];
+
+const valid = {
+  "a worker that uses the scope it gets": "const h = createScope(); spawn(h, (scope) => scope.cancel());",
+  "a parameter that hides the handle": "const h = createScope(); spawn(h, (h) => h.cancel());",
+  "a function of its own outside":
+    "const h = createScope(); function work(scope) { scope.cancel(); } spawn(h, work);",
+  "another handle": "const a = createScope(); const b = createScope(); spawn(a, () => b.cancel());",
+  "await using": "async function f() { await using h = createScope(); spawn(h, () => h.cancel()); }",
+  "this in a class without the handle": "class A { run(h) { spawn(h, () => this.tick()); } tick() {} }",
+  "this of a class, with a handle of a function":
+    "class A { run() { const h = createScope(); spawn(h, () => this.tick()); return h; } tick() {} }",
+  "a worker in a class that knows its state only":
+    "class A { #scope = createScope(); #state = { n: 0 }; constructor() { const state = this.#state; spawn(this.#scope, () => { state.n++; }); } }",
+  "a plain function in a worker has a this of its own":
+    "class A { #scope = createScope(); go() { spawn(this.#scope, function () { return this; }); } }",
+  "a class in a worker has a this of its own":
+    "class A { #scope = createScope(); go() { spawn(this.#scope, () => class { x = this; }); } }",
+  "selfCleaning whose workers know the inner object":
+    "const cache = selfCleaning((scope) => { const inner = {}; spawn(scope, () => inner.x); return inner; });",
+  "a static field": "class A { static scope = createScope(); static { spawn(A.scope, () => 1); } }",
+  "a listener of something else": "const h = createScope(); button.onCancel(() => h.cancel());",
+  "spawn with what is no owner": "function f(scope) { spawn(scope, () => scope.cancel()); }",
+} as const;
+
+const invalid: Record<string, readonly [code: string, errors: object[]]> = {
+  "a worker that mentions the handle": ["const h = createScope(); spawn(h, () => h.cancel());", owner],
+  "deeper in it": [
+    "const h = createScope(); spawn(h, async () => { setTimeout(() => h.close(), 1); });",
+    owner,
+  ],
+  "through a name": ["const h = createScope(); const work = () => h.cancel(); spawn(h, work);", owner],
+  "through a declaration": [
+    "const h = createScope(); spawn(h, work); function work() { h.cancel(); }",
+    owner,
+  ],
+  "assigned later": ["let h; h = createScope(); spawn(h, () => h.cancel());", owner],
+  "another combinator of bough": ["const h = createScope(); supervise(h, () => h.cancel());", owner],
+  "a cleanup": ["const h = createScope(); h.defer(() => h.state);", owner],
+  "a callback": ["const h = createScope(); h.onCancel(() => console.log(h.path));", owner],
+  "an option": ["const h = createScope({ onOrphan: () => console.log(h.path) });", owner],
+  "a method as option": ["const h = createScope({ onError() { h.cancel(); } });", owner],
+  "this that holds the handle, in a field": [
+    "class A { #scope = createScope(); start() { spawn(this.#scope, () => this.tick()); } tick() {} }",
+    holder,
+  ],
+  "this that holds the handle, from the constructor": [
+    "class A { constructor() { this.#scope = createScope(); spawn(this.#scope, () => this.tick()); } #scope; tick() {} }",
+    holder,
+  ],
+  "this that gets the handle from a variable": [
+    "class A { constructor() { const h = createScope(); spawn(h, async () => { this.tick(); }); this.scope = h; } tick() {} }",
+    holder,
+  ],
+  "a bound method": [
+    "class A { scope = createScope(); start() { spawn(this.scope, this.tick.bind(this)); } tick() {} }",
+    holder,
+  ],
+  "an alias of this": [
+    "class A { scope = createScope(); start() { const self = this; spawn(this.scope, () => self.tick()); } tick() {} }",
+    [{ messageId: "owner" }],
+  ],
+  "a builder that mentions what it builds": [
+    "const cache = selfCleaning((scope) => { spawn(scope, () => cache.evict()); return {}; });",
+    owner,
+  ],
+  "a builder that mentions the this which holds it": [
+    "class A { #cache = selfCleaning((scope) => { spawn(scope, () => this.evict()); return {}; }); evict() {} }",
+    holder,
+  ],
+};
+
+new RuleTester().run("no-owner-in-worker", plugin.rules["no-owner-in-worker"] as never, {
+  valid: [
+    ...Object.entries(valid).map(([name, code]) => ({ name, code: wrap(code) })),
+    {
+      name: "another spawn",
+      code: 'import { spawn } from "node:child_process"; const h = createScope(); spawn(h, () => h);',
+    },
+  ],
+  invalid: [
+    ...Object.entries(invalid).map(([name, [code, errors]]) => ({ name, code: wrap(code), errors })),
+    {
+      name: "under another name",
+      code: 'import { createScope as make, spawn as go } from "bough"; const h = make(); go(h, () => h.cancel());',
+      errors: owner,
+    },
+    {
+      name: "as a namespace",
+      code: 'import * as b from "bough"; const h = b.createScope(); b.spawn(h, () => h.cancel());',
+      errors: owner,
+    },
+    {
+      name: "from a module that the options name",
+      code: 'import { createScope, spawn } from "#runtime"; const h = createScope(); spawn(h, () => h.cancel());',
+      options: [{ modules: ["#runtime"] }],
+      errors: owner,
+    },
+  ],
+});
+
+describe("bough/eslint", () => {
+  it("has a recommended configuration", () => {
+    const messages = new Linter().verify(wrap(invalid["a cleanup"]![0]), [plugin.configs.recommended]);
+    expect(messages.map(({ ruleId }) => ruleId)).toEqual(["bough/no-owner-in-worker"]);
+  });
+});
+
+describe("bough/eslint in oxlint", () => {
+  const oxlint = fileURLToPath(new URL("../../../../node_modules/.bin/oxlint", import.meta.url));
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "bough-oxlint-"));
+    const entry = fileURLToPath(new URL("index.ts", import.meta.url));
+    await build({ entryPoints: [entry], outfile: join(folder, "plugin.mjs"), bundle: true, format: "esm" });
+    const rules = { "bough/no-owner-in-worker": "error" };
+    const config = { jsPlugins: ["./plugin.mjs"], categories: { correctness: "off" }, rules };
+    writeFileSync(join(folder, ".oxlintrc.json"), JSON.stringify(config));
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** Which of the files it flags, in one run: it takes a moment to start. */
+  function flagged(codes: readonly string[], extension: string): boolean[] {
+    codes.forEach((code, index) => writeFileSync(join(folder, `${index}.${extension}`), wrap(code)));
+    const files = codes.map((_, index) => `${index}.${extension}`);
+    const run = (): string => {
+      try {
+        return execFileSync(oxlint, ["--format", "json", ...files], { cwd: folder, encoding: "utf8" });
+      } catch (error) {
+        return (error as { stdout: string }).stdout;
+      }
+    };
+    const { diagnostics } = JSON.parse(run()) as { diagnostics: { filename: string; code: string }[] };
+    expect(diagnostics.filter(({ code }) => code !== "bough(no-owner-in-worker)")).toEqual([]);
+    return files.map((file) => diagnostics.some(({ filename }) => filename.endsWith(file)));
+  }
+
+  it.each(["js", "ts"])(
+    "flags in %s files what it must, and nothing else",
+    (extension) => {
+      const bad = Object.values(invalid).map(([code]) => code);
+      const good = Object.values(valid);
+      expect(flagged([...bad, ...good], extension)).toEqual([
+        ...bad.map(() => true),
+        ...good.map(() => false),
+      ]);
+    },
+    30_000,
+  );
+});
