@@ -68,6 +68,17 @@ describe("select()", () => {
     await scope.close();
   });
 
+  it("sends at once to a receiver that waits, or into a buffer that has room", async () => {
+    const scope = createScope();
+    const [direct, buffered] = [createChannel<string>(), createChannel<string>(1)];
+    const received = direct.receive(scope);
+    expect(await select(scope, { sent: sending(direct, "hello"), idle: 100 })).toMatchObject({ key: "sent" });
+    expect(await received).toBe("hello");
+    expect(await select(scope, { sent: sending(buffered, "kept"), idle: 100 })).toMatchObject({ key: "sent" });
+    expect(buffered.tryReceive()).toEqual({ value: "kept" });
+    await scope.close();
+  });
+
   it("lets one select meet another, and itself never", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
