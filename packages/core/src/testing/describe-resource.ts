@@ -8,6 +8,7 @@ export interface Description {
 
 /** Node's types, by the names of async_hooks and of `process.getActiveResourcesInfo()`. */
 const names: Readonly<Record<string, string>> = {
+  Timeout: "timer",
   Immediate: "immediate",
   TCPSERVERWRAP: "TCP server",
   TCPServerWrap: "TCP server",

@@ -27,7 +27,7 @@ export class RetainedError extends BoughError {
  * Calls `make`, drops what it returns, and verifies that it is then collected.
  *
  * If it isn't, the error says what keeps it: the references from a root of the garbage collector down to it. For
- * that it takes a heap snapshot, which stops the process for a second or two and needs the package
+ * that it takes a heap snapshot, which stops the process for some seconds and needs the package
  * `@memlab/heap-analysis`, an optional peer dependency; without it the error says how to get it.
  *
  * @param make - Makes the object, or a promise for it. It must not be an arrow that keeps it in an outer variable.

@@ -16,6 +16,7 @@ import {
 import { currentOwner, liveScopesOf, mayBeDropped, type Owner } from "./owner.js";
 import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
+import { plain } from "./stack.js";
 
 /** The longest pause between two looks, in ms; the first is 1, and each is twice as long as the one before. */
 const MAX_PAUSE = 100;
@@ -118,11 +119,16 @@ function findNodes({ scope }: LeakOptions, owner: Owner | undefined): readonly S
 }
 
 function foundNode(node: ScopeNode): Found {
-  const { status, ...info } = taskInfo(node);
+  const { status, spawnedAt, ...info } = taskInfo(node);
   const isTask = (node.flags & TASK) !== 0;
   return {
     identity: node,
-    report: { kind: isTask ? "task" : "scope", status: isTask ? status : stateOf(node), ...info },
+    report: {
+      kind: isTask ? "task" : "scope",
+      status: isTask ? status : stateOf(node),
+      ...info,
+      ...(spawnedAt === undefined ? {} : { spawnedAt: plain(spawnedAt) }),
+    },
   };
 }
 

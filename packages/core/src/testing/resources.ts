@@ -107,7 +107,7 @@ function reportUnrecorded(type: string, object?: object): LeakReport {
   return {
     kind: "resource",
     type,
-    name: object === undefined ? type.toLowerCase() : name,
+    name,
     path,
     status: "active",
   };

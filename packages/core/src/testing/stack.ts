@@ -1,8 +1,10 @@
 /** Frames kept of a creation stack; those of Node's own are dropped from it. */
 const LIMIT = 40;
 
-/** Where bough itself is: `…/src/` or `…/dist/`, whichever this module was loaded from. */
-const home = plain(import.meta.url).replace(/(\/(?:src|dist)\/).*?$/, "$1");
+/** The folder of the package, as modules are loaded from it and as source maps, if there are any, name it in stacks. */
+const homes = [import.meta.url, new Error().stack?.split("\n")[1] ?? ""].map((text) =>
+  plain(text.trim().replace(/^at /, "")).replace(/\/(?:src|dist)\/.*$/, ""),
+);
 
 /** Where something was made: the frames of the call, innermost first, without Node's own. */
 export interface Origin {
@@ -50,7 +52,8 @@ export function isUsers(frame: string): boolean {
 
 /** Whether a frame is in bough's own code (its tests are users). */
 export function isBoughs(frame: string): boolean {
-  return frame.includes(home) && !/\.test\.[cm]?[jt]sx?:/.test(frame);
+  const inside = homes.some((home) => frame.includes(`${home}/src/`) || frame.includes(`${home}/dist/`));
+  return inside && !/\.test\.[cm]?[jt]sx?:/.test(frame);
 }
 
 function isInternal(frame: string): boolean {
@@ -58,6 +61,6 @@ function isInternal(frame: string): boolean {
 }
 
 /** Paths rather than `file:` URLs: what an editor opens on a click. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace("file://", "").replace(/^<anonymous> \((.*)\)$/, "$1");
 }
