@@ -5,17 +5,19 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { execute, type Outcome } from "./process.js";
 
-const entry = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
+const src = fileURLToPath(new URL("../../src", import.meta.url));
 
 /** A folder outside the repository with one copy of the package, for scripts that run in processes of their own. */
 export interface ScriptFolder {
-  /** The path of the copy: `src/index.ts` and its dependencies in one module. */
+  /** The path of the copy: `src/index.ts`, the subpaths asked for and their dependencies in one module. */
   readonly bundle: string;
   /**
    * Runs a module in a process of its own. Everything that `bough` exports is in scope under its name, as is `bough`
    * itself; `log` prints one line.
    */
   readonly run: (source: string, options?: ScriptOptions) => Promise<Outcome>;
+  /** Writes such a module, for a test that starts it itself; returns its path. */
+  readonly write: (source: string) => string;
   readonly remove: () => void;
 }
 
@@ -27,12 +29,20 @@ export interface ScriptOptions {
 
 let scripts = 0;
 
-/** Bundles the package as it is in `src`, so that no build is needed and every Node can run it. */
-export async function scriptFolder(): Promise<ScriptFolder> {
+/**
+ * Bundles the package as it is in `src`, so that no build is needed and every Node can run it.
+ *
+ * @param subpaths - Of which the exports are in scope, too: `"process"` for `bough/process`.
+ */
+export async function scriptFolder(...subpaths: readonly string[]): Promise<ScriptFolder> {
   const folder = mkdtempSync(join(tmpdir(), "bough-script-"));
   const bundle = join(folder, "bough.mjs");
   await build({
-    entryPoints: [entry],
+    stdin: {
+      contents: [".", ...subpaths].map((path) => `export * from "./${path}/index.ts";`).join("\n"),
+      resolveDir: src,
+      loader: "ts",
+    },
     outfile: bundle,
     bundle: true,
     format: "esm",
@@ -44,13 +54,16 @@ export async function scriptFolder(): Promise<ScriptFolder> {
   const prelude =
     `import * as bough from "./bough.mjs";\nconst { ${names.join(", ")} } = bough;\n` +
     `const log = (...values) => console.log(...values);\n`;
+  const write = (source: string): string => {
+    const file = join(folder, `script-${scripts++}.mjs`);
+    writeFileSync(file, `${prelude}{\n${source}\n}\n`); // a block: names of its own may hide ours
+    return file;
+  };
   return {
     bundle,
-    run: (source, { node = process.execPath, flags = [] } = {}) => {
-      const file = join(folder, `script-${scripts++}.mjs`);
-      writeFileSync(file, `${prelude}{\n${source}\n}\n`); // a block: names of its own may hide ours
-      return execute(node, [...flags, file], folder);
-    },
+    write,
+    run: (source, { node = process.execPath, flags = [] } = {}) =>
+      execute(node, [...flags, write(source)], folder),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

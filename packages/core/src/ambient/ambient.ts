@@ -1,0 +1,42 @@
+import { describe } from "../errors/describe.js";
+import type { Scope } from "../kernel/scope.js";
+import { isOperation } from "../task/operation.js";
+import type { Routine, Worker } from "../task/run.js";
+import { runWithScope } from "./current-scope.js";
+
+/**
+ * Makes a worker whose own scope is the current one while it runs: `currentScope()` is then the scope that it got.
+ *
+ * @param worker - Any worker; its name stays its task's.
+ * @returns A worker for `spawn`, `withScope`, `main` and whatever else takes one.
+ * @throws {TypeError} If `worker` is no function.
+ * @example
+ * ```ts
+ * async function step(): Promise<string | undefined> {
+ *   return currentScope()?.path;
+ * }
+ * await withScope(ambient(async function job(scope) {
+ *   console.log(await step(), await spawn(scope, ambient(step))); // job job/step
+ * }));
+ * ```
+ */
+export function ambient<T>(worker: Worker<T>): Worker<T> {
+  if (typeof worker !== "function")
+    throw new TypeError(`ambient: worker must be a function, got ${describe(worker)}`);
+  const wrapped: Worker<T> = (scope) => {
+    const result = runWithScope(scope, () => worker(scope));
+    return isOperation(result) ? stepwise(scope, result) : result;
+  };
+  return Object.defineProperty(wrapped, "name", { value: worker.name });
+}
+
+/** A generator runs when it is resumed, by then somewhere else: each of its steps needs the scope. */
+function stepwise<T>(scope: Scope, routine: Routine<T>): Routine<T> {
+  const stepping = {
+    next: (value: unknown) => runWithScope(scope, () => routine.next(value)),
+    return: (value: T) => runWithScope(scope, () => routine.return(value)),
+    throw: (error: unknown) => runWithScope(scope, () => routine.throw(error)),
+    [Symbol.iterator]: () => stepping,
+  };
+  return stepping as Routine<T>;
+}

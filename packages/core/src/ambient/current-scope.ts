@@ -1,0 +1,57 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { describe } from "../errors/describe.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { nodeOf } from "../task/resolve.js";
+
+/** Nodes only. A pending timer or reaction keeps its store alive, and a store must keep no owner handle (rule 19). */
+const storage = new AsyncLocalStorage<ScopeNode>();
+
+/**
+ * The scope that the running code was called in by the nearest {@link runWithScope} or {@link ambient}, or
+ * `undefined` where there was none. It follows the code through promises, timers and callbacks, as every
+ * `AsyncLocalStorage` does.
+ *
+ * It is the view, never the owner handle: that somebody remembers it keeps no owner alive. It may have ended
+ * meanwhile, in a callback that outlived it; then `spawn` says so.
+ *
+ * **Plain `spawn` and `withScope` don't change it**: a task's own scope is what its worker gets, and current is what was
+ * current where it was spawned.
+ *
+ * @returns A view of the scope.
+ * @example
+ * ```ts
+ * async function save(): Promise<void> {
+ *   const scope = currentScope() ?? background;
+ *   await sleep(scope, 1);
+ *   console.log(scope.path); // request
+ * }
+ * await withScope({ name: "request" }, (scope) => runWithScope(scope, save));
+ * ```
+ */
+export function currentScope(): Scope | undefined {
+  return storage.getStore();
+}
+
+/**
+ * Calls `fn` with `scope` as the current one.
+ *
+ * @param scope - A view or an owner handle; only its view is remembered.
+ * @param fn - Called once, synchronously. What it starts inherits the scope, what its caller does later does not.
+ * @returns What `fn` returns.
+ * @throws {TypeError | BoughError} If `scope` is no scope of this copy of the package.
+ * @throws What `fn` throws.
+ * @example
+ * ```ts
+ * await withScope({ name: "job" }, (scope) => {
+ *   runWithScope(scope, () => console.log(currentScope()?.name)); // job
+ *   console.log(currentScope()); // undefined
+ * });
+ * ```
+ */
+export function runWithScope<T>(scope: Scope, fn: () => T): T {
+  const node = nodeOf("runWithScope", "scope", scope);
+  if (typeof fn !== "function")
+    throw new TypeError(`runWithScope: fn must be a function, got ${describe(fn)}`);
+  return storage.run(node, fn);
+}

@@ -1,0 +1,2 @@
+export { ambient } from "./ambient.js";
+export { currentScope, runWithScope } from "./current-scope.js";

@@ -1,0 +1,344 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Child, type Ending } from "../../test/support/child.js";
+import { rejection } from "../../test/support/deferred.js";
+import { nodes } from "../../test/support/nodes.js";
+import { scriptFolder, type ScriptFolder } from "../../test/support/run-script.js";
+import { main } from "./main.js";
+import type { MainOptions } from "./options.js";
+
+// In real processes, with real signals and pipes: a stand-in for `process` would only show what we believe of it.
+
+let scripts: ScriptFolder;
+beforeAll(async () => {
+  scripts = await scriptFolder("process");
+});
+const children = new Set<Child>();
+afterAll(() => {
+  for (const child of children) child.kill("SIGKILL");
+  scripts.remove();
+});
+
+/** What every script has: a wait for the cancellation, and work that ignores it. */
+const helpers = `
+  const forever = (scope) => sleep(scope, Infinity);
+  const deaf = () => new Promise(() => {});
+  const listeners = () => ["SIGINT", "SIGTERM", "SIGHUP"].map((name) => process.listenerCount(name)).join();
+`;
+
+for (const node of nodes()) {
+  const start = (script: string): Child => {
+    const child = new Child(node.path ?? "", [scripts.write(helpers + script)]);
+    children.add(child);
+    return child;
+  };
+
+  /** Sends one signal after the other, each when the script has printed "ready" once more. */
+  const stopped = async (script: string, ...signals: readonly NodeJS.Signals[]): Promise<Ending> => {
+    const child = start(script);
+    let text = "";
+    for (const signal of signals) {
+      await child.printed((text += "ready\n"));
+      child.kill(signal);
+    }
+    return child.ending();
+  };
+
+  describe.skipIf(!node.path)(
+    `rule 33: main() on ${node.label}`,
+    { timeout: 20_000, concurrent: true },
+    () => {
+      it("runs the body in a root scope, and leaves no listener behind", async () => {
+        const ending = await start(`
+        await main(async function tool(scope) {
+          scope.defer(() => log("cleanup"));
+          log(scope.path, scope.state, listeners());
+          spawn(scope, async () => log("child"));
+          return 3;
+        });
+        log(process.exitCode, listeners());
+        setTimeout(() => log(process.stdout.listenerCount("error"), process.stderr.listenerCount("error")), 20);
+      `).ending();
+        const stdout = "tool open 1,1,1\nchild\ncleanup\nundefined 0,0,0\n0 0\n";
+        expect(ending).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+      });
+
+      it("takes a generator function, and leaves an exit code that the program has set", async () => {
+        const ending = await start(
+          `await main(function* (scope) { process.exitCode = 7; log(scope.path); }, { name: "given" });`,
+        ).ending();
+        expect(ending).toMatchObject({ code: 7, stdout: "given\n", stderr: "" });
+      });
+
+      it.each([
+        ["SIGINT", 130],
+        ["SIGTERM", 143],
+        ["SIGHUP", 129],
+      ] as const)("%s cancels the scope, cleans up and exits with %d", async (signal, code) => {
+        const script = `
+        await main(async (scope) => {
+          scope.defer(() => sleep(background, 5).then(() => log("deferred")));
+          spawn(scope, (task) => forever(task).finally(() => log("child", task.reason.kind, task.reason.cause)));
+          setTimeout(() => log("ready"), 50).unref(); // nothing but main keeps the process alive
+          await forever(scope).catch(() => log("body"));
+        });
+        log("end", listeners());
+      `;
+        const stdout = `ready\nbody\nchild shutdown ${signal}\ndeferred\nend 0,0,0\n`;
+        expect(await stopped(script, signal)).toEqual({ code, signal: null, stdout, stderr: "" });
+      });
+
+      it("a signal that the body answers with a value still gives the signal's code", async () => {
+        const script = `await main((scope) => { log("ready"); return forever(scope).catch(() => 1); });`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });
+      });
+
+      it("an exit code that the program has set stays after a signal", async () => {
+        const script = `await main((scope) => {
+        scope.defer(() => { process.exitCode = 0; });
+        log("ready");
+        return forever(scope);
+      });`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({ code: 0, stderr: "" });
+      });
+
+      it("listens to no other signals than it is told to", async () => {
+        const script = `await main((scope) => { scope.defer(() => log("cleanup")); log("ready"); return forever(scope); }, { signals: ["SIGUSR2"] });`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({
+          code: null,
+          signal: "SIGTERM",
+          stdout: "ready\n",
+        });
+        expect(await stopped(script, "SIGUSR2")).toMatchObject({ code: 140, stdout: "ready\ncleanup\n" });
+      });
+
+      it("a second signal forces the exit and names what was stuck", async () => {
+        const script = `await main(async function tool(scope) {
+        scope.defer(() => log("not reached"));
+        spawn(scope, deaf);
+        spawn(scope, forever, { name: "polite" });
+        log("ready");
+        await forever(scope).catch(() => log("ready"));
+      });`;
+        const { stderr, ...ending } = await stopped(script, "SIGTERM", "SIGINT");
+        expect(ending).toEqual({ code: 130, signal: null, stdout: "ready\nready\n" });
+        expect(stderr).toMatch(
+          /^Exit forced by a second signal, SIGINT\. Scope "tool" still has work \d+ ms after it was cancelled:\n {2}tool\/deaf \(running, \d+ ms old\)\n$/,
+        );
+      });
+
+      it.each([
+        ["the body", `await deaf();`, "tool"],
+        ["a cleanup", `scope.defer(deaf); await forever(scope);`, "tool"],
+        [
+          "a scope in a task",
+          `await spawn(scope, (task) => withScope(task, { name: "inner" }, deaf), { name: "outer" });`,
+          "tool/outer/inner",
+        ],
+      ])("the end of the grace period forces the exit when %s is stuck", async (_, body, path) => {
+        const script = `await main(async function tool(scope) { setTimeout(log, 20, "ready").unref(); ${body} }, { grace: 30 });`;
+        const { code, stderr } = await stopped(script, "SIGINT");
+        expect(code).toBe(130);
+        expect(stderr).toMatch(
+          /^Exit forced by the end of its grace period\. Scope "tool" still has work \d+ ms/,
+        );
+        expect(stderr).toContain(`\n  ${path} (running, `);
+      });
+
+      it("the grace period also ends a process that something outside the scope holds, after a signal", async () => {
+        const script = `
+        await main((scope) => { log("ready"); return forever(scope); }, { name: "tool", grace: 200 });
+        log("end");
+        setInterval(() => {}, 1_000);
+      `;
+        const { stderr, ...ending } = await stopped(script, "SIGTERM");
+        expect(ending).toEqual({ code: 143, signal: null, stdout: "ready\nend\n" });
+        expect(stderr).toMatch(/Scope "tool" has ended, but \d+ ms after .*: .*Timeout/);
+      });
+
+      it("the grace period ends no process whose main succeeded, and none that has begun another main", async () => {
+        const { code, stdout, stderr } = await start(`
+        await main((scope) => { spawn(scope, async () => scope.cancel()); }, { grace: 20 });
+        await new Promise((resolve) => setTimeout(resolve, 40));
+        await main(() => { throw "bad"; }, { grace: 20 });
+        await main(() => new Promise((resolve) => setTimeout(resolve, 60)));
+        log("end");
+      `).ending();
+        expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "end\n", stderr: "'bad'\n" });
+      });
+
+      it("a failure exits with 1 and is printed once, with the later ones", async () => {
+        const { stderr, ...ending } = await start(`
+        await main((scope) => {
+          scope.defer(() => { throw new Error("the cleanup's error"); });
+          scope.defer(() => log("cleanup"));
+          spawn(scope, (task) => forever(task).catch(() => { throw new Error("the child's error"); }));
+          throw new Error("the first error");
+        });
+        log("end");
+      `).ending();
+        expect(ending).toEqual({ code: 1, signal: null, stdout: "cleanup\nend\n" });
+        const errors = stderr.split("\n").filter((line) => line.includes("error") && !line.includes(" at "));
+        expect(errors).toEqual([
+          "Error: the first error",
+          "Suppressed: Error: the child's error",
+          "Suppressed: Error: the cleanup's error",
+        ]);
+      });
+
+      it("a failing cleanup after a signal exits with 1", async () => {
+        const script = `await main((scope) => { scope.defer(() => { throw "dirty"; }); log("ready"); return forever(scope); });`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({ code: 1, stderr: "'dirty'\n" });
+      });
+
+      it("a failure whose siblings are stuck is printed before the exit is forced", async () => {
+        const { code, stderr } = await start(
+          `await main((scope) => { spawn(scope, deaf); throw "bad"; }, { grace: 10, name: "tool" });`,
+        ).ending();
+        expect(code).toBe(1);
+        expect(stderr).toMatch(/^'bad'\nExit forced .*\n {2}tool\/deaf /);
+      });
+
+      it("a cancellation that nobody's signal asked for is a failure when it cut work", async () => {
+        const { code, stderr } = await start(
+          `await main((scope) => { scope.cancel("why"); return forever(scope); });`,
+        ).ending();
+        expect(code).toBe(1);
+        expect(stderr).toContain("[cause]: 'why'");
+      });
+
+      it("onError receives each failure, and what was stuck, instead of stderr", async () => {
+        const script = `await main(async (scope) => {
+        scope.defer(() => { throw "second"; });
+        spawn(scope, async () => { await forever(scope).catch(() => {}); throw "first"; });
+        log("ready");
+      }, { name: "tool", onError: (error, task) => log(error, task.path, task.status) });`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({
+          code: 1,
+          stdout: "ready\nfirst tool failed\nsecond tool failed\n",
+          stderr: "",
+        });
+        const stuck = `await main(deaf, { grace: 10, onError: (error, task) => log(error.code, task.path) }); `;
+        const late = `setTimeout(() => { log("ready"); }, 20);`;
+        expect(await stopped(late + stuck, "SIGTERM")).toMatchObject({
+          code: 143,
+          stdout: "ready\nBOUGH_STUCK_TASKS deaf\n",
+          stderr: "",
+        });
+      });
+
+      it("an onError that throws has not handled it", async () => {
+        const { code, stderr } = await start(
+          `await main(() => { throw "first"; }, { onError: () => { throw "second"; } });`,
+        ).ending();
+        expect({ code, stderr }).toEqual({ code: 1, stderr: "'first'\nSuppressed: 'second'\n" });
+      });
+
+      it("an unhandled rejection stays one: Node ends the process", async () => {
+        const { code, stdout, stderr } = await start(`await main(async (scope) => {
+        scope.defer(() => log("not reached"));
+        void Promise.reject(new Error("nobody's"));
+        await forever(scope);
+      });`).ending();
+        expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+        expect(stderr).toContain("Error: nobody's");
+      });
+
+      it("refuses another main while one runs, and does not disturb that", async () => {
+        const script = `await main(async (scope) => {
+        await main(() => log("not reached")).catch((error) => log(error.name, error.code));
+        log("ready");
+        await forever(scope);
+      });
+      await main(() => log("the next one"));`;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({
+          code: 143,
+          stdout: "BoughError BOUGH_NESTED_MAIN\nready\nthe next one\n",
+          stderr: "",
+        });
+      });
+
+      it("output on its way to a slow pipe arrives, after a signal and after a failure", async () => {
+        const size = 1_000_000;
+        const child = start(`await main(async (scope) => {
+        log("ready");
+        await forever(scope).catch(() => {});
+        process.stdout.write("x".repeat(${size}) + "\\n");
+        throw "bad";
+      });`);
+        await child.printed("ready");
+        child.stdout.pause();
+        child.kill("SIGTERM");
+        setTimeout(() => child.stdout.resume(), 100);
+        const { code, stdout } = await child.ending();
+        expect(code).toBe(1);
+        expect(stdout).toHaveLength("ready\n".length + size + 1);
+      });
+
+      it("a closed pipe cancels the scope, as SIGPIPE would, and cleans up", async () => {
+        const child = start(`await main(async (scope) => {
+        scope.defer(() => console.error("cleanup", scope.reason.kind, scope.reason.cause));
+        for (;;) { log("ready"); await sleep(scope, 1); }
+      });`);
+        await child.printed("ready");
+        child.stdout.destroy();
+        expect(await child.ending()).toMatchObject({
+          code: 141,
+          signal: null,
+          stderr: "cleanup shutdown SIGPIPE\n",
+        });
+      });
+
+      it("a pipe that was closed before the last output gives 141, too", async () => {
+        const child = start(`
+        await main(() => {
+          const read = new Promise((resolve) => process.once("SIGUSR2", resolve));
+          log("ready");
+          return read;
+        });
+        log("nobody reads this");
+      `);
+        await child.printed("ready");
+        await once(child.stdout.destroy(), "close");
+        child.kill("SIGUSR2");
+        expect(await child.ending()).toMatchObject({ code: 141, stderr: "" });
+      });
+
+      it("an error listener of the program's own is left to handle a closed pipe", async () => {
+        const child = start(`
+        process.stdout.on("error", (error) => { console.error(error.code); process.exit(3); });
+        await main(async (scope) => { for (;;) { log("ready"); await sleep(scope, 1); } });
+      `);
+        await child.printed("ready");
+        child.stdout.destroy();
+        expect(await child.ending()).toMatchObject({ code: 3, stderr: "EPIPE\n" });
+      });
+    },
+  );
+}
+
+describe("main() without a process", () => {
+  it.each([
+    [{ grace: -1 }, RangeError],
+    [{ grace: "1" }, TypeError],
+    [{ name: 1 }, TypeError],
+    [{ onError: 1 }, TypeError],
+    [{ signals: "SIGINT" }, TypeError],
+    [{ signals: [2] }, TypeError],
+    [{ signals: ["SIGINTERRUPT"] }, RangeError],
+    [{ signals: ["SIGINT", "SIGKILL"] }, RangeError],
+    [new AbortController().signal, TypeError],
+    [null, TypeError],
+  ])("rejects bad options: %j", async (options, type) => {
+    const count = process.listenerCount("SIGINT");
+    let called = false;
+    const error = await rejection(main(() => void (called = true), options as MainOptions));
+    expect(error).toBeInstanceOf(type);
+    expect(String(error)).toMatch(/main: (grace|name|onError|signals|options) must be /);
+    expect([called, process.listenerCount("SIGINT")]).toEqual([false, count]);
+  });
+
+  it("rejects a body that is no function", async () => {
+    expect(await rejection(main("body" as never))).toBeInstanceOf(TypeError);
+  });
+});

@@ -1,0 +1,65 @@
+import { BoughError } from "../errors/bough-error.js";
+import type { Scope } from "../kernel/scope.js";
+import { withScope } from "../task/with-scope.js";
+import { readOptions, type MainOptions } from "./options.js";
+import { Run } from "./run.js";
+
+/** The exit code of one process can't say how two of them ended. */
+let current: Run | undefined;
+
+/**
+ * Runs `body` in the root scope of a process, which ends when the scope has: on its own, by a signal, or by force.
+ *
+ * SIGINT, SIGTERM and SIGHUP cancel the scope with kind `"shutdown"` and the signal's name as cause. So does a reader
+ * that closes stdout (`tool | head`), as `"SIGPIPE"`. While the scope is open, it keeps the process alive, so that a
+ * body may wait for nothing but a signal: `sleep(scope, Infinity)`.
+ *
+ * | how it ended                  | exit code                                         | on stderr                           |
+ * | ----------------------------- | ------------------------------------------------- | ----------------------------------- |
+ * | the body returned             | as it was: 0, or what the program has set         |                                     |
+ * | a failure, of a cleanup, too  | 1                                                 | the error and the suppressed ones   |
+ * | a signal                      | 128 + its number, unless the program has set one  |                                     |
+ * | by force                      | the signal's, else 1                              | what was stuck                      |
+ *
+ * **Cancellation:** a second signal forces the exit; so does `grace`, counted from the cancellation, whatever that came
+ * from. It also ends a process that failed or was told to stop and is then held by something outside the scope. Only
+ * a forced exit calls `process.exit`; else output that is on its way to a pipe arrives.
+ *
+ * **Failure:** is printed once, and is no rejection. A cancellation that no signal asked for counts as one if it cut work
+ * short. Uncaught exceptions and unhandled rejections are left to Node.
+ *
+ * @param body - Gets the root scope. What it returns is awaited and not used: set `process.exitCode` for a code.
+ * @param options - `grace` in ms.
+ * @returns Resolves when all is cleaned up and the exit code is set, also after a failure.
+ * @throws {BoughError} (as a rejection) If another `main` has not ended: use `withScope(scope, …)` inside.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
+ * @example
+ * ```ts
+ * await main(async (scope) => {
+ *   scope.defer(() => console.log("temporary files removed")); // after Ctrl-C, too
+ *   await spawn(scope, async () => console.log("working"));
+ * });
+ * ```
+ */
+export async function main(body: (scope: Scope) => unknown, options?: MainOptions): Promise<void> {
+  const settings = readOptions(body, options);
+  if (current !== undefined && !current.ended) {
+    const message = `main: another main, ${JSON.stringify(current.name)}, runs in this process; use withScope inside it`;
+    throw new BoughError("BOUGH_NESTED_MAIN", message);
+  }
+  current?.forget();
+  const run = (current = new Run(settings));
+  const { name, onError } = settings;
+  const enter = (scope: Scope): unknown => {
+    run.open(scope);
+    return body(scope);
+  };
+  try {
+    await withScope({ name, onError }, enter);
+    run.succeed();
+  } catch (error) {
+    run.fail(error);
+  } finally {
+    run.end();
+  }
+}

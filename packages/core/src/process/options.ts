@@ -1,0 +1,59 @@
+import { constants } from "node:os";
+import { describe } from "../errors/describe.js";
+import type { TaskInfo } from "../errors/scope-errors.js";
+import { checkBag, checkOptions } from "../task/options.js";
+
+/** What `main` takes. */
+export interface MainOptions {
+  /** Default: the body's function name, else `"main"`. */
+  readonly name?: string | undefined;
+  /**
+   * Milliseconds that cancelled work gets, from the cancellation, before the exit is forced. Default 25,000: longer than
+   * a server takes to shut down, shorter than the 30 s after which Kubernetes kills. `Infinity`: no limit.
+   */
+  readonly grace?: number | undefined;
+  /** The signals that cancel the scope. Default: SIGINT, SIGTERM, SIGHUP, and SIGBREAK on Windows. */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
+  /**
+   * Receives, instead of stderr, what ends the process: the failure, or a `StuckTasksError` when the exit is forced. As
+   * in other scopes also the failures below that nobody else receives.
+   */
+  readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+}
+
+const DEFAULT_GRACE = 25_000;
+
+/** SIGBREAK, Windows' Ctrl-Break, has no number elsewhere. */
+const DEFAULT_SIGNALS = (["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"] as const).filter(
+  (signal) => signal in constants.signals,
+);
+
+/** Checked options, defaults filled in. */
+export interface Settings {
+  readonly name: string;
+  readonly grace: number;
+  readonly signals: readonly NodeJS.Signals[];
+  readonly onError: MainOptions["onError"];
+}
+
+export function readOptions(body: unknown, options: MainOptions | undefined): Settings {
+  if (typeof body !== "function") throw new TypeError(`main: body must be a function, got ${describe(body)}`);
+  if (options !== undefined) checkBag("main", options);
+  const { name, grace = DEFAULT_GRACE, signals = DEFAULT_SIGNALS, onError } = options ?? {};
+  checkOptions("main", { name, grace, onError });
+  checkSignals(signals);
+  return { name: name ?? (body.name || "main"), grace, signals: [...new Set(signals)], onError };
+}
+
+function checkSignals(signals: unknown): void {
+  if (!Array.isArray(signals))
+    throw new TypeError(`main: signals must be an array such as ["SIGINT"], got ${describe(signals)}`);
+  for (const signal of signals as readonly unknown[]) {
+    if (typeof signal !== "string")
+      throw new TypeError(`main: signals must be names of signals, got ${describe(signal)}`);
+    if (!(signal in constants.signals))
+      throw new RangeError(`main: signals must be names of signals, got ${describe(signal)}`);
+    if (signal === "SIGKILL" || signal === "SIGSTOP")
+      throw new RangeError(`main: signals must be some that can be caught, got ${describe(signal)}`);
+  }
+}

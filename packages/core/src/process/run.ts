@@ -1,0 +1,141 @@
+import { constants } from "node:os";
+import { BoughError } from "../errors/bough-error.js";
+import { StuckTasksError } from "../errors/scope-errors.js";
+import { BODY, CLEANING, TASK } from "../kernel/flags.js";
+import { taskInfo } from "../kernel/info.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { cancel } from "../kernel/settle.js";
+import { LongTimer } from "../kernel/timer.js";
+import { liveDescendants } from "../kernel/tree.js";
+import { nodeOf } from "../task/resolve.js";
+import type { Settings } from "./options.js";
+import { OutputGuard } from "./output.js";
+import { printErrors } from "./print.js";
+
+/** One call of `main`: what it listens to while its scope is open, and how it makes the process end. */
+export class Run {
+  readonly #settings: Settings;
+  /** A signal's listener holds no process, and a scope that waits for one has nothing else. */
+  readonly #hold = new LongTimer(Infinity, () => {});
+  readonly #output: OutputGuard;
+  #node!: ScopeNode;
+  /** The last signal that arrived; SIGPIPE stands for an output that nobody reads. */
+  #signal: NodeJS.Signals | undefined;
+  #grace: LongTimer | undefined;
+  #cancelledAt = 0;
+  #ended = false;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#output = new OutputGuard(() => this.#stop("SIGPIPE"));
+  }
+
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Begins, with the root scope, before its body. */
+  open(scope: Scope): void {
+    this.#node = nodeOf("main", "scope", scope);
+    this.#node.onCancel(() => this.#startGrace());
+    for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
+  }
+
+  succeed(): void {
+    if (this.#signal !== undefined) process.exitCode ??= exitCodeOf(this.#signal);
+    else this.forget();
+  }
+
+  fail(error: unknown): void {
+    const { errors, reason } = this.#node;
+    if (error === reason && this.#signal !== undefined) return this.succeed();
+    process.exitCode = 1;
+    this.#deliver(errors.length > 0 ? errors : [error]);
+  }
+
+  /** The scope has settled. What remains of the grace period is for the process, if something else holds it. */
+  end(): void {
+    this.#ended = true;
+    for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
+    this.#output.end();
+    this.#hold.clear();
+    this.#grace?.hold(false);
+  }
+
+  /** Lets the process live on. */
+  forget(): void {
+    this.#grace?.clear();
+  }
+
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (this.#signal === undefined || this.#signal === "SIGPIPE") return this.#stop(signal);
+    this.#signal = signal;
+    this.#force(`a second signal, ${signal}`);
+  };
+
+  #stop(signal: NodeJS.Signals): void {
+    if (signal !== "SIGPIPE") this.#signal = signal;
+    else this.#signal ??= signal;
+    if (this.#ended) process.exitCode ??= exitCodeOf(signal);
+    else cancel(this.#node, "shutdown", signal);
+  }
+
+  #startGrace(): void {
+    const { grace } = this.#settings;
+    this.#cancelledAt = Date.now();
+    if (grace !== Infinity)
+      this.#grace = new LongTimer(grace, () => this.#force("the end of its grace period"));
+  }
+
+  #force(cause: string): void {
+    try {
+      if (!this.#ended) this.#deliver(this.#node.errors);
+      const error = this.#ended ? this.#heldError() : this.#stuckError();
+      if (this.#settings.onError !== undefined) this.#deliver([error]);
+      else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
+    } finally {
+      if (this.#ended) process.exit(); // with the code that is set
+      process.exit(this.#signal === undefined ? 1 : exitCodeOf(this.#signal));
+    }
+  }
+
+  #stuckError(): StuckTasksError {
+    const nodes = [this.#node, ...liveDescendants(this.#node)];
+    // Other scopes only wait for these.
+    const busy = nodes.filter(({ flags }) => (flags & (TASK | BODY | CLEANING)) !== 0);
+    return new StuckTasksError(this.#node.path, this.#elapsed(), busy.map(taskInfo));
+  }
+
+  #heldError(): BoughError {
+    const resources = [...new Set(process.getActiveResourcesInfo())].join(", ") || "something unknown";
+    const message = `Scope ${JSON.stringify(this.name)} has ended, but ${this.#elapsed()} ms after it was cancelled the process is still held by what is not in the scope: ${resources}`;
+    return new BoughError("BOUGH_PROCESS_HELD", message);
+  }
+
+  #elapsed(): number {
+    return Math.max(0, Date.now() - this.#cancelledAt);
+  }
+
+  #deliver(errors: readonly unknown[]): void {
+    const { onError } = this.#settings;
+    if (onError === undefined) return printErrors(errors);
+    for (const error of errors) {
+      try {
+        onError(error, taskInfo(this.#node));
+      } catch (thrown) {
+        process.exitCode = 1;
+        printErrors([error, thrown]); // who throws has not handled it
+      }
+    }
+  }
+}
+
+/** As a shell gives for a command that died of that signal. */
+function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + (signal === "SIGPIPE" ? 13 : constants.signals[signal]); // which Windows does not have
+}
