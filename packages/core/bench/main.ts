@@ -33,7 +33,8 @@ async function loadGroups(): Promise<readonly Group[]> {
   const { calls } = await import("./calls.js");
   const { orphans } = await import("./orphans.js");
   const { forwarding } = await import("./forwarding.js");
-  return [spawnJoin, suspended, signals, shape, retained, foreign, calls, orphans, forwarding];
+  const { flow } = await import("./flow.js");
+  return [spawnJoin, suspended, signals, shape, retained, foreign, calls, orphans, forwarding, flow];
 }
 
 const started = Date.now();

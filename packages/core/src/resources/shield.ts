@@ -1,7 +1,7 @@
 import { describe } from "../errors/describe.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
-import { CLOSED, HAS_DEADLINE, QUEUED, SHIELD } from "../kernel/flags.js";
+import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createObserver } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
@@ -64,7 +64,6 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
-  node.flags &= ~HAS_DEADLINE;
   const observer = createObserver();
   node.observer = observer;
   const site = callSite(shield);
