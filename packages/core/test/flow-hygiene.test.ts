@@ -82,11 +82,8 @@ const uses: readonly (readonly [string, (scope: Scope) => Promise<unknown>])[] =
   ["retry", (scope) => passing(retry(scope, failsOnce(), { minDelay: 10, jitter: false }))],
   ["supervise", (scope) => passing(Promise.resolve(supervise(scope, failsOnce(), { minDelay: 10 })))],
   ["shield", (scope) => shield(scope, { timeout: 100 }, waits)],
-  ["start", (scope) => start<void>(scope, (_, started) => started())],
-  [
-    "start, in a queue",
-    (scope) => queued(scope, (limited) => start<void>(limited, (_, started) => started())),
-  ],
+  ["start", (scope) => start(scope, (_, started) => started(1))],
+  ["start, in a queue", (scope) => queued(scope, (limited) => start(limited, (_, started) => started(1)))],
   ["detach", async (scope) => detach(scope, scope, waits)],
   [
     "send",
