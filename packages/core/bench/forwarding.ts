@@ -42,18 +42,16 @@ interface Adds {
   add(by: number): number;
 }
 
-/** Each with a loop of its own, so that no two share what the engine learns of a call. */
+let loops = 0;
+
+/** Each with a loop of its own, so that no two share what the engine learns of a call: it tells them by their source. */
 function adding(counter: Adds): () => number {
-  // eslint-disable-next-line typescript/no-implied-eval -- a function literal here would be one for all
-  const loop = new Function(
-    "counter",
-    "count",
-    `
-    let sum = 0;
+  const source = `
+    let sum = ${loops++} & 0;
     for (let index = 0; index < count; index++) sum = (sum + counter.add(index & 1)) | 0;
-    return sum;
-  `,
-  ) as (counter: Adds, count: number) => number;
+    return sum;`;
+  // oxlint-disable-next-line typescript/no-implied-eval -- a function literal here would be one for all
+  const loop = new Function("counter", "count", source) as (counter: Adds, count: number) => number;
   return () => loop(counter, COUNT);
 }
 

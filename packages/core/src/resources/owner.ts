@@ -44,16 +44,14 @@ export class Owner {
     const forward = {
       [name](this: unknown, ...args: unknown[]): unknown {
         const inner = Owner.innerOf(this);
-        if (inner === undefined) return Reflect.apply(method, this, args) as unknown;
         let result: unknown;
         try {
-          result = Reflect.apply(method, inner, args);
+          result = Reflect.apply(method, inner ?? this, args); // one place to call it from: the engine inlines that
         } catch (error) {
           throw detached(error);
         }
-        return typeof result === "object" && result !== null
-          ? outgoing(this as object, inner, result)
-          : result;
+        if (typeof result !== "object" || result === null || inner === undefined) return result;
+        return outgoing(this as object, inner, result);
       },
     }[name as string] as AnyFunction;
     Object.defineProperty(forward, "length", { value: method.length, configurable: true });
