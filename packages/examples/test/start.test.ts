@@ -24,10 +24,12 @@ function start(...args: string[]): { child: ChildProcess; output: () => string; 
 }
 
 describe("npm start", () => {
-  it("plays the showcase without a terminal and exits with 0", { timeout: 30_000 }, async () => {
-    const { output, ended } = start("--visits=12");
+  it("plays the showcase without a terminal and exits with 0", { timeout: 60_000 }, async () => {
+    const { output, ended } = start("--visits=12", "--workers=2048");
     expect(await ended).toEqual([0, null]);
     expect(output()).toContain("✓ upstream sockets still open: 0");
+    expect(output()).toContain("✓ alive after a collection while they were held: 2048");
+    expect(output()).toContain("✓ alive after they were dropped and collected: 0");
     expect(output()).toContain("Everything held.");
     expect(output()).not.toContain("\x1b");
   });
@@ -35,6 +37,14 @@ describe("npm start", () => {
   it("stops on Ctrl-C and exits with 130", { timeout: 30_000 }, async () => {
     const { child, output, ended } = start();
     while (!/[1-9]\d* upstream sockets alive/.test(output())) await once(child.stdout ?? child, "data");
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
+    expect(output()).toContain("Stopped by SIGINT");
+  });
+
+  it("stops on Ctrl-C among the workers of act two", { timeout: 60_000 }, async () => {
+    const { child, output, ended } = start("--visits=12");
+    while (!/[1-9][\d,]* workers alive/.test(output())) await once(child.stdout ?? child, "data");
     child.kill("SIGINT");
     expect(await ended).toEqual([130, null]);
     expect(output()).toContain("Stopped by SIGINT");

@@ -1,17 +1,19 @@
 // `npm start`: plays the showcase. Exits with 0 if everything held, 1 if not, 130 after Ctrl-C.
-// `npm start -- --visits=24` sends fewer clients than usual.
+// `npm start -- --visits=24 --workers=4096` sends fewer clients, and starts fewer workers, than usual.
 
 import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { isCancelled, withScope } from "bough";
 import { createPricesAct } from "./acts/prices.js";
+import { createWorkersAct } from "./acts/workers.js";
 import { playAll } from "./showcase.js";
 import { openStage } from "./terminal/stage.js";
 
 type Signal = "SIGINT" | "SIGTERM" | "SIGPIPE";
 
-const { values } = parseArgs({ options: { visits: { type: "string" } } });
+const { values } = parseArgs({ options: { visits: { type: "string" }, workers: { type: "string" } } });
 const schedule = values.visits === undefined ? {} : { visits: Number(values.visits) };
+const crew = values.workers === undefined ? {} : { workers: Number(values.workers) };
 
 try {
   const held = await withScope({ name: "showcase" }, async (scope) => {
@@ -24,13 +26,14 @@ try {
     // Nobody reads any more: `npm start | head`. Node ignores the signal and reports an error instead.
     process.stdout.on("error", () => void scope.cancel("SIGPIPE" satisfies Signal));
     const stage = openStage(scope, process.stdout);
-    return playAll(scope, stage, [createPricesAct(stage.paint, { schedule })]);
+    const acts = [createPricesAct(stage.paint, { schedule }), createWorkersAct(stage.paint, crew)];
+    return playAll(scope, stage, acts);
   });
   process.exitCode = held ? 0 : 1;
 } catch (error) {
   if (!isCancelled(error)) throw error;
   console.log(
-    `\nStopped by ${String(error.cause)}: every request, call and socket was cancelled and awaited.`,
+    `\nStopped by ${String(error.cause)}: every request, call, socket and worker was cancelled and awaited.`,
   );
   process.exitCode = 128 + constants.signals[error.cause as Signal];
 }

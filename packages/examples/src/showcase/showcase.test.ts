@@ -2,9 +2,11 @@ import { createScope, withScope, type Scope, type ScopeHandle } from "bough";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { holds, type Act, type Check } from "./act.js";
 import { createPricesAct } from "./acts/prices.js";
+import { createWorkersAct } from "./acts/workers.js";
 import { playAll } from "./showcase.js";
 import { createPaint } from "./terminal/paint.js";
 import { openStage } from "./terminal/stage.js";
+import { liveTimers } from "./workers/census.js";
 
 let scope: ScopeHandle;
 let output: string;
@@ -23,6 +25,9 @@ afterEach(async () => {
 /** What the process itself says: nothing of it can be miscounted by the showcase. */
 const openSockets = (): number =>
   process.getActiveResourcesInfo().filter((kind) => kind.startsWith("TCP")).length;
+
+const found = (checks: readonly Check[]): Record<string, unknown> =>
+  Object.fromEntries(checks.map((check) => [check.claim, check.found]));
 
 describe("playAll()", () => {
   const act = (found: number, play: (scope: Scope) => Promise<void> = async () => {}): Act => ({
@@ -74,9 +79,6 @@ describe("the act of the prices", () => {
     pace: { fast: 1, slow: 5, chunk: 2, failing: 4 },
   };
 
-  const found = (checks: readonly Check[]): Record<string, unknown> =>
-    Object.fromEntries(checks.map((check) => [check.claim, check.found]));
-
   it("ends every request as planned and leaves nothing over", async () => {
     const act = createPricesAct(createPaint(false), options);
     const held = await playAll(scope, openStage(scope, { write }), [act]);
@@ -127,5 +129,65 @@ describe("the act of the prices", () => {
 
   it("refuses a number of visits that is none", () => {
     expect(() => createPricesAct(createPaint(false), { schedule: { visits: NaN } })).toThrow(RangeError);
+  });
+});
+
+describe("the act of the workers", () => {
+  const options = { workers: 1_000, pace: { growth: 0, phase: 20 } };
+  const size = { columns: 80, rows: 23 };
+
+  it("stops all workers when nobody holds them, and not before", async () => {
+    const act = createWorkersAct(createPaint(false), options);
+    await playAll(scope, openStage(scope, { write }), [act]);
+    // Those of timers are exact only where no test runner has timers of its own.
+    const [timers, others] = [true, false].map((of) =>
+      act.checks().filter(({ claim }) => claim.startsWith("timers") === of),
+    );
+    expect(found(others ?? [])).toEqual({
+      "workers started": 1_000,
+      "alive after a collection while they were held": 1_000,
+      "alive after they were dropped and collected": 0,
+      heap: act.checks().at(-1)?.expected,
+    });
+    for (const { expected, found } of timers ?? []) {
+      expect(Math.abs(Number(found) - Number(expected))).toBeLessThan(10);
+    }
+    expect(output).toContain("✓ alive after they were dropped and collected: 0");
+  });
+
+  it("shows how many are alive, in numbers and as a graph", async () => {
+    const act = createWorkersAct(createPaint(false), options);
+    await withScope(scope, (scope) => act.play(scope));
+    const frame = act.frame(size);
+    expect(frame.length).toBeLessThanOrEqual(size.rows);
+    expect(Math.max(...frame.map((line) => line.length))).toBeLessThanOrEqual(size.columns);
+    expect(act.line()).toMatch(/^ +\d+\.\d s {2}collected {2}0 workers alive, /);
+    expect(frame.join("\n")).toContain("█");
+    expect(frame.at(-1)).toMatch(/▴starting/);
+    expect(act.frame({ columns: 40, rows: 8 }).length).toBeLessThanOrEqual(8);
+  });
+
+  it("makes the first picture before anything has happened", () => {
+    const act = createWorkersAct(createPaint(false), options);
+    expect(act.frame(size)[0]).toContain("0 workers alive");
+    expect(act.checks().some(holds)).toBe(false);
+  });
+
+  it("stops the workers that nobody holds any more when its scope is cancelled", async () => {
+    const before = liveTimers();
+    const act = createWorkersAct(createPaint(false), { ...options, pace: { growth: 0, phase: 200 } });
+    const played = withScope(scope, (scope) => act.play(scope)).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(act.line()).toContain("dropped"), { interval: 5, timeout: 10_000 });
+    expect(liveTimers() - before).toBeGreaterThan(900);
+    scope.cancel();
+    expect(await played).toBe(scope.reason);
+    expect(act.line()).toContain(" 0 workers alive");
+    expect(liveTimers() - before).toBeLessThan(10);
+    expect(act.checks().every(holds)).toBe(false);
+  });
+
+  it("refuses a number of workers that is none", () => {
+    expect(() => createWorkersAct(createPaint(false), { workers: NaN })).toThrow(RangeError);
+    expect(() => createWorkersAct(createPaint(false), { workers: 0 })).toThrow(RangeError);
   });
 });
