@@ -42,7 +42,20 @@ const channelled = (capacity: number) => (): Promise<void> =>
     for (let n = 0; n < COUNT; n++) await channel.receive(scope);
   });
 
-function permitted(): Promise<void> {
+/** As p-limit does it: functions that nobody owns. They wait in a scope, and stop waiting with it. */
+function permitted(): Promise<unknown> {
+  const semaphore = createSemaphore(LIMIT);
+  return withScope((scope) => {
+    const one = async (): Promise<void> => {
+      const permit = await semaphore.acquire(scope);
+      await trivial();
+      permit[Symbol.dispose]();
+    };
+    return Promise.all(Array.from({ length: COUNT }, one));
+  });
+}
+
+function permittedTasks(): Promise<void> {
   const semaphore = createSemaphore(LIMIT);
   return withScope((scope) => {
     for (let n = 0; n < COUNT; n++) {
@@ -84,6 +97,7 @@ const channels: readonly Case[] = [
 
 const semaphores: readonly Case[] = [
   timed("bough: semaphore", COUNT, permitted),
+  timed("bough: semaphore, in a task each", COUNT, permittedTasks),
   timed("p-limit", COUNT, () => peers.mapLimited(COUNT, LIMIT), slow * 2),
   timed("Effect: Semaphore", COUNT, () => peers.semaphoreEffect(COUNT, LIMIT), slow),
 ];
@@ -140,12 +154,12 @@ export const flow: Group = {
       ["Effection's queue has no bound: its sender never waits."],
     ),
     await table(
-      `${COUNT} tasks, ${LIMIT} at once by a semaphore, for each`,
+      `${COUNT} functions, ${LIMIT} at once by a semaphore, for each`,
       semaphores,
       "bough: semaphore",
       2,
       progress,
-      ["A task of bough each; what p-limit and Effect run here are bare functions and fibers."],
+      [],
     ),
     await table(`${COUNT} races, one after the other, for each`, races, "bough: race", 2, progress, []),
   ],
