@@ -71,6 +71,14 @@ describe("checkpoint()", () => {
     await scope.close();
   });
 
+  it("yields although a fake clock stands still", async () => {
+    const scope = createScope();
+    let stop = false;
+    setImmediate(() => (stop = true));
+    while (!stop) await checkpoint(scope);
+    await scope.close();
+  });
+
   it("does not wait for fake timers", async () => {
     vi.useFakeTimers({ now: Date.now() + 240_000 });
     const scope = createScope();

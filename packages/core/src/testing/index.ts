@@ -6,3 +6,5 @@ export type { IgnoredLeaks } from "./ignored-leaks.js";
 export type { LeakFilter, LeakOptions } from "./options.js";
 export { recordOrigins } from "./recorder.js";
 export { LeakError, type LeakReport } from "./report.js";
+export { withVirtualClock, type VirtualClock, type VirtualClockOptions } from "./virtual-clock.js";
+export { VirtualClockError } from "./virtual-clock-error.js";
