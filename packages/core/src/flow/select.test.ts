@@ -74,7 +74,9 @@ describe("select()", () => {
     const received = direct.receive(scope);
     expect(await select(scope, { sent: sending(direct, "hello"), idle: 100 })).toMatchObject({ key: "sent" });
     expect(await received).toBe("hello");
-    expect(await select(scope, { sent: sending(buffered, "kept"), idle: 100 })).toMatchObject({ key: "sent" });
+    expect(await select(scope, { sent: sending(buffered, "kept"), idle: 100 })).toMatchObject({
+      key: "sent",
+    });
     expect(buffered.tryReceive()).toEqual({ value: "kept" });
     await scope.close();
   });
