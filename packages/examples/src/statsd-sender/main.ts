@@ -15,12 +15,15 @@ function countAndForget(port: number): void {
   x.increment("other", 40);
 }
 
-/** The same with a cache. */
-function cacheAndForget(onEvicted: (key: string, value: string) => void): void {
+/** The same with a cache, which is held until its janitor has done something. */
+async function cacheAndForget(scope: Scope): Promise<void> {
+  const evicted = createChannel<string>(Infinity);
   const cache = createCache<string>(60_000, 10);
-  cache.onEvicted = onEvicted;
+  cache.onEvicted = sendTo(scope, evicted);
   cache.set("session", "Ada", 100).set("setting", "dark");
   console.log(`  it has ${cache.size} values; session is ${cache.get("session")}`);
+  console.log(`  its janitor deleted ${await evicted.receive(scope)}`);
+  console.log(`  it has ${cache.size} value`);
 }
 
 /** In a function of its own: a closure keeps everything alive that its function's other closures mention. */
@@ -51,8 +54,9 @@ await withScope({ timeout: 10_000 }, async (scope) => {
 
   console.log("A sender that is forgotten");
   countAndForget(port);
-  console.log(`  its flusher sent ${JSON.stringify(await statsd.packets.receive(scope))}`);
+  // At once: from the next turn on it may be collected at any time, and sends what it has then.
   console.log(`  flushers: ${liveFlushers()}`);
+  console.log(`  it sent ${JSON.stringify(await statsd.packets.receive(scope))}`);
   await forceCollection(scope);
   console.log(`  flushers after the collection: ${liveFlushers()}`);
 
@@ -72,9 +76,7 @@ await withScope({ timeout: 10_000 }, async (scope) => {
   console.log(`  the server has ${JSON.stringify(Object.fromEntries(statsd.counters))}`);
 
   console.log("A cache that is forgotten");
-  const evicted = createChannel<string>(Infinity);
-  cacheAndForget(sendTo(scope, evicted));
-  console.log(`  its janitor deleted ${await evicted.receive(scope)}`);
+  await cacheAndForget(scope);
   console.log(`  janitors: ${liveJanitors()}`);
   await forceCollection(scope);
   console.log(`  janitors after the collection: ${liveJanitors()}`);
