@@ -166,6 +166,9 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
       if (state !== undefined) end(ServerHandle.stateOf(state));
     });
   }
+  server.getConnections((_, count) => {
+    if (count === 0) state.knowsAll = true; // whatever comes is seen
+  });
   if (!admitted) {
     void shutDown(server, state, 0);
     return handle;

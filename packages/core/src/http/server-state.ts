@@ -37,7 +37,7 @@ export class ServerState {
   readonly sessions: Set<Closable> = new Set();
   readonly #last = new Map<Carrier, Pending>();
 
-  /** Has seen every request of the server's, or the first ones long ago. */
+  /** There is no request of the server's that was there before its scope, as far as one can tell. */
   knowsAll: boolean;
 
   constructor(node: ScopeNode, knowsAll: boolean) {

@@ -1,0 +1,93 @@
+// A server of the benchmark, in a process of its own: `server.ts <framework> <variant>`.
+
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Server } from "node:net";
+import express from "express";
+import express4 from "express4";
+import Fastify, { type FastifyRequest } from "fastify";
+import { expressBough } from "../../src/express/index.js";
+import { fastifyBough } from "../../src/fastify/index.js";
+import { requestScope, serverScope } from "../../src/http/index.js";
+import { spawn, type Scope } from "../../src/index.js";
+
+const [framework, variant] = process.argv.slice(2);
+const mounted = variant !== "plain" && variant !== "control";
+const used = variant === "used";
+const body = { hello: "world" };
+
+/** One of the three things a handler does; by itself it takes a turn of the microtask queue. */
+async function part(): Promise<number> {
+  await Promise.resolve();
+  return 1;
+}
+
+async function plainWork(): Promise<unknown> {
+  await Promise.all([part(), part(), part()]);
+  return body;
+}
+
+/** The same three things as child tasks of the request's scope, whose signal is listened to as `fetch` would. */
+async function scopedWork(scope: Scope): Promise<unknown> {
+  const { signal } = scope;
+  const onAbort = (): void => undefined;
+  signal.addEventListener("abort", onAbort);
+  const tasks = [spawn(scope, part), spawn(scope, part), spawn(scope, part)];
+  await Promise.all(tasks);
+  signal.removeEventListener("abort", onAbort);
+  return body;
+}
+
+function makeNode(): Server {
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    const work = used ? scopedWork(requestScope(request, response)) : plainWork();
+    void work.then((value) => {
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(value));
+    });
+  });
+  if (mounted) serverScope(server);
+  return server;
+}
+
+function makeExpress(create: typeof express): Server {
+  const app = create();
+  if (mounted) app.use(expressBough());
+  app.get("/", (request, response) => {
+    void (used ? scopedWork(request.scope) : plainWork()).then((value) => response.json(value));
+  });
+  return createServer(app);
+}
+
+async function makeFastify(): Promise<Server> {
+  const app = Fastify();
+  if (mounted) await app.register(fastifyBough);
+  app.get("/", (request: FastifyRequest) => (used ? scopedWork(request.scope) : plainWork()));
+  await app.ready();
+  return app.server;
+}
+
+const servers: Record<string, () => Promise<Server>> = {
+  http: () => Promise.resolve(makeNode()),
+  express: () => Promise.resolve(makeExpress(express)),
+  express4: () => Promise.resolve(makeExpress(express4)),
+  fastify: makeFastify,
+};
+
+const make = servers[framework ?? ""];
+if (make === undefined) throw new Error(`no framework ${framework}`);
+const server = await make();
+server.listen(0, "127.0.0.1", () => {
+  process.send?.({ port: (server.address() as AddressInfo).port });
+});
+
+let before = process.cpuUsage();
+process.on("message", (message) => {
+  if (message === "collect") {
+    globalThis.gc?.();
+    globalThis.gc?.();
+  }
+  const { user } = process.cpuUsage(before); // what the system does is the same for all
+  before = process.cpuUsage();
+  process.send?.({ cpu: user, heap: process.memoryUsage().heapUsed });
+});
+process.once("disconnect", () => process.exit());

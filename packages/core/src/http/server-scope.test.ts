@@ -1,0 +1,311 @@
+import { once } from "node:events";
+import http from "node:http";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createScope, sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { RawConnection } from "../../test/support/http-clients.js";
+import { serve } from "../../test/support/http-server.js";
+import { outgoingHeaders, requestScope, serverScope } from "./index.js";
+
+const boom = new Error("boom");
+
+describe("serverScope()", () => {
+  it("is one per server, and another one when the server listens again", async () => {
+    const server = http.createServer();
+    const scope = serverScope(server, { name: "api" });
+    expect(serverScope(server)).toBe(scope);
+    expect(scope.path).toBe("api");
+    for (let round = 0; round < 2; round++) {
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      expect(serverScope(server).state).toBe("open");
+      await serverScope(server).shutdown();
+      expect(serverScope(server)).not.toBe(scope);
+    }
+    expect(scope.state).toBe("closed");
+  });
+
+  it("keeps what was given first, and refuses another parent", () => {
+    const parent = createScope();
+    const server = http.createServer();
+    serverScope(server, { parent });
+    expect(serverScope(server, { grace: 5 })).toBe(serverScope(server));
+    expect(serverScope(server, { parent })).toBe(serverScope(server));
+    const other = createScope();
+    expect(() => serverScope(server, { parent: other })).toThrow(
+      expect.objectContaining({ code: "BOUGH_SERVER_SCOPE" }),
+    );
+    void parent.close();
+    void other.close();
+  });
+
+  it.each([undefined, null, {}, "server"])("throws on what is no server: %s", (server) => {
+    expect(() => serverScope(server as never)).toThrow(/^serverScope: server must be an HTTP server/);
+  });
+
+  it.each([{ grace: -1 }, { timeout: Number.NaN }, { deadlineHeader: "a b" }, { onError: 1 }, { name: 1 }])(
+    "throws on bad options, and attaches nothing: %o",
+    (options) => {
+      const server = http.createServer();
+      expect(() => serverScope(server, options as never)).toThrow(/^serverScope: \w+ must be/);
+      expect(server.listenerCount("request")).toBe(0);
+    },
+  );
+
+  it("rule 29: work in it outlives the request", async () => {
+    const job = deferred<string>();
+    const go = deferred();
+    const bench = await serve("http/1.1", (_request, response) => {
+      spawn(serverScope(bench.server), async () => {
+        await go.promise;
+        job.resolve("done");
+      });
+      response.end("accepted");
+    });
+    expect((await (await bench.request()).answer)?.body).toBe("accepted");
+    go.resolve();
+    expect(await job.promise).toBe("done");
+  });
+
+  it("a failing request does not concern the others; what nobody receives goes to onError", async () => {
+    const reported: unknown[] = [];
+    const scopes: Scope[] = [];
+    const bench = await serve("http/1.1", (request, response) => {
+      const scope = requestScope(request, response);
+      scopes.push(scope);
+      if (request.url === "/fails") {
+        spawn(scope, () => {
+          throw boom;
+        });
+      } else void sleep(scope, 5).then(() => response.end("fine"));
+      if (request.url === "/fails") response.end("failed");
+    });
+    serverScope(bench.server, { onError: (error) => reported.push(error) });
+    const [fine, fails] = [await bench.request(), await bench.request({ path: "/fails" })];
+    expect((await fails.answer)?.body).toBe("failed");
+    expect((await fine.answer)?.body).toBe("fine");
+    await flush();
+    expect(reported).toEqual([boom]);
+    expect(serverScope(bench.server).cancelled).toBe(false);
+  });
+
+  it("rule 32: the cancellation of its parent shuts the server down, and the parent waits for that", async () => {
+    const arrived = deferred<CancelledError>();
+    let server!: http.Server;
+    const log: string[] = [];
+    const cancelled = await rejection(
+      withScope({ name: "app" }, async (scope) => {
+        const bench = await serve("http/1.1", (request, response) => {
+          requestScope(request, response).onCancel((reason) => {
+            arrived.resolve(reason);
+            void Promise.resolve().then(() => response.writeHead(503).end());
+          });
+          scope.cancel("SIGTERM");
+        });
+        server = bench.server as http.Server;
+        server.on("close", () => log.push("server closed"));
+        serverScope(server, { parent: scope });
+        const client = await bench.request();
+        expect(await client.answer).toMatchObject({ status: 503 });
+        log.push("answered");
+        await sleep(scope, 0);
+      }),
+    );
+    expect((await arrived.promise).cause).toBe("SIGTERM");
+    expect(cancelled).toBe(await arrived.promise);
+    expect(server.listening).toBe(false);
+    expect(log).toContain("answered");
+  });
+
+  it("ends with the server, when that is closed by other means", async () => {
+    const bench = await serve("http/1.1", (_request, response) => response.end());
+    const scope = serverScope(bench.server);
+    bench.server.close();
+    await once(bench.server, "close");
+    await scope.close();
+    expect(scope.reason?.kind).toBe("shutdown");
+  });
+
+  it("rule 28: a timeout of the server's holds for handlers that never ask for a scope", async () => {
+    const bench = await serve("http/1.1", () => undefined);
+    serverScope(bench.server, { timeout: 5 });
+    expect(await (await bench.request()).answer).toMatchObject({ status: 503 });
+  });
+});
+
+describe("ServerScope.shutdown()", () => {
+  it("waits for tasks of the server's scope, and stops daemons when nothing else is left", async () => {
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    const go = deferred();
+    const job = spawn(scope, () => go.promise.then(() => "done"));
+    const daemon = spawn(scope, (inner) => sleep(inner, 60_000), { daemon: true });
+    const report = scope.shutdown();
+    go.resolve();
+    expect(await job).toBe("done");
+    await expect(daemon).rejects.toMatchObject({ kind: "closed" });
+    expect(await report).toMatchObject({ running: 0, cancelled: 0, stuck: [] });
+    expect(await scope.shutdown()).toBe(await report);
+  });
+
+  it("names the tasks that are stuck, and settles regardless", async () => {
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    spawn(scope, function deaf() {
+      return new Promise(() => undefined);
+    });
+    const { stuck, cancelled } = await scope.shutdown({ grace: 0 });
+    expect(cancelled).toBe(1);
+    expect(stuck).toMatchObject([{ path: "server/deaf", status: "running" }]);
+  });
+
+  it("does not wait for connections that never sent a request", async () => {
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    const silent = new RawConnection(bench.port);
+    onTestFinished(() => void silent.socket.destroy());
+    await once(silent.socket, "connect");
+    expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
+  });
+
+  it("answers each of the pipelined requests it has accepted", async () => {
+    const go = deferred();
+    const bench = await serve(
+      "http/1.1",
+      (request, response) => void go.promise.then(() => response.end(request.url)),
+    );
+    const scope = serverScope(bench.server);
+    const connection = new RawConnection(bench.port);
+    onTestFinished(() => void connection.socket.destroy());
+    const exchanges = ["/1", "/2", "/3"].map((path) => connection.request({ path }));
+    await once(bench.server, "request");
+    const report = scope.shutdown({ grace: 5_000 });
+    go.resolve();
+    const answers = await Promise.all(exchanges.map(({ answer }) => answer));
+    expect(answers.map((answer) => answer?.body)).toEqual(["/1", "/2", "/3"]);
+    expect((await report).stuck).toEqual([]);
+  });
+
+  it.each([{ grace: -1 }, { grace: "1" }, 5])("rejects bad options: %o", async (options) => {
+    const server = http.createServer();
+    await expect(serverScope(server).shutdown(options as never)).rejects.toThrow(/^shutdown: /);
+    expect(serverScope(server).state).toBe("open");
+  });
+
+  it("rule 32: under load, every request gets a complete answer or a refused connection", async () => {
+    const bench = await serve("http/1.1", async (request, response) => {
+      const scope = requestScope(request, response);
+      const text = await spawn(scope, async (inner) => {
+        await sleep(inner, Math.random() * 10);
+        return "x".repeat(10_000);
+      });
+      response.end(text);
+    });
+    const agent = new http.Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    let stop = false;
+    let complete = 0;
+    const bad: unknown[] = [];
+    const half = deferred();
+    const client = async (): Promise<void> => {
+      while (!stop) {
+        try {
+          const body = await get(bench.port, agent);
+          if (body.length === 10_000) complete += 1;
+          else bad.push(body.length);
+          if (complete === 200) half.resolve();
+        } catch (error) {
+          // What was never accepted may be refused.
+          if ((error as { code?: string }).code !== "ECONNREFUSED") bad.push(error);
+          return;
+        }
+      }
+    };
+    const clients = Promise.all(Array.from({ length: 20 }, client));
+    await half.promise;
+    const report = await serverScope(bench.server).shutdown({ grace: 5_000 });
+    stop = true;
+    await clients;
+    expect(bad).toEqual([]);
+    expect(report).toMatchObject({ cancelled: 0, stuck: [] });
+    expect(complete).toBeGreaterThanOrEqual(200);
+  });
+});
+
+describe("requestScope() after an upgrade", () => {
+  it("lives as long as the socket", async () => {
+    const bench = await serve("http/1.1", () => undefined);
+    const upgraded = deferred<Scope>();
+    bench.server.on("upgrade", (request, socket) => {
+      socket.on("error", () => undefined);
+      // A socket of a server's half-closes, and sees that its client is gone only while it is read.
+      socket.on("end", () => socket.destroy());
+      socket.resume();
+      upgraded.resolve(requestScope(request, socket));
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+    });
+    const client = await bench.request({ headers: { connection: "upgrade", upgrade: "x" } });
+    expect((await client.answer)?.status).toBe(101);
+    const scope = await upgraded.promise;
+    await flush();
+    expect(scope).toMatchObject({ state: "open", path: "server/GET /" });
+    const reason = new Promise<CancelledError>((resolve) => scope.onCancel(resolve));
+    client.abort();
+    expect((await reason).kind).toBe("disconnected");
+  });
+});
+
+describe("outgoingHeaders()", () => {
+  it("rule 34: says how much time is left, under the name that the server has for it", async () => {
+    const headers = deferred<Record<string, string>>();
+    const bench = await serve("http/1.1", (request, response) => {
+      headers.resolve(outgoingHeaders(requestScope(request, response)));
+      response.end();
+    });
+    serverScope(bench.server, { deadlineHeader: "X-Left" });
+    await (
+      await bench.request({ headers: { "x-left": "5000" } })
+    ).answer;
+    const left = Number((await headers.promise)["x-left"]);
+    expect(left).toBeGreaterThan(3_000);
+    expect(left).toBeLessThanOrEqual(5_000);
+  });
+
+  it("is empty without a deadline, and 0 when it has passed", async () => {
+    const free = createScope();
+    const late = createScope({ timeout: 0 });
+    expect(outgoingHeaders(free)).toEqual({});
+    expect(outgoingHeaders(late)).toEqual({ "x-request-timeout-ms": "0" });
+    expect(() => outgoingHeaders({} as never)).toThrow(/^outgoingHeaders: scope must be a Scope/);
+    await free.close();
+  });
+
+  it.each(["-1", "1.5", "1e3", "", "abc", "99999999999", "5, 5", "86400001"])(
+    "rule 34: an incoming %j is ignored",
+    async (value) => {
+      const scope = deferred<Scope>();
+      const bench = await serve("http/1.1", (request, response) => {
+        scope.resolve(requestScope(request, response));
+        response.end();
+      });
+      serverScope(bench.server, { deadlineHeader: true });
+      await (
+        await bench.request({ headers: { "x-request-timeout-ms": value } })
+      ).answer;
+      expect((await scope.promise).deadline).toBeUndefined();
+    },
+  );
+});
+
+function get(port: number, agent: http.Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ port, host: "127.0.0.1", agent }, (response) => {
+      let text = "";
+      response.setEncoding("latin1");
+      response.on("data", (chunk: string) => (text += chunk));
+      response.on("end", () => resolve(text));
+      response.on("error", reject);
+    });
+    request.on("error", reject);
+  });
+}
