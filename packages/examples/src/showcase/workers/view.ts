@@ -1,7 +1,7 @@
 import { bars, columnOf } from "../terminal/graph.js";
 import type { Paint } from "../terminal/paint.js";
 import type { Size } from "../terminal/stage.js";
-import { phases, type Census } from "./census.js";
+import { heapUsed, phases, type Census } from "./census.js";
 
 /** Room for the numbers to the left of a graph. */
 const MARGIN = 10;
@@ -25,7 +25,7 @@ export class WorkersView {
     const { age, alive, beats, phase, samples } = this.#census;
     const seconds = (age / 1_000).toFixed(1).padStart(5);
     const live = this.#paint.bold(`${count(alive)} workers alive`);
-    const heap = samples.at(-1)?.heap ?? 0;
+    const heap = samples.at(-1)?.heap ?? heapUsed();
     return `${seconds} s  ${phase.padEnd(9)}  ${live}, ${count(beats)} beats so far, heap ${megabytes(heap)}`;
   }
 
