@@ -43,6 +43,21 @@ describe("an Effection operation as a worker", () => {
     }
   });
 
+  it("rule 8: is halted when it cancels its scope in its first step", async () => {
+    const log: string[] = [];
+    const scope = createScope();
+    spawn(scope, function* () {
+      scope.cancel();
+      try {
+        yield* suspend();
+      } finally {
+        log.push("halted");
+      }
+    });
+    await scope.close();
+    expect(log).toEqual(["halted"]);
+  });
+
   it("rule 8: cancellation halts it, its finally blocks run, and the scope waits for them", async () => {
     const log: string[] = [];
     const gate = deferred();

@@ -1,7 +1,12 @@
-import { run, type Operation } from "effection";
+import { createContext, run, type Context, type Operation } from "effection";
 import type { CancelledError } from "../errors/cancelled.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { notifyLate } from "../kernel/settle.js";
+
+/** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
+export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
 
 type Step = (...args: never[]) => unknown;
 
@@ -21,9 +26,14 @@ export function isOperation(value: unknown): value is Operation<unknown> {
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
-  const task = run(() => operation);
+  const task = run(function* () {
+    yield* boughScope.set(node);
+    return yield* operation;
+  });
   const hook = new HaltHook(task);
-  addHook(node, hook);
+  // The operation may have cancelled its scope already.
+  if (node.cancelled) notifyLate(node, hook);
+  else addHook(node, hook);
   try {
     return await task;
   } catch (error) {

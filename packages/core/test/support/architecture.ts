@@ -15,11 +15,22 @@ const layers: readonly (readonly string[])[] = [
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
   ["inspect", "testing"],
+  ["streams"],
   ["http", "express", "fastify", "process", "ambient", "vitest", "eslint", "effection"],
 ];
 
 /** These run in browsers, Bun and Deno. */
-const portable = new Set(["errors", "kernel", "task", "flow", "resources", ".", "inspect"]);
+const portable = new Set([
+  "errors",
+  "kernel",
+  "task",
+  "flow",
+  "resources",
+  ".",
+  "inspect",
+  "streams",
+  "effection",
+]);
 
 /** Entries whose host loads a default export: Fastify's autoload and ESLint's plugins. */
 const mayExportDefault = new Set(["fastify/index.ts", "eslint/index.ts"]);

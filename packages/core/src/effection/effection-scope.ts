@@ -1,0 +1,63 @@
+import { suspend, useScope, type Scope as EffectionScope } from "effection";
+import { attach } from "../flow/attach.js";
+import type { Scope } from "../kernel/scope.js";
+
+/**
+ * Makes an Effection scope below a bough one, to `run` operations in it from plain code.
+ *
+ * It serves `scope` as a daemon does: what runs in it does not keep `scope` from ending. Operations find the bough scope,
+ * and so the reason of their end, in the context `boughScope`.
+ *
+ * **Cancellation:** when `scope` is cancelled, or has nothing else left to do, all that runs in it is halted, and
+ * `scope` waits for that. From then on `run` and `spawn` throw the reason; Effection alone would start work that nobody
+ * owns.
+ *
+ * **Failure:** an operation that fails halts the others, and its error, the same object, is the failure of `scope`,
+ * whether or not somebody awaits the operation's task; to handle one, catch it in the operation. Effection alone loses
+ * it. Of two errors of a tear-down, Effection keeps the later one only.
+ *
+ * @param scope - The owner.
+ * @returns The scope. It ends with `scope`: for a shorter life make a child of `scope` first.
+ * @throws {CancelledError} (as a rejection) The reason of `scope`.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If `scope` is no scope.
+ * @example
+ * ```ts
+ * import { withScope } from "bough";
+ * import { effectionScope } from "bough/effection";
+ * import { sleep } from "effection";
+ *
+ * await withScope(async (scope) => {
+ *   const inner = await effectionScope(scope);
+ *   const answer = await inner.run(function* () {
+ *     yield* sleep(1);
+ *     return 42;
+ *   });
+ *   console.log(answer); // 42
+ * });
+ * ```
+ */
+export function effectionScope(scope: Scope): Promise<EffectionScope> {
+  return new Promise((resolve, reject) => {
+    const node = attach(effectionScope, scope, function* (own) {
+      resolve(guarded(own, yield* useScope()));
+      yield* suspend();
+    });
+    // Inside an operation of Effection's, the above begins a little later: perhaps never.
+    node.onCancel(reject);
+  });
+}
+
+/** As `inner`, but starts nothing in a scope that has ended. */
+function guarded(own: Scope, inner: EffectionScope): EffectionScope {
+  const guard = <A extends unknown[], R>(start: (...given: A) => R) => ({
+    value: (...given: A): R => {
+      if (own.reason !== undefined) throw own.reason;
+      return start(...given);
+    },
+  });
+  return Object.create(inner, {
+    run: guard(inner.run.bind(inner)),
+    spawn: guard(inner.spawn.bind(inner)),
+  }) as EffectionScope;
+}

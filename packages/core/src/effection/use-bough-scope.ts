@@ -1,0 +1,59 @@
+import { resource, spawn, until, type Operation } from "effection";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { createScope } from "../task/create-scope.js";
+import { boughScope } from "../task/operation.js";
+import { checkOptions, type ScopeOptions } from "../task/options.js";
+import { nodeOf } from "../task/resolve.js";
+
+/**
+ * An Effection resource: a bough scope that lives as long as the operation that asks for it.
+ *
+ * It is a child of the bough scope that the operation runs in, if there is one, else a root.
+ *
+ * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for all that was
+ * started in it. When a bough scope above is cancelled, this one has its reason at once, before any `finally` block
+ * of the operation runs. A scope that is cancelled by itself, or by its own `timeout`, leaves the operation alone.
+ *
+ * **Failure:** a failure in the scope is raised in the operation that asked for it, once everything in the scope has
+ * settled, and is the same object. One that comes up while the scope is being closed fails the tear-down.
+ *
+ * @param options - As for `createScope`; `timeout` and `grace` in ms.
+ * @throws {TypeError | RangeError} If an option is bad.
+ * @example
+ * ```ts
+ * import { sleep, spawn } from "bough";
+ * import { useBoughScope } from "bough/effection";
+ * import { run, until } from "effection";
+ *
+ * const answer = await run(function* () {
+ *   const scope = yield* useBoughScope({ name: "helpers" });
+ *   spawn(scope, (task) => sleep(task, 60_000)); // is cancelled, and awaited, at the end of the operation
+ *   return yield* until(spawn(scope, async () => 42));
+ * });
+ * console.log(answer); // 42
+ * ```
+ */
+export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
+  checkOptions("useBoughScope", options);
+  return resource(function* (provide) {
+    const parent = yield* boughScope.get();
+    const handle = parent === undefined ? createScope(options) : createScope(parent, options);
+    let ending = false;
+    const failed = new Promise<never>((_, reject) => {
+      // Asked for at once: a failure that a closing call receives is not the parent's.
+      handle.onCancel(() => {
+        if (!ending) handle.close().catch(reject);
+      });
+    });
+    failed.catch(() => undefined);
+    yield* spawn(() => until(failed));
+    try {
+      const node: ScopeNode = nodeOf("useBoughScope", "scope", handle);
+      yield* provide(node);
+    } finally {
+      ending = true; // raising it again would break off what follows
+      yield* until(handle.close());
+    }
+  });
+}

@@ -1,0 +1,105 @@
+import { run, suspend, type Operation, type Task } from "effection";
+import { checkFunction } from "../flow/backoff.js";
+import { defer } from "../kernel/defer.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { fail } from "../kernel/settle.js";
+import { boughScope } from "../task/operation.js";
+import { nodeOf } from "../task/resolve.js";
+import { withScope } from "../task/with-scope.js";
+
+/**
+ * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps alive what it
+ * made, such as its resources and the tasks it spawned, until `scope` ends.
+ *
+ * They are torn down as what `scope.use` got is: after the children of `scope` have settled, in its turn among the
+ * defers, and `scope` waits for that.
+ *
+ * **Cancellation:** if `scope` is cancelled before the operation has its value, the operation is halted, and the promise
+ * rejects with the reason when it is torn down.
+ *
+ * **Failure:** an error before there is a value goes to the caller alone. A later one, of a task that still runs or of the
+ * tear-down, is a failure of `scope`. All are the same objects as in Effection.
+ *
+ * @param scope - The owner.
+ * @param operation - Makes the operation. Called once.
+ * @returns The value of the operation.
+ * @throws {CancelledError} (as a rejection) The reason of `scope`.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @example
+ * ```ts
+ * import { withScope } from "bough";
+ * import { useOperation } from "bough/effection";
+ * import { resource, type Operation } from "effection";
+ *
+ * function useConnection(): Operation<string> {
+ *   return resource(function* (provide) {
+ *     try {
+ *       yield* provide("connected");
+ *     } finally {
+ *       console.log("disconnected");
+ *     }
+ *   });
+ * }
+ *
+ * await withScope(async (scope) => {
+ *   console.log(await useOperation(scope, useConnection)); // connected
+ * }); // disconnected
+ * ```
+ */
+export async function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
+  const node = nodeOf("useOperation", "scope", scope);
+  checkFunction("useOperation", "operation", operation);
+  return withScope(node, { name: operation.name === "" ? "useOperation" : operation.name }, async (own) => {
+    const kept = new Kept(node, operation);
+    own.onCancel(() => void kept.halt().catch(() => undefined)); // awaited below
+    try {
+      const value = await kept.value;
+      defer(node, "useOperation", () => kept.halt());
+      return value;
+    } catch (error) {
+      await kept.halt();
+      throw own.reason ?? error;
+    }
+  });
+}
+
+/** An operation that goes on after it has its value. */
+class Kept<T> {
+  readonly value: Promise<T>;
+  readonly #task: Task<void>;
+  #halted: Promise<void> | undefined;
+
+  constructor(node: ScopeNode, operation: () => Operation<T>) {
+    let ready = false;
+    let resolve!: (value: T) => void;
+    let reject!: (error: unknown) => void;
+    this.value = new Promise<T>((res, rej) => {
+      resolve = res;
+      reject = rej;
+    });
+    const isHalted = (): boolean => this.#halted !== undefined;
+    this.#task = run(function* () {
+      yield* boughScope.set(node);
+      const value = yield* operation();
+      // What is halted goes on here if it waited for something in a `finally`: `yield*` forgets that it is to return.
+      if (isHalted()) return;
+      ready = true;
+      resolve(value);
+      yield* suspend();
+    });
+    this.#task.catch((error: unknown) => {
+      if (!ready) reject(error);
+      else if (!isHalted()) fail(node, error);
+    });
+  }
+
+  halt(): Promise<void> {
+    // What `halt` returns begins only when its `then` is called.
+    this.#halted ??= new Promise((resolve, reject) => {
+      this.#task.halt().then(resolve, reject);
+    });
+    return this.#halted;
+  }
+}
