@@ -34,6 +34,7 @@ declare global {
  * @example
  * ```ts no-run
  * import express from "express";
+ * import { expressBough } from "bough/express";
  * import { serverScope } from "bough/http";
  *
  * const app = express();

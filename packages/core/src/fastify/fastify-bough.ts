@@ -17,6 +17,8 @@ import { plugin, type FastifyBoughOptions } from "./hooks.js";
  * @example
  * ```ts
  * import Fastify from "fastify";
+ * import { spawn } from "bough";
+ * import { fastifyBough } from "bough/fastify";
  *
  * const app = Fastify();
  * await app.register(fastifyBough, { timeout: 10_000 });

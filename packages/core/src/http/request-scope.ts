@@ -39,6 +39,8 @@ export interface RequestScopeOptions {
  * @example
  * ```ts
  * import { createServer } from "node:http";
+ * import { all } from "bough";
+ * import { requestScope } from "bough/http";
  *
  * createServer(async (request, response) => {
  *   const scope = requestScope(request, response, { timeout: 2_000 });

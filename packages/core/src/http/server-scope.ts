@@ -112,6 +112,8 @@ class StopHook extends Hook {
  * @example
  * ```ts
  * import { createServer } from "node:http";
+ * import { spawn } from "bough";
+ * import { requestScope, serverScope } from "bough/http";
  *
  * const server = createServer((request, response) => {
  *   const scope = requestScope(request, response, { timeout: 5_000 });
