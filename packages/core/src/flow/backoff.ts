@@ -52,8 +52,3 @@ export function checkFunction(operation: string, name: string, value: unknown): 
   if (typeof value === "function") return;
   throw new TypeError(`${operation}: ${name} must be a function, got ${describe(value)}`);
 }
-
-export function checkObject(operation: string, example: string, value: unknown): void {
-  if (typeof value === "object" && value !== null) return;
-  throw new TypeError(`${operation}: options must be an object such as ${example}, got ${describe(value)}`);
-}

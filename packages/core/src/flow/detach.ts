@@ -1,11 +1,13 @@
 import type { ContextKey } from "../kernel/context.js";
+import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { checkBag, checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
 import { spawn } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
-import { checkFunction, checkObject } from "./backoff.js";
+import { checkFunction } from "./backoff.js";
 
 /** What {@link detach} takes. */
 export interface DetachOptions {
@@ -52,8 +54,10 @@ export function detach<T>(
   const origin = nodeOf("detach", "scope", scope);
   nodeOf("detach", "target", target);
   checkFunction("detach", "worker", worker);
-  checkObject("detach", "{ keepDeadline: true }", options);
-  const { name = worker.name === "" ? "anonymous" : worker.name, keepDeadline = false } = options;
+  checkBag("detach", options, "{ keepDeadline: true }");
+  checkType("detach", "name", "string", options.name);
+  checkType("detach", "keepDeadline", "boolean", options.keepDeadline);
+  const { name = nameOf(worker), keepDeadline = false } = options;
   const values = valuesOf(origin);
   const carrying: Worker<T> = (own) => {
     for (const [key, value] of values) own.set(key, value);

@@ -2,7 +2,7 @@ import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
-import { checkConcurrency } from "../task/options.js";
+import { checkBag, checkConcurrency } from "../task/options.js";
 import { begin, type Worker } from "../task/run.js";
 import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";
@@ -121,11 +121,7 @@ export function checkMapper(operation: string, fn: unknown): void {
 /** Checks the options and returns the concurrency, if there is one. */
 export function checkMapOptions(operation: string, options: MapOptions | undefined): number | undefined {
   if (options === undefined) return undefined;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `${operation}: options must be an object such as { concurrency: 10 }, got ${describe(options)}`,
-    );
-  }
+  checkBag(operation, options, "{ concurrency: 10 }");
   checkConcurrency(operation, options.concurrency);
   return options.concurrency;
 }

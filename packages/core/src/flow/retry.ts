@@ -1,11 +1,13 @@
 import { suppressLater } from "../errors/suppressed.js";
+import { nameOf } from "../kernel/name.js";
 import type { Scope } from "../kernel/scope.js";
+import { checkBag, checkDuration } from "../task/options.js";
+import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
 import { withScope } from "../task/with-scope.js";
 import { attempt } from "./attempt.js";
-import { backoffOf, checkCount, checkFunction, checkObject, delayBefore } from "./backoff.js";
+import { backoffOf, checkCount, checkFunction, delayBefore } from "./backoff.js";
 import { sleep } from "./sleep.js";
-import { checkDuration } from "../task/options.js";
 
 /** What {@link retry} takes. */
 export interface RetryOptions {
@@ -58,14 +60,15 @@ export interface RetryOptions {
  * ```
  */
 export async function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions = {}): Promise<T> {
+  nodeOf("retry", "scope", scope);
   checkFunction("retry", "worker", worker);
-  checkObject("retry", "{ attempts: 5 }", options);
+  checkBag("retry", options, "{ attempts: 5 }");
   const { attempts = 3, attemptTimeout, retryIf = always } = options;
   checkCount("retry", "attempts", attempts, 1);
   checkDuration("retry", "attemptTimeout", attemptTimeout);
   checkFunction("retry", "retryIf", retryIf);
   const backoff = backoffOf("retry", options);
-  const name = worker.name === "" ? "anonymous" : worker.name;
+  const name = nameOf(worker);
   return withScope(scope, { name: "retry" }, async (own) => {
     for (let count = 1; ; count++) {
       const result = await attempt(own, { name, timeout: attemptTimeout }, worker);

@@ -1,7 +1,7 @@
-import { describe } from "../errors/describe.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
+import { checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin } from "../task/run.js";
 import { checkMapOptions, checkMapper, type MapOptions, type Mapper } from "./map.js";
@@ -58,10 +58,8 @@ export function stream<T, R>(
   checkSource("stream", items);
   checkMapper("stream", fn);
   const concurrency = checkMapOptions("stream", options) ?? 1;
-  const ordered: unknown = options?.ordered ?? true;
-  if (typeof ordered !== "boolean") {
-    throw new TypeError(`stream: ordered must be a boolean, got ${describe(ordered)}`);
-  }
+  checkType("stream", "ordered", "boolean", options?.ordered);
+  const ordered = options?.ordered ?? true;
   return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered);
 }
 

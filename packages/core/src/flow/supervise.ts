@@ -1,10 +1,12 @@
+import { nameOf } from "../kernel/name.js";
 import type { Scope } from "../kernel/scope.js";
-import { checkDuration } from "../task/options.js";
+import { checkBag, checkDuration } from "../task/options.js";
+import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
 import { spawn } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
 import { attempt } from "./attempt.js";
-import { backoffOf, checkCount, checkFunction, checkObject, delayBefore, type Backoff } from "./backoff.js";
+import { backoffOf, checkCount, checkFunction, delayBefore, type Backoff } from "./backoff.js";
 import { sleep } from "./sleep.js";
 
 /** What {@link supervise} takes. */
@@ -61,13 +63,14 @@ interface Settings {
  */
 export function supervise<T>(scope: Scope, worker: Worker<T>, options: SupervisorOptions = {}): Task<T> {
   checkFunction("supervise", "worker", worker);
-  checkObject("supervise", "{ maxRestarts: 3 }", options);
+  checkBag("supervise", options, "{ maxRestarts: 3 }");
   const { maxRestarts = 5, window = 60_000, onRestart } = options;
   checkCount("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);
   if (onRestart !== undefined) checkFunction("supervise", "onRestart", onRestart);
   const settings = { maxRestarts, window, onRestart, backoff: backoffOf("supervise", options) };
-  const name = worker.name === "" ? "anonymous" : worker.name;
+  nodeOf("supervise", "scope", scope);
+  const name = nameOf(worker);
   return spawn(scope, (own) => keepRunning(own, worker, settings), { name });
 }
 

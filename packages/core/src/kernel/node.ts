@@ -10,6 +10,7 @@ import { Rare, Settings } from "./rare.js";
 import { pathOf } from "./path.js";
 import { cancel, notifyLate } from "./settle.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
+import { nameOf } from "./name.js";
 import type { Observer } from "./observer.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
@@ -66,7 +67,7 @@ export class ScopeNode implements Scope {
   /** Keeps the worker's name and forgets the worker, so that a task somebody keeps does not keep its closure. */
   dropWorker(): void {
     if (typeof this.label === "string") return;
-    this.label = readName(this.label);
+    this.label = nameOf(this.label);
   }
 
   get path(): string {
@@ -167,17 +168,6 @@ export class ScopeNode implements Scope {
       },
     });
   }
-}
-
-// oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
-function readName(worker: Function): string {
-  try {
-    const name: unknown = worker.name;
-    if (typeof name === "string" && name !== "") return name;
-  } catch {
-    // A getter or a proxy: a name that can't be read must not keep a scope from settling.
-  }
-  return "anonymous";
 }
 
 function requireFunction(operation: string, name: string, value: unknown): void {

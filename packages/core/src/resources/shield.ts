@@ -7,7 +7,7 @@ import { createObserver } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/tracing.js";
 import { link } from "../kernel/tree.js";
-import { checkDuration } from "../task/options.js";
+import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin, type Worker } from "../task/run.js";
 
@@ -75,11 +75,7 @@ function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T>
 }
 
 function checkOptions(options: unknown): number {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `shield: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
-    );
-  }
+  checkBag("shield", options);
   const { timeout } = options as Partial<ShieldOptions>;
   if (timeout === undefined) throw new TypeError("shield: timeout must be a number, got undefined");
   checkDuration("shield", "timeout", timeout);

@@ -62,16 +62,18 @@ export function checkOptions(operation: string, options: (ScopeOptions & TaskOpt
 }
 
 /** What is easily passed by mistake is an object too: a scope, a signal, a promise, a list. */
-export function checkBag(operation: string, options: unknown): asserts options is object {
+export function checkBag(
+  operation: string,
+  options: unknown,
+  example = "{ timeout: 1000 }",
+): asserts options is object {
   const isObject = typeof options === "object" && options !== null;
   if (
     isObject &&
     !(scopeBrand in options || "aborted" in options || Array.isArray(options) || isThenable(options))
   )
     return;
-  throw new TypeError(
-    `${operation}: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
-  );
+  throw new TypeError(`${operation}: options must be an object such as ${example}, got ${describe(options)}`);
 }
 
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
@@ -142,7 +144,7 @@ function checkOnOrphan(operation: string, value: unknown): void {
   );
 }
 
-function checkType(operation: string, name: string, type: string, value: unknown): void {
+export function checkType(operation: string, name: string, type: string, value: unknown): void {
   if (value === undefined || typeof value === type) return;
   throw new TypeError(`${operation}: ${name} must be a ${type}, got ${describe(value)}`);
 }
