@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { conclude, statusOf } from "../http/answer.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest, recordOf } from "../http/open-request.js";
@@ -49,7 +49,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const { timeout, ...serverOptions } = options;
   checkServerOptions("fastifyBough", options);
   const scope = serverScope(fastify.server, {
-    onError: (error, { path }) => fastify.log.error({ err: error, task: path }, "task failed"),
+    onError: logTo(new WeakRef(fastify)),
     ...serverOptions,
   });
   const state = serverStateOf(fastify.server);
@@ -94,6 +94,15 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     if (scope.state === "open") await scope.shutdown({ grace: 0 });
   });
 };
+
+/** Weakly, and in a function of its own: the server's scope must not hold the server, which holds its handle. */
+function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["onError"]> {
+  return (error, { path }) => {
+    const log = app.deref()?.log;
+    if (log === undefined) throw error; // as if there were no `onError`
+    log.error({ err: error, task: path }, "task failed");
+  };
+}
 
 /** The record of a request, whose scope is made if need be. */
 function open(request: FastifyRequest, state: ServerState): RequestRecord {

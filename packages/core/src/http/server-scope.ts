@@ -168,18 +168,21 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
       if (state !== undefined) end(ServerHandle.stateOf(state));
     });
   }
-  server.getConnections((_, count) => {
-    if (count === 0) state.knowsAll = true; // whatever comes is seen
-  });
+  state.lookAround(server);
   if (!admitted) {
     void shutDown(server, state, 0);
     return handle;
   }
-  node.defer(() => state.drained);
   addHook(node, new StopHook(server, state));
+  awaitShutdown(node, state);
   // Quietly: a server that nobody listens to and nobody holds leaves nothing undone.
   watchHandle(handle, node, "ignore");
   return handle;
+}
+
+/** In a function of its own: a closure beside those of the server's listeners would hold the server. */
+function awaitShutdown(node: ScopeNode, state: ServerState): void {
+  node.defer(() => state.drained);
 }
 
 /** The server was closed, by whatever means. */

@@ -1,3 +1,4 @@
+import type { Server } from "node:net";
 import type { Http2Session } from "node:http2";
 import type { ScopeNode } from "../kernel/node.js";
 import type { RequestRecord } from "./request-record.js";
@@ -43,6 +44,13 @@ export class ServerState {
   constructor(node: ScopeNode, knowsAll: boolean) {
     this.node = node;
     this.knowsAll = knowsAll;
+  }
+
+  /** Finds out whether there are connections already. If not, whatever comes is seen. */
+  lookAround(server: Server): void {
+    server.getConnections((_, count) => {
+      if (count === 0) this.knowsAll = true;
+    });
   }
 
   /** Notes a request that has arrived, once. */
