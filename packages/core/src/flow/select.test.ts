@@ -113,6 +113,24 @@ describe("select()", () => {
     await scope.close();
   });
 
+  it.each([
+    ["nobody waits for it any more: the nearest onError hears of it", false, 1],
+    ["somebody else awaits it: the awaiter hears of it", true, 0],
+  ])("rule 11: a task that has lost, and fails later, when %s", async (_, awaited, reports) => {
+    const failure = new Error("later");
+    const onError = vi.fn<(error: unknown) => void>();
+    const held = deferred<never>();
+    const scope = createScope({ supervise: true, onError });
+    const task = spawn(scope, () => held.promise);
+    expect(await select(scope, { task, at: Promise.resolve("won") })).toMatchObject({ key: "at" });
+    const outcome = awaited ? rejection(task) : undefined;
+    held.reject(failure);
+    await flush();
+    expect(await outcome).toBe(awaited ? failure : undefined);
+    expect(onError.mock.calls.map(([error]) => error)).toEqual(Array(reports).fill(failure));
+    await scope.close().catch(() => undefined);
+  });
+
   it("leaves one reaction on a promise, however often it loses", async () => {
     const scope = createScope();
     let reactions = 0;

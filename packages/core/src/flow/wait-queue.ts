@@ -20,6 +20,10 @@ export class WaitQueue<W extends Waiter> {
   #first: Waiter | undefined = undefined;
   #last: Waiter | undefined = undefined;
 
+  get empty(): boolean {
+    return this.#first === undefined;
+  }
+
   push(waiter: W): void {
     waiter.queue = this as unknown as WaitQueue<Waiter>;
     waiter.ahead = this.#last;

@@ -1,3 +1,4 @@
+import { NodeTask } from "../task/task.js";
 import { Waiter, WaitQueue } from "./wait-queue.js";
 
 /** Waits for a promise. */
@@ -7,7 +8,8 @@ export abstract class Watcher extends Waiter {
 
 /**
  * One reaction on a promise, shared by all who watch it. A reaction can't be taken off a promise again, so a loop
- * that selects on the same long-lived task would leave one behind with each turn.
+ * that selects on the same long-lived task would leave one behind with each turn. A task of which nobody waits any
+ * more when it fails is reported as if it had never been watched.
  */
 export class Watch {
   static readonly #watches = new WeakMap<PromiseLike<unknown>, Watch>();
@@ -15,7 +17,8 @@ export class Watch {
   readonly #queue = new WaitQueue<Watcher>();
 
   private constructor(promise: PromiseLike<unknown>) {
-    promise.then(
+    const watched = promise instanceof NodeTask ? NodeTask.watch(promise, () => !this.#queue.empty) : promise;
+    watched.then(
       (value) => this.#settle({ status: "fulfilled", value }),
       (reason: unknown) => this.#settle({ status: "rejected", reason }),
     );

@@ -3,6 +3,8 @@ export interface Observer {
   readonly promise: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Whether anybody hears of the outcome. Absent: whoever has got the promise does. */
+  readonly heard?: () => boolean;
 }
 
 /** `Promise.withResolvers`, which Node 20 does not have. */

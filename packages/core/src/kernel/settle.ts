@@ -149,7 +149,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
   }
   if (observer !== undefined) {
     node.observer = undefined;
-    node.flags |= flag.DELIVERED;
+    if (observer.heard === undefined || observer.heard()) node.flags |= flag.DELIVERED;
     if (rare?.errors !== undefined) observer.reject(firstError(node));
     else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
     else observer.resolve(node.value);

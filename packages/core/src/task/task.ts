@@ -36,6 +36,17 @@ export class NodeTask<T> implements Task<T> {
     this.#node = node;
   }
 
+  /**
+   * The promise for the outcome, for one who may look away before it comes: it makes nobody a receiver of the task's
+   * failures unless `heard` says so when it settles.
+   */
+  static watch<T>(task: NodeTask<T>, heard: () => boolean): Promise<T> {
+    const node = task.#node;
+    if ((node.flags & CLOSED) !== 0) return outcome(node);
+    node.observer ??= { ...createObserver(), heard };
+    return node.observer.promise as Promise<T>;
+  }
+
   get name(): string {
     return this.#node.name;
   }
@@ -76,6 +87,10 @@ export class NodeTask<T> implements Task<T> {
 /** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
 function outcome<T>(node: ScopeNode): Promise<T> {
   if ((node.flags & CLOSED) === 0) {
+    if (node.observer?.heard !== undefined) {
+      const { promise, resolve, reject } = node.observer;
+      node.observer = { promise, resolve, reject };
+    }
     node.observer ??= createObserver();
     return node.observer.promise as Promise<T>;
   }
