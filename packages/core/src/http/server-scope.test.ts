@@ -255,6 +255,55 @@ describe("requestScope() after an upgrade", () => {
   });
 });
 
+describe("requestScope()", () => {
+  it("rule 28: takes a half-closing client for one that is gone, unless the server allows for it", async () => {
+    for (const allowed of [false, true]) {
+      const seen = deferred<[Scope, http.ServerResponse]>();
+      const bench = await serve("http/1.1", (request, response) => {
+        seen.resolve([requestScope(request, response), response]);
+      });
+      (bench.server as http.Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = allowed;
+      const connection = new RawConnection(bench.port);
+      onTestFinished(() => void connection.socket.destroy());
+      connection.socket.allowHalfOpen = true;
+      const { answer } = connection.request();
+      const [scope, response] = await seen.promise;
+      const closed = new Promise<void>((resolve) => response.on("close", () => resolve()));
+      const half = once(response.req, "end");
+      response.req.resume();
+      await half;
+      connection.socket.end();
+      if (allowed) {
+        await once(response.req.socket, "end");
+        response.end("still there");
+      }
+      await closed;
+      expect((await answer)?.body).toBe(allowed ? "still there" : undefined);
+      expect(scope.reason?.kind).toBe(allowed ? undefined : "disconnected");
+    }
+  });
+
+  it("leaves no listener behind", async () => {
+    const seen = deferred<http.ServerResponse>();
+    const counts: number[] = [];
+    const bench = await serve("http/1.1", (request, response) => {
+      counts.push(response.listenerCount("close"));
+      requestScope(request, response, { timeout: 60_000 });
+      counts.push(response.listenerCount("close"));
+      seen.resolve(response);
+      response.end();
+    });
+    await (
+      await bench.request()
+    ).answer;
+    const response = await seen.promise;
+    await flush();
+    counts.push(response.listenerCount("close"));
+    expect(counts[1]).toBe((counts[0] ?? 0) + 1);
+    expect(counts[2]).toBe(counts[0]);
+  });
+});
+
 describe("outgoingHeaders()", () => {
   it("rule 34: says how much time is left, under the name that the server has for it", async () => {
     const headers = deferred<Record<string, string>>();
