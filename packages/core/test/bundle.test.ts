@@ -27,7 +27,12 @@ async function nodeModulesIn(code: string): Promise<{ readonly path: string; rea
 }
 
 describe("dist/index.js", () => {
-  it.each(["./dist/index.js", "./dist/inspect/index.js"])(
+  it.each([
+    "./dist/index.js",
+    "./dist/inspect/index.js",
+    "./dist/streams/index.js",
+    "./dist/effection/index.js",
+  ])(
     "imports no module of Node's, nor do its dependencies: %s",
     async (entry) => {
       expect(await nodeModulesIn(`export * from ${JSON.stringify(entry)};`)).toEqual([]);

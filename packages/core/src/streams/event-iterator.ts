@@ -1,0 +1,123 @@
+import { isCancelled } from "../errors/cancelled.js";
+import { attach } from "../flow/attach.js";
+import { Fifo } from "../flow/fifo.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { cancel } from "../kernel/settle.js";
+
+/** Targets and emitters alike. */
+export interface Emitting {
+  /** Whether a listener gets the event alone. */
+  readonly single: boolean;
+  add(name: string | symbol, listener: (...values: unknown[]) => void): void;
+  remove(name: string | symbol, listener: (...values: unknown[]) => void): void;
+}
+
+type Add = (source: Emitting, name: string | symbol, listener: (...values: unknown[]) => void) => void;
+type Result = IteratorResult<unknown, undefined>;
+
+interface Request {
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** Holds the events that nobody has asked for yet, and the requests that no event has answered yet. */
+export class EventIterator implements AsyncIterableIterator<unknown, undefined> {
+  readonly #buffer: number;
+  readonly #ready = new Fifo<unknown>();
+  readonly #requests = new Fifo<Request>();
+  #ended = false;
+  /** What the next `next()` rejects with. */
+  #failure: { readonly error: unknown } | undefined;
+  #node: ScopeNode | undefined;
+  #removals: (() => void)[] = [];
+
+  constructor(buffer: number) {
+    this.#buffer = buffer;
+  }
+
+  /** Listens until the scope ends. In one that is cancelled already it does not even begin. */
+  attach(
+    // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name and identity matter
+    api: Function,
+    scope: Scope,
+    listen: (add: Add) => void,
+  ): void {
+    try {
+      this.#node = attach(api, scope, (own) => this.#serve(own));
+    } catch (error) {
+      if (!isCancelled(error)) throw error;
+      return this.end({ error });
+    }
+    if (this.#ended) return;
+    listen((source, name, listener) => {
+      source.add(name, listener);
+      this.#removals.push(() => source.remove(name, listener));
+    });
+  }
+
+  #serve(own: Scope): Promise<void> {
+    return new Promise((resolve, reject) => {
+      own.onCancel((reason) => {
+        const untaken = this.#failure;
+        if (!this.#ended) {
+          while (this.#ready.size > 0) this.#ready.shift();
+          this.end({ error: reason });
+        }
+        if (untaken === undefined) resolve();
+        else reject(untaken.error);
+      });
+    });
+  }
+
+  push(value: unknown): void {
+    const request = this.#requests.shift();
+    if (request !== undefined) return request.resolve({ done: false, value });
+    this.#ready.push(value);
+    if (this.#ready.size > this.#buffer) this.#ready.shift();
+  }
+
+  end(failure: { readonly error: unknown } | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const remove of this.#removals.splice(0)) remove();
+    this.#failure = failure;
+    for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
+      this.#close(next);
+    if (this.#failure === undefined) this.#detach();
+  }
+
+  #close({ resolve, reject }: Request): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure === undefined) return resolve(done);
+    this.#detach();
+    reject(failure.error);
+  }
+
+  #detach(): void {
+    if (this.#node !== undefined) cancel(this.#node, "closed", undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#ready.size > 0) resolve({ done: false, value: this.#ready.shift() });
+      else if (this.#ended) this.#close({ resolve, reject });
+      else this.#requests.push({ resolve, reject });
+    });
+  }
+
+  return(): Promise<Result> {
+    while (this.#ready.size > 0) this.#ready.shift();
+    this.#failure = undefined;
+    this.end(undefined);
+    this.#detach();
+    return Promise.resolve(done);
+  }
+}

@@ -1,0 +1,205 @@
+import { EventEmitter, getEventListeners } from "node:events";
+import { describe, expect, it } from "vitest";
+import { flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
+import { createScope, ScopeClosedError, withScope } from "../index.js";
+import { snapshot } from "../inspect/index.js";
+import { events } from "./index.js";
+
+const error = new Error("boom");
+
+const count = (emitter: EventEmitter): number =>
+  emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
+
+describe("events() of an EventEmitter", () => {
+  it("gives the arguments of each, in order, those included that came before it was read", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const values = events<[number, string]>(scope, emitter, "value");
+      emitter.emit("value", 1, "a");
+      emitter.emit("other");
+      emitter.emit("value", 2, "b");
+      expect([await values.next(), await values.next()]).toEqual([
+        { done: false, value: [1, "a"] },
+        { done: false, value: [2, "b"] },
+      ]);
+      const pending = [values.next(), values.next()];
+      emitter.emit("value", 3, "c");
+      emitter.emit("value", 4, "d");
+      expect((await Promise.all(pending)).map((result) => result.value?.[0])).toEqual([3, 4]);
+    });
+  });
+
+  it("leaves no listener when the loop is left, and nothing in its scope", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const values = events(scope, emitter, "value", { until: "end" });
+      expect(count(emitter)).toBe(3);
+      emitter.emit("value");
+      for await (const _ of values) break;
+      expect(count(emitter)).toBe(0);
+      expect(await values.next()).toEqual({ done: true, value: undefined });
+      await flush();
+      expect(snapshot(scope).counts.children).toBe(0);
+    });
+  });
+
+  it("rejects with the reason at once when its scope is cancelled, and leaves no listener", async () => {
+    const scope = createScope();
+    const emitter = new EventEmitter();
+    const values = events(scope, emitter, "value");
+    const pending = [values.next(), values.next()];
+    scope.cancel("why");
+    expect(count(emitter)).toBe(0);
+    const [first, second] = await Promise.allSettled(pending);
+    expect(first).toEqual({ status: "rejected", reason: scope.reason });
+    expect(second).toEqual({ status: "fulfilled", value: { done: true, value: undefined } });
+    await scope.close();
+  });
+
+  it("drops what waits when its scope is cancelled", async () => {
+    const scope = createScope();
+    const emitter = new EventEmitter();
+    const values = events(scope, emitter, "value");
+    emitter.emit("value");
+    scope.cancel();
+    expect(await rejection(values.next())).toBe(scope.reason);
+    await scope.close();
+  });
+
+  it("does not keep its scope from ending, and leaves no listener then", async () => {
+    const emitter = new EventEmitter();
+    await withScope(async (scope) => {
+      events(scope, emitter, "value");
+      expect(count(emitter)).toBe(2);
+    });
+    expect(count(emitter)).toBe(0);
+  });
+
+  it("ends with the event given by until, after what came before it", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const seen: unknown[] = [];
+      const values = events(scope, emitter, "value", { until: "end" });
+      emitter.emit("value", 1);
+      emitter.emit("end");
+      emitter.emit("value", 2);
+      expect(count(emitter)).toBe(0);
+      for await (const [value] of values) seen.push(value);
+      expect(seen).toEqual([1]);
+    });
+  });
+
+  it("rejects with an emitted error, the same object, once, after what came before it", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const values = events(scope, emitter, "value");
+      emitter.emit("value", 1);
+      emitter.emit("error", error);
+      expect(count(emitter)).toBe(0);
+      expect(await values.next()).toEqual({ done: false, value: [1] });
+      expect(await rejection(values.next())).toBe(error);
+      expect(await values.next()).toEqual({ done: true, value: undefined });
+      const waiting = events(scope, emitter, "value");
+      const pending = rejection(waiting.next());
+      emitter.emit("error", error);
+      expect(await pending).toBe(error);
+      await flush();
+      expect(snapshot(scope).counts.children).toBe(0);
+    });
+  });
+
+  it("makes an error that nobody took the scope's", async () => {
+    const emitter = new EventEmitter();
+    const ended = withScope(async (scope) => {
+      events(scope, emitter, "value");
+      emitter.emit("error", error);
+    });
+    expect(await rejection(ended)).toBe(error);
+  });
+
+  it("gives errors as events when they are asked for", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const values = events(scope, emitter, "error");
+      emitter.emit("error", error);
+      expect(await values.next()).toEqual({ done: false, value: [error] });
+    });
+  });
+
+  it("keeps no more than its buffer, the newest", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      const values = events(scope, emitter, "value", { buffer: 2, until: "end" });
+      for (const n of [1, 2, 3, 4]) emitter.emit("value", n);
+      emitter.emit("end");
+      const seen: unknown[] = [];
+      for await (const [value] of values) seen.push(value);
+      expect(seen).toEqual([3, 4]);
+    });
+  });
+});
+
+describe("events() of an EventTarget", () => {
+  it("gives the events, and leaves no listener", async () => {
+    await withScope(async (scope) => {
+      const target = new EventTarget();
+      const values = events(scope, target, "value", { until: "error" });
+      const event = new Event("value");
+      target.dispatchEvent(event);
+      expect((await values.next()).value).toBe(event);
+      const pending = values.next();
+      target.dispatchEvent(new Event("error"));
+      expect(await pending).toEqual({ done: true, value: undefined });
+      expect([...getEventListeners(target, "value"), ...getEventListeners(target, "error")]).toEqual([]);
+    });
+  });
+
+  it("knows no error event of its own", async () => {
+    const scope = createScope();
+    const target = new EventTarget();
+    const pending = events(scope, target, "value").next();
+    target.dispatchEvent(new Event("error"));
+    expect(await outcomeOf(pending)).toBe("pending");
+    scope.cancel();
+    expect(getEventListeners(target, "value")).toEqual([]);
+    expect(await rejection(pending)).toBe(scope.reason);
+    await scope.close();
+  });
+});
+
+describe("events()", () => {
+  it("listens to nothing in a scope that is cancelled already, and rejects with the reason", async () => {
+    const scope = createScope();
+    scope.cancel();
+    const emitter = new EventEmitter();
+    const values = events(scope, emitter, "value");
+    expect(count(emitter)).toBe(0);
+    expect(await rejection(values.next())).toBe(scope.reason);
+  });
+
+  it("throws in a scope that has ended", async () => {
+    const scope = createScope();
+    await scope.close();
+    expect(thrown(() => events(scope, new EventEmitter(), "value"))).toBeInstanceOf(ScopeClosedError);
+  });
+
+  it.each([
+    ["scope", [{}, new EventEmitter(), "value"], TypeError],
+    ["target", [undefined, {}, "value"], TypeError],
+    ["target", [undefined, null, "value"], TypeError],
+    ["name", [undefined, new EventEmitter(), 1], TypeError],
+    ["options", [undefined, new EventEmitter(), "value", null], TypeError],
+    ["until", [undefined, new EventEmitter(), "value", { until: 1 }], TypeError],
+    ["buffer", [undefined, new EventEmitter(), "value", { buffer: 0 }], RangeError],
+    ["buffer", [undefined, new EventEmitter(), "value", { buffer: "1" }], TypeError],
+  ])("refuses a bad %s, and listens to nothing", async (name, [given, target, ...rest], type) => {
+    await withScope(async (scope) => {
+      const call = events as (...values: unknown[]) => unknown;
+      const caught = thrown(() => call(given ?? scope, target, ...rest));
+      expect(caught).toBeInstanceOf(type);
+      expect((caught as Error).message).toContain(name);
+      expect(target instanceof EventEmitter ? count(target) : 0).toBe(0);
+      expect(snapshot(scope).counts.children).toBe(0);
+    });
+  });
+});

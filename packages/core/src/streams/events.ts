@@ -1,0 +1,113 @@
+import { describe } from "../errors/describe.js";
+import { checkCount } from "../flow/backoff.js";
+import type { Scope } from "../kernel/scope.js";
+import { checkBag } from "../task/options.js";
+import { EventIterator, type Emitting } from "./event-iterator.js";
+import { hasMethods } from "./node-cursor.js";
+
+type Listener = (...values: unknown[]) => void;
+
+/** What `events` needs of Node's `EventEmitter`. */
+export interface EventEmitterLike {
+  on(event: string | symbol, listener: Listener): unknown;
+  off(event: string | symbol, listener: Listener): unknown;
+}
+
+/** What {@link events} takes. */
+export interface EventsOptions {
+  /** How many events may wait for the consumer; of more, the oldest are dropped. Default `Infinity`. */
+  readonly buffer?: number | undefined;
+  /** The event that ends the iteration, such as `"close"`. What was there before it comes first. */
+  readonly until?: string | undefined;
+}
+
+/**
+ * Gives the events of an `EventTarget` or an `EventEmitter`, one after the other: for `for await`. It listens from this
+ * call on, so none is missed, until the loop is left or `scope` ends.
+ *
+ * Events that come while the consumer is busy wait for it, without a limit unless there is a `buffer`.
+ *
+ * **Cancellation:** when `scope` is cancelled, or has nothing else left to do, the listeners are removed at once, what
+ * waits is dropped, and `next()` rejects with the reason.
+ *
+ * **Failure:** when an emitter emits `"error"`, what was there before comes first, then `next()` rejects with the error,
+ * the same object. If nobody has taken it when `scope` ends, it is the scope's. An `EventTarget` has no such event.
+ *
+ * @param scope - Whose end stops the listening.
+ * @param target - Who has the events.
+ * @param name - Which event.
+ * @param options - What waits, and what ends it.
+ * @returns Of an `EventTarget` the events, of an emitter the lists of their arguments.
+ * @throws {ScopeClosedError} If `scope` has ended.
+ * @throws {TypeError | RangeError} If an argument is bad. Nothing was listened to.
+ * @example
+ * ```ts
+ * import { spawn, withScope } from "bough";
+ * import { events } from "bough/streams";
+ *
+ * const target = new EventTarget();
+ * await withScope(async (scope) => {
+ *   spawn(scope, async (task) => {
+ *     for (const name of ["tick", "tick", "stop"]) target.dispatchEvent(new Event(name));
+ *   }, { daemon: true });
+ *   for await (const event of events(scope, target, "tick", { until: "stop" })) console.log(event.type);
+ * });
+ * ```
+ */
+export function events<E extends Event = Event>(
+  scope: Scope,
+  target: EventTarget,
+  name: string,
+  options?: EventsOptions,
+): AsyncIterableIterator<E>;
+export function events<A extends readonly unknown[] = readonly unknown[]>(
+  scope: Scope,
+  target: EventEmitterLike,
+  name: string | symbol,
+  options?: EventsOptions,
+): AsyncIterableIterator<A>;
+export function events(
+  scope: Scope,
+  target: EventTarget | EventEmitterLike,
+  name: string | symbol,
+  options: EventsOptions = {},
+): AsyncIterableIterator<unknown> {
+  checkBag("events", options);
+  const { buffer = Infinity, until } = options;
+  checkCount("events", "buffer", buffer, 1);
+  if (until !== undefined && typeof until !== "string") {
+    throw new TypeError(`events: until must be a string, got ${describe(until)}`);
+  }
+  if (typeof name !== "string" && typeof name !== "symbol") {
+    throw new TypeError(`events: name must be a string or a symbol, got ${describe(name)}`);
+  }
+  const iterator = new EventIterator(buffer);
+  const source = sourceOf(target);
+  iterator.attach(events, scope, (add) => {
+    add(source, name, (...values) => iterator.push(source.single ? values[0] : values));
+    if (until !== undefined) add(source, until, () => iterator.end(undefined));
+    if (!source.single && name !== "error") add(source, "error", (error) => iterator.end({ error }));
+  });
+  return iterator;
+}
+
+/** What is both is taken for an emitter, as `events.on` does. */
+function sourceOf(target: unknown): Emitting {
+  if (hasMethods(target, "on", "off")) {
+    const emitter = target as EventEmitterLike;
+    return {
+      single: false,
+      add: (name, listener) => void emitter.on(name, listener),
+      remove: (name, listener) => void emitter.off(name, listener),
+    };
+  }
+  if (hasMethods(target, "addEventListener", "removeEventListener")) {
+    const events = target as EventTarget;
+    return {
+      single: true,
+      add: (name, listener) => events.addEventListener(String(name), listener),
+      remove: (name, listener) => events.removeEventListener(String(name), listener),
+    };
+  }
+  throw new TypeError(`events: target must be an EventTarget or an EventEmitter, got ${describe(target)}`);
+}

@@ -1,0 +1,107 @@
+import { BoughError } from "../errors/bough-error.js";
+
+type Listener = (...values: unknown[]) => void;
+
+/** What `iterate` needs of a Node stream: a `Readable` is one. */
+export interface NodeReadable {
+  read(): unknown;
+  destroy(): unknown;
+  on(event: string, listener: Listener): unknown;
+  off(event: string, listener: Listener): unknown;
+  readonly destroyed: boolean;
+  readonly readableEnded: boolean;
+  readonly errored?: Error | null;
+  readonly closed?: boolean;
+}
+
+export function isNodeReadable(value: unknown): value is NodeReadable {
+  return hasMethods(value, "read", "on", "off", "destroy");
+}
+
+export function hasMethods(value: unknown, ...names: readonly string[]): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return names.every((name) => typeof Reflect.get(value, name) === "function");
+}
+
+/** Whether the stream says when it is closed. Old ones don't, and new ones can be told not to. */
+export function saysClose(stream: { readonly closed?: boolean }): boolean {
+  const { _readableState: reading, _writableState: writing } = stream as {
+    _readableState?: { emitClose?: boolean };
+    _writableState?: { emitClose?: boolean };
+  };
+  return stream.closed !== undefined && (reading ?? writing)?.emitClose !== false;
+}
+
+/**
+ * Reads a Node `Readable`. Not by its own async iterator: that leaves listeners on a stream that it destroys, ends
+ * before the stream is closed, and its `return()` waits for a read that is pending.
+ */
+export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #stream: NodeReadable;
+  readonly #listeners: ReadonlyMap<string, Listener>;
+  #error: { readonly error: unknown } | undefined;
+  #returned = false;
+  /** By its event: `stream.closed` is true before the event, and before the last error. */
+  #closed: boolean;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: NodeReadable) {
+    this.#stream = stream;
+    if (stream.errored != null) this.#error = { error: stream.errored };
+    this.#closed = stream.closed === true;
+    const wake = (): void => this.#wake?.();
+    const close = (): void => {
+      this.#closed = true;
+      wake();
+    };
+    const fail = (error: unknown): void => {
+      this.#error ??= { error };
+      wake();
+    };
+    this.#listeners = new Map(Object.entries({ readable: wake, end: wake, close, error: fail }));
+    for (const [event, listener] of this.#listeners) stream.on(event, listener);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    const stream = this.#stream;
+    for (; !this.#returned; await this.#event()) {
+      const chunk = stream.destroyed ? null : stream.read();
+      if (chunk !== null) return { done: false, value: chunk as T };
+      if (this.#error !== undefined) {
+        this.#release();
+        throw this.#error.error;
+      }
+      if (stream.readableEnded) break;
+      if (stream.destroyed && (this.#closed || !saysClose(stream))) {
+        this.#release();
+        throw new BoughError("BOUGH_PREMATURE_CLOSE", "iterate: the stream was closed before its end");
+      }
+    }
+    if (!this.#returned) this.#release();
+    return { done: true, value: undefined };
+  }
+
+  /** Destroys the stream, and waits until it is closed. */
+  async return(): Promise<IteratorResult<T, undefined>> {
+    this.#returned = true;
+    this.#wake?.();
+    const stream = this.#stream;
+    stream.destroy();
+    while (!this.#closed && saysClose(stream)) await this.#event();
+    this.#release();
+    if (this.#error !== undefined) throw this.#error.error;
+    return { done: true, value: undefined };
+  }
+
+  #event(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+
+  #release(): void {
+    for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
+  }
+}

@@ -1,0 +1,80 @@
+import { describe } from "../errors/describe.js";
+import type { Scope } from "../kernel/scope.js";
+import { nodeOf } from "../task/resolve.js";
+import { spawn } from "../task/spawn.js";
+import { withScope } from "../task/with-scope.js";
+import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
+import { isNodeWritable, NodeSink, type NodeWritable } from "./node-sink.js";
+import type { Sink } from "./sink.js";
+import { isWritableStream, WebSink } from "./web-sink.js";
+
+/**
+ * Writes all of a source to a Web or Node stream, no faster than that takes it, and ends it: `pipeTo` and `pipeline` in
+ * one, between any two kinds.
+ *
+ * **Cancellation:** when `scope` is cancelled, the source is closed, as by {@link iterate}, the sink is aborted (a Web
+ * stream with the reason) or destroyed, and when both are done the promise rejects with the reason. In a scope that is
+ * cancelled already neither is touched.
+ *
+ * **Failure:** an error of either side ends the other in the same way; it goes to the caller alone, the same object.
+ *
+ * @param scope - The owner.
+ * @param source - What {@link iterate} takes.
+ * @param sink - A `WritableStream` that is not locked, or a Node `Writable`.
+ * @returns When everything is written. No listener and no lock is left.
+ * @throws {CancelledError} (as a rejection) The reason of `scope`.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If an argument is of the wrong type.
+ * @example
+ * ```ts
+ * import { withScope } from "bough";
+ * import { pipe } from "bough/streams";
+ *
+ * const written: string[] = [];
+ * await withScope(async (scope) => {
+ *   await pipe(scope, ["a", "b"], new WritableStream({ write: (chunk) => void written.push(chunk) }));
+ * });
+ * console.log(written); // [ 'a', 'b' ]
+ * ```
+ */
+export async function pipe<T>(
+  scope: Scope,
+  source: StreamSource<T>,
+  sink: WritableStream<T> | NodeWritable,
+): Promise<void> {
+  const node = nodeOf("pipe", "scope", scope);
+  checkStreamSource("pipe", source);
+  if (!isWritableStream(sink) && !isNodeWritable(sink)) {
+    throw new TypeError(`pipe: sink must be a WritableStream or a Writable, got ${describe(sink)}`);
+  }
+  await withScope(node, { name: "pipe" }, async (own) => {
+    const target: Sink = isWritableStream(sink) ? new WebSink(sink) : new NodeSink(sink);
+    own.defer(() => target.release());
+    target.failed.catch(() => undefined);
+    await transfer(own, source, target);
+  });
+}
+
+async function transfer(own: Scope, source: StreamSource<unknown>, target: Sink): Promise<void> {
+  let aborted: Promise<void> | undefined;
+  const abort = (reason: unknown): Promise<void> => (aborted ??= target.abort(reason));
+  // A failure of the sink is noticed while the source is silent, too.
+  spawn(own, (task) => Promise.race([target.failed, cancellation(task)]), { daemon: true, name: "sink" });
+  // A write that waits for room would wait for ever.
+  const stop = own.onCancel((reason) => {
+    abort(reason.kind === "failure" ? reason.cause : reason).catch(() => undefined); // awaited below
+  });
+  try {
+    for await (const chunk of iterate(own, source)) await target.write(chunk);
+    await target.end();
+  } catch (error) {
+    own.defer(() => abort(error)); // after the body: its error is the first
+    throw error;
+  } finally {
+    stop();
+  }
+}
+
+function cancellation(scope: Scope): Promise<unknown> {
+  return new Promise((resolve) => scope.onCancel(resolve));
+}

@@ -1,0 +1,12 @@
+/** Where `pipe` writes to. */
+export interface Sink {
+  /** Rejects when the sink fails, whoever is to blame. May also stay pending or resolve at the end. */
+  readonly failed: Promise<unknown>;
+  /** Resolves when there is room for more. */
+  write(chunk: unknown): Promise<void>;
+  /** Resolves when all is written. */
+  end(): Promise<void>;
+  /** Gives up, and waits until that is done. */
+  abort(reason: unknown): Promise<void>;
+  release(): void;
+}

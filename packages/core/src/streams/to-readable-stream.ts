@@ -1,0 +1,58 @@
+import type { Scope } from "../kernel/scope.js";
+import { nodeOf } from "../task/resolve.js";
+import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
+
+/**
+ * Makes a Web `ReadableStream` of a source: for the body of a `Response`, say. It reads ahead of its consumer by
+ * nothing.
+ *
+ * **Cancellation:** when `scope` is cancelled, the stream errors with the reason, and the source is closed, as by
+ * {@link iterate}. When the consumer cancels the stream, the source is closed, too.
+ *
+ * **Failure:** an error of the source is the stream's, the same object, and goes to its consumer alone.
+ *
+ * @param scope - Whose end stops the reading; it waits for the source to be closed.
+ * @param source - What {@link iterate} takes.
+ * @throws {TypeError} If an argument is of the wrong type.
+ * @example
+ * ```ts
+ * import { withScope } from "bough";
+ * import { toReadableStream } from "bough/streams";
+ *
+ * await withScope(async (scope) => {
+ *   async function* lines() { yield "one\n"; yield "two\n"; }
+ *   const body = toReadableStream(scope, lines()).pipeThrough(new TextEncoderStream());
+ *   console.log(await new Response(body).text());
+ * });
+ * ```
+ */
+export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): ReadableStream<T> {
+  const node = nodeOf("toReadableStream", "scope", scope);
+  checkStreamSource("toReadableStream", source);
+  const items = iterate(node, source);
+  let stop: () => boolean;
+  return new ReadableStream<T>(
+    {
+      start(controller) {
+        stop = node.onCancel((reason) => controller.error(reason));
+      },
+      async pull(controller) {
+        try {
+          const { done, value } = await items.next();
+          if (node.cancelled) return;
+          if (done !== true) return controller.enqueue(value);
+          controller.close();
+          stop();
+        } catch (error) {
+          stop();
+          throw error;
+        }
+      },
+      async cancel() {
+        stop();
+        await items.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,44 @@
+import type { Scope } from "../kernel/scope.js";
+
+/** By its shape: polyfills and other realms have streams of their own. */
+export function isReadableStream(value: unknown): value is ReadableStream<unknown> {
+  return typeof value === "object" && value !== null && "getReader" in value && "locked" in value;
+}
+
+/**
+ * Reads a `ReadableStream`. Not by the stream's own async iterator: its `return()` waits for a read that is pending,
+ * perhaps for ever, while a reader's `cancel()` ends it.
+ */
+export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #reader: ReadableStreamDefaultReader<T>;
+  readonly #scope: Scope;
+
+  constructor(stream: ReadableStream<T>, scope: Scope) {
+    this.#reader = stream.getReader();
+    this.#scope = scope;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<T, undefined>> {
+    let ended = true;
+    try {
+      const { done, value } = await this.#reader.read();
+      ended = done;
+      return done ? { done, value: undefined } : { done, value };
+    } finally {
+      if (ended) this.#reader.releaseLock();
+    }
+  }
+
+  async return(): Promise<IteratorResult<T, undefined>> {
+    try {
+      await this.#reader.cancel(this.#scope.reason);
+    } finally {
+      this.#reader.releaseLock();
+    }
+    return { done: true, value: undefined };
+  }
+}
