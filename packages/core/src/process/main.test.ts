@@ -57,7 +57,7 @@ for (const node of nodes()) {
           return 3;
         });
         log(process.exitCode, listeners());
-        setTimeout(() => log(process.stdout.listenerCount("error"), process.stderr.listenerCount("error")), 20);
+        process.on("exit", () => log(process.stdout.listenerCount("error"), process.stderr.listenerCount("error")));
       `).ending();
         const stdout = "tool open 1,1,1\nchild\ncleanup\nundefined 0,0,0\n0 0\n";
         expect(ending).toEqual({ code: 0, signal: null, stdout, stderr: "" });
@@ -306,12 +306,25 @@ for (const node of nodes()) {
 
       it("an error listener of the program's own is left to handle a closed pipe", async () => {
         const child = start(`
-        process.stdout.on("error", (error) => { console.error(error.code); process.exit(3); });
-        await main(async (scope) => { for (;;) { log("ready"); await sleep(scope, 1); } });
+        let gone;
+        process.stdout.on("error", (error) => { gone = error; });
+        await main(async (scope) => {
+          while (gone === undefined) { log("ready"); await sleep(scope, 1); }
+          await sleep(scope, 10);
+          console.error(gone.code, scope.state);
+        });
       `);
         await child.printed("ready");
         child.stdout.destroy();
-        expect(await child.ending()).toMatchObject({ code: 3, stderr: "EPIPE\n" });
+        expect(await child.ending()).toMatchObject({ code: 0, stderr: "EPIPE open\n" });
+      });
+
+      it("prints what an error of an inner scope has suppressed there", async () => {
+        const { stderr } = await start(`await main((scope) => withScope(scope, (inner) => {
+          inner.defer(() => { throw "second"; });
+          throw Object.assign(new Error("first"), { stack: "first" });
+        }));`).ending();
+        expect(stderr).toMatch(/first.*\nSuppressed: 'second'\n$/);
       });
     },
   );

@@ -28,6 +28,11 @@ export class Child {
     return this.#process.stdout;
   }
 
+  /** What it has printed on stdout so far. */
+  get output(): string {
+    return this.#stdout;
+  }
+
   /** Waits until it has printed `text` on stdout. */
   async printed(text: string): Promise<void> {
     while (!this.#stdout.includes(text)) {
