@@ -42,15 +42,14 @@ export interface EventsOptions {
  * @throws {TypeError | RangeError} If an argument is bad. Nothing was listened to.
  * @example
  * ```ts
- * import { spawn, withScope } from "bough";
+ * import { withScope } from "bough";
  * import { events } from "bough/streams";
  *
  * const target = new EventTarget();
  * await withScope(async (scope) => {
- *   spawn(scope, async (task) => {
- *     for (const name of ["tick", "tick", "stop"]) target.dispatchEvent(new Event(name));
- *   }, { daemon: true });
- *   for await (const event of events(scope, target, "tick", { until: "stop" })) console.log(event.type);
+ *   const ticks = events(scope, target, "tick", { until: "stop" });
+ *   for (const name of ["tick", "tick", "stop"]) target.dispatchEvent(new Event(name));
+ *   for await (const event of ticks) console.log(event.type); // tick, tick
  * });
  * ```
  */
