@@ -1,7 +1,8 @@
 import "../../scripts/vitest-on-node-20.mjs";
 import { defineConfig } from "vitest/config";
 
-const shared = { pool: "forks", environment: "node" } as const;
+// vitest leaves one core to itself by default: with two cores that would be one file at a time.
+const shared = { pool: "forks", environment: "node", maxWorkers: 2 } as const;
 
 /** Tests of what is built and packed: they need a build, and seconds instead of milliseconds. */
 const packaged = ["test/package.test.ts", "test/bundle.test.ts"];

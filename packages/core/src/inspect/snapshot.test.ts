@@ -182,5 +182,5 @@ describe("snapshot()", () => {
     for (let at: Snapshot | undefined = tree; at !== undefined; at = at.children[0]) depth += 1;
     expect(depth).toBe(100_001);
     expect(formatTree(tree).split("\n").length).toBe(100_001);
-  });
+  }, 60_000);
 });
