@@ -8,7 +8,7 @@ import {
   useAbortSignal,
   type Operation,
 } from "effection";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, withScope } from "../index.js";
 
@@ -265,6 +265,7 @@ describe("an Effection operation as a worker", () => {
   });
 
   it("rule 17: a deadline halts it", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const log: string[] = [];
     const done = withScope({ timeout: 1 }, function* () {
       try {
@@ -273,6 +274,8 @@ describe("an Effection operation as a worker", () => {
         log.push("halted");
       }
     });
+    vi.advanceTimersByTime(1);
+    vi.useRealTimers();
     expect(await rejection(done)).toMatchObject({ kind: "deadline" });
     expect(log).toEqual(["halted"]);
   });
