@@ -5,9 +5,9 @@ import { ScopeNode } from "../kernel/node.js";
 import { createObserver, type Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, cancelWith, fail } from "../kernel/settle.js";
-import { callSite } from "../kernel/tracing.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
+import { adopt } from "../task/adopt.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin, type Routine, type Worker } from "../task/run.js";
 
@@ -39,9 +39,7 @@ export abstract class Group<R> {
     this.node.observer = observer;
     this.promise = observer.promise as Promise<R>;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
-    const site = callSite(api);
-    if (site !== undefined) this.node.rare().site = site;
-    link(parent, this.node);
+    adopt(this.node, api, undefined);
   }
 
   /** A member has succeeded. */

@@ -4,9 +4,9 @@ import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/report.js";
 import type { Scope } from "../kernel/scope.js";
 import { advance } from "../kernel/settle.js";
-import { callSite } from "../kernel/tracing.js";
-import { holdProcess, link } from "../kernel/tree.js";
+import { holdProcess } from "../kernel/tree.js";
 import { isCancellation } from "../kernel/cancel.js";
+import { adopt } from "../task/adopt.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { applyOptions, checkOptions, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
@@ -83,13 +83,11 @@ export function selfCleaning<T extends object>(
     throw new TypeError(`selfCleaning: build must be a function, got ${describe(build)}`);
   if (options !== undefined) checkOptions("selfCleaning", options);
   const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
-  const site = callSite(selfCleaning);
-  if (site !== undefined) node.rare().site = site;
-  link(backgroundNode, node);
-  if (options !== undefined) applyOptions(node, options);
+  adopt(node, selfCleaning, undefined);
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;
   try {
+    if (options !== undefined) applyOptions(node, options);
     if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
     const inner = build(node);
     checkInner(node, inner);
