@@ -1,4 +1,6 @@
 import { once } from "node:events";
+import http from "node:http";
+import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { Readable, Writable } from "node:stream";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -378,5 +380,116 @@ describe("fastifyBough over sockets", () => {
     expect(log.find(({ msg }) => msg.includes("stuck"))).toMatchObject({
       stuck: [{ path: "server/GET /stuck" }],
     });
+  });
+
+  it("close() leaves a server alone that somebody else has made and told to listen, but no request", async () => {
+    const server = http.createServer();
+    onTestFinished(() => void server.close());
+    const app = Fastify({
+      serverFactory: (handler) => server.on("request", handler),
+    });
+    await app.register(fastifyBough, { grace: 0 });
+    const arrived = deferred();
+    app.get("/", async (request) => {
+      arrived.resolve();
+      await sleep(request.scope, 60_000);
+    });
+    await app.ready();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = new RawConnection((server.address() as AddressInfo).port);
+    onTestFinished(() => void client.socket.destroy());
+    const { answer } = client.request();
+    await arrived.promise;
+    await app.close();
+    expect(await answer).toMatchObject({ status: 503, complete: true });
+    expect(server.listening).toBe(true);
+    expect(client.socket.destroyed).toBe(false);
+  });
+
+  it("close() keeps a method of the server's that somebody has replaced", async () => {
+    const app = Fastify();
+    await app.register(fastifyBough);
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    let calls = 0;
+    const replaced = (): void => void calls++;
+    app.server.closeIdleConnections = replaced;
+    await app.close();
+    expect(Object.getOwnPropertyDescriptor(app.server, "closeIdleConnections")?.value).toBe(replaced);
+    expect(calls).toBe(1); // by Fastify's own close(): our sweep comes to connections that are left
+  });
+
+  it("close() has kept connections answered by Fastify where forceCloseConnections is false", async () => {
+    const app = Fastify({ forceCloseConnections: false });
+    await app.register(fastifyBough);
+    const arrived = deferred();
+    const go = deferred();
+    app.get("/", async () => {
+      arrived.resolve();
+      await go.promise;
+      return "done";
+    });
+    const connect = await listen(app);
+    const client = connect();
+    const first = client.request();
+    await arrived.promise;
+    const closed = app.close();
+    await flush();
+    const second = client.request();
+    go.resolve();
+    expect(await first.answer).toMatchObject({ status: 200, body: "done" });
+    expect(await second.answer).toMatchObject({ status: 503, complete: true });
+    await closed;
+  });
+
+  it("close() waits for a request that came through another address of localhost", async () => {
+    const { app } = await makeApp({ grace: 0 });
+    const arrived = deferred();
+    app.get("/", async () => {
+      arrived.resolve();
+      return new Promise(() => undefined);
+    });
+    await listen(app);
+    // As Fastify does it, in the words of its API.
+    const other = http.createServer((request, response) => app.routing(request, response));
+    onTestFinished(() => void other.close());
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const client = new RawConnection((other.address() as AddressInfo).port);
+    onTestFinished(() => void client.socket.destroy());
+    const { answer } = client.request();
+    await arrived.promise;
+    await app.close();
+    expect(await answer).toMatchObject({ status: 503, complete: true });
+  });
+
+  it("close() lets the first request of an HTTP/2 session in that is just being opened", async () => {
+    const app = Fastify({ http2: true });
+    await app.register(fastifyBough as never);
+    app.get("/", async () => "never");
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const session = http2.connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`);
+    onTestFinished(() => session.destroy());
+    await once(session, "connect");
+    const stream = session.request({ ":path": "/" });
+    const closed = app.close();
+    const [headers] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+    expect(headers[":status"]).toBe(503); // Fastify's
+    stream.resume();
+    await closed;
+  });
+
+  it("close() refuses it where forceCloseConnections is true", async () => {
+    const app = Fastify({ http2: true, forceCloseConnections: true });
+    await app.register(fastifyBough as never);
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    const session = http2.connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`);
+    onTestFinished(() => session.destroy());
+    await once(session, "connect");
+    const stream = session.request({ ":path": "/" });
+    const closed = app.close();
+    const [error] = (await once(stream, "error")) as [Error];
+    expect(error.message).toContain("REFUSED_STREAM");
+    await closed;
   });
 });

@@ -10,7 +10,7 @@ import {
   type ServerScope,
   type ServerScopeOptions,
 } from "../http/server-scope.js";
-import type { ServerState } from "../http/server-state.js";
+import type { Connections, ServerState } from "../http/server-state.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
 
@@ -54,6 +54,8 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   });
   const state = serverStateOf(fastify.server);
   const header = deadlineHeaderOf(state.deadlineHeader);
+  const { server } = fastify;
+  let listens = false;
 
   fastify.decorate("scope", scope);
   fastify.decorateRequest(replyKey as never, null as never);
@@ -68,6 +70,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const limit = request.routeOptions.config.bough?.timeout ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request, state);
+    else if (isElsewhere(request, server)) open(request, state);
     done();
   });
 
@@ -85,8 +88,12 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
   });
 
+  fastify.addHook("onListen", async () => {
+    listens = true;
+  });
   // Fastify's own close waits for keep-alive connections, and `onClose` comes after that.
   fastify.addHook("preClose", async () => {
+    state.connections = connectionsOf(fastify, listens);
     const { stuck } = await scope.shutdown();
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
@@ -102,6 +109,24 @@ function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["o
     if (log === undefined) throw error; // as if there were no `onError`
     log.error({ err: error, task: path }, "task failed");
   };
+}
+
+/** What `close()` is to do with the app's connections. */
+function connectionsOf({ server, initialConfig }: FastifyInstance, listens: boolean): Connections {
+  // Fastify does not close a server either that somebody else has made and told to listen.
+  if (server.listening && !listens) return "leave";
+  // `false`: kept connections are answered with Fastify's 503.
+  const { forceCloseConnections } = initialConfig;
+  return forceCloseConnections === true ? "force" : forceCloseConnections === false ? "keep" : "drain";
+}
+
+/**
+ * Whether a request came through another server than the app's: Fastify makes one for each further address of
+ * `localhost`. The server's scope does not see it arrive, so it gets a scope of its own to be waited for.
+ */
+function isElsewhere(request: FastifyRequest, server: FastifyInstance["server"]): boolean {
+  const { server: actual } = request.raw.socket as { server?: unknown };
+  return actual !== undefined && actual !== server;
 }
 
 /** The record of a request, whose scope is made if need be. */

@@ -20,6 +20,16 @@ interface Pending {
 }
 
 /**
+ * What a shutdown does with the server's connections.
+ *
+ * - `"drain"`: tells them to end, gives them the time to bring what is on its way, and closes them.
+ * - `"force"`: tells them to end, and closes idle ones at once.
+ * - `"keep"`: tells them nothing, since the framework answers what they still bring, and closes idle ones.
+ * - `"leave"`: nothing; the server goes on, as it is somebody else's.
+ */
+export type Connections = "drain" | "force" | "keep" | "leave";
+
+/**
  * What a server's scope knows about its server's requests, whether their handlers ever ask for a scope or not.
  * Costs one entry per connection and no listener per request, save on HTTP/2.
  */
@@ -30,12 +40,14 @@ export class ServerState {
   deadlineHeader: string | boolean | undefined = undefined;
   /** Told to stop: connections end with the response under way. */
   closing = false;
+  connections: Connections = "drain";
   /** Called whenever a request may have been the last. */
   onQuiet: (() => void) | undefined = undefined;
   /** Settles when the server has let go of its connections. */
   drained: Promise<void> | undefined = undefined;
   readonly records: Set<RequestRecord> = new Set();
   readonly sessions: Set<Closable> = new Set();
+  readonly #lingering = new WeakSet<Closable>();
   readonly #last = new Map<Carrier, Pending>();
 
   /** There is no request of the server's that was there before its scope, as far as one can tell. */
@@ -65,7 +77,7 @@ export class ServerState {
     }
     const earlier = last?.response.destroyed === true ? undefined : last;
     this.#last.set(carrier, { request, response, earlier });
-    if (!this.closing) return;
+    if (!this.closing || this.connections === "keep") return;
     if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
     keepAlive(response, false);
   }
@@ -91,16 +103,25 @@ export class ServerState {
 
   /** Lets each connection end when its request is answered. */
   close(): void {
+    if (this.connections === "leave") return;
     this.closing = true;
-    for (const { response } of this.#last.values()) keepAlive(response, false);
-    for (const session of this.sessions) if (!session.closed) session.close();
+    if (this.connections !== "keep")
+      for (const { response } of this.#last.values()) keepAlive(response, false);
+    for (const session of this.sessions) this.#closeSession(session);
+  }
+
+  /** Not on the first call: `close()` refuses what is on its way, as does any GOAWAY that Node can send. */
+  #closeSession(session: Closable): void {
+    const lingers = this.connections !== "force" && !this.#lingering.has(session);
+    if (lingers) this.#lingering.add(session);
+    else if (!session.closed) session.close();
   }
 
   addSession(session: Http2Session): void {
     if (this.sessions.has(session)) return;
     this.sessions.add(session);
     session.once("close", () => this.sessions.delete(session));
-    if (this.closing) session.close();
+    if (this.closing) this.#closeSession(session);
   }
 }
 

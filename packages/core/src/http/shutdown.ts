@@ -60,12 +60,7 @@ class Shutdown {
   constructor(server: Server, state: ServerState) {
     this.#server = server;
     this.#state = state;
-    this.#released = state.drained = new Promise((resolve) => {
-      stopListening(server, () => {
-        this.#isReleased = true;
-        resolve();
-      });
-    });
+    this.#released = state.drained = this.#release();
   }
 
   async run(grace: number): Promise<ShutdownReport> {
@@ -97,6 +92,17 @@ class Shutdown {
     return { running: atStart, cancelled, stuck, duration: Date.now() - began };
   }
 
+  /** Stops accepting; resolves when the connections are closed or, where they are not ours, all is answered. */
+  async #release(): Promise<void> {
+    if (this.#state.connections === "leave") {
+      while (this.#requests() > 0) await new Promise((resolve) => setTimeout(resolve, LINGER));
+    } else {
+      const lingers = this.#state.connections === "drain";
+      await new Promise<void>((resolve) => stopListening(this.#server, lingers, resolve));
+    }
+    this.#isReleased = true;
+  }
+
   #requests(): number {
     const responses = new Set<object>(this.#state.pending().map(({ response }) => response));
     for (const { response } of this.#state.records) responses.add(response);
@@ -117,7 +123,7 @@ class Shutdown {
 
   /** Closes the connections that wait for their next request. */
   #sweep(): void {
-    if (this.#isReleased) return;
+    if (this.#isReleased || this.#state.connections === "leave") return;
     const server = this.#server as Partial<HttpServer>;
     this.#state.close();
     this.#sweeps += 1;
@@ -149,23 +155,34 @@ class Shutdown {
   }
 
   #dropConnections(): void {
+    if (this.#state.connections === "leave") return;
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const session of this.#state.sessions) session.destroy();
   }
 }
 
-/** Stops accepting connections, and calls back when the last one is closed. */
-function stopListening(server: Server, done: () => void): void {
+/**
+ * Stops accepting connections, and calls back when the last one is closed.
+ *
+ * @param lingers - `close()` drops idle keep-alive connections at once, and with them a request that is on its way:
+ *   not now.
+ */
+function stopListening(server: Server, lingers: boolean, done: () => void): void {
   if (!server.listening) {
     server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
     return;
   }
-  // `close()` drops idle keep-alive connections at once, and with them a request that is on its way.
+  if (!lingers) {
+    server.close(done);
+    return;
+  }
+  const own = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
   Object.defineProperty(server, "closeIdleConnections", { value: () => undefined, configurable: true });
   try {
     server.close(done);
   } finally {
-    Reflect.deleteProperty(server, "closeIdleConnections");
+    if (own === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
+    else Object.defineProperty(server, "closeIdleConnections", own);
   }
 }
 
