@@ -104,7 +104,7 @@ describe("main.ts", () => {
   it("crawls the whole site, then stops on time", { timeout: 30_000 }, async () => {
     const { code, output } = await runExample("crawler");
     expect(output).toContain("depth 6: 64 pages, 27 of them missing");
-    expect(output).toMatch(/137 requests in \d\.\d s, at most 4 at once/);
+    expect(output).toMatch(/137 requests in \d+\.\d s, at most [1-4] at once/);
     expect(output).toMatch(/stopped \(deadline\) after \d+ more requests/);
     expect(code).toBe(0);
   });
