@@ -1,41 +1,53 @@
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 const request = "GET / HTTP/1.1\r\nhost: bench\r\n\r\n";
 
-/** Sends `amount` requests over `connections` sockets that are kept alive, one at a time on each; resolves with the seconds. */
-export async function load(port: number, connections: number, amount: number): Promise<number> {
-  const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
-  const began = performance.now();
-  let left = amount;
-  await Promise.all(
-    sockets.map(
-      (socket) =>
-        new Promise<void>((resolve, reject) => {
-          const next = (): void => {
-            if (left-- <= 0) {
-              socket.end();
-              return resolve();
-            }
-            socket.write(request);
-          };
-          // The answers are small enough to come in one piece.
-          socket.on("data", (text) => {
-            if (String(text).startsWith("HTTP/1.1 200 ")) next();
-            else reject(new Error(`unexpected answer: ${String(text)}`));
-          });
-          socket.on("error", reject);
-          next();
-        }),
-    ),
-  );
-  return (performance.now() - began) / 1000;
+/** Clients of one server, whose connections are kept from round to round. */
+export class Load {
+  readonly #sockets: readonly Socket[];
+
+  private constructor(sockets: readonly Socket[]) {
+    this.#sockets = sockets;
+  }
+
+  static async open(port: number, connections: number): Promise<Load> {
+    return new Load(await Promise.all(Array.from({ length: connections }, () => open(port))));
+  }
+
+  /** Sends requests while `goesOn` says so, one at a time on each connection; resolves with the seconds it took. */
+  async run(goesOn: () => boolean): Promise<number> {
+    const began = performance.now();
+    await Promise.all(this.#sockets.map((socket) => converse(socket, goesOn)));
+    return (performance.now() - began) / 1000;
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }
 
-function open(port: number): Promise<Socket> {
+async function converse(socket: Socket, goesOn: () => boolean): Promise<void> {
+  if (!goesOn()) return;
   return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(socket));
-    socket.once("error", reject);
-    socket.setEncoding("latin1");
-    socket.setNoDelay(true);
+    // The answers are small enough to come in one piece.
+    const answered = (text: string): void => {
+      if (!text.startsWith("HTTP/1.1 200 ")) reject(new Error(`unexpected answer: ${text}`));
+      else if (goesOn()) socket.write(request);
+      else {
+        socket.off("data", answered).off("error", reject);
+        resolve();
+      }
+    };
+    socket.on("data", answered).on("error", reject);
+    socket.write(request);
   });
+}
+
+async function open(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  await once(socket, "connect");
+  socket.setEncoding("latin1");
+  socket.setNoDelay(true);
+  return socket;
 }

@@ -1,11 +1,15 @@
-// Requests per second of an app with the integration, as a share of the plain app's, and the processor time that a
-// request costs its server, which other load on the machine disturbs less.
+// What an app with the integration keeps of the plain app's requests per second, and of the processor time that a
+// request costs its server, which other load on the machine disturbs less; and the heap before and after a load.
 //
-//     node --import tsx bench/http/main.ts [--framework=fastify] [--variant=used] [--rounds=15] [--requests=10000]
+//     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 6]
+//         [--rounds 100] [--requests 1000] [--seconds 60]
 //
-// Every variant takes its turn in every round; `control` is the plain app once more: what differs there is noise.
-// `by hand` is the plain app with an AbortController per request, listened to as in `used`: what Node's own part of the
-// price is.
+// Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts. Two processes
+// that run the same code differ by some percent, as long as they live, so each generation starts them all anew.
+// `control` is the plain app once more: what differs there is noise. `by hand` is the plain app with an
+// AbortController per request, listened to as in `used`: what Node's own part of the price is.
+//
+// `--seconds` measures the heap instead of the speed, before and after a load of so many seconds.
 
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -13,116 +17,164 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { load } from "./load.js";
+import { Load } from "./load.js";
 
 const { values } = parseArgs({
   options: {
     framework: { type: "string", multiple: true },
     variant: { type: "string", multiple: true },
-    rounds: { type: "string", default: "15" },
-    requests: { type: "string", default: "10000" },
+    generations: { type: "string", default: "6" },
+    rounds: { type: "string", default: "100" },
+    requests: { type: "string", default: "1000" },
     connections: { type: "string", default: "50" },
+    seconds: { type: "string" },
     node: { type: "string", default: process.execPath },
   },
 });
 const core = fileURLToPath(new URL("../../", import.meta.url));
 /** Built, as users run it; inside the package, so that its dependencies are found. */
 const bundle = `${core}node_modules/.cache/bough/bench-http.mjs`;
+const generations = Number(values.generations);
 const rounds = Number(values.rounds);
 const requests = Number(values.requests);
 const connections = Number(values.connections);
+const WARM_UP = 60_000;
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
 const all = ["plain", "control", "by hand", "unused", "used"];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
 const targets: Readonly<Record<string, number>> = { unused: 0.97, used: 0.9 };
 
-interface Sample {
-  readonly perSecond: number;
-  /** Microseconds of the server's processor time per request. */
+interface Usage {
+  /** User time since it was last asked for, in microseconds. */
   readonly cpu: number;
+  /** Bytes. */
   readonly heap: number;
 }
 
 interface Running {
+  readonly variant: string;
   readonly child: ChildProcess;
-  readonly port: number;
-  readonly samples: Sample[];
+  readonly clients: Load;
 }
 
-interface Usage {
-  readonly cpu: number;
-  readonly heap: number;
-}
+type Row = Record<string, string | number>;
 
 async function start(framework: string, variant: string): Promise<Running> {
-  const child = fork(bundle, [framework, variant], {
-    execPath: values.node,
-    execArgv: ["--expose-gc"],
-  });
+  const child = fork(bundle, [framework, variant], { execPath: values.node, execArgv: ["--expose-gc"] });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
-  return { child, port, samples: [] };
+  const running = { variant, child, clients: await Load.open(port, connections) };
+  await run(running, WARM_UP / 2);
+  // V8 forgets at a full collection what it knows of shapes that nothing has at that moment, and `process.nextTick` is
+  // slower from then on. Every server comes to that, but a plain one only after minutes.
+  await ask(child, "collect");
+  await run(running, WARM_UP / 2);
+  return running;
 }
 
-async function usage(child: ChildProcess, message: "collect" | "measure"): Promise<Usage> {
+function stop({ child, clients }: Running): void {
+  clients.close();
+  child.disconnect();
+}
+
+async function ask(child: ChildProcess, message: "collect" | "measure"): Promise<Usage> {
   const answer = once(child, "message");
   child.send(message);
   return ((await answer) as [Usage])[0];
 }
 
-async function round({ child, port }: Running): Promise<Sample> {
-  await usage(child, "collect");
-  await usage(child, "measure");
-  const seconds = await load(port, connections, requests);
-  const { cpu } = await usage(child, "measure");
-  const { heap } = await usage(child, "collect");
-  return { perSecond: requests / seconds, cpu: cpu / requests, heap };
+/** Sends so many requests; resolves with the seconds it took. */
+function run({ clients }: Running, amount: number): Promise<number> {
+  let left = amount;
+  return clients.run(() => left-- > 0);
+}
+
+/** Microseconds of a process over all its rounds: what went by, and what its processor spent. */
+class Costs {
+  elapsed = 0;
+  cpu = 0;
+}
+
+async function round(running: Running, costs: Costs): Promise<void> {
+  await ask(running.child, "measure");
+  costs.elapsed += (await run(running, requests)) * 1e6;
+  costs.cpu += (await ask(running.child, "measure")).cpu;
+}
+
+/** What each variant cost, generation by generation. */
+async function generate(framework: string): Promise<Map<string, Costs>> {
+  const running: Running[] = [];
+  for (const variant of variants) running.push(await start(framework, variant));
+  const costs = new Map(variants.map((variant) => [variant, new Costs()]));
+  for (let count = 0; count < rounds; count++) {
+    // Each time in another order, so that nobody always comes after the same one.
+    for (const each of rotated(running, count)) await round(each, costs.get(each.variant) ?? new Costs());
+  }
+  running.forEach(stop);
+  return costs;
+}
+
+async function compare(framework: string): Promise<Row[]> {
+  const results: Map<string, Costs>[] = [];
+  for (let generation = 1; generation <= generations; generation++) {
+    results.push(await generate(framework));
+    console.error(`${framework}: ${generation} of ${generations}`);
+  }
+  return variants.map((variant) => {
+    const perRequest = (cost: keyof Costs): number =>
+      median(results.map((costs) => (costs.get(variant)?.[cost] ?? Number.NaN) / rounds / requests));
+    const share = (cost: keyof Costs): string =>
+      spread(
+        results.map((costs) => (costs.get("plain")?.[cost] ?? NaN) / (costs.get(variant)?.[cost] ?? NaN)),
+      );
+    return {
+      framework,
+      variant,
+      "requests/s": Math.round(1e6 / perRequest("elapsed")),
+      share: share("elapsed"),
+      "µs/request": perRequest("cpu").toFixed(1),
+      "share by cpu": share("cpu"),
+      target: targets[variant] ?? "",
+    };
+  });
+}
+
+/** The median over the generations, and all of them. */
+function spread(shares: readonly number[]): string {
+  return `${median(shares).toFixed(3)} (${Math.min(...shares).toFixed(2)}–${Math.max(...shares).toFixed(2)})`;
+}
+
+function rotated<T>(list: readonly T[], by: number): T[] {
+  const start = by % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
 }
 
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
-/** The median of the three smallest. */
-function least(numbers: readonly number[]): number {
-  return median(numbers.toSorted((a, b) => a - b).slice(0, 3));
-}
-
-async function measure(framework: string): Promise<Record<string, unknown>[]> {
-  const running = new Map<string, Running>();
-  for (const variant of variants) running.set(variant, await start(framework, variant));
-  try {
-    for (const each of running.values()) await round(each); // warms up
-    for (let count = 0; count < rounds; count++) {
-      // Each time in another order, so that nobody always comes after the same one.
-      const order = variants.map((_, index) => variants[(index + count) % variants.length] ?? "plain");
-      for (const variant of order) {
-        const each = running.get(variant) as Running;
-        each.samples.push(await round(each));
-      }
-    }
-  } finally {
-    for (const { child } of running.values()) child.disconnect();
+/** The heap after a collection, before and after a load of so many seconds. */
+async function weigh(framework: string, seconds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const variant of variants) {
+    const running = await start(framework, variant);
+    const before = await ask(running.child, "collect");
+    const end = performance.now() + seconds * 1000;
+    let sent = 0;
+    await running.clients.run(() => ++sent > 0 && performance.now() < end);
+    const after = await ask(running.child, "collect");
+    stop(running);
+    const row = { framework, variant, requests: sent, before: megabytes(before), after: megabytes(after) };
+    console.error(JSON.stringify(row));
+    rows.push(row);
   }
-  const plain = running.get("plain")?.samples ?? [];
-  return variants.map((variant) => {
-    const samples = running.get(variant)?.samples ?? [];
-    // Round by round: what disturbs a round disturbs its neighbours alike.
-    const share = median(
-      samples.map((sample, index) => sample.perSecond / (plain[index] ?? sample).perSecond),
-    );
-    return {
-      framework,
-      variant,
-      "requests/s": Math.round(median(samples.map(({ perSecond }) => perSecond))),
-      share: share.toFixed(3),
-      "µs/request": least(samples.map(({ cpu }) => cpu)).toFixed(1),
-      // The least disturbed round of each.
-      "share by cpu": (least(plain.map(({ cpu }) => cpu)) / least(samples.map(({ cpu }) => cpu))).toFixed(3),
-      target: targets[variant] ?? "",
-      "heap, MB": `${((samples[0]?.heap ?? 0) / 1e6).toFixed(1)} → ${((samples.at(-1)?.heap ?? 0) / 1e6).toFixed(1)}`,
-    };
-  });
+  return rows;
+}
+
+function megabytes({ heap }: Usage): string {
+  return `${(heap / 1e6).toFixed(2)} MB`;
 }
 
 await build({
@@ -134,15 +186,15 @@ await build({
   target: "node20",
   packages: "external",
 });
-const rows: Record<string, unknown>[] = [];
+const rows: Row[] = [];
 for (const framework of frameworks) {
-  const table = await measure(framework);
+  const table =
+    values.seconds === undefined ? await compare(framework) : await weigh(framework, Number(values.seconds));
   console.table(Object.fromEntries(table.map(({ variant, ...row }) => [String(variant), row])));
   rows.push(...table);
 }
 const results = fileURLToPath(new URL("../results/", import.meta.url));
 mkdirSync(results, { recursive: true });
-writeFileSync(
-  `${results}http.json`,
-  `${JSON.stringify({ node: process.version, rounds, requests, rows }, null, 2)}\n`,
-);
+const { node, ...how } = values;
+const name = values.seconds === undefined ? "http" : "http-heap";
+writeFileSync(`${results}${name}.json`, `${JSON.stringify({ node, ...how, rows }, null, 2)}\n`);

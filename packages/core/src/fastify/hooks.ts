@@ -44,6 +44,9 @@ interface WithReply {
   [replyKey]: FastifyReply | null;
 }
 
+/** What Fastify prints of an app without routes. */
+const NO_ROUTES = "(empty tree)";
+
 /** The body of the plugin; see `fastifyBough`. */
 export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
   const { timeout, ...serverOptions } = options;
@@ -56,6 +59,8 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
   let listens = false;
+  // `routeOptions` is made anew on each call. Of routes that were declared before, we know nothing.
+  let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
 
   fastify.decorate("scope", scope);
   fastify.decorateRequest(replyKey as never, null as never);
@@ -67,7 +72,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.addHook("onRequest", (request, reply, done) => {
     (request as unknown as WithReply)[replyKey] = reply;
-    const limit = request.routeOptions.config.bough?.timeout ?? timeout;
+    const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request, state);
     else if (isElsewhere(request, server)) open(request, state);
@@ -86,6 +91,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.addHook("onRoute", ({ config }) => {
     checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
+    if (config?.bough?.timeout !== undefined) looksAtRoutes = true;
   });
 
   fastify.addHook("onListen", async () => {
