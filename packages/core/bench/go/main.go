@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -93,9 +94,12 @@ func newDoer(wg *sync.WaitGroup) *doer {
 	return d
 }
 
-// orphans drops n doers, and collects until all their goroutines have ended.
+// orphans drops n doers, and collects until all their goroutines have ended. No collection may run earlier: it would
+// end some of them before the clock starts.
 func orphans(n int) (create, bytes, stop float64) {
 	before := inUse()
+	percent := debug.SetGCPercent(-1)
+	defer debug.SetGCPercent(percent)
 	var wg sync.WaitGroup
 	start := time.Now()
 	for i := 0; i < n; i++ {
