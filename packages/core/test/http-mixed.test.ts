@@ -92,7 +92,7 @@ describe.each([
     };
     await Promise.all(Array.from({ length: CLIENTS }, client));
 
-    await expect.poll(() => serverStateOf(server).records.size).toBe(0);
+    await expect.poll(() => serverStateOf(server).records.length).toBe(0);
     const wrong = [...fates].filter(
       ([key, { kind }]) => kind !== (hangs(Number(key)) ? "disconnected" : undefined),
     );

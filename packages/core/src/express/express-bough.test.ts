@@ -70,7 +70,7 @@ describe.each([
       app.get("/", (request, response) => {
         const { server } = request.socket as unknown as { server: Server };
         counts.push([request.eventNames(), response.listenerCount("close")]);
-        expect(serverStateOf(server).records.size).toBe(0);
+        expect(serverStateOf(server).records.length).toBe(0);
         response.send("plain");
       });
       const { connect } = await listen(app);

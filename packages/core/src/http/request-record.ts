@@ -19,6 +19,9 @@ export class RequestRecord extends Hook implements Observer {
   readonly request: AnyRequest;
   readonly response: AnyResponse;
   readonly promise: Promise<unknown> = nobodyAsks;
+  /** Its neighbours in the server's list. */
+  older: RequestRecord | undefined = undefined;
+  newer: RequestRecord | undefined = undefined;
   /** Fastify's, if it is Fastify's request. */
   reply: FastifyLike | undefined = undefined;
   /** The deadline came with the request, from another server. */

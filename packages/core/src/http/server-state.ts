@@ -45,10 +45,10 @@ export class ServerState {
   onQuiet: (() => void) | undefined = undefined;
   /** Settles when the server has let go of its connections. */
   drained: Promise<void> | undefined = undefined;
-  readonly records: Set<RequestRecord> = new Set();
   readonly sessions: Set<Closable> = new Set();
   readonly #lingering = new WeakSet<Closable>();
   readonly #last = new Map<Carrier, Pending>();
+  #newest: RequestRecord | undefined = undefined;
 
   /** There is no request of the server's that was there before its scope, as far as one can tell. */
   knowsAll: boolean;
@@ -92,13 +92,27 @@ export class ServerState {
     return found;
   }
 
+  // A linked list: a Set that as much is added to as is deleted from is rebuilt over and over.
   opened(record: RequestRecord): void {
-    this.records.add(record);
+    record.older = this.#newest;
+    if (record.older !== undefined) record.older.newer = record;
+    this.#newest = record;
   }
 
   closed(record: RequestRecord): void {
-    this.records.delete(record);
+    const { older, newer } = record;
+    if (older !== undefined) older.newer = newer;
+    if (newer !== undefined) newer.older = older;
+    else this.#newest = older;
+    record.older = record.newer = undefined;
     this.onQuiet?.();
+  }
+
+  /** The requests that have a scope, and whose response is not done. */
+  get records(): readonly RequestRecord[] {
+    const found: RequestRecord[] = [];
+    for (let at = this.#newest; at !== undefined; at = at.older) found.push(at);
+    return found.toReversed();
   }
 
   /** Lets each connection end when its request is answered. */

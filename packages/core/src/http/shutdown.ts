@@ -113,7 +113,7 @@ class Shutdown {
   async #finish(): Promise<void> {
     const state = this.#state;
     await this.#released;
-    while (state.records.size > 0) await new Promise<void>((resolve) => (state.onQuiet = resolve));
+    while (state.records.length > 0) await new Promise<void>((resolve) => (state.onQuiet = resolve));
     const { node } = state;
     node.flags |= ENDING;
     const { promise } = wait(node, "dispose", this);
@@ -151,7 +151,7 @@ class Shutdown {
     const state = this.#state;
     for (const { request, response } of state.pending())
       if (recordOf(request) === undefined) openRequest(request, response, state);
-    return [...state.records];
+    return state.records;
   }
 
   #dropConnections(): void {
