@@ -168,6 +168,26 @@ describe("retry()", () => {
     expect([calls, vi.getTimerCount()]).toEqual([1, 0]);
   });
 
+  it("asks retryIf nothing once its scope is cancelled, and rejects with what a clean-up fails with then", async () => {
+    const scope = createScope({ timeout: 50 });
+    const failure = new Error("clean-up");
+    let asked = 0;
+    const retryIf = (): boolean => ++asked > 0;
+    const cut = retry(scope, untilCancelled, { ...plain, retryIf });
+    const failed = retry(
+      scope,
+      (own) => {
+        own.defer(() => Promise.reject(failure));
+        return untilCancelled(own);
+      },
+      { ...plain, retryIf },
+    );
+    vi.advanceTimersByTime(50);
+    expect(await rejection(cut)).toBe(scope.reason);
+    expect(await rejection(failed)).toBe(failure);
+    expect([asked, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
   it("ends with the reason when its scope is cancelled during a delay, and loses no failure", async () => {
     const scope = createScope();
     const failure = new Error("before");

@@ -104,6 +104,19 @@ describe("supervise()", () => {
     expect(await joined).toBe(error);
   });
 
+  it("forgets a restart as soon as the window is over", async () => {
+    const scope = createScope();
+    let runs = 0;
+    const crash = (): string => {
+      if (++runs === 5) return "done";
+      throw new Error("crash");
+    };
+    const task = supervise(scope, crash, { maxRestarts: 1, window: 100, minDelay: 100 });
+    await pass(100, 100, 100, 100);
+    expect(await task).toBe("done");
+    await scope.close();
+  });
+
   it("waits for what a run has started before it starts the next", async () => {
     const scope = createScope();
     const cleaned = deferred();
@@ -154,6 +167,30 @@ describe("supervise()", () => {
     expect(await rejection(delayed)).toBe(scope.reason);
     expect([runs, vi.getTimerCount()]).toEqual([2, 0]);
     expect([running.status, delayed.status]).toEqual(["cancelled", "cancelled"]);
+  });
+
+  it("rule 11: fails with the failure that no restart follows, being cancelled in the moment after it", async () => {
+    const statuses = new Set<string>();
+    for (let moment = 0; moment < 12; moment++) {
+      const scope = createScope();
+      const failure = new Error("crash");
+      const told: unknown[] = [];
+      const task = supervise(scope, () => Promise.reject(failure), {
+        onRestart: (error) => void told.push(error),
+      });
+      for (let turns = 0; turns < moment; turns++) await Promise.resolve();
+      const closed = scope.close().then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      const toldBefore = told.length;
+      const error = await rejection(task);
+      statuses.add(task.status);
+      expect(told).toHaveLength(toldBefore);
+      expect(error === failure).toBe(told.length === 0);
+      expect(await closed).toBe(told.length === 0 ? failure : undefined);
+    }
+    expect(statuses).toEqual(new Set(["failed", "cancelled"]));
   });
 
   it("is cancelled when the worker cancels itself", async () => {

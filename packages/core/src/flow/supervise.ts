@@ -86,7 +86,8 @@ async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings)
     }
     const now = Date.now();
     recent = recent.filter((instant) => now - instant < window);
-    if (recent.length >= maxRestarts) throw result.error;
+    // Cancelled in the moment after the run: there will be no restart that onRestart could hear of.
+    if (own.cancelled || recent.length >= maxRestarts) throw result.error;
     recent.push(now);
     onRestart?.(result.error, run);
     await sleep(own, delayBefore(recent.length, backoff));

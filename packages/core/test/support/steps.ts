@@ -1,0 +1,138 @@
+import fc from "fast-check";
+import { expect, vi } from "vitest";
+import { spawn, type Scope, type ScopeHandle } from "../../src/index.js";
+import { nodeOf } from "../../src/task/resolve.js";
+import { flush } from "./deferred.js";
+
+/** So many turns of the microtasks everything gets before the event loop has its turn. */
+const HOPS = 10;
+
+/** After so many turns of the event loop without a timer nothing more will happen. */
+const IDLE_TURNS = 4;
+
+/**
+ * Plays a scene step by step: each turn of the microtasks is one, each turn of the event loop, each (fake) timer, and
+ * each `point()` in the scene's own code. At one of them something interrupts it.
+ */
+export class Steps {
+  count = 0;
+  interrupted = false;
+  /** What the interruption is; for the scene to set. */
+  interrupt: () => void = () => undefined;
+  readonly #at: number;
+
+  constructor(at: number) {
+    this.#at = at;
+  }
+
+  /** A step in the midst of whatever calls it. */
+  readonly point = (): void => {
+    if (this.count++ === this.#at) this.#interrupt();
+  };
+
+  #interrupt(): void {
+    if (this.interrupted) return;
+    this.interrupted = true;
+    this.interrupt();
+  }
+
+  /**
+   * Lets things happen until `promise` has settled. The interruption comes at the latest when everything is blocked.
+   *
+   * @throws {Error} If everything is blocked even so: somebody was not woken.
+   */
+  async play<T>(promise: PromiseLike<T>): Promise<PromiseSettledResult<T>> {
+    let result: PromiseSettledResult<T> | undefined;
+    promise.then(
+      (value) => (result = { status: "fulfilled", value }),
+      (reason: unknown) => (result = { status: "rejected", reason }),
+    );
+    const settled = (): PromiseSettledResult<T> | undefined => result;
+    for (let idle = 0; settled() === undefined; idle++) {
+      for (let hop = 0; hop < HOPS && settled() === undefined; hop++) {
+        this.point();
+        await Promise.resolve();
+      }
+      this.point();
+      await flush();
+      if (settled() !== undefined) break;
+      if (vi.isFakeTimers() && vi.getTimerCount() > 0) {
+        idle = 0;
+        this.point();
+        vi.advanceTimersToNextTimer();
+      } else if (idle >= IDLE_TURNS) {
+        if (this.interrupted) throw new Error("everything is blocked");
+        idle = 0;
+        this.#interrupt();
+      }
+    }
+    return settled() as PromiseSettledResult<T>;
+  }
+}
+
+/**
+ * Plays `scene` for random plans: undisturbed, and then once more for each of its steps, interrupted there. A plan that
+ * fails is not made smaller, which would take minutes; its seed is printed.
+ */
+export async function atEveryStep<P>(
+  plans: number,
+  plan: fc.Arbitrary<P>,
+  scene: (steps: Steps, plan: P) => Promise<void>,
+): Promise<void> {
+  const property = fc.asyncProperty(plan, async (generated) => {
+    const undisturbed = new Steps(Infinity);
+    await scene(undisturbed, generated);
+    for (let at = 0; at < undisturbed.count; at++) {
+      try {
+        await scene(new Steps(at), generated);
+      } catch (error) {
+        throw new Error(`interrupted at step ${at}`, { cause: error });
+      }
+    }
+  });
+  await fc.assert(property, { numRuns: plans, endOnFailure: true });
+}
+
+/** The cause of every interruption by {@link endScope}. */
+export const stop = new Error("stop");
+
+/** How a scope comes to its end from outside. */
+export type Ending = "is cancelled" | "is closed" | "has a child that fails";
+export const endings: fc.Arbitrary<Ending> = fc.constantFrom(
+  "is cancelled",
+  "is closed",
+  "has a child that fails",
+);
+
+export function endScope(scope: ScopeHandle, ending: Ending): void {
+  if (scope.state === "closed") return;
+  if (ending === "is cancelled") scope.cancel(stop);
+  else if (ending === "is closed") void scope.close({ cause: stop }).catch(() => undefined);
+  else spawn(scope, fail);
+}
+
+function fail(): never {
+  throw stop;
+}
+
+/** Waits by a timer, whatever is cancelled meanwhile: for cleanups. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Closes `scope`, and looks whether a child, a hook, a cleanup or a timer is left in it. */
+export async function expectNothingLeft(steps: Steps, scope: ScopeHandle): Promise<void> {
+  await steps.play(scope.close().catch(() => undefined));
+  const node = nodeOf("test", "scope", scope);
+  expect([node.first, node.hooks, node.rarely?.defers]).toEqual([undefined, undefined, undefined]);
+  if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
+}
+
+/** How many hooks and children there are in `scope` at the moment. */
+export function tracesIn(scope: Scope): number {
+  const node = nodeOf("test", "scope", scope);
+  let count = 0;
+  for (let hook = node.hooks; hook !== undefined; hook = hook.next) count += 1;
+  for (let child = node.first; child !== undefined; child = child.next) count += 1;
+  return count;
+}
