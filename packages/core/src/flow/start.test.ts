@@ -115,6 +115,20 @@ describe("start()", () => {
     expect(await rejection(ready)).toBe(scope.reason);
   });
 
+  it.each<[string, (started: Started<number>) => unknown]>([
+    ["says that it is ready", (started) => started(1)],
+    ["just returns", () => undefined],
+  ])("rejects with the reason when a worker %s after the cancellation", async (_, end) => {
+    const scope = createScope();
+    const ready = start<number>(scope, async (own, started) => {
+      await untilCancelled(own).catch(() => undefined);
+      end(started);
+    });
+    scope.cancel();
+    expect(await rejection(ready)).toBe(scope.reason);
+    expect(scope.errors).toEqual([]);
+  });
+
   it("rejects with the reason in a scope that is cancelled already, and does not call the worker", async () => {
     const scope = createScope();
     scope.cancel();

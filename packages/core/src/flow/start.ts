@@ -25,7 +25,8 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
  * `BOUGH_NOT_STARTED`). After that its failure is `scope`'s, as with `spawn`.
  *
  * **Cancellation:** when `scope` is cancelled before the worker is ready, so is the worker, and the promise rejects
- * with the reason. In a scope that is cancelled already the worker is not called.
+ * with the reason, once everything in it has settled; `started` has no effect then. In a scope that is cancelled
+ * already the worker is not called.
  *
  * @param scope - The owner.
  * @param worker - Gets its own scope and `started`, to be called once with a value for the caller.
@@ -113,16 +114,18 @@ class Starting<R> extends Hook implements Observer {
         "start: started() was called twice, or after the worker had ended",
       );
     }
-    if (node.rarely?.errors !== undefined) return; // it has failed already: too late
+    if (node.cancelled) return; // too late: the caller gets the reason, or the failure that has cancelled it
     this.#settled = true;
     node.flags |= TASK;
     this.#ready(value);
   }
 
   resolve(): void {
-    this.reject(
-      new BoughError("BOUGH_NOT_STARTED", "start: the worker ended without having called started()"),
+    const error = new BoughError(
+      "BOUGH_NOT_STARTED",
+      "start: the worker ended without having called started()",
     );
+    this.reject(this.#node?.reason ?? error);
   }
 
   reject(error: unknown): void {

@@ -219,6 +219,8 @@ describe("supervise() at every step", () => {
         // No delay goes on: a timer is left only where somebody cleans up.
         expect(stage.alive === 0 ? vi.getTimerCount() : 0).toBe(0);
       };
+      steps.point();
+      if (scope.state === "closed" && ending === "is closed") return;
       const task = supervise(scope, stage.worker, { ...options, onRestart: stage.onRestart });
       tasks.push(task);
       const outcome = await steps.play(task);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, vi } from "vitest";
-import { spawn, type Scope, type ScopeHandle } from "../../src/index.js";
+import type { Scope, ScopeHandle } from "../../src/index.js";
+import { fail } from "../../src/kernel/settle.js";
 import { nodeOf } from "../../src/task/resolve.js";
 import { flush } from "./deferred.js";
 
@@ -97,22 +98,14 @@ export async function atEveryStep<P>(
 export const stop = new Error("stop");
 
 /** How a scope comes to its end from outside. */
-export type Ending = "is cancelled" | "is closed" | "has a child that fails";
-export const endings: fc.Arbitrary<Ending> = fc.constantFrom(
-  "is cancelled",
-  "is closed",
-  "has a child that fails",
-);
+export type Ending = "is cancelled" | "is closed" | "fails";
+export const endings: fc.Arbitrary<Ending> = fc.constantFrom("is cancelled", "is closed", "fails");
 
 export function endScope(scope: ScopeHandle, ending: Ending): void {
   if (scope.state === "closed") return;
   if (ending === "is cancelled") scope.cancel(stop);
   else if (ending === "is closed") void scope.close({ cause: stop }).catch(() => undefined);
-  else spawn(scope, fail);
-}
-
-function fail(): never {
-  throw stop;
+  else fail(nodeOf("test", "scope", scope), stop);
 }
 
 /** Waits by a timer, whatever is cancelled meanwhile: for cleanups. */
@@ -120,19 +113,16 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Closes `scope`, and looks whether a child, a hook, a cleanup or a timer is left in it. */
-export async function expectNothingLeft(steps: Steps, scope: ScopeHandle): Promise<void> {
-  await steps.play(scope.close().catch(() => undefined));
-  const node = nodeOf("test", "scope", scope);
-  expect([node.first, node.hooks, node.rarely?.defers]).toEqual([undefined, undefined, undefined]);
-  if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
+/** Nothing waits for the cancellation of `scope` itself any more. */
+export function expectNoHooks(scope: Scope): void {
+  expect(nodeOf("test", "scope", scope).hooks).toBeUndefined();
 }
 
-/** How many hooks and children there are in `scope` at the moment. */
-export function tracesIn(scope: Scope): number {
+/** Closes `scope`, and looks whether a child, a hook, a cleanup or a timer was left in it. */
+export async function expectNothingLeft(steps: Steps, scope: ScopeHandle): Promise<void> {
+  expectNoHooks(scope);
+  await steps.play(scope.close().catch(() => undefined));
   const node = nodeOf("test", "scope", scope);
-  let count = 0;
-  for (let hook = node.hooks; hook !== undefined; hook = hook.next) count += 1;
-  for (let child = node.first; child !== undefined; child = child.next) count += 1;
-  return count;
+  expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
+  if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
 }
