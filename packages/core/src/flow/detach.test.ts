@@ -7,6 +7,7 @@ import {
   DeadlineExceededError,
   detach,
   ScopeClosedError,
+  spawn,
   type Scope,
 } from "../index.js";
 
@@ -62,6 +63,20 @@ describe("detach()", () => {
     expect(seen).toEqual(["outer a", "request b", "server c"]);
     expect(server.get(b)).toBe("server b");
     await outer.close();
+    await server.close();
+  });
+
+  it("carries the values of the moment of the call, also when it has to wait for its turn", async () => {
+    const key = createContextKey<string>("key");
+    const [request, server] = [createScope(), createScope({ concurrency: 1 })];
+    const gate = deferred();
+    spawn(server, () => gate.promise);
+    request.set(key, "then");
+    const task = detach(request, server, (own) => own.get(key));
+    request.set(key, "later");
+    await request.close();
+    gate.resolve();
+    expect(await task).toBe("then");
     await server.close();
   });
 

@@ -118,11 +118,13 @@ export function expectNoHooks(scope: Scope): void {
   expect(nodeOf("test", "scope", scope).hooks).toBeUndefined();
 }
 
-/** Closes `scope`, and looks whether a child, a hook, a cleanup or a timer was left in it. */
-export async function expectNothingLeft(steps: Steps, scope: ScopeHandle): Promise<void> {
-  expectNoHooks(scope);
-  await steps.play(scope.close().catch(() => undefined));
-  const node = nodeOf("test", "scope", scope);
-  expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
+/** Closes `scopes`, and looks whether a child, a hook, a cleanup or a timer was left in them. */
+export async function expectNothingLeft(steps: Steps, ...scopes: readonly ScopeHandle[]): Promise<void> {
+  for (const scope of scopes) {
+    expectNoHooks(scope);
+    await steps.play(scope.close().catch(() => undefined));
+    const node = nodeOf("test", "scope", scope);
+    expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
+  }
   if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
 }
