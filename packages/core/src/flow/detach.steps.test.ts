@@ -75,6 +75,7 @@ describe("detach() at every step", () => {
       const source = createScope(request);
       const target = createScope({ timeout: plan.targetTimeout, supervise: plan.supervise, onError });
       request.set(mine, "source");
+      request.set(both, "request");
       source.set(both, "source");
       target.set(both, "target");
       target.set(theirs, "target");

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
+import { collectGarbage } from "../testing/index.js";
 import { createScope, ticker, withScope, type Scope } from "../index.js";
 
 beforeEach(() => {
@@ -86,6 +87,22 @@ describe("ticker()", () => {
     expect(vi.getTimerCount()).toBe(0);
     expect(await ticks.next()).toEqual({ done: true, value: undefined });
     await scope.join();
+  });
+
+  it("keeps nothing of the ticks that were taken", async () => {
+    const scope = createScope();
+    const ticks = ticker(scope, 100);
+    const take = async (): Promise<WeakRef<object>> => {
+      const next = ticks.next();
+      vi.advanceTimersByTime(100);
+      await next;
+      return new WeakRef(next);
+    };
+    const taken = [await take(), await take(), await take()];
+    await collectGarbage();
+    expect(taken.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
+    await ticks.return?.();
+    await scope.close();
   });
 
   it("never ticks with Infinity, and does not keep its scope from ending", async () => {

@@ -59,7 +59,6 @@ export class Steps {
       if (settled() !== undefined) break;
       if (vi.isFakeTimers() && vi.getTimerCount() > 0) {
         idle = 0;
-        this.point();
         vi.advanceTimersToNextTimer();
       } else if (idle >= IDLE_TURNS) {
         if (this.interrupted) throw new Error("everything is blocked");
