@@ -71,6 +71,27 @@ describe("checkpoint()", () => {
     await scope.close();
   });
 
+  it("has one slice for all who compute, so that others wait no longer the more there are", async () => {
+    const scope = createScope();
+    vi.advanceTimersByTime(60_000);
+    let [spent, most] = [0, 0];
+    let turns = setImmediate(function turn() {
+      spent = 0;
+      turns = setImmediate(turn);
+    });
+    const loop = async (): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        vi.advanceTimersByTime(1);
+        most = Math.max(most, ++spent);
+        await checkpoint(scope);
+      }
+    };
+    await Promise.all(Array.from({ length: 10 }, loop));
+    clearImmediate(turns);
+    expect(most).toBeLessThan(5 + 10);
+    await scope.close();
+  });
+
   it("yields although a fake clock stands still", async () => {
     const scope = createScope();
     let stop = false;

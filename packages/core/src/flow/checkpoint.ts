@@ -10,6 +10,9 @@ const CALLS = 10_000;
 let sliceStart = 0;
 let calls = 0;
 
+/** What all wait for who have used their slice up: they go on together, in one slice, and not in one each. */
+let nextSlice: Promise<void> | undefined;
+
 /**
  * A point at which a long computation can be cancelled, and lets others have a turn. Call it in a loop, as often as
  * you like: most calls only look at the clock.
@@ -38,10 +41,15 @@ export async function checkpoint(scope: Scope): Promise<void> {
   node.throwIfCancelled();
   const used = Date.now() - sliceStart;
   if (used >= 0 && used < SLICE && ++calls < CALLS) return;
+  await (nextSlice ??= beginSlice());
+  node.throwIfCancelled();
+}
+
+async function beginSlice(): Promise<void> {
   await turn();
+  nextSlice = undefined;
   calls = 0;
   sliceStart = Date.now();
-  node.throwIfCancelled();
 }
 
 /**

@@ -21,6 +21,8 @@ export class Steps {
   /** What the interruption is; for the scene to set. */
   interrupt: () => void = () => undefined;
   readonly #at: number;
+  /** For how many turns of the event loop nothing is known to have happened. */
+  #idle = 0;
 
   constructor(at: number) {
     this.#at = at;
@@ -28,8 +30,13 @@ export class Steps {
 
   /** A step in the midst of whatever calls it. */
   readonly point = (): void => {
-    if (this.count++ === this.#at) this.#interrupt();
+    this.#idle = 0;
+    this.#step();
   };
+
+  #step(): void {
+    if (this.count++ === this.#at) this.#interrupt();
+  }
 
   #interrupt(): void {
     if (this.interrupted) return;
@@ -49,24 +56,29 @@ export class Steps {
       (reason: unknown) => (result = { status: "rejected", reason }),
     );
     const settled = (): PromiseSettledResult<T> | undefined => result;
-    for (let idle = 0; settled() === undefined; idle++) {
+    this.#idle = 0;
+    while (settled() === undefined) {
       for (let hop = 0; hop < HOPS && settled() === undefined; hop++) {
-        this.point();
+        this.#step();
         await Promise.resolve();
       }
-      this.point();
+      this.#step();
       await flush();
-      if (settled() !== undefined) break;
-      if (vi.isFakeTimers() && vi.getTimerCount() > 0) {
-        idle = 0;
-        vi.advanceTimersToNextTimer();
-      } else if (idle >= IDLE_TURNS) {
-        if (this.interrupted) throw new Error("everything is blocked");
-        idle = 0;
-        this.#interrupt();
-      }
+      if (settled() === undefined) this.#goOn();
     }
     return settled() as PromiseSettledResult<T>;
+  }
+
+  /** Without timers something may still happen by itself in the event loop, but not for ever. */
+  #goOn(): void {
+    if (vi.isFakeTimers() && vi.getTimerCount() > 0) {
+      this.#idle = 0;
+      vi.advanceTimersToNextTimer();
+    } else if (++this.#idle > IDLE_TURNS) {
+      if (this.interrupted) throw new Error("everything is blocked");
+      this.#idle = 0;
+      this.#interrupt();
+    }
   }
 }
 
