@@ -218,6 +218,21 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
+    const app = makeApp({ timeout: 5 });
+    const arrived = deferred<Response>();
+    app.get("/", (_request, response) => arrived.resolve(response));
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 503 });
+    const response = await arrived.promise;
+    response.status(200).set("x-late", "yes").json({ late: true });
+    response.redirect("/late");
+    await flush();
+    expect(errors).toEqual([]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
   it("rule 30: answers 504 when a call of the handler's has run out of a time of its own", async () => {
     const app = makeApp();
     app.get(

@@ -1,5 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { isCancellation } from "../kernel/cancel.js";
+import { ignoreLateAnswer } from "./late-answer.js";
 import type { RequestRecord } from "./request-record.js";
 import { isAbandoned, isResponse, type AnyRequest, type AnyResponse } from "./types.js";
 
@@ -110,6 +111,7 @@ export function answer(
   // An upload that nobody reads any more would have to be read to its end before the next request.
   if (request.httpVersionMajor < 2 && !request.complete) response.shouldKeepAlive = false;
   response.end(body);
+  ignoreLateAnswer(response);
   return true;
 }
 
