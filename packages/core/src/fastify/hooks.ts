@@ -75,7 +75,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request, state);
-    else if (isElsewhere(request, server)) open(request, state);
+    else if (recordOf(request.raw) !== undefined || isElsewhere(request, server)) open(request, state);
     done();
   });
 
@@ -138,9 +138,12 @@ function isElsewhere(request: FastifyRequest, server: FastifyInstance["server"])
 /** The record of a request, whose scope is made if need be. */
 function open(request: FastifyRequest, state: ServerState): RequestRecord {
   const { raw } = request;
-  const known = recordOf(raw);
-  if (known !== undefined) return known;
   const reply = (request as unknown as WithReply)[replyKey];
+  const known = recordOf(raw);
+  if (known !== undefined) {
+    known.reply ??= reply ?? undefined; // it may be older than our hook
+    return known;
+  }
   // Before our hook has run, the server's scope still knows the response.
   const response = reply?.raw ?? state.pending().find((pending) => pending.request === raw)?.response;
   if (response === undefined)
