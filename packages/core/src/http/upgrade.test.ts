@@ -181,6 +181,22 @@ describe("requestScope() after an upgrade", () => {
     expect((await reason).kind).toBe("disconnected");
   });
 
+  it("rule 32: a socket that nobody has asked a scope for keeps no shutdown waiting", async () => {
+    const server = http.createServer();
+    const scope = serverScope(server);
+    server.on("upgrade", (_request: IncomingMessage, socket: Duplex) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = new RawConnection((server.address() as AddressInfo).port);
+    onTestFinished(() => void client.socket.destroy());
+    await client.request({ headers: { connection: "upgrade", upgrade: "x" } }).answer;
+    expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, cancelled: 0, stuck: [] });
+    expect(client.socket.readableEnded).toBe(false);
+    expect(scope.state).toBe("closed");
+  });
+
   it("rule 28: is born disconnected when the socket is closed already", async () => {
     const server = http.createServer();
     const born = deferred<Scope>();
