@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { conclude, statusOf } from "../http/answer.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest, recordOf } from "../http/open-request.js";
+import { quieten } from "../http/quiet-reply.js";
 import type { RequestRecord } from "../http/request-record.js";
 import {
   checkServerOptions,
@@ -84,7 +85,10 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const record = recordOf(request.raw);
     record?.receive(error);
     const status = statusOf(request.raw, reply.raw, record, error);
-    if (status === undefined) return done();
+    if (status === undefined) {
+      if (record !== undefined) expectGone(request, reply, record);
+      return done();
+    }
     if (status === 499) logGone(request, reply);
     conclude(request.raw, reply.raw, status, reply);
   });
@@ -151,6 +155,15 @@ function open(request: FastifyRequest, state: ServerState): RequestRecord {
   const record = openRequest(raw, response, state);
   record.reply = reply ?? undefined;
   return record;
+}
+
+/** An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile. */
+function expectGone(request: FastifyRequest, reply: FastifyReply, record: RequestRecord): void {
+  quieten(reply, (failure) => {
+    const isGone = statusOf(request.raw, reply.raw, record, failure) === 499;
+    if (isGone) logGone(request, reply);
+    return isGone;
+  });
 }
 
 /** Fastify logs a request in `onResponse`, which does not come for this one. */

@@ -24,8 +24,8 @@ export interface TestApp {
   readonly complaints: () => LogLine[];
 }
 
-/** An app with the plugin, what it logs, and an error handler. It ends with the test. */
-export async function makeApp(options: FastifyBoughOptions = {}): Promise<TestApp> {
+/** An app with the plugin, what it logs, and an error handler unless told otherwise. It ends with the test. */
+export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors = true): Promise<TestApp> {
   const log: LogLine[] = [];
   const errors: unknown[] = [];
   const stream = new Writable({
@@ -36,10 +36,12 @@ export async function makeApp(options: FastifyBoughOptions = {}): Promise<TestAp
   });
   const app = Fastify({ logger: { level: "trace", stream } });
   await app.register(fastifyBough, options);
-  app.setErrorHandler((error, _request, reply) => {
-    errors.push(error);
-    return reply.code(500).send("mine");
-  });
+  if (handlesErrors) {
+    app.setErrorHandler((error, _request, reply) => {
+      errors.push(error);
+      return reply.code(500).send("mine");
+    });
+  }
   onTestFinished(() => app.close());
   return { app, log, errors, complaints: () => log.filter(({ level }) => level > INFO) };
 }
