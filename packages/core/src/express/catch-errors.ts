@@ -14,8 +14,8 @@ interface Router {
 const prepared = new WeakSet<Application>();
 
 /**
- * Puts {@link onError} into `app`, once: after `middleware` and its routes, and before the app's own error handlers,
- * which would take a client's going away for an error.
+ * Puts {@link onError} into `app`, once: after `middleware` and its routes, before the app's own error handlers, which
+ * would take a client's going away for an error, and behind them, since they can fail of that, too.
  */
 export function catchErrors(app: Application, middleware: RequestHandler): void {
   if (prepared.has(app)) return;
@@ -24,8 +24,8 @@ export function catchErrors(app: Application, middleware: RequestHandler): void 
   const { stack } = routerOf(app);
   const start = stack.findIndex(({ handle }) => handle === middleware) + 1;
   const first = stack.findIndex(({ handle }, index) => index >= start && handle.length === 4);
-  const [own] = stack.splice(-1);
-  if (own !== undefined) stack.splice(first, 0, own);
+  const own = stack.at(-1);
+  if (own !== undefined && stack[first] !== own) stack.splice(first, 0, own);
 }
 
 /** `app.router` throws in Express 4, and `app._router` is no more in Express 5. */

@@ -186,6 +186,50 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: an error handler that fails because its client is gone is no error", async () => {
+    const app = makeApp();
+    const arrived = deferred<Request>();
+    app.get("/", () => {
+      throw boom;
+    });
+    app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
+      errors.push(error);
+      arrived.resolve(request);
+      // oxlint-disable-next-line promise/no-callback-in-promise -- this is how it is done there
+      sleep(request.scope, 60_000).catch(next);
+    });
+    const { connect } = await listen(app);
+    const client = connect().request();
+    const { scope } = await arrived.promise;
+    const cancelled = new Promise((resolve) => scope.onCancel(resolve));
+    client.abort();
+    await cancelled;
+    await flush();
+    await flush(); // Express logs a turn later
+    expect(errors).toEqual([boom]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("rule 30: an error handler that fails of something else, or of nothing of ours, is Express's affair", async () => {
+    const worse = new Error("worse");
+    const app = makeApp();
+    app.get("/", (request) => {
+      request.scope.throwIfCancelled();
+      throw boom;
+    });
+    app.use((error: unknown, _request: Request, _response: Response, _next: NextFunction) => {
+      errors.push(error);
+      throw worse;
+    });
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 500, complete: true });
+    expect(errors).toEqual([boom]);
+    expect(errors[0]).toBe(boom);
+    await flush();
+    expect(logged).toHaveBeenCalledTimes(1);
+    expect(String(logged.mock.calls[0]?.[0])).toContain("worse");
+  });
+
   it("rule 30: answers 503 when the handler fails because its time is up", async () => {
     const app = makeApp({ timeout: 5 });
     app.get(
@@ -215,6 +259,21 @@ describe.each([
     late.resolve();
     await flush();
     expect(await connection.request({ path: "/next" }).answer).toMatchObject({ status: 200, body: "next" });
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
+    const app = makeApp({ timeout: 5 });
+    const arrived = deferred<Response>();
+    app.get("/", (_request, response) => arrived.resolve(response));
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 503 });
+    const response = await arrived.promise;
+    response.status(200).set("x-late", "yes").json({ late: true });
+    response.redirect("/late");
+    await flush();
+    expect(errors).toEqual([]);
     expect(logged).not.toHaveBeenCalled();
   });
 

@@ -2,67 +2,17 @@ import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
-import { Readable, Writable } from "node:stream";
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { Readable } from "node:stream";
+import Fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { requestScope, serverScope } from "../http/index.js";
 import { sleep, spawn, type CancelledError, type Scope } from "../index.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { INFO, listen, makeApp, type TestApp } from "../../test/support/fastify-app.js";
 import { RawConnection } from "../../test/support/http-clients.js";
-import defaultExport, { fastifyBough, type FastifyBoughOptions } from "./index.js";
+import defaultExport, { fastifyBough } from "./index.js";
 
 const boom = new Error("boom");
-
-interface LogLine {
-  readonly level: number;
-  readonly msg: string;
-  readonly statusCode?: number;
-  readonly task?: string;
-  readonly err?: { message: string };
-}
-
-const INFO = 30;
-
-interface TestApp {
-  readonly app: FastifyInstance;
-  readonly log: LogLine[];
-  /** What the app's own error handler got. */
-  readonly errors: unknown[];
-  /** The lines above level info. */
-  readonly complaints: () => LogLine[];
-}
-
-async function makeApp(options: FastifyBoughOptions = {}): Promise<TestApp> {
-  const log: LogLine[] = [];
-  const errors: unknown[] = [];
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      log.push(JSON.parse(String(chunk)) as LogLine);
-      done();
-    },
-  });
-  const app = Fastify({ logger: { level: "trace", stream } });
-  await app.register(fastifyBough, options);
-  app.setErrorHandler((error, _request, reply) => {
-    errors.push(error);
-    return reply.code(500).send("mine");
-  });
-  onTestFinished(() => app.close());
-  return { app, log, errors, complaints: () => log.filter(({ level }) => level > INFO) };
-}
-
-async function listen(app: FastifyInstance): Promise<() => RawConnection> {
-  await app.listen({ port: 0, host: "127.0.0.1" });
-  const connections: RawConnection[] = [];
-  onTestFinished(() => {
-    for (const { socket } of connections) socket.destroy();
-  });
-  return () => {
-    const connection = new RawConnection((app.server.address() as AddressInfo).port);
-    connections.push(connection);
-    return connection;
-  };
-}
 
 describe("fastifyBough", () => {
   it("is a plugin as Fastify's own are", async () => {

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { conclude, statusOf } from "../http/answer.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest, recordOf } from "../http/open-request.js";
+import { quieten } from "../http/quiet-reply.js";
 import type { RequestRecord } from "../http/request-record.js";
 import {
   checkServerOptions,
@@ -75,7 +76,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request, state);
-    else if (isElsewhere(request, server)) open(request, state);
+    else if (recordOf(request.raw) !== undefined || isElsewhere(request, server)) open(request, state);
     done();
   });
 
@@ -84,7 +85,10 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const record = recordOf(request.raw);
     record?.receive(error);
     const status = statusOf(request.raw, reply.raw, record, error);
-    if (status === undefined) return done();
+    if (status === undefined) {
+      if (record !== undefined) expectGone(request, reply, record);
+      return done();
+    }
     if (status === 499) logGone(request, reply);
     conclude(request.raw, reply.raw, status, reply);
   });
@@ -138,9 +142,12 @@ function isElsewhere(request: FastifyRequest, server: FastifyInstance["server"])
 /** The record of a request, whose scope is made if need be. */
 function open(request: FastifyRequest, state: ServerState): RequestRecord {
   const { raw } = request;
-  const known = recordOf(raw);
-  if (known !== undefined) return known;
   const reply = (request as unknown as WithReply)[replyKey];
+  const known = recordOf(raw);
+  if (known !== undefined) {
+    known.reply ??= reply ?? undefined; // it may be older than our hook
+    return known;
+  }
   // Before our hook has run, the server's scope still knows the response.
   const response = reply?.raw ?? state.pending().find((pending) => pending.request === raw)?.response;
   if (response === undefined)
@@ -148,6 +155,15 @@ function open(request: FastifyRequest, state: ServerState): RequestRecord {
   const record = openRequest(raw, response, state);
   record.reply = reply ?? undefined;
   return record;
+}
+
+/** An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile. */
+function expectGone(request: FastifyRequest, reply: FastifyReply, record: RequestRecord): void {
+  quieten(reply, (failure) => {
+    const isGone = statusOf(request.raw, reply.raw, record, failure) === 499;
+    if (isGone) logGone(request, reply);
+    return isGone;
+  });
 }
 
 /** Fastify logs a request in `onResponse`, which does not come for this one. */

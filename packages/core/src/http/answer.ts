@@ -1,5 +1,7 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { isCancellation } from "../kernel/cancel.js";
+import { ignoreLateAnswer } from "./late-answer.js";
+import type { FastifyLike } from "./quiet-reply.js";
 import type { RequestRecord } from "./request-record.js";
 import { isAbandoned, isResponse, type AnyRequest, type AnyResponse } from "./types.js";
 
@@ -75,12 +77,6 @@ function deadlineIn(error: unknown): CancelledError | undefined {
 /** Headers that describe the body that is not going to be sent. */
 const ofBody = /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
 
-/** What a reply of Fastify's knows about the response. */
-export interface FastifyLike {
-  getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>;
-  hijack(): unknown;
-}
-
 /**
  * Answers in the handler's place, unless it has begun to answer. Says whether it did.
  *
@@ -110,6 +106,7 @@ export function answer(
   // An upload that nobody reads any more would have to be read to its end before the next request.
   if (request.httpVersionMajor < 2 && !request.complete) response.shouldKeepAlive = false;
   response.end(body);
+  ignoreLateAnswer(response);
   return true;
 }
 

@@ -1,6 +1,8 @@
+import type { Duplex } from "node:stream";
 import { BODY, CANCELLED } from "../kernel/flags.js";
 import { addHook } from "../kernel/hook.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingDeadline } from "./deadline-header.js";
@@ -74,6 +76,8 @@ function nameOf(request: AnyRequest): string {
 
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   response.on("close", responseClosed);
+  if (request.httpVersionMajor < 2 && response === request.socket)
+    response.prependOnceListener("end", peerEnded);
   // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.
   const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
   const { socket } = request as { socket?: Queue };
@@ -91,6 +95,19 @@ function responseClosed(this: AnyResponse): void {
   this.removeListener("close", responseClosed);
   (record.request.socket as Queue | undefined)?.[queued]?.delete(record);
   record.done();
+}
+
+/**
+ * The peer of an upgraded socket says that it will send no more. If the socket is ended upon that, its peer was gone:
+ * so do libraries for WebSockets when one breaks off. Else it waits for what it is still sent.
+ */
+function peerEnded(this: AnyResponse): void {
+  if (this.writableEnded) return;
+  process.nextTick(() => {
+    const record = (this as Recorded)[key];
+    const ended = this.writableEnded || !(this as Duplex).allowHalfOpen;
+    if (ended && record !== undefined) cancel(record.node, "disconnected", undefined);
+  });
 }
 
 const queued: unique symbol = Symbol("bough.queuedRequests");

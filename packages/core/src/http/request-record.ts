@@ -6,7 +6,8 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, report } from "../kernel/report.js";
 import { bodyReturned, cancel } from "../kernel/settle.js";
-import { answer, type CancelStatus, type FastifyLike } from "./answer.js";
+import { answer, statusOf, type CancelStatus } from "./answer.js";
+import { quieten, type FastifyLike } from "./quiet-reply.js";
 import type { ServerState } from "./server-state.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
@@ -81,9 +82,12 @@ export class RequestRecord extends Hook implements Observer {
 
   /** Answers in the handler's place, if that has not begun to. */
   answer(status: CancelStatus): boolean {
-    const did = answer(this.request, this.response, status, this.reply);
-    this.answered ||= did;
-    return did;
+    const { request, response, reply } = this;
+    if (!answer(request, response, status, reply)) return false;
+    this.answered = true;
+    if (reply !== undefined)
+      quieten(reply, (error) => statusOf(request, response, this, error) !== undefined);
+    return true;
   }
 
   /** The framework has got `error` from the handler: that failure has a receiver. */

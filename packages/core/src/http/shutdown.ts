@@ -55,6 +55,7 @@ class Shutdown {
   readonly #state: ServerState;
   readonly #released: Promise<void>;
   #isReleased = false;
+  #letGo: () => void = () => undefined;
   #sweeps = 0;
 
   constructor(server: Server, state: ServerState) {
@@ -92,13 +93,16 @@ class Shutdown {
     return { running: atStart, cancelled, stuck, duration: Date.now() - began };
   }
 
-  /** Stops accepting; resolves when the connections are closed or, where they are not ours, all is answered. */
+  /** Stops accepting; resolves when the server's own connections are closed, or when all is answered on others. */
   async #release(): Promise<void> {
     if (this.#state.connections === "leave") {
       while (this.#requests() > 0) await new Promise((resolve) => setTimeout(resolve, LINGER));
     } else {
       const lingers = this.#state.connections === "drain";
-      await new Promise<void>((resolve) => stopListening(this.#server, lingers, resolve));
+      await new Promise<void>((resolve) => {
+        this.#letGo = resolve;
+        stopListening(this.#server, lingers, resolve);
+      });
     }
     this.#isReleased = true;
   }
@@ -129,8 +133,10 @@ class Shutdown {
     this.#sweeps += 1;
     // A connection that has never sent anything is not idle to Node, and would be waited for.
     const nothingLeft = this.#state.knowsAll && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
-    if (nothingLeft) server.closeAllConnections?.();
-    else server.closeIdleConnections?.();
+    if (!nothingLeft) return server.closeIdleConnections?.();
+    server.closeAllConnections?.();
+    // What is open even then has been upgraded by somebody who made no scope for it, and may stay so for ever.
+    if (this.#sweeps > SILENT_SWEEPS + 1) this.#letGo();
   }
 
   #stuck(): TaskInfo[] {

@@ -1,0 +1,42 @@
+import type { ServerResponse } from "node:http";
+
+/** What throws, fails or breaks the stream once a response has been sent, for HTTP/1.1 or for HTTP/2. */
+const methods = [
+  "setHeader",
+  "setHeaders",
+  "appendHeader",
+  "removeHeader",
+  "writeContinue",
+  "writeProcessing",
+  "writeEarlyHints",
+  "writeHead",
+  "write",
+  "end",
+] as const;
+
+/**
+ * Lets a handler answer in vain that has been answered for: it does not know, and what Node throws at it then ends
+ * the process when nobody catches it, in a callback, say.
+ */
+export function ignoreLateAnswer(response: ServerResponse): void {
+  // Middleware may have put the end off, to compress the body or to save a session.
+  if (!response.writableEnded) return void response.once("finish", () => ignoreLateAnswer(response));
+  for (const method of methods)
+    Object.defineProperty(response, method, { value: method === "write" ? writeNothing : doNothing });
+}
+
+function doNothing(this: ServerResponse, ...args: readonly unknown[]): ServerResponse {
+  callBack(args);
+  return this;
+}
+
+function writeNothing(...args: readonly unknown[]): boolean {
+  callBack(args);
+  return true;
+}
+
+/** Whoever waits for it to be sent waits no longer. */
+function callBack(args: readonly unknown[]): void {
+  const callback = args.at(-1);
+  if (typeof callback === "function") process.nextTick(callback);
+}

@@ -1,0 +1,61 @@
+import type { AddressInfo } from "node:net";
+import { Writable } from "node:stream";
+import Fastify, { type FastifyInstance } from "fastify";
+import { onTestFinished } from "vitest";
+import { fastifyBough, type FastifyBoughOptions } from "../../src/fastify/index.js";
+import { RawConnection } from "./http-clients.js";
+
+export interface LogLine {
+  readonly level: number;
+  readonly msg: string;
+  readonly statusCode?: number;
+  readonly task?: string;
+  readonly err?: { message: string };
+}
+
+export const INFO = 30;
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly log: LogLine[];
+  /** What the app's own error handler got. */
+  readonly errors: unknown[];
+  /** The lines above level info. */
+  readonly complaints: () => LogLine[];
+}
+
+/** An app with the plugin, what it logs, and an error handler unless told otherwise. It ends with the test. */
+export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors = true): Promise<TestApp> {
+  const log: LogLine[] = [];
+  const errors: unknown[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      log.push(JSON.parse(String(chunk)) as LogLine);
+      done();
+    },
+  });
+  const app = Fastify({ logger: { level: "trace", stream } });
+  await app.register(fastifyBough, options);
+  if (handlesErrors) {
+    app.setErrorHandler((error, _request, reply) => {
+      errors.push(error);
+      return reply.code(500).send("mine");
+    });
+  }
+  onTestFinished(() => app.close());
+  return { app, log, errors, complaints: () => log.filter(({ level }) => level > INFO) };
+}
+
+/** Lets `app` listen; gives connections to it. */
+export async function listen(app: FastifyInstance): Promise<() => RawConnection> {
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const connections: RawConnection[] = [];
+  onTestFinished(() => {
+    for (const { socket } of connections) socket.destroy();
+  });
+  return () => {
+    const connection = new RawConnection((app.server.address() as AddressInfo).port);
+    connections.push(connection);
+    return connection;
+  };
+}
