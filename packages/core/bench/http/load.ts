@@ -30,16 +30,18 @@ export class Load {
 async function converse(socket: Socket, goesOn: () => boolean): Promise<void> {
   if (!goesOn()) return;
   return new Promise((resolve, reject) => {
+    const closed = (): void => reject(new Error("the server has closed a connection"));
     // The answers are small enough to come in one piece.
     const answered = (text: string): void => {
       if (!text.startsWith("HTTP/1.1 200 ")) reject(new Error(`unexpected answer: ${text}`));
       else if (goesOn()) socket.write(request);
       else {
-        socket.off("data", answered).off("error", reject);
+        socket.off("data", answered).off("error", reject).off("close", closed);
         resolve();
       }
     };
-    socket.on("data", answered).on("error", reject);
+    socket.on("data", answered).on("error", reject).on("close", closed);
+    if (socket.destroyed) return closed();
     socket.write(request);
   });
 }

@@ -2,7 +2,7 @@
 // request costs its server, which other load on the machine disturbs less; and the heap before and after a load.
 //
 //     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 6]
-//         [--rounds 100] [--requests 1000] [--seconds 60]
+//         [--rounds 100] [--requests 1000] [--warm-up 60000] [--seconds 60]
 //
 // Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts. Two processes
 // that run the same code differ by some percent, as long as they live, so each generation starts them all anew.
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     generations: { type: "string", default: "6" },
     rounds: { type: "string", default: "100" },
     requests: { type: "string", default: "1000" },
+    "warm-up": { type: "string", default: "60000" },
     connections: { type: "string", default: "50" },
     seconds: { type: "string" },
     node: { type: "string", default: process.execPath },
@@ -38,7 +39,7 @@ const generations = Number(values.generations);
 const rounds = Number(values.rounds);
 const requests = Number(values.requests);
 const connections = Number(values.connections);
-const WARM_UP = 60_000;
+const warmUp = Number(values["warm-up"]);
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
 const all = ["plain", "control", "by hand", "unused", "used"];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
@@ -63,11 +64,11 @@ async function start(framework: string, variant: string): Promise<Running> {
   const child = fork(bundle, [framework, variant], { execPath: values.node, execArgv: ["--expose-gc"] });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   const running = { variant, child, clients: await Load.open(port, connections) };
-  await run(running, WARM_UP / 2);
+  await run(running, warmUp / 2);
   // V8 forgets at a full collection what it knows of shapes that nothing has at that moment, and `process.nextTick` is
   // slower from then on. Every server comes to that, but a plain one only after minutes.
   await ask(child, "collect");
-  await run(running, WARM_UP / 2);
+  await run(running, warmUp / 2);
   return running;
 }
 

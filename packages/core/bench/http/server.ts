@@ -95,6 +95,7 @@ const servers: Record<string, () => Promise<Server>> = {
 const make = servers[framework ?? ""];
 if (make === undefined) throw new Error(`no framework ${framework}`);
 const server = await make();
+server.keepAliveTimeout = 0; // the clients wait while others have their turn
 server.listen(0, "127.0.0.1", () => {
   process.send?.({ port: (server.address() as AddressInfo).port });
 });
