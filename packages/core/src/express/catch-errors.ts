@@ -38,12 +38,14 @@ function onError(error: unknown, request: Request, response: Response, next: Nex
   const record = recordOf(request);
   record?.receive(error);
   const status = statusOf(request, response, record, error);
-  if (status === undefined) {
-    // The handler answered after all, when that had been done in its place.
-    const late =
-      record?.answered === true && (error as { code?: unknown } | null)?.code === "ERR_HTTP_HEADERS_SENT";
-    if (!late) next(error);
-  } else {
-    conclude(request, response, status);
-  }
+  if (record?.answered === true) spareConnection(request);
+  else if (status !== undefined) conclude(request, response, status);
+  if (status === undefined) next(error);
+}
+
+/** Express destroys the connection of a request that fails after its answer, though it may have brought the next. */
+function spareConnection(request: Request): void {
+  const { socket } = request;
+  const value: unknown = Object.create(socket, { destroy: { value: () => socket } });
+  Object.defineProperty(request, "socket", { value, configurable: true });
 }

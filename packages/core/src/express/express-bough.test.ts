@@ -262,6 +262,70 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: hears of the late failure of a handler that is deaf, and keeps its connection", async () => {
+    const app = makeApp();
+    const late = deferred();
+    const go = deferred();
+    app.get(
+      "/",
+      expressBough({ timeout: 5 }),
+      handler(async () => {
+        await late.promise;
+        throw boom;
+      }),
+    );
+    const arrived = deferred();
+    app.get("/next", (_request, response) => {
+      arrived.resolve();
+      void go.promise.then(() => response.send("next"));
+    });
+    app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
+      errors.push(error, request.ip);
+      next(error);
+    });
+    const { connect } = await listen(app);
+    const connection = connect();
+    expect(await connection.request().answer).toMatchObject({ status: 503 });
+    const { answer } = connection.request({ path: "/next" });
+    await arrived.promise;
+    late.resolve();
+    await flush();
+    await flush(); // Express logs a turn later
+    go.resolve();
+    expect(await answer).toMatchObject({ status: 200, body: "next", complete: true });
+    expect(errors).toEqual([boom, "127.0.0.1"]);
+    expect(logged).toHaveBeenCalledTimes(1);
+  });
+
+  it("rule 30: leaves an answer in the handler's place alone whose end middleware has put off", async () => {
+    const app = makeApp({ timeout: 5 });
+    const go = deferred();
+    app.use((_request, response, next) => {
+      const end = response.end.bind(response);
+      response.end = (...args: unknown[]) => {
+        response.writeHead(response.statusCode);
+        void go.promise.then(() => Reflect.apply(end, response, args));
+        return response;
+      };
+      next();
+    });
+    app.get(
+      "/",
+      handler(async (request, response) => {
+        await sleep(request.scope, 60_000).catch(flush);
+        await flush();
+        response.set("x-late", "yes");
+        setImmediate(go.resolve);
+        request.scope.throwIfCancelled();
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 503, body: "Service Unavailable\n" });
+    expect(errors).toEqual([]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
   it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
     const app = makeApp({ timeout: 5 });
     const arrived = deferred<Response>();
