@@ -14,18 +14,22 @@ interface Router {
 const prepared = new WeakSet<Application>();
 
 /**
- * Puts {@link onError} into `app`, once: after `middleware` and its routes, before the app's own error handlers, which
- * would take a client's going away for an error, and behind them, since they can fail of that, too.
+ * Puts {@link onError} into `app`, once, behind `middleware`: before the app's own error handlers, which would take a
+ * client's going away for an error, and behind them all, since they can fail of that, too.
  */
 export function catchErrors(app: Application, middleware: RequestHandler): void {
   if (prepared.has(app)) return;
   prepared.add(app);
   app.use(onError);
   const { stack } = routerOf(app);
-  const start = stack.findIndex(({ handle }) => handle === middleware) + 1;
-  const first = stack.findIndex(({ handle }, index) => index >= start && handle.length === 4);
   const own = stack.at(-1);
-  if (own !== undefined && stack[first] !== own) stack.splice(first, 0, own);
+  const start = stack.findIndex(({ handle }) => handle === middleware) + 1;
+  for (let at = stack.length - 2; own !== undefined && at >= start; at--)
+    if (catches(stack[at]) && !catches(stack[at - 1])) stack.splice(at, 0, own);
+}
+
+function catches(layer: Layer | undefined): boolean {
+  return layer?.handle.length === 4;
 }
 
 /** `app.router` throws in Express 4, and `app._router` is no more in Express 5. */

@@ -186,6 +186,32 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: goes before the app's error handlers wherever they are", async () => {
+    const app = makeApp({ timeout: 5 });
+    addErrorHandler(app);
+    app.get(
+      "/",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    app.get("/boom", () => {
+      throw boom;
+    });
+    addErrorHandler(app);
+    addErrorHandler(app);
+    app.get(
+      "/last",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    const { connect } = await listen(app);
+    const connection = connect();
+    for (const path of ["/", "/last"])
+      expect(await connection.request({ path }).answer).toMatchObject({ status: 503 });
+    expect(errors).toEqual([]);
+    expect(await connection.request({ path: "/boom" }).answer).toMatchObject({ status: 500, body: "mine" });
+    expect(errors).toEqual([boom]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
   it("rule 30: an error handler that fails because its client is gone is no error", async () => {
     const app = makeApp();
     const arrived = deferred<Request>();
