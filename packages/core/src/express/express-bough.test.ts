@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import type { AddressInfo, Server } from "node:net";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import express4 from "express4";
@@ -209,7 +210,38 @@ describe.each([
     expect(errors).toEqual([]);
     expect(await connection.request({ path: "/boom" }).answer).toMatchObject({ status: 500, body: "mine" });
     expect(errors).toEqual([boom]);
+    app.get(
+      "/added",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    addErrorHandler(app);
+    expect(await connection.request({ path: "/added" }).answer).toMatchObject({ status: 503 });
+    expect(errors).toEqual([boom]);
     expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("runs no middleware twice that a request is in when the first other one arrives", async () => {
+    const app = create();
+    const go = deferred();
+    const arrived = deferred();
+    let calls = 0;
+    addErrorHandler(app);
+    app.use("/waits", (_request, _response, next) => {
+      calls += 1;
+      arrived.resolve();
+      // oxlint-disable-next-line promise/no-callback-in-promise -- this is how it is done there
+      void go.promise.then(() => next());
+    });
+    addErrorHandler(app);
+    app.get("/waits", (_request, response) => void response.send("done"));
+    app.get("/scope", expressBough(), (_request, response) => void response.send("scope"));
+    const { connect } = await listen(app);
+    const { answer } = connect().request({ path: "/waits" });
+    await arrived.promise;
+    await connect().request({ path: "/scope" }).answer;
+    go.resolve();
+    expect(await answer).toMatchObject({ status: 200, body: "done" });
+    expect(calls).toBe(1);
   });
 
   it("rule 30: an error handler that fails because its client is gone is no error", async () => {
@@ -354,12 +386,18 @@ describe.each([
 
   it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
     const app = makeApp({ timeout: 5 });
-    const arrived = deferred<Response>();
-    app.get("/", (_request, response) => arrived.resolve(response));
+    const arrived = deferred<[Response, NextFunction]>();
+    const sent = deferred<unknown>();
+    app.get("/", (_request, response, next) => arrived.resolve([response, next]));
     addErrorHandler(app);
     const { connect } = await listen(app);
     expect(await connect().request().answer).toMatchObject({ status: 503 });
-    const response = await arrived.promise;
+    const [response, next] = await arrived.promise;
+    response.sendFile(fileURLToPath(import.meta.url), (error) => {
+      sent.resolve(error);
+      if (error !== undefined) next(error);
+    });
+    expect(await sent.promise).toBeInstanceOf(Error);
     response.status(200).set("x-late", "yes").json({ late: true });
     response.redirect("/late");
     await flush();
