@@ -1,31 +1,43 @@
-import type { Application, NextFunction, Request, RequestHandler, Response } from "express";
+import type { Application, NextFunction, Request, Response } from "express";
 import { conclude, statusOf } from "../http/answer.js";
 import { recordOf } from "../http/open-request.js";
 
+type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
+
 /** What Express keeps of each middleware, in both majors. */
 interface Layer {
-  readonly handle: (...args: never[]) => unknown;
+  handle: Handle;
 }
 
 interface Router {
   readonly stack: Layer[];
 }
 
-const prepared = new WeakSet<Application>();
+/** How many layers an app had when it was last looked at. */
+const prepared = new WeakMap<Application, number>();
+const ours = new WeakSet<Handle>();
 
 /**
- * Puts {@link onError} into `app`, once: after `middleware` and its routes, before the app's own error handlers, which
- * would take a client's going away for an error, and behind them, since they can fail of that, too.
+ * Puts {@link onError} in front of the app's error handlers, which would take a client's going away for an error, and
+ * behind them all, since they can fail of that, too. Moves no layer: requests are on their way through them.
  */
-export function catchErrors(app: Application, middleware: RequestHandler): void {
-  if (prepared.has(app)) return;
-  prepared.add(app);
-  app.use(onError);
+export function catchErrors(app: Application): void {
   const { stack } = routerOf(app);
-  const start = stack.findIndex(({ handle }) => handle === middleware) + 1;
-  const first = stack.findIndex(({ handle }, index) => index >= start && handle.length === 4);
-  const own = stack.at(-1);
-  if (own !== undefined && stack[first] !== own) stack.splice(first, 0, own);
+  if (prepared.get(app) === stack.length) return;
+  for (const layer of stack)
+    if (layer.handle.length === 4 && !ours.has(layer.handle)) layer.handle = guard(layer.handle);
+  app.use(onError);
+  prepared.set(app, stack.length);
+}
+
+function guard(handle: Handle): Handle {
+  const guarded: Handle = (error, request, response, next) => {
+    let result: unknown;
+    onError(error, request, response, () => (result = handle(error, request, response, next)));
+    return result;
+  };
+  ours.add(guarded);
+  return guarded;
 }
 
 /** `app.router` throws in Express 4, and `app._router` is no more in Express 5. */
@@ -38,12 +50,22 @@ function onError(error: unknown, request: Request, response: Response, next: Nex
   const record = recordOf(request);
   record?.receive(error);
   const status = statusOf(request, response, record, error);
-  if (status === undefined) {
-    // The handler answered after all, when that had been done in its place.
-    const late =
-      record?.answered === true && (error as { code?: unknown } | null)?.code === "ERR_HTTP_HEADERS_SENT";
-    if (!late) next(error);
-  } else {
-    conclude(request, response, status);
-  }
+  const answered = record?.answered === true;
+  if (answered) spareConnection(request);
+  else if (status !== undefined) conclude(request, response, status);
+  if (status === undefined && !(answered && isLateAnswer(error))) next(error);
+}
+
+ours.add(onError);
+
+/** What Express's `send` says of a file when the response has been sent, which the handler could not know. */
+function isLateAnswer(error: unknown): boolean {
+  return (error as Error | null)?.message === "Can't set headers after they are sent.";
+}
+
+/** Express destroys the connection of a request that fails after its answer, though it may have brought the next. */
+function spareConnection(request: Request): void {
+  const { socket } = request;
+  const value: unknown = Object.create(socket, { destroy: { value: () => socket } });
+  Object.defineProperty(request, "socket", { value, configurable: true });
 }

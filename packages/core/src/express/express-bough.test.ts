@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import type { AddressInfo, Server } from "node:net";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import express4 from "express4";
@@ -186,6 +187,63 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: goes before the app's error handlers wherever they are", async () => {
+    const app = makeApp({ timeout: 5 });
+    addErrorHandler(app);
+    app.get(
+      "/",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    app.get("/boom", () => {
+      throw boom;
+    });
+    addErrorHandler(app);
+    addErrorHandler(app);
+    app.get(
+      "/last",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    const { connect } = await listen(app);
+    const connection = connect();
+    for (const path of ["/", "/last"])
+      expect(await connection.request({ path }).answer).toMatchObject({ status: 503 });
+    expect(errors).toEqual([]);
+    expect(await connection.request({ path: "/boom" }).answer).toMatchObject({ status: 500, body: "mine" });
+    expect(errors).toEqual([boom]);
+    app.get(
+      "/added",
+      handler((request) => sleep(request.scope, 60_000)),
+    );
+    addErrorHandler(app);
+    expect(await connection.request({ path: "/added" }).answer).toMatchObject({ status: 503 });
+    expect(errors).toEqual([boom]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
+  it("runs no middleware twice that a request is in when the first other one arrives", async () => {
+    const app = create();
+    const go = deferred();
+    const arrived = deferred();
+    let calls = 0;
+    addErrorHandler(app);
+    app.use("/waits", (_request, _response, next) => {
+      calls += 1;
+      arrived.resolve();
+      // oxlint-disable-next-line promise/no-callback-in-promise -- this is how it is done there
+      void go.promise.then(() => next());
+    });
+    addErrorHandler(app);
+    app.get("/waits", (_request, response) => void response.send("done"));
+    app.get("/scope", expressBough(), (_request, response) => void response.send("scope"));
+    const { connect } = await listen(app);
+    const { answer } = connect().request({ path: "/waits" });
+    await arrived.promise;
+    await connect().request({ path: "/scope" }).answer;
+    go.resolve();
+    expect(await answer).toMatchObject({ status: 200, body: "done" });
+    expect(calls).toBe(1);
+  });
+
   it("rule 30: an error handler that fails because its client is gone is no error", async () => {
     const app = makeApp();
     const arrived = deferred<Request>();
@@ -262,14 +320,84 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
+  it("rule 30: hears of the late failure of a handler that is deaf, and keeps its connection", async () => {
+    const app = makeApp();
+    const late = deferred();
+    const go = deferred();
+    app.get(
+      "/",
+      expressBough({ timeout: 5 }),
+      handler(async () => {
+        await late.promise;
+        throw boom;
+      }),
+    );
+    const arrived = deferred();
+    app.get("/next", (_request, response) => {
+      arrived.resolve();
+      void go.promise.then(() => response.send("next"));
+    });
+    app.use((error: unknown, request: Request, _response: Response, next: NextFunction) => {
+      errors.push(error, request.ip);
+      next(error);
+    });
+    const { connect } = await listen(app);
+    const connection = connect();
+    expect(await connection.request().answer).toMatchObject({ status: 503 });
+    const { answer } = connection.request({ path: "/next" });
+    await arrived.promise;
+    late.resolve();
+    await flush();
+    await flush(); // Express logs a turn later
+    go.resolve();
+    expect(await answer).toMatchObject({ status: 200, body: "next", complete: true });
+    expect(errors).toEqual([boom, "127.0.0.1"]);
+    expect(logged).toHaveBeenCalledTimes(1);
+  });
+
+  it("rule 30: leaves an answer in the handler's place alone whose end middleware has put off", async () => {
+    const app = makeApp({ timeout: 5 });
+    const go = deferred();
+    app.use((_request, response, next) => {
+      const end = response.end.bind(response);
+      response.end = (...args: unknown[]) => {
+        response.writeHead(response.statusCode);
+        void go.promise.then(() => Reflect.apply(end, response, args));
+        return response;
+      };
+      next();
+    });
+    app.get(
+      "/",
+      handler(async (request, response) => {
+        await sleep(request.scope, 60_000).catch(flush);
+        await flush();
+        response.set("x-late", "yes");
+        setImmediate(go.resolve);
+        request.scope.throwIfCancelled();
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 503, body: "Service Unavailable\n" });
+    expect(errors).toEqual([]);
+    expect(logged).not.toHaveBeenCalled();
+  });
+
   it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
     const app = makeApp({ timeout: 5 });
-    const arrived = deferred<Response>();
-    app.get("/", (_request, response) => arrived.resolve(response));
+    const arrived = deferred<[Response, NextFunction]>();
+    const sent = deferred<unknown>();
+    app.get("/", (_request, response, next) => arrived.resolve([response, next]));
     addErrorHandler(app);
     const { connect } = await listen(app);
     expect(await connect().request().answer).toMatchObject({ status: 503 });
-    const response = await arrived.promise;
+    const [response, next] = await arrived.promise;
+    response.sendFile(fileURLToPath(import.meta.url), (error) => {
+      sent.resolve(error);
+      if (error !== undefined) next(error);
+    });
+    expect(await sent.promise).toBeInstanceOf(Error);
     response.status(200).set("x-late", "yes").json({ late: true });
     response.redirect("/late");
     await flush();

@@ -25,8 +25,8 @@ declare global {
  *
  * **Failure:** a handler that fails because its client is gone answers nothing and is no error; the status is 499 for
  * those who log requests. One that runs out of time answers 503, or 504 where the time was another server's. These do
- * not reach the app's error handlers; everything else does, unchanged. For that, the first request adds an error
- * handler to the app, in front of its own.
+ * not reach the app's error handlers; everything else does, unchanged. For that, the first request looks for the
+ * error handlers of the app, and adds one.
  *
  * @param options - `timeout` of each request that comes by and `grace` of the shutdown in ms; the rest is what
  *   `serverScope` takes.
@@ -61,7 +61,7 @@ export function expressBough(options: RequestScopeOptions & ServerScopeOptions =
       meet(request, response);
     }
     if (!("scope" in request)) addScope(request, response);
-    if (request.app !== undefined) catchErrors(request.app, bough);
+    if (request.app !== undefined) catchErrors(request.app);
     if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
     next();
   };

@@ -173,6 +173,22 @@ describe("a request by inject()", () => {
     expect(test.errors).toEqual([]);
   });
 
+  it("rule 32: is cancelled when the app closes, and answered", async () => {
+    const test = await makeApp({ grace: 1 });
+    const seen = deferred<Scope>();
+    test.app.get("/", async (request) => {
+      seen.resolve(request.scope);
+      await sleep(request.scope, 60_000);
+    });
+    const response = test.app.inject("/");
+    const scope = await seen.promise;
+    await test.app.close();
+    expect((await response).statusCode).toBe(503);
+    expect(scope.reason?.kind).toBe("shutdown");
+    expect(test.errors).toEqual([]);
+    expect(test.complaints()).toEqual([]);
+  });
+
   it("rule 29: cancels what still runs when the response is done", async () => {
     const { scope, response } = await inject(async (request) => {
       void spawn(request.scope, (inner) => sleep(inner, 60_000));

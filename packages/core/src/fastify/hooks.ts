@@ -90,7 +90,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
       return done();
     }
     if (status === 499) logGone(request, reply);
-    conclude(request.raw, reply.raw, status, reply);
+    if (record?.answered !== true) conclude(request.raw, reply.raw, status, reply);
   });
 
   fastify.addHook("onRoute", ({ config }) => {

@@ -34,6 +34,21 @@ describe("a handler that has been answered for", () => {
     expect(JSON.parse(answer?.body ?? "")).toMatchObject({ statusCode: 504, error: "Gateway Timeout" });
   });
 
+  it("is answered without a header that nobody could send", async () => {
+    const { app } = await makeApp({ timeout: TIMEOUT });
+    const arrived = deferred();
+    app.get("/", (_request, reply) => {
+      void reply.header("x-bad", "a\nb").header("x-good", "c");
+      arrived.resolve();
+      return new Promise(() => undefined);
+    });
+    const response = app.inject("/");
+    await arrived.promise;
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(await response).toMatchObject({ statusCode: 503, headers: { "x-good": "c" } });
+    expect((await response).headers["x-bad"]).toBeUndefined();
+  });
+
   it("is, too, when a hook before the plugin has asked for the scope", async () => {
     const app = Fastify();
     onTestFinished(() => app.close());

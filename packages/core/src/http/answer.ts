@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { isCancellation } from "../kernel/cancel.js";
 import { ignoreLateAnswer } from "./late-answer.js";
@@ -90,9 +92,7 @@ export function answer(
 ): boolean {
   if (!isResponse(response) || response.headersSent || response.writableEnded) return false;
   if (isAbandoned(request, response)) return false;
-  for (const [name, value] of Object.entries(reply?.getHeaders() ?? {}))
-    if (value !== undefined) response.setHeader(name, value);
-  reply?.hijack();
+  if (reply !== undefined) takeOver(reply, response);
   for (const name of response.getHeaderNames()) if (ofBody.test(name)) response.removeHeader(name);
   const text = texts[status];
   const body =
@@ -106,20 +106,53 @@ export function answer(
   // An upload that nobody reads any more would have to be read to its end before the next request.
   if (request.httpVersionMajor < 2 && !request.complete) response.shouldKeepAlive = false;
   response.end(body);
+  if (!request.complete) stopUpload(response);
   ignoreLateAnswer(response);
   return true;
 }
 
-/** Ends a response that has begun and will not be completed, so that the client can't take it for complete. */
+/** Fastify keeps the headers until it sends them. */
+function takeOver(reply: FastifyLike, response: ServerResponse): void {
+  reply.hijack();
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    try {
+      if (value !== undefined) response.setHeader(name, value);
+    } catch {
+      // Of no valid value: Fastify finds out when it sends it, and then leaves it out, too.
+    }
+  }
+}
+
+/** Tells a client of HTTP/2, once it has the whole answer, to stop an upload that nobody reads any more. */
+export function stopUpload(response: AnyResponse): void {
+  if (response.writableEnded) streamOf(response)?.close(NO_ERROR);
+}
+
+/**
+ * Ends a response that has begun and will not be completed, so that the client can't take it for complete. One that
+ * has been ended may wait for its turn.
+ */
 export function cutOff(response: AnyResponse): void {
-  if (response.writableEnded && response.writableFinished) return;
-  const { stream } = response as { stream?: { close: (code: number) => void } };
+  if (isSaid(response)) return;
+  const stream = streamOf(response);
   // An error code, since HTTP/2 would otherwise end the stream as if all had been said.
-  if (stream !== undefined && typeof stream.close === "function") stream.close(INTERNAL_ERROR);
+  if (stream !== undefined) stream.close(INTERNAL_ERROR);
   else response.destroy();
 }
 
-/** NGHTTP2_INTERNAL_ERROR. */
+/** Whether the handler has said all it has to say. Of a socket one can't tell. */
+export function isSaid(response: AnyResponse): boolean {
+  return isResponse(response) && response.writableEnded;
+}
+
+/** The stream of HTTP/2. */
+function streamOf(response: AnyResponse): { close: (code: number) => void } | undefined {
+  const { stream } = response as Partial<Http2ServerResponse>;
+  return typeof stream?.close === "function" ? stream : undefined;
+}
+
+/** NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR. */
+const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
 
 /** Gives a failed request the end that its `status` stands for; the response may have begun, or be done. */
@@ -134,6 +167,5 @@ export function conclude(
     if (isResponse(response) && !response.headersSent) response.statusCode = 499;
     return;
   }
-  if (answer(request, response, status, reply)) return;
-  if (!response.writableEnded) cutOff(response);
+  if (!answer(request, response, status, reply)) cutOff(response);
 }

@@ -19,10 +19,16 @@ const methods = [
  * the process when nobody catches it, in a callback, say.
  */
 export function ignoreLateAnswer(response: ServerResponse): void {
-  // Middleware may have put the end off, to compress the body or to save a session.
-  if (!response.writableEnded) return void response.once("finish", () => ignoreLateAnswer(response));
-  for (const method of methods)
-    Object.defineProperty(response, method, { value: method === "write" ? writeNothing : doNothing });
+  for (const method of methods) {
+    const original: unknown = Reflect.get(response, method);
+    if (typeof original !== "function") continue; // newer than this Node
+    const nothing = method === "write" ? writeNothing : doNothing;
+    const value = function (this: ServerResponse, ...args: readonly unknown[]): unknown {
+      // Middleware may have put the end off, to save a session, say.
+      return Reflect.apply(response.headersSent ? nothing : original, this, args);
+    };
+    Object.defineProperty(response, method, { value, writable: true, configurable: true });
+  }
 }
 
 function doNothing(this: ServerResponse, ...args: readonly unknown[]): ServerResponse {

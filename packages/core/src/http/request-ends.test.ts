@@ -275,6 +275,21 @@ for (const { host, transport } of cases) {
       expect(await own.client.answer).toMatchObject({ status: 200, body: "fallback" });
     });
 
+    it("rule 30: is done with when its time is up during its upload", async () => {
+      const { client, seen } = await exchange(
+        ({ request, response }) => {
+          request.on("error", () => undefined);
+          requestScope(request, response, { timeout: 1 });
+        },
+        { method: "POST", body: "hel", length: 10 },
+      );
+      expect(await client.answer).toMatchObject({ status: 503, complete: true });
+      expect((await seen.cancelled).kind).toBe("deadline");
+      await seen.ended;
+      await flush();
+      expect(seen.scope.state).toBe("closed");
+    });
+
     it("rule 30: leaves a response that has begun to its handler when its time is up", async () => {
       const { client, seen } = await exchange(({ request, response }) => {
         response.write("part");
@@ -305,6 +320,59 @@ for (const { host, transport } of cases) {
       expect(await client.answer).toMatchObject({ status: 503, body: "sorry", complete: true });
       expect((await seen.cancelled).kind).toBe("shutdown");
       expect(await report).toMatchObject({ cancelled: 1, stuck: [] });
+    });
+
+    /** Where a shutdown meets a request that has a body, and what has come of that. */
+    const uploads = { "before its body": undefined, "during its upload": "hel" } as const;
+
+    it.each(Object.entries(uploads))("rule 32: is cancelled by a shutdown %s", async (_, body) => {
+      const part = deferred();
+      const { client, seen, bench } = await exchange(
+        ({ request, response, scope }) => {
+          request.on("error", () => undefined);
+          request.once("data", () => part.resolve());
+          scope.onCancel(() => void Promise.resolve().then(() => response.writeHead(503).end("sorry")));
+        },
+        { method: "POST", ...(body === undefined ? {} : { body }), length: 10 },
+      );
+      if (body !== undefined) await part.promise;
+      const report = serverScope(bench.server).shutdown({ grace: 1 });
+      expect((await seen.cancelled).kind).toBe("shutdown");
+      expect(await client.answer).toMatchObject({ status: 503, body: "sorry" });
+      expect(await report).toMatchObject({ cancelled: 1, stuck: [] });
+      await seen.ended;
+    });
+
+    it("rule 32: is cancelled by a shutdown while its response streams, and may end that", async () => {
+      const { client, seen, bench } = await exchange(({ response, scope }) => {
+        response.write("part");
+        scope.onCancel(() => void Promise.resolve().then(() => response.end(", bye")));
+      });
+      await client.started;
+      const report = serverScope(bench.server).shutdown({ grace: 1 });
+      expect((await seen.cancelled).kind).toBe("shutdown");
+      expect(await client.answer).toMatchObject({ status: 200, body: "part, bye", complete: true });
+      expect(await report).toMatchObject({ cancelled: 1, stuck: [] });
+    });
+
+    it("rule 28: is disconnected, not shut down, when its client goes away during the shutdown", async () => {
+      const { client, seen, bench } = await exchange(() => undefined);
+      const report = serverScope(bench.server).shutdown({ grace: 60_000 });
+      await flush();
+      client.abort();
+      expect((await seen.cancelled).kind).toBe("disconnected");
+      expect(await report).toMatchObject({ cancelled: 0, stuck: [] });
+    });
+
+    it("rule 28: is finished when the server is shut down after its answer, though it is still being sent", async () => {
+      const { client, seen, bench } = await exchange(({ response }) => response.end("x".repeat(1_000_000)));
+      const report = serverScope(bench.server).shutdown({ grace: 5_000 });
+      const answer = await client.answer;
+      expect(answer).toMatchObject({ status: 200, complete: true });
+      expect(answer?.body).toHaveLength(1_000_000);
+      await seen.ended;
+      expect(seen.scope.cancelled).toBe(false);
+      expect((await report).stuck).toEqual([]);
     });
 
     // A second each; the framework makes no difference to them.

@@ -186,6 +186,69 @@ describe("ServerScope.shutdown()", () => {
     expect((await report).stuck).toEqual([]);
   });
 
+  it("answers a pipelined request though the one in front of it is stuck", async () => {
+    const bench = await serve("http/1.1", (request, response) => {
+      if (request.url === "/2") response.end("second");
+    });
+    const scope = serverScope(bench.server);
+    const connection = new RawConnection(bench.port);
+    onTestFinished(() => void connection.socket.destroy());
+    const [first, second] = ["/1", "/2"].map((path) => connection.request({ path }));
+    await once(bench.server, "request");
+    const { stuck } = await scope.shutdown({ grace: 0 });
+    expect(await first?.answer).toMatchObject({ status: 503, complete: true });
+    expect(await second?.answer).toMatchObject({ status: 200, body: "second", complete: true });
+    expect(stuck.map(({ path }) => path)).toEqual(["server/GET /1"]);
+  });
+
+  it("closes a connection that is kept alive and idle, and answers on one that is half-closed", async () => {
+    const arrived = deferred<http.ServerResponse>();
+    const bench = await serve("http/1.1", (request, response) => {
+      if (request.url === "/idle") return void response.end();
+      requestScope(request, response);
+      arrived.resolve(response);
+    });
+    (bench.server as http.Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+    const scope = serverScope(bench.server);
+    const [idle, half] = [new RawConnection(bench.port), new RawConnection(bench.port)];
+    onTestFinished(() => {
+      for (const { socket } of [idle, half]) socket.destroy();
+    });
+    await idle.request({ path: "/idle" }).answer;
+    half.socket.allowHalfOpen = true;
+    const { answer } = half.request();
+    const response = await arrived.promise;
+    response.req.resume();
+    half.socket.end();
+    await once(response.req.socket, "end");
+    const report = scope.shutdown({ grace: 60_000 });
+    await once(idle.socket, "close");
+    response.end("still there");
+    expect(await answer).toMatchObject({ status: 200, body: "still there", complete: true });
+    expect(await report).toMatchObject({ running: 1, cancelled: 0, stuck: [] });
+  });
+
+  it("cancels a half-closed request when the grace period is over", async () => {
+    const arrived = deferred<[Scope, http.ServerResponse]>();
+    const bench = await serve("http/1.1", (request, response) => {
+      const own = requestScope(request, response);
+      own.onCancel(() => void Promise.resolve().then(() => response.writeHead(503).end("sorry")));
+      arrived.resolve([own, response]);
+    });
+    (bench.server as http.Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+    const half = new RawConnection(bench.port);
+    onTestFinished(() => void half.socket.destroy());
+    half.socket.allowHalfOpen = true;
+    const { answer } = half.request();
+    const [own, response] = await arrived.promise;
+    response.req.resume();
+    half.socket.end();
+    await once(response.req.socket, "end");
+    expect(await serverScope(bench.server).shutdown({ grace: 1 })).toMatchObject({ cancelled: 1, stuck: [] });
+    expect(await answer).toMatchObject({ status: 503, body: "sorry", complete: true });
+    expect(own.reason?.kind).toBe("shutdown");
+  });
+
   it.each([{ grace: -1 }, { grace: "1" }, 5])("rejects bad options: %o", async (options) => {
     const server = http.createServer();
     await expect(serverScope(server).shutdown(options as never)).rejects.toThrow(/^shutdown: /);

@@ -7,7 +7,7 @@ import { advance, cancel } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { LongTimer } from "../kernel/timer.js";
 import { wait } from "../kernel/wait.js";
-import { cutOff } from "./answer.js";
+import { cutOff, isSaid, stopUpload } from "./answer.js";
 import { openRequest, recordOf } from "./open-request.js";
 import type { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
@@ -125,11 +125,12 @@ class Shutdown {
     await promise.catch(() => undefined); // the caller gets it when all is down
   }
 
-  /** Closes the connections that wait for their next request. */
+  /** Closes the connections that wait for their next request, and streams that have been answered. */
   #sweep(): void {
     if (this.#isReleased || this.#state.connections === "leave") return;
     const server = this.#server as Partial<HttpServer>;
     this.#state.close();
+    for (const { response } of this.#state.pending()) stopUpload(response);
     this.#sweeps += 1;
     // A connection that has never sent anything is not idle to Node, and would be waited for.
     const nothingLeft = this.#state.knowsAll && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
@@ -141,7 +142,7 @@ class Shutdown {
 
   #stuck(): TaskInfo[] {
     const found = new Map<object, TaskInfo>();
-    for (const { node } of this.#records()) found.set(node, taskInfo(node));
+    for (const { node, response } of this.#records()) if (!isSaid(response)) found.set(node, taskInfo(node));
     for (const node of liveDescendants(this.#state.node)) {
       if ((node.flags & TASK) !== 0) found.set(node, taskInfo(node));
     }

@@ -45,8 +45,8 @@ export class RawConnection {
   #closed = false;
   #waiting: { method: string; started: Deferred<void>; answer: Deferred<Answer | undefined> }[] = [];
 
-  constructor(port: number) {
-    this.socket = net.connect(port, "127.0.0.1");
+  constructor(port: number, host = "127.0.0.1") {
+    this.socket = net.connect(port, host);
     this.socket.setEncoding("latin1");
     this.socket.on("error", () => undefined);
     this.socket.on("data", (text: string) => {
