@@ -1,4 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
+import { describe } from "../errors/describe.js";
+import { isObject } from "../errors/suppressed.js";
 import { isCancellation } from "../kernel/cancel.js";
 import { CLOSED } from "../kernel/flags.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
@@ -54,8 +56,9 @@ export class Feed<T> extends Hook {
         if (arrived === undefined || node.cancelled) return this.#close(cursor);
         step = arrived;
       }
-      const { done, value } = step as IteratorResult<T>;
+      const { done, value } = checkStep(step as IteratorResult<T>);
       if (done === true) break;
+      if (node.cancelled) return this.#close(cursor); // by the source itself
       this.#sink.accept(value, index);
     }
     removeHook(node, this);
@@ -94,4 +97,10 @@ export class Feed<T> extends Hook {
     if ((this.#node.flags & CLOSED) === 0) fail(this.#node, error);
     else report(this.#node, error, this.#node);
   }
+}
+
+/** As `for … of`: what is no object has no `done`, and would go on for ever. */
+function checkStep<T>(step: IteratorResult<T>): IteratorResult<T> {
+  if (isObject(step)) return step;
+  throw new TypeError(`items: next() must return an object, got ${describe(step)}`);
 }

@@ -1,7 +1,7 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import { AsyncLocalStorage } from "node:async_hooks";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { plans, settle, sometime, Theatre } from "../../test/support/plan.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
@@ -215,6 +215,50 @@ describe("map()", () => {
       expect([scope.reason, "finished"]).toContain(await outcome);
       expect([late, closed]).toEqual([[], 1]);
     }
+  });
+
+  it.each([
+    [
+      "next()",
+      (scope: Scope) => ({
+        next: () => {
+          scope.cancel();
+          return { done: false, value: 2 };
+        },
+      }),
+    ],
+    [
+      "the value of its step",
+      (scope: Scope) => ({
+        next: () => ({
+          done: false,
+          get value() {
+            scope.cancel();
+            return 2;
+          },
+        }),
+      }),
+    ],
+  ])("rule 22: starts nothing for an item whose source cancels the scope in %s", async (_, steps) => {
+    const scope = createScope();
+    const fn = vi.fn<() => void>();
+    const close = vi.fn<() => IteratorResult<number>>(() => ({ done: true, value: undefined }));
+    const source = { [Symbol.iterator]: () => ({ ...steps(scope), return: close }) };
+    expect(await rejection(map(scope, source, fn))).toBe(scope.reason);
+    expect(fn).not.toHaveBeenCalled();
+    expect(close).toHaveBeenCalledOnce();
+    await scope.close();
+  });
+
+  it.each([
+    ["sync", { [Symbol.iterator]: () => ({ next: () => 42 }) }],
+    ["async", { [Symbol.asyncIterator]: () => ({ next: async () => 42 }) }],
+    ["sync", { [Symbol.iterator]: () => ({ next: () => undefined }) }],
+  ])("fails when the next() of a %s source gives no object", async (_, source) => {
+    const items = source as unknown as Iterable<number>;
+    await withScope(async (scope) => {
+      expect(await rejection(map(scope, items, (n) => n))).toBeInstanceOf(TypeError);
+    });
   });
 
   it("fails with what the source's return() throws", async () => {
