@@ -51,7 +51,8 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
       if (!isCancelled(error)) throw error;
       return this.end({ error });
     }
-    if (this.#ended) return;
+    // Its scope is winding up: it was born cancelled, and nobody would take the listeners off.
+    if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason });
     listen((source, name, listener) => {
       source.add(name, listener);
       this.#removals.push(() => source.remove(name, listener));

@@ -1,7 +1,8 @@
 import { EventEmitter, getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
-import { createScope, ScopeClosedError, withScope } from "../index.js";
+import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
+import { untilCancelled } from "../../test/support/until-cancelled.js";
+import { CancelledError, createScope, ScopeClosedError, spawn, withScope } from "../index.js";
 import { snapshot } from "../inspect/index.js";
 import { events } from "./index.js";
 
@@ -175,6 +176,30 @@ describe("events()", () => {
     const values = events(scope, emitter, "value");
     expect(count(emitter)).toBe(0);
     expect(await rejection(values.next())).toBe(scope.reason);
+  });
+
+  it("listens to nothing in a scope that has nothing left to do but to stop its daemons", async () => {
+    const scope = createScope();
+    const emitter = new EventEmitter();
+    const gate = deferred();
+    let outcome: unknown;
+    spawn(
+      scope,
+      async (own) => {
+        await untilCancelled(own).catch(() => undefined);
+        const values = events(scope, emitter, "value");
+        expect(count(emitter)).toBe(0);
+        outcome = await rejection(values.next());
+        await gate.promise;
+      },
+      { daemon: true },
+    );
+    const joined = scope.join();
+    await flush();
+    expect(outcome).toBeInstanceOf(CancelledError);
+    expect((outcome as CancelledError).kind).toBe("closed");
+    gate.resolve();
+    await joined;
   });
 
   it("throws in a scope that has ended", async () => {
