@@ -1,4 +1,4 @@
-import { PassThrough, Readable, Writable } from "node:stream";
+import { PassThrough, Readable, Writable, type WritableOptions } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, ScopeClosedError, suppressed, withScope, type Scope } from "../index.js";
@@ -203,6 +203,19 @@ describe("pipe()", () => {
     expect(await rejection(piped)).toMatchObject({ code: "BOUGH_PREMATURE_CLOSE" });
     const again = withScope((scope) => pipe(scope, silent(), sink));
     expect(await rejection(again)).toMatchObject({ code: "BOUGH_PREMATURE_CLOSE" });
+  });
+
+  it.each<[string, WritableOptions]>([
+    ["in its end", { final: (callback) => callback(error) }],
+    ["in its end, some time later", { final: (callback) => void setImmediate(callback, error) }],
+    ["in its end, and does not say when it is closed", { emitClose: false, final: (done) => done(error) }],
+    ["while it closes, when all is written", { destroy: (_, callback) => callback(error) }],
+  ])("rejects when a Node stream fails %s, and lets the error escape nowhere", async (_, options) => {
+    const sink = new Writable({ write: (_chunk, _encoding, callback) => callback(), ...options });
+    await withScope(async (scope) => {
+      expect(await rejection(pipe(scope, ["a"], sink))).toBe(error);
+    });
+    expect(sink.listenerCount("error")).toBe(0);
   });
 
   it("joins any two kinds", async () => {
