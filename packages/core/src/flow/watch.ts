@@ -17,7 +17,7 @@ export class Watch {
   readonly #queue = new WaitQueue<Watcher>();
 
   private constructor(promise: PromiseLike<unknown>) {
-    const watched = promise instanceof NodeTask ? NodeTask.watch(promise, () => !this.#queue.empty) : promise;
+    const watched = NodeTask.isTask(promise) ? NodeTask.watch(promise, () => !this.#queue.empty) : promise;
     watched.then(
       (value) => this.#settle({ status: "fulfilled", value }),
       (reason: unknown) => this.#settle({ status: "rejected", reason }),

@@ -8,9 +8,8 @@ export function outgoing(handle: object, inner: object, value: unknown): unknown
   if (typeof value !== "object" || value === null) return value;
   if (value === inner) return handle;
   if (value instanceof Promise && value.constructor === Promise) return pinned(handle, inner, value);
-  const { then, next } = value as { then?: unknown; next?: unknown };
-  if (typeof then === "function") return seeThrough(handle, inner, value);
-  if (typeof next !== "function") return value;
+  if (typeof member(value, "then") === "function") return seeThrough(handle, inner, value);
+  if (typeof member(value, "next") !== "function") return value;
   if (Symbol.asyncIterator in value)
     return new AsyncSteps(handle, inner, value as object as AsyncIterator<unknown>);
   return Symbol.iterator in value ? new Steps(handle, inner, value as object as Iterator<unknown>) : value;
@@ -36,11 +35,12 @@ function pinned(
  * stays that, and its reactions hold the handle.
  */
 function seeThrough(handle: object, inner: object, thenable: object): object {
-  return new Proxy(thenable, {
-    get(target, key) {
-      const member: unknown = Reflect.get(target, key);
+  return new Proxy(changeable(thenable), {
+    set: (_, key, value) => Reflect.set(thenable, key, value),
+    get(_, key) {
+      const member: unknown = Reflect.get(thenable, key);
       if (typeof member !== "function") return member;
-      if (key !== "then" && key !== "catch" && key !== "finally") return member.bind(target) as unknown;
+      if (key !== "then" && key !== "catch" && key !== "finally") return member.bind(thenable) as unknown;
       return (...reactions: readonly unknown[]) => {
         if (key === "then" && typeof reactions[0] !== "function")
           reactions = [(value: unknown) => value, reactions[1]];
@@ -54,10 +54,28 @@ function seeThrough(handle: object, inner: object, thenable: object): object {
                 ) as unknown
             : reaction,
         );
-        return Reflect.apply(member, target, holding) as unknown;
+        return Reflect.apply(member, thenable, holding) as unknown;
       };
     },
   });
+}
+
+/** A proxy has to show as they are the members that its target can't change, so a frozen one needs a stand-in. */
+function changeable(thenable: object): object {
+  const members = Object.getOwnPropertyDescriptors(thenable) as Record<PropertyKey, PropertyDescriptor>;
+  const made = Reflect.ownKeys(members).map((key) => members[key] as PropertyDescriptor);
+  if (made.every((descriptor) => descriptor.configurable)) return thenable;
+  for (const descriptor of made) descriptor.configurable = true;
+  return Object.create(Object.getPrototypeOf(thenable) as object | null, members) as object;
+}
+
+/** Somebody's object may have a getter, or a proxy, that throws: it is a plain value then. */
+function member(value: object, key: "then" | "next"): unknown {
+  try {
+    return Reflect.get(value, key);
+  } catch {
+    return undefined;
+  }
 }
 
 function stepOf(handle: object, inner: object, step: unknown): unknown {

@@ -7,10 +7,12 @@ import {
   close,
   createScope,
   isCancelled,
+  select,
   selfCleaning,
   sleep,
   spawn,
   StuckTasksError,
+  withScope,
   type Scope,
   type SelfCleaning,
   type Task,
@@ -402,6 +404,56 @@ describe("selfCleaning(): thenables that are more than a promise", () => {
     const query = handle.query();
     expect(run).not.toHaveBeenCalled();
     expect(await (query as unknown as PromiseLike<number>)).toBe(1);
+  });
+
+  it("lets select() wait for a task", async () => {
+    const handle = selfCleaning(
+      (scope) => ({ start: (): Task<string> => spawn(scope, async () => "done") }),
+      {
+        onOrphan: "ignore",
+      },
+    );
+    const selected = await withScope((scope) => select(scope, { task: handle.start() }));
+    expect(selected).toEqual({ key: "task", value: "done" });
+  });
+
+  it("takes a frozen one", async () => {
+    // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+    const frozen = Object.freeze({ label: "query", then: (resolve: (value: number) => void) => resolve(1) });
+    const handle = selfCleaning(() => ({ query: () => frozen }), { onOrphan: "ignore" });
+    expect(handle.query().label).toBe("query");
+    expect(Object.keys(handle.query())).toEqual(["label", "then"]);
+    expect(await (handle.query() as unknown as PromiseLike<number>)).toBe(1);
+  });
+
+  it("sets its accessors on itself", () => {
+    class Query {
+      #limit = 0;
+      get limit(): number {
+        return this.#limit;
+      }
+      set limit(limit: number) {
+        this.#limit = limit;
+      }
+      // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+      then(resolve: (value: number) => void): void {
+        resolve(this.#limit);
+      }
+    }
+    const handle = selfCleaning(() => ({ query: () => new Query() }), { onOrphan: "ignore" });
+    const query = handle.query();
+    query.limit = 3;
+    expect(query.limit).toBe(3);
+  });
+
+  it.each(["then", "next"])("gives back an object whose %s throws when it is read", (key) => {
+    const strict = Object.defineProperty({ value: 1 }, key, {
+      get: () => {
+        throw new Error("not that");
+      },
+    });
+    const handle = selfCleaning(() => ({ read: () => strict }), { onOrphan: "ignore" });
+    expect(handle.read()).toBe(strict);
   });
 });
 

@@ -36,6 +36,11 @@ export class NodeTask<T> implements Task<T> {
     this.#node = node;
   }
 
+  /** Not by `instanceof`: what a selfCleaning method returns a task as is a proxy, and has nothing inside. */
+  static isTask(value: object): value is NodeTask<unknown> {
+    return #node in value;
+  }
+
   /**
    * The promise for the outcome, for one who may look away before it comes: it makes nobody a receiver of the task's
    * failures unless `heard` says so when it settles.
