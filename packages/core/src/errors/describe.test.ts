@@ -36,6 +36,7 @@ group("describe()", () => {
     [Object.create(null), "a plain object"],
     [new Map(), "an instance of Map"],
     [throwing, "a plain object"],
+    [revoked(), "an object"],
   ];
   for (const [value, expected] of cases) {
     it(`says ${expected}`, () => expect(describe(value)).toBe(expected));
@@ -48,3 +49,9 @@ group("describe()", () => {
     ).toBeLessThan(100);
   });
 });
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

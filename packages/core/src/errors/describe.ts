@@ -12,7 +12,7 @@ export function describe(value: unknown): string {
     case "function":
       return describeFunction(value);
     case "object":
-      return value === null ? "null" : describeObject(value);
+      return value === null ? "null" : safely(() => describeObject(value)) || "an object";
     default:
       return String(value);
   }

@@ -27,7 +27,7 @@ export function formatTree(snapshot: Snapshot): string {
   for (let line = todo.pop(); line !== undefined; line = todo.pop()) {
     const { at, depth, indent, branch } = line;
     const far = depth > MAX_INDENT ? `(${depth}) ` : "";
-    lines.push(`${indent}${branch}${far}${at.name}  ${details(at, now).join(" · ")}`);
+    lines.push(`${indent}${branch}${far}${oneLine(at.name)}  ${details(at, now).join(" · ")}`);
     const inner = depth === 0 || depth >= MAX_INDENT ? indent : indent + (branch === "└─ " ? "   " : "│  ");
     for (let index = at.children.length - 1; index >= 0; index--) {
       const child = at.children[index] as Snapshot;
@@ -67,6 +67,13 @@ function details(at: Snapshot, now: number): string[] {
 function stateOf({ state, status, reason }: Snapshot): string {
   if (state === "open") return status === "queued" ? "queued" : "";
   return reason === undefined ? state : `${state} (${reason.kind})`;
+}
+
+/** A name may contain anything: line breaks, and what a terminal obeys. */
+function oneLine(name: string): string {
+  return name.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }
 
 const timeLeft = (ms: number): string =>

@@ -91,6 +91,23 @@ describe("snapshot()", () => {
     expect(find(tree, "jobs/job").reason).toEqual(tree.reason);
   });
 
+  it.each([
+    [
+      "a getter",
+      Object.defineProperty(new Error("enough"), "message", {
+        get: () => {
+          throw new Error("not that");
+        },
+      }),
+      "an instance of Error",
+    ],
+    ["no text", Object.assign(new Error("enough"), { message: Symbol("enough") }), "an instance of Error"],
+  ])("says something of a cause that has %s", (_, cause, words) => {
+    const scope = open({});
+    scope.cancel(cause);
+    expect(snapshot(scope).reason?.cause).toBe(words);
+  });
+
   it("rule 5: marks what holds a cancelled tree up, and who waits for it", async () => {
     const scope = open({ name: "stuck" });
     let end = (): void => {};

@@ -177,9 +177,17 @@ function plainReason(reason: CancelledError, known: Map<CancelledError, Snapshot
   let plain = known.get(reason);
   if (plain === undefined) {
     const { kind, scope, message, cause } = reason;
-    const words = cause instanceof Error ? `${cause.name}: ${cause.message}` : describe(cause);
-    plain = { kind, scope, message, ...(cause === undefined ? {} : { cause: words }) };
+    plain = { kind, scope, message, ...(cause === undefined ? {} : { cause: inWords(cause) }) };
     known.set(reason, plain);
   }
   return plain;
+}
+
+function inWords(cause: unknown): string {
+  try {
+    if (cause instanceof Error) return `${cause.name}: ${cause.message}`;
+  } catch {
+    // A getter that throws, or a message that is no text.
+  }
+  return describe(cause);
 }
