@@ -95,7 +95,7 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
  * });
  * ```
  */
-export function sending<T>(channel: Channel<T>, value: T): SendCase<T> {
+export function sending<T>(channel: Channel<T>, value: NoInfer<T>): SendCase<T> {
   if (channelCore(channel) === undefined) {
     throw new TypeError(`sending: channel must come from createChannel(), got ${describe(channel)}`);
   }

@@ -151,7 +151,7 @@ export class ScopeNode implements Scope {
     return getContext(this, key);
   }
 
-  set<T>(key: ContextKey<T>, value: T): void {
+  set<T>(key: ContextKey<T>, value: NoInfer<T>): void {
     setContext(this, key, value);
   }
 

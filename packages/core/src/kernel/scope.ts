@@ -118,5 +118,5 @@ export interface Scope {
    *
    * @throws {ScopeClosedError} If this scope is closed.
    */
-  set<T>(key: ContextKey<T>, value: T): void;
+  set<T>(key: ContextKey<T>, value: NoInfer<T>): void;
 }

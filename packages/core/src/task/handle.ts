@@ -141,7 +141,7 @@ export class Handle implements ScopeHandle {
     }
   }
 
-  set<T>(key: ContextKey<T>, value: T): void {
+  set<T>(key: ContextKey<T>, value: NoInfer<T>): void {
     try {
       this.#node.set(key, value);
     } catch (error) {

@@ -191,9 +191,20 @@ async function chooses(): Promise<void> {
 void chooses;
 // @ts-expect-error -- the value does not fit the channel
 sending(numbers, "1");
+declare const maybe: number | undefined;
+// @ts-expect-error -- nor does one that only may
+sending(numbers, maybe);
+sending(createChannel<number | undefined>(), aNumber);
 // @ts-expect-error -- no such branch
 void select(scope, { word: "hello" });
 
 // An operation that is no generator is a plain value: see docs/semantics.md.
 declare const operation: Operation<number>;
 expectType<Promise<[Operation<number>]>>()(all(scope, [() => operation]));
+
+// A key says what its values are, not the value what its key is.
+declare const size: ContextKey<number>;
+scope.set(size, aNumber);
+// @ts-expect-error -- `get` would promise a number
+scope.set(size, maybe);
+expectType<number>()(scope.get(size));
