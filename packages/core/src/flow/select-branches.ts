@@ -80,6 +80,7 @@ export class TaskBranch extends Watcher implements Alternative {
   readonly #selection: Selection;
   readonly #key: string;
   readonly #promise: PromiseLike<unknown>;
+  #watch!: Watch;
 
   constructor(selection: Selection, key: string, promise: PromiseLike<unknown>) {
     super();
@@ -88,15 +89,20 @@ export class TaskBranch extends Watcher implements Alternative {
     this.#promise = promise;
   }
 
+  /** A thenable has a `then` of its own. */
+  prepare(): void {
+    this.#watch = Watch.of(this.#promise);
+  }
+
   poll(): boolean {
-    const { outcome } = Watch.of(this.#promise);
+    const { outcome } = this.#watch;
     if (outcome === undefined) return false;
     this.settled(outcome);
     return true;
   }
 
   enter(): void {
-    Watch.of(this.#promise).add(this);
+    this.#watch.add(this);
   }
 
   settled(outcome: PromiseSettledResult<unknown>): void {

@@ -131,6 +131,25 @@ describe("select()", () => {
     await scope.close().catch(() => undefined);
   });
 
+  it("rejects with the reason when the then() of a branch cancels its scope", async () => {
+    const scope = createScope();
+    // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+    const query: PromiseLike<never> = { then: () => (scope.cancel(), query) };
+    expect(await rejection(select(scope, { query }))).toBe(scope.reason);
+    await scope.close();
+  });
+
+  it("takes what the then() of a later branch has sent", async () => {
+    const scope = createScope();
+    const channel = createChannel<number>();
+    let sent: Promise<void> | undefined;
+    // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+    const query: PromiseLike<never> = { then: () => ((sent = channel.send(scope, 1)), query) };
+    expect(await select(scope, { channel, query })).toEqual({ key: "channel", value: 1 });
+    await sent;
+    await scope.close();
+  });
+
   it("leaves one reaction on a promise, however often it loses", async () => {
     const scope = createScope();
     let reactions = 0;

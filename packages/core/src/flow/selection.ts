@@ -4,6 +4,8 @@ import type { ScopeNode } from "../kernel/node.js";
 
 /** What a `select` waits for in one place. */
 export interface Alternative {
+  /** Calls code of the user's, which may send, close and cancel: before anything is looked at. */
+  prepare?(): void;
   /** Does it if it can be done now; says whether the selection is over. */
   poll(): boolean;
   /** Waits for its turn. */
@@ -30,6 +32,8 @@ export class Selection extends Hook {
   }
 
   begin(alternatives: readonly Alternative[]): void {
+    for (const alternative of alternatives) alternative.prepare?.();
+    if (this.#node.reason !== undefined) return this.#reject(this.#node.reason);
     for (const alternative of alternatives) if (alternative.poll()) return;
     this.#entered = alternatives;
     addHook(this.#node, this);
