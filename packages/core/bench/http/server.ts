@@ -1,7 +1,7 @@
 // A server of the benchmark, in a process of its own: `server.ts <framework> <variant>`.
 
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Server } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import express from "express";
 import express4 from "express4";
 import Fastify, { type FastifyRequest } from "fastify";

@@ -1,6 +1,7 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { addHook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { refusal } from "./refusal.js";
 import { closedError, Receiver, Sender, type ChannelCore, type Closing } from "./channel-core.js";
 
 type Reject = (error: unknown) => void;
@@ -33,6 +34,11 @@ export class PendingSend<T> extends Sender<T> {
     this.leave();
     this.#reject(reason);
   }
+
+  override ended(): void {
+    this.leave();
+    this.#reject(refusal("send", this.#node));
+  }
 }
 
 /** A pending `receive`. */
@@ -62,6 +68,11 @@ export class PendingReceive<T> extends Receiver<T> {
   run(reason: CancelledError): void {
     this.leave();
     this.#reject(reason);
+  }
+
+  override ended(): void {
+    this.leave();
+    this.#reject(refusal("receive", this.#node));
   }
 }
 
@@ -119,6 +130,12 @@ class PendingNext<T> extends Receiver<T> {
     this.#reject(reason);
   }
 
+  override ended(): void {
+    this.leave();
+    this.#end();
+    this.#reject(refusal("values", this.#node as ScopeNode));
+  }
+
   #end(): void {
     this.#iteration.ended = true;
     this.#forget();
@@ -151,9 +168,10 @@ export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
     const iteration = this.#iteration;
     return new Promise((resolve, reject) => {
       if (iteration.ended) return resolve(done);
-      if (node?.reason !== undefined) {
+      const refused = node === undefined ? undefined : refusal("values", node);
+      if (refused !== undefined) {
         iteration.ended = true;
-        return reject(node.reason);
+        return reject(refused);
       }
       const ready = core.poll();
       if (ready !== undefined) return resolve({ done: false, value: ready.value });

@@ -4,6 +4,7 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { ChannelCore, closedError } from "./channel-core.js";
 import { ChannelIterator, PendingReceive, PendingSend } from "./channel-waiters.js";
+import { refusal } from "./refusal.js";
 
 /**
  * A queue between tasks, with back-pressure. Made by {@link createChannel}.
@@ -22,6 +23,7 @@ export interface Channel<T> extends AsyncIterable<T> {
    * Resolves when a receiver has taken `value` or the buffer has.
    *
    * @throws {CancelledError} The reason of `scope` (as a rejection); `value` was not sent.
+   * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
    * @throws {ChannelClosedError} If the channel is closed, now or while this waits (as a rejection).
    */
   send(scope: Scope, value: T): Promise<void>;
@@ -30,6 +32,7 @@ export interface Channel<T> extends AsyncIterable<T> {
    * Resolves with the next value.
    *
    * @throws {CancelledError} The reason of `scope` (as a rejection); no value was taken.
+   * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
    * @throws {ChannelClosedError} If the channel is closed and drained, now or while this waits (as a rejection).
    */
   receive(scope: Scope): Promise<T>;
@@ -107,7 +110,8 @@ class CoreChannel<T> implements Channel<T> {
     return new Promise((resolve, reject) => {
       const core = this.#core;
       const node = nodeOf("send", "scope", scope);
-      if (node.reason !== undefined) reject(node.reason);
+      const refused = refusal("send", node);
+      if (refused !== undefined) reject(refused);
       else if (core.closing !== undefined) reject(closedError("send", core.closing));
       else if (core.offer(value)) resolve();
       else core.awaitRoom(new PendingSend(node, value, resolve, reject));
@@ -118,7 +122,8 @@ class CoreChannel<T> implements Channel<T> {
     return new Promise((resolve, reject) => {
       const core = this.#core;
       const node: ScopeNode = nodeOf("receive", "scope", scope);
-      if (node.reason !== undefined) return reject(node.reason);
+      const refused = refusal("receive", node);
+      if (refused !== undefined) return reject(refused);
       const ready = core.poll();
       if (ready !== undefined) resolve(ready.value);
       else if (core.closing !== undefined) reject(closedError("receive", core.closing));

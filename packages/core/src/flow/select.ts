@@ -3,6 +3,7 @@ import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { channelCore, type Channel } from "./channel.js";
+import { refusal } from "./refusal.js";
 import { ReceiveBranch, SendBranch, TaskBranch, TimeoutBranch, type Branch } from "./select-branches.js";
 import { Selection } from "./selection.js";
 
@@ -54,6 +55,7 @@ export type Selected<C> = {
  * @param cases - The branches by name; at least one.
  * @returns The name of the branch and its value, as a union to switch on.
  * @throws {RangeError} (as a rejection) If there are no branches.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended, or ends while this waits.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type.
  * @example
  * ```ts
@@ -73,7 +75,8 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
     const node = nodeOf("select", "scope", scope);
     const selection = new Selection(node, resolve as (selected: unknown) => void, reject);
     const branches = parse(cases, selection);
-    if (node.reason !== undefined) reject(node.reason);
+    const refused = refusal("select", node);
+    if (refused !== undefined) reject(refused);
     else selection.begin(branches);
   });
 }

@@ -1,6 +1,7 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { refusal } from "./refusal.js";
 
 /** What a `select` waits for in one place. */
 export interface Alternative {
@@ -33,7 +34,8 @@ export class Selection extends Hook {
 
   begin(alternatives: readonly Alternative[]): void {
     for (const alternative of alternatives) alternative.prepare?.();
-    if (this.#node.reason !== undefined) return this.#reject(this.#node.reason);
+    const refused = refusal("select", this.#node);
+    if (refused !== undefined) return this.#reject(refused);
     for (const alternative of alternatives) if (alternative.poll()) return;
     this.#entered = alternatives;
     addHook(this.#node, this);
@@ -52,6 +54,10 @@ export class Selection extends Hook {
 
   run(reason: CancelledError): void {
     this.fail(reason);
+  }
+
+  override ended(): void {
+    this.fail(refusal("select", this.#node));
   }
 
   #end(): void {

@@ -4,6 +4,7 @@ import { addHook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
+import { refusal } from "./refusal.js";
 import { Waiter, WaitQueue } from "./wait-queue.js";
 
 /** A number of permits that many may ask for. Made by {@link createSemaphore}. */
@@ -16,6 +17,7 @@ export interface Semaphore {
    *
    * @returns The permit. Disposing it gives it back, once.
    * @throws {CancelledError} The reason of `scope` (as a rejection).
+   * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
    */
   acquire(scope: Scope): Promise<Disposable>;
 }
@@ -64,7 +66,8 @@ class FairSemaphore implements Semaphore {
   acquire(scope: Scope): Promise<Disposable> {
     return new Promise((resolve, reject) => {
       const node = nodeOf("acquire", "scope", scope);
-      if (node.reason !== undefined) return reject(node.reason);
+      const refused = refusal("acquire", node);
+      if (refused !== undefined) return reject(refused);
       if (this.#free > 0) {
         this.#free -= 1; // nobody waits while a permit is free
         return resolve(new Permit(this.#release));
@@ -85,13 +88,9 @@ class FairSemaphore implements Semaphore {
 class Acquisition extends Waiter {
   readonly #node: ScopeNode;
   readonly #resolve: (permit: Disposable) => void;
-  readonly #reject: (reason: CancelledError) => void;
+  readonly #reject: (error: unknown) => void;
 
-  constructor(
-    node: ScopeNode,
-    resolve: (permit: Disposable) => void,
-    reject: (reason: CancelledError) => void,
-  ) {
+  constructor(node: ScopeNode, resolve: (permit: Disposable) => void, reject: (error: unknown) => void) {
     super();
     this.#node = node;
     this.#resolve = resolve;
@@ -106,6 +105,11 @@ class Acquisition extends Waiter {
   run(reason: CancelledError): void {
     this.leave();
     this.#reject(reason);
+  }
+
+  override ended(): void {
+    this.leave();
+    this.#reject(refusal("acquire", this.#node));
   }
 }
 

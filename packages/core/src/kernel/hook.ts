@@ -15,6 +15,9 @@ export abstract class Hook {
 
   /** Runs at most once. May throw: then its scope has failed. */
   abstract run(reason: CancelledError): void;
+
+  /** Its node has ended without ever having been cancelled. */
+  ended(): void {}
 }
 
 /** The public `onCancel`. */
@@ -58,6 +61,17 @@ export function removeHook(node: ScopeNode, hook: Hook): boolean {
   if (next !== undefined) next.previous = previous;
   else if (hook !== first) first.previous = previous;
   return true;
+}
+
+/** Drops the hooks of a node that has ended: what still waits there is told. */
+export function dropHooks(node: ScopeNode): void {
+  let hook = node.hooks;
+  node.hooks = undefined;
+  while (hook !== undefined) {
+    const { next } = hook;
+    hook.ended(); // may take itself off
+    hook = next;
+  }
 }
 
 /** Takes the first hook off, if the node has one: how a cancellation empties the list. */

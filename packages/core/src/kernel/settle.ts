@@ -3,7 +3,7 @@ import { suppressLater } from "../errors/suppressed.js";
 import { cancelTree, failTree, isCancellation, isParentsAffair, runHook } from "./cancel.js";
 import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
-import type { Hook } from "./hook.js";
+import { dropHooks, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
 import type { Settings } from "./rare.js";
 import { afterMicrotasks, report, reportAll } from "./report.js";
@@ -140,7 +140,7 @@ function clean(node: ScopeNode): void {
 /** Ends `node`, tells who waits for it, and returns the parent, which may be ready now. */
 function settle(node: ScopeNode): ScopeNode | undefined {
   node.flags |= flag.CLOSED;
-  node.hooks = undefined;
+  if (node.hooks !== undefined) dropHooks(node);
   node.dropWorker();
   const { observer, rarely: rare } = node;
   if (rare !== undefined) {
