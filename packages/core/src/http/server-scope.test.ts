@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import http from "node:http";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope, sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
@@ -166,6 +166,25 @@ describe("ServerScope.shutdown()", () => {
     onTestFinished(() => void silent.socket.destroy());
     await once(silent.socket, "connect");
     expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
+  });
+
+  it("waits for a request that the server was not told of, since its client expects something", async () => {
+    const arrived = deferred<http.ServerResponse>();
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    bench.server.on("checkContinue", (_request, response: http.ServerResponse) => arrived.resolve(response));
+    const connection = new RawConnection(bench.port);
+    onTestFinished(() => void connection.socket.destroy());
+    const { answer } = connection.request({ method: "POST", headers: { expect: "100-continue" }, length: 5 });
+    const response = await arrived.promise;
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const report = scope.shutdown({ grace: 60_000 });
+    vi.advanceTimersByTime(1_000); // silence would mean by now that nothing comes
+    await flush();
+    response.end("done");
+    expect(await answer).toMatchObject({ status: 200, body: "done", complete: true });
+    expect((await report).stuck).toEqual([]);
   });
 
   it("answers each of the pipelined requests it has accepted", async () => {
