@@ -386,18 +386,22 @@ describe.each([
 
   it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
     const app = makeApp({ timeout: 5 });
-    const arrived = deferred<[Response, NextFunction]>();
-    const sent = deferred<unknown>();
-    app.get("/", (_request, response, next) => arrived.resolve([response, next]));
+    const arrived = deferred<Response>();
+    const failed = deferred<unknown>();
+    app.get("/", (request, response, next) => {
+      arrived.resolve(response);
+      const sendFile = (): void =>
+        response.sendFile(fileURLToPath(import.meta.url), (error) => {
+          next(error);
+          failed.resolve(error);
+        });
+      request.scope.onCancel(() => setImmediate(sendFile));
+    });
     addErrorHandler(app);
     const { connect } = await listen(app);
     expect(await connect().request().answer).toMatchObject({ status: 503 });
-    const [response, next] = await arrived.promise;
-    response.sendFile(fileURLToPath(import.meta.url), (error) => {
-      sent.resolve(error);
-      if (error !== undefined) next(error);
-    });
-    expect(await sent.promise).toBeInstanceOf(Error);
+    expect(await failed.promise).toBeInstanceOf(Error);
+    const response = await arrived.promise;
     response.status(200).set("x-late", "yes").json({ late: true });
     response.redirect("/late");
     await flush();
@@ -469,6 +473,28 @@ describe.each([
     expect(errors[0]).toBe(boom);
     expect((errors[1] as CancelledError).kind).toBe("explicit");
     expect(errors[2]).toBe(boom);
+  });
+
+  it("rule 30: a handler that fails after it has begun to answer is Express's affair", async () => {
+    const app = makeApp();
+    const seen = deferred<Scope>();
+    app.get(
+      "/",
+      handler(async (request, response) => {
+        seen.resolve(request.scope);
+        response.write("part");
+        await flush();
+        throw boom;
+      }),
+    );
+    addErrorHandler(app);
+    const { connect } = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
+    expect(errors).toEqual([boom]);
+    expect(errors[0]).toBe(boom);
+    const scope = await seen.promise;
+    await expect.poll(() => scope.state).toBe("closed");
+    expect(scope.reason?.kind).toBe("disconnected"); // Express has destroyed the connection
   });
 
   it("rule 11: a task's failure that the handler receives is not reported again; one that nobody does, is", async () => {

@@ -267,6 +267,49 @@ describe("fastifyBough over sockets", () => {
     expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
   });
 
+  it("rule 30: a handler that fails after it has begun to answer is Fastify's affair", async () => {
+    const { app, errors } = await makeApp();
+    const seen = deferred<Scope>();
+    app.get("/", async (request, reply) => {
+      seen.resolve(request.scope);
+      reply.raw.write("part");
+      await flush();
+      throw boom;
+    });
+    const connect = await listen(app);
+    expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
+    expect(errors[0]).toBe(boom);
+    const scope = await seen.promise;
+    await expect.poll(() => scope.state).toBe("closed");
+  });
+
+  it("rule 30: a client that goes away while a stream is sent is no error, and the stream is destroyed", async () => {
+    const { app, errors, complaints } = await makeApp();
+    const cleaned = deferred();
+    const seen = deferred<Scope>();
+    app.get("/", (request, reply) => {
+      seen.resolve(request.scope);
+      const lines = async function* (): AsyncGenerator<string> {
+        try {
+          yield "part";
+          await sleep(request.scope, 60_000);
+        } finally {
+          cleaned.resolve();
+        }
+      };
+      return reply.send(Readable.from(lines()));
+    });
+    const connect = await listen(app);
+    const client = connect().request();
+    await client.started;
+    client.abort();
+    await cleaned.promise;
+    await flush();
+    expect((await seen.promise).reason?.kind).toBe("disconnected");
+    expect(errors).toEqual([]);
+    expect(complaints()).toEqual([]);
+  });
+
   it("rule 11: logs a task's failure that nobody receives", async () => {
     const { app, complaints } = await makeApp();
     app.get("/", async (request) => {

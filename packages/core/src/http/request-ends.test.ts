@@ -156,6 +156,22 @@ for (const { host, transport } of cases) {
       expect(seen.scope.cancelled).toBe(false);
     });
 
+    it("rule 28: is not cancelled when its client is told to go on with its body", async () => {
+      const { client, seen } = await exchange(
+        async ({ request, response }) => {
+          let text = "";
+          for await (const chunk of request) text += String(chunk);
+          response.end(text);
+        },
+        { method: "POST", headers: { expect: "100-continue" }, length: 5 },
+      );
+      client.write("hello");
+      client.end();
+      expect(await client.answer).toMatchObject({ status: 200, body: "hello" });
+      await seen.ended;
+      expect(seen.scope.cancelled).toBe(false);
+    });
+
     it("rule 28: is cancelled when the client is gone before the body", async () => {
       const { client, seen } = await exchange(() => undefined, { method: "POST", length: 10 }, false);
       client.abort();

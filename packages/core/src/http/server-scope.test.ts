@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import http from "node:http";
-import { describe, expect, it, onTestFinished } from "vitest";
+import type { Socket } from "node:net";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope, sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
 import { serve } from "../../test/support/http-server.js";
+import { serverStateOf } from "./server-scope.js";
 import { outgoingHeaders, requestScope, serverScope } from "./index.js";
 
 const boom = new Error("boom");
@@ -168,6 +170,25 @@ describe("ServerScope.shutdown()", () => {
     expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
   });
 
+  it("waits for a request that the server was not told of, since its client expects something", async () => {
+    const arrived = deferred<http.ServerResponse>();
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    bench.server.on("checkContinue", (_request, response: http.ServerResponse) => arrived.resolve(response));
+    const connection = new RawConnection(bench.port);
+    onTestFinished(() => void connection.socket.destroy());
+    const { answer } = connection.request({ method: "POST", headers: { expect: "100-continue" }, length: 5 });
+    const response = await arrived.promise;
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const report = scope.shutdown({ grace: 60_000 });
+    vi.advanceTimersByTime(1_000); // silence would mean by now that nothing comes
+    await flush();
+    response.end("done");
+    expect(await answer).toMatchObject({ status: 200, body: "done", complete: true });
+    expect((await report).stuck).toEqual([]);
+  });
+
   it("answers each of the pipelined requests it has accepted", async () => {
     const go = deferred();
     const bench = await serve(
@@ -319,8 +340,16 @@ describe("requestScope() after an upgrade", () => {
 });
 
 describe("requestScope()", () => {
-  it("rule 28: takes a half-closing client for one that is gone, unless the server allows for it", async () => {
-    for (const allowed of [false, true]) {
+  it.each([
+    { name: "the only one on its connection", before: [], allowed: false },
+    { name: "the only one on its connection", before: [], allowed: true },
+    { name: "on a connection that was kept alive", before: ["/warm-up"], allowed: false },
+    { name: "on a connection that was kept alive", before: ["/warm-up"], allowed: true },
+    { name: "pipelined", before: ["/first"], allowed: false },
+    { name: "pipelined", before: ["/first"], allowed: true },
+  ])(
+    "rule 28: takes a half-closing client for one that is gone, unless the server allows for it: $name, $allowed",
+    async ({ before, allowed }) => {
       const seen = deferred<[Scope, http.ServerResponse]>();
       const bench = await serve("http/1.1", (request, response) => {
         seen.resolve([requestScope(request, response), response]);
@@ -329,22 +358,29 @@ describe("requestScope()", () => {
       const connection = new RawConnection(bench.port);
       onTestFinished(() => void connection.socket.destroy());
       connection.socket.allowHalfOpen = true;
+      for (const path of before) {
+        const earlier = connection.request({ path });
+        if (path === "/warm-up") await earlier.answer;
+      }
       const { answer } = connection.request();
       const [scope, response] = await seen.promise;
-      const closed = new Promise<void>((resolve) => response.on("close", () => resolve()));
-      const half = once(response.req, "end");
+      const { socket } = response.req;
       response.req.resume();
-      await half;
+      const closed = once(socket, "close");
+      const ended = once(socket, "end");
       connection.socket.end();
       if (allowed) {
-        await once(response.req.socket, "end");
+        await ended;
+        bench.release();
         response.end("still there");
       }
       await closed;
+      await flush();
       expect((await answer)?.body).toBe(allowed ? "still there" : undefined);
       expect(scope.reason?.kind).toBe(allowed ? undefined : "disconnected");
-    }
-  });
+      expect(scope.state).toBe("closed");
+    },
+  );
 
   it("leaves no listener behind", async () => {
     const seen = deferred<http.ServerResponse>();
@@ -364,6 +400,38 @@ describe("requestScope()", () => {
     counts.push(response.listenerCount("close"));
     expect(counts[1]).toBe((counts[0] ?? 0) + 1);
     expect(counts[2]).toBe(counts[0]);
+  });
+});
+
+describe("a server's scope", () => {
+  it("leaves no listener, timer or record behind on a connection that many requests have come through", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const sockets = new Set<Socket>();
+    const bench = await serve("http/1.1", async (request, response) => {
+      sockets.add(request.socket);
+      const scope = requestScope(request, response, { timeout: 60_000 });
+      void scope.signal;
+      response.end(await spawn(scope, async () => "done"));
+    });
+    serverScope(bench.server, { timeout: 50_000 });
+    const connection = new RawConnection(bench.port);
+    onTestFinished(() => void connection.socket.destroy());
+    const counts: unknown[] = [];
+    for (let round = 0; round < 3; round++) {
+      await Promise.all(Array.from({ length: 10 }, () => connection.request().answer));
+      await flush();
+      const listeners = [bench.server, ...sockets].map((emitter) =>
+        emitter.eventNames().map((name) => [name, emitter.listenerCount(name)]),
+      );
+      counts.push({ listeners, timers: vi.getTimerCount() });
+      expect(serverStateOf(bench.server).records).toEqual([]);
+      expect(serverStateOf(bench.server).pending()).toEqual([]);
+    }
+    expect(sockets.size).toBe(1);
+    expect(counts[0]).toMatchObject({ timers: 0 });
+    expect(counts[1]).toEqual(counts[0]);
+    expect(counts[2]).toEqual(counts[0]);
   });
 });
 

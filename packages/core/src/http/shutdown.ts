@@ -133,11 +133,17 @@ class Shutdown {
     for (const { response } of this.#state.pending()) stopUpload(response);
     this.#sweeps += 1;
     // A connection that has never sent anything is not idle to Node, and would be waited for.
-    const nothingLeft = this.#state.knowsAll && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
+    const nothingLeft = this.#knowsAll() && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
     if (!nothingLeft) return server.closeIdleConnections?.();
     server.closeAllConnections?.();
     // What is open even then has been upgraded by somebody who made no scope for it, and may stay so for ever.
     if (this.#sweeps > SILENT_SWEEPS + 1) this.#letGo();
+  }
+
+  /** A server hears of no request whose client expects something, where somebody listens for that. */
+  #knowsAll(): boolean {
+    const events = ["checkContinue", "checkExpectation"];
+    return this.#state.knowsAll && events.every((event) => this.#server.listenerCount(event) === 0);
   }
 
   #stuck(): TaskInfo[] {
