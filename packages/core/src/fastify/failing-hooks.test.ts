@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { sleep, spawn, type Scope } from "../index.js";
+import { requestScope } from "../http/index.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { INFO, listen, makeApp, type TestApp } from "../../test/support/fastify-app.js";
 
@@ -138,7 +139,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
 
 describe("an error handler that fails", () => {
   async function make(
-    handler: (request: FastifyRequest) => unknown,
+    handler: (request: FastifyRequest, reply: FastifyReply) => unknown,
     handlesErrors?: boolean,
   ): Promise<TestApp & { scope: Promise<Scope> }> {
     const test = await makeApp({}, handlesErrors);
@@ -146,9 +147,9 @@ describe("an error handler that fails", () => {
     test.app.get(
       "/",
       {
-        errorHandler: (_error, request) => {
+        errorHandler: (_error, request, reply) => {
           scope.resolve(request.scope);
-          return handler(request);
+          return handler(request, reply);
         },
       },
       async (request) => {
@@ -168,6 +169,17 @@ describe("an error handler that fails", () => {
       await flush();
       expect(await scope).toMatchObject({ cancelled: false, state: "closed" });
     }
+  });
+
+  it("leaves it to the app's, too, when its time is up meanwhile", async () => {
+    const { app, scope, errors } = await make(async (request, reply) => {
+      requestScope(request.raw, reply.raw, { timeout: 1 });
+      await sleep(request.scope, 60_000);
+    });
+    expect(await app.inject("/")).toMatchObject({ statusCode: 500, body: "mine" });
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toBe((await scope).reason);
+    expect((await scope).reason?.kind).toBe("deadline");
   });
 
   it("is not logged as an error when its client has gone meanwhile", async () => {

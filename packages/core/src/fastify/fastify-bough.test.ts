@@ -281,6 +281,7 @@ describe("fastifyBough over sockets", () => {
     expect(errors[0]).toBe(boom);
     const scope = await seen.promise;
     await expect.poll(() => scope.state).toBe("closed");
+    expect(scope.reason?.kind).toBe("disconnected"); // Fastify has destroyed the connection
   });
 
   it("rule 30: a client that goes away while a stream is sent is no error, and the stream is destroyed", async () => {
