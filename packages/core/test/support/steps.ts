@@ -8,6 +8,9 @@ import { flush } from "./deferred.js";
 /** So many turns of the microtasks everything gets before the event loop has its turn. */
 const HOPS = 10;
 
+/** Every so many of them, what `process.nextTick` has put off has its turn, too. */
+const TICK = 4;
+
 /** After so many turns of the event loop without a timer nothing more will happen. */
 const IDLE_TURNS = 4;
 
@@ -60,7 +63,7 @@ export class Steps {
     while (settled() === undefined) {
       for (let hop = 0; hop < HOPS && settled() === undefined; hop++) {
         this.#step();
-        await Promise.resolve();
+        await (hop % TICK === TICK - 1 ? new Promise((resolve) => process.nextTick(resolve)) : undefined);
       }
       this.#step();
       await flush();
