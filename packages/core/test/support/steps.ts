@@ -23,12 +23,15 @@ export class Steps {
   interrupted = false;
   /** What the interruption is; for the scene to set. */
   interrupt: () => void = () => undefined;
+  /** Whether nothing interrupts it unless everything is blocked. */
+  readonly undisturbed: boolean;
   readonly #at: number;
   /** For how many turns of the event loop nothing is known to have happened. */
   #idle = 0;
 
   constructor(at: number) {
     this.#at = at;
+    this.undisturbed = at === Infinity;
   }
 
   /** A step in the midst of whatever calls it. */
