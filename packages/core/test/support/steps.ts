@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, vi } from "vitest";
-import type { Scope, ScopeHandle } from "../../src/index.js";
+import { suppressed, type Scope, type ScopeHandle } from "../../src/index.js";
 import { fail } from "../../src/kernel/settle.js";
 import { nodeOf } from "../../src/task/resolve.js";
 import { flush } from "./deferred.js";
@@ -144,4 +144,9 @@ export async function expectNothingLeft(steps: Steps, ...scopes: readonly ScopeH
     expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
   }
   if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
+}
+
+/** An error, those that came after it, and those that came after these. */
+export function allOf(error: unknown): unknown[] {
+  return [error, ...suppressed(error).flatMap(allOf)];
 }
