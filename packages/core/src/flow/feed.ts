@@ -53,7 +53,7 @@ export class Feed<T> extends Hook {
       let step = cursor.next();
       if (cursor.async) {
         const arrived = await this.#arrival(Promise.resolve(step));
-        if (arrived === undefined || node.cancelled) return this.#close(cursor);
+        if (arrived === undefined) return this.#close(cursor);
         step = arrived;
       }
       const { done, value } = checkStep(step as IteratorResult<T>);
@@ -80,6 +80,7 @@ export class Feed<T> extends Hook {
           resolve(undefined);
         };
         step.then(resolve, reject);
+        if (this.#node.cancelled) this.#stop(); // by the source itself, when it was asked
       });
     } finally {
       this.#stop = undefined;

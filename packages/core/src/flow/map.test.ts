@@ -35,6 +35,37 @@ function expectNothingLost(
 }
 
 describe("map()", () => {
+  it("starts nothing for an item of a source that has cancelled the scope itself", async () => {
+    const scope = createScope();
+    const started: number[] = [];
+    function* source(): Generator<number> {
+      yield 0;
+      scope.cancel();
+      yield 1;
+    }
+    expect(await rejection(map(scope, source(), (n) => void started.push(n)))).toBe(scope.reason);
+    expect(started).toEqual([0]);
+  });
+
+  it("does not wait for a read during which the source has cancelled the scope itself", async () => {
+    const scope = createScope();
+    let closed = 0;
+    const source = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          scope.cancel();
+          return new Promise<never>(() => undefined);
+        },
+        return: async () => {
+          closed += 1;
+          return { done: true as const, value: undefined };
+        },
+      }),
+    };
+    expect(await rejection(map(scope, source, () => 1))).toBe(scope.reason);
+    expect(closed).toBe(1);
+  });
+
   it("rule 22: resolves with the results in the order of the items", async () => {
     const gates = [deferred<string>(), deferred<string>()];
     const results = withScope((scope) =>

@@ -55,6 +55,12 @@ export class Outlet<R> {
     this.#ready.clear();
   }
 
+  /** Nobody waits any more. A failure that comes is for who asks then. */
+  abandon(): void {
+    for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
+      next.resolve(done);
+  }
+
   /** Resolves when the failure has been taken, if ever. */
   taken(): Promise<void> {
     return new Promise((resolve) => {

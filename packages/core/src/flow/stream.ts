@@ -63,6 +63,14 @@ export function stream<T, R>(
   return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered);
 }
 
+/**
+ * Ends the `next()` calls that are pending, for a consumer that has got its answer elsewhere: so it does not take a
+ * failure that it would drop.
+ */
+export function abandonReads(results: AsyncIterableIterator<unknown>): void {
+  if (results instanceof Stream) results.abandon();
+}
+
 class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** A node, and no owner handle: the work of a stream must not keep one alive. */
   readonly #scope: ScopeNode;
@@ -91,6 +99,10 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     if (this.#owner === undefined && !this.#outlet.ended) this.#begin();
     this.#group?.wake();
     return result;
+  }
+
+  abandon(): void {
+    this.#outlet.abandon();
   }
 
   async return(): Promise<IteratorResult<R, undefined>> {

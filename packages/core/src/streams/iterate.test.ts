@@ -187,6 +187,18 @@ describe("iterate() over a Node stream", () => {
     });
   });
 
+  it("rejects with an error that it has when it closes after its end, as Node's own iterator does", async () => {
+    const stream = new Readable({
+      read() {
+        this.push(null);
+      },
+      destroy: (_, callback) => void setImmediate(() => callback(error)),
+    });
+    const before = listenersOf(stream);
+    expect(await rejection(collect(stream))).toBe(error);
+    expect(listenersOf(stream)).toBe(before);
+  });
+
   it("rejects when the stream is closed before its end", async () => {
     const stream = new PassThrough();
     const collected = rejection(collect(stream));

@@ -23,13 +23,25 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
   return names.every((name) => typeof Reflect.get(value, name) === "function");
 }
 
+interface Internals {
+  readonly _readableState?: { readonly emitClose?: boolean; readonly autoDestroy?: boolean };
+  readonly _writableState?: { readonly emitClose?: boolean; readonly autoDestroy?: boolean };
+}
+
 /** Whether the stream says when it is closed. Old ones don't, and new ones can be told not to. */
 export function saysClose(stream: { readonly closed?: boolean }): boolean {
-  const { _readableState: reading, _writableState: writing } = stream as {
-    _readableState?: { emitClose?: boolean };
-    _writableState?: { emitClose?: boolean };
-  };
+  const { _readableState: reading, _writableState: writing } = stream as Internals;
   return stream.closed !== undefined && (reading ?? writing)?.emitClose !== false;
+}
+
+/**
+ * Whether the stream closes by itself after its end, which can fail: `close(2)` is where some file systems report that
+ * the disk is full. A `Duplex` does so only when its other side has ended, too.
+ */
+export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
+  const { _readableState: reading, _writableState: writing } = stream as Internals;
+  if (reading !== undefined && writing !== undefined) return false;
+  return saysClose(stream) && (reading ?? writing)?.autoDestroy === true;
 }
 
 /**
@@ -41,6 +53,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #listeners: ReadonlyMap<string, Listener>;
   #error: { readonly error: unknown } | undefined;
   #returned = false;
+  #released = false;
   /** By its event: `stream.closed` is true before the event, and before the last error. */
   #closed: boolean;
   #wake: (() => void) | undefined;
@@ -75,7 +88,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
         this.#release();
         throw this.#error.error;
       }
-      if (stream.readableEnded) break;
+      if (stream.readableEnded && (this.#closed || !closesAfterEnd(stream))) break;
       if (stream.destroyed && (this.#closed || !saysClose(stream))) {
         this.#release();
         throw new BoughError("BOUGH_PREMATURE_CLOSE", "iterate: the stream was closed before its end");
@@ -85,8 +98,9 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
     return { done: true, value: undefined };
   }
 
-  /** Destroys the stream, and waits until it is closed. */
+  /** Destroys the stream, and waits until it is closed. In the moment after its end, there is nothing to close. */
   async return(): Promise<IteratorResult<T, undefined>> {
+    if (this.#released) return { done: true, value: undefined };
     this.#returned = true;
     this.#wake?.();
     const stream = this.#stream;
@@ -102,6 +116,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #release(): void {
+    this.#released = true;
     for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
   }
 }

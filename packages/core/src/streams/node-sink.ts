@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { hasMethods, saysClose } from "./node-cursor.js";
+import { closesAfterEnd, hasMethods, saysClose } from "./node-cursor.js";
 import type { Sink } from "./sink.js";
 
 type Listener = (...values: unknown[]) => void;
@@ -21,37 +21,45 @@ export function isNodeWritable(value: unknown): value is NodeWritable {
   return hasMethods(value, "write", "end", "on", "off", "destroy");
 }
 
+/** Why it does not come to its end. */
+interface Cause {
+  readonly error: unknown;
+}
+
 /** Writes to a Node `Writable`. */
 export class NodeSink implements Sink {
   readonly failed: Promise<never>;
   readonly #stream: NodeWritable;
   readonly #listeners: ReadonlyMap<string, Listener>;
-  #wake: (() => void) | undefined;
-  #closed: boolean;
+  #failure: Cause | undefined;
+  #aborted: Cause | undefined;
+  /** By its event: `process.stdout` takes it back. */
   #finished: boolean;
-  #error: { readonly error: unknown } | undefined;
+  #closed: boolean;
+  /** The next event, and what announces it. More than one may wait: a write, and the abort that overtakes it. */
+  #event: Promise<void> | undefined;
+  #announce: () => void = () => undefined;
 
   constructor(stream: NodeWritable) {
     this.#stream = stream;
-    this.#closed = stream.closed === true;
     this.#finished = stream.writableFinished;
+    this.#closed = stream.closed === true;
     let reject!: (error: unknown) => void;
     this.failed = new Promise((_, rejectIt) => (reject = rejectIt));
-    const wake = (): void => this.#wake?.();
-    const fail = (error: unknown): void => {
-      this.#error ??= { error };
-      reject(error);
-      wake();
-    };
+    const wake = (): void => this.#wake();
     const finish = (): void => {
       this.#finished = true;
+      wake();
+    };
+    const fail = (error: unknown): void => {
+      this.#failure ??= { error };
+      reject(error);
       wake();
     };
     const close = (): void => {
       this.#closed = true;
       wake();
-      if (this.#finished || stream.writableFinished) return;
-      fail(new BoughError("BOUGH_PREMATURE_CLOSE", "pipe: the stream was closed before its end"));
+      if (!this.#finished && this.#aborted === undefined) fail(closedEarly());
     };
     this.#listeners = new Map(Object.entries({ drain: wake, finish, close, error: fail }));
     for (const [event, listener] of this.#listeners) stream.on(event, listener);
@@ -60,43 +68,46 @@ export class NodeSink implements Sink {
   }
 
   async write(chunk: unknown): Promise<void> {
-    if (!this.#stream.write(chunk)) await this.#event();
+    if (!this.#stream.write(chunk) && !this.#hasFailed()) await this.#next();
   }
 
   async end(): Promise<void> {
-    this.#stream.end();
-    while (!this.#hasEnded()) await this.#event();
-    if (this.#error !== undefined) throw this.#error.error;
-  }
-
-  /** A stream is destroyed before it says why, and one that closes itself may fail in that, when all is written. */
-  #hasEnded(): boolean {
     const stream = this.#stream;
-    if (this.#error !== undefined || this.#closed) return true;
-    if (stream.destroyed) return !saysClose(stream) && stream.errored == null;
-    return (this.#finished || stream.writableFinished) && !closesItself(stream);
+    stream.end();
+    while (!this.#finished && !this.#hasFailed()) await this.#next();
+    if (!this.#finished) throw (this.#aborted ?? this.#failure)?.error ?? closedEarly();
+    while (closesAfterEnd(stream) && !this.#closed) await this.#next();
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  async abort(): Promise<void> {
+  async abort(reason: unknown): Promise<void> {
+    this.#aborted = { error: reason };
     this.#stream.destroy();
-    this.#wake?.();
-    while (!this.#closed && saysClose(this.#stream)) await this.#event();
+    this.#wake();
+    while (!this.#closed && saysClose(this.#stream)) await this.#next();
+    if (this.#failure !== undefined && this.#failure.error !== reason) throw this.#failure.error;
+  }
+
+  /** Whether it will never come to its end. A stream is destroyed before it says why. */
+  #hasFailed(): boolean {
+    if (this.#failure !== undefined || this.#aborted !== undefined) return true;
+    return this.#stream.destroyed && this.#stream.errored == null && !saysClose(this.#stream);
   }
 
   release(): void {
     for (const [event, listener] of this.#listeners) this.#stream.off(event, listener);
   }
 
-  #event(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
+  #next(): Promise<void> {
+    return (this.#event ??= new Promise((resolve) => (this.#announce = resolve)));
+  }
+
+  #wake(): void {
+    this.#event = undefined;
+    this.#announce();
   }
 }
 
-/** Whether it closes as soon as it has finished. A duplex waits for its readable side. */
-function closesItself(stream: NodeWritable): boolean {
-  const { _readableState: reading, _writableState: writing } = stream as {
-    _readableState?: unknown;
-    _writableState?: { autoDestroy?: boolean };
-  };
-  return reading === undefined && writing?.autoDestroy === true && saysClose(stream);
+function closedEarly(): BoughError {
+  return new BoughError("BOUGH_PREMATURE_CLOSE", "pipe: the stream was closed before its end");
 }

@@ -1,7 +1,7 @@
 import { PassThrough, Readable, Writable, type WritableOptions } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
-import { createScope, ScopeClosedError, suppressed, withScope, type Scope } from "../index.js";
+import { createScope, ScopeClosedError, spawn, suppressed, withScope, type Scope } from "../index.js";
 import { pipe, type StreamSource } from "./index.js";
 
 const error = new Error("boom");
@@ -65,6 +65,11 @@ function nodeTarget(gate?: Promise<void>): Target {
     isFree: () => sink.eventNames().length === before,
     fail: (reason) => sink.destroy(reason),
   };
+}
+
+async function* generate(): AsyncGenerator<string> {
+  yield "a";
+  yield "b";
 }
 
 const silent = (): Readable => new Readable({ objectMode: true, read: () => undefined });
@@ -170,6 +175,118 @@ describe("pipe()", () => {
     expect(await rejection(piped)).toBe(scope.reason);
     expect(target.log).toEqual(["abort"]);
     await scope.close();
+  });
+
+  it("rejects with the reason when a Node stream is cancelled before it has finished, once it is destroyed", async () => {
+    const gate = deferred();
+    const scope = createScope();
+    const sink = new Writable({
+      write: (_, __, callback) => callback(),
+      final: () => undefined, // the last bytes are on their way
+      destroy(_, callback) {
+        void (async () => {
+          await gate.promise;
+          callback(null);
+        })();
+      },
+    });
+    const piped = pipe(scope, ["a"], sink);
+    await flush();
+    scope.cancel();
+    expect(await outcomeOf(piped)).toBe("pending");
+    gate.resolve();
+    expect(await rejection(piped)).toBe(scope.reason);
+    expect(sink.closed).toBe(true);
+    await scope.close();
+  });
+
+  it.each<[string, () => StreamSource<string>]>([
+    ["an array", () => ["a", "b"]],
+    ["an async generator", () => generate()],
+    ["a Node stream", () => Readable.from(["a", "b"])],
+    ["a Duplex", () => Readable.from(["a", "b"]).pipe(new PassThrough({ objectMode: true }))],
+    ["a ReadableStream", () => ReadableStream.from(["a", "b"])],
+  ])("can be cancelled at any moment between %s and a sink", async (_, makeSource) => {
+    for (const makeTarget of [nodeTarget, webTarget]) {
+      for (let moment = 0; moment < 40; moment++) {
+        const scope = createScope();
+        const target = makeTarget();
+        const piped = pipe(scope, makeSource(), target.sink as Writable);
+        for (let turns = 0; turns < moment; turns++)
+          await (turns % 3 === 2 ? new Promise((resolve) => process.nextTick(resolve)) : undefined);
+        scope.cancel();
+        const [outcome] = await Promise.allSettled([piped]);
+        expect(outcome).toEqual(
+          target.log.includes("end")
+            ? { status: "fulfilled", value: undefined }
+            : { status: "rejected", reason: scope.reason },
+        );
+        expect(target.isFree()).toBe(true);
+      }
+    }
+  });
+
+  it("gives the reason to its caller and to the sink when something else in its scope fails", async () => {
+    const scope = createScope({ onError: () => undefined });
+    const target = webTarget();
+    const piped = pipe(scope, silent(), target.sink);
+    await flush();
+    spawn(scope, () => {
+      throw error;
+    });
+    expect(await rejection(piped)).toBe(scope.reason);
+    expect(target.log).toEqual(["abort", scope.reason]);
+    await rejection(scope.close());
+  });
+
+  it("loses no error of either side when both can't be closed", async () => {
+    const [first, second] = [new Error("source"), new Error("sink")];
+    for (const moment of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+      const scope = createScope();
+      const source = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.resolve({ done: false, value: 1 }),
+          return: () => Promise.reject(first),
+        }),
+      } as AsyncIterable<number>;
+      const sink = new Writable({
+        objectMode: true,
+        highWaterMark: 1,
+        write: () => undefined,
+        destroy: (_, callback) => callback(second),
+      });
+      const piped = pipe(scope, source, sink);
+      for (let turns = 0; turns <= moment; turns++) await Promise.resolve();
+      scope.cancel();
+      const caught = await rejection(piped);
+      expect(new Set([caught, ...suppressed(caught)])).toEqual(new Set([first, second]));
+      await scope.close();
+    }
+  });
+
+  it("writes to what can't be closed, as process.stdout, which forgets that it has finished", async () => {
+    const written: unknown[] = [];
+    const sink = new Writable({
+      objectMode: true,
+      write: (chunk, _, callback) => {
+        written.push(chunk);
+        callback();
+      },
+      destroy(_, callback) {
+        callback(null);
+        Reflect.apply(Reflect.get(this, "_undestroy") as () => void, this, []);
+      },
+    });
+    await withScope((scope) => pipe(scope, ["a"], sink));
+    expect(written).toEqual(["a"]);
+  });
+
+  it("rejects with an error that a Node stream has when it closes after its end, as pipeline() does", async () => {
+    const sink = new Writable({
+      write: (_, __, callback) => callback(),
+      destroy: (_, callback) => void setImmediate(() => callback(error)),
+    });
+    expect(await rejection(withScope((scope) => pipe(scope, ["a"], sink)))).toBe(error);
   });
 
   it("rejects when the sink is closed while it is being ended", async () => {

@@ -21,7 +21,8 @@ import { isWritableStream, WebSink } from "./web-sink.js";
  * @param scope - The owner.
  * @param source - What {@link iterate} takes.
  * @param sink - A `WritableStream` that is not locked, or a Node `Writable`.
- * @returns When everything is written. No listener and no lock is left.
+ * @returns When everything is written, and a Node stream that closes by itself has done so. No listener and no lock is
+ *   left.
  * @throws {CancelledError} (as a rejection) The reason of `scope`.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type.
@@ -62,10 +63,15 @@ async function transfer(own: Scope, source: StreamSource<unknown>, target: Sink)
   spawn(own, (task) => Promise.race([target.failed, cancellation(task)]), { daemon: true, name: "sink" });
   // A write that waits for room would wait for ever.
   const stop = own.onCancel((reason) => {
-    abort(reason.kind === "failure" ? reason.cause : reason).catch(() => undefined); // awaited below
+    const [failure = reason] = own.errors; // of either side; who cancels from outside has a reason
+    abort(failure).catch(() => undefined); // awaited below
   });
   try {
-    for await (const chunk of iterate(own, source)) await target.write(chunk);
+    // Not by `for await`: when its body throws, what closing the source throws is lost. Left open, it is the scope's.
+    const items = iterate(own, source);
+    for (let item = await items.next(); item.done !== true; item = await items.next())
+      await target.write(item.value);
+    own.throwIfCancelled(); // in the moment after the last item: the sink has been aborted
     await target.end();
   } catch (error) {
     own.defer(() => abort(error)); // after the body: its error is the first

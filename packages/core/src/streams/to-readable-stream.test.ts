@@ -19,6 +19,16 @@ function source(log: string[]): AsyncGenerator<number> {
   })();
 }
 
+/** A source that never answers, and can't be closed. */
+function stuck(): AsyncIterable<number> {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => new Promise<never>(() => undefined),
+      return: () => Promise.reject(error),
+    }),
+  };
+}
+
 describe("toReadableStream()", () => {
   it("gives everything, and then nothing is left in its scope", async () => {
     await withScope(async (scope) => {
@@ -44,6 +54,24 @@ describe("toReadableStream()", () => {
       expect(log).toEqual(["made 0"]);
     });
     expect(log).toEqual(["made 0", "closed"]);
+  });
+
+  it("gives what closing the source fails with to the consumer who leaves while it reads", async () => {
+    const scope = createScope();
+    const reader = toReadableStream(scope, stuck()).getReader();
+    void reader.read();
+    await flush();
+    expect(await rejection(reader.cancel())).toBe(error);
+    await scope.close();
+  });
+
+  it("rule 11: gives what closing the source fails with to the scope when the stream has its reason already", async () => {
+    const scope = createScope();
+    const read = toReadableStream(scope, stuck()).getReader().read();
+    await flush();
+    const closed = rejection(scope.close());
+    expect(await rejection(read)).toBe(scope.reason);
+    expect(await closed).toBe(error);
   });
 
   it("errors with the reason when its scope is cancelled, whether it is read or not, and closes the source", async () => {

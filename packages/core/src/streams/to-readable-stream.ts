@@ -1,3 +1,4 @@
+import { abandonReads } from "../flow/stream.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
@@ -9,7 +10,8 @@ import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
  * **Cancellation:** when `scope` is cancelled, the stream errors with the reason, and the source is closed, as by
  * {@link iterate}. When the consumer cancels the stream, the source is closed, too.
  *
- * **Failure:** an error of the source is the stream's, the same object, and goes to its consumer alone.
+ * **Failure:** an error of the source is the stream's, the same object, and goes to its consumer alone; one that comes
+ * after the cancellation is the scope's.
  *
  * @param scope - Whose end stops the reading; it waits for the source to be closed.
  * @param source - What {@link iterate} takes.
@@ -31,15 +33,24 @@ export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): Read
   checkStreamSource("toReadableStream", source);
   const items = iterate(node, source);
   let stop: () => boolean;
+  let over = false;
+  /** A read that is pending must not take what the source fails with now: nobody would hear of it. */
+  const end = (): void => {
+    over = true;
+    abandonReads(items);
+  };
   return new ReadableStream<T>(
     {
       start(controller) {
-        stop = node.onCancel((reason) => controller.error(reason));
+        stop = node.onCancel((reason) => {
+          controller.error(reason);
+          end();
+        });
       },
       async pull(controller) {
         try {
           const { done, value } = await items.next();
-          if (node.cancelled) return;
+          if (over) return;
           if (done !== true) return controller.enqueue(value);
           controller.close();
           stop();
@@ -49,6 +60,7 @@ export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): Read
         }
       },
       async cancel() {
+        end();
         stop();
         await items.return?.();
       },

@@ -12,6 +12,7 @@ export function isReadableStream(value: unknown): value is ReadableStream<unknow
 export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ReadableStreamDefaultReader<T>;
   readonly #scope: Scope;
+  #ended = false;
 
   constructor(stream: ReadableStream<T>, scope: Scope) {
     this.#reader = stream.getReader();
@@ -23,22 +24,29 @@ export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   async next(): Promise<IteratorResult<T, undefined>> {
-    let ended = true;
     try {
       const { done, value } = await this.#reader.read();
-      ended = done;
-      return done ? { done, value: undefined } : { done, value };
-    } finally {
-      if (ended) this.#reader.releaseLock();
+      if (!done) return { done, value };
+    } catch (error) {
+      this.#end();
+      throw error;
     }
+    this.#end();
+    return { done: true, value: undefined };
   }
 
+  /** May come in the moment after the end: then there is nothing to close. */
   async return(): Promise<IteratorResult<T, undefined>> {
     try {
-      await this.#reader.cancel(this.#scope.reason);
+      if (!this.#ended) await this.#reader.cancel(this.#scope.reason);
     } finally {
-      this.#reader.releaseLock();
+      this.#end();
     }
     return { done: true, value: undefined };
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#reader.releaseLock();
   }
 }

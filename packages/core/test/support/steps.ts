@@ -1,12 +1,15 @@
 import fc from "fast-check";
 import { expect, vi } from "vitest";
-import type { Scope, ScopeHandle } from "../../src/index.js";
+import { suppressed, type Scope, type ScopeHandle } from "../../src/index.js";
 import { fail } from "../../src/kernel/settle.js";
 import { nodeOf } from "../../src/task/resolve.js";
 import { flush } from "./deferred.js";
 
 /** So many turns of the microtasks everything gets before the event loop has its turn. */
 const HOPS = 10;
+
+/** Every so many of them, what `process.nextTick` has put off has its turn, too. */
+const TICK = 4;
 
 /** After so many turns of the event loop without a timer nothing more will happen. */
 const IDLE_TURNS = 4;
@@ -20,12 +23,15 @@ export class Steps {
   interrupted = false;
   /** What the interruption is; for the scene to set. */
   interrupt: () => void = () => undefined;
+  /** Whether nothing interrupts it unless everything is blocked. */
+  readonly undisturbed: boolean;
   readonly #at: number;
   /** For how many turns of the event loop nothing is known to have happened. */
   #idle = 0;
 
   constructor(at: number) {
     this.#at = at;
+    this.undisturbed = at === Infinity;
   }
 
   /** A step in the midst of whatever calls it. */
@@ -60,7 +66,7 @@ export class Steps {
     while (settled() === undefined) {
       for (let hop = 0; hop < HOPS && settled() === undefined; hop++) {
         this.#step();
-        await Promise.resolve();
+        await (hop % TICK === TICK - 1 ? new Promise((resolve) => process.nextTick(resolve)) : undefined);
       }
       this.#step();
       await flush();
@@ -138,4 +144,9 @@ export async function expectNothingLeft(steps: Steps, ...scopes: readonly ScopeH
     expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
   }
   if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
+}
+
+/** An error, those that came after it, and those that came after these. */
+export function allOf(error: unknown): unknown[] {
+  return [error, ...suppressed(error).flatMap(allOf)];
 }
