@@ -6,6 +6,7 @@ import {
   spawn,
   type Scope,
   type ScopeHandle,
+  type ScopeOptions,
 } from "../../src/index.js";
 import type { Case, Probe } from "./probe.js";
 
@@ -67,6 +68,28 @@ function doer(probe: Probe): Doer {
 
 const ownerKey = createContextKey<object>("owner");
 
+/** Each keeps its own handle by a function that mentions it. */
+const mentioned: readonly ((options: ScopeOptions) => ScopeHandle)[] = [
+  (options) => {
+    const handle: ScopeHandle = createScope({ ...options, onOrphan: () => handle.cancel() });
+    return handle;
+  },
+  (options) => {
+    const handle: ScopeHandle = createScope({ ...options, onError: () => handle.cancel() });
+    return handle;
+  },
+  (options) => {
+    const handle = createScope(options);
+    handle.defer(() => handle.state);
+    return handle;
+  },
+  (options) => {
+    const handle = createScope(options);
+    handle.onCancel(() => handle.state);
+    return handle;
+  },
+];
+
 /** The rows of "What is not collected". */
 export const pinnedCases: readonly Case[] = [
   {
@@ -118,10 +141,9 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "an `onOrphan`, `onError`, `defer` or `onCancel` that mentions the handle",
-    run(probe) {
-      const handle: ScopeHandle = createScope(probe.options);
-      probe.watch(handle);
-      handle.defer(() => handle.state);
+    run(probe, copy) {
+      const make = mentioned[copy % mentioned.length] as (typeof mentioned)[number];
+      probe.watch(make(probe.options));
     },
   },
   {
@@ -171,11 +193,11 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a pending `join()` or `close()`",
-    run(probe) {
+    run(probe, copy) {
       const handle = createScope(probe.options);
       probe.watch(handle);
-      spawn(handle, forever);
-      void handle.join().catch(() => undefined);
+      spawn(handle, someday);
+      void (copy % 2 === 0 ? handle.join() : handle.close());
     },
   },
   {
