@@ -41,6 +41,12 @@ export interface Case {
   readonly unlike?: "bun" | "deno";
 }
 
+/** One row of what is not collected. */
+export interface PinnedCase extends Case {
+  /** The end of the path that keeps the handle, as `expectCollected` tells it. */
+  readonly keptBy: RegExp;
+}
+
 export type Host = "node" | "bun" | "deno" | "browser";
 
 interface Engine {
