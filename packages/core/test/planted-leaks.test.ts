@@ -28,11 +28,14 @@ interface Results {
   readonly testResults: readonly Suite[];
 }
 
-async function runSuite(name: string, node: string = process.execPath): Promise<Suite | undefined> {
+async function runSuite(
+  name: string,
+  { node = process.execPath, release = "vitest" }: { node?: string | undefined; release?: string } = {},
+): Promise<Suite | undefined> {
   const folder = mkdtempSync(join(tmpdir(), "bough-leaks-"));
   const file = join(folder, "results.json");
-  const vitest = join(core, "node_modules/vitest/vitest.mjs");
-  const config = "test/planted-leaks/vitest.config.ts";
+  const vitest = join(core, `node_modules/${release}/vitest.mjs`);
+  const config = `test/planted-leaks/${release}.config.ts`;
   try {
     const { output } = await execute(
       node,
@@ -47,12 +50,17 @@ async function runSuite(name: string, node: string = process.execPath): Promise<
   }
 }
 
+const hosts = [
+  ...nodes().map(({ path, label }) => ({ node: path, label, release: "vitest" })),
+  { node: process.execPath, label: "vitest 4", release: "vitest4" },
+];
+
 describe("bough/vitest", () => {
-  for (const { path, label } of nodes()) {
-    it.skipIf(!path)(
+  for (const { node, label, release } of hosts) {
+    it.skipIf(node === undefined)(
       `rule 25: finds exactly the twenty leaks among forty parallel tests, each at its line, on ${label}`,
       async () => {
-        const suite = await runSuite("suite.ts", path);
+        const suite = await runSuite("suite.ts", { node, release });
         const tests = suite?.assertionResults ?? [];
         const planted = tests.filter((test) => test.ancestorTitles.includes("leaks"));
         const failed = tests.filter((test) => test.status === "failed");

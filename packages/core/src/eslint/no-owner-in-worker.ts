@@ -32,7 +32,7 @@ export const noOwnerInWorker: Rule = {
     },
     messages: {
       owner:
-        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Use the scope that the function gets.",
+        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Mention the scope that a worker gets, or what the function needs of it.",
       holder:
         "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Let the function know the state only, or use selfCleaning.",
     },

@@ -164,6 +164,18 @@ describe("selfCleaning(): what the handle looks like", () => {
     expect(Object.keys(handle)).toContain("fresh");
   });
 
+  it("does not forward a deletion, which no accessor hears of", () => {
+    type Fields = Record<string, unknown>;
+    const { handle, inner } = make();
+    const [outside, inside] = [handle, inner] as unknown as [Fields, Fields];
+    Object.assign(inside, { one: 1, two: 2 });
+    expect([outside["one"], outside["two"]]).toEqual([1, 2]);
+    delete outside["one"];
+    delete inside["two"];
+    expect([outside["one"], outside["two"]]).toEqual([1, undefined]);
+    expect("two" in outside).toBe(true);
+  });
+
   it("forwards methods that the class gets later", () => {
     const { handle } = make();
     try {

@@ -59,8 +59,7 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
 function warnOf({ path, age, liveTasks, createdAt }: OrphanInfo): void {
   const where =
     createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
-  const message =
-    `Scope ${quotePath(path)} was dropped without being closed and has been cancelled ` +
-    `(${liveTasks} live tasks, ${age} ms old; ${where})`;
+  const tasks = `${liveTasks} live ${liveTasks === 1 ? "task" : "tasks"}`;
+  const message = `Scope ${quotePath(path)} was dropped without being closed and has been cancelled (${tasks}, ${age} ms old; ${where})`;
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
 }

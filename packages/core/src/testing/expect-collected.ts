@@ -2,7 +2,7 @@ import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
 import { delay } from "./clock.js";
 import { collectGarbage } from "./collect-garbage.js";
-import { findRetainers } from "./retainers.js";
+import { BoughHeapProbe, findRetainers } from "./retainers.js";
 
 /** Pauses in ms between attempts: what a pending timer or I/O still holds may be let go of soon. */
 const PAUSES = [0, 1, 10, 50, 100];
@@ -12,10 +12,14 @@ export class RetainedError extends BoughError {
   /** What keeps it, from a root of the garbage collector down to it. Empty if that could not be found out. */
   readonly retainers: readonly string[];
 
-  constructor(message: string, retainers: readonly string[]) {
+  /** @param site - The line to look at: the stack begins with it, so that a test runner shows it. */
+  constructor(message: string, retainers: readonly string[], site?: string) {
     super("BOUGH_RETAINED", message);
     this.retainers = retainers;
-    void this.stack; // an unread stack keeps its receivers alive
+    const own = this.stack ?? ""; // read in any case: an unread stack keeps its receivers alive
+    if (site === undefined) return;
+    const frames = own.split("\n").filter((line) => line.startsWith("    at "));
+    this.stack = [`${this.name}: ${message}`, `    at ${site}`, ...frames].join("\n");
   }
 
   static {
@@ -50,36 +54,24 @@ export async function expectCollected(make: () => object): Promise<void> {
   for (const pause of PAUSES) {
     if (pause > 0) await delay(pause);
     await collectGarbage();
-    if (probe.isCollected()) return;
+    if (probe.ref.deref() === undefined) return;
   }
-  const retainers = await findRetainers(probe);
+  const [retainers = ""] = await findRetainers([probe]);
   // The snapshot collects garbage, too: what it no longer found is gone.
   if (retainers === "collected") return;
-  const head = `${name} is still alive after it was dropped and garbage was collected`;
-  if (typeof retainers === "string") throw new RetainedError(`${head}. ${retainers}`, []);
-  const path = retainers.map((line) => `\n  ${line}`).join("");
-  throw new RetainedError(`${head}. What keeps it, from the root down:${path}`, retainers);
-}
-
-/** Its class is how the object is found in the snapshot: a name that nothing else has. */
-class BoughCollectionProbe {
-  readonly ref: WeakRef<object>;
-
-  constructor(target: object) {
-    this.ref = new WeakRef(target);
-  }
-
-  isCollected(): boolean {
-    return this.ref.deref() === undefined;
-  }
+  const head = `${name} is still alive after it was dropped and garbage was collected.`;
+  if (typeof retainers === "string") throw new RetainedError(`${head}\n${retainers}`, []);
+  const { path, site } = retainers;
+  const lines = path.map((line) => `\n  ${line}`).join("");
+  throw new RetainedError(`${head}\nWhat keeps it, from the root down:${lines}`, path, site);
 }
 
 /** In a frame of its own, which is gone when the garbage is collected. */
-async function probeFor(make: () => object): Promise<{ probe: BoughCollectionProbe; name: string }> {
+async function probeFor(make: () => object): Promise<{ probe: BoughHeapProbe; name: string }> {
   const made = make();
   const target: unknown = made instanceof Promise ? await made : made;
   if ((typeof target !== "object" && typeof target !== "function") || target === null) {
     throw new TypeError(`expectCollected: make must return an object, got ${describe(target)}`);
   }
-  return { probe: new BoughCollectionProbe(target), name: describe(target) };
+  return { probe: new BoughHeapProbe(target), name: describe(target) };
 }

@@ -4,66 +4,79 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeHeapSnapshot } from "node:v8";
 import { turn } from "./clock.js";
+import { HeapWalk, property, referenceOf, textOf, type Heap, type HeapNode } from "./heap-walk.js";
+import { retainersOf, type Retainers } from "./retaining-path.js";
 
 const PACKAGE = "@memlab/heap-analysis";
-
-/** What we use of the analysis. */
-interface HeapNode {
-  readonly name: string;
-  readonly type: string;
-  readonly pathEdge: HeapEdge | null;
-  forEachReference(callback: (edge: HeapEdge) => void): void;
-}
-
-interface HeapEdge {
-  readonly type: string;
-  readonly name_or_index: string | number;
-  readonly fromNode: HeapNode;
-  readonly toNode: HeapNode;
-}
+/** It depends on a package that downloads a browser, which is not used here. */
+const HOW_TO_INSTALL =
+  "To see what keeps it, install the package that reads heap snapshots: " +
+  `PUPPETEER_SKIP_DOWNLOAD=1 npm install --save-dev ${PACKAGE}`;
+/** What it listens to, once loaded: it would end the process, and write to stdout at its end. */
+const EVENTS = ["exit", "SIGINT", "SIGUSR1", "SIGUSR2"] as NodeJS.Signals[];
 
 interface HeapAnalysis {
-  getFullHeapFromFile(
-    file: string,
-  ): Promise<{ readonly nodes: { forEach(callback: (node: HeapNode) => void): void } }>;
+  getFullHeapFromFile(file: string): Promise<Heap>;
+}
+
+/** Has an object to look for, weakly. It is found in the snapshot by its class, whose name nothing else has. */
+export class BoughHeapProbe {
+  static #made = 0;
+
+  readonly ref: WeakRef<object>;
+  readonly label: string = `probe ${(BoughHeapProbe.#made += 1)}`;
+
+  constructor(target: object) {
+    this.ref = new WeakRef(target);
+  }
 }
 
 /**
- * The references that keep the target of `probe` alive, from a root of the garbage collector down; `"collected"` if
- * it is gone; or a sentence that says why it can't be told.
+ * What keeps the targets of `probes` alive, each; `"collected"` of one that is gone; or a sentence that says why it
+ * can't be told.
  *
- * @param probe - An object of a class of its own, with the target in a WeakRef at `ref`.
  * @param load - Gets the package that reads heap snapshots, if it is installed.
  */
 export async function findRetainers(
-  probe: { readonly ref: WeakRef<object> },
+  probes: readonly BoughHeapProbe[],
   load: () => Promise<HeapAnalysis | undefined> = loadAnalysis,
-): Promise<readonly string[] | string> {
+): Promise<(Retainers | string)[]> {
   const analysis = await load();
-  if (analysis === undefined) {
-    return `To see what keeps it, install the package that reads heap snapshots: npm install --save-dev ${PACKAGE}`;
-  }
+  if (analysis === undefined) return probes.map(() => HOW_TO_INSTALL);
   await turn(); // reading the WeakRef has kept the target alive for the rest of that job
   const folder = mkdtempSync(join(tmpdir(), "bough-heap-"));
   try {
     const heap = await quietly(() =>
       analysis.getFullHeapFromFile(writeHeapSnapshot(join(folder, "heap.heapsnapshot"))),
     );
-    const target = findTarget(heap.nodes, probe.constructor.name);
-    if (target === undefined) return "collected";
-    const path = describePath(target);
-    return path.length > 0 ? path : "What keeps it is not in the heap: a frame on the stack, or the engine.";
+    const walk = new HeapWalk(heap);
+    return probes.map((probe) => findIn(heap, walk, probe));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
+function findIn(heap: Heap, walk: HeapWalk, probe: BoughHeapProbe): Retainers | string {
+  const target = targetOf(heap, probe);
+  if (target === undefined) return "collected";
+  const retainers = retainersOf(heap, walk, target);
+  if (retainers.path.length > 0) return retainers;
+  return "What keeps it is not in the heap: a frame on the stack, or the engine.";
+}
+
 async function loadAnalysis(): Promise<HeapAnalysis | undefined> {
+  const before = EVENTS.map((event) => new Set<unknown>(process.listeners(event)));
   try {
     return (await import(PACKAGE)) as HeapAnalysis;
   } catch (error) {
     if ((error as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND" || !canResolve()) return undefined;
     throw error;
+  } finally {
+    for (const [index, event] of EVENTS.entries()) {
+      for (const listener of process.listeners(event)) {
+        if (before[index]?.has(listener) === false) process.off(event, listener);
+      }
+    }
   }
 }
 
@@ -88,47 +101,14 @@ async function quietly<T>(body: () => Promise<T>): Promise<T> {
   }
 }
 
-function findTarget(
-  nodes: { forEach(callback: (node: HeapNode) => void): void },
-  probe: string,
-): HeapNode | undefined {
+/** The target of `probe`; `undefined` if it is gone. */
+function targetOf({ nodes }: Heap, { label }: BoughHeapProbe): HeapNode | undefined {
   let target: HeapNode | undefined;
   nodes.forEach((node) => {
-    if (node.name !== probe || node.type !== "object") return;
-    const ref = referenceOf(node, (edge) => edge.name_or_index === "ref");
+    if (node.name !== BoughHeapProbe.name || node.type !== "object") return;
+    if (textOf(property(node, "label")) !== label) return;
+    const ref = property(node, "ref");
     if (ref?.name === "WeakRef") target ??= referenceOf(ref, (edge) => edge.type === "weak");
   });
   return target;
-}
-
-function referenceOf(node: HeapNode, wanted: (edge: HeapEdge) => boolean): HeapNode | undefined {
-  let found: HeapNode | undefined;
-  node.forEachReference((edge) => {
-    if (wanted(edge)) found ??= edge.toNode;
-  });
-  return found;
-}
-
-function describePath(target: HeapNode): string[] {
-  const lines: string[] = [];
-  const seen = new Set<HeapNode>();
-  for (let edge = target.pathEdge; edge !== null && edge !== undefined; edge = edge.fromNode.pathEdge) {
-    if (seen.has(edge.toNode)) break;
-    seen.add(edge.toNode);
-    lines.push(`${describeEdge(edge)} ${describeNode(edge.toNode)}`.trim());
-  }
-  return lines.reverse();
-}
-
-function describeEdge({ type, name_or_index: name }: HeapEdge): string {
-  if (type === "property") return `.${name} →`;
-  if (type === "element") return `[${name}] →`;
-  if (type === "context") return `variable ${name} →`;
-  return type === "internal" ? `(${name}) →` : "";
-}
-
-function describeNode({ name, type }: HeapNode): string {
-  if (type === "closure") return `function ${name === "" ? "(anonymous)" : name}`;
-  if (name === "system / Context") return "the variables of a closure";
-  return name === "" ? `(${type})` : name;
 }

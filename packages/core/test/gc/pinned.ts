@@ -6,14 +6,15 @@ import {
   spawn,
   type Scope,
   type ScopeHandle,
+  type ScopeOptions,
 } from "../../src/index.js";
-import type { Case, Probe } from "./probe.js";
+import type { PinnedCase, Probe } from "./probe.js";
 
 const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
 const world = new EventTarget();
+const waiting: (() => void)[] = [];
 /** A promise that something alive could still settle. */
-const someday = (): Promise<void> =>
-  new Promise((resolve) => world.addEventListener("someday", () => resolve()));
+const someday = (): Promise<void> => new Promise((resolve) => void waiting.push(resolve));
 
 class Ticker {
   readonly #scope: ScopeHandle;
@@ -67,10 +68,44 @@ function doer(probe: Probe): Doer {
 
 const ownerKey = createContextKey<object>("owner");
 
+/** Each keeps its own handle by a function that mentions it. */
+const mentioned: readonly ((options: ScopeOptions) => ScopeHandle)[] = [
+  (options) => {
+    const handle: ScopeHandle = createScope({ ...options, onOrphan: () => handle.cancel() });
+    return handle;
+  },
+  (options) => {
+    const handle: ScopeHandle = createScope({ ...options, onError: () => handle.cancel() });
+    return handle;
+  },
+  (options) => {
+    const handle = createScope(options);
+    handle.defer(() => handle.state);
+    return handle;
+  },
+  (options) => {
+    const handle = createScope(options);
+    handle.onCancel(() => handle.state);
+    return handle;
+  },
+];
+
+// The ends of paths. V8 keeps the variables that a function mentions in a context, the others in its suspended frame.
+const byClosure =
+  /function .+ \(.*pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closure\nvariable handle → Handle$/;
+const bySuspendedFunction =
+  /a suspended function \(.*pinned\.ts:\d+:\d+\)\n\(parameters_and_registers\) → \(array\)\n\(\d+\) → Handle$/;
+const byReactionOf = (what: RegExp): RegExp =>
+  new RegExp(
+    what.source +
+      String.raw`\n.*Promise\n\(reactions_or_result\) → system / PromiseReaction\n(?:.*\n)+variable handle → \w+$`,
+  );
+
 /** The rows of "What is not collected". */
-export const pinnedCases: readonly Case[] = [
+export const pinnedCases: readonly PinnedCase[] = [
   {
     row: "a handle that somebody holds",
+    keptBy: /\[\d+\] → Array\n\[0\] → Handle$/,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -80,6 +115,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a worker that mentions the handle",
+    keptBy: byClosure,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -91,12 +127,15 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a worker that mentions `this`, which holds the handle",
+    keptBy:
+      /pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closure\nvariable this → Ticker\n\.#scope → Handle$/,
     run(probe) {
       new Ticker(probe);
     },
   },
   {
     row: "a worker beside another closure of the same function that mentions the handle",
+    keptBy: byClosure,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -110,6 +149,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a listener elsewhere that mentions the handle",
+    keptBy: new RegExp(String.raw`\.listener → ${byClosure.source}`),
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -118,14 +158,15 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "an `onOrphan`, `onError`, `defer` or `onCancel` that mentions the handle",
-    run(probe) {
-      const handle: ScopeHandle = createScope(probe.options);
-      probe.watch(handle);
-      handle.defer(() => handle.state);
+    keptBy: byClosure,
+    run(probe, copy) {
+      const make = mentioned[copy % mentioned.length] as (typeof mentioned)[number];
+      probe.watch(make(probe.options));
     },
   },
   {
     row: "a context value that reaches the handle",
+    keptBy: /\.context → Map\n(?:.*\n)+\.handle → Handle$/,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -134,6 +175,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a local variable of a function that is suspended, used again or not",
+    keptBy: bySuspendedFunction,
     unlike: "bun",
     run(probe) {
       const wait = async (): Promise<void> => {
@@ -147,6 +189,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a function suspended in `await spawn(handle, …)`",
+    keptBy: bySuspendedFunction,
     unlike: "bun",
     run(probe) {
       const wait = async (): Promise<void> => {
@@ -159,6 +202,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "an `AsyncLocalStorage` store that mentions the handle",
+    keptBy: /\.handle → Handle$/,
     only: "node",
     async run(probe) {
       const { AsyncLocalStorage } = await import("node:async_hooks");
@@ -171,21 +215,24 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a pending `join()` or `close()`",
-    run(probe) {
+    keptBy: /\.waiters → Set\n(?:.*\n)+\.pin → Handle$/,
+    run(probe, copy) {
       const handle = createScope(probe.options);
       probe.watch(handle);
-      spawn(handle, forever);
-      void handle.join().catch(() => undefined);
+      spawn(handle, someday);
+      void (copy % 2 === 0 ? handle.join() : handle.close());
     },
   },
   {
     row: "a pending promise that a method of a `selfCleaning` object returned",
+    keptBy: byReactionOf(/a suspended function \(.*\)/),
     run(probe) {
       void doer(probe).work();
     },
   },
   {
     row: "an async method of its own that never returns",
+    keptBy: byReactionOf(/a suspended function \(.*\)/),
     run(probe) {
       const handle = selfCleaning(
         (scope) => ({
@@ -201,18 +248,21 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a pending `next()` of an async iterator of its methods",
+    keptBy: byReactionOf(/AsyncGeneratorRequest/),
     run(probe) {
       void doer(probe).stream().next();
     },
   },
   {
     row: "an iterator of its methods that you hold",
+    keptBy: /Steps\n\.#handle → Doer$/,
     run(probe) {
       return doer(probe).list();
     },
   },
   {
     row: "an `await` of a `Task` that one of its methods returned",
+    keptBy: byReactionOf(/\.observer → Object/),
     run(probe) {
       const handle = selfCleaning((scope) => ({ start: () => spawn(scope, forever) }), probe.options);
       probe.watch(handle);
@@ -224,6 +274,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "an inner object that was given its own handle",
+    keptBy: /variable this → Doer\n\.friend → Doer$/,
     run(probe) {
       const handle = doer(probe);
       handle.keep(handle);
@@ -231,6 +282,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "a function in a field of its, taken off: `const { get } = handle`",
+    keptBy: /function \(anonymous\)\n\(context\) → the variables of a closure\nvariable handle → Object$/,
     run(probe) {
       const handle = selfCleaning(() => ({ get: () => "value" }), probe.options);
       probe.watch(handle);
@@ -240,6 +292,7 @@ export const pinnedCases: readonly Case[] = [
   },
   {
     row: "an error that a method made and kept, and whose `stack` nobody has read",
+    keptBy: /\.problem → Error\n(?:.*\n)+.*Doer$/,
     unlike: "bun",
     run(probe) {
       doer(probe).note();

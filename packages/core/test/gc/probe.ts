@@ -28,14 +28,23 @@ export class Probe {
 export interface Case {
   /** The first cell of the row. */
   readonly row: string;
-  /** Makes a handle, shows it to the probe, and drops it. What it returns is kept, and with it all it reaches. */
-  readonly run: (probe: Probe) => unknown;
+  /**
+   * Makes a handle, shows it to the probe, and drops it. What it returns is kept, and with it all it reaches. A row that
+   * names several ways goes through them, copy by copy.
+   */
+  readonly run: (probe: Probe, copy: number) => unknown;
   /** Where it can be shown; default: everywhere. */
   readonly only?: "node";
   /** False if it was closed before. */
   readonly orphaned?: false;
   /** Where it is the other way round. */
   readonly unlike?: "bun" | "deno";
+}
+
+/** One row of what is not collected. */
+export interface PinnedCase extends Case {
+  /** The end of the path that keeps the handle, as `expectCollected` tells it. */
+  readonly keptBy: RegExp;
 }
 
 export type Host = "node" | "bun" | "deno" | "browser";

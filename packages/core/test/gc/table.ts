@@ -31,7 +31,7 @@ async function observe(one: Case, expected: RowResult["expected"]): Promise<RowR
   for (let copy = 0; copy < COPIES; copy++) {
     const probe = new Probe(`${one.row} ${copy}`);
     probes.push(probe);
-    kept.push(await one.run(probe));
+    kept.push(await one.run(probe, copy));
   }
   if (expected === "collected") await collectUntil(() => probes.every((probe) => probe.collected));
   else for (let round = 0; round < 4; round++) await collect();
