@@ -11,6 +11,7 @@ import { cutOff, isSaid, stopUpload } from "./answer.js";
 import { openRequest, recordOf } from "./open-request.js";
 import type { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
+import { stopListening } from "./stop-listening.js";
 
 /** What became of a server's requests when it shut down. */
 export interface ShutdownReport {
@@ -101,7 +102,7 @@ class Shutdown {
       const lingers = this.#state.connections === "drain";
       await new Promise<void>((resolve) => {
         this.#letGo = resolve;
-        stopListening(this.#server, lingers, resolve);
+        stopListening(this.#server, lingers ? this.#state.sessions : undefined, resolve);
       });
     }
     this.#isReleased = true;
@@ -171,31 +172,6 @@ class Shutdown {
     if (this.#state.connections === "leave") return;
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const session of this.#state.sessions) session.destroy();
-  }
-}
-
-/**
- * Stops accepting connections, and calls back when the last one is closed.
- *
- * @param lingers - `close()` drops idle keep-alive connections at once, and with them a request that is on its way:
- *   not now.
- */
-function stopListening(server: Server, lingers: boolean, done: () => void): void {
-  if (!server.listening) {
-    server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
-    return;
-  }
-  if (!lingers) {
-    server.close(done);
-    return;
-  }
-  const own = Object.getOwnPropertyDescriptor(server, "closeIdleConnections");
-  Object.defineProperty(server, "closeIdleConnections", { value: () => undefined, configurable: true });
-  try {
-    server.close(done);
-  } finally {
-    if (own === undefined) Reflect.deleteProperty(server, "closeIdleConnections");
-    else Object.defineProperty(server, "closeIdleConnections", own);
   }
 }
 
