@@ -33,25 +33,36 @@ describe("the type tests", () => {
     for (const file of typeTests) expect(files).toContain(join("test/types", file));
   }, 60_000);
 
-  it("fail when a type is another one, and when what must be refused is not", async () => {
-    const source = readFileSync(join(core, "test/types/flow.ts"), "utf8").replaceAll(
-      "../../src/",
-      join(core, "src/"),
-    );
-    const wrong = [
+  it.each([
+    [
+      "flow.ts",
       "expectType<Promise<[string]>>()(all(scope, [() => aNumber]));",
       "expectType<Promise<unknown>>()(race(scope, workers));",
-      "// @ts-expect-error -- nothing is wrong here",
       "void all(scope, workers);",
-    ];
-    writeFileSync(join(folder, "wrong.ts"), [source, ...wrong].join("\n"));
-    writeFileSync(
-      join(folder, "tsconfig.json"),
-      JSON.stringify({ extends: join(core, "tsconfig.json"), include: ["wrong.ts"] }),
-    );
-    const output = await compile(["-p", folder], folder);
-    const first = source.split("\n").length + 1;
-    const lines = [...output.matchAll(/wrong\.ts\((\d+),/g)].map(([, line]) => Number(line));
-    expect(lines).toEqual([first, first + 1, first + 2]);
-  }, 60_000);
+    ],
+    [
+      "streams.ts",
+      "expectType<AsyncIterableIterator<number>>()(iterate(scope, words));",
+      "expectType<Promise<unknown>>()(useOperation(scope, () => operation));",
+      "void pipe(scope, words, wordSink);",
+    ],
+  ])(
+    "fail when a type is another one, and when what must be refused is not: %s",
+    async (file, another, wider, right) => {
+      const source = readFileSync(join(core, "test/types", file), "utf8")
+        .replaceAll("../../src/", join(core, "src/"))
+        .replaceAll("./same.js", join(core, "test/types/same.js"));
+      const wrong = [another, wider, "// @ts-expect-error -- nothing is wrong here", right];
+      writeFileSync(join(folder, "wrong.ts"), [source, ...wrong].join("\n"));
+      writeFileSync(
+        join(folder, "tsconfig.json"),
+        JSON.stringify({ extends: join(core, "tsconfig.json"), include: ["wrong.ts"] }),
+      );
+      const output = await compile(["-p", folder], folder);
+      const first = source.split("\n").length + 1;
+      const lines = [...output.matchAll(/wrong\.ts\((\d+),/g)].map(([, line]) => Number(line));
+      expect(lines).toEqual([first, first + 1, first + 2]);
+    },
+    60_000,
+  );
 });

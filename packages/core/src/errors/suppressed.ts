@@ -36,6 +36,6 @@ export function suppressLater(errors: Iterable<unknown>): void {
   const [first, ...rest] = errors;
   if (rest.length === 0 || !isObject(first)) return;
   const list = later.get(first) ?? new Set();
-  for (const error of rest) list.add(error);
+  for (const error of rest) if (error !== first) list.add(error);
   later.set(first, list);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { flush, rejection } from "../../test/support/deferred.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
-import { allSettled, createScope, suppressed, withScope } from "../index.js";
+import { allSettled, createScope, suppressed, withScope, type Scope } from "../index.js";
 
 describe("allSettled()", () => {
   it("resolves with what each worker came to, in order, and a failure cancels nothing", async () => {
@@ -44,6 +44,20 @@ describe("allSettled()", () => {
     const reason = await rejection(result);
     expect(reason).toBe(scope.reason);
     expect(suppressed(reason)).toEqual([failure]);
+  });
+
+  it("loses none of them either when a clean-up fails after that", async () => {
+    const scope = createScope();
+    const [failure, second] = [new Error("before"), new Error("clean-up")];
+    const cleaning = (own: Scope): Promise<never> => {
+      own.defer(() => Promise.reject(second));
+      return untilCancelled(own);
+    };
+    const result = allSettled(scope, [() => Promise.reject(failure), cleaning]);
+    await flush();
+    scope.cancel();
+    expect(await rejection(result)).toBe(second);
+    expect(suppressed(second)).toEqual([failure]);
   });
 
   it("resolves with an empty array for no workers", async () => {

@@ -1,4 +1,3 @@
-import { suppressLater } from "../errors/suppressed.js";
 import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Worker } from "../task/run.js";
@@ -9,7 +8,7 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  * `Promise.allSettled` does.
  *
  * **Failure:** a worker's failure is its result and cancels nothing. What fails after `scope` was cancelled, a
- * clean-up that is, makes the promise reject with it.
+ * clean-up that is, makes the promise reject with it, and the failures before that are in `suppressed(error)`.
  *
  * **Cancellation:** when `scope` is cancelled, so are the workers, and the promise rejects with the reason once
  * they have settled; failures from before are in `suppressed(reason)`. In a scope that is cancelled already no
@@ -53,7 +52,7 @@ class AllSettled<R> extends Group<R> {
     this.#failures.push(reason);
   }
 
-  override cut(): void {
-    suppressLater([this.node.reason, ...this.#failures]);
+  override passedOver(): unknown[] {
+    return this.#failures;
   }
 }

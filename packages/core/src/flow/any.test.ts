@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { flush, rejection } from "../../test/support/deferred.js";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { any, createScope, suppressed, withScope, type Worker } from "../index.js";
 
@@ -57,4 +57,27 @@ describe("any()", () => {
     expect(await rejection(result)).toBe(scope.reason);
     expect(suppressed(scope.reason)).toEqual([failure]);
   });
+
+  it.each(["cancelled", "won"])(
+    "loses none of them either when a clean-up fails after it is %s",
+    async (how) => {
+      const scope = createScope();
+      const [failure, second] = [new Error("before"), new Error("clean-up")];
+      const gate = deferred();
+      const result = any(scope, [
+        failing(failure),
+        (own) => {
+          own.defer(() => Promise.reject(second));
+          return untilCancelled(own);
+        },
+        () => gate.promise,
+      ]);
+      await flush();
+      if (how === "cancelled") scope.cancel();
+      gate.resolve();
+      expect(await rejection(result)).toBe(second);
+      expect(suppressed(second)).toEqual([failure]);
+      await scope.close();
+    },
+  );
 });

@@ -1,4 +1,3 @@
-import { suppressLater } from "../errors/suppressed.js";
 import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
@@ -13,7 +12,8 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  *
  * **Failure:** failures before the first success are passed over. When every worker has failed, the promise rejects
  * with an `AggregateError` whose `errors` are in the order of the workers. A loser that fails after the decision,
- * in its clean-up, makes the promise reject with that. The failure goes to the caller alone.
+ * in its clean-up, makes the promise reject with that, and those that were passed over are in `suppressed(error)`. The
+ * failure goes to the caller alone.
  *
  * **Cancellation:** losers are cancelled with kind `"closed"`, and waited for. When `scope` is cancelled before
  * there is a winner, so are the workers, and the promise rejects with the reason; failures from before are in
@@ -62,8 +62,8 @@ class Any<R> extends Group<R> {
     if (this.#left === 0) this.#giveUp();
   }
 
-  override cut(): void {
-    suppressLater([this.node.reason, ...this.#errors.filter(() => true)]); // without the holes
+  override passedOver(): unknown[] {
+    return this.#errors.filter(() => true); // without the holes
   }
 
   #giveUp(): void {

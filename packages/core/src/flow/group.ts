@@ -1,10 +1,11 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
+import { suppressLater } from "../errors/suppressed.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createObserver, type Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, cancelWith, fail } from "../kernel/settle.js";
+import { bodyReturned, cancelWith, fail, firstError } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { adopt } from "../task/adopt.js";
@@ -25,6 +26,8 @@ export abstract class Group<R> {
   readonly promise: Promise<R>;
   /** The outcome is known: nothing more is started. */
   decided = false;
+  /** What {@link passedOver} was kept with. */
+  #keptWith: unknown;
 
   /**
    * @param flags - `BODY` for a group that is ended by {@link startAll}, `QUEUED` for one that `begin` starts.
@@ -46,8 +49,10 @@ export abstract class Group<R> {
   abstract succeeded(value: unknown, index: number): void;
   /** A member has failed, or has cancelled itself, while the group was neither decided nor cancelled. */
   abstract failed(error: unknown, index: number): void;
-  /** The group was cancelled and that cut a member short. */
-  cut(): void {}
+  /** The failures that have decided nothing: they are kept with what the group rejects with instead. */
+  passedOver(): readonly unknown[] {
+    return [];
+  }
 
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
@@ -83,11 +88,18 @@ export abstract class Group<R> {
 
   /** What a member rejected with. After the decision a failure, of a clean-up that is, is the group's. */
   rejected(member: ScopeNode, error: unknown, index: number): void {
-    const errors = member.rarely?.errors;
-    const { cancelled } = this.node;
-    if (errors === undefined && cancelled && member.reason === this.node.reason) return this.cut();
-    if (!this.decided && !cancelled) return this.failed(error, index);
-    for (const each of errors?.keys() ?? []) fail(this.node, each);
+    const node = this.node;
+    if (!this.decided && !node.cancelled) return this.failed(error, index);
+    for (const each of member.rarely?.errors?.keys() ?? []) fail(node, each);
+    const wasCut = node.cancelled && member.reason === node.reason;
+    this.#keep(firstError(node) ?? (wasCut ? node.reason : undefined));
+  }
+
+  /** Once for each: after the decision or the cancellation, nothing is passed over any more. */
+  #keep(outcome: unknown): void {
+    if (outcome === undefined || outcome === this.#keptWith) return;
+    this.#keptWith = outcome;
+    suppressLater([outcome, ...this.passedOver()]);
   }
 }
 

@@ -13,6 +13,8 @@ import { nodeOf } from "../task/resolve.js";
  * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, at once if it already is; the timer
  * is cleared.
  *
+ * **Failure:** none of its own.
+ *
  * @param scope - Whose cancellation ends the sleep.
  * @param ms - How long. Beyond 2^31-1 works; `Infinity` waits for the cancellation only and keeps no process
  *   alive.

@@ -29,13 +29,7 @@ import {
   type Task,
   type Worker,
 } from "../../src/index.js";
-
-/** True for the same type and nothing else: `any` is not `unknown`, and a union is not one of its members. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-declare function expectType<Expected>(): <Actual>(
-  value: Actual,
-  ...wrong: Same<Actual, Expected> extends true ? [] : [{ expected: Expected; actual: Actual }]
-) => void;
+import { expectType } from "./same.js";
 
 declare const scope: Scope;
 declare const aNumber: number;
