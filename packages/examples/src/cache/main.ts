@@ -32,11 +32,11 @@ async function forget(scope: Scope): Promise<void> {
   let cache: ReturnType<typeof createCache<object>> | undefined = createCache<object>(60_000, 1_000);
   cache.onStopped = countTo((count) => (stops = count));
   cache.set("key1", { text: "some thing" });
-  console.log(`  key1 is ${JSON.stringify(cache.get("key1"))}; stopped ${stops} times`);
+  console.log(`  key1 is ${JSON.stringify(cache.get("key1"))}; stops so far: ${stops}`);
   cache = undefined;
   await collectGarbage();
   await sleep(scope, 100);
-  console.log(`  stopped ${stops} times after the collection`);
+  console.log(`  stops after the collection: ${stops}`);
 }
 
 /** Not written in `forget`: a closure there would keep what the function's other closures mention. */

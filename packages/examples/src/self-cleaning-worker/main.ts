@@ -8,6 +8,9 @@ import { createDoer, createSelfCleaningDoer, liveDaemons } from "./doer.js";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "65536" } } });
 const rounds = Number(values.rounds);
+if (!Number.isInteger(rounds) || rounds < 1) {
+  throw new RangeError(`--rounds must be a whole number from 1, got ${JSON.stringify(values.rounds)}`);
+}
 
 /** Makes doers and forgets them. */
 function makeDoers(make: () => unknown): void {

@@ -81,4 +81,10 @@ describe("main.ts", () => {
     expect(output.split("\n")).toEqual(expected.map(String));
     expect(code).toBe(0);
   });
+
+  it("refuses a number of rounds that is none", { timeout: 60_000 }, async () => {
+    const { code, output } = await runExample("self-cleaning-worker", "--rounds=few");
+    expect(code).toBe(1);
+    expect(output).toContain('--rounds must be a whole number from 1, got "few"');
+  });
 });

@@ -27,7 +27,10 @@ export async function playAll(scope: Scope, stage: Stage, acts: readonly Act[]):
 /** The painter is a daemon: it stops when the act is over, and the act is not over before it has stopped. */
 function play(scope: Scope, stage: Stage, act: Act): Promise<void> {
   return withScope(scope, { name: act.name }, async (scope) => {
-    scope.defer(() => stage.clear());
+    scope.defer(() => {
+      stage.draw(act); // how it ended, which in a log is the last line
+      stage.clear();
+    });
     spawn(scope, (scope) => repaint(scope, stage, act), { name: "painter", daemon: true });
     await act.play(scope);
   });
