@@ -264,6 +264,22 @@ describe("pipe()", () => {
     }
   });
 
+  it("rejects with an error of closing a Node stream when it is cancelled meanwhile, too", async () => {
+    const scope = createScope();
+    let fail!: () => void;
+    const sink = new Writable({
+      write: (_, __, callback) => callback(),
+      destroy: (_, callback) => void (fail = () => callback(error)),
+    });
+    const piped = pipe(scope, ["a"], sink);
+    await flush();
+    scope.cancel();
+    await flush();
+    fail();
+    expect(await rejection(piped)).toBe(error);
+    await scope.close();
+  });
+
   it("writes to what can't be closed, as process.stdout, which forgets that it has finished", async () => {
     const written: unknown[] = [];
     const sink = new Writable({
