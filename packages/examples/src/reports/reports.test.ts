@@ -132,9 +132,9 @@ describe.skipIf(skipped)(`reports${because(skipped)}`, { timeout: 20_000 }, () =
       const after = await watcher.until(active(0));
       expect(idle(after)).toBe(true);
       expect(pids(after)).toEqual(pids(running));
-      // The pool has them, and they are as good as new.
+      // They are as good as new. The pool may have opened another before it had heard of that.
       expect((await fetch(`${url}/reports/2`)).status).toBe(200);
-      expect(pids(await watcher.until(idle))).toEqual(pids(running));
+      expect(pids(await watcher.until(idle))).toEqual(expect.arrayContaining(pids(running)));
       expect(log.filter(({ statusCode }) => statusCode === 499)).toHaveLength(1);
       expect(complaints()).toEqual([]);
     });
