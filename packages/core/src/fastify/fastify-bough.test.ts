@@ -15,6 +15,19 @@ import defaultExport, { fastifyBough } from "./index.js";
 const boom = new Error("boom");
 
 describe("fastifyBough", () => {
+  it("bounds a route that was declared before it was registered", async () => {
+    const app = Fastify();
+    onTestFinished(() => app.close());
+    const scope = deferred<Scope>();
+    app.get("/", { config: { bough: { timeout: 1 } } }, async (request) => {
+      scope.resolve(request.scope);
+      await sleep(request.scope, 60_000);
+    });
+    await app.register(fastifyBough);
+    expect((await app.inject("/")).statusCode).toBe(503);
+    expect((await scope.promise).reason?.kind).toBe("deadline");
+  });
+
   it("is a plugin as Fastify's own are", async () => {
     expect(defaultExport).toBe(fastifyBough);
     const meta = fastifyBough as unknown as Record<symbol, unknown>;

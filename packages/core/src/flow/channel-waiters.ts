@@ -1,8 +1,8 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { addHook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { refusal } from "./refusal.js";
 import { closedError, Receiver, Sender, type ChannelCore, type Closing } from "./channel-core.js";
+import { refusal } from "./refusal.js";
 
 type Reject = (error: unknown) => void;
 

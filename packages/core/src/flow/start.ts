@@ -121,11 +121,8 @@ class Starting<R> extends Hook implements Observer {
   }
 
   resolve(): void {
-    const error = new BoughError(
-      "BOUGH_NOT_STARTED",
-      "start: the worker ended without having called started()",
-    );
-    this.reject(this.#node?.reason ?? error);
+    const message = "start: the worker ended without having called started()";
+    this.reject(this.#node?.reason ?? new BoughError("BOUGH_NOT_STARTED", message));
   }
 
   reject(error: unknown): void {
