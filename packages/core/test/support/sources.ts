@@ -54,17 +54,17 @@ export interface Watched {
 
 export type SourceKind = "an async iterator" | "a ReadableStream" | "a Readable" | "a Duplex";
 
+/** What there is to say of a source that nobody has read from. */
+function untouched(): Omit<Watched, "source" | "isFree"> {
+  return { failure: new Error("source"), thrown: [], begun: false, over: false, closes: 0, closed: 0 };
+}
+
 /** An iterator that minds the rules: it counts every `next()` after the end or beside another, and every `return()`. */
 function makeIterator(plan: SourcePlan, steps: Steps): Watched {
   let [given, reading] = [0, 0];
   let wake: () => void = () => undefined;
   const watched: Watched = {
-    failure: new Error("source"),
-    thrown: [],
-    begun: false,
-    over: false,
-    closes: 0,
-    closed: 0,
+    ...untouched(),
     isFree: () => reading === 0,
     source: {
       [Symbol.asyncIterator]: () => ({
@@ -125,16 +125,7 @@ function makeWeb(plan: SourcePlan, steps: Steps): Watched {
     },
     { highWaterMark: 0 },
   );
-  const watched: Watched = {
-    source: stream,
-    failure: new Error("source"),
-    thrown: [],
-    begun: false,
-    over: false,
-    closes: 0,
-    closed: 0,
-    isFree: () => !stream.locked,
-  };
+  const watched: Watched = { ...untouched(), source: stream, isFree: () => !stream.locked };
   return watched;
 }
 
@@ -171,13 +162,8 @@ function makeNode(Kind: typeof Readable | typeof Duplex, plan: SourcePlan, steps
   };
   const before = listenersOf(stream);
   const watched: Watched = {
+    ...untouched(),
     source: stream as StreamSource<never>,
-    failure: new Error("source"),
-    thrown: [],
-    begun: false,
-    over: false,
-    closes: 0,
-    closed: 0,
     isFree: () => listenersOf(stream) === before,
   };
   return watched;
