@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -86,9 +88,14 @@ func (h *helper) run(wg *sync.WaitGroup) {
 	}
 }
 
+var finalized int64
+
 func newDoer(wg *sync.WaitGroup) *doer {
 	d := &doer{&helper{stop: make(chan struct{})}}
-	runtime.SetFinalizer(d, func(d *doer) { close(d.helper.stop) })
+	runtime.SetFinalizer(d, func(d *doer) {
+		close(d.helper.stop)
+		atomic.AddInt64(&finalized, 1)
+	})
 	wg.Add(1)
 	go d.helper.run(wg)
 	return d
@@ -111,20 +118,26 @@ func orphans(n int) (create, bytes, stop float64) {
 	go func() { wg.Wait(); close(ended) }()
 	start = time.Now()
 	runtime.GC()
-	for waiting := true; waiting; {
+	awaitAll(ended)
+	stop = float64(time.Since(start).Nanoseconds()) / float64(n)
+	bytes = math.Max(0, (float64(inUse())-float64(before))/float64(n))
+	return
+}
+
+// awaitAll collects again only when nothing has been finalized for a while.
+func awaitAll(ended <-chan struct{}) {
+	for before := int64(-1); ; {
 		select {
 		case <-ended:
-			waiting = false
+			return
 		case <-time.After(50 * time.Millisecond):
+		}
+		now := atomic.LoadInt64(&finalized)
+		if now == before {
 			runtime.GC()
 		}
+		before = now
 	}
-	stop = float64(time.Since(start).Nanoseconds()) / float64(n)
-	bytes = (float64(inUse()) - float64(before)) / float64(n)
-	if bytes < 0 {
-		bytes = 0
-	}
-	return
 }
 
 func main() {

@@ -3,7 +3,7 @@ import { describe } from "../errors/describe.js";
 import { suppressLater } from "../errors/suppressed.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
-import { createObserver, type Observer } from "../kernel/observer.js";
+import { createPromised, type Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, cancelWith, fail, firstError } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
@@ -37,7 +37,7 @@ export abstract class Group<R> {
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its identity matters
   constructor(operation: string, api: Function, scope: Scope, flags: number) {
     const parent = nodeOf(operation, "scope", scope);
-    const observer = createObserver();
+    const observer = createPromised();
     this.node = new ScopeNode(parent, operation, flags);
     this.node.observer = observer;
     this.promise = observer.promise as Promise<R>;
@@ -103,9 +103,8 @@ export abstract class Group<R> {
   }
 }
 
-/** Watches one member. Nobody asks for its promise: a member is no task that anybody holds. */
+/** Watches one member, which is no task that anybody holds. */
 class Member implements Observer {
-  readonly promise: Promise<unknown> = nobody;
   readonly #group: Group<unknown>;
   readonly #node: ScopeNode;
   readonly #index: number;
@@ -124,8 +123,6 @@ class Member implements Observer {
     this.#group.rejected(this.#node, error, this.#index);
   }
 }
-
-const nobody = new Promise<never>(() => undefined);
 
 /** Starts `workers` in the group that `make` makes. Every error of the arguments is a rejection. */
 export function runGroup<R>(

@@ -69,7 +69,6 @@ function launch<R>(parent: ScopeNode, worker: StartableWorker<R>): Promise<R> {
  * ready; from then on it counts as a task, whose failures go up.
  */
 class Starting<R> extends Hook implements Observer {
-  readonly promise: Promise<unknown> = Promise.resolve();
   readonly #worker: StartableWorker<R>;
   readonly #ready: (value: R) => void;
   readonly #failed: (error: unknown) => void;

@@ -1,6 +1,6 @@
 import { DAEMON, DELIVERED, HANDLE, QUEUED, STOPPED_DAEMONS } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
-import type { Observer } from "../kernel/observer.js";
+import type { Promised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/settle.js";
 import { begin } from "../task/run.js";
@@ -23,9 +23,8 @@ export class StreamScope extends Group<void> {
   constructor(api: Function, scope: Scope, end: (failure?: Failure, isReason?: boolean) => boolean) {
     super("stream", api, scope, DAEMON | HANDLE | QUEUED);
     const node = this.node;
-    const { promise, resolve } = node.observer as Observer;
+    const { resolve } = node.observer as Promised;
     node.observer = {
-      promise,
       resolve: () => {
         end();
         resolve(undefined);

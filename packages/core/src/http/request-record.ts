@@ -19,7 +19,6 @@ export class RequestRecord extends Hook implements Observer {
   readonly node: ScopeNode;
   readonly request: AnyRequest;
   readonly response: AnyResponse;
-  readonly promise: Promise<unknown> = nobodyAsks;
   /** Its neighbours in the server's list. */
   older: RequestRecord | undefined = undefined;
   newer: RequestRecord | undefined = undefined;
@@ -111,8 +110,6 @@ export class RequestRecord extends Hook implements Observer {
   }
 }
 
-/** Nobody waits for a request's scope by a promise. */
-const nobodyAsks: Promise<unknown> = Promise.resolve();
 const nothing: unknown = Symbol("nothing");
 
 /** Whether the handler awaited the task of its own in which a failure happened: then the failure is the handler's. */

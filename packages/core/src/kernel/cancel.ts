@@ -11,14 +11,29 @@ import { nextInSubtree } from "./tree.js";
  * 1. mark every descendant, so that nobody sees a half-cancelled tree (no code of a user's runs meanwhile);
  * 2. fire signals and run hooks, parents first, children in spawn order.
  *
- * A subtree that was cancelled before keeps its own reason, and one that is shielded stays as it is. The nodes that may be able to settle now are
- * appended to `ready`, for the caller to advance when the listeners are through.
+ * A subtree that was cancelled before keeps its own reason, and one that is shielded stays as it is. When the
+ * listeners are through, `root` may be able to settle, and so may the nodes below it that are appended to `ready`: the
+ * caller advances them.
  */
 export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
   root.ownReason = reason;
+  root.flags |= CANCELLED | NOTIFYING;
+  const told = root.first === undefined ? nobody : mark(root, ready);
+  watchGrace(root);
+  notify(root, reason, ready);
+  for (const node of told) {
+    if (node.rarely?.settings?.grace !== undefined) watchGrace(node);
+    notify(node, reason, ready);
+  }
+}
+
+const nobody: readonly ScopeNode[] = [];
+
+/** Marks what is below `root`, and returns those who have to be told. */
+function mark(root: ScopeNode, ready: ScopeNode[]): readonly ScopeNode[] {
   const told: ScopeNode[] = [];
-  for (let node: ScopeNode | undefined = root; node !== undefined;) {
-    const skip = node !== root && (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
+  for (let node = root.first; node !== undefined;) {
+    const skip = (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
     if (!skip) {
       node.flags |= CANCELLED;
       const resting = (node.flags & BODY) === 0;
@@ -30,11 +45,7 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
     }
     node = nextInSubtree(root, node, skip);
   }
-  watchGrace(root);
-  for (const node of told) {
-    if (node !== root && node.rarely?.settings?.grace !== undefined) watchGrace(node);
-    notify(node, reason, ready);
-  }
+  return told;
 }
 
 function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
@@ -68,8 +79,9 @@ export function failTree(
 ): void {
   let top = node;
   while (record(top, error, origin) && isParentsAffair(top)) top = top.parent as ScopeNode;
-  if ((top.flags & (CANCELLED | CLOSED)) === 0)
-    cancelTree(top, createReason("failure", top.path, error), ready);
+  if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
+  ready.push(top);
+  cancelTree(top, createReason("failure", top.path, error), ready);
 }
 
 /** Whether the failures of `node` are its parent's, who hears of them as they happen. */

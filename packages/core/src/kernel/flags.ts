@@ -56,5 +56,8 @@ export const WATCHED: number = 1 << 22;
 /** A cancellation from outside does not enter it; its own time limit, or one from inside, does. */
 export const SHIELD: number = 1 << 23;
 
+/** Its user has said what is to happen when the owner handle is dropped. */
+export const MAY_BE_DROPPED: number = 1 << 24;
+
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;

@@ -7,11 +7,11 @@ import type { ScopeNode } from "./node.js";
 export function pathOf(node: ScopeNode): string {
   const below: ScopeNode[] = [];
   let at = node;
-  while (at.parent !== undefined && at.rarely?.path === undefined) {
+  while (at.parent?.parent !== undefined && at.rarely?.path === undefined) {
     below.push(at);
     at = at.parent;
   }
-  let path = at.rarely?.path ?? "";
+  let path = at.parent === undefined ? "" : (at.rarely?.path ?? at.name); // a root's is its name
   for (let next = below.pop(); next !== undefined; next = below.pop()) {
     path = path === "" ? next.name : `${path}/${next.name}`;
     if (next.rarely !== undefined || next.first !== undefined) next.rare().path = path;

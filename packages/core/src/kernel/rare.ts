@@ -4,7 +4,6 @@ import type { Defer } from "./defer.js";
 import type { Follower } from "./follow.js";
 import type { Limit } from "./limit.js";
 import type { ScopeNode } from "./node.js";
-import type { OrphanPolicy } from "./orphan-info.js";
 import type { LongTimer } from "./timer.js";
 import type { Waiter } from "./wait.js";
 
@@ -34,8 +33,5 @@ export class Settings {
   limit: Limit | undefined = undefined;
   follower: Follower | undefined = undefined;
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
-  onOrphan: OrphanPolicy | undefined = undefined;
-  /** Watches the owner handle; only on a handle's node. */
-  registry: FinalizationRegistry<ScopeNode> | undefined = undefined;
   waiters: Set<Waiter> | undefined = undefined;
 }

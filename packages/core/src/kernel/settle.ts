@@ -21,6 +21,7 @@ export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, c
 export function cancelWith(node: ScopeNode, reason: CancelledError): void {
   const ready: ScopeNode[] = [];
   cancelTree(node, reason, ready);
+  advance(node);
   advanceAll(ready);
 }
 
@@ -121,6 +122,7 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   for (let child = node.first; child !== undefined; child = child.next) daemons.push(child);
   for (const daemon of daemons) {
     if ((daemon.flags & (flag.CANCELLED | flag.CLOSED)) !== 0) continue;
+    work.push(daemon);
     cancelTree(daemon, createReason("closed", daemon.path, undefined), work);
   }
 }
@@ -173,7 +175,6 @@ function release(node: ScopeNode, settings: Settings): void {
   settings.graceTimer?.clear();
   settings.follower?.remove(node);
   settings.follower = undefined;
-  settings.registry?.unregister(node);
 }
 
 export function firstError(node: ScopeNode): unknown {

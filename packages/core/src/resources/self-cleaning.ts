@@ -100,7 +100,7 @@ export function selfCleaning<T extends object>(
     throw error;
   }
   bodyDone(node);
-  watchHandle(handle, node, options?.onOrphan ?? "warn");
+  watchHandle(handle, node, options?.onOrphan);
   return handle as SelfCleaning<T>;
 }
 

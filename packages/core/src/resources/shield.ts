@@ -3,7 +3,7 @@ import { ScopeClosedError } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
-import { createObserver } from "../kernel/observer.js";
+import { createPromised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { adopt } from "../task/adopt.js";
 import { checkBag, checkDuration } from "../task/options.js";
@@ -63,7 +63,7 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
-  const observer = createObserver();
+  const observer = createPromised();
   node.observer = observer;
   adopt(node, shield, undefined);
   setDeadline(node, Date.now() + timeout);

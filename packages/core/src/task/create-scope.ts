@@ -43,6 +43,6 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   if (!admits("createScope", parent)) return new Handle(bornCancelled(node, options));
   adopt(node, createScope, options);
   const handle = new Handle(node);
-  watchHandle(handle, node, options?.onOrphan ?? "warn");
+  watchHandle(handle, node, options?.onOrphan);
   return handle;
 }

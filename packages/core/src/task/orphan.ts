@@ -1,36 +1,101 @@
-import { createReason } from "../errors/cancelled.js";
+import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { quotePath } from "../errors/describe.js";
 import { ageSince } from "../kernel/clock.js";
-import { CANCELLED, CLOSED, TASK } from "../kernel/flags.js";
+import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
+import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/report.js";
 import { cancelWith } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
 
 /**
- * The fallback of contract rule 19: cancels a scope whose owner handle was collected. What the registry holds for
- * a handle is its node, which does not reach the handle. (A `function` policy that mentions the handle does, and
- * so pins it, as any closure would.)
+ * The fallback of contract rule 19: cancels the scope of `handle` when that was collected. (A `function` policy that
+ * mentions the handle pins it, as any closure would.)
  */
-export function watchHandle(handle: object, node: ScopeNode, policy: OrphanPolicy): void {
-  if (registry === undefined || (node.flags & CLOSED) !== 0) return;
-  const settings = node.settings();
-  settings.registry = registry;
-  settings.onOrphan = policy;
-  registry.register(handle, node, node);
+export function watchHandle(handle: object, node: ScopeNode, policy: OrphanPolicy = "warn"): void {
+  if (typeof FinalizationRegistry !== "function" || (node.flags & CLOSED) !== 0) return;
+  if (policy !== "warn") node.flags |= MAY_BE_DROPPED;
+  const watch = new HandleWatch(node, policy, nextRegistry());
+  node.observer = watch;
+  watch.registry.register(handle, watch, watch);
 }
 
-const registry = typeof FinalizationRegistry === "function" ? new FinalizationRegistry(reclaim) : undefined;
+/**
+ * What a registry holds for a handle. It does not reach the handle, and as the observer of the node it lets go of it
+ * when the scope has ended.
+ */
+class HandleWatch implements Observer {
+  readonly node: ScopeNode;
+  readonly policy: OrphanPolicy;
+  readonly registry: Registry;
 
-function reclaim(node: ScopeNode): void {
-  node.settings().registry = undefined; // has let go of it already
+  constructor(node: ScopeNode, policy: OrphanPolicy, registry: Registry) {
+    this.node = node;
+    this.policy = policy;
+    this.registry = registry;
+  }
+
+  /** Whatever happens to the scope, this is nobody who hears of it. */
+  heard(): boolean {
+    return false;
+  }
+
+  resolve(): void {
+    this.registry.unregister(this);
+  }
+
+  reject(): void {
+    this.registry.unregister(this);
+  }
+}
+
+type Registry = FinalizationRegistry<HandleWatch>;
+
+/**
+ * A registry serves this many handles, then comes the next; the watch of a live scope keeps its own. V8 has one table
+ * of tokens for each, where it misses the cache whenever one of 65,536 is taken out; and it calls back for one registry
+ * after the other, so that the workers of one have stopped, and are still in the cache, before those of the next are
+ * told to. With a single one that takes more than half as long again.
+ */
+const HANDLES_EACH = 256;
+let registry: Registry | undefined;
+let places = 0;
+
+function nextRegistry(): Registry {
+  if (registry === undefined || places === 0) {
+    registry = new FinalizationRegistry(reclaim);
+    places = HANDLES_EACH;
+  }
+  places -= 1;
+  return registry;
+}
+
+let collected = 0;
+
+/** How many handles are known to have been collected. */
+export function collectedHandles(): number {
+  return collected;
+}
+
+function reclaim({ node, policy }: HandleWatch): void {
+  collected += 1;
   if ((node.flags & (CLOSED | CANCELLED)) !== 0) return; // winds up by itself; its owner has nothing left to forget
-  const policy = node.settings().onOrphan ?? "warn";
+  node.observer = undefined; // the registry has let go of it already
   const info = policy === "ignore" ? undefined : orphanInfo(node);
-  cancelWith(node, createReason("orphaned", node.path, undefined));
+  cancelWith(node, reasonFor(node.path));
   if (info !== undefined) announce(node, info, policy);
+}
+
+let latest: CancelledError | undefined;
+const microtask = Promise.resolve();
+
+/** One for all that are collected together and have one path: nothing in it would tell them apart. */
+function reasonFor(path: string): CancelledError {
+  if (latest === undefined) void microtask.then(() => (latest = undefined));
+  if (latest?.scope !== path) latest = createReason("orphaned", path, undefined);
+  return latest;
 }
 
 function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void {

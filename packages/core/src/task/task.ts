@@ -1,7 +1,7 @@
 import { CLOSED, CUT, DELIVERED } from "../kernel/flags.js";
 import { statusOf } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createObserver } from "../kernel/observer.js";
+import { createPromised, type Promised } from "../kernel/observer.js";
 import { cancel, firstError } from "../kernel/settle.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
@@ -48,8 +48,8 @@ export class NodeTask<T> implements Task<T> {
   static watch<T>(task: NodeTask<T>, heard: () => boolean): Promise<T> {
     const node = task.#node;
     if ((node.flags & CLOSED) !== 0) return outcome(node);
-    node.observer ??= { ...createObserver(), heard };
-    return node.observer.promise as Promise<T>;
+    node.observer ??= { ...createPromised(), heard } as Promised;
+    return (node.observer as Promised).promise as Promise<T>;
   }
 
   get name(): string {
@@ -93,11 +93,11 @@ export class NodeTask<T> implements Task<T> {
 function outcome<T>(node: ScopeNode): Promise<T> {
   if ((node.flags & CLOSED) === 0) {
     if (node.observer?.heard !== undefined) {
-      const { promise, resolve, reject } = node.observer;
-      node.observer = { promise, resolve, reject };
+      const { promise, resolve, reject } = node.observer as Promised;
+      node.observer = { promise, resolve, reject } as Promised;
     }
-    node.observer ??= createObserver();
-    return node.observer.promise as Promise<T>;
+    node.observer ??= createPromised();
+    return (node.observer as Promised).promise as Promise<T>;
   }
   node.flags |= DELIVERED;
   if (node.rarely?.errors !== undefined) return reject(firstError(node));

@@ -1,7 +1,7 @@
 import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
-import { createObserver } from "../kernel/observer.js";
+import { createPromised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
@@ -51,7 +51,7 @@ export function withScope<T>(...given: readonly unknown[]): Promise<T> {
 
 function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
   const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
-  const observer = createObserver();
+  const observer = createPromised();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
   adopt(node, withScope, options);

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { BoughError } from "../errors/bough-error.js";
+import { collectedHandles } from "../task/orphan.js";
 import { turn } from "./clock.js";
 
 /** What one collection frees can be what kept the next thing: a finalizer's held value, a weak map's entry. */
@@ -32,8 +33,16 @@ export async function collectGarbage(): Promise<void> {
   for (let round = 0; round < ROUNDS; round++) {
     await turn(); // an object whose WeakRef was read lives until the end of the job
     collect();
+    await finalizers();
   }
-  await turn();
+}
+
+/** Registries have a turn each. */
+async function finalizers(): Promise<void> {
+  for (let before = -1; before !== collectedHandles();) {
+    before = collectedHandles();
+    await turn();
+  }
 }
 
 function findCollect(): Collect {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/node.js";
 import { liveDescendants, nextInSubtree } from "../kernel/tree.js";
-import { CLOSED, HANDLE } from "../kernel/flags.js";
+import { CLOSED, HANDLE, MAY_BE_DROPPED } from "../kernel/flags.js";
 import { setChildWatcher, watch } from "../kernel/watch.js";
 
 /**
@@ -43,8 +43,7 @@ function wasOrphaned(node: ScopeNode): boolean {
 
 /** Whether the user has said what is to happen when the owner handle is dropped. */
 export function mayBeDropped(node: ScopeNode): boolean {
-  const policy = node.rarely?.settings?.onOrphan;
-  return policy !== undefined && policy !== "warn";
+  return (node.flags & MAY_BE_DROPPED) !== 0;
 }
 
 const storage = new AsyncLocalStorage<Owner>();
