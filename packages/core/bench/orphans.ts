@@ -37,21 +37,22 @@ class Doer {
   /** A worker that does with a cancel hook what Go's does with a channel. */
   untilCancelled(scope: Scope): Promise<void> {
     return new Promise((resolve) => {
-      const stop = this.start();
+      const timer = setInterval(() => (this.jobs += 1), HOUR);
       scope.onCancel(() => {
-        stop();
+        clearInterval(timer);
+        stopped += 1;
         resolve();
       });
     });
   }
 
-  /** No worker at all, only its timer. */
-  start(): () => void {
+  /** No task at all, only the timer. */
+  start(scope: Scope): void {
     const timer = setInterval(() => (this.jobs += 1), HOUR);
-    return () => {
+    scope.onCancel(() => {
       clearInterval(timer);
       stopped += 1;
-    };
+    });
   }
 }
 
@@ -94,7 +95,7 @@ function byHand(): void {
 
 const label = {
   hook: "bough: selfCleaning, spawn, onCancel",
-  timer: "bough: selfCleaning, onCancel, no worker",
+  timer: "bough: selfCleaning, onCancel, no task",
   sleep: "bough: selfCleaning, spawn, sleep",
   byHand: "FinalizationRegistry, async function, by hand",
   go: "Go: SetFinalizer, goroutine, timer",
@@ -128,7 +129,7 @@ async function idle(): Promise<void> {
 }
 
 const hook = bough((doer, scope) => spawn(scope, (task) => doer.untilCancelled(task)));
-const timer = bough((doer, scope) => scope.onCancel(doer.start()));
+const timer = bough((doer, scope) => doer.start(scope));
 const sleeping = bough((doer, scope) => spawn(scope, (task) => doer.sleep(task)));
 
 function goCase(go: Go): Case {

@@ -45,6 +45,7 @@ function promiseOf(node: ScopeNode, result: unknown): Promise<unknown> | undefin
 
 /** As `await` does: a native promise is asked natively, whatever `then` somebody has put on it. */
 function follow(node: ScopeNode, promise: Promise<unknown>): void {
+  node.dropWorker(); // what it closes over is not kept while it runs
   void Reflect.apply(nativeThen, promise, [returned.bind(node), threw.bind(node)]);
 }
 
