@@ -18,20 +18,34 @@ import { nextInSubtree } from "./tree.js";
 export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
   root.ownReason = reason;
   root.flags |= CANCELLED | NOTIFYING;
-  const told = root.first === undefined ? nobody : mark(root, ready);
-  watchGrace(root);
-  notify(root, reason, ready);
-  for (const node of told) {
-    if (node.rarely?.settings?.grace !== undefined) watchGrace(node);
-    notify(node, reason, ready);
+  const from = waiting;
+  mark(root, ready);
+  const end = waiting;
+  try {
+    watchGrace(root);
+    notify(root, reason, ready);
+    for (let index = from; index < end; index++) {
+      const node = untold[index] as ScopeNode;
+      untold[index] = undefined;
+      if (node.rarely?.settings?.grace !== undefined) watchGrace(node);
+      notify(node, reason, ready);
+    }
+  } finally {
+    waiting = from;
+    if (from === 0 && untold.length > MOST_KEPT) untold.length = 0;
   }
 }
 
-const nobody: readonly ScopeNode[] = [];
+/**
+ * Who has been marked and not told yet, of all the cancellations under way: a listener of one can begin another, which
+ * is through before the first goes on. One list for all, as most subtrees are smaller than a list of their own.
+ */
+const untold: (ScopeNode | undefined)[] = [];
+let waiting = 0;
+const MOST_KEPT = 1_000;
 
-/** Marks what is below `root`, and returns those who have to be told. */
-function mark(root: ScopeNode, ready: ScopeNode[]): readonly ScopeNode[] {
-  const told: ScopeNode[] = [];
+/** Marks what is below `root`. */
+function mark(root: ScopeNode, ready: ScopeNode[]): void {
   for (let node = root.first; node !== undefined;) {
     const skip = (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
     if (!skip) {
@@ -39,13 +53,12 @@ function mark(root: ScopeNode, ready: ScopeNode[]): readonly ScopeNode[] {
       const resting = (node.flags & BODY) === 0;
       if (resting || node.hooks !== undefined || node.rarely !== undefined) {
         node.flags |= NOTIFYING;
-        told.push(node);
+        untold[waiting++] = node;
         if (resting) ready.push(node); // a running body settles its node itself
       }
     }
     node = nextInSubtree(root, node, skip);
   }
-  return told;
 }
 
 function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
