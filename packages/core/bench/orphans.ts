@@ -128,9 +128,9 @@ async function idle(): Promise<void> {
   }
 }
 
-const hook = bough((doer, scope) => spawn(scope, (task) => doer.untilCancelled(task)));
+const hook = bough((doer, scope) => void spawn(scope, (task) => doer.untilCancelled(task)));
 const timer = bough((doer, scope) => doer.start(scope));
-const sleeping = bough((doer, scope) => spawn(scope, (task) => doer.sleep(task)));
+const sleeping = bough((doer, scope) => void spawn(scope, (task) => doer.sleep(task)));
 
 function goCase(go: Go): Case {
   return {

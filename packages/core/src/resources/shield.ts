@@ -3,12 +3,12 @@ import { ScopeClosedError } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
-import { createPromised } from "../kernel/observer.js";
+import { follower } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { adopt } from "../task/adopt.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
-import { begin, type Worker } from "../task/run.js";
+import { beginAndWait, type Worker } from "../task/run.js";
 
 /** What {@link shield} takes. */
 export interface ShieldOptions {
@@ -63,12 +63,10 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
-  const observer = createPromised();
-  node.observer = observer;
+  node.observer = follower; // the caller gets its promise
   adopt(node, shield, undefined);
   setDeadline(node, Date.now() + timeout);
-  begin(node, fn);
-  return observer.promise as Promise<T>;
+  return beginAndWait(node, fn);
 }
 
 function checkOptions(options: unknown): number {

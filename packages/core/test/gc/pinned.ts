@@ -95,6 +95,7 @@ const byClosure =
   /function .+ \(.*pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closure\nvariable handle → Handle$/;
 const bySuspendedFunction =
   /a suspended function \(.*pinned\.ts:\d+:\d+\)\n\(parameters_and_registers\) → \(array\)\n\(\d+\) → Handle$/;
+const byWorker = /pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closure\nvariable handle → Handle$/;
 const byReactionOf = (what: RegExp): RegExp =>
   new RegExp(
     what.source +
@@ -115,7 +116,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "a worker that mentions the handle",
-    keptBy: byClosure,
+    keptBy: byWorker,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -135,7 +136,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "a worker beside another closure of the same function that mentions the handle",
-    keptBy: byClosure,
+    keptBy: byWorker,
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -262,7 +263,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an `await` of a `Task` that one of its methods returned",
-    keptBy: byReactionOf(/\.observer → Object/),
+    keptBy: byReactionOf(/system \/ PromiseReaction/),
     run(probe) {
       const handle = selfCleaning((scope) => ({ start: () => spawn(scope, forever) }), probe.options);
       probe.watch(handle);

@@ -1,0 +1,165 @@
+import { describe, expect, it } from "vitest";
+import { flush, rejection } from "../../test/support/deferred.js";
+import { createScope, spawn, suppressed, withScope, type Scope, type Task } from "../index.js";
+
+/** What a task comes to must be the same whenever somebody asks: each test asks at all these moments. */
+type Ask = (task: Task<unknown>) => void;
+
+class Asked {
+  readonly answers: PromiseSettledResult<unknown>[] = [];
+  readonly #pending: Promise<void>[] = [];
+
+  readonly ask: Ask = (task) => {
+    const index = this.#pending.length;
+    this.#pending.push(
+      task.then(
+        (value) => void (this.answers[index] = { status: "fulfilled", value }),
+        (reason: unknown) => void (this.answers[index] = { status: "rejected", reason }),
+      ),
+    );
+  };
+
+  async all(): Promise<readonly PromiseSettledResult<unknown>[]> {
+    await Promise.all(this.#pending);
+    return this.answers;
+  }
+}
+
+describe("the outcome of a task", () => {
+  it("is its value, for whoever asks before, while and after it winds up", async () => {
+    const scope = createScope();
+    const asked = new Asked();
+    let letChildGo!: () => void;
+    const child = new Promise<void>((resolve) => (letChildGo = resolve));
+    const task: Task<string> = spawn(scope, async (own) => {
+      await Promise.resolve();
+      spawn(own, () => child);
+      own.defer(() => asked.ask(task)); // the body has ended, the scope has not
+      return "value";
+    });
+    asked.ask(task);
+    await Promise.resolve();
+    asked.ask(task);
+    setTimeout(() => {
+      asked.ask(task);
+      letChildGo();
+    });
+    await scope.join();
+    asked.ask(task);
+    expect(await asked.all()).toEqual(
+      Array.from({ length: 5 }, () => ({ status: "fulfilled", value: "value" })),
+    );
+  });
+
+  it("is told in the order in which was asked, before, while and after it winds up", async () => {
+    const log: number[] = [];
+    const scope = createScope();
+    const task: Task<void> = spawn(scope, async (own) => {
+      await Promise.resolve();
+      own.defer(() => Promise.resolve());
+      own.defer(() => void task.then(() => log.push(2)));
+    });
+    void task.then(() => log.push(1));
+    await scope.join();
+    void task.then(() => log.push(3));
+    await flush();
+    expect(log).toEqual([1, 2, 3]);
+  });
+
+  it("is its first failure, when one comes after its body has returned", async () => {
+    const scope = createScope({ supervise: true });
+    const asked = new Asked();
+    const failures = [new Error("first"), new Error("second")] as const;
+    const task = spawn(scope, async (own) => {
+      own.defer(() => {
+        asked.ask(task);
+        throw failures[1];
+      });
+      own.defer(() => {
+        throw failures[0];
+      });
+      return Promise.resolve("value");
+    });
+    asked.ask(task);
+    await scope.close();
+    asked.ask(task);
+    const answers = await asked.all();
+    expect(answers).toHaveLength(3);
+    for (const answer of answers) expect(answer).toHaveProperty("reason", failures[0]);
+    expect(suppressed(failures[0])).toEqual([failures[1]]);
+  });
+
+  it("is the reason, when a child is cut after its body has returned", async () => {
+    const scope = createScope();
+    const asked = new Asked();
+    const task = spawn(scope, async (own) => {
+      spawn(own, (child) => new Promise((_, reject) => child.onCancel(reject)));
+      return Promise.resolve("value");
+    });
+    asked.ask(task);
+    await new Promise(setImmediate);
+    scope.cancel();
+    asked.ask(task);
+    await scope.close();
+    asked.ask(task);
+    const { reason } = scope;
+    expect(await asked.all()).toEqual(Array.from({ length: 3 }, () => ({ status: "rejected", reason })));
+  });
+
+  it("is its own deadline, for whoever asks while its cancellation is noticed", async () => {
+    const scope = createScope({ supervise: true });
+    const asked = new Asked();
+    const task: Task<void> = spawn(
+      scope,
+      async function late(own: Scope) {
+        await new Promise((resolve) => own.onCancel(resolve));
+        const error = new Error("cut", { cause: own.reason });
+        // bough reads the name while the body ends.
+        Object.defineProperty(error, "name", { get: () => (asked.ask(task), "Error") });
+        throw error;
+      },
+      { timeout: 1 },
+    );
+    asked.ask(task);
+    const reason = await rejection(task);
+    expect(reason).toBeInstanceOf(Error);
+    expect(await asked.all()).toEqual(Array.from({ length: 2 }, () => ({ status: "rejected", reason })));
+    expect(scope.errors).toEqual([]);
+  });
+
+  it("causes no unhandled rejection when nobody asks", async () => {
+    const unhandled: unknown[] = [];
+    const listener = (error: unknown): void => void unhandled.push(error);
+    process.on("unhandledRejection", listener);
+    const scope = createScope();
+    const failure = new Error("failure");
+    spawn(scope, async () => {
+      await Promise.resolve();
+      throw failure;
+    });
+    expect(await rejection(scope.join())).toBe(failure);
+    await new Promise(setImmediate);
+    process.off("unhandledRejection", listener);
+    expect(unhandled).toEqual([]);
+  });
+});
+
+describe("the outcome of withScope", () => {
+  it("is its value, whether its body is async, plain, or outlived by a child", async () => {
+    expect(await withScope(async () => Promise.resolve(1))).toBe(1);
+    expect(await withScope(() => 2)).toBe(2);
+    const outlived = withScope(async (scope) => {
+      spawn(scope, () => new Promise(setImmediate));
+      return Promise.resolve(3);
+    });
+    expect(await outlived).toBe(3);
+    expect(await withScope((scope) => (spawn(scope, () => new Promise(setImmediate)), 4))).toBe(4);
+  });
+
+  it("is a native promise that nothing can be told from any other by", async () => {
+    const promise = withScope(async () => Promise.resolve(1));
+    expect(Object.getPrototypeOf(promise)).toBe(Promise.prototype);
+    expect(Reflect.ownKeys(promise)).toEqual([]);
+    await promise;
+  });
+});
