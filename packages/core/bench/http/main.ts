@@ -89,16 +89,16 @@ function run({ clients }: Running, amount: number): Promise<number> {
   return clients.run(() => left-- > 0);
 }
 
-/** Microseconds of a process over all its rounds: what went by, and what its processor spent. */
+/** Microseconds of a process in each of its rounds: what went by, and what its processor spent. */
 class Costs {
-  elapsed = 0;
-  cpu = 0;
+  readonly elapsed: number[] = [];
+  readonly cpu: number[] = [];
 }
 
 async function round(running: Running, costs: Costs): Promise<void> {
   await ask(running.child, "measure");
-  costs.elapsed += (await run(running, requests)) * 1e6;
-  costs.cpu += (await ask(running.child, "measure")).cpu;
+  costs.elapsed.push((await run(running, requests)) * 1e6);
+  costs.cpu.push((await ask(running.child, "measure")).cpu);
 }
 
 /** What each variant cost, generation by generation. */
@@ -122,10 +122,12 @@ async function compare(framework: string): Promise<Row[]> {
   }
   return variants.map((variant) => {
     const perRequest = (cost: keyof Costs): number =>
-      median(results.map((costs) => (costs.get(variant)?.[cost] ?? Number.NaN) / rounds / requests));
+      median(results.map((costs) => median(costs.get(variant)?.[cost] ?? []) / requests));
     const share = (cost: keyof Costs): string =>
       spread(
-        results.map((costs) => (costs.get("plain")?.[cost] ?? NaN) / (costs.get(variant)?.[cost] ?? NaN)),
+        results.map((costs) =>
+          medianRatio(costs.get("plain")?.[cost] ?? [], costs.get(variant)?.[cost] ?? []),
+        ),
       );
     return {
       framework,
@@ -139,7 +141,12 @@ async function compare(framework: string): Promise<Row[]> {
   });
 }
 
-/** The median over the generations, and all of them. */
+/** Of the ratios round by round: within one, the machine is as fast for the one as for the other. */
+function medianRatio(plain: readonly number[], variant: readonly number[]): number {
+  return median(plain.map((cost, index) => cost / (variant[index] ?? Number.NaN)));
+}
+
+/** The median over the generations, the least and the greatest. */
 function spread(shares: readonly number[]): string {
   return `${median(shares).toFixed(3)} (${Math.min(...shares).toFixed(2)}–${Math.max(...shares).toFixed(2)})`;
 }
