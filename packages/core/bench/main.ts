@@ -1,6 +1,8 @@
-// One command, one process: every way of doing a job takes its turn in every round. See docs/performance.md.
+// One command: every way of doing a job takes its turn in every round, in a process for each group, so that none has to
+// do with what another has left of the heap. See docs/performance.md.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { writeDoc } from "./doc.js";
@@ -57,6 +59,29 @@ function show(table: Table): void {
   for (const note of table.notes) console.log(note);
 }
 
+/** Set in the process of one group. */
+const GROUP = "BOUGH_BENCH_GROUP";
+
+async function runElsewhere(name: string): Promise<readonly Table[]> {
+  const child = fork(fileURLToPath(import.meta.url), process.argv.slice(2), {
+    env: { ...process.env, [GROUP]: name },
+    serialization: "advanced", // there may be figures that are no numbers
+  });
+  const exit = once(child, "exit") as Promise<[number | null]>;
+  const said = await Promise.race([once(child, "message"), exit.then(() => undefined)]);
+  const [code] = await exit;
+  if (said === undefined || code !== 0) throw new Error(`The group ${name} has ended with code ${code}`);
+  return said[0] as readonly Table[];
+}
+
+/** In the process of one group. */
+async function runHere(name: string): Promise<void> {
+  const group = (await loadGroups()).find((one) => one.name === name);
+  if (group === undefined) throw new Error(`There is no group ${name}`);
+  collect();
+  process.send?.(await group.run(progress(name)), () => process.disconnect());
+}
+
 async function measure(): Promise<void> {
   build();
   const groups = (await loadGroups()).filter(
@@ -67,8 +92,7 @@ async function measure(): Promise<void> {
   console.log(`Node ${about.node}, ${about.machine}, load ${about.load.toFixed(1)}, commit ${about.commit}`);
   const found: Record<string, readonly Table[]> = {};
   for (const group of groups) {
-    collect();
-    const tables = await group.run(progress(group.name));
+    const tables = await runElsewhere(group.name);
     for (const table of tables) show(table);
     found[group.name] = tables;
   }
@@ -81,4 +105,5 @@ async function measure(): Promise<void> {
 if (options.help) console.log(usage);
 else if (options.doc) console.log(`rewritten: ${writeDoc()}`);
 else if (options.allNodes) process.exitCode = runOnAllNodes();
+else if (process.env[GROUP] !== undefined) await runHere(process.env[GROUP]);
 else await measure();
