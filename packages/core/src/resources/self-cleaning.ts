@@ -100,7 +100,7 @@ export function selfCleaning<T extends object>(
     throw error;
   }
   bodyDone(node);
-  watchHandle(handle, node, options?.onOrphan);
+  watchHandle(handle, node, options?.onOrphan, true);
   return handle as SelfCleaning<T>;
 }
 
