@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,14 +58,25 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the packed tarball", () => {
-  it("holds what is built, the README and the licence, and nothing else", () => {
+  it("holds what is built, the README, the docs it refers to, and the licence, and nothing else", () => {
     const installed = join(folder, "node_modules/bough");
-    expect(readdirSync(installed).toSorted()).toEqual(["LICENSE", "README.md", "dist", "package.json"]);
+    expect(readdirSync(installed).toSorted()).toEqual([
+      "LICENSE",
+      "README.md",
+      "dist",
+      "docs",
+      "package.json",
+    ]);
     expect(
       readdirSync(join(installed, "dist"), { recursive: true }).filter((path) =>
         /\.test\./.test(String(path)),
       ),
     ).toEqual([]);
+    const linked = [
+      ...readFileSync(join(installed, "README.md"), "utf8").matchAll(/\]\((docs\/[\w-]+\.md)/g),
+    ];
+    expect(linked.length).toBeGreaterThan(10);
+    for (const [, path = ""] of linked) expect(existsSync(join(installed, path)), path).toBe(true);
   });
 
   for (const node of nodes()) {
