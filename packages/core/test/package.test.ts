@@ -76,7 +76,7 @@ describe("the packed tarball", () => {
       ...readFileSync(join(installed, "README.md"), "utf8").matchAll(/\]\((docs\/[\w-]+\.md)/g),
     ];
     expect(linked.length).toBeGreaterThan(10);
-    for (const [, path = ""] of linked) expect(existsSync(join(installed, path)), path).toBe(true);
+    expect(linked.filter(([, path = ""]) => !existsSync(join(installed, path)))).toEqual([]);
   });
 
   for (const node of nodes()) {

@@ -59,10 +59,5 @@ export const SHIELD: number = 1 << 23;
 /** Its user has said what is to happen when the owner handle is dropped. */
 export const MAY_BE_DROPPED: number = 1 << 24;
 
-/** The promise of its body is followed, and has not called back: see outcome.ts. */
-export const FOLLOWED: number = 1 << 25;
-/** Whoever asks for its outcome gets the reaction to the promise of its body. */
-export const GIVEN: number = 1 << 26;
-
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;

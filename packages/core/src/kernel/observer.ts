@@ -6,9 +6,6 @@ export interface Observer {
   readonly heard?: () => boolean;
 }
 
-/** Stands for those who hold the reaction to the body's promise, which comes to the same: see outcome.ts. */
-export const follower: Observer = { resolve() {}, reject() {} };
-
 /** One that gives what it hears to whoever has got its promise: of a task, or of a `withScope`. */
 export interface Promised extends Observer {
   readonly promise: Promise<unknown>;

@@ -5,7 +5,6 @@ import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
 import { dropHooks, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
-import { follower } from "./observer.js";
 import type { Settings } from "./rare.js";
 import { afterMicrotasks, report, reportAll } from "./report.js";
 import { isTracing } from "./tracing.js";
@@ -156,7 +155,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     if (rare?.errors !== undefined) observer.reject(firstError(node));
     else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
     else observer.resolve(node.value);
-    if ((node.flags & flag.TASK) === 0 && observer !== follower) node.value = undefined; // nobody asks again
+    if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
   }
   const waiters = rare?.settings?.waiters;
   if (waiters !== undefined) {

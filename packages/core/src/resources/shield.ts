@@ -3,12 +3,12 @@ import { ScopeClosedError } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
-import { follower } from "../kernel/observer.js";
+import { createPromised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { adopt } from "../task/adopt.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
-import { beginAndWait, type Worker } from "../task/run.js";
+import { begin, type Worker } from "../task/run.js";
 
 /** What {@link shield} takes. */
 export interface ShieldOptions {
@@ -63,10 +63,12 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
-  node.observer = follower; // the caller gets its promise
+  const observer = createPromised();
+  node.observer = observer;
   adopt(node, shield, undefined);
   setDeadline(node, Date.now() + timeout);
-  return beginAndWait(node, fn);
+  begin(node, fn);
+  return observer.promise as Promise<T>;
 }
 
 function checkOptions(options: unknown): number {

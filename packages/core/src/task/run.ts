@@ -1,10 +1,9 @@
 import type { Effect } from "effection";
 import { isThenable } from "../errors/describe.js";
-import { BODY, CANCELLED, FOLLOWED, QUEUED } from "../kernel/flags.js";
+import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew } from "../kernel/settle.js";
-import { follow, outcome } from "./outcome.js";
 import { isOperation, runOperation } from "./operation.js";
 
 /**
@@ -24,33 +23,17 @@ export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
  * left alone: its worker is never called.
  */
 export function begin<T>(node: ScopeNode, worker: Worker<T>): void {
-  void beginAndFollow(node, worker);
-}
-
-/**
- * As {@link begin}, for those who give somebody the promise for what comes of it.
- *
- * @returns What {@link outcome} makes that of.
- */
-export function beginAndFollow<T>(node: ScopeNode, worker: Worker<T>): Promise<unknown> | undefined {
-  if ((node.flags & CANCELLED) !== 0) return undefined;
+  if ((node.flags & CANCELLED) !== 0) return;
   node.flags = (node.flags & ~QUEUED) | BODY;
   let result: unknown;
   try {
     result = worker(node);
     const promise = promiseOf(node, result);
-    if (promise !== undefined) return react(node, promise);
+    if (promise !== undefined) return follow(node, promise);
   } catch (error) {
-    bodyThrew(node, error);
-    return undefined;
+    return bodyThrew(node, error);
   }
   bodyReturned(node, result);
-  return undefined;
-}
-
-/** Runs `worker` as the body of a node that is no task, and returns the promise for what that comes to. */
-export function beginAndWait<T>(node: ScopeNode, worker: Worker<T>): Promise<T> {
-  return outcome(node, beginAndFollow(node, worker)) as Promise<T>;
 }
 
 /** What to wait for; `undefined` if the worker returned a plain value. */
@@ -61,24 +44,19 @@ function promiseOf(node: ScopeNode, result: unknown): Promise<unknown> | undefin
 }
 
 /** As `await` does: a native promise is asked natively, whatever `then` somebody has put on it. */
-function react(node: ScopeNode, promise: Promise<unknown>): Promise<unknown> {
+function follow(node: ScopeNode, promise: Promise<unknown>): void {
   node.dropWorker(); // what it closes over is not kept while it runs
-  node.flags |= FOLLOWED;
-  return Reflect.apply(nativeThen, promise, [returned.bind(node), threw.bind(node)]);
+  void Reflect.apply(nativeThen, promise, [returned.bind(node), threw.bind(node)]);
 }
 
 // oxlint-disable-next-line typescript/unbound-method -- applied to a promise above
 const nativeThen = Promise.prototype.then;
 
 // Bound rather than closed over `node`: that takes two thirds of the memory, and no more time.
-function returned(this: ScopeNode, value: unknown): unknown {
-  this.flags &= ~FOLLOWED;
+function returned(this: ScopeNode, value: unknown): void {
   bodyReturned(this, value);
-  return follow(this, value);
 }
 
-function threw(this: ScopeNode, error: unknown): unknown {
-  this.flags &= ~FOLLOWED;
+function threw(this: ScopeNode, error: unknown): void {
   bodyThrew(this, error);
-  return follow(this, undefined);
 }

@@ -7,7 +7,7 @@ import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
 import { checkOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";
-import { begin, beginAndFollow, type Worker } from "./run.js";
+import { begin, type Worker } from "./run.js";
 import { NodeTask, type Task } from "./task.js";
 
 const DAEMON_TASK = TASK | QUEUED | DAEMON;
@@ -50,13 +50,14 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
     options?.name ?? worker,
     options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,
   );
-  if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node), undefined);
+  if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node));
   const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.settings?.limit?.tryTake() === false;
   if (waits) enqueue(parent, node, worker);
   adopt(node, spawn, options);
   if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
     cancel(node, "closed", undefined);
-  return new NodeTask(node, waits ? undefined : beginAndFollow(node, worker));
+  if (!waits) begin(node, worker);
+  return new NodeTask(node);
 }
 
 /** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */

@@ -1,10 +1,9 @@
-import { CLOSED } from "../kernel/flags.js";
+import { CLOSED, CUT, DELIVERED } from "../kernel/flags.js";
 import { statusOf } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/observer.js";
-import { cancel } from "../kernel/settle.js";
+import { cancel, firstError } from "../kernel/settle.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
-import { outcome } from "./outcome.js";
 
 /**
  * A running worker, as its spawner sees it: a promise for the worker's value that can be cancelled. Dropping
@@ -33,12 +32,8 @@ export interface Task<T> extends Promise<T> {
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
 
-  /** What `begin` gave. */
-  readonly #following: Promise<unknown> | undefined;
-
-  constructor(node: ScopeNode, following: Promise<unknown> | undefined) {
+  constructor(node: ScopeNode) {
     this.#node = node;
-    this.#following = following;
   }
 
   /** Not by `instanceof`: what a selfCleaning method returns a task as is a proxy, and has nothing inside. */
@@ -52,15 +47,9 @@ export class NodeTask<T> implements Task<T> {
    */
   static watch<T>(task: NodeTask<T>, heard: () => boolean): Promise<T> {
     const node = task.#node;
-    if ((node.flags & CLOSED) === 0 && node.observer === undefined)
-      node.observer = { ...createPromised(), heard };
-    const { observer } = node;
-    const promise = observer?.heard === undefined ? task.#outcome() : (observer as Promised).promise;
-    return promise as Promise<T>;
-  }
-
-  #outcome(): Promise<T> {
-    return outcome(this.#node, this.#following) as Promise<T>;
+    if ((node.flags & CLOSED) !== 0) return outcome(node);
+    node.observer ??= { ...createPromised(), heard } as Promised;
+    return (node.observer as Promised).promise as Promise<T>;
   }
 
   get name(): string {
@@ -88,14 +77,35 @@ export class NodeTask<T> implements Task<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return this.#outcome().then(onFulfilled, onRejected);
+    return outcome<T>(this.#node).then(onFulfilled, onRejected);
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
-    return this.#outcome().catch(onRejected);
+    return outcome<T>(this.#node).catch(onRejected);
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
-    return this.#outcome().finally(onFinally);
+    return outcome<T>(this.#node).finally(onFinally);
   }
+}
+
+/** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
+function outcome<T>(node: ScopeNode): Promise<T> {
+  if ((node.flags & CLOSED) === 0) {
+    if (node.observer?.heard !== undefined) {
+      const { promise, resolve, reject } = node.observer as Promised;
+      node.observer = { promise, resolve, reject } as Promised;
+    }
+    node.observer ??= createPromised();
+    return (node.observer as Promised).promise as Promise<T>;
+  }
+  node.flags |= DELIVERED;
+  if (node.rarely?.errors !== undefined) return reject(firstError(node));
+  if ((node.flags & CUT) !== 0) return reject(node.reason);
+  return Promise.resolve(node.value as T);
+}
+
+/** Without the lint rule's wish for an Error: users throw what they like, and we pass it on as it is. */
+function reject(error: unknown): Promise<never> {
+  return new Promise((_, reject) => reject(error));
 }

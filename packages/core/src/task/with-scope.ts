@@ -1,13 +1,13 @@
 import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
-import { follower } from "../kernel/observer.js";
+import { createPromised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
 import { checkOptions, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
-import { beginAndWait, type Worker } from "./run.js";
+import { begin, type Worker } from "./run.js";
 
 /**
  * Runs `body` in a new scope, and resolves with its value when everything started in that scope has settled.
@@ -51,10 +51,12 @@ export function withScope<T>(...given: readonly unknown[]): Promise<T> {
 
 function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
   const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
-  node.observer = follower; // the caller gets its promise
+  const observer = createPromised();
+  node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
   adopt(node, withScope, options);
-  return beginAndWait(node, body);
+  begin(node, body);
+  return observer.promise as Promise<T>;
 }
 
 interface Arguments<T> {

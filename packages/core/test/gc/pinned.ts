@@ -263,7 +263,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an `await` of a `Task` that one of its methods returned",
-    keptBy: byReactionOf(/system \/ PromiseReaction/),
+    keptBy: byReactionOf(/\.observer → Object/),
     run(probe) {
       const handle = selfCleaning((scope) => ({ start: () => spawn(scope, forever) }), probe.options);
       probe.watch(handle);
