@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createScope, spawn, type OrphanInfo, type Scope } from "../index.js";
 import { collectGarbage } from "../testing/index.js";
 
@@ -50,5 +50,13 @@ describe("orphans that are collected together", () => {
     expect(orphans).not.toContain("closed");
     expect(kept.state).toBe("open");
     await kept.close();
+  });
+
+  it("rule 20: are taken out of their registry when they are closed", async () => {
+    const scope = createScope();
+    const unregister = vi.spyOn(FinalizationRegistry.prototype, "unregister");
+    await scope.close();
+    expect(unregister.mock.results.map(({ value }) => value as unknown)).toEqual([true]);
+    unregister.mockRestore();
   });
 });
