@@ -8,11 +8,12 @@ import Fastify, { type FastifyRequest } from "fastify";
 import { expressBough } from "../../src/express/index.js";
 import { fastifyBough } from "../../src/fastify/index.js";
 import { requestScope, serverScope } from "../../src/http/index.js";
-import { spawn, type Scope } from "../../src/index.js";
+import { all, spawn, type Scope } from "../../src/index.js";
 
 const [framework, variant] = process.argv.slice(2);
-const mounted = variant === "unused" || variant === "used";
 const used = variant === "used";
+const combined = variant === "all()";
+const mounted = variant === "unused" || used || combined;
 const byHand = variant === "by hand";
 const body = { hello: "world" };
 
@@ -38,6 +39,16 @@ async function scopedWork(scope: Scope): Promise<unknown> {
   return body;
 }
 
+/** The same by the combinator. */
+async function combinedWork(scope: Scope): Promise<unknown> {
+  const { signal } = scope;
+  const onAbort = (): void => undefined;
+  signal.addEventListener("abort", onAbort);
+  await all(scope, [part, part, part]);
+  signal.removeEventListener("abort", onAbort);
+  return body;
+}
+
 /** What one would write without bough, with the same signal; what no child of it can be: awaited, when another fails. */
 async function handWork(response: ServerResponse): Promise<unknown> {
   const controller = new AbortController();
@@ -54,6 +65,7 @@ async function handWork(response: ServerResponse): Promise<unknown> {
 
 function work(response: ServerResponse, scope: () => Scope): Promise<unknown> {
   if (used) return scopedWork(scope());
+  if (combined) return combinedWork(scope());
   return byHand ? handWork(response) : plainWork();
 }
 

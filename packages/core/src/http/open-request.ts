@@ -49,6 +49,7 @@ export function openRequest(
   } else {
     node.flags &= ~BODY;
     bornCancelled(node);
+    server?.addLate(record);
   }
   listen(request, response, record);
   if (server !== undefined) {

@@ -1,22 +1,54 @@
 import type { Server } from "node:net";
 import type { Http2Session } from "node:http2";
 import type { ScopeNode } from "../kernel/node.js";
-import type { RequestRecord } from "./request-record.js";
+import { RequestRecord } from "./request-record.js";
+import { keepTime } from "./server-clock.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
 /** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
-/** What closes: a socket, or an HTTP/2 stream. */
+/** What requests come through: a socket, or an HTTP/2 stream. */
 interface Carrier {
+  [key]?: Connection;
   once(event: "close", listener: () => void): unknown;
 }
 
-/** A request whose response may still be open, and the earlier ones on its socket that are (pipelining). */
+const key: unique symbol = Symbol("bough.connection");
+
+/** A request whose response may still be open, and the earlier ones on its connection that are (pipelining). */
 interface Pending {
   readonly request: AnyRequest;
   readonly response: AnyResponse;
-  earlier: Pending | undefined;
+  readonly earlier: Pending | undefined;
+}
+
+/** A connection and its last request: one object for all that come through it, as it costs each of them less. */
+class Connection implements Pending {
+  readonly server: ServerState;
+  request: AnyRequest;
+  response: AnyResponse;
+  earlier: Pending | undefined = undefined;
+
+  constructor(server: ServerState, request: AnyRequest, response: AnyResponse) {
+    this.server = server;
+    this.request = request;
+    this.response = response;
+  }
+
+  /** Says whether the request is news. */
+  add(request: AnyRequest, response: AnyResponse): boolean {
+    for (let at: Pending | undefined = this; at !== undefined; at = at.earlier)
+      if (at.response === response) return false;
+    // A connection answers in order: a response gets its socket when those before it are done.
+    const isNext = "assignSocket" in response && response.socket !== null;
+    const { request: before, response: itsResponse, earlier } = this;
+    this.earlier =
+      isNext || itsResponse.destroyed ? undefined : { request: before, response: itsResponse, earlier };
+    this.request = request;
+    this.response = response;
+    return true;
+  }
 }
 
 /**
@@ -47,8 +79,9 @@ export class ServerState {
   drained: Promise<void> | undefined = undefined;
   readonly sessions: Set<Closable> = new Set();
   readonly #lingering = new WeakSet<Closable>();
-  readonly #last = new Map<Carrier, Pending>();
-  #newest: RequestRecord | undefined = undefined;
+  readonly #connections = new Set<Connection>();
+  /** Those that came when the scope had ended, and so are not in it. */
+  readonly #late = new Set<RequestRecord>();
 
   /** There is no request of the server's that was there before its scope, as far as one can tell. */
   knowsAll: boolean;
@@ -56,6 +89,7 @@ export class ServerState {
   constructor(node: ScopeNode, knowsAll: boolean) {
     this.node = node;
     this.knowsAll = knowsAll;
+    keepTime();
   }
 
   /** Finds out whether there are connections already. If not, whatever comes is seen. */
@@ -69,58 +103,58 @@ export class ServerState {
   track(request: AnyRequest, response: AnyResponse): void {
     const { stream } = request as { stream?: Carrier & { session?: Http2Session } };
     const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
-    const last = carrier === undefined ? undefined : this.#last.get(carrier);
-    if (carrier === undefined || isIn(last, response)) return;
-    if (last === undefined) {
-      carrier.once("close", () => this.#last.delete(carrier));
-      if (stream?.session !== undefined) this.addSession(stream.session);
-    }
-    const earlier = last?.response.destroyed === true ? undefined : last;
-    this.#last.set(carrier, { request, response, earlier });
+    if (carrier === undefined) return;
+    const known = carrier[key];
+    if (known?.server !== this) this.#connect(carrier, new Connection(this, request, response));
+    else if (!known.add(request, response)) return;
+    if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
+    const { earlier } = carrier[key] as Connection;
     if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
     keepAlive(response, false);
+  }
+
+  #connect(carrier: Carrier, connection: Connection): void {
+    carrier[key] = connection;
+    this.#connections.add(connection);
+    carrier.once("close", () => this.#connections.delete(connection));
   }
 
   /** The requests that have no complete answer yet. */
   pending(): Pending[] {
     const found: Pending[] = [];
-    for (const last of this.#last.values()) {
+    for (const last of this.#connections) {
       for (let at: Pending | undefined = last; at !== undefined; at = at.earlier)
         if (!at.response.destroyed) found.push(at);
     }
     return found;
   }
 
-  // A linked list: a Set that as much is added to as is deleted from is rebuilt over and over.
-  opened(record: RequestRecord): void {
-    record.older = this.#newest;
-    if (record.older !== undefined) record.older.newer = record;
-    this.#newest = record;
+  addLate(record: RequestRecord): void {
+    this.#late.add(record);
   }
 
+  /** The response of a request is done. */
   closed(record: RequestRecord): void {
-    const { older, newer } = record;
-    if (older !== undefined) older.newer = newer;
-    if (newer !== undefined) newer.older = older;
-    else this.#newest = older;
-    record.older = record.newer = undefined;
+    if (this.#late.size > 0) this.#late.delete(record);
     this.onQuiet?.();
   }
 
   /** The requests that have a scope, and whose response is not done. */
   get records(): readonly RequestRecord[] {
     const found: RequestRecord[] = [];
-    for (let at = this.#newest; at !== undefined; at = at.older) found.push(at);
-    return found.toReversed();
+    for (let child = this.node.first; child !== undefined; child = child.next) {
+      const record = child.observer;
+      if (record instanceof RequestRecord && !record.isDone) found.push(record);
+    }
+    return [...found, ...this.#late];
   }
 
   /** Lets each connection end when its request is answered. */
   close(): void {
     if (this.connections === "leave") return;
     this.closing = true;
-    if (this.connections !== "keep")
-      for (const { response } of this.#last.values()) keepAlive(response, false);
+    if (this.connections !== "keep") for (const { response } of this.#connections) keepAlive(response, false);
     for (const session of this.sessions) this.#closeSession(session);
   }
 
@@ -137,15 +171,6 @@ export class ServerState {
     session.once("close", () => this.sessions.delete(session));
     if (this.closing) this.#closeSession(session);
   }
-}
-
-/** Whether the request is known. Drops those before the first that is answered: a connection answers in order. */
-function isIn(last: Pending | undefined, response: AnyResponse): boolean {
-  for (let at = last; at !== undefined; at = at.earlier) {
-    if (at.response === response) return true;
-    if (at.earlier?.response.destroyed === true) at.earlier = undefined;
-  }
-  return false;
 }
 
 /** Without it the client sends nothing more on this connection, so that nothing can be lost with it. */
