@@ -1,13 +1,15 @@
 // What an app with the integration keeps of the plain app's requests per second, and of the processor time that a
 // request costs its server, which other load on the machine disturbs less; and the heap before and after a load.
 //
-//     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 6]
-//         [--rounds 100] [--requests 1000] [--warm-up 60000] [--seconds 60]
+//     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 4]
+//         [--rounds 300] [--requests 250] [--warm-up 30000] [--seconds 60]
 //
-// Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts. Two processes
-// that run the same code differ by some percent, as long as they live, so each generation starts them all anew.
+// Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts: rounds of
+// 1,000 requests scatter six times as much. Two processes that run the same code differ by some percent, as long as they
+// live, so each generation starts them all anew.
 // `control` is the plain app once more: what differs there is noise. `by hand` is the plain app with an
-// AbortController per request, listened to as in `used`: what Node's own part of the price is.
+// AbortController per request, listened to as in `used`: what Node's own part of the price is. `all()` is as `used`, with
+// `all` for the three tasks in the place of `spawn` and `Promise.all`.
 //
 // `--seconds` measures the heap instead of the speed, before and after a load of so many seconds.
 
@@ -23,10 +25,10 @@ const { values } = parseArgs({
   options: {
     framework: { type: "string", multiple: true },
     variant: { type: "string", multiple: true },
-    generations: { type: "string", default: "6" },
-    rounds: { type: "string", default: "100" },
-    requests: { type: "string", default: "1000" },
-    "warm-up": { type: "string", default: "60000" },
+    generations: { type: "string", default: "4" },
+    rounds: { type: "string", default: "300" },
+    requests: { type: "string", default: "250" },
+    "warm-up": { type: "string", default: "30000" },
     connections: { type: "string", default: "50" },
     seconds: { type: "string" },
     node: { type: "string", default: process.execPath },
