@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from "vitest";
 import { flush } from "../../test/support/deferred.js";
-
-type Clock = typeof import("./clock.js");
+import type * as Clock from "./clock.js";
 
 const loadedAt = 1_000_000;
 let now: MockInstance<() => number>;
-let clock: Clock;
+let clock: typeof Clock;
 
 describe("the clock of ages", () => {
   beforeEach(async () => {

@@ -5,7 +5,7 @@ const microtask = Promise.resolve();
 const { now } = Date;
 
 let cached = -1;
-let afterBurst = (callback: () => void): void => void microtask.then(callback);
+let forgetLater = (): void => void microtask.then(forget);
 
 /**
  * Milliseconds since the package was loaded, read once per synchronous burst: reading the clock costs more
@@ -15,14 +15,14 @@ export function burstTime(): number {
   if (Date.now !== now) return read(); // a test's
   if (cached < 0) {
     cached = read();
-    afterBurst(forget);
+    forgetLater();
   }
   return cached;
 }
 
 /** Says when what was read no longer counts, instead of at the end of the burst. */
 export function setBurst(after: (callback: () => void) => void): void {
-  afterBurst = after;
+  forgetLater = () => after(forget);
 }
 
 function read(): number {
