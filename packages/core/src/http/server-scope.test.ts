@@ -435,6 +435,55 @@ describe("a server's scope", () => {
   });
 });
 
+describe("a server's scope whose server goes on without it", () => {
+  it("leaves its connections to the next scope of the server", async () => {
+    const [arrived, gate] = [deferred(), deferred()];
+    const bench = await serve("http/1.1", async ({ url }, response) => {
+      if (url === "/waits") {
+        arrived.resolve();
+        await gate.promise;
+      }
+      response.end("answered");
+    });
+    const first = serverScope(bench.server);
+    serverStateOf(bench.server).connections = "leave";
+    const connection = new RawConnection(bench.port);
+    await connection.request().answer;
+    await first.shutdown();
+    expect(serverScope(bench.server)).not.toBe(first);
+    const { answer } = connection.request({ path: "/waits" });
+    await arrived.promise;
+    expect(serverStateOf(bench.server).pending().length).toBe(1);
+    gate.resolve();
+    expect((await answer)?.body).toBe("answered");
+  });
+
+  it("counts the requests that come when it was cancelled, until they are answered", async () => {
+    const held = deferred();
+    const seen = deferred<{ scope: Scope; records: number }>();
+    const bench = await serve("http/1.1", (request, response) => {
+      const scope = requestScope(request, response);
+      seen.resolve({ scope, records: serverStateOf(bench.server).records.length });
+      response.end();
+    });
+    const scope = serverScope(bench.server);
+    const state = serverStateOf(bench.server);
+    state.connections = "leave";
+    spawn(scope, () => held.promise);
+    scope.cancel();
+    await (
+      await bench.request()
+    ).answer;
+    const { scope: late, records } = await seen.promise;
+    expect(late.reason).toBe(scope.reason);
+    expect(records).toBe(1);
+    await flush();
+    expect(state.records).toEqual([]);
+    held.resolve();
+    await scope.close();
+  });
+});
+
 describe("outgoingHeaders()", () => {
   it("rule 34: says how much time is left, under the name that the server has for it", async () => {
     const headers = deferred<Record<string, string>>();
