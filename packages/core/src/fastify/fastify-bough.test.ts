@@ -405,6 +405,23 @@ describe("fastifyBough over sockets", () => {
     });
   });
 
+  it("close() lets requests finish within the grace period, though Fastify lets its hooks take less", async () => {
+    const app = Fastify({ pluginTimeout: 200 });
+    await app.register(fastifyBough, { grace: 400 });
+    const arrived = deferred();
+    app.get("/slow", async ({ scope }) => {
+      arrived.resolve();
+      await new Promise<void>((resolve) => scope.onCancel(() => resolve()));
+      return "last words";
+    });
+    const connect = await listen(app);
+    const client = connect().request({ path: "/slow" });
+    await arrived.promise;
+    await app.close();
+    expect(await client.answer).toMatchObject({ status: 200, body: "last words", complete: true });
+    expect(app.scope.state).toBe("closed");
+  });
+
   it("close() leaves a server alone that somebody else has made and told to listen, but no request", async () => {
     const server = http.createServer();
     onTestFinished(() => void server.close());

@@ -13,6 +13,7 @@ import {
 } from "../http/server-scope.js";
 import type { Connections, ServerState } from "../http/server-state.js";
 import type { Scope } from "../kernel/scope.js";
+import { LongTimer } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 
 /** What `fastifyBough` takes: `timeout` is the one of routes that have none of their own. */
@@ -44,6 +45,10 @@ const replyKey: unique symbol = Symbol("bough.reply");
 interface WithReply {
   [replyKey]: FastifyReply | null;
 }
+
+const DEFAULT_PLUGIN_TIMEOUT = 10_000;
+/** The rest is for a busy event loop. */
+const SHARE_OF_TIMEOUT = 0.9;
 
 /** What Fastify prints of an app without routes. */
 const NO_ROUTES = "(empty tree)";
@@ -101,16 +106,36 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   fastify.addHook("onListen", async () => {
     listens = true;
   });
+  let closing: Promise<void> | undefined;
   // Fastify's own close waits for keep-alive connections, and `onClose` comes after that.
   fastify.addHook("preClose", async () => {
     state.connections = connectionsOf(fastify, listens);
-    const { stuck } = await scope.shutdown();
-    if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
+    closing = scope.shutdown().then(({ stuck }) => {
+      if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
+    });
+    await beforeTimeout(closing, fastify.initialConfig.pluginTimeout);
   });
   fastify.addHook("onClose", async () => {
-    if (scope.state === "open") await scope.shutdown({ grace: 0 });
+    if (closing !== undefined) await closing;
+    else if (scope.state === "open") await scope.shutdown({ grace: 0 });
   });
 };
+
+/**
+ * Waits for the shutdown while Fastify lets a hook wait: past its `pluginTimeout`, 10 s by default, `close()` would fail.
+ * What the shutdown takes longer, Fastify waits for its connections, and then `onClose` for the rest.
+ */
+async function beforeTimeout(closing: Promise<void>, pluginTimeout = DEFAULT_PLUGIN_TIMEOUT): Promise<void> {
+  let timer: LongTimer | undefined;
+  const late = new Promise<void>((resolve) => {
+    if (pluginTimeout > 0) timer = new LongTimer(pluginTimeout * SHARE_OF_TIMEOUT, resolve);
+  });
+  try {
+    await Promise.race([closing, late]);
+  } finally {
+    timer?.clear();
+  }
+}
 
 /** Weakly, and in a function of its own: the server's scope must not hold the server, which holds its handle. */
 function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["onError"]> {
