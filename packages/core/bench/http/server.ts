@@ -28,39 +28,30 @@ async function plainWork(): Promise<unknown> {
   return body;
 }
 
-/** The same three things as child tasks of the request's scope, whose signal is listened to as `fetch` would. */
-async function scopedWork(scope: Scope): Promise<unknown> {
-  const { signal } = scope;
+/** Does something while the signal is listened to, as `fetch` would. */
+async function listening(signal: AbortSignal, work: () => Promise<unknown>): Promise<unknown> {
   const onAbort = (): void => undefined;
   signal.addEventListener("abort", onAbort);
-  const tasks = [spawn(scope, part), spawn(scope, part), spawn(scope, part)];
-  await Promise.all(tasks);
+  await work();
   signal.removeEventListener("abort", onAbort);
   return body;
 }
+
+/** The same three things as child tasks of the request's scope. */
+const scopedWork = (scope: Scope): Promise<unknown> =>
+  listening(scope.signal, () => Promise.all([spawn(scope, part), spawn(scope, part), spawn(scope, part)]));
 
 /** The same by the combinator. */
-async function combinedWork(scope: Scope): Promise<unknown> {
-  const { signal } = scope;
-  const onAbort = (): void => undefined;
-  signal.addEventListener("abort", onAbort);
-  await all(scope, [part, part, part]);
-  signal.removeEventListener("abort", onAbort);
-  return body;
-}
+const combinedWork = (scope: Scope): Promise<unknown> =>
+  listening(scope.signal, () => all(scope, [part, part, part]));
 
 /** What one would write without bough, with the same signal; what no child of it can be: awaited, when another fails. */
-async function handWork(response: ServerResponse): Promise<unknown> {
+function handWork(response: ServerResponse): Promise<unknown> {
   const controller = new AbortController();
   response.on("close", () => {
     if (!response.writableEnded) controller.abort();
   });
-  const { signal } = controller;
-  const onAbort = (): void => undefined;
-  signal.addEventListener("abort", onAbort);
-  await Promise.all([part(), part(), part()]);
-  signal.removeEventListener("abort", onAbort);
-  return body;
+  return listening(controller.signal, () => Promise.all([part(), part(), part()]));
 }
 
 function work(response: ServerResponse, scope: () => Scope): Promise<unknown> {

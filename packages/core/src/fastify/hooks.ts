@@ -12,8 +12,8 @@ import {
   type ServerScopeOptions,
 } from "../http/server-scope.js";
 import type { Connections, ServerState } from "../http/server-state.js";
+import { within } from "../http/within.js";
 import type { Scope } from "../kernel/scope.js";
-import { LongTimer } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 
 /** What `fastifyBough` takes: `timeout` is the one of routes that have none of their own. */
@@ -47,7 +47,7 @@ interface WithReply {
 }
 
 const DEFAULT_PLUGIN_TIMEOUT = 10_000;
-/** The rest is for a busy event loop. */
+/** How much of that the shutdown takes; the rest is for a busy event loop. */
 const SHARE_OF_TIMEOUT = 0.9;
 
 /** What Fastify prints of an app without routes. */
@@ -113,29 +113,15 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     closing = scope.shutdown().then(({ stuck }) => {
       if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
     });
-    await beforeTimeout(closing, fastify.initialConfig.pluginTimeout);
+    // Past its `pluginTimeout` Fastify's `close()` would fail. `onClose` waits for the rest.
+    const { pluginTimeout = DEFAULT_PLUGIN_TIMEOUT } = fastify.initialConfig;
+    await within(pluginTimeout > 0 ? pluginTimeout * SHARE_OF_TIMEOUT : Infinity, closing);
   });
   fastify.addHook("onClose", async () => {
     if (closing !== undefined) await closing;
     else if (scope.state === "open") await scope.shutdown({ grace: 0 });
   });
 };
-
-/**
- * Waits for the shutdown while Fastify lets a hook wait: past its `pluginTimeout`, 10 s by default, `close()` would fail.
- * What the shutdown takes longer, Fastify waits for its connections, and then `onClose` for the rest.
- */
-async function beforeTimeout(closing: Promise<void>, pluginTimeout = DEFAULT_PLUGIN_TIMEOUT): Promise<void> {
-  let timer: LongTimer | undefined;
-  const late = new Promise<void>((resolve) => {
-    if (pluginTimeout > 0) timer = new LongTimer(pluginTimeout * SHARE_OF_TIMEOUT, resolve);
-  });
-  try {
-    await Promise.race([closing, late]);
-  } finally {
-    timer?.clear();
-  }
-}
 
 /** Weakly, and in a function of its own: the server's scope must not hold the server, which holds its handle. */
 function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["onError"]> {

@@ -5,7 +5,7 @@ import { describe } from "../errors/describe.js";
 import type { AnyRequest } from "./types.js";
 
 /** The header in which a deadline travels unless told otherwise: the milliseconds that are left. */
-export const defaultDeadlineHeader: string = "x-request-timeout-ms";
+const defaultDeadlineHeader: string = "x-request-timeout-ms";
 
 /** A day: nobody waits longer for a response, so a larger value is a mistake. */
 const MAX_LEFT = 86_400_000;

@@ -435,6 +435,30 @@ describe("a server's scope", () => {
   });
 });
 
+describe("what a server's scope knows of a connection", () => {
+  it("does not grow while requests are pipelined without end", async () => {
+    let before: http.ServerResponse | undefined;
+    const bench = await serve("http/1.1", (_request, response) => {
+      before?.end(); // so there is always one that is not answered
+      before = response;
+    });
+    serverScope(bench.server);
+    const connection = new RawConnection(bench.port);
+    let { answer } = connection.request();
+    for (let round = 0; round < 20; round++) {
+      const { answer: next } = connection.request();
+      await answer;
+      answer = next;
+    }
+    let known = 0;
+    let [at] = serverStateOf(bench.server).pending();
+    for (; at !== undefined; at = at.earlier) known += 1;
+    expect(known).toBe(2); // the last, and the one that was answered when it came
+    before?.end();
+    expect((await answer)?.status).toBe(200);
+  });
+});
+
 describe("a server's scope whose server goes on without it", () => {
   it("leaves its connections to the next scope of the server", async () => {
     const [arrived, gate] = [deferred(), deferred()];

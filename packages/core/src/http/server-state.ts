@@ -20,7 +20,7 @@ const key: unique symbol = Symbol("bough.connection");
 interface Pending {
   readonly request: AnyRequest;
   readonly response: AnyResponse;
-  readonly earlier: Pending | undefined;
+  earlier: Pending | undefined;
 }
 
 /** A connection and its last request: one object for all that come through it, as it costs each of them less. */
@@ -38,9 +38,11 @@ class Connection implements Pending {
 
   /** Says whether the request is news. */
   add(request: AnyRequest, response: AnyResponse): boolean {
-    for (let at: Pending | undefined = this; at !== undefined; at = at.earlier)
+    // A connection answers in order: those before a response that is done are done as well, and it gets its socket then.
+    for (let at: Pending | undefined = this; at !== undefined; at = at.earlier) {
       if (at.response === response) return false;
-    // A connection answers in order: a response gets its socket when those before it are done.
+      if (at.earlier?.response.destroyed === true) at.earlier = undefined;
+    }
     const isNext = "assignSocket" in response && response.socket !== null;
     const { request: before, response: itsResponse, earlier } = this;
     this.earlier =

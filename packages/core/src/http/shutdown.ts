@@ -5,13 +5,13 @@ import { ENDING, CLOSED, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
-import { LongTimer } from "../kernel/timer.js";
 import { wait } from "../kernel/wait.js";
 import { cutOff, isSaid, stopUpload } from "./answer.js";
 import { openRequest, recordOf } from "./open-request.js";
 import type { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
 import { stopListening } from "./stop-listening.js";
+import { within } from "./within.js";
 
 /** What became of a server's requests when it shut down. */
 export interface ShutdownReport {
@@ -172,19 +172,6 @@ class Shutdown {
     if (this.#state.connections === "leave") return;
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const session of this.#state.sessions) session.destroy();
-  }
-}
-
-/** Whether `promise` settles within so many milliseconds. */
-async function within(ms: number, promise: Promise<void>): Promise<boolean> {
-  let timer: LongTimer | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    if (ms !== Infinity) timer = new LongTimer(ms, () => resolve(false));
-  });
-  try {
-    return await Promise.race([promise.then(() => true), late]);
-  } finally {
-    timer?.clear();
   }
 }
 

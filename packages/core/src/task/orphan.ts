@@ -91,7 +91,8 @@ export function collectedHandles(): number {
 
 function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
-  if (node === undefined || (node.flags & (CLOSED | CANCELLED)) !== 0) return; // winds up by itself; its owner has nothing left to forget
+  // Else it winds up by itself, and its owner has nothing left to forget.
+  if (node === undefined || (node.flags & (CLOSED | CANCELLED)) !== 0) return;
   node.observer = undefined; // the registry has let go of it already
   const info = policy === "ignore" ? undefined : orphanInfo(node);
   cancelWith(node, reasonFor(node.path));

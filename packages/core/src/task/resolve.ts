@@ -17,7 +17,7 @@ export function isScope(value: unknown): value is Scope {
   return typeof value === "object" && value !== null && scopeBrand in value;
 }
 
-export function notAScope(operation: string, parameter: string, value: unknown): Error {
+function notAScope(operation: string, parameter: string, value: unknown): Error {
   if (isScope(value)) {
     const message =
       `${operation}: ${parameter} belongs to another copy of bough; ` +

@@ -120,7 +120,7 @@ function parseAnswer(text: string, method: string): { answer: Answer; rest: stri
 }
 
 /** A request over HTTP/2. */
-export function requestOverHttp2(session: http2.ClientHttp2Session, input: RequestInput = {}): Exchange {
+function requestOverHttp2(session: http2.ClientHttp2Session, input: RequestInput = {}): Exchange {
   const { method = "GET", path = "/", headers = {}, body, length } = input;
   const hasMore = length !== undefined && length !== body?.length;
   const stream = session.request(
