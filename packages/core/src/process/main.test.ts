@@ -156,6 +156,13 @@ for (const node of nodes()) {
         expect(stderr).toMatch(/Scope "tool" has ended, but \d+ ms after .*: .*Timeout/);
       });
 
+      it("no process that ends by itself is forced to, however short the grace period", async () => {
+        const cancelled = `await main((scope) => { log("ready"); return forever(scope); }, { grace: 0 });`;
+        expect(await stopped(cancelled, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });
+        const failed = start(`await main(() => { throw "bad"; }, { grace: 0 });`);
+        expect(await failed.ending()).toMatchObject({ code: 1, stderr: "'bad'\n" });
+      });
+
       it("the grace period ends no process whose main succeeded, and none that has begun another main", async () => {
         const { code, stdout, stderr } = await start(`
         await main((scope) => { spawn(scope, async () => scope.cancel()); }, { grace: 20 });

@@ -13,6 +13,9 @@ import type { Settings } from "./options.js";
 import { OutputGuard } from "./output.js";
 import { printErrors } from "./print.js";
 
+/** What a process gets to end by itself, in ms, however short the grace period: a few turns of its event loop. */
+const MIN_EXIT = 100;
+
 /** One call of `main`: what it listens to while its scope is open, and how it makes the process end. */
 export class Run {
   readonly #settings: Settings;
@@ -42,7 +45,10 @@ export class Run {
   /** Begins, with the root scope, before its body. */
   open(scope: Scope): void {
     this.#node = nodeOf("main", "scope", scope);
-    this.#node.onCancel(() => this.#startGrace());
+    this.#node.onCancel(() => {
+      this.#cancelledAt = Date.now();
+      this.#startGrace(this.#settings.grace);
+    });
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
   }
 
@@ -64,12 +70,15 @@ export class Run {
     for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
     this.#output.end();
     this.#hold.clear();
-    this.#grace?.hold(false);
+    if (this.#grace === undefined) return;
+    this.#startGrace(Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT));
+    this.#grace.hold(false);
   }
 
   /** Lets the process live on. */
   forget(): void {
     this.#grace?.clear();
+    this.#grace = undefined;
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
@@ -85,11 +94,9 @@ export class Run {
     else cancel(this.#node, "shutdown", signal);
   }
 
-  #startGrace(): void {
-    const { grace } = this.#settings;
-    this.#cancelledAt = Date.now();
-    if (grace !== Infinity)
-      this.#grace = new LongTimer(grace, () => this.#force("the end of its grace period"));
+  #startGrace(ms: number): void {
+    this.#grace?.clear();
+    if (ms !== Infinity) this.#grace = new LongTimer(ms, () => this.#force("the end of its grace period"));
   }
 
   #force(cause: string): void {
