@@ -399,7 +399,12 @@ describe("fastifyBough over sockets", () => {
     const client = connect().request({ path: "/stuck" });
     await arrived.promise;
     await app.close();
-    expect(await client.answer).toMatchObject({ status: 503, complete: true });
+    const body = JSON.stringify({
+      statusCode: 503,
+      error: "Service Unavailable",
+      message: "Service Unavailable",
+    });
+    expect(await client.answer).toMatchObject({ status: 503, body, complete: true });
     expect(log.find(({ msg }) => msg.includes("stuck"))).toMatchObject({
       stuck: [{ path: "server/GET /stuck" }],
     });

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { conclude, statusOf } from "../http/answer.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
-import { openRequest, recordOf } from "../http/open-request.js";
+import { noteReply, openRequest, recordOf, replyOf } from "../http/open-request.js";
 import { quieten } from "../http/quiet-reply.js";
 import type { RequestRecord } from "../http/request-record.js";
 import {
@@ -39,13 +39,6 @@ declare module "fastify" {
   }
 }
 
-/** Where a request keeps its reply, which Fastify does not tell it. */
-const replyKey: unique symbol = Symbol("bough.reply");
-
-interface WithReply {
-  [replyKey]: FastifyReply | null;
-}
-
 const DEFAULT_PLUGIN_TIMEOUT = 10_000;
 /** How much of that the shutdown takes; the rest is for a busy event loop. */
 const SHARE_OF_TIMEOUT = 0.9;
@@ -69,19 +62,18 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
 
   fastify.decorate("scope", scope);
-  fastify.decorateRequest(replyKey as never, null as never);
   fastify.decorateRequest("scope", {
     getter(this: FastifyRequest): Scope {
-      return open(this, state).node;
+      return open(this.raw, state).node;
     },
   });
 
   fastify.addHook("onRequest", (request, reply, done) => {
-    (request as unknown as WithReply)[replyKey] = reply;
+    noteReply(request.raw, reply);
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
-    if (limit !== undefined && limit !== Infinity) open(request, state).bound(Date.now() + limit);
-    else if (header !== undefined && header in request.raw.headers) open(request, state);
-    else if (recordOf(request.raw) !== undefined || isElsewhere(request, server)) open(request, state);
+    if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(Date.now() + limit);
+    else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
+    else if (isElsewhere(request, server)) open(request.raw, state);
     done();
   });
 
@@ -151,21 +143,15 @@ function isElsewhere(request: FastifyRequest, server: FastifyInstance["server"])
 }
 
 /** The record of a request, whose scope is made if need be. */
-function open(request: FastifyRequest, state: ServerState): RequestRecord {
-  const { raw } = request;
-  const reply = (request as unknown as WithReply)[replyKey];
-  const known = recordOf(raw);
-  if (known !== undefined) {
-    known.reply ??= reply ?? undefined; // it may be older than our hook
-    return known;
-  }
+function open(request: FastifyRequest["raw"], state: ServerState): RequestRecord {
+  const known = recordOf(request);
+  if (known !== undefined) return known;
   // Before our hook has run, the server's scope still knows the response.
-  const response = reply?.raw ?? state.pending().find((pending) => pending.request === raw)?.response;
+  const response =
+    replyOf(request)?.raw ?? state.pending().find((pending) => pending.request === request)?.response;
   if (response === undefined)
     throw new TypeError("request.scope: register fastifyBough before the hooks that read it");
-  const record = openRequest(raw, response, state);
-  record.reply = reply ?? undefined;
-  return record;
+  return openRequest(request, response, state);
 }
 
 /** An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile. */

@@ -6,15 +6,29 @@ import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingDeadline } from "./deadline-header.js";
+import type { FastifyLike } from "./quiet-reply.js";
 import { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
 import { isOver, type AnyRequest, type AnyResponse } from "./types.js";
 
 const key: unique symbol = Symbol("bough.requestScope");
+const replyKey: unique symbol = Symbol("bough.reply");
 
 /** On the request, and on what answers it, so that one listener can serve all requests. */
 interface Recorded {
   [key]?: RequestRecord | undefined;
+  [replyKey]?: FastifyLike;
+}
+
+/** Tells whoever answers in the handler's place of Fastify's reply. */
+export function noteReply(request: AnyRequest, reply: FastifyLike): void {
+  const recorded = request as Recorded;
+  recorded[replyKey] = reply;
+  if (recorded[key] !== undefined) recorded[key].reply = reply;
+}
+
+export function replyOf(request: AnyRequest): FastifyLike | undefined {
+  return (request as Recorded)[replyKey];
 }
 
 /** The record of a request whose handler has asked for its scope. */
@@ -41,6 +55,7 @@ export function openRequest(
   // A request that comes when the server's scope has ended is cancelled as that was.
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server);
+  record.reply = replyOf(request);
   (request as Recorded)[key] = (response as Recorded)[key] = record;
   if (admitted) {
     link(parent, node);

@@ -1,5 +1,8 @@
+import type { AnyResponse } from "./types.js";
+
 /** What a reply of Fastify's knows about the response. */
 export interface FastifyLike {
+  readonly raw: AnyResponse;
   getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>;
   hijack(): unknown;
   log: Log;
