@@ -1,6 +1,7 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { suppressLater } from "../errors/suppressed.js";
+import { opened } from "../kernel/channels.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Observer } from "../kernel/observer.js";
@@ -43,6 +44,7 @@ export abstract class Group<R> {
     this.promise = observer.promise as Promise<R>;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
     adopt(this.node, api, undefined);
+    if ((flags & QUEUED) === 0) opened(this.node);
   }
 
   /** A member has succeeded. */

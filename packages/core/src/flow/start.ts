@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { QUEUED, TASK } from "../kernel/flags.js";
+import { PROMOTED, QUEUED, TASK } from "../kernel/flags.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
@@ -115,7 +115,7 @@ class Starting<R> extends Hook implements Observer {
     }
     if (node.cancelled) return; // too late: the caller gets the reason, or the failure that has cancelled it
     this.#settled = true;
-    node.flags |= TASK;
+    node.flags |= TASK | PROMOTED;
     this.#ready(value);
   }
 

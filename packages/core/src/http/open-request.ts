@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { opened } from "../kernel/channels.js";
 import { BODY, CANCELLED } from "../kernel/flags.js";
 import { addHook } from "../kernel/hook.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
@@ -61,6 +62,7 @@ export function openRequest(
     link(parent, node);
     node.observer = record;
     addHook(node, record);
+    opened(node);
   } else {
     node.flags &= ~BODY;
     bornCancelled(node);

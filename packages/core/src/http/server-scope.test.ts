@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import http from "node:http";
 import type { Socket } from "node:net";
@@ -10,6 +11,11 @@ import { serverStateOf } from "./server-scope.js";
 import { outgoingHeaders, requestScope, serverScope } from "./index.js";
 
 const boom = new Error("boom");
+
+/** A message of a diagnostics channel. */
+interface Told {
+  readonly scope: Scope;
+}
 
 describe("serverScope()", () => {
   it("is one per server, and another one when the server listens again", async () => {
@@ -432,6 +438,41 @@ describe("a server's scope", () => {
     expect(counts[0]).toMatchObject({ timers: 0 });
     expect(counts[1]).toEqual(counts[0]);
     expect(counts[2]).toEqual(counts[0]);
+  });
+});
+
+describe("rule 27: the diagnostics channels", () => {
+  it("tell of a server, of its requests that have a scope, and of what is stuck at its shutdown", async () => {
+    const log: string[] = [];
+    for (const name of ["scope:open", "scope:close", "scope:cancel", "stuck"]) {
+      const listener = (message: unknown): void => {
+        const { path } = (message as Told).scope;
+        if (path.startsWith("api")) log.push(`${name} ${path}`); // servers of other tests end meanwhile
+      };
+      subscribe(`bough:${name}`, listener);
+      onTestFinished(() => void unsubscribe(`bough:${name}`, listener));
+    }
+    const bench = await serve("http/1.1", (request, response) => {
+      if (request.url === "/plain") return response.end("plain");
+      requestScope(request, response);
+      return request.url === "/stuck" ? undefined : response.end("used");
+    });
+    const scope = serverScope(bench.server, { name: "api", grace: 0 });
+    for (const path of ["/plain", "/used"]) await (await bench.request({ path })).answer;
+    const { answer } = await bench.request({ path: "/stuck" });
+    await expect.poll(() => log).toContain("scope:open api/GET /stuck");
+    await scope.shutdown();
+    expect((await answer)?.status).toBe(503);
+    expect(log).toEqual([
+      "scope:open api",
+      "scope:open api/GET /used",
+      "scope:close api/GET /used",
+      "scope:open api/GET /stuck",
+      "scope:cancel api",
+      "stuck api",
+      "scope:close api/GET /stuck",
+      "scope:close api",
+    ]);
   });
 });
 

@@ -3,8 +3,9 @@ import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
+import { opened } from "../kernel/channels.js";
 import { HANDLE, SUPERVISE } from "../kernel/flags.js";
-import { addHook, Hook } from "../kernel/hook.js";
+import { addHook } from "../kernel/hook.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
@@ -18,6 +19,7 @@ import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-he
 import { openIfBounded } from "./open-request.js";
 import { ServerState } from "./server-state.js";
 import { shutDown, type ShutdownReport } from "./shutdown.js";
+import { StopHook } from "./stop-hook.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
 /** What `serverScope` takes. What was given first counts. */
@@ -76,24 +78,6 @@ class ServerHandle extends Handle implements ServerScope {
     if (options !== undefined) checkBag("shutdown", options);
     checkDuration("shutdown", "grace", options?.grace);
     return shutDown(this.#server, this.#state, options?.grace);
-  }
-}
-
-/** A server whose scope is cancelled, or ends, shuts down. Holds the server weakly: see the invariant of node.ts. */
-class StopHook extends Hook {
-  readonly #server: WeakRef<Server>;
-  readonly #state: ServerState;
-
-  constructor(server: Server, state: ServerState) {
-    super();
-    this.#server = new WeakRef(server);
-    this.#state = state;
-  }
-
-  run(): void {
-    const server = this.#server.deref();
-    // Failures of the scope itself are for whoever closes it.
-    if (server !== undefined) shutDown(server, this.#state, 0).catch(() => undefined);
   }
 }
 
@@ -177,6 +161,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   awaitShutdown(node, state);
   // Quietly: a server that nobody listens to and nobody holds leaves nothing undone.
   watchHandle(handle, node, "ignore");
+  opened(node);
   return handle;
 }
 

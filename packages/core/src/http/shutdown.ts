@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
+import { foundStuck } from "../kernel/channels.js";
 import { ENDING, CLOSED, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import { advance, cancel } from "../kernel/settle.js";
@@ -82,6 +83,7 @@ class Shutdown {
         this.#sweep();
         if (!(await within(Math.max(grace, MIN_CLEANUP), this.#finish()))) {
           stuck = this.#stuck();
+          if (stuck.length > 0) foundStuck(node, stuck);
           this.#force();
         }
       }

@@ -1,3 +1,12 @@
+export type {
+  OrphanMessage,
+  ScopeCancelMessage,
+  ScopeCloseMessage,
+  ScopeOpenMessage,
+  StuckMessage,
+  TaskSettleMessage,
+  TaskStartMessage,
+} from "../kernel/channels.js";
 export { setTracing } from "../kernel/tracing.js";
 export { formatTree } from "./format.js";
 export {

@@ -1,4 +1,5 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
+import { cancelling } from "./channels.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./flags.js";
 import { watchGrace } from "./grace.js";
 import { takeHook, type Hook } from "./hook.js";
@@ -22,6 +23,7 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
   mark(root, ready);
   const end = waiting;
   try {
+    cancelling(root, reason);
     watchGrace(root);
     notify(root, reason, ready);
     for (let index = from; index < end; index++) {

@@ -59,5 +59,11 @@ export const SHIELD: number = 1 << 23;
 /** Its user has said what is to happen when the owner handle is dropped. */
 export const MAY_BE_DROPPED: number = 1 << 24;
 
+/** A diagnostics channel has told of its start. */
+export const TOLD: number = 1 << 25;
+
+/** A task whose failure was its own affair at first: inside, it is a scope. */
+export const PROMOTED: number = 1 << 26;
+
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;

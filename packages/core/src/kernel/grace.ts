@@ -1,4 +1,5 @@
 import { StuckTasksError } from "../errors/scope-errors.js";
+import { foundStuck } from "./channels.js";
 import { CLOSED, HAS_GRACE, TASK } from "./flags.js";
 import { taskInfo } from "./info.js";
 import type { ScopeNode } from "./node.js";
@@ -54,5 +55,6 @@ function stuckError(node: ScopeNode, grace: number): StuckTasksError {
   for (const descendant of liveDescendants(node)) {
     if ((descendant.flags & TASK) !== 0) tasks.push(taskInfo(descendant));
   }
+  foundStuck(node, tasks);
   return new StuckTasksError(node.path, grace, tasks);
 }

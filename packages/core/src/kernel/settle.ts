@@ -1,6 +1,7 @@
 import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
 import { suppressLater } from "../errors/suppressed.js";
 import { cancelTree, failTree, isCancellation, isParentsAffair, runHook } from "./cancel.js";
+import { settled } from "./channels.js";
 import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
 import { dropHooks, type Hook } from "./hook.js";
@@ -206,5 +207,6 @@ function leave(node: ScopeNode): ScopeNode | undefined {
   if (cut && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason) parent.flags |= flag.CUT;
   if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
     parent.rarely?.settings?.limit?.leave(node);
+  settled(node);
   return parent;
 }

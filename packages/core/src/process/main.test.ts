@@ -156,6 +156,15 @@ for (const node of nodes()) {
         expect(stderr).toMatch(/Scope "tool" has ended, but \d+ ms after .*: .*Timeout/);
       });
 
+      it("rule 27: a diagnostics channel tells of what was stuck", async () => {
+        const script = `
+        const { subscribe } = process.getBuiltinModule("node:diagnostics_channel");
+        subscribe("bough:stuck", ({ scope, tasks }) => log(scope.path, tasks.map(({ path }) => path).join()));
+        await main((scope) => { spawn(scope, deaf); scope.cancel(); }, { name: "tool", grace: 10 });
+      `;
+        expect(await start(script).ending()).toMatchObject({ code: 1, stdout: "tool tool/deaf\n" });
+      });
+
       it("no process that ends by itself is forced to, however short the grace period", async () => {
         const cancelled = `await main((scope) => { log("ready"); return forever(scope); }, { grace: 0 });`;
         expect(await stopped(cancelled, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { BoughError } from "../errors/bough-error.js";
 import { StuckTasksError } from "../errors/scope-errors.js";
+import { foundStuck } from "../kernel/channels.js";
 import { BODY, CLEANING, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -115,7 +116,9 @@ export class Run {
     const nodes = [this.#node, ...liveDescendants(this.#node)];
     // Other scopes only wait for these.
     const busy = nodes.filter(({ flags }) => (flags & (TASK | BODY | CLEANING)) !== 0);
-    return new StuckTasksError(this.#node.path, this.#elapsed(), busy.map(taskInfo));
+    const tasks = busy.map(taskInfo);
+    foundStuck(this.#node, tasks);
+    return new StuckTasksError(this.#node.path, this.#elapsed(), tasks);
   }
 
   #heldError(): BoughError {

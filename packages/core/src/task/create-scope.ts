@@ -1,4 +1,5 @@
-import { HANDLE } from "../kernel/flags.js";
+import { opened } from "../kernel/channels.js";
+import { CLOSED, HANDLE } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
@@ -44,5 +45,6 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   adopt(node, createScope, options);
   const handle = new Handle(node);
   watchHandle(handle, node, options?.onOrphan);
+  if ((node.flags & CLOSED) === 0) opened(node);
   return handle;
 }

@@ -1,5 +1,6 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { quotePath } from "../errors/describe.js";
+import { foundOrphan, hearsOfOrphans } from "../kernel/channels.js";
 import { ageSince } from "../kernel/clock.js";
 import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -94,9 +95,11 @@ function reclaim({ node, policy }: HandleWatch): void {
   // Else it winds up by itself, and its owner has nothing left to forget.
   if (node === undefined || (node.flags & (CLOSED | CANCELLED)) !== 0) return;
   node.observer = undefined; // the registry has let go of it already
-  const info = policy === "ignore" ? undefined : orphanInfo(node);
+  const info = policy !== "ignore" || hearsOfOrphans() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));
-  if (info !== undefined) announce(node, info, policy);
+  if (info === undefined) return;
+  foundOrphan(node, info);
+  if (policy !== "ignore") announce(node, info, policy);
 }
 
 let latest: CancelledError | undefined;

@@ -1,6 +1,7 @@
 import type { Effect } from "effection";
 import { isThenable } from "../errors/describe.js";
 import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
+import { opened } from "../kernel/channels.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew } from "../kernel/settle.js";
@@ -25,6 +26,7 @@ export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
 export function begin<T>(node: ScopeNode, worker: Worker<T>): void {
   if ((node.flags & CANCELLED) !== 0) return;
   node.flags = (node.flags & ~QUEUED) | BODY;
+  opened(node);
   let result: unknown;
   try {
     result = worker(node);

@@ -118,7 +118,7 @@ describe("the outcome of a task", () => {
         Object.defineProperty(error, "name", { get: () => (asked.ask(task), "Error") });
         throw error;
       },
-      { timeout: 1 },
+      { timeout: 30 },
     );
     asked.ask(task);
     const reason = await rejection(task);

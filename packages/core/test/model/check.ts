@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { CancelledError, suppressed } from "../../src/index.js";
+import { Ledger } from "../support/ledger.js";
 import { RealTree } from "./real.js";
 import { ModelReason, ReferenceTree } from "./reference.js";
 import {
@@ -35,6 +36,7 @@ class Unspecified extends Error {}
 export class Check {
   readonly #real = new RealTree();
   readonly #model = new ReferenceTree();
+  readonly #ledger = new Ledger();
   readonly #unhandled: unknown[];
   /** The reasons of the model and the real ones: one for one. */
   readonly #reasonOf = new Map<ModelReason, unknown>();
@@ -56,8 +58,12 @@ export class Check {
       await check.#real.endAll(settled);
       unhandled.length = 0;
       if (!(error instanceof Unspecified)) throw error;
+    } finally {
+      check.#ledger.stop();
     }
     assert.deepEqual(check.#real.leftovers(), []);
+    assert.deepEqual(check.#ledger.breaches, []);
+    assert.deepEqual([...check.#ledger.open.keys()], [], "what is open by what the channels have said");
   }
 
   begin(spec: NodeSpec): void {
@@ -213,6 +219,9 @@ export class Check {
 
   #compareEvents(): void {
     const [real, model] = [this.#real.events.splice(0), this.#model.events.splice(0)];
+    const started = real.filter(({ kind }) => kind === "start").map(({ of }) => of);
+    const announced = this.#ledger.takeOpened().filter((name) => !this.#model.isHandle(name));
+    assert.deepEqual(announced, started, "whose workers and bodies were called");
     // What concerns different scopes may happen in any order, save what a cancellation calls.
     const grouped = (events: readonly Event[]): Record<string, unknown[]> => {
       const groups: Record<string, unknown[]> = {};

@@ -37,7 +37,7 @@ const mounts = {
     // Hooks of the same kinds, of which some tests see the names and the number.
     hooks: (app) => app.register(open(addIdleHooks)),
     used: (app) => {
-      app.register(fastifyBough);
+      app.register(fastifyBough, { grace: 100 }); // some tests never answer a request, and then close
       app.register(
         open(async (inner) => {
           inner.addHook("onRequest", (request, _reply, done) => {

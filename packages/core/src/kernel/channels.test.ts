@@ -1,0 +1,366 @@
+import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { Ledger } from "../../test/support/ledger.js";
+import { untilCancelled } from "../../test/support/until-cancelled.js";
+import {
+  all,
+  background,
+  close,
+  createScope,
+  race,
+  selfCleaning,
+  shield,
+  spawn,
+  start,
+  StuckTasksError,
+  supervise,
+  withScope,
+  type Scope,
+} from "../index.js";
+import type * as Bough from "../index.js";
+import type { OrphanMessage, ScopeCloseMessage, StuckMessage } from "../inspect/index.js";
+import { collectGarbage } from "../testing/index.js";
+
+const names = ["scope:open", "scope:cancel", "scope:close", "task:start", "task:settle", "orphan", "stuck"];
+const boom = new Error("boom");
+
+type Message = { readonly scope: Scope } & Record<string, unknown>;
+const heard: { readonly on: string; readonly message: Message }[] = [];
+const stops: (() => void)[] = [];
+
+function hear(name: string, listener: (message: Message) => void): void {
+  const own = (message: unknown): void => listener(message as Message);
+  subscribe(`bough:${name}`, own);
+  stops.push(() => unsubscribe(`bough:${name}`, own));
+}
+
+/** What was heard, without what has no place in it: which channel, and of whom. */
+function log(): string[] {
+  return heard.map(({ on, message: { scope } }) => `${on} ${scope.path}`);
+}
+
+function messageOn<M>(name: string): M {
+  return heard.find(({ on }) => on === name)?.message as M;
+}
+
+beforeEach(() => {
+  for (const name of names) hear(name, (message) => heard.push({ on: name, message }));
+});
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop();
+  heard.length = 0;
+});
+
+describe("rule 27: the diagnostics channels", () => {
+  it("tell of a tree from its start to its end, each child within its parent", async () => {
+    await withScope({ name: "root" }, async (scope) => {
+      await spawn(scope, async function outer(own) {
+        spawn(own, async function inner() {
+          await Promise.resolve();
+        });
+      });
+      spawn(scope, function plain() {});
+    });
+    expect(log()).toEqual([
+      "scope:open root",
+      "task:start root/outer",
+      "task:start root/outer/inner",
+      "task:settle root/outer/inner",
+      "task:settle root/outer",
+      "task:start root/plain",
+      "task:settle root/plain",
+      "scope:close root",
+    ]);
+  });
+
+  it("carry views, the same in all messages about one scope, and what has come of it", async () => {
+    const handle = createScope({ name: "root", supervise: true });
+    let view: Scope | undefined;
+    const task = spawn(handle, (own) => {
+      view = own;
+      throw boom;
+    });
+    expect(await rejection(task)).toBe(boom);
+    await flush(); // a failure that was there before anybody asked keeps its task for so long
+    await handle.close();
+    const [open, started, cut, failed, cancelled, closed] = heard.map(({ message }) => message);
+    expect(open).toEqual({ scope: expect.anything() as unknown, parent: background });
+    expect(open?.scope).not.toBe(handle);
+    expect(started?.scope).toBe(view);
+    expect(started).toMatchObject({
+      parent: open?.scope,
+      task: { path: "root/anonymous", status: "running" },
+    });
+    expect(cut).toEqual({ scope: view, reason: view?.reason });
+    expect(view?.reason).toMatchObject({ kind: "failure", cause: boom });
+    expect(failed?.scope).toBe(view);
+    expect(failed).toMatchObject({ error: boom, task: { path: "root/anonymous", status: "failed" } });
+    expect(cancelled).toEqual({ scope: open?.scope, reason: handle.reason });
+    expect(closed).toMatchObject({ scope: open?.scope, parent: background, status: "succeeded" });
+    expect(closed).not.toHaveProperty("error");
+  });
+
+  it("give what was cut short its reason", async () => {
+    const scope = createScope({ name: "root" });
+    const task = spawn(scope, untilCancelled);
+    scope.cancel("enough");
+    expect(await rejection(task)).toBe(scope.reason);
+    await flush();
+    expect(log().slice(-2)).toEqual(["task:settle root/untilCancelled", "scope:close root"]);
+    for (const { message } of heard.slice(-2)) expect(message["error"]).toBe(scope.reason);
+    expect(messageOn<ScopeCloseMessage>("scope:close").status).toBe("cancelled");
+  });
+
+  it("tell of one cancellation once, when all below is marked and nobody has been told", async () => {
+    const seen: unknown[] = [];
+    const scope = createScope({ name: "root" });
+    let inner: Scope | undefined;
+    spawn(scope, (own) => spawn(own, (leaf) => untilCancelled((inner = leaf))));
+    inner?.onCancel(() => seen.push("listener"));
+    hear("scope:cancel", ({ scope: { path } }) => seen.push(path, inner?.cancelled));
+    scope.cancel();
+    scope.cancel();
+    expect(seen).toEqual(["root", true, "listener"]);
+    await scope.close();
+  });
+
+  it("say nothing of a worker or body that was never called", async () => {
+    const scope = createScope({ name: "root", concurrency: 1 });
+    spawn(scope, untilCancelled);
+    const queued = spawn(scope, function queued() {});
+    queued.cancel();
+    expect(await rejection(withScope(scope, { name: "late", timeout: 0 }, () => 1))).toBeInstanceOf(Error);
+    scope.cancel();
+    spawn(scope, function late() {});
+    createScope(scope, { name: "late" });
+    await scope.close();
+    expect(log().filter((line) => /queued|late/.test(line))).toEqual([
+      "scope:cancel root/queued",
+      "scope:cancel root/late",
+    ]);
+  });
+
+  it("tell of a queued task when its turn has come", async () => {
+    const scope = createScope({ name: "root", concurrency: 1 });
+    const gate = deferred();
+    spawn(scope, async function first() {
+      await gate.promise;
+    });
+    spawn(scope, function second() {});
+    expect(log()).not.toContain("task:start root/second");
+    gate.resolve();
+    await scope.join();
+    expect(log().slice(-4, -1)).toEqual([
+      "task:settle root/first",
+      "task:start root/second",
+      "task:settle root/second",
+    ]);
+  });
+
+  it("agree about everything that has a scope of its own", async () => {
+    const ledger = new Ledger();
+    try {
+      await withScope(async (scope) => {
+        await all(scope, [async () => 1, () => 2]);
+        await race(scope, [untilCancelled, async () => 1]);
+        await shield(scope, { timeout: 1_000 }, async function shielded() {});
+        await start(scope, async function server(own, started) {
+          started();
+          await flush();
+          own.throwIfCancelled();
+        });
+        let failures = 2;
+        const stubborn = (): void => {
+          if (failures-- > 0) throw boom;
+        };
+        await supervise(scope, stubborn, { minDelay: 0, maxDelay: 0 });
+        await close(selfCleaning(() => ({}), { name: "cache" }));
+        const inner = createScope(scope, { name: "handle" });
+        spawn(inner, untilCancelled, { daemon: true });
+        await inner.join();
+      });
+    } finally {
+      ledger.stop();
+    }
+    expect(ledger.breaches).toEqual([]);
+    expect(ledger.open.size).toBe(0);
+    expect(ledger.takeOpened()).toEqual(
+      expect.arrayContaining([
+        "all",
+        "race",
+        "shielded",
+        "server",
+        "start",
+        "stubborn",
+        "#3",
+        "cache",
+        "handle",
+      ]),
+    );
+  });
+
+  it("tell of tasks that are stuck, whoever finds it out", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    const gate = deferred();
+    const reported: unknown[] = [];
+    const scope = createScope({ name: "root", grace: 50, onError: (error) => reported.push(error) });
+    spawn(scope, function deaf() {
+      return gate.promise;
+    });
+    scope.cancel();
+    vi.advanceTimersByTime(50);
+    const closing = rejection(scope.close({ grace: 10 }));
+    vi.advanceTimersByTime(10);
+    vi.useRealTimers();
+    const stuck = heard
+      .filter(({ on }) => on === "stuck")
+      .map(({ message }) => message as unknown as StuckMessage);
+    expect(stuck.map(({ scope: { path }, tasks }) => [path, tasks.map((task) => task.path)])).toEqual([
+      ["root", ["root/deaf"]],
+      ["root", ["root/deaf"]],
+    ]);
+    for (const error of [reported[0], await closing]) expect(error).toBeInstanceOf(StuckTasksError);
+    gate.resolve();
+    await flush();
+    expect(scope.state).toBe("closed");
+  });
+
+  it("tell of orphans, and hold no handle", async () => {
+    (() => createScope({ name: "dropped", onOrphan: "ignore" }))();
+    (() => spawn(createScope({ name: "busy", onOrphan: "ignore" }), untilCancelled))();
+    await collectGarbage();
+    expect(
+      log()
+        .filter((line) => line.startsWith("orphan"))
+        .toSorted(),
+    ).toEqual(["orphan busy", "orphan dropped"]);
+    const message = heard.find(
+      ({ on, message: { scope } }) => on === "orphan" && scope.name === "busy",
+    )?.message;
+    expect(message as unknown as OrphanMessage).toMatchObject({ orphan: { path: "busy", liveTasks: 1 } });
+    expect(message?.scope.reason?.kind).toBe("orphaned");
+  });
+});
+
+describe("a subscriber", () => {
+  it("that throws is an uncaught exception, and disturbs nothing", async () => {
+    const others = process.listeners("uncaughtException");
+    const uncaught: unknown[] = [];
+    process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => uncaught.push(error));
+    try {
+      for (const name of names)
+        hear(name, () => {
+          throw boom;
+        });
+      const scope = createScope();
+      const task = spawn(scope, untilCancelled);
+      scope.cancel();
+      expect(await rejection(task)).toBe(scope.reason);
+      await scope.close();
+      await flush();
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of others) process.on("uncaughtException", listener);
+    }
+    expect(uncaught).toEqual(Array.from({ length: 5 }, () => boom));
+  });
+
+  it.each(names.slice(0, 5))("may cancel what it hears of, on %s", async (name) => {
+    hear(name, ({ scope, parent }) => {
+      scope.cancel();
+      (parent as Scope | undefined)?.cancel();
+    });
+    const root = createScope();
+    const outcome = withScope(root, async (scope) => {
+      const task = spawn(scope, untilCancelled);
+      setImmediate(() => task.cancel());
+      return Promise.allSettled([task, spawn(scope, () => 1)]);
+    });
+    await Promise.allSettled([outcome]);
+    await root.close();
+    expect(root.state).toBe("closed");
+    const ends = heard.filter(({ on }) => on === "scope:close" || on === "task:settle");
+    const begins = heard.filter(({ on }) => on === "scope:open" || on === "task:start");
+    expect(new Set(ends.map(({ message }) => message.scope))).toEqual(
+      new Set(begins.map(({ message }) => message.scope)),
+    );
+    expect(ends.length).toBe(begins.length);
+  });
+
+  it("may spawn in what it hears of", async () => {
+    let spawned = 0;
+    hear("scope:open", ({ scope }) => void spawn(scope, () => (spawned += 1)));
+    hear("scope:close", ({ scope }) => {
+      expect(() => spawn(scope, () => 1)).toThrow(expect.objectContaining({ code: "BOUGH_SCOPE_CLOSED" }));
+    });
+    await withScope(async () => undefined);
+    expect(spawned).toBe(1);
+  });
+});
+
+describe("two copies of the package", () => {
+  /** As if nobody had ever subscribed. */
+  async function load(): Promise<typeof Bough> {
+    vi.resetModules();
+    return import("../index.js");
+  }
+
+  it("hear of the first subscriber, and leave the channels as they were", async () => {
+    for (const stop of stops.splice(0)) stop();
+    const copies = [await load(), await load()];
+    const started: string[] = [];
+    hear("task:start", ({ scope }) => started.push(scope.path));
+    for (const [index, copy] of copies.entries())
+      await copy.withScope({ name: `copy ${index}` }, (scope) => copy.spawn(scope, function worker() {}));
+    expect(started).toEqual(["copy 0/worker", "copy 1/worker"]);
+    expect(Object.hasOwn(channel("bough:task:start"), "subscribe")).toBe(false);
+  });
+
+  it("ask a channel each time that can't be changed", async () => {
+    const messages: unknown[] = [];
+    let isLoaded = false;
+    const frozen = Object.freeze({
+      get hasSubscribers() {
+        return isLoaded;
+      },
+      publish: (message: unknown) => messages.push(message),
+    });
+    vi.stubGlobal("process", { getBuiltinModule: () => ({ channel: () => frozen }) });
+    const fresh = await load().finally(() => vi.unstubAllGlobals());
+    isLoaded = true;
+    await fresh.withScope(() => 1);
+    expect(messages.length).toBe(2);
+  });
+
+  it("find a subscriber that came before them", async () => {
+    const { withScope: enter } = await load();
+    await enter({ name: "root" }, () => 1);
+    expect(log()).toEqual(["scope:open root", "scope:close root"]);
+  });
+});
+
+describe("without subscribers", () => {
+  it("makes no message", async () => {
+    for (const stop of stops.splice(0)) stop();
+    for (const name of names) expect(channel(`bough:${name}`).hasSubscribers).toBe(false);
+    await withScope(async (scope) => spawn(scope, () => 1));
+    expect(heard).toEqual([]);
+  });
+
+  it.each([undefined, {}, { getBuiltinModule: () => undefined }, { getBuiltinModule: () => ({}) }])(
+    "and without a module to have them, works as well: process is %o",
+    async (host) => {
+      vi.resetModules();
+      vi.stubGlobal("process", host);
+      let fresh: typeof Bough;
+      try {
+        fresh = await import("../index.js");
+      } finally {
+        vi.unstubAllGlobals();
+      }
+      expect(await fresh.withScope((scope) => fresh.spawn(scope, () => 1))).toBe(1);
+      expect(heard).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,164 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
+import { PROMOTED, TASK, TOLD } from "./flags.js";
+import { taskInfo } from "./info.js";
+import type { ScopeNode } from "./node.js";
+import type { OrphanInfo } from "./orphan-info.js";
+import type { Scope } from "./scope.js";
+
+// Contract, rule 27. A message is made only for somebody who has subscribed; else a channel costs a look at a variable.
+
+/** `bough:task:start`: a worker is about to be called. */
+export interface TaskStartMessage {
+  /** The task's own scope, the one that its worker gets: an identity, for a WeakMap, say. */
+  readonly scope: Scope;
+  /** The scope that it was spawned in. */
+  readonly parent: Scope;
+  readonly task: TaskInfo;
+}
+
+/** `bough:task:settle`: a task has settled whose worker was called, its children and cleanups included. */
+export interface TaskSettleMessage extends TaskStartMessage {
+  /** What it rejects with, if it has failed or was cancelled. */
+  readonly error?: unknown;
+}
+
+/** `bough:scope:open`: a scope that is no task has been made. */
+export interface ScopeOpenMessage {
+  /** The view, never the owner handle. */
+  readonly scope: Scope;
+  /** Of a root, `background`. */
+  readonly parent: Scope;
+}
+
+/** `bough:scope:close`: a scope that is no task has settled. */
+export interface ScopeCloseMessage extends ScopeOpenMessage {
+  readonly status: Exclude<TaskStatus, "queued" | "running">;
+  /** Milliseconds since it was made. */
+  readonly age: number;
+  /** What it rejects with, if it has failed or was cut short. */
+  readonly error?: unknown;
+}
+
+/** `bough:scope:cancel`: a scope or task was cancelled, and all below it. Its listeners have not heard of it yet. */
+export interface ScopeCancelMessage {
+  /** Where the cancellation began. */
+  readonly scope: Scope;
+  readonly reason: CancelledError;
+}
+
+/** `bough:orphan`: a scope was cancelled because its owner handle was collected. */
+export interface OrphanMessage {
+  readonly scope: Scope;
+  readonly orphan: OrphanInfo;
+}
+
+/** `bough:stuck`: a grace period is over, of a scope, of one `close` or of a server's shutdown, and tasks still run. */
+export interface StuckMessage {
+  /** What was cancelled. */
+  readonly scope: Scope;
+  readonly tasks: readonly TaskInfo[];
+}
+
+interface Channel<M> {
+  readonly hasSubscribers: boolean;
+  subscribe?: ((listener: unknown) => unknown) | undefined;
+  publish(message: M): void;
+}
+
+interface Host {
+  getBuiltinModule?: (name: string) => { channel?(name: string): Channel<never> } | undefined;
+}
+
+/** Asked of the process, not imported: browsers have no such module. */
+const host = (globalThis as { process?: Host }).process;
+const module = host?.getBuiltinModule?.("node:diagnostics_channel");
+const nobody: Channel<unknown> = { hasSubscribers: false, publish() {} };
+
+/**
+ * Somebody has subscribed to one of the channels, now or once. To ask the channels themselves for each task would cost
+ * a twentieth of what it takes to run one.
+ */
+let listening = false;
+
+function channel<M>(name: string): Channel<M> {
+  const found = module?.channel?.(`bough:${name}`);
+  if (found === undefined) return nobody;
+  if (found.hasSubscribers || !awaitSubscriber(found)) listening = true;
+  return found;
+}
+
+/** Has the first to subscribe say so; after that the channel is as it was. Says whether it lets itself be changed. */
+function awaitSubscriber(found: Channel<never>): boolean {
+  const { subscribe } = found;
+  const isInherited = !Object.hasOwn(found, "subscribe"); // else it is that of another copy of the package
+  return Reflect.set(found, "subscribe", (listener: unknown) => {
+    listening = true;
+    if (isInherited) delete found.subscribe;
+    else found.subscribe = subscribe;
+    return found.subscribe?.(listener);
+  });
+}
+
+const scopeOpen = channel<ScopeOpenMessage>("scope:open");
+const scopeCancel = channel<ScopeCancelMessage>("scope:cancel");
+const scopeClose = channel<ScopeCloseMessage>("scope:close");
+const taskStart = channel<TaskStartMessage>("task:start");
+const taskSettle = channel<TaskSettleMessage>("task:settle");
+const orphan = channel<OrphanMessage>("orphan");
+const stuck = channel<StuckMessage>("stuck");
+
+/** The worker of a task is about to be called, or a scope is there. Who has not subscribed by now hears of no end. */
+export function opened(node: ScopeNode): void {
+  if (listening) tellOpened(node);
+}
+
+function tellOpened(node: ScopeNode): void {
+  const parent = node.parent as ScopeNode;
+  const ofTasks = isTask(node);
+  if (
+    !(ofTasks ? taskStart : scopeOpen).hasSubscribers &&
+    !(ofTasks ? taskSettle : scopeClose).hasSubscribers
+  )
+    return;
+  node.flags |= TOLD;
+  if (ofTasks) taskStart.publish({ scope: node, parent, task: taskInfo(node) });
+  else scopeOpen.publish({ scope: node, parent });
+}
+
+/** What was opened has settled, and is out of the tree. */
+export function settled(node: ScopeNode): void {
+  if ((node.flags & TOLD) !== 0) tellSettled(node);
+}
+
+function tellSettled(node: ScopeNode): void {
+  const parent = node.parent as ScopeNode;
+  const task = taskInfo(node);
+  const { status, age } = task as { status: ScopeCloseMessage["status"]; age: number };
+  const failed = status === "failed" ? { error: node.rarely?.errors?.keys().next().value } : {};
+  const cut = status === "cancelled" ? { error: node.reason } : {};
+  if (isTask(node)) taskSettle.publish({ scope: node, parent, task, ...failed, ...cut });
+  else scopeClose.publish({ scope: node, parent, status, age, ...failed, ...cut });
+}
+
+function isTask({ flags }: ScopeNode): boolean {
+  return (flags & (TASK | PROMOTED)) === TASK;
+}
+
+/** A cancellation begins at `node`: everything below it is marked, and no listener has run. */
+export function cancelling(node: ScopeNode, reason: CancelledError): void {
+  if (listening && scopeCancel.hasSubscribers) scopeCancel.publish({ scope: node, reason });
+}
+
+/** The grace period of `node` is over. */
+export function foundStuck(node: ScopeNode, tasks: readonly TaskInfo[]): void {
+  if (stuck.hasSubscribers) stuck.publish({ scope: node, tasks });
+}
+
+export function hearsOfOrphans(): boolean {
+  return orphan.hasSubscribers;
+}
+
+export function foundOrphan(node: ScopeNode, info: OrphanInfo): void {
+  if (orphan.hasSubscribers) orphan.publish({ scope: node, orphan: info });
+}
