@@ -13,21 +13,26 @@ interface Router {
   readonly stack: Layer[];
 }
 
-/** How many layers an app had when it was last looked at. */
-const prepared = new WeakMap<Application, number>();
+const prepared: unique symbol = Symbol("bough.prepared");
+
+interface Prepared {
+  /** How many layers the app had when it was last looked at. */
+  [prepared]?: number;
+}
+
 const ours = new WeakSet<Handle>();
 
 /**
  * Puts {@link onError} in front of the app's error handlers, which would take a client's going away for an error, and
  * behind them all, since they can fail of that, too. Moves no layer: requests are on their way through them.
  */
-export function catchErrors(app: Application): void {
+export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);
-  if (prepared.get(app) === stack.length) return;
+  if (app[prepared] === stack.length) return;
   for (const layer of stack)
     if (layer.handle.length === 4 && !ours.has(layer.handle)) layer.handle = guard(layer.handle);
   app.use(onError);
-  prepared.set(app, stack.length);
+  app[prepared] = stack.length;
 }
 
 function guard(handle: Handle): Handle {

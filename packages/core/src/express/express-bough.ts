@@ -52,16 +52,23 @@ export function expressBough(options: RequestScopeOptions & ServerScopeOptions =
   checkRequestOptions("expressBough", options);
   checkServerOptions("expressBough", options);
   const { timeout, ...serverOptions } = options;
-  const known = new WeakSet<Server>();
+  /** On each server that this middleware has met. */
+  const known: unique symbol = Symbol("bough.known");
+  let lastApp: Request["app"] | undefined;
+  // Express gives each request a hidden class of its own, so that every look at a property of it takes its time.
   return function bough(request: Request, response: Response, next: NextFunction): void {
-    const { server } = request.socket as { server?: Server };
-    if (server !== undefined && !known.has(server)) {
-      known.add(server);
+    const { server } = request.socket as { server?: Server & { [known]?: true } };
+    if (server !== undefined && server[known] === undefined) {
+      server[known] = true;
       serverScope(server, serverOptions);
       meet(request, response);
     }
-    if (!("scope" in request)) addScope(request, response);
-    if (request.app !== undefined) catchErrors(request.app);
+    const app: Request["app"] | undefined = request.app; // a router may be used without one
+    if (app === undefined || app !== lastApp) {
+      if (!("scope" in request)) addScope(request, response);
+      lastApp = app;
+    }
+    if (app !== undefined) catchErrors(app);
     if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
     next();
   };

@@ -15,7 +15,10 @@ import { isOver, type AnyRequest, type AnyResponse } from "./types.js";
 const key: unique symbol = Symbol("bough.requestScope");
 const replyKey: unique symbol = Symbol("bough.reply");
 
-/** On the request, and on what answers it, so that one listener can serve all requests. */
+/**
+ * What we keep on a request. Nothing is kept on its response: Express gives each of both hidden classes of its own, and
+ * then a property takes as long as a task, on Node 20 several microseconds.
+ */
 interface Recorded {
   [key]?: RequestRecord | undefined;
   [replyKey]?: FastifyLike;
@@ -57,7 +60,7 @@ export function openRequest(
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server);
   record.reply = replyOf(request);
-  (request as Recorded)[key] = (response as Recorded)[key] = record;
+  (request as Recorded)[key] = record;
   if (admitted) {
     link(parent, node);
     node.observer = record;
@@ -93,9 +96,14 @@ function nameOf(request: AnyRequest): string {
 }
 
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
-  response.on("close", responseClosed);
+  const closed = (): void => {
+    response.removeListener("close", closed);
+    (request.socket as Queue | undefined)?.[queued]?.delete(record);
+    record.done();
+  };
+  response.on("close", closed);
   if (request.httpVersionMajor < 2 && response === request.socket)
-    response.prependOnceListener("end", peerEnded);
+    response.prependOnceListener("end", () => peerEnded(request.socket, record));
   // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.
   const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
   const { socket } = request as { socket?: Queue };
@@ -107,24 +115,14 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
   socket[queued].add(record);
 }
 
-function responseClosed(this: AnyResponse): void {
-  const record = (this as Recorded)[key];
-  if (record === undefined) return;
-  this.removeListener("close", responseClosed);
-  (record.request.socket as Queue | undefined)?.[queued]?.delete(record);
-  record.done();
-}
-
 /**
  * The peer of an upgraded socket says that it will send no more. If the socket is ended upon that, its peer was gone:
  * so do libraries for WebSockets when one breaks off. Else it waits for what it is still sent.
  */
-function peerEnded(this: AnyResponse): void {
-  if (this.writableEnded) return;
+function peerEnded(socket: Duplex, { node }: RequestRecord): void {
+  if (socket.writableEnded) return;
   process.nextTick(() => {
-    const record = (this as Recorded)[key];
-    const ended = this.writableEnded || !(this as Duplex).allowHalfOpen;
-    if (ended && record !== undefined) cancel(record.node, "disconnected", undefined);
+    if (socket.writableEnded || !socket.allowHalfOpen) cancel(node, "disconnected", undefined);
   });
 }
 

@@ -32,12 +32,15 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
     const settings = node.settings();
     settings.waiters?.delete(waiter);
     settings.graceTimer?.clear(); // this call is the receiver
-    waiter.reject(stuckError(node, grace));
+    const error = stuckError(node, grace);
+    foundStuck(node, error.tasks);
+    waiter.reject(error);
   });
 }
 
 /** Being stuck is no failure: without a receiver it is a warning, not an end of the process. */
 function reportStuck(node: ScopeNode, error: StuckTasksError): void {
+  foundStuck(node, error.tasks);
   if (hasReceiver(node)) report(node, error, node);
   else warn("BoughStuckWarning", error.code, error.message);
 }
@@ -55,6 +58,5 @@ function stuckError(node: ScopeNode, grace: number): StuckTasksError {
   for (const descendant of liveDescendants(node)) {
     if ((descendant.flags & TASK) !== 0) tasks.push(taskInfo(descendant));
   }
-  foundStuck(node, tasks);
   return new StuckTasksError(node.path, grace, tasks);
 }

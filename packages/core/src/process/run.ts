@@ -104,6 +104,7 @@ export class Run {
     try {
       if (!this.#ended) this.#deliver(this.#node.errors);
       const error = this.#ended ? this.#heldError() : this.#stuckError();
+      if (error instanceof StuckTasksError) foundStuck(this.#node, error.tasks);
       if (this.#settings.onError !== undefined) this.#deliver([error]);
       else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
     } finally {
@@ -116,9 +117,7 @@ export class Run {
     const nodes = [this.#node, ...liveDescendants(this.#node)];
     // Other scopes only wait for these.
     const busy = nodes.filter(({ flags }) => (flags & (TASK | BODY | CLEANING)) !== 0);
-    const tasks = busy.map(taskInfo);
-    foundStuck(this.#node, tasks);
-    return new StuckTasksError(this.#node.path, this.#elapsed(), tasks);
+    return new StuckTasksError(this.#node.path, this.#elapsed(), busy.map(taskInfo));
   }
 
   #heldError(): BoughError {
