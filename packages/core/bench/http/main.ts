@@ -7,9 +7,10 @@
 // Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts: rounds of
 // 1,000 requests scatter six times as much. Two processes that run the same code differ by some percent, as long as they
 // live, so each generation starts them all anew.
-// `control` is the plain app once more: what differs there is noise. `by hand` is the plain app with an
-// AbortController per request, listened to as in `used`: what Node's own part of the price is. `all()` is as `used`, with
-// `all` for the three tasks in the place of `spawn` and `Promise.all`.
+// `control` is the plain app once more: what differs there is noise. `idle` is the plain app with a middleware or a hook
+// that does nothing: what mounting anything costs. `by hand` is the plain app with an AbortController per request,
+// listened to as in `used`: what Node's own part of the price is. `all()` is as `used`, with `all` for the three tasks in
+// the place of `spawn` and `Promise.all`.
 //
 // `--seconds` measures the heap instead of the speed, before and after a load of so many seconds.
 
@@ -43,7 +44,7 @@ const requests = Number(values.requests);
 const connections = Number(values.connections);
 const warmUp = Number(values["warm-up"]);
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
-const all = ["plain", "control", "by hand", "unused", "used", "all()"];
+const all = ["plain", "control", "idle", "by hand", "unused", "used", "all()"];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
 const targets: Readonly<Record<string, number>> = { unused: 0.97, used: 0.9, "all()": 0.9 };
 
@@ -65,13 +66,20 @@ type Row = Record<string, string | number>;
 async function start(framework: string, variant: string): Promise<Running> {
   const child = fork(bundle, [framework, variant], { execPath: values.node, execArgv: ["--expose-gc"] });
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
-  const running = { variant, child, clients: await Load.open(port, connections) };
-  await run(running, warmUp / 2);
+  return { variant, child, clients: await Load.open(port, connections) };
+}
+
+/** By turns, as the rounds that count: V8 takes from a process that has nothing to do for some seconds. */
+async function warm(servers: readonly Running[]): Promise<void> {
+  const half = async (): Promise<void> => {
+    for (let sent = 0; sent < warmUp / 2; sent += requests)
+      for (const each of shuffled(servers)) await run(each, requests);
+  };
+  await half();
   // V8 forgets at a full collection what it knows of shapes that nothing has at that moment, and `process.nextTick` is
   // slower from then on. Every server comes to that, but a plain one only after minutes.
-  await ask(child, "collect");
-  await run(running, warmUp / 2);
-  return running;
+  for (const { child } of servers) await ask(child, "collect");
+  await half();
 }
 
 function stop({ child, clients }: Running): void {
@@ -107,10 +115,11 @@ async function round(running: Running, costs: Costs): Promise<void> {
 async function generate(framework: string): Promise<Map<string, Costs>> {
   const running: Running[] = [];
   for (const variant of variants) running.push(await start(framework, variant));
+  await warm(running);
   const costs = new Map(variants.map((variant) => [variant, new Costs()]));
   for (let count = 0; count < rounds; count++) {
-    // Each time in another order, so that nobody always comes after the same one.
-    for (const each of rotated(running, count)) await round(each, costs.get(each.variant) ?? new Costs());
+    // Each time in another order: what a server has still to do after its round is at the expense of the next.
+    for (const each of shuffled(running)) await round(each, costs.get(each.variant) ?? new Costs());
   }
   running.forEach(stop);
   return costs;
@@ -153,9 +162,9 @@ function spread(shares: readonly number[]): string {
   return `${median(shares).toFixed(3)} (${Math.min(...shares).toFixed(2)}–${Math.max(...shares).toFixed(2)})`;
 }
 
-function rotated<T>(list: readonly T[], by: number): T[] {
-  const start = by % list.length;
-  return [...list.slice(start), ...list.slice(0, start)];
+function shuffled<T>(list: readonly T[]): T[] {
+  const left = [...list];
+  return list.flatMap(() => left.splice(Math.floor(Math.random() * left.length), 1));
 }
 
 function median(numbers: readonly number[]): number {
@@ -170,6 +179,7 @@ async function weigh(framework: string, seconds: number): Promise<Row[]> {
   const rows: Row[] = [];
   for (const variant of variants) {
     const running = await start(framework, variant);
+    await warm([running]);
     const before = await ask(running.child, "collect");
     const end = performance.now() + seconds * 1000;
     let sent = 0;

@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import express from "express";
+import express, { type NextFunction, type Request, type Response } from "express";
 import express4 from "express4";
 import Fastify, { type FastifyRequest } from "fastify";
 import { expressBough } from "../../src/express/index.js";
@@ -15,6 +15,7 @@ const used = variant === "used";
 const combined = variant === "all()";
 const mounted = variant === "unused" || used || combined;
 const byHand = variant === "by hand";
+const idle = variant === "idle";
 const body = { hello: "world" };
 
 /** One of the three things a handler does; by itself it takes a turn of the microtask queue. */
@@ -74,6 +75,7 @@ function makeNode(): Server {
 function makeExpress(create: typeof express): Server {
   const app = create();
   if (mounted) app.use(expressBough());
+  if (idle) app.use((_request: Request, _response: Response, next: NextFunction) => next());
   app.get("/", (request, response) => {
     void work(response, () => request.scope).then((value) => response.json(value));
   });
@@ -83,6 +85,7 @@ function makeExpress(create: typeof express): Server {
 async function makeFastify(): Promise<Server> {
   const app = Fastify();
   if (mounted) await app.register(fastifyBough);
+  if (idle) app.addHook("onRequest", (_request, _reply, done) => done());
   app.get("/", (request: FastifyRequest, reply) => work(reply.raw, () => request.scope));
   await app.ready();
   return app.server;
