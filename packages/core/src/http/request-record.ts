@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { setDeadline } from "../kernel/deadline.js";
-import { CLOSED_BY_OWNER, DELIVERED, TASK, TIMED_OUT } from "../kernel/flags.js";
+import { CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/flags.js";
 import type { Hook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
@@ -53,6 +53,7 @@ export class RequestRecord implements Hook, Observer {
       // For whoever logs when a response closes: the status by which nginx calls this.
       if ("headersSent" in response && !response.headersSent) response.statusCode = 499;
       cancel(node, "disconnected", undefined);
+      node.flags |= CUT;
     } else if (node.first !== undefined && !node.cancelled) {
       node.flags |= CLOSED_BY_OWNER;
       cancel(node, "closed", undefined);

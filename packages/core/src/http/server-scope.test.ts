@@ -15,6 +15,7 @@ const boom = new Error("boom");
 /** A message of a diagnostics channel. */
 interface Told {
   readonly scope: Scope;
+  readonly status?: string;
 }
 
 describe("serverScope()", () => {
@@ -447,7 +448,9 @@ describe("rule 27: the diagnostics channels", () => {
     for (const name of ["scope:open", "scope:close", "scope:cancel", "stuck"]) {
       const listener = (message: unknown): void => {
         const { path } = (message as Told).scope;
-        if (path.startsWith("api")) log.push(`${name} ${path}`); // servers of other tests end meanwhile
+        const { status } = message as Told;
+        // Servers of other tests end meanwhile.
+        if (path.startsWith("api")) log.push(`${name} ${path}${status === undefined ? "" : `: ${status}`}`);
       };
       subscribe(`bough:${name}`, listener);
       onTestFinished(() => void unsubscribe(`bough:${name}`, listener));
@@ -455,10 +458,14 @@ describe("rule 27: the diagnostics channels", () => {
     const bench = await serve("http/1.1", (request, response) => {
       if (request.url === "/plain") return response.end("plain");
       requestScope(request, response);
-      return request.url === "/stuck" ? undefined : response.end("used");
+      return request.url === "/used" ? response.end("used") : undefined;
     });
     const scope = serverScope(bench.server, { name: "api", grace: 0 });
     for (const path of ["/plain", "/used"]) await (await bench.request({ path })).answer;
+    const gone = await bench.request({ path: "/gone" });
+    await expect.poll(() => log).toContain("scope:open api/GET /gone");
+    gone.abort();
+    await expect.poll(() => log).toContain("scope:close api/GET /gone: cancelled");
     const { answer } = await bench.request({ path: "/stuck" });
     await expect.poll(() => log).toContain("scope:open api/GET /stuck");
     await scope.shutdown();
@@ -466,12 +473,15 @@ describe("rule 27: the diagnostics channels", () => {
     expect(log).toEqual([
       "scope:open api",
       "scope:open api/GET /used",
-      "scope:close api/GET /used",
+      "scope:close api/GET /used: succeeded",
+      "scope:open api/GET /gone",
+      "scope:cancel api/GET /gone",
+      "scope:close api/GET /gone: cancelled",
       "scope:open api/GET /stuck",
       "scope:cancel api",
       "stuck api",
-      "scope:close api/GET /stuck",
-      "scope:close api",
+      "scope:close api/GET /stuck: succeeded",
+      "scope:close api: succeeded",
     ]);
   });
 });
