@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import http from "node:http";
 import { fileURLToPath } from "node:url";
 import type { AddressInfo, Server } from "node:net";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
@@ -64,6 +65,32 @@ describe.each([
       else response.status(500).send("mine");
     });
   }
+
+  it("serves several apps, and a router that has none", async () => {
+    const bough = expressBough();
+    const say = (request: Request, response: Response): unknown =>
+      response.end(`${request.scope.path}, ${request.scope.state}`);
+    const apps = [create(), create()];
+    for (const app of apps) app.use(bough).get("/", say);
+    const router = create.Router();
+    router.use(bough).get("/", say);
+    const bare = http.createServer((request, response) =>
+      router(request as Request, response as Response, (error: unknown) => response.destroy(error as Error)),
+    );
+    bare.listen(0, "127.0.0.1");
+    await once(bare, "listening");
+    onTestFinished(() => void bare.close());
+    const { port } = bare.address() as AddressInfo;
+    const connections = (await Promise.all(apps.map(listen))).map(({ connect }) => connect());
+    connections.push(new RawConnection(port));
+    for (const [index, connection] of connections.entries()) {
+      for (const round of [1, 2]) {
+        const answer = await connection.request().answer;
+        expect(answer?.body, `${index}, round ${round}`).toBe("server/GET /, open");
+      }
+    }
+    for (const { socket } of connections) socket.destroy();
+  });
 
   it("makes no scope, and listens to nothing, unless it is asked for one", async () => {
     const counts: unknown[] = [];

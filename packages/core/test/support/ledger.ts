@@ -14,12 +14,14 @@ export class Ledger {
   /** What is open by the books, and its parent. */
   readonly open: Map<Scope, Scope> = new Map<Scope, Scope>();
   readonly #seen = new Set<Scope>();
+  readonly #tasks = new Set<Scope>();
   readonly #listeners = new Map<string, (message: never) => void>();
   #opened: string[] = [];
 
   constructor() {
     this.#listen<TaskStartMessage>("task:start", ({ scope, parent, task }) => {
       this.#begin(scope, parent);
+      this.#tasks.add(scope);
       if (task.path !== scope.path || task.status !== "running") this.#note("started", scope);
     });
     this.#listen<ScopeOpenMessage>("scope:open", ({ scope, parent }) => this.#begin(scope, parent));
@@ -31,10 +33,12 @@ export class Ledger {
       }
     });
     this.#listen<TaskSettleMessage>("task:settle", ({ scope, task, ...rest }) => {
+      if (!this.#tasks.has(scope)) this.#note("a scope that settles as a task", scope);
       this.#end(scope);
       this.#check(scope, task.status, rest);
     });
     this.#listen<ScopeCloseMessage>("scope:close", ({ scope, status, ...rest }) => {
+      if (this.#tasks.has(scope)) this.#note("a task that closes as a scope", scope);
       this.#end(scope);
       this.#check(scope, status, rest);
     });
