@@ -22,6 +22,11 @@ interface Prepared {
 
 const ours = new WeakSet<Handle>();
 
+/** Whether {@link catchErrors} has seen the app. */
+export function isPrepared(app: Application & Prepared): boolean {
+  return app[prepared] !== undefined;
+}
+
 /**
  * Puts {@link onError} in front of the app's error handlers, which would take a client's going away for an error, and
  * behind them all, since they can fail of that, too. Moves no layer: requests are on their way through them.

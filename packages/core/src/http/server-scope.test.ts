@@ -486,6 +486,29 @@ describe("rule 27: the diagnostics channels", () => {
   });
 });
 
+describe("join() of a server's scope", () => {
+  it.each([
+    { path: "/broken", isCut: true },
+    { path: "/stuck", isCut: false },
+  ])("rule 2: rejects with the reason when a response was broken off: $path", async ({ path, isCut }) => {
+    const arrived = deferred();
+    const bench = await serve("http/1.1", (request, response) => {
+      requestScope(request, response);
+      if (request.url === "/broken") response.write("begun");
+      arrived.resolve();
+    });
+    const scope = serverScope(bench.server, { grace: 0 });
+    const { answer } = await bench.request({ path });
+    await arrived.promise;
+    const joined = Promise.allSettled([scope.join()]);
+    expect((await scope.shutdown()).stuck.length).toBe(1);
+    expect((await answer)?.complete === true).toBe(!isCut);
+    const [outcome] = await joined;
+    expect(outcome).toEqual(isCut ? { status: "rejected", reason: scope.reason } : { status: "fulfilled" });
+    expect(scope.reason?.kind).toBe("shutdown");
+  });
+});
+
 describe("what a server's scope knows of a connection", () => {
   it("does not grow while requests are pipelined without end", async () => {
     let before: http.ServerResponse | undefined;

@@ -38,7 +38,7 @@ class Connection implements Pending {
 
   /** Says whether the request is news. */
   add(request: AnyRequest, response: AnyResponse): boolean {
-    // A connection answers in order: those before a response that is done are done as well, and it gets its socket then.
+    // A connection answers in order: when a response is done, so are those before it, and the next gets the socket.
     for (let at: Pending | undefined = this; at !== undefined; at = at.earlier) {
       if (at.response === response) return false;
       if (at.earlier?.response.destroyed === true) at.earlier = undefined;

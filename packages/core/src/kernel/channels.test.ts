@@ -48,6 +48,7 @@ beforeEach(() => {
   for (const name of names) hear(name, (message) => heard.push({ on: name, message }));
 });
 afterEach(() => {
+  vi.useRealTimers();
   for (const stop of stops.splice(0)) stop();
   heard.length = 0;
 });

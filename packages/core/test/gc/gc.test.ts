@@ -6,7 +6,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodes } from "../support/nodes.js";
 import { execute } from "../support/process.js";
-import { runtimes } from "../support/runtimes.js";
+import { anywhere, runtimes } from "../support/runtimes.js";
 import { collectedCases } from "./collected.js";
 import type { MassReport } from "./mass.js";
 import { pinnedCases } from "./pinned.js";
@@ -22,13 +22,7 @@ beforeAll(async () => {
     entryPoints: [join(here, "program.ts"), join(here, "mass.ts")],
     outdir: folder,
     outExtension: { ".js": ".mjs" },
-    bundle: true,
-    platform: "neutral",
-    format: "esm",
-    target: "es2022",
-    mainFields: ["module", "main"],
-    external: ["node:*"],
-    logLevel: "silent",
+    ...anywhere,
   });
 });
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { BuildOptions } from "esbuild";
 import { cache, install, nodes } from "./nodes.js";
 import { execute } from "./process.js";
 
@@ -12,6 +13,17 @@ export interface Runtime {
   /** Runs a bundled script to its end; its report is the last line it prints. */
   readonly run: ((script: string) => Promise<string>) | undefined;
 }
+
+/** How esbuild makes what every runtime can run. */
+export const anywhere: BuildOptions = {
+  bundle: true,
+  platform: "neutral",
+  format: "esm",
+  target: "es2022",
+  mainFields: ["module", "main"],
+  external: ["node:*"],
+  logLevel: "silent",
+};
 
 const folders = { bun: join(cache, "bun"), deno: join(cache, "deno") };
 const binaryOf = (name: "bun" | "deno"): string => join(folders[name], "node_modules/.bin", name);
