@@ -32,6 +32,8 @@ const wrappers = new Set([
   "TSAsExpression",
   "TSSatisfiesExpression",
   "TSNonNullExpression",
+  "TSTypeAssertion",
+  "TSInstantiationExpression",
   "ChainExpression",
 ]);
 
@@ -81,4 +83,17 @@ export function findThis(closure: AstNode): AstNode | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+export function contains(outer: AstNode, inner: AstNode): boolean {
+  const [start, end] = outer.range ?? [0, 0];
+  const [at] = inner.range ?? [-1];
+  return at >= start && at < end;
+}
+
+/** Whether an identifier stands in a type, as in `typeof handle`, where nothing is read at run time. */
+export function isInType(identifier: AstNode): boolean {
+  const parent = identifier.parent;
+  if (parent === null || parent === undefined) return false;
+  return parent.type === "TSQualifiedName" ? isInType(parent) : parent.type.startsWith("TSType");
 }

@@ -36,6 +36,42 @@ const valid = {
     "const cache = selfCleaning((scope) => { const inner = {}; spawn(scope, () => inner.x); return inner; });",
   "a static field": "class A { static scope = createScope(); static { spawn(A.scope, () => 1); } }",
   "a listener of something else": "const h = createScope(); button.onCancel(() => h.cancel());",
+  "a worker that the enclosing function was given":
+    "function run(worker) { const h = createScope(); spawn(h, worker); return h; }",
+  "a parent that the enclosing function was given":
+    "const run = async (scope) => { const own = createScope(scope); spawn(own, async () => {}); await own.join(); };",
+  "options that the enclosing function was given":
+    "function run(options) { const h = createScope(options); return h; }",
+  "a worker given in an object, in an array, or with a default":
+    "function run({ worker, onOrphan }, [other], third = () => 1) { const h = createScope({ onOrphan }); spawn(h, worker); spawn(h, other); spawn(h, third); return h; }",
+  "a cleanup that the enclosing method was given":
+    "class A { run(cleanup) { const h = createScope(); h.defer(cleanup); return h; } }",
+  "a worker given to a builder":
+    "function run(worker) { const cache = selfCleaning((scope) => { spawn(scope, worker); return {}; }); return cache; }",
+  "a builder that the enclosing function was given":
+    "function run(build) { const cache = selfCleaning(build); return cache.x; }",
+  "the enclosing function as worker, which has another handle each time":
+    "function run() { const h = createScope(); spawn(h, run); return h; }",
+  "the enclosing function expression":
+    "const f = function run() { const h = createScope(); spawn(h, run); return h; };",
+  "a worker that is set to another function":
+    "const h = createScope(); let work = () => h.cancel(); work = other; spawn(h, work);",
+  "a declaration that is set to another function":
+    "const h = createScope(); function work() { h.cancel(); } work = other; spawn(h, work);",
+  "a worker out of a call or a pattern":
+    "const h = createScope(); const { work } = make(() => h.cancel()); const [task] = [() => h.x]; spawn(h, work); spawn(h, task); spawn(h, make(() => 1));",
+  "a worker that a handler of errors gets":
+    "try { go(); } catch (work) { const h = createScope(); spawn(h, work); }",
+  "a handle that is let go": "let h = createScope(); spawn(h, () => h?.cancel()); h = undefined;",
+  "a function called spawn that hides the import":
+    "function f(spawn) { const h = createScope(); spawn(h, () => h.cancel()); }",
+  "a function called createScope that hides the import":
+    "function f(createScope) { const h = createScope(); spawn(h, () => h.cancel()); }",
+  "a bound function that knows the signal only":
+    "const h = createScope(); spawn(h, work.bind(undefined, h.signal));",
+  "a method bound to the state":
+    "class A { #scope = createScope(); state = {}; go() { spawn(this.#scope, this.tick.bind(this.state)); } tick() {} }",
+  "the name of a handle as an option": "const h = createScope(); spawn(h, () => 1, { name: h.name });",
   "spawn with what is no owner": "function f(scope) { spawn(scope, () => scope.cancel()); }",
 } as const;
 
@@ -51,6 +87,12 @@ const invalid: Record<string, readonly [code: string, errors: object[]]> = {
     owner,
   ],
   "assigned later": ["let h; h = createScope(); spawn(h, () => h.cancel());", owner],
+  "assigned later, after undefined": [
+    "let h = undefined; h = createScope(); spawn(h, () => h.cancel());",
+    owner,
+  ],
+  "in an array of workers": ["const h = createScope(); supervise(h, [() => 1, () => h.cancel()]);", owner],
+  "an argument that is bound": ["const h = createScope(); spawn(h, work.bind(undefined, h));", owner],
   "another combinator of bough": ["const h = createScope(); supervise(h, () => h.cancel());", owner],
   "a cleanup": ["const h = createScope(); h.defer(() => h.state);", owner],
   "a callback": ["const h = createScope(); h.onCancel(() => console.log(h.path));", owner],
@@ -165,4 +207,10 @@ describe("bough/eslint in oxlint", () => {
     },
     30_000,
   );
+
+  it("leaves a type query of TypeScript alone, which reads nothing", () => {
+    const code =
+      "const h = createScope(); spawn(h, (own: typeof h) => own); spawn(h, <any>(() => h.cancel()));";
+    expect(flagged([code.replace(/ spawn\(h, <any>.*/, ""), code], "ts")).toEqual([false, true]);
+  }, 30_000);
 });

@@ -1,5 +1,24 @@
-import { bare, childrenOf, classOfThis, findThis, isFunction, isNode, nameOf, type AstNode } from "./ast.js";
-import { Owners, variableOf, type Owner, type SourceCode } from "./owners.js";
+import {
+  bare,
+  childrenOf,
+  classOfThis,
+  contains,
+  findThis,
+  isFunction,
+  isNode,
+  nameOf,
+  type AstNode,
+} from "./ast.js";
+import {
+  isDeclaredIn,
+  Owners,
+  readsOf,
+  valueOf,
+  variableOf,
+  type Owner,
+  type SourceCode,
+  type Variable,
+} from "./owners.js";
 
 /** What makes an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
@@ -98,10 +117,17 @@ class Check {
   /** The name of the function of bough's that is called, if it is one. */
   #calleeOf(call: AstNode): string | undefined {
     const callee = bare(call["callee"]);
-    if (callee?.type === "Identifier") return this.#imported.get(callee["name"] as string);
-    if (callee?.type !== "MemberExpression") return undefined;
-    const isOurs = this.#namespaces.has(nameOf(callee["object"]) ?? "");
+    if (callee?.type === "Identifier" && this.#isImport(callee))
+      return this.#imported.get(callee["name"] as string);
+    if (callee?.type !== "MemberExpression" || callee["computed"] === true) return undefined;
+    const namespace = callee["object"] as AstNode;
+    const isOurs = this.#namespaces.has(nameOf(namespace) ?? "") && this.#isImport(namespace);
     return isOurs ? nameOf(callee["property"]) : undefined;
+  }
+
+  /** Whether a name means what is imported here, not a variable that hides it. */
+  #isImport(identifier: AstNode): boolean {
+    return variableOf(this.#context.sourceCode, identifier)?.defs[0]?.type === "ImportBinding";
   }
 
   #judge(): void {
@@ -139,19 +165,50 @@ class Check {
     if (at === undefined) return [];
     if (isFunction(at) || isBound(at)) return [at];
     if (at.type === "Identifier") {
-      const definition = variableOf(this.#context.sourceCode, at)?.defs[0]?.node;
-      const value = definition?.type === "VariableDeclarator" ? bare(definition["init"]) : definition;
+      const value = valueOf(variableOf(this.#context.sourceCode, at));
       return value !== undefined && (isFunction(value) || isBound(value)) ? [value] : [];
     }
+    if (at.type === "ArrayExpression")
+      return (at["elements"] as readonly unknown[]).filter(isNode).flatMap((each) => this.#closuresIn(each));
     const inside = at.type === "ObjectExpression" ? (at["properties"] as readonly AstNode[]) : [];
     return inside.flatMap((property) =>
       isNode(property["value"]) ? this.#closuresIn(property["value"]) : [],
     );
   }
 
+  /** What in an expression makes its value hold the owner handle; `undefined` if it may as well not hold it. */
+  #holdIn(owner: Owner, expression: unknown): AstNode | undefined {
+    const at = bare(expression);
+    if (at === undefined) return undefined;
+    if (isFunction(at)) return this.#mentionOf(owner, at);
+    if (at.type === "ThisExpression")
+      return owner.holder !== undefined && classOfThis(at) === owner.holder ? at : undefined;
+    const parts = isBound(at) ? at["arguments"] : (at["elements"] ?? at["properties"]);
+    if (Array.isArray(parts)) {
+      const values = parts.map((part: AstNode | null) => (part?.type === "Property" ? part["value"] : part));
+      return values.map((value) => this.#holdIn(owner, value)).find((found) => found !== undefined);
+    }
+    const variable = variableOf(this.#context.sourceCode, at);
+    if (variable === undefined) return undefined;
+    if (variable === owner.variable || this.#isAliasOf(owner, variable)) return at;
+    const value = valueOf(variable);
+    return value !== undefined && isFunction(value) ? this.#mentionOf(owner, value) : undefined;
+  }
+
+  #isAliasOf(owner: Owner, variable: Variable): boolean {
+    const value = valueOf(variable);
+    return (
+      value?.type === "ThisExpression" && owner.holder !== undefined && classOfThis(value) === owner.holder
+    );
+  }
+
   #mentionOf(owner: Owner, closure: AstNode): AstNode | undefined {
-    const direct = owner.variable?.references.find(({ identifier }) => contains(closure, identifier));
-    if (direct !== undefined) return direct.identifier;
+    if (isBound(closure)) return this.#holdIn(owner, closure);
+    const { variable } = owner;
+    if (variable !== undefined && !isDeclaredIn(variable, closure)) {
+      const direct = readsOf(variable).find((identifier) => contains(closure, identifier));
+      if (direct !== undefined) return direct;
+    }
     if (owner.holder === undefined || classOfThis(closure) !== owner.holder) return undefined;
     return findThis(closure) ?? this.#aliasOfThis(closure);
   }
@@ -170,8 +227,7 @@ class Check {
   #definitionOf(identifier: AstNode): AstNode | undefined {
     const variable = variableOf(this.#context.sourceCode, identifier);
     const isMention = variable?.references.some((reference) => reference.identifier === identifier) === true;
-    const definition = isMention ? variable.defs[0]?.node : undefined;
-    return bare(definition?.["init"])?.type === "ThisExpression" ? definition : undefined;
+    return isMention && valueOf(variable)?.type === "ThisExpression" ? variable.defs[0]?.node : undefined;
   }
 }
 
@@ -187,10 +243,4 @@ function targetOf(call: AstNode): AstNode | undefined {
 function isBound(node: AstNode): boolean {
   const callee = node.type === "CallExpression" ? bare(node["callee"]) : undefined;
   return callee?.type === "MemberExpression" && nameOf(callee["property"]) === "bind";
-}
-
-function contains(outer: AstNode, inner: AstNode): boolean {
-  const [start, end] = outer.range ?? [0, 0];
-  const [at] = inner.range ?? [-1];
-  return at >= start && at < end;
 }

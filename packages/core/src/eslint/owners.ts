@@ -1,9 +1,22 @@
-import { bare, classOfThis, fieldOfThis, keyOf, type AstNode } from "./ast.js";
+import { bare, classOfThis, contains, fieldOfThis, isInType, keyOf, nameOf, type AstNode } from "./ast.js";
 
 /** What the rule needs of a scope manager's variable. */
 export interface Variable {
-  readonly references: readonly { readonly identifier: AstNode }[];
-  readonly defs: readonly { readonly node: AstNode }[];
+  readonly references: readonly Reference[];
+  readonly defs: readonly Definition[];
+}
+
+interface Reference {
+  readonly identifier: AstNode;
+  readonly init?: boolean;
+  readonly writeExpr?: AstNode | null;
+  isWrite(): boolean;
+}
+
+/** `node` of a parameter is the function that has it, not what is passed. */
+interface Definition {
+  readonly type: string;
+  readonly node: AstNode;
 }
 
 export interface SourceCode {
@@ -26,6 +39,38 @@ export function variableOf(source: SourceCode, identifier: AstNode | undefined):
   return undefined;
 }
 
+/**
+ * The expression, or the declared function, that a variable certainly holds. `undefined` if the variable gets its value
+ * elsewhere: from a caller, by destructuring, from a module, or by a second assignment.
+ */
+export function valueOf(variable: Variable | undefined): AstNode | undefined {
+  const [definition, another] = variable?.defs ?? [];
+  if (variable === undefined || definition === undefined || another !== undefined) return undefined;
+  const { type, node } = definition;
+  const writes = variable.references.filter((reference) => reference.isWrite()).length;
+  if (type === "FunctionName") return writes === 0 ? node : undefined;
+  if (type !== "Variable" || (node["id"] as AstNode).type !== "Identifier") return undefined;
+  return writes === 1 ? bare(node["init"]) : undefined;
+}
+
+/** `undefined` or `null`, which a variable holds before it gets its handle. */
+function isNothing(node: unknown): boolean {
+  const at = bare(node);
+  return nameOf(at) === "undefined" || (at?.type === "Literal" && at["raw"] === "null");
+}
+
+/** Whether `variable` is declared within `node`: each call has then a variable of its own. */
+export function isDeclaredIn(variable: Variable, node: AstNode): boolean {
+  return variable.defs.some((definition) => contains(node, definition.node) && definition.node !== node);
+}
+
+/** The references that read the variable's value at run time: those of a type query do not. */
+export function readsOf(variable: Variable): AstNode[] {
+  return variable.references
+    .map(({ identifier }) => identifier)
+    .filter((identifier) => !isInType(identifier));
+}
+
 /** Where an owner handle is kept: in a variable, or in a field of the instances of a class. */
 export interface Owner {
   readonly name: string;
@@ -36,7 +81,8 @@ export interface Owner {
 /** The places of a file that hold owner handles. */
 export class Owners {
   readonly #source: SourceCode;
-  readonly #variables = new Set<Variable>();
+  /** How often each variable gets one. */
+  readonly #variables = new Map<Variable, number>();
   readonly #fields = new Map<AstNode, Set<string>>();
   /** The classes whose `this` holds what is in the variable. */
   readonly #holders = new Map<Variable, AstNode>();
@@ -48,7 +94,7 @@ export class Owners {
   /** Notes that `target` (of an assignment, a declaration or a class field) gets an owner handle. */
   add(target: AstNode | undefined): void {
     const variable = variableOf(this.#source, bare(target));
-    if (variable !== undefined) this.#variables.add(variable);
+    if (variable !== undefined) this.#variables.set(variable, (this.#variables.get(variable) ?? 0) + 1);
     const field = target?.type === "PropertyDefinition" ? keyOf(target["key"]) : fieldOfThis(target);
     if (field === undefined || target === undefined) return;
     const holder = target.type === "PropertyDefinition" ? target.parent?.parent : classOfThis(target);
@@ -60,7 +106,7 @@ export class Owners {
     const variable = variableOf(this.#source, value);
     const field = fieldOfThis(target);
     const holder = classOfThis(target);
-    if (variable === undefined || !this.#variables.has(variable)) return;
+    if (variable === undefined || !this.#holdsOwner(variable)) return;
     if (field === undefined || holder === undefined) return;
     this.#fieldsOf(holder).add(field);
     this.#holders.set(variable, holder);
@@ -71,7 +117,7 @@ export class Owners {
     const at = bare(expression);
     if (at === undefined) return undefined;
     const variable = variableOf(this.#source, at);
-    if (variable !== undefined && this.#variables.has(variable)) {
+    if (variable !== undefined && this.#holdsOwner(variable)) {
       return { name: at["name"] as string, variable, holder: this.#holders.get(variable) };
     }
     const field = at.type === "PropertyDefinition" ? keyOf(at["key"]) : fieldOfThis(at);
@@ -79,6 +125,14 @@ export class Owners {
     if (field === undefined || holder === undefined || this.#fields.get(holder)?.has(field) !== true)
       return undefined;
     return { name: `this.${field}`, holder };
+  }
+
+  /** Whether nothing but owner handles is assigned to it: what is set to something else lets its handle go. */
+  #holdsOwner(variable: Variable): boolean {
+    const writes = variable.references.filter(
+      (reference) => reference.isWrite() && !(reference.init === true && isNothing(reference.writeExpr)),
+    );
+    return writes.length === this.#variables.get(variable);
   }
 
   #fieldsOf(holder: AstNode): Set<string> {
