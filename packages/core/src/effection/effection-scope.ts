@@ -1,5 +1,7 @@
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/attach.js";
+import { createPromised } from "../kernel/observer.js";
+import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 
 /**
@@ -38,14 +40,21 @@ import type { Scope } from "../kernel/scope.js";
  * ```
  */
 export function effectionScope(scope: Scope): Promise<EffectionScope> {
-  return new Promise((resolve, reject) => {
+  try {
+    const { promise, resolve, reject } = createPromised<EffectionScope>();
     const node = attach(effectionScope, scope, function* (own) {
       resolve(guarded(own, yield* useScope()));
       yield* suspend();
     });
     // Inside an operation of Effection's, the above begins a little later: perhaps never.
-    node.onCancel(reject);
-  });
+    node.onCancel((reason) => {
+      reject(reason);
+      markHandled(promise);
+    });
+    return promise;
+  } catch (error) {
+    return failToBegin(error);
+  }
 }
 
 /** As `inner`, but starts nothing in a scope that has ended. */

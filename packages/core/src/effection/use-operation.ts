@@ -2,6 +2,7 @@ import { run, suspend, type Operation, type Task } from "effection";
 import { checkFunction } from "../flow/backoff.js";
 import { defer } from "../kernel/defer.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import { boughScope } from "../task/operation.js";
@@ -48,7 +49,15 @@ import { withScope } from "../task/with-scope.js";
  * }); // disconnected
  * ```
  */
-export async function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
+export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
+  try {
+    return begin(scope, operation);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+function begin<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
   const node = nodeOf("useOperation", "scope", scope);
   checkFunction("useOperation", "operation", operation);
   return withScope(node, { name: operation.name === "" ? "useOperation" : operation.name }, async (own) => {

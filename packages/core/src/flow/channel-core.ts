@@ -1,6 +1,6 @@
 import { ChannelClosedError } from "./channel-error.js";
 import { Fifo } from "./fifo.js";
-import { Waiter, WaitQueue } from "./wait-queue.js";
+import { WaitQueue, type Queued } from "./wait-queue.js";
 
 /** How a channel was closed. */
 export interface Closing {
@@ -8,22 +8,16 @@ export interface Closing {
 }
 
 /** Waits for a value. */
-export abstract class Receiver<T> extends Waiter {
-  abstract accept(value: T): void;
-  abstract closed(closing: Closing): void;
+export interface Receiver<T> extends Queued {
+  accept(value: T): void;
+  closed(closing: Closing): void;
 }
 
 /** Waits for somebody to take its value. */
-export abstract class Sender<T> extends Waiter {
+export interface Sender<T> extends Queued {
   readonly value: T;
-
-  constructor(value: T) {
-    super();
-    this.value = value;
-  }
-
-  abstract sent(): void;
-  abstract closed(closing: Closing): void;
+  sent(): void;
+  closed(closing: Closing): void;
 }
 
 /**

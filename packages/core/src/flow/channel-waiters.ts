@@ -1,78 +1,42 @@
-import type { CancelledError } from "../errors/cancelled.js";
-import { addHook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { closedError, Receiver, Sender, type ChannelCore, type Closing } from "./channel-core.js";
-import { refusal } from "./refusal.js";
-
-type Reject = (error: unknown) => void;
+import { refuse, refuseIn } from "../kernel/refusal.js";
+import { closedError, type ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
+import { QueuedWait } from "./wait-queue.js";
 
 /** A pending `send`. */
-export class PendingSend<T> extends Sender<T> {
-  readonly #node: ScopeNode;
-  readonly #resolve: () => void;
-  readonly #reject: Reject;
+export class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
+  readonly value: T;
 
-  constructor(node: ScopeNode, value: T, resolve: () => void, reject: Reject) {
-    super(value);
-    this.#node = node;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    addHook(node, this);
+  constructor(node: ScopeNode, value: T) {
+    super(node);
+    this.value = value;
+  }
+
+  get operation(): string {
+    return "send";
   }
 
   sent(): void {
-    removeHook(this.#node, this);
-    this.#resolve();
+    this.succeed();
   }
 
   closed(closing: Closing): void {
-    removeHook(this.#node, this);
-    this.#reject(closedError("send", closing));
-  }
-
-  run(reason: CancelledError): void {
-    this.leave();
-    this.#reject(reason);
-  }
-
-  override ended(): void {
-    this.leave();
-    this.#reject(refusal("send", this.#node));
+    this.fail(closedError("send", closing));
   }
 }
 
 /** A pending `receive`. */
-export class PendingReceive<T> extends Receiver<T> {
-  readonly #node: ScopeNode;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: Reject;
-
-  constructor(node: ScopeNode, resolve: (value: T) => void, reject: Reject) {
-    super();
-    this.#node = node;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    addHook(node, this);
+export class PendingReceive<T> extends QueuedWait<T> implements Receiver<T> {
+  get operation(): string {
+    return "receive";
   }
 
   accept(value: T): void {
-    removeHook(this.#node, this);
-    this.#resolve(value);
+    this.succeed(value);
   }
 
   closed(closing: Closing): void {
-    removeHook(this.#node, this);
-    this.#reject(closedError("receive", closing));
-  }
-
-  run(reason: CancelledError): void {
-    this.leave();
-    this.#reject(reason);
-  }
-
-  override ended(): void {
-    this.leave();
-    this.#reject(refusal("receive", this.#node));
+    this.fail(closedError("receive", closing));
   }
 }
 
@@ -86,64 +50,43 @@ interface Iteration<T> {
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** A pending `next()` of an iterator; without a scope only the channel or `return()` ends it. */
-class PendingNext<T> extends Receiver<T> {
-  readonly #node: ScopeNode | undefined;
+class PendingNext<T> extends QueuedWait<Result<T>> implements Receiver<T> {
   readonly #iteration: Iteration<T>;
-  readonly #resolve: (result: Result<T>) => void;
-  readonly #reject: Reject;
 
-  constructor(
-    node: ScopeNode | undefined,
-    iteration: Iteration<T>,
-    resolve: (result: Result<T>) => void,
-    reject: Reject,
-  ) {
-    super();
-    this.#node = node;
+  constructor(node: ScopeNode | undefined, iteration: Iteration<T>) {
+    super(node);
     this.#iteration = iteration;
-    this.#resolve = resolve;
-    this.#reject = reject;
     iteration.pending.add(this);
-    if (node !== undefined) addHook(node, this);
+  }
+
+  get operation(): string {
+    return "values";
   }
 
   accept(value: T): void {
-    this.#forget();
-    this.#resolve({ done: false, value });
+    this.#iteration.pending.delete(this);
+    this.succeed({ done: false, value });
   }
 
   closed({ cause }: Closing): void {
-    this.#end();
-    if (cause === undefined) this.#resolve(done);
-    else this.#reject(cause);
+    this.#endIteration();
+    if (cause === undefined) this.succeed(done);
+    else this.fail(cause);
   }
 
   returned(): void {
-    this.leave();
-    this.#end();
-    this.#resolve(done);
+    this.withdraw();
+    this.succeed(done);
   }
 
-  run(reason: CancelledError): void {
-    this.leave();
-    this.#end();
-    this.#reject(reason);
+  protected override withdraw(): void {
+    super.withdraw();
+    this.#endIteration();
   }
 
-  override ended(): void {
-    this.leave();
-    this.#end();
-    this.#reject(refusal("values", this.#node as ScopeNode));
-  }
-
-  #end(): void {
+  #endIteration(): void {
     this.#iteration.ended = true;
-    this.#forget();
-  }
-
-  #forget(): void {
     this.#iteration.pending.delete(this);
-    if (this.#node !== undefined) removeHook(this.#node, this);
   }
 }
 
@@ -166,23 +109,21 @@ export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
     const core = this.#core;
     const node = this.#node;
     const iteration = this.#iteration;
-    return new Promise((resolve, reject) => {
-      if (iteration.ended) return resolve(done);
-      const refused = node === undefined ? undefined : refusal("values", node);
-      if (refused !== undefined) {
-        iteration.ended = true;
-        return reject(refused);
-      }
-      const ready = core.poll();
-      if (ready !== undefined) return resolve({ done: false, value: ready.value });
-      if (core.closing === undefined) {
-        core.awaitValue(new PendingNext(node, iteration, resolve, reject));
-        return;
-      }
+    if (iteration.ended) return Promise.resolve(done);
+    const refused = node === undefined ? undefined : refuseIn("values", node);
+    if (refused !== undefined) {
       iteration.ended = true;
-      if (core.closing.cause === undefined) resolve(done);
-      else reject(core.closing.cause);
-    });
+      return refused;
+    }
+    const ready = core.poll();
+    if (ready !== undefined) return Promise.resolve({ done: false, value: ready.value });
+    if (core.closing === undefined) {
+      const wait = new PendingNext(node, iteration);
+      core.awaitValue(wait);
+      return wait.promise;
+    }
+    iteration.ended = true;
+    return core.closing.cause === undefined ? Promise.resolve(done) : refuse(core.closing.cause);
   }
 
   return(): Promise<Result<T>> {

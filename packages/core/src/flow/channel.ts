@@ -1,10 +1,10 @@
 import { describe } from "../errors/describe.js";
-import type { ScopeNode } from "../kernel/node.js";
+import { refuse } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { inScope } from "../task/in-scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { ChannelCore, closedError } from "./channel-core.js";
 import { ChannelIterator, PendingReceive, PendingSend } from "./channel-waiters.js";
-import { refusal } from "./refusal.js";
 
 /**
  * A queue between tasks, with back-pressure. Made by {@link createChannel}.
@@ -107,27 +107,25 @@ class CoreChannel<T> implements Channel<T> {
   }
 
   send(scope: Scope, value: T): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return inScope("send", scope, (node) => {
       const core = this.#core;
-      const node = nodeOf("send", "scope", scope);
-      const refused = refusal("send", node);
-      if (refused !== undefined) reject(refused);
-      else if (core.closing !== undefined) reject(closedError("send", core.closing));
-      else if (core.offer(value)) resolve();
-      else core.awaitRoom(new PendingSend(node, value, resolve, reject));
+      if (core.closing !== undefined) return refuse(closedError("send", core.closing));
+      if (core.offer(value)) return Promise.resolve();
+      const wait = new PendingSend(node, value);
+      core.awaitRoom(wait);
+      return wait.promise;
     });
   }
 
   receive(scope: Scope): Promise<T> {
-    return new Promise((resolve, reject) => {
+    return inScope("receive", scope, (node) => {
       const core = this.#core;
-      const node: ScopeNode = nodeOf("receive", "scope", scope);
-      const refused = refusal("receive", node);
-      if (refused !== undefined) return reject(refused);
       const ready = core.poll();
-      if (ready !== undefined) resolve(ready.value);
-      else if (core.closing !== undefined) reject(closedError("receive", core.closing));
-      else core.awaitValue(new PendingReceive(node, resolve, reject));
+      if (ready !== undefined) return Promise.resolve(ready.value);
+      if (core.closing !== undefined) return refuse(closedError("receive", core.closing));
+      const wait = new PendingReceive<T>(node);
+      core.awaitValue(wait);
+      return wait.promise;
     });
   }
 

@@ -1,4 +1,8 @@
+import { checkDeadline } from "../kernel/deadline.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { failToBegin, markHandled, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { turn } from "../kernel/turn.js";
 import { nodeOf } from "../task/resolve.js";
 
 /** How long, in ms, everybody together may compute before timers and I/O get their turn. */
@@ -27,6 +31,7 @@ let nextSlice: Promise<void> | undefined;
  *
  * @param scope - Whose cancellation ends the computation.
  * @throws {CancelledError} The reason of `scope` (as a rejection).
+ * @throws {ScopeClosedError} If `scope` has ended (as a rejection).
  * @throws {TypeError} If `scope` is no scope (as a rejection).
  * @example
  * ```ts
@@ -36,13 +41,25 @@ let nextSlice: Promise<void> | undefined;
  * console.log(isCancelled(outcome) && outcome.kind); // deadline
  * ```
  */
-export async function checkpoint(scope: Scope): Promise<void> {
-  const node = nodeOf("checkpoint", "scope", scope);
-  node.throwIfCancelled();
+export function checkpoint(scope: Scope): Promise<void> {
+  try {
+    const node = nodeOf("checkpoint", "scope", scope);
+    if (!node.cancelled) checkDeadline(node);
+    return refuseIn("checkpoint", node) ?? pass(node);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+function pass(node: ScopeNode): Promise<void> {
   const used = Date.now() - sliceStart;
-  if (used >= 0 && used < SLICE && ++calls < CALLS) return;
-  await (nextSlice ??= beginSlice());
-  node.throwIfCancelled();
+  if (used >= 0 && used < SLICE && ++calls < CALLS) return Promise.resolve();
+  const passed: Promise<void> = (nextSlice ??= beginSlice()).then(() => {
+    if (!node.cancelled) checkDeadline(node);
+    if (node.cancelled) markHandled(passed);
+    return refuseIn("checkpoint", node);
+  });
+  return passed;
 }
 
 async function beginSlice(): Promise<void> {
@@ -50,28 +67,4 @@ async function beginSlice(): Promise<void> {
   nextSlice = undefined;
   calls = 0;
   sliceStart = Date.now();
-}
-
-/**
- * Resolves after one turn of the event loop. Not by a timer: browsers make those wait for 4 ms, and under fake ones
- * nobody would move the clock for it.
- */
-const turn: () => Promise<void> = chooseTurn();
-
-function chooseTurn(): () => Promise<void> {
-  const { setImmediate, MessageChannel } = globalThis;
-  if (typeof setImmediate === "function") return () => new Promise((resolve) => void setImmediate(resolve));
-  if (typeof MessageChannel === "function") {
-    return () =>
-      new Promise((resolve) => {
-        const { port1, port2 } = new MessageChannel();
-        const onMessage = (): void => {
-          port1.close();
-          resolve();
-        };
-        Object.assign(port1, { onmessage: onMessage }); // the types of Node know no such property
-        port2.postMessage(undefined);
-      });
-  }
-  return () => new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { createChannel, createSemaphore, ScopeClosedError, select, sending, withScope } from "../index.js";
+import {
+  createChannel,
+  createSemaphore,
+  ScopeClosedError,
+  select,
+  sending,
+  sleep,
+  ticker,
+  withScope,
+} from "../index.js";
 import type { Channel, Scope, Semaphore } from "../index.js";
 import { rejection } from "../../test/support/deferred.js";
 
@@ -8,7 +17,7 @@ interface Place {
   readonly semaphore: Semaphore;
 }
 
-/** Everything that waits in a queue that others use, too. */
+/** Everything that waits: in a queue that others use, too, or for a time. */
 const waits: Record<string, (scope: Scope, place: Place) => Promise<unknown>> = {
   receive: (scope, { channel }) => channel.receive(scope),
   "next() of values": (scope, { channel }) => channel.values(scope)[Symbol.asyncIterator]().next(),
@@ -16,7 +25,16 @@ const waits: Record<string, (scope: Scope, place: Place) => Promise<unknown>> = 
   "select on a send": (scope, { channel }) => select(scope, { sent: sending(channel, "mine") }),
   send: (scope, { channel }) => channel.send(scope, "mine"),
   acquire: (scope, { semaphore }) => semaphore.acquire(scope),
+  sleep: (scope) => sleep(scope, 60_000),
+  "sleep for ever": (scope) => sleep(scope, Infinity),
+  "next() of a ticker": (scope) => ticker(scope, 60_000).next(),
+  "select on a timeout": (scope) => select(scope, { late: 60_000 }),
 };
+
+/** Of Node's own: what keeps a process from ending. */
+function timerCount(): number {
+  return process.getActiveResourcesInfo().filter((type) => type === "Timeout").length;
+}
 
 async function makePlace(): Promise<Place & { permit: Disposable }> {
   const semaphore = createSemaphore(1);
@@ -27,14 +45,16 @@ async function makePlace(): Promise<Place & { permit: Disposable }> {
 describe.each(Object.keys(waits))("%s", (name) => {
   const wait = waits[name] as (typeof waits)[string];
 
-  it("rejects and leaves its queue when its scope ends", async () => {
+  it("rule 17: rejects, leaves its queue and clears its timer when its scope ends", async () => {
     const place = await makePlace();
+    const timers = timerCount();
     let failed: Promise<unknown> | undefined;
     const ended = await withScope((scope) => {
       failed = rejection(wait(scope, place));
       return scope;
     });
     expect(ended.state).toBe("closed");
+    expect(timerCount()).toBe(timers);
     expect(await failed).toBeInstanceOf(ScopeClosedError);
     // Whoever comes next gets what there is.
     place.permit[Symbol.dispose]();

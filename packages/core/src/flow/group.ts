@@ -5,6 +5,7 @@ import { opened } from "../kernel/channels.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Observer } from "../kernel/observer.js";
+import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, cancelWith, fail, firstError } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
@@ -38,10 +39,10 @@ export abstract class Group<R> {
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its identity matters
   constructor(operation: string, api: Function, scope: Scope, flags: number) {
     const parent = nodeOf(operation, "scope", scope);
-    const observer = createPromised();
+    const observer = createPromised<R>();
     this.node = new ScopeNode(parent, operation, flags);
     this.node.observer = observer;
-    this.promise = observer.promise as Promise<R>;
+    this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
     adopt(this.node, api, undefined);
     if ((flags & QUEUED) === 0) opened(this.node);
@@ -138,7 +139,7 @@ export function runGroup<R>(
     group.startAll(workers);
     return group.promise;
   } catch (error) {
-    return Promise.reject(error);
+    return failToBegin(error);
   }
 }
 

@@ -1,5 +1,6 @@
 import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
+import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import { checkBag, checkConcurrency } from "../task/options.js";
@@ -63,7 +64,7 @@ export function map<T, R>(
     const concurrency = checkMapOptions("map", options) ?? Infinity;
     return new MapGroup<T, R>(scope, fn, concurrency).run(items);
   } catch (error) {
-    return Promise.reject(error);
+    return failToBegin(error);
   }
 }
 

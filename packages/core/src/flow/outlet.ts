@@ -1,12 +1,11 @@
+import { createPromised, type Promised } from "../kernel/observer.js";
+import { markHandled } from "../kernel/refusal.js";
 import { Fifo } from "./fifo.js";
-
-interface Request<R> {
-  readonly resolve: (result: IteratorResult<R, undefined>) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export interface Failure {
   readonly error: unknown;
+  /** It is the cancellation of the stream's scope: nobody has to take it. */
+  readonly isReason?: boolean;
 }
 
 export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -23,7 +22,7 @@ export class Outlet<R> {
   /** Which key of {@link #ready} goes next; in an unordered outlet the keys just count. */
   #next = 0;
   #pushed = 0;
-  readonly #requests = new Fifo<Request<R>>();
+  readonly #requests = new Fifo<Promised<IteratorResult<R, undefined>>>();
   #onTaken: (() => void) | undefined;
 
   constructor(ordered: boolean) {
@@ -32,10 +31,10 @@ export class Outlet<R> {
 
   request(): Promise<IteratorResult<R, undefined>> {
     this.requested += 1;
-    return new Promise((resolve, reject) => {
-      this.#requests.push({ resolve, reject });
-      this.#deliver();
-    });
+    const request = createPromised<IteratorResult<R, undefined>>();
+    this.#requests.push(request);
+    this.#deliver();
+    return request.promise;
   }
 
   push(value: R, index: number): void {
@@ -84,8 +83,10 @@ export class Outlet<R> {
         this.#requests.shift()?.resolve({ done: false, value: value as R });
       } else if (this.ended) {
         const failure = this.take();
-        if (failure === undefined) this.#requests.shift()?.resolve(done);
-        else this.#requests.shift()?.reject(failure.error);
+        const request = this.#requests.shift();
+        if (failure === undefined) request?.resolve(done);
+        else request?.reject(failure.error);
+        if (failure?.isReason === true && request !== undefined) markHandled(request.promise);
       } else return;
     }
   }

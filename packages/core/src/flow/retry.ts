@@ -1,5 +1,6 @@
 import { suppressLater } from "../errors/suppressed.js";
 import { nameOf } from "../kernel/name.js";
+import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -59,7 +60,15 @@ export interface RetryOptions {
  * console.log(value, calls); // at last 3
  * ```
  */
-export async function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions = {}): Promise<T> {
+export function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions = {}): Promise<T> {
+  try {
+    return begin(scope, worker, options);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promise<T> {
   nodeOf("retry", "scope", scope);
   checkFunction("retry", "worker", worker);
   checkBag("retry", options, "{ attempts: 5 }");

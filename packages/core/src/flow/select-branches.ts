@@ -1,21 +1,13 @@
 import { LongTimer } from "../kernel/timer.js";
-import { closedError, Receiver, Sender, type ChannelCore, type Closing } from "./channel-core.js";
-import type { Alternative, Selection } from "./selection.js";
-import { Watch, Watcher } from "./watch.js";
+import { closedError, type ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
+import { Branch } from "./selection.js";
+import { Watch, type Watcher } from "./watch.js";
 
-export type Branch = ReceiveBranch | SendBranch | TaskBranch | TimeoutBranch;
-
-// The branches are waiters of their queues, and hooks of nothing: the selection is the hook.
-
-export class ReceiveBranch extends Receiver<unknown> implements Alternative {
-  readonly #selection: Selection;
-  readonly #key: string;
+export class ReceiveBranch extends Branch implements Receiver<unknown> {
   readonly #core: ChannelCore<unknown>;
 
-  constructor(selection: Selection, key: string, core: ChannelCore<unknown>) {
-    super();
-    this.#selection = selection;
-    this.#key = key;
+  constructor(key: string, core: ChannelCore<unknown>) {
+    super(key);
     this.#core = core;
   }
 
@@ -32,25 +24,21 @@ export class ReceiveBranch extends Receiver<unknown> implements Alternative {
   }
 
   accept(value: unknown): void {
-    this.#selection.take(this.#key, value);
+    this.selection.take(this.key, value);
   }
 
   closed(closing: Closing): void {
-    this.#selection.fail(closedError("select", closing));
+    this.selection.fail(closedError("select", closing));
   }
-
-  run(): void {}
 }
 
-export class SendBranch extends Sender<unknown> implements Alternative {
-  readonly #selection: Selection;
-  readonly #key: string;
+export class SendBranch extends Branch implements Sender<unknown> {
+  readonly value: unknown;
   readonly #core: ChannelCore<unknown>;
 
-  constructor(selection: Selection, key: string, core: ChannelCore<unknown>, value: unknown) {
-    super(value);
-    this.#selection = selection;
-    this.#key = key;
+  constructor(key: string, core: ChannelCore<unknown>, value: unknown) {
+    super(key);
+    this.value = value;
     this.#core = core;
   }
 
@@ -66,31 +54,25 @@ export class SendBranch extends Sender<unknown> implements Alternative {
   }
 
   sent(): void {
-    this.#selection.take(this.#key, undefined);
+    this.selection.take(this.key, undefined);
   }
 
   closed(closing: Closing): void {
-    this.#selection.fail(closedError("select", closing));
+    this.selection.fail(closedError("select", closing));
   }
-
-  run(): void {}
 }
 
-export class TaskBranch extends Watcher implements Alternative {
-  readonly #selection: Selection;
-  readonly #key: string;
+export class TaskBranch extends Branch implements Watcher {
   readonly #promise: PromiseLike<unknown>;
   #watch!: Watch;
 
-  constructor(selection: Selection, key: string, promise: PromiseLike<unknown>) {
-    super();
-    this.#selection = selection;
-    this.#key = key;
+  constructor(key: string, promise: PromiseLike<unknown>) {
+    super(key);
     this.#promise = promise;
   }
 
   /** A thenable has a `then` of its own. */
-  prepare(): void {
+  override prepare(): void {
     this.#watch = Watch.of(this.#promise);
   }
 
@@ -106,22 +88,17 @@ export class TaskBranch extends Watcher implements Alternative {
   }
 
   settled(outcome: PromiseSettledResult<unknown>): void {
-    if (outcome.status === "fulfilled") this.#selection.take(this.#key, outcome.value);
-    else this.#selection.fail(outcome.reason);
+    if (outcome.status === "fulfilled") this.selection.take(this.key, outcome.value);
+    else this.selection.fail(outcome.reason);
   }
-
-  run(): void {}
 }
 
-export class TimeoutBranch implements Alternative {
-  readonly #selection: Selection;
-  readonly #key: string;
+export class TimeoutBranch extends Branch {
   readonly #ms: number;
   #timer: LongTimer | undefined;
 
-  constructor(selection: Selection, key: string, ms: number) {
-    this.#selection = selection;
-    this.#key = key;
+  constructor(key: string, ms: number) {
+    super(key);
     this.#ms = ms;
   }
 
@@ -131,10 +108,10 @@ export class TimeoutBranch implements Alternative {
 
   enter(): void {
     if (this.#ms === Infinity) return;
-    this.#timer = new LongTimer(this.#ms, () => this.#selection.take(this.#key, undefined));
+    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key, undefined));
   }
 
-  leave(): void {
+  override leave(): void {
     this.#timer?.clear();
   }
 }

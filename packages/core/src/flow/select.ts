@@ -1,11 +1,11 @@
 import { describe } from "../errors/describe.js";
+import { failToBegin, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { channelCore, type Channel } from "./channel.js";
-import { refusal } from "./refusal.js";
-import { ReceiveBranch, SendBranch, TaskBranch, TimeoutBranch, type Branch } from "./select-branches.js";
-import { Selection } from "./selection.js";
+import { ReceiveBranch, SendBranch, TaskBranch, TimeoutBranch } from "./select-branches.js";
+import { Selection, type Branch } from "./selection.js";
 
 /** A branch of {@link select} that sends. Made by {@link sending}. */
 export class SendCase<T> {
@@ -71,14 +71,13 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
   scope: Scope,
   cases: C,
 ): Promise<Selected<C>> {
-  return new Promise((resolve, reject) => {
+  try {
     const node = nodeOf("select", "scope", scope);
-    const selection = new Selection(node, resolve as (selected: unknown) => void, reject);
-    const branches = parse(cases, selection);
-    const refused = refusal("select", node);
-    if (refused !== undefined) reject(refused);
-    else selection.begin(branches);
-  });
+    const branches = parse(cases);
+    return (refuseIn("select", node) ?? Selection.begin(node, branches)) as Promise<Selected<C>>;
+  } catch (error) {
+    return failToBegin(error);
+  }
 }
 
 /**
@@ -105,27 +104,27 @@ export function sending<T>(channel: Channel<T>, value: NoInfer<T>): SendCase<T> 
   return new SendCase(channel, value);
 }
 
-function parse(cases: unknown, selection: Selection): Branch[] {
+function parse(cases: unknown): Branch[] {
   if (typeof cases !== "object" || cases === null) {
     throw new TypeError(`select: cases must be an object such as { job: channel }, got ${describe(cases)}`);
   }
-  const branches = Object.entries(cases).map(([key, value]) => toBranch(key, value, selection));
+  const branches = Object.entries(cases).map(([key, value]) => toBranch(key, value));
   if (branches.length === 0) throw new RangeError("select: cases must not be empty");
   return branches;
 }
 
-function toBranch(key: string, value: unknown, selection: Selection): Branch {
+function toBranch(key: string, value: unknown): Branch {
   if (typeof value === "number") {
     checkDuration("select", key, value);
-    return new TimeoutBranch(selection, key, value);
+    return new TimeoutBranch(key, value);
   }
   if (value instanceof SendCase) {
     const core = channelCore(value.channel);
-    if (core !== undefined) return new SendBranch(selection, key, core, value.value);
+    if (core !== undefined) return new SendBranch(key, core, value.value);
   }
   const core = channelCore(value);
-  if (core !== undefined) return new ReceiveBranch(selection, key, core);
-  if (isThenable(value)) return new TaskBranch(selection, key, value);
+  if (core !== undefined) return new ReceiveBranch(key, core);
+  if (isThenable(value)) return new TaskBranch(key, value);
   throw new TypeError(
     `select: ${key} must be a channel, a task, a promise, a number of ms, or made by sending(), got ${describe(value)}`,
   );

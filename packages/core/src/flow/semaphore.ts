@@ -1,11 +1,7 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { addHook, removeHook } from "../kernel/hook.js";
-import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
-import { refusal } from "./refusal.js";
-import { Waiter, WaitQueue } from "./wait-queue.js";
+import { inScope } from "../task/in-scope.js";
+import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /** A number of permits that many may ask for. Made by {@link createSemaphore}. */
 export interface Semaphore {
@@ -64,52 +60,27 @@ class FairSemaphore implements Semaphore {
   }
 
   acquire(scope: Scope): Promise<Disposable> {
-    return new Promise((resolve, reject) => {
-      const node = nodeOf("acquire", "scope", scope);
-      const refused = refusal("acquire", node);
-      if (refused !== undefined) return reject(refused);
+    return inScope("acquire", scope, (node) => {
       if (this.#free > 0) {
         this.#free -= 1; // nobody waits while a permit is free
-        return resolve(new Permit(this.#release));
+        return Promise.resolve(new Permit(this.#release));
       }
-      const acquisition = new Acquisition(node, resolve, reject);
-      addHook(node, acquisition);
+      const acquisition = new Acquisition(node);
       this.#queue.push(acquisition);
+      return acquisition.promise;
     });
   }
 
   readonly #release = (): void => {
     const next = this.#queue.shift();
     if (next === undefined) this.#free += 1;
-    else next.grant(new Permit(this.#release));
+    else next.succeed(new Permit(this.#release));
   };
 }
 
-class Acquisition extends Waiter {
-  readonly #node: ScopeNode;
-  readonly #resolve: (permit: Disposable) => void;
-  readonly #reject: (error: unknown) => void;
-
-  constructor(node: ScopeNode, resolve: (permit: Disposable) => void, reject: (error: unknown) => void) {
-    super();
-    this.#node = node;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  grant(permit: Disposable): void {
-    removeHook(this.#node, this);
-    this.#resolve(permit);
-  }
-
-  run(reason: CancelledError): void {
-    this.leave();
-    this.#reject(reason);
-  }
-
-  override ended(): void {
-    this.leave();
-    this.#reject(refusal("acquire", this.#node));
+class Acquisition extends QueuedWait<Disposable> {
+  get operation(): string {
+    return "acquire";
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
-import { background, createScope, spawn, withScope } from "../index.js";
+import { background, createScope, ScopeClosedError, spawn, withScope } from "../index.js";
 import { sleep } from "./sleep.js";
 
 beforeEach(() => {
@@ -136,13 +136,13 @@ describe("sleep()", () => {
     expect(await outcomeOf(slept)).toBe("resolved");
   });
 
-  it("does not hold its scope open: only a task does", async () => {
+  it("does not hold its scope open, and ends with it: only a task does", async () => {
     const scope = createScope();
     const slept = sleep(scope, 100);
     await scope.join();
     expect(scope.state).toBe("closed");
-    vi.advanceTimersByTime(100);
-    expect(await outcomeOf(slept)).toBe("resolved");
+    expect(vi.getTimerCount()).toBe(0);
+    expect(await rejection(slept)).toBeInstanceOf(ScopeClosedError);
   });
 
   it("rule 12: an error that a worker makes of its end is a failure, its end itself is not", async () => {

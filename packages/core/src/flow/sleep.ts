@@ -1,8 +1,8 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { failToBegin, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { ScopedWait } from "../kernel/scoped-wait.js";
 import { MAX_DELAY, type TimerHandle } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -19,6 +19,7 @@ import { nodeOf } from "../task/resolve.js";
  * @param ms - How long. Beyond 2^31-1 works; `Infinity` waits for the cancellation only and keeps no process
  *   alive.
  * @throws {CancelledError} The scope's reason (as a rejection).
+ * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
  * @throws {TypeError | RangeError} If `scope` is no scope, or `ms` negative or no number (as a rejection).
  * @example
  * ```ts
@@ -29,44 +30,39 @@ import { nodeOf } from "../task/resolve.js";
  * ```
  */
 export function sleep(scope: Scope, ms: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  try {
     const node = nodeOf("sleep", "scope", scope);
     if (ms === undefined) throw new TypeError(`sleep: ms must be a number, got ${describe(ms)}`);
     checkDuration("sleep", "ms", ms);
-    if (node.reason !== undefined) return reject(node.reason);
-    const pause = new Pause(node, resolve, reject);
-    addHook(node, pause);
-    if (ms !== Infinity) pause.start(ms);
-  });
+    return refuseIn("sleep", node) ?? new Sleep(node, ms).promise;
+  } catch (error) {
+    return failToBegin(error);
+  }
 }
 
-/** Hook, timer and promise in one object: a hundred thousand sleepers are not rare. */
-class Pause extends Hook {
-  readonly #node: ScopeNode;
-  readonly #resolve: () => void;
-  readonly #reject: (reason: CancelledError) => void;
+class Sleep extends ScopedWait<void> {
   #timer: TimerHandle | undefined = undefined;
 
-  constructor(node: ScopeNode, resolve: () => void, reject: (reason: CancelledError) => void) {
-    super();
-    this.#node = node;
-    this.#resolve = resolve;
-    this.#reject = reject;
+  constructor(node: ScopeNode, ms: number) {
+    super(node);
+    if (ms !== Infinity) this.#start(ms);
   }
 
-  start(ms: number): void {
+  get operation(): string {
+    return "sleep";
+  }
+
+  #start(ms: number): void {
     const step = Math.min(ms, MAX_DELAY);
-    this.#timer = setTimeout(Pause.#wake, step, this, ms - step);
+    this.#timer = setTimeout(Sleep.#wake, step, this, ms - step);
   }
 
-  static #wake(this: void, pause: Pause, rest: number): void {
-    if (rest > 0) return pause.start(rest);
-    removeHook(pause.#node, pause);
-    pause.#resolve();
+  static #wake(this: void, sleep: Sleep, rest: number): void {
+    if (rest > 0) sleep.#start(rest);
+    else sleep.succeed();
   }
 
-  run(reason: CancelledError): void {
+  protected override withdraw(): void {
     clearTimeout(this.#timer);
-    this.#reject(reason);
   }
 }

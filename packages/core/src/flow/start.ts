@@ -2,7 +2,8 @@ import { BoughError } from "../errors/bough-error.js";
 import { PROMOTED, QUEUED, TASK } from "../kernel/flags.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import { ScopeNode } from "../kernel/node.js";
-import type { Observer } from "../kernel/observer.js";
+import { createPromised, type Observer } from "../kernel/observer.js";
+import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { link } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
@@ -50,18 +51,16 @@ export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promi
     checkFunction("start", "worker", worker);
     return launch(nodeOf("start", "scope", scope), worker);
   } catch (error) {
-    return Promise.reject(error);
+    return failToBegin(error);
   }
 }
 
 /** Apart from `start`, so that the closures here don't keep an owner handle alive. */
 function launch<R>(parent: ScopeNode, worker: StartableWorker<R>): Promise<R> {
-  return new Promise((resolve, reject) => {
-    const starting = new Starting(worker, resolve, reject);
-    const name = worker.name === "" ? "anonymous" : worker.name;
-    spawn(parent, (own) => starting.begin(own as ScopeNode), { name });
-    starting.waitIn(parent);
-  });
+  const starting = new Starting(worker);
+  const name = worker.name === "" ? "anonymous" : worker.name;
+  spawn(parent, (own) => starting.begin(own as ScopeNode), { name });
+  return starting.waitIn(parent);
 }
 
 /**
@@ -70,30 +69,34 @@ function launch<R>(parent: ScopeNode, worker: StartableWorker<R>): Promise<R> {
  */
 class Starting<R> extends Hook implements Observer {
   readonly #worker: StartableWorker<R>;
-  readonly #ready: (value: R) => void;
-  readonly #failed: (error: unknown) => void;
+  readonly #outcome = createPromised<R>();
   /** Where it waits for its turn, if the scope has a `concurrency`. */
   #parent: ScopeNode | undefined;
   #node: ScopeNode | undefined;
   #settled = false;
 
-  constructor(worker: StartableWorker<R>, ready: (value: R) => void, failed: (error: unknown) => void) {
+  constructor(worker: StartableWorker<R>) {
     super();
     this.#worker = worker;
-    this.#ready = ready;
-    this.#failed = failed;
+  }
+
+  /** For the caller; as an observer's, see there. */
+  get promise(): Promise<R> {
+    return this.#outcome.promise;
   }
 
   /** Called right after the spawn: the worker may still be in the queue, or be born cancelled. */
-  waitIn(parent: ScopeNode): void {
-    if (this.#node !== undefined) return;
-    if (parent.reason !== undefined) return this.reject(parent.reason);
+  waitIn(parent: ScopeNode): Promise<R> {
+    if (this.#node !== undefined) return this.promise;
+    if (parent.reason !== undefined) return failToBegin(parent.reason);
     this.#parent = parent;
     addHook(parent, this);
+    return this.promise;
   }
 
   run(reason: unknown): void {
     this.reject(reason);
+    markHandled(this.promise);
   }
 
   begin(task: ScopeNode): void {
@@ -116,7 +119,7 @@ class Starting<R> extends Hook implements Observer {
     if (node.cancelled) return; // too late: the caller gets the reason, or the failure that has cancelled it
     this.#settled = true;
     node.flags |= TASK | PROMOTED;
-    this.#ready(value);
+    this.#outcome.resolve(value);
   }
 
   resolve(): void {
@@ -127,6 +130,6 @@ class Starting<R> extends Hook implements Observer {
   reject(error: unknown): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#failed(error);
+    this.#outcome.reject(error);
   }
 }

@@ -20,17 +20,17 @@ export class StreamScope extends Group<void> {
    * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
    */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
-  constructor(api: Function, scope: Scope, end: (failure?: Failure, isReason?: boolean) => boolean) {
+  constructor(api: Function, scope: Scope, end: (failure?: Failure) => boolean) {
     super("stream", api, scope, DAEMON | HANDLE | QUEUED);
     const node = this.node;
-    const { resolve } = node.observer as Promised;
+    const { resolve } = node.observer as Promised<void>;
     node.observer = {
       resolve: () => {
         end();
         resolve(undefined);
       },
       reject: (error) => {
-        if (!end({ error }, node.rarely?.errors === undefined)) node.flags &= ~DELIVERED;
+        if (!end({ error, isReason: node.rarely?.errors === undefined })) node.flags &= ~DELIVERED;
         resolve(undefined);
       },
     };

@@ -1,4 +1,6 @@
+import { isCancelled } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 import { checkType } from "../task/options.js";
@@ -96,7 +98,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
 
   next(): Promise<IteratorResult<R, undefined>> {
     const result = this.#outlet.request();
-    if (this.#owner === undefined && !this.#outlet.ended) this.#begin();
+    if (this.#owner === undefined && !this.#outlet.ended && !this.#begin()) return yieldBefore(result);
     this.#group?.wake();
     return result;
   }
@@ -117,14 +119,15 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     return done;
   }
 
-  #begin(): void {
+  /** Says whether its scope takes it. */
+  #begin(): boolean {
     try {
-      this.#owner = new StreamScope(stream, this.#scope, (failure, isReason = false) =>
-        this.#finish(failure, isReason),
-      );
+      this.#owner = new StreamScope(stream, this.#scope, (failure) => this.#finish(failure));
       begin(this.#owner.node, (own) => this.#work(own));
+      return true;
     } catch (error) {
-      this.#outlet.end({ error });
+      this.#outlet.end({ error, isReason: isCancelled(error) });
+      return false;
     }
   }
 
@@ -140,7 +143,8 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   /** The stream's scope has settled. Says whether there is no failure left that somebody has to receive. */
-  #finish(failure: Failure | undefined, isReason: boolean): boolean {
+  #finish(failure: Failure | undefined): boolean {
+    const isReason = failure?.isReason === true;
     if (failure !== undefined) this.#outlet.drop();
     this.#outlet.end(isReason && this.#returning ? undefined : failure);
     if (isReason || this.#returning || this.#outlet.failure === undefined) return true;

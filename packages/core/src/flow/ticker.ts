@@ -1,8 +1,8 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { ScopedWait } from "../kernel/scoped-wait.js";
 import { LongTimer } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -15,7 +15,7 @@ import { nodeOf } from "../task/resolve.js";
  * waits for are dropped. Only a pending `next()` has a timer, so a ticker that is not read on costs nothing.
  *
  * **Cancellation:** when `scope` is cancelled, `next()` rejects with the reason, at once if it already is; the timer is
- * cleared.
+ * cleared. It rejects with `ScopeClosedError` when `scope` ends.
  *
  * **Failure:** none of its own.
  *
@@ -50,8 +50,7 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
   readonly #start: number = Date.now();
   /** The number of the last tick that somebody has waited for. */
   #last = 0;
-  readonly #pending = new Set<Tick>();
-  #ended = false;
+  readonly #iteration: Iteration = { ended: false, pending: new Set() };
 
   constructor(node: ScopeNode, ms: number) {
     this.#node = node;
@@ -63,56 +62,62 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
   }
 
   next(): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const node = this.#node;
-      if (this.#ended) return resolve(done);
-      if (node.reason !== undefined) {
-        this.#ended = true;
-        return reject(node.reason);
-      }
-      const now = Date.now();
-      // A timer may fire a little early; the same tick is not given twice.
-      this.#last = Math.max(this.#last, Math.floor((now - this.#start) / this.#ms)) + 1;
-      const due = this.#start + this.#last * this.#ms;
-      const tick = new Tick(node, due - now, (error) => {
-        this.#pending.delete(tick);
-        if (error === undefined) return resolve(this.#ended ? done : { done: false, value: due });
-        this.#ended = true;
-        reject(error);
-      });
-      this.#pending.add(tick);
-    });
+    const iteration = this.#iteration;
+    if (iteration.ended) return Promise.resolve(done);
+    const refused = refuseIn("ticker", this.#node);
+    if (refused !== undefined) {
+      iteration.ended = true;
+      return refused;
+    }
+    const now = Date.now();
+    // A timer may fire a little early; the same tick is not given twice.
+    this.#last = Math.max(this.#last, Math.floor((now - this.#start) / this.#ms)) + 1;
+    const due = this.#start + this.#last * this.#ms;
+    return new Tick(this.#node, iteration, due, due - now).promise;
   }
 
   return(): Promise<Result> {
-    this.#ended = true;
-    for (const tick of this.#pending) tick.finish();
+    this.#iteration.ended = true;
+    for (const tick of this.#iteration.pending) tick.returned();
     return Promise.resolve(done);
   }
 }
 
+interface Iteration {
+  ended: boolean;
+  readonly pending: Set<Tick>;
+}
+
 /** A pending `next()`. */
-class Tick extends Hook {
-  readonly #node: ScopeNode;
+class Tick extends ScopedWait<Result> {
+  readonly #iteration: Iteration;
   readonly #timer: LongTimer | undefined;
-  readonly #settle: (error: CancelledError | undefined) => void;
 
-  constructor(node: ScopeNode, delay: number, settle: (error: CancelledError | undefined) => void) {
-    super();
-    this.#node = node;
-    this.#settle = settle;
-    if (delay !== Infinity) this.#timer = new LongTimer(delay, () => this.finish());
-    addHook(node, this);
+  constructor(node: ScopeNode, iteration: Iteration, due: number, delay: number) {
+    super(node);
+    this.#iteration = iteration;
+    iteration.pending.add(this);
+    if (delay !== Infinity)
+      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: due }));
   }
 
-  finish(): void {
-    this.#timer?.clear();
-    removeHook(this.#node, this);
-    this.#settle(undefined);
+  get operation(): string {
+    return "ticker";
   }
 
-  run(reason: CancelledError): void {
+  returned(): void {
     this.#timer?.clear();
-    this.#settle(reason);
+    this.#finish(done);
+  }
+
+  #finish(result: Result): void {
+    this.#iteration.pending.delete(this);
+    this.succeed(result);
+  }
+
+  protected override withdraw(): void {
+    this.#timer?.clear();
+    this.#iteration.ended = true;
+    this.#iteration.pending.delete(this);
   }
 }

@@ -1,31 +1,34 @@
-import { Hook } from "../kernel/hook.js";
+import { ScopedWait } from "../kernel/scoped-wait.js";
 
-/**
- * One who waits in a {@link WaitQueue}: what it is told when its turn comes is its subclass's affair. It is a hook,
- * too, so that waiting in a scope takes no second object.
- */
-export abstract class Waiter extends Hook {
-  queue: WaitQueue<Waiter> | undefined = undefined;
-  ahead: Waiter | undefined = undefined;
-  behind: Waiter | undefined = undefined;
+/** A place in a {@link WaitQueue}. */
+export interface Queued {
+  queue: WaitQueue<Queued> | undefined;
+  ahead: Queued | undefined;
+  behind: Queued | undefined;
+}
 
-  /** Gives up its place; a no-op for one that has none. */
-  leave(): void {
+/** A wait that is its own place in a queue. */
+export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
+  queue: WaitQueue<Queued> | undefined = undefined;
+  ahead: Queued | undefined = undefined;
+  behind: Queued | undefined = undefined;
+
+  protected override withdraw(): void {
     this.queue?.remove(this);
   }
 }
 
 /** A queue, first come first served, that one can leave from the middle at no cost. */
-export class WaitQueue<W extends Waiter> {
-  #first: Waiter | undefined = undefined;
-  #last: Waiter | undefined = undefined;
+export class WaitQueue<W extends Queued> {
+  #first: Queued | undefined = undefined;
+  #last: Queued | undefined = undefined;
 
   get empty(): boolean {
     return this.#first === undefined;
   }
 
   push(waiter: W): void {
-    waiter.queue = this as unknown as WaitQueue<Waiter>;
+    waiter.queue = this as unknown as WaitQueue<Queued>;
     waiter.ahead = this.#last;
     if (this.#last === undefined) this.#first = waiter;
     else this.#last.behind = waiter;
@@ -39,7 +42,7 @@ export class WaitQueue<W extends Waiter> {
     return first as W | undefined;
   }
 
-  remove(waiter: Waiter): void {
+  remove(waiter: Queued): void {
     const { ahead, behind } = waiter;
     if (ahead === undefined) this.#first = behind;
     else ahead.behind = behind;

@@ -1,9 +1,9 @@
 import { NodeTask } from "../task/task.js";
-import { Waiter, WaitQueue } from "./wait-queue.js";
+import { WaitQueue, type Queued } from "./wait-queue.js";
 
 /** Waits for a promise. */
-export abstract class Watcher extends Waiter {
-  abstract settled(outcome: PromiseSettledResult<unknown>): void;
+export interface Watcher extends Queued {
+  settled(outcome: PromiseSettledResult<unknown>): void;
 }
 
 /**

@@ -4,19 +4,21 @@ export interface Observer {
   readonly reject: (error: unknown) => void;
   /** Whether anybody hears of the outcome. Absent: yes. */
   readonly heard?: () => boolean;
+  /** The promise that it settles, if it has one that anybody may await. */
+  readonly promise?: Promise<unknown>;
 }
 
 /** One that gives what it hears to whoever has got its promise: of a task, or of a `withScope`. */
-export interface Promised extends Observer {
-  readonly promise: Promise<unknown>;
+export interface Promised<T> extends Observer {
+  readonly promise: Promise<T>;
 }
 
 /** `Promise.withResolvers`, which Node 20 does not have. */
-export function createPromised(): Promised {
+export function createPromised<T>(): Promised<T> {
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;
-  const promise = new Promise<unknown>((res, rej) => {
-    resolve = res;
+  const promise = new Promise<T>((res, rej) => {
+    resolve = res as (value: unknown) => void;
     reject = rej;
   });
   return { promise, resolve, reject };

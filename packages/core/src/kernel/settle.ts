@@ -6,7 +6,9 @@ import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
 import { dropHooks, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
+import type { Observer } from "./observer.js";
 import type { Settings } from "./rare.js";
+import { isOwnDeadline, markHandled } from "./refusal.js";
 import { afterMicrotasks, report, reportAll } from "./report.js";
 import { isTracing } from "./tracing.js";
 import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
@@ -154,7 +156,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     node.observer = undefined;
     if (observer.heard === undefined || observer.heard()) node.flags |= flag.DELIVERED;
     if (rare?.errors !== undefined) observer.reject(firstError(node));
-    else if ((node.flags & flag.CUT) !== 0) observer.reject(node.reason);
+    else if ((node.flags & flag.CUT) !== 0) rejectWithReason(node, observer);
     else observer.resolve(node.value);
     if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
   }
@@ -169,6 +171,13 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     return undefined;
   }
   return leave(node);
+}
+
+/** Nobody has to await it, unless the scope ran out of its own time. A task's promise goes to those who asked for it. */
+function rejectWithReason(node: ScopeNode, observer: Observer): void {
+  observer.reject(node.reason);
+  const { promise } = observer;
+  if (promise !== undefined && (node.flags & flag.TASK) === 0 && !isOwnDeadline(node)) markHandled(promise);
 }
 
 function release(node: ScopeNode, settings: Settings): void {

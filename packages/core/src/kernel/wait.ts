@@ -1,15 +1,15 @@
 import { CLOSED, CUT, DELIVERED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
+import { createPromised, type Promised } from "./observer.js";
+import { isOwnDeadline, markHandled } from "./refusal.js";
 import type { LongTimer } from "./timer.js";
 
 /**
  * Somebody who waits for a handle's scope. `join` rejects with a failure or, when work was cut short, with the
  * reason; `close` only with a failure; `dispose` only with a failure that nobody else has received.
  */
-export interface Waiter {
+export interface Waiter extends Promised<void> {
   readonly kind: "join" | "close" | "dispose";
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
   /** The owner handle: who waits for its scope still owns it. The one exception to the invariant of node.ts. */
   readonly pin: object;
   graceTimer: LongTimer | undefined;
@@ -21,10 +21,8 @@ export function wait(
   kind: Waiter["kind"],
   pin: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
-  let waiter!: Waiter;
-  const promise = new Promise<void>((resolve, reject) => {
-    waiter = { kind, resolve, reject, pin, graceTimer: undefined };
-  });
+  const waiter: Waiter = { kind, pin, graceTimer: undefined, ...createPromised() };
+  const promise = waiter.promise;
   if ((node.flags & CLOSED) !== 0) {
     deliver(node, [waiter]);
     return { promise };
@@ -37,17 +35,18 @@ export function wait(
 export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
   const errors = node.rarely?.errors;
   if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;
-  for (const { kind, resolve, reject, graceTimer } of waiters) {
+  for (const { kind, resolve, reject, promise, graceTimer } of waiters) {
     graceTimer?.clear();
     if (errors !== undefined) {
       const [first] = errors.keys();
-      if (kind === "dispose" && (node.flags & DELIVERED) !== 0) resolve();
+      if (kind === "dispose" && (node.flags & DELIVERED) !== 0) resolve(undefined);
       else reject(first);
       node.flags |= DELIVERED;
     } else if (kind === "join" && (node.flags & CUT) !== 0) {
       reject(node.reason);
+      if (!isOwnDeadline(node)) markHandled(promise);
     } else {
-      resolve();
+      resolve(undefined);
     }
   }
 }

@@ -4,6 +4,7 @@ import { setDeadline } from "../kernel/deadline.js";
 import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/observer.js";
+import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { adopt } from "../task/adopt.js";
 import { checkBag, checkDuration } from "../task/options.js";
@@ -57,18 +58,18 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
     if ((parent.flags & CLOSED) !== 0) throw new ScopeClosedError("shield", parent.path);
     return enter(parent, timeout, fn);
   } catch (error) {
-    return Promise.reject(error);
+    return failToBegin(error);
   }
 }
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
-  const observer = createPromised();
+  const observer = createPromised<T>();
   node.observer = observer;
   adopt(node, shield, undefined);
   setDeadline(node, Date.now() + timeout);
   begin(node, fn);
-  return observer.promise as Promise<T>;
+  return promiseFor(node, observer.promise);
 }
 
 function checkOptions(options: unknown): number {

@@ -1,7 +1,10 @@
 import { isCancelled } from "../errors/cancelled.js";
 import { attach } from "../flow/attach.js";
 import { Fifo } from "../flow/fifo.js";
+import type { Failure } from "../flow/outlet.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { createPromised, type Promised } from "../kernel/observer.js";
+import { markHandled, yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 
@@ -16,21 +19,16 @@ export interface Emitting {
 type Add = (source: Emitting, name: string | symbol, listener: (...values: unknown[]) => void) => void;
 type Result = IteratorResult<unknown, undefined>;
 
-interface Request {
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** Holds the events that nobody has asked for yet, and the requests that no event has answered yet. */
 export class EventIterator implements AsyncIterableIterator<unknown, undefined> {
   readonly #buffer: number;
   readonly #ready = new Fifo<unknown>();
-  readonly #requests = new Fifo<Request>();
+  readonly #requests = new Fifo<Promised<Result>>();
   #ended = false;
   /** What the next `next()` rejects with. */
-  #failure: { readonly error: unknown } | undefined;
+  #failure: Failure | undefined;
   #node: ScopeNode | undefined;
   #removals: (() => void)[] = [];
 
@@ -49,10 +47,10 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
       this.#node = attach(api, scope, (own) => this.#serve(own));
     } catch (error) {
       if (!isCancelled(error)) throw error;
-      return this.end({ error });
+      return this.end({ error, isReason: true });
     }
     // Its scope is winding up: it was born cancelled, and nobody would take the listeners off.
-    if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason });
+    if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason, isReason: true });
     listen((source, name, listener) => {
       source.add(name, listener);
       this.#removals.push(() => source.remove(name, listener));
@@ -65,7 +63,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
         const untaken = this.#failure;
         if (!this.#ended) {
           while (this.#ready.size > 0) this.#ready.shift();
-          this.end({ error: reason });
+          this.end({ error: reason, isReason: true });
         }
         if (untaken === undefined) resolve();
         else reject(untaken.error);
@@ -80,7 +78,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     if (this.#ready.size > this.#buffer) this.#ready.shift();
   }
 
-  end(failure: { readonly error: unknown } | undefined): void {
+  end(failure: Failure | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
     for (const remove of this.#removals.splice(0)) remove();
@@ -90,10 +88,11 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     if (this.#failure === undefined) this.#detach();
   }
 
-  #close({ resolve, reject }: Request): void {
+  #close({ resolve, reject, promise }: Promised<Result>): void {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure === undefined) return resolve(done);
+    if (failure.isReason === true) markHandled(promise);
     this.#detach();
     reject(failure.error);
   }
@@ -107,11 +106,15 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   }
 
   next(): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      if (this.#ready.size > 0) resolve({ done: false, value: this.#ready.shift() });
-      else if (this.#ended) this.#close({ resolve, reject });
-      else this.#requests.push({ resolve, reject });
-    });
+    if (this.#ready.size > 0) return Promise.resolve({ done: false, value: this.#ready.shift() });
+    const request = createPromised<Result>();
+    if (!this.#ended) {
+      this.#requests.push(request);
+      return request.promise;
+    }
+    const isRefused = this.#failure !== undefined;
+    this.#close(request);
+    return isRefused ? yieldBefore(request.promise) : request.promise;
   }
 
   return(): Promise<Result> {

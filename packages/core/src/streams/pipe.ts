@@ -1,4 +1,5 @@
 import { describe } from "../errors/describe.js";
+import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { spawn } from "../task/spawn.js";
@@ -38,17 +39,25 @@ import { isWritableStream, WebSink } from "./web-sink.js";
  * console.log(written); // [ 'a', 'b' ]
  * ```
  */
-export async function pipe<T>(
+export function pipe<T>(
   scope: Scope,
   source: StreamSource<T>,
   sink: WritableStream<T> | NodeWritable,
 ): Promise<void> {
+  try {
+    return begin(scope, source, sink);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+function begin(scope: Scope, source: StreamSource<unknown>, sink: unknown): Promise<void> {
   const node = nodeOf("pipe", "scope", scope);
   checkStreamSource("pipe", source);
   if (!isWritableStream(sink) && !isNodeWritable(sink)) {
     throw new TypeError(`pipe: sink must be a WritableStream or a Writable, got ${describe(sink)}`);
   }
-  await withScope(node, { name: "pipe" }, async (own) => {
+  return withScope(node, { name: "pipe" }, async (own) => {
     const target: Sink = isWritableStream(sink) ? new WebSink(sink) : new NodeSink(sink);
     own.defer(() => target.release());
     target.failed.catch(() => undefined);

@@ -2,6 +2,7 @@ import { CLOSED, CUT, DELIVERED } from "../kernel/flags.js";
 import { statusOf } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/observer.js";
+import { markHandled, refuse } from "../kernel/refusal.js";
 import { cancel, firstError } from "../kernel/settle.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
@@ -48,8 +49,8 @@ export class NodeTask<T> implements Task<T> {
   static watch<T>(task: NodeTask<T>, heard: () => boolean): Promise<T> {
     const node = task.#node;
     if ((node.flags & CLOSED) !== 0) return outcome(node);
-    node.observer ??= { ...createPromised(), heard } as Promised;
-    return (node.observer as Promised).promise as Promise<T>;
+    node.observer ??= { ...createPromised<T>(), heard };
+    return (node.observer as Promised<T>).promise;
   }
 
   get name(): string {
@@ -77,7 +78,10 @@ export class NodeTask<T> implements Task<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    return outcome<T>(this.#node).then(onFulfilled, onRejected);
+    const settled = outcome<T>(this.#node);
+    const next = settled.then(onFulfilled, onRejected);
+    if (typeof onRejected !== "function") ignoreCancellation(this.#node, settled, next);
+    return next;
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
@@ -85,27 +89,32 @@ export class NodeTask<T> implements Task<T> {
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
-    return outcome<T>(this.#node).finally(onFinally);
+    const settled = outcome<T>(this.#node);
+    const next = settled.finally(onFinally);
+    ignoreCancellation(this.#node, settled, next);
+    return next;
   }
+}
+
+/** Nobody has to await `next`, which passes on how the task ended, if the task was cancelled: its scope knows. */
+function ignoreCancellation(node: ScopeNode, settled: Promise<unknown>, next: Promise<unknown>): void {
+  settled.then(undefined, (error: unknown) => {
+    if (error === node.reason && node.rarely?.errors === undefined) markHandled(next);
+  });
 }
 
 /** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
 function outcome<T>(node: ScopeNode): Promise<T> {
   if ((node.flags & CLOSED) === 0) {
     if (node.observer?.heard !== undefined) {
-      const { promise, resolve, reject } = node.observer as Promised;
-      node.observer = { promise, resolve, reject } as Promised;
+      const { promise, resolve, reject } = node.observer as Promised<T>;
+      node.observer = { promise, resolve, reject };
     }
-    node.observer ??= createPromised();
-    return (node.observer as Promised).promise as Promise<T>;
+    node.observer ??= createPromised<T>();
+    return (node.observer as Promised<T>).promise;
   }
   node.flags |= DELIVERED;
-  if (node.rarely?.errors !== undefined) return reject(firstError(node));
-  if ((node.flags & CUT) !== 0) return reject(node.reason);
+  if (node.rarely?.errors !== undefined) return refuse(firstError(node));
+  if ((node.flags & CUT) !== 0) return refuse(node.reason);
   return Promise.resolve(node.value as T);
-}
-
-/** Without the lint rule's wish for an Error: users throw what they like, and we pass it on as it is. */
-function reject(error: unknown): Promise<never> {
-  return new Promise((_, reject) => reject(error));
 }

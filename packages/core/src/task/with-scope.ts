@@ -2,6 +2,7 @@ import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/observer.js";
+import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
@@ -45,18 +46,18 @@ export function withScope<T>(...given: readonly unknown[]): Promise<T> {
   try {
     return enter<T>(parse(given));
   } catch (error) {
-    return Promise.reject(error);
+    return failToBegin(error);
   }
 }
 
 function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
   const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
-  const observer = createPromised();
+  const observer = createPromised<T>();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
   adopt(node, withScope, options);
   begin(node, body);
-  return observer.promise as Promise<T>;
+  return promiseFor(node, observer.promise);
 }
 
 interface Arguments<T> {

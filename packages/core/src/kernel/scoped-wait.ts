@@ -1,0 +1,71 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { ScopeClosedError } from "../errors/scope-errors.js";
+import { addHook, Hook, removeHook } from "./hook.js";
+import type { ScopeNode } from "./node.js";
+import { markHandled } from "./refusal.js";
+
+/**
+ * The one way to wait in a scope: `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of
+ * these ends the wait:
+ *
+ * - `succeed` or `fail`: what it waited for has happened;
+ * - the scope is cancelled: the promise rejects with the reason;
+ * - the scope ends: the promise rejects with a `ScopeClosedError`.
+ *
+ * In the last two cases `withdraw` takes the wait out of its queue or clears its timer, and the rejection counts as
+ * handled: it says nothing that the scope's receivers don't hear (rule 11).
+ *
+ * Hook, promise and whatever the subclass adds are one object: a hundred thousand waits are not rare.
+ */
+export abstract class ScopedWait<T> extends Hook {
+  /** The name of the public function, for error messages. */
+  abstract readonly operation: string;
+  readonly promise: Promise<T>;
+  protected readonly node: ScopeNode | undefined;
+  #resolve!: (value: T) => void;
+  #reject!: (error: unknown) => void;
+
+  /** @param node - Neither cancelled nor closed (see `refuseIn`); `undefined` for a wait that no scope ends. */
+  constructor(node: ScopeNode | undefined) {
+    super();
+    this.node = node;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    if (node !== undefined) addHook(node, this);
+  }
+
+  /** Gives up what it waits in: its place in a queue, its timer. */
+  protected abstract withdraw(): void;
+
+  /** What it waited for has happened. The subclass has left its queue. */
+  succeed(value: T): void {
+    this.#unhook();
+    this.#resolve(value);
+  }
+
+  /** What it waited for will not happen. The subclass has left its queue. */
+  fail(error: unknown): void {
+    this.#unhook();
+    this.#reject(error);
+  }
+
+  override run(reason: CancelledError): void {
+    this.#end(reason);
+  }
+
+  override ended(): void {
+    this.#end(new ScopeClosedError(this.operation, (this.node as ScopeNode).path));
+  }
+
+  #unhook(): void {
+    if (this.node !== undefined) removeHook(this.node, this);
+  }
+
+  #end(error: unknown): void {
+    this.withdraw();
+    this.#reject(error);
+    markHandled(this.promise);
+  }
+}

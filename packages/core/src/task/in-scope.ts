@@ -1,0 +1,21 @@
+import type { ScopeNode } from "../kernel/node.js";
+import { failToBegin, refuseIn } from "../kernel/refusal.js";
+import type { Scope } from "../kernel/scope.js";
+import { nodeOf } from "./resolve.js";
+
+/**
+ * Begins an operation that waits in `scope`. Rejects without calling `begin` if `scope` is not a scope, is cancelled or has
+ * ended. Every error of the arguments is a rejection.
+ */
+export function inScope<T>(
+  operation: string,
+  scope: Scope,
+  begin: (node: ScopeNode) => Promise<T>,
+): Promise<T> {
+  try {
+    const node = nodeOf(operation, "scope", scope);
+    return refuseIn(operation, node) ?? begin(node);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
