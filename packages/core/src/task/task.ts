@@ -79,9 +79,9 @@ export class NodeTask<T> implements Task<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     const settled = outcome<T>(this.#node);
-    const next = settled.then(onFulfilled, onRejected);
-    if (typeof onRejected !== "function") ignoreCancellation(this.#node, settled, next);
-    return next;
+    const derived = settled.then(onFulfilled, onRejected);
+    if (typeof onRejected !== "function") ignoreCancellation(this.#node, settled, derived);
+    return derived;
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
@@ -90,16 +90,16 @@ export class NodeTask<T> implements Task<T> {
 
   finally(onFinally?: (() => void) | null): Promise<T> {
     const settled = outcome<T>(this.#node);
-    const next = settled.finally(onFinally);
-    ignoreCancellation(this.#node, settled, next);
-    return next;
+    const derived = settled.finally(onFinally);
+    ignoreCancellation(this.#node, settled, derived);
+    return derived;
   }
 }
 
-/** Nobody has to await `next`, which passes on how the task ended, if the task was cancelled: its scope knows. */
-function ignoreCancellation(node: ScopeNode, settled: Promise<unknown>, next: Promise<unknown>): void {
+/** Nobody has to await `derived`, which passes on how the task ended, if the task was cancelled: its scope knows. */
+function ignoreCancellation(node: ScopeNode, settled: Promise<unknown>, derived: Promise<unknown>): void {
   settled.then(undefined, (error: unknown) => {
-    if (error === node.reason && node.rarely?.errors === undefined) markHandled(next);
+    if (error === node.reason && node.rarely?.errors === undefined) markHandled(derived);
   });
 }
 
