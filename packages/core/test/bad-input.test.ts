@@ -48,6 +48,7 @@ const scopeOptions = {
   concurrency: noLimit,
   grace: noDuration,
   onError: noFunction.filter(({ value }) => value !== undefined),
+  isCancellation: noFunction.filter(({ value }) => value !== undefined),
   onOrphan: noOrphanPolicy,
 } satisfies Record<keyof bough.ScopeOptions, Kind>;
 

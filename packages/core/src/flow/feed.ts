@@ -94,9 +94,13 @@ export class Feed<T> extends Hook {
 
   /** A read that was under way when the scope was cancelled. */
   #failedLate(error: unknown): void {
-    if (isCancellation(this.#node, error)) return;
-    if ((this.#node.flags & CLOSED) === 0) fail(this.#node, error);
-    else report(this.#node, error, this.#node);
+    const node = this.#node;
+    const failures: unknown[] = [];
+    if (!isCancellation(node, error, failures)) failures.unshift(error);
+    for (const failure of failures) {
+      if ((node.flags & CLOSED) === 0) fail(node, failure);
+      else report(node, failure, node);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
-import { isCancellation } from "../kernel/cancel.js";
+import { judge } from "../kernel/settle.js";
 import { ignoreLateAnswer } from "./late-answer.js";
 import type { FastifyLike } from "./quiet-reply.js";
 import type { RequestRecord } from "./request-record.js";
@@ -43,7 +43,7 @@ export function statusOf(
     if (isGone(request, response) && saysGone(error)) return 499;
     return deadlineIn(error) === undefined ? undefined : 504;
   }
-  if (isCancellation(node, error)) {
+  if (judge(node, error)) {
     if (reason.kind === "disconnected") return 499;
     if (reason.kind === "deadline") return record.statusOfDeadline();
     if (reason.scope !== node.path) return 503; // the server's scope was cancelled, for whatever reason

@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe } from "../errors/describe.js";
 import type { Scope } from "../kernel/scope.js";
-import { checkBag, checkDuration } from "../task/options.js";
+import { checkBag, checkDuration, checkType, judgeBy, type ScopeOptions } from "../task/options.js";
 import { openRequest, recordOf } from "./open-request.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
@@ -15,6 +15,8 @@ export interface RequestScopeOptions {
   readonly name?: string | undefined;
   /** Milliseconds from now. The earliest of all that were given counts. */
   readonly timeout?: number | undefined;
+  /** What else counts as the request's cancellation coming back; as in `ScopeOptions`. The first that was given counts. */
+  readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
 /**
@@ -63,6 +65,7 @@ export function requestScope(
   checkMessage("response", response, "writableEnded");
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request), options?.name);
+  if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
   if (options?.timeout !== undefined) record.bound(Date.now() + options.timeout);
   return record.node;
 }
@@ -70,9 +73,8 @@ export function requestScope(
 export function checkRequestOptions(operation: string, options: RequestScopeOptions): void {
   checkBag(operation, options);
   checkDuration(operation, "timeout", options.timeout);
-  const name: unknown = options.name;
-  if (name !== undefined && typeof name !== "string")
-    throw new TypeError(`${operation}: name must be a string, got ${describe(name)}`);
+  checkType(operation, "name", "string", options.name);
+  checkType(operation, "isCancellation", "function", options.isCancellation);
 }
 
 function checkMessage(name: string, value: unknown, property: string): void {

@@ -12,7 +12,14 @@ import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
-import { applyOptions, checkBag, checkDuration, checkOptions } from "../task/options.js";
+import {
+  applyOptions,
+  checkBag,
+  checkDuration,
+  checkOptions,
+  judgeBy,
+  type ScopeOptions,
+} from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
@@ -36,6 +43,8 @@ export interface ServerScopeOptions {
   readonly deadlineHeader?: string | boolean | undefined;
   /** Receives the failures of requests and jobs that nobody else does. Without it they are unhandled rejections. */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+  /** What else counts as the cancellation coming back, in every request and job; as in `ScopeOptions`. */
+  readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
 /** The owner handle of a server's scope. */
@@ -191,6 +200,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
   }
   if (options.onError !== undefined && node.rarely?.settings?.onError === undefined)
     applyOptions(node, { onError: options.onError });
+  if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
   return handle;
 }
 

@@ -2,7 +2,17 @@ import { EventEmitter, getEventListeners, once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
-import { createScope, isCancelled, spawn, withScope, type CancelledError, type Scope } from "../index.js";
+import {
+  createScope,
+  isCancelled,
+  map,
+  spawn,
+  suppressed,
+  withScope,
+  type CancelledError,
+  type Scope,
+  type ScopeOptions,
+} from "../index.js";
 
 /** A worker that ends with the reason. */
 const untilCancelled = (scope: Scope): Promise<never> =>
@@ -447,5 +457,121 @@ describe("a rejection in a cancelled scope", () => {
     scope.cancel();
     await scope.close();
     expect(tasks.map(({ status }) => status)).toEqual(["cancelled", "cancelled", "cancelled"]);
+  });
+});
+
+describe("isCancellation", () => {
+  const driverError = new Error("the driver was told to stop");
+  const saysDriver = (error: unknown): boolean => error === driverError;
+
+  /** Cancels a scope with these options in which a worker then rejects with `error`. */
+  async function cancelled(options: ScopeOptions, error: unknown): Promise<Scope> {
+    const scope = createScope(options);
+    spawn(scope, (own) => new Promise((_, reject) => own.onCancel(() => reject(error))));
+    scope.cancel();
+    await scope.close().catch(() => undefined);
+    return scope;
+  }
+
+  it("rule 12: says what else is a cancellation, and gets the error and the reason", async () => {
+    const isCancellation = vi.fn<(error: unknown, reason: CancelledError) => boolean>(saysDriver);
+    const scope = await cancelled({ isCancellation }, driverError);
+    expect(scope.errors).toEqual([]);
+    expect(isCancellation.mock.calls).toEqual([[driverError, scope.reason]]);
+  });
+
+  it("rule 12: is asked in a cancelled scope only, and not about what is a cancellation anyway", async () => {
+    const isCancellation = vi.fn<() => boolean>(() => true);
+    expect(await rejection(withScope({ isCancellation }, () => Promise.reject(driverError)))).toBe(
+      driverError,
+    );
+    await cancelled({ isCancellation }, new DOMException("aborted", "AbortError"));
+    expect(isCancellation).not.toHaveBeenCalled();
+  });
+
+  it("rule 12: is inherited by everything below, also by tasks, shields and scopes without one of their own", async () => {
+    const outer = createScope({ isCancellation: saysDriver });
+    const inner = createScope(outer, { isCancellation: () => false });
+    const rejectLater = (own: Scope): Promise<never> =>
+      new Promise((_, reject) => own.onCancel(() => reject(driverError)));
+    const tasks = [
+      spawn(outer, (task) => spawn(task, rejectLater)),
+      spawn(outer, (task) => withScope(task, rejectLater)),
+      spawn(inner, rejectLater),
+    ];
+    outer.cancel();
+    await outer.close();
+    expect(tasks.map(({ status }) => status)).toEqual(["cancelled", "cancelled", "cancelled"]);
+    expect([...outer.errors, ...inner.errors]).toEqual([]);
+  });
+
+  it("rule 12: of a scope below does not count for one above", async () => {
+    const outer = createScope();
+    createScope(outer, { isCancellation: saysDriver });
+    spawn(outer, (own) => new Promise((_, reject) => own.onCancel(() => reject(driverError))));
+    outer.cancel();
+    expect(await rejection(outer.close())).toBe(driverError);
+  });
+
+  it("rule 12: counts for the parts of an AggregateError, too", async () => {
+    const abort = new DOMException("aborted", "AbortError");
+    const error = new AggregateError([abort, driverError]);
+    expect((await cancelled({ isCancellation: saysDriver }, error)).errors).toEqual([]);
+    expect((await cancelled({}, error)).errors).toEqual([error]);
+  });
+
+  it("rule 12: that throws is a failure, beside the error that it was asked about", async () => {
+    const bug = new Error("a bug in the predicate");
+    const outer = vi.fn<() => boolean>(() => true);
+    const root = createScope({ isCancellation: outer, onError: () => undefined });
+    const isCancellation = (): boolean => {
+      throw bug;
+    };
+    const scope = createScope(root, { isCancellation });
+    spawn(scope, (own) => new Promise((_, reject) => own.onCancel(() => reject(driverError))));
+    scope.cancel();
+    expect(await rejection(scope.close())).toBe(driverError);
+    expect(scope.errors).toEqual([driverError, bug]);
+    expect(suppressed(driverError)).toEqual([bug]);
+    expect(outer).not.toHaveBeenCalled();
+    await root.close();
+  });
+
+  it.each([undefined, "yes", 1, Promise.resolve(true)])(
+    "rule 12: that returns %s, no boolean, is a TypeError beside the error",
+    async (answer) => {
+      const isCancellation = (() => answer) as unknown as () => boolean;
+      const { errors } = await cancelled({ isCancellation }, driverError);
+      expect(errors[0]).toBe(driverError);
+      expect(errors[1]).toBeInstanceOf(TypeError);
+      expect(String(errors[1])).toContain("isCancellation must return a boolean, got");
+      expect(errors).toHaveLength(2);
+    },
+  );
+
+  it("rule 12: is asked about a read that was under way when a stream was cancelled", async () => {
+    const read = deferred<IteratorResult<number>>();
+    const source = { [Symbol.asyncIterator]: () => ({ next: () => read.promise }) };
+    const scope = createScope({ isCancellation: saysDriver });
+    const mapped = map(scope, source, (n) => n);
+    scope.cancel();
+    read.reject(driverError);
+    expect(await rejection(mapped)).toBe(scope.reason);
+    await scope.close();
+    expect(scope.errors).toEqual([]);
+  });
+
+  it("rule 12: a TypeError is a failure whatever code it has, unless the reason is among its causes", async () => {
+    const typeError = Object.assign(new TypeError("no"), { code: "ABORT_ERR" });
+    expect((await cancelled({}, typeError)).errors).toEqual([typeError]);
+    const scope = createScope();
+    const task = spawn(
+      scope,
+      (own) =>
+        new Promise((_, reject) => own.onCancel((cause) => reject(new TypeError("fetch failed", { cause })))),
+    );
+    scope.cancel();
+    await scope.close();
+    expect(task.status).toBe("cancelled");
   });
 });

@@ -1,6 +1,18 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
+import { describe } from "../errors/describe.js";
+import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
 import { cancelling } from "./channels.js";
-import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./flags.js";
+import {
+  BACKGROUND,
+  BODY,
+  CANCELLED,
+  CLOSED,
+  HAS_JUDGE,
+  NOTIFYING,
+  SHIELD,
+  SUPERVISE,
+  TASK,
+} from "./flags.js";
 import { watchGrace } from "./grace.js";
 import { takeHook, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
@@ -117,25 +129,57 @@ function record(node: ScopeNode, error: unknown, origin: ScopeNode): boolean {
 const MAX_CAUSES = 100;
 
 /**
- * Whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure: it is the
- * reason, has it among its causes (as `timers/promises` and `events.once` reject), or is an AbortError.
+ * Whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure (rule 12):
+ *
+ * 1. it is the reason, or has it among its causes, as `timers/promises` and `events.once` reject. That holds for a
+ *    TypeError, too: whoever has put our reason there says where the error comes from;
+ * 2. it is what a known client rejects with after an abort: see `errors/foreign-aborts.ts`;
+ * 3. an option `isCancellation`, of this scope or of one above, says so;
+ * 4. it is an AggregateError or a SuppressedError of nothing but such errors.
+ *
+ * @param broken - Receives what an option `isCancellation` has thrown. The rejection is a failure then, and so are these:
+ *   the caller records them after it.
  */
-export function isCancellation(node: ScopeNode, error: unknown): boolean {
+export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
+  const { reason } = node;
+  if (error === reason || hasCause(error, reason) || isForeignAbort(error)) return true;
+  if ((node.flags & HAS_JUDGE) === 0)
+    return consistsOf(error, (part) => part === reason || hasCause(part, reason) || isForeignAbort(part));
+  if (saysUser(node, error, broken)) return true;
+  const isOne = (part: unknown): boolean =>
+    part === reason || hasCause(part, reason) || isForeignAbort(part) || saysUser(node, part, broken);
+  return broken.length === 0 && consistsOf(error, isOne) && broken.length === 0;
+}
+
+function hasCause(error: unknown, reason: CancelledError | undefined): boolean {
   let at = error;
-  for (let depth = 0; depth < MAX_CAUSES; depth++) {
-    if (at === node.reason) return true;
-    if (typeof at !== "object" || at === null) return false;
-    if (depth === 0 && read(at, "name") === "AbortError") return true;
+  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
     at = read(at, "cause");
+    if (at === reason) return true;
   }
   return false;
 }
 
-/** A user's error may have getters that throw. */
-function read(object: object, key: string): unknown {
-  try {
-    return Reflect.get(object, key);
-  } catch {
-    return undefined;
+/** Asks the options `isCancellation` from `node` up to the root, until one says yes. */
+function saysUser(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
+  const reason = node.reason as CancelledError;
+  for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
+    const judge = at.rarely?.settings?.isCancellation;
+    if (judge === undefined) continue;
+    try {
+      const verdict: unknown = judge(error, reason);
+      if (verdict === true) return true;
+      if (verdict !== false) throw notBoolean(verdict);
+    } catch (thrown) {
+      broken.push(thrown);
+      return false;
+    }
   }
+  return false;
+}
+
+function notBoolean(verdict: unknown): TypeError {
+  const hint =
+    verdict instanceof Promise ? " (it can't be async: it is asked when the scope is settling)" : "";
+  return new TypeError(`isCancellation must return a boolean, got ${describe(verdict)}${hint}`);
 }

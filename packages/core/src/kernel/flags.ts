@@ -65,5 +65,8 @@ export const TOLD: number = 1 << 25;
 /** A task whose failure was its own affair at first: inside, it is a scope. */
 export const PROMOTED: number = 1 << 26;
 
+/** This node or an ancestor has an option `isCancellation`. */
+export const HAS_JUDGE: number = 1 << 27;
+
 /** What a new node takes over from its parent. */
-export const INHERITED: number = HAS_DEADLINE | HAS_GRACE;
+export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE;

@@ -1,3 +1,4 @@
+import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import type { ContextKey } from "./context.js";
 import type { Defer } from "./defer.js";
@@ -33,5 +34,6 @@ export class Settings {
   limit: Limit | undefined = undefined;
   follower: Follower | undefined = undefined;
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
+  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
   waiters: Set<Waiter> | undefined = undefined;
 }

@@ -51,13 +51,31 @@ export function bodyReturned(node: ScopeNode, value: unknown): void {
 
 /** The worker or body of `node` has thrown, or its promise was rejected. */
 export function bodyThrew(node: ScopeNode, error: unknown): void {
-  if ((node.flags & flag.CANCELLED) !== 0 && isCancellation(node, error)) {
+  if ((node.flags & flag.CANCELLED) === 0) fail(node, error);
+  else rejectedWhenCancelled(node, error);
+  bodyEnded(node);
+}
+
+function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
+  const broken: unknown[] = [];
+  if (error === node.reason || isCancellation(node, error, broken)) {
     node.flags |= flag.CUT;
     failIfTimedOut(node);
   } else {
     fail(node, error);
   }
-  bodyEnded(node);
+  for (const thrown of broken) fail(node, thrown);
+}
+
+/**
+ * Whether `error` is the cancellation of `node` coming back, where the node can't record a failure. What an option
+ * `isCancellation` throws goes to the nearest `onError`.
+ */
+export function judge(node: ScopeNode, error: unknown): boolean {
+  const broken: unknown[] = [];
+  const verdict = isCancellation(node, error, broken);
+  for (const thrown of broken) report(node, thrown, node);
+  return verdict;
 }
 
 function bodyEnded(node: ScopeNode): void {

@@ -49,13 +49,13 @@ export async function main(body: (scope: Scope) => unknown, options?: MainOption
   }
   current?.forget();
   const run = (current = new Run(settings));
-  const { name, onError } = settings;
+  const { name, onError, isCancellation } = settings;
   const enter = (scope: Scope): unknown => {
     run.open(scope);
     return body(scope);
   };
   try {
-    await withScope({ name, onError }, enter);
+    await withScope({ name, onError, isCancellation }, enter);
     run.succeed();
   } catch (error) {
     run.fail(error);

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { describe } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkBag, checkOptions } from "../task/options.js";
+import { checkBag, checkOptions, type ScopeOptions } from "../task/options.js";
 
 /** What `main` takes. */
 export interface MainOptions {
@@ -19,6 +19,8 @@ export interface MainOptions {
    * in other scopes also the failures below that nobody else receives.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+  /** What else counts as the cancellation coming back; as in `ScopeOptions`. */
+  readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
 const DEFAULT_GRACE = 25_000;
@@ -34,15 +36,22 @@ export interface Settings {
   readonly grace: number;
   readonly signals: readonly NodeJS.Signals[];
   readonly onError: MainOptions["onError"];
+  readonly isCancellation: MainOptions["isCancellation"];
 }
 
 export function readOptions(body: unknown, options: MainOptions | undefined): Settings {
   if (typeof body !== "function") throw new TypeError(`main: body must be a function, got ${describe(body)}`);
   if (options !== undefined) checkBag("main", options);
-  const { name, grace = DEFAULT_GRACE, signals = DEFAULT_SIGNALS, onError } = options ?? {};
-  checkOptions("main", { name, grace, onError });
+  const {
+    name = body.name || "main",
+    grace = DEFAULT_GRACE,
+    signals = DEFAULT_SIGNALS,
+    onError,
+    isCancellation,
+  } = options ?? {};
+  checkOptions("main", { name, grace, onError, isCancellation });
   checkSignals(signals);
-  return { name: name ?? (body.name || "main"), grace, signals: [...new Set(signals)], onError };
+  return { name, grace, signals: [...new Set(signals)], onError, isCancellation };
 }
 
 function checkSignals(signals: unknown): void {

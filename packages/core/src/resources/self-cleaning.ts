@@ -4,9 +4,8 @@ import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/report.js";
 import type { Scope } from "../kernel/scope.js";
-import { advance } from "../kernel/settle.js";
+import { advance, judge } from "../kernel/settle.js";
 import { holdProcess } from "../kernel/tree.js";
-import { isCancellation } from "../kernel/cancel.js";
 import { adopt } from "../task/adopt.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { applyOptions, checkOptions, type ScopeOptions } from "../task/options.js";
@@ -152,7 +151,7 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
 /** The promise of an async `build`: nobody will await it. */
 function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
   promise.catch((error: unknown) => {
-    if (!isCancellation(node, error)) report(node, error, node);
+    if (!judge(node, error)) report(node, error, node);
   });
 }
 

@@ -15,6 +15,7 @@ describe("options", () => {
     concurrency: undefined,
     grace: undefined,
     onError: undefined,
+    isCancellation: undefined,
     onOrphan: undefined,
   };
 

@@ -1,11 +1,13 @@
+import type { CancelledError } from "../errors/cancelled.js";
 import { describe, isThenable } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
-import { HAS_GRACE, LIMITED, SUPERVISE } from "../kernel/flags.js";
+import { HAS_GRACE, HAS_JUDGE, LIMITED, SUPERVISE } from "../kernel/flags.js";
 import { Follower } from "../kernel/follow.js";
 import { Limit } from "../kernel/limit.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { scopeBrand } from "../kernel/scope.js";
+import { liveDescendants } from "../kernel/tree.js";
 import type { OrphanPolicy } from "../kernel/orphan-info.js";
 
 /** What `spawn` takes. */
@@ -42,6 +44,12 @@ export interface ScopeOptions {
   readonly grace?: number | undefined;
   /** Receives the failures that nobody else does, of this scope and of those below. */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+  /**
+   * Whether a rejection of this scope or one below, after it was cancelled with `reason`, is that cancellation coming back:
+   * for clients whose aborts bough does not know. Asked from the scope upwards until one says `true`. What it throws,
+   * and what it returns that is no boolean, is a failure. Default: only what bough knows.
+   */
+  readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
   /** What happens when the handle is collected before the scope was closed. Default: a process warning. */
   readonly onOrphan?: OrphanPolicy | undefined;
 }
@@ -53,6 +61,7 @@ export function checkOptions(operation: string, options: (ScopeOptions & TaskOpt
   checkType(operation, "daemon", "boolean", options.daemon);
   checkType(operation, "supervise", "boolean", options.supervise);
   checkType(operation, "onError", "function", options.onError);
+  checkType(operation, "isCancellation", "function", options.isCancellation);
   checkDuration(operation, "timeout", options.timeout);
   checkDuration(operation, "grace", options.grace);
   checkDeadline(operation, options.deadline);
@@ -88,9 +97,17 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
     node.settings().grace = options.grace;
   }
   if (options.onError !== undefined) node.settings().onError = options.onError;
+  if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
   if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
   const deadline = earliest(options);
   if (deadline !== Infinity && !node.cancelled) setDeadline(node, deadline);
+}
+
+/** Sets the option `isCancellation`, unless the node has one. */
+export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOptions["isCancellation"]>): void {
+  node.flags |= HAS_JUDGE;
+  for (const below of liveDescendants(node)) below.flags |= HAS_JUDGE; // a server's scope may have requests already
+  node.settings().isCancellation ??= isCancellation;
 }
 
 function earliest({ timeout = Infinity, deadline = Infinity }: ScopeOptions): number {

@@ -1,0 +1,224 @@
+/**
+ * What the clients of this ecosystem reject with after their signal has aborted.
+ *
+ * Many of them make an error of their own instead of rejecting with `signal.reason`, and do not call it AbortError. In a
+ * scope that is cancelled already, such an error is the cancellation coming back (rule 12). In any other scope it is a
+ * failure: nobody there has asked for an abort.
+ *
+ * An entry must identify the client's abort and nothing else, because a failure that happens to occur in a cancelled
+ * scope must not be swallowed. So:
+ *
+ * - A TypeError, RangeError, ReferenceError or SyntaxError matches no entry, whatever code it carries: it is a mistake
+ *   in a program, or `fetch` that cannot connect.
+ * - A `TimeoutError` matches no entry: a timeout of the caller's own (`AbortSignal.timeout()`) is not our cancellation.
+ * - Errors are recognised by their shape and not by `instanceof`: there may be two copies of a client, and other realms.
+ *
+ * What is missing here is what the scope option `isCancellation` is for.
+ */
+
+/** The properties of an error that tell whose it is, each read once. */
+interface Traits {
+  readonly error: object;
+  readonly name: unknown;
+  readonly code: unknown;
+  readonly message: unknown;
+  /** The names of its classes, its own first. */
+  readonly classes: readonly string[];
+}
+
+/** Codes that mean an abort whoever uses them. */
+const abortCodes: ReadonlySet<unknown> = new Set([
+  "ABORT_ERR", // Node.js: streams, child processes, fs, timers; libp2p
+  "ERR_ABORTED", // got 13 and newer
+  "ERR_CANCELED", // axios from 0.27 on; got 12 and p-cancelable
+  "UND_ERR_ABORTED", // undici, when it is given an EventEmitter as its signal
+  // PostgreSQL, by whatever driver (pg, postgres.js): "canceling statement due to user request". The server says the same
+  // when its own statement_timeout ends the statement. In a cancelled scope that makes no difference to anybody.
+  "57014",
+  // MySQL and MariaDB: KILL QUERY ended the statement. As with 57014, somebody else may have killed it.
+  "ER_QUERY_INTERRUPTED",
+]);
+
+/** Clients whose aborts have no code of their own. */
+const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
+  // `CanceledError`; before 0.22 an object that is no Error, marked with `__CANCEL__`. A user's own class of that name
+  // is taken for a cancellation, too.
+  axios: ({ error, name }) => name === "CanceledError" || read(error, "__CANCEL__") === true,
+
+  // OpenAI and Anthropic (and what else Stainless generates): the class is called APIUserAbortError, but in OpenAI 6 and
+  // 7 and in older Anthropics its `name` is "Error". In a minified bundle the class has lost its name; then it is
+  // known by its message and by having neither status nor headers, since there was no response.
+  stainless: ({ error, name, message, classes }) =>
+    name === "APIUserAbortError" ||
+    classes.includes("APIUserAbortError") ||
+    (message === "Request was aborted." &&
+      hasOwn(error, "status") &&
+      hasOwn(error, "headers") &&
+      read(error, "status") === undefined &&
+      read(error, "headers") === undefined),
+
+  // Code and message, because "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
+  superagent: ({ code, message }) => code === "ABORTED" && message === "Aborted",
+
+  // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
+  // enough: anybody may have wrapped the abort of something else.
+  gaxios: ({ error, name, code, classes }) =>
+    (name === "GaxiosError" || code === "AbortError" || classes.includes("GaxiosError")) &&
+    (isNamedAbortError(read(error, "cause")) || isNamedAbortError(read(error, "error"))),
+
+  // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which is also anybody's exit code or enum:
+  // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
+  grpc: ({ error, code }) =>
+    code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata")),
+
+  // ER_QUERY_INTERRUPTED by its number, for drivers that have no names. Node's own `errno`s are negative.
+  mysql: ({ error }) => read(error, "errno") === 1317,
+};
+
+const recognisers: readonly ((traits: Traits) => boolean)[] = Object.values(clients);
+
+/** Mistakes in a program: never a cancellation. */
+const mistakes: ReadonlySet<string> = new Set([
+  "TypeError",
+  "RangeError",
+  "ReferenceError",
+  "SyntaxError",
+  "EvalError",
+  "URIError",
+]);
+
+/**
+ * Whether `error` is what a known client rejects with after an abort: an error named AbortError, or one of the list in
+ * this file. It says nothing about whose abort that was, so ask only where there has been one.
+ *
+ * Never throws, whatever `error` is.
+ */
+export function isForeignAbort(error: unknown): boolean {
+  if (!isObject(error)) return false;
+  const traits: Traits = {
+    error,
+    name: read(error, "name"),
+    code: read(error, "code"),
+    message: read(error, "message"),
+    classes: classesOf(error),
+  };
+  if (traits.name === "AbortError") return true;
+  if (traits.name === "TimeoutError" || traits.classes.some((name) => mistakes.has(name))) return false;
+  return abortCodes.has(traits.code) || recognisers.some((recognises) => recognises(traits));
+}
+
+/** How many errors to look at within one; with more, it is taken for a failure. */
+const MAX_ERRORS = 100_000;
+
+/**
+ * Whether `error` is an `AggregateError` or a `SuppressedError` that contains, at any depth, nothing but errors for which
+ * `test` is true, and at least one. So `Promise.any` rejects when all its calls were aborted, and `await using` when the
+ * disposal was aborted, too.
+ *
+ * Never throws, unless `test` does.
+ */
+export function consistsOf(error: unknown, test: (error: unknown) => boolean): boolean {
+  const outermost = partsOf(error);
+  if (outermost === undefined) return false;
+  const seen = new Set<unknown>([error]);
+  const left = outermost;
+  let found = false;
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    const part = at.error;
+    if (isObject(part)) {
+      if (seen.has(part)) continue;
+      seen.add(part);
+    }
+    if (test(part)) {
+      found = true;
+      continue;
+    }
+    const inner = partsOf(part) ?? [];
+    if (inner.length === 0 || seen.size + left.length + inner.length > MAX_ERRORS) return false;
+    for (const each of inner) left.push(each);
+  }
+  return found;
+}
+
+/** The errors that an aggregate stands for; `undefined` for any other value. */
+function partsOf(error: unknown): { error: unknown }[] | undefined {
+  if (!isObject(error)) return undefined;
+  if (isCalled(error, "AggregateError")) {
+    const errors = read(error, "errors");
+    return isObject(errors) ? listOf(errors) : undefined;
+  }
+  if (!isCalled(error, "SuppressedError") || !has(error, "error") || !has(error, "suppressed"))
+    return undefined;
+  return [{ error: read(error, "error") }, { error: read(error, "suppressed") }];
+}
+
+function listOf(errors: object): { error: unknown }[] | undefined {
+  try {
+    if (!Array.isArray(errors) || errors.length > MAX_ERRORS) return undefined;
+    return Array.from(errors as readonly unknown[], (error) => ({ error }));
+  } catch {
+    return undefined; // a proxy that was revoked, or whose traps throw
+  }
+}
+
+/** TypeScript's and other polyfills make a plain Error of that name. */
+function isCalled(error: object, className: string): boolean {
+  return read(error, "name") === className || classesOf(error).includes(className);
+}
+
+function isNamedAbortError(value: unknown): boolean {
+  return isObject(value) && read(value, "name") === "AbortError";
+}
+
+/** A text in grpc-js, a list in Connect. */
+function hasDetails(details: unknown): boolean {
+  return typeof details === "string" || Array.isArray(details);
+}
+
+/** How far to follow the prototypes: a proxy can have any number of them. */
+const MAX_CLASSES = 32;
+
+function classesOf(error: object): string[] {
+  const classes: string[] = [];
+  try {
+    let at: unknown = Object.getPrototypeOf(error);
+    for (let depth = 0; depth < MAX_CLASSES && isObject(at); depth++) {
+      const constructor = hasOwn(at, "constructor") ? read(at, "constructor") : undefined;
+      const name = typeof constructor === "function" ? read(constructor, "name") : undefined;
+      if (typeof name === "string") classes.push(name);
+      at = Object.getPrototypeOf(at);
+    }
+  } catch {
+    // a proxy with a trap that throws: what is known of it so far must do
+  }
+  return classes;
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+/** Reads a property of a value of the user's, which may have getters that throw. */
+export function read(object: object, key: string): unknown {
+  try {
+    return Reflect.get(object, key);
+  } catch {
+    return undefined;
+  }
+}
+
+function has(object: object, key: string): boolean {
+  try {
+    return key in object;
+  } catch {
+    return false;
+  }
+}
+
+function hasOwn(object: object, key: string): boolean {
+  try {
+    return Object.hasOwn(object, key);
+  } catch {
+    return false;
+  }
+}
