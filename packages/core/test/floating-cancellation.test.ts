@@ -202,6 +202,16 @@ describe("rule 11: what is news stays unhandled when nobody awaits it", () => {
     await expectOne((reason) => expect(reason).toBe(error));
   });
 
+  it("what a callback of finally() throws after a task was cancelled", async () => {
+    const error = new Error("finally failed");
+    const scope = createScope();
+    const task = spawn(scope, (own) => sleep(own, Infinity));
+    void task.finally((): unknown => Promise.reject(error));
+    task.cancel();
+    await expectOne((reason) => expect(reason).toBe(error));
+    await scope.close();
+  });
+
   it("a closed channel", async () => {
     const channel = createChannel();
     channel.close();

@@ -80,7 +80,11 @@ export class NodeTask<T> implements Task<T> {
   ): Promise<A | B> {
     const settled = outcome<T>(this.#node);
     const derived = settled.then(onFulfilled, onRejected);
-    if (typeof onRejected !== "function") ignoreCancellation(this.#node, settled, derived);
+    if (typeof onRejected !== "function") {
+      settled.then(undefined, () => {
+        if (wasCancelled(this.#node)) markHandled(derived);
+      });
+    }
     return derived;
   }
 
@@ -89,18 +93,22 @@ export class NodeTask<T> implements Task<T> {
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
-    const settled = outcome<T>(this.#node);
-    const derived = settled.finally(onFinally);
-    ignoreCancellation(this.#node, settled, derived);
+    const node = this.#node;
+    const settled = outcome<T>(node);
+    const ignore = (): void => {
+      if (wasCancelled(node)) markHandled(derived);
+    };
+    const derived: Promise<T> = settled.finally((): unknown => {
+      if (typeof onFinally !== "function") return ignore();
+      return Promise.resolve(onFinally() as unknown).then(ignore); // what it throws is news
+    });
     return derived;
   }
 }
 
-/** Nobody has to await `derived`, which passes on how the task ended, if the task was cancelled: its scope knows. */
-function ignoreCancellation(node: ScopeNode, settled: Promise<unknown>, derived: Promise<unknown>): void {
-  settled.then(undefined, (error: unknown) => {
-    if (error === node.reason && node.rarely?.errors === undefined) markHandled(derived);
-  });
+/** Whether a task that has settled rejects only because it was cancelled: then nobody has to await it. */
+function wasCancelled(node: ScopeNode): boolean {
+  return (node.flags & CUT) !== 0 && node.rarely?.errors === undefined;
 }
 
 /** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
