@@ -1,5 +1,8 @@
+import { lookup } from "node:dns";
+import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { conclude, statusOf } from "../http/answer.js";
+import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { noteReply, openRequest, recordOf, replyOf } from "../http/open-request.js";
 import { quieten } from "../http/quiet-reply.js";
@@ -43,6 +46,9 @@ const DEFAULT_PLUGIN_TIMEOUT = 10_000;
 /** How much of that the shutdown takes; the rest is for a busy event loop. */
 const SHARE_OF_TIMEOUT = 0.9;
 
+/** How much later than ours Fastify's look-up of the same name may end. */
+const LOOKUP_MARGIN = 50;
+
 /** What Fastify prints of an app without routes. */
 const NO_ROUTES = "(empty tree)";
 
@@ -73,7 +79,10 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
-    else if (isElsewhere(request, server)) open(request.raw, state);
+    else if (isElsewhere(request, server)) {
+      spareSending((request.raw.socket as unknown as { server: Server }).server);
+      open(request.raw, state);
+    }
     done();
   });
 
@@ -95,9 +104,12 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     if (config?.bough?.timeout !== undefined) looksAtRoutes = true;
   });
 
+  const { onListen, afterListen } = watchListen();
   fastify.addHook("onListen", async () => {
     listens = true;
+    onListen();
   });
+  state.afterListen = afterListen;
   let closing: Promise<void> | undefined;
   // Fastify's own close waits for keep-alive connections, and `onClose` comes after that.
   fastify.addHook("preClose", async () => {
@@ -131,6 +143,22 @@ function connectionsOf({ server, initialConfig }: FastifyInstance, listens: bool
   // `false`: kept connections are answered with Fastify's 503.
   const { forceCloseConnections } = initialConfig;
   return forceCloseConnections === true ? "force" : forceCloseConnections === false ? "keep" : "drain";
+}
+
+/**
+ * Once it listens on `localhost`, Fastify looks for further addresses of that and then asks the server for its own, which a
+ * server that was closed meanwhile does not have. If it opens no further one, nothing tells when it is through.
+ *
+ * In a function of its own: what the server's scope reaches must not hold the server.
+ */
+function watchListen(): { onListen: () => void; afterListen: () => Promise<void> } {
+  let onListen: () => void = () => undefined;
+  const listening = new Promise<void>((resolve) => (onListen = resolve));
+  const lookedUp = async (): Promise<void> => {
+    await new Promise<void>((resolve) => lookup("localhost", { all: true }, () => resolve()));
+    await new Promise((resolve) => setTimeout(resolve, LOOKUP_MARGIN));
+  };
+  return { onListen, afterListen: () => Promise.race([listening, lookedUp()]) };
 }
 
 /**

@@ -22,6 +22,7 @@ import {
 } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
+import { connectionsOf, spareSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfBounded } from "./open-request.js";
 import { ServerState } from "./server-state.js";
@@ -140,7 +141,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
   const node = new ScopeNode(parent, options.name ?? "server", HANDLE | SUPERVISE);
-  const state = new ServerState(node, !server.listening);
+  const state = new ServerState(node);
   const handle = new ServerHandle(node, server, state);
   const admitted = admits("serverScope", parent);
   if (admitted) link(parent, node);
@@ -148,6 +149,8 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   const before = (server as Attached)[key];
   (server as Attached)[key] = handle;
   update(handle, options);
+  const connections = connectionsOf(server);
+  spareSending(server);
   if (before === undefined) {
     // Through the server, which may get another scope when it listens again.
     server.prependListener("request", (request: AnyRequest, response: AnyResponse) => {
@@ -161,7 +164,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
       if (state !== undefined) end(ServerHandle.stateOf(state));
     });
   }
-  state.lookAround(server);
+  state.adopt(connections);
   if (!admitted) {
     void shutDown(server, state, 0);
     return handle;

@@ -1,6 +1,6 @@
-import type { Server } from "node:net";
 import type { Http2Session } from "node:http2";
 import type { ScopeNode } from "../kernel/node.js";
+import type { Connection } from "./connections.js";
 import { RequestRecord } from "./request-record.js";
 import { keepTime } from "./server-clock.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
@@ -10,11 +10,11 @@ type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
 /** What requests come through: a socket, or an HTTP/2 stream. */
 interface Carrier {
-  [key]?: Connection;
+  [key]?: LastRequest;
   once(event: "close", listener: () => void): unknown;
 }
 
-const key: unique symbol = Symbol("bough.connection");
+const key: unique symbol = Symbol("bough.lastRequest");
 
 /** A request whose response may still be open, and the earlier ones on its connection that are (pipelining). */
 interface Pending {
@@ -24,7 +24,7 @@ interface Pending {
 }
 
 /** A connection and its last request: one object for all that come through it, as it costs each of them less. */
-class Connection implements Pending {
+class LastRequest implements Pending {
   readonly server: ServerState;
   request: AnyRequest;
   response: AnyResponse;
@@ -75,30 +75,29 @@ export class ServerState {
   /** Told to stop: connections end with the response under way. */
   closing = false;
   connections: Connections = "drain";
+  /** What a framework still does when a `listen()` of its server's that was under way has come to its end. */
+  afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called whenever a request may have been the last. */
   onQuiet: (() => void) | undefined = undefined;
   /** Settles when the server has let go of its connections. */
   drained: Promise<void> | undefined = undefined;
   readonly sessions: Set<Closable> = new Set();
   readonly #lingering = new WeakSet<Closable>();
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<LastRequest>();
   /** Those that came when the scope had ended, and so are not in it. */
   readonly #late = new Set<RequestRecord>();
 
-  /** There is no request of the server's that was there before its scope, as far as one can tell. */
-  knowsAll: boolean;
-
-  constructor(node: ScopeNode, knowsAll: boolean) {
+  constructor(node: ScopeNode) {
     this.node = node;
-    this.knowsAll = knowsAll;
     keepTime();
   }
 
-  /** Finds out whether there are connections already. If not, whatever comes is seen. */
-  lookAround(server: Server): void {
-    server.getConnections((_, count) => {
-      if (count === 0) this.knowsAll = true;
-    });
+  /** Notes what is going on already, and what the server is not told of since its client expects something. */
+  adopt(connections: Iterable<Connection>): void {
+    for (const { response, session } of connections) {
+      if (session !== undefined) this.addSession(session);
+      if (response !== undefined) this.track(response.req, response);
+    }
   }
 
   /** Notes a request that has arrived, once. */
@@ -107,16 +106,16 @@ export class ServerState {
     const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
     if (carrier === undefined) return;
     const known = carrier[key];
-    if (known?.server !== this) this.#connect(carrier, new Connection(this, request, response));
+    if (known?.server !== this) this.#connect(carrier, new LastRequest(this, request, response));
     else if (!known.add(request, response)) return;
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
-    const { earlier } = carrier[key] as Connection;
+    const { earlier } = carrier[key] as LastRequest;
     if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
     keepAlive(response, false);
   }
 
-  #connect(carrier: Carrier, connection: Connection): void {
+  #connect(carrier: Carrier, connection: LastRequest): void {
     carrier[key] = connection;
     this.#connections.add(connection);
     carrier.once("close", () => this.#connections.delete(connection));

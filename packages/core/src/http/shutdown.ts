@@ -2,16 +2,18 @@ import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/channels.js";
-import { ENDING, CLOSED, TASK } from "../kernel/flags.js";
+import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
 import { cutOff, isSaid, stopUpload } from "./answer.js";
+import { connectionsOf, type Connections } from "./connections.js";
 import { openRequest, recordOf } from "./open-request.js";
-import type { RequestRecord } from "./request-record.js";
+import { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
-import { stopListening } from "./stop-listening.js";
+import { stopListening, whenBound } from "./stop-listening.js";
+import { isResponse } from "./types.js";
 import { within } from "./within.js";
 
 /** What became of a server's requests when it shut down. */
@@ -22,6 +24,11 @@ export interface ShutdownReport {
   readonly cancelled: number;
   /** What went on regardless: requests that were answered in their handler's place, and tasks that still run. */
   readonly stuck: readonly TaskInfo[];
+  /**
+   * How many answers that had begun did not arrive whole: the handler had not ended them, or the client was too slow to
+   * take them, when the time was up.
+   */
+  readonly cutOff: number;
   /** Milliseconds. */
   readonly duration: number;
 }
@@ -31,10 +38,12 @@ const DEFAULT_GRACE = 10_000;
 const MIN_CLEANUP = 1_000;
 /** How long a connection may still bring the request that was on its way when the server stopped listening. */
 const LINGER = 100;
-/** How long the last answers may take to be sent. */
+/** How long the last answers may take to be sent when the grace period is over. */
 const MAX_FLUSH = 500;
-/** After how many sweeps a silent connection counts as idle. */
+/** After how many sweeps a connection that brings nothing is closed: it never spoke, or stopped in mid-sentence. */
 const SILENT_SWEEPS = 3;
+/** After how many sweeps it is closed although it brings something, but never a whole request. */
+const MAX_SWEEPS = 10;
 
 const running = new WeakMap<ServerState, Promise<ShutdownReport>>();
 
@@ -57,43 +66,57 @@ class Shutdown {
   readonly #state: ServerState;
   readonly #released: Promise<void>;
   #isReleased = false;
+  /** The answers that were broken off. */
+  readonly #cutOff = new Set<object>();
   #letGo: () => void = () => undefined;
   #sweeps = 0;
+  #checkSaid: (() => void) | undefined;
+  /** Those who wait for the end of a request. */
+  readonly #waiting: (() => void)[] = [];
 
   constructor(server: Server, state: ServerState) {
     this.#server = server;
     this.#state = state;
     this.#released = state.drained = this.#release();
+    state.onQuiet = () => {
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    };
   }
 
   async run(grace: number): Promise<ShutdownReport> {
     const state = this.#state;
     const { node } = state;
     const began = Date.now();
+    state.adopt(this.#connections);
     const atStart = this.#requests();
     state.close();
     const sweeper = setInterval(() => this.#sweep(), LINGER);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
     try {
-      if (node.cancelled || !(await within(grace, this.#finish()))) {
+      const finished = this.#finish();
+      if (node.cancelled || !(await within(grace, finished))) {
         this.#records(); // each pending request gets a scope, whose cancellation is its handler's last chance
         cancelled = countAlive(state);
         cancel(node, "shutdown", undefined);
         this.#sweep();
-        if (!(await within(Math.max(grace, MIN_CLEANUP), this.#finish()))) {
+        if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allSaid()])))) {
           stuck = this.#stuck();
           if (stuck.length > 0) foundStuck(node, stuck);
           this.#force();
         }
+        await within(MAX_FLUSH, this.#answersSent());
       }
-      await within(MAX_FLUSH, this.#released);
     } finally {
       clearInterval(sweeper);
       this.#dropConnections();
     }
     if ((node.flags & CLOSED) !== 0) await wait(node, "close", this).promise; // rejects with a failed cleanup
-    return { running: atStart, cancelled, stuck, duration: Date.now() - began };
+    return { running: atStart, cancelled, stuck, cutOff: this.#cutOff.size, duration: Date.now() - began };
+  }
+
+  get #connections(): Connections {
+    return connectionsOf(this.#server);
   }
 
   /** Stops accepting; resolves when the server's own connections are closed, or when all is answered on others. */
@@ -101,6 +124,8 @@ class Shutdown {
     if (this.#state.connections === "leave") {
       while (this.#requests() > 0) await new Promise((resolve) => setTimeout(resolve, LINGER));
     } else {
+      const bound = whenBound(this.#server);
+      if (bound !== undefined && (await bound)) await this.#state.afterListen?.();
       const lingers = this.#state.connections === "drain";
       await new Promise<void>((resolve) => {
         this.#letGo = resolve;
@@ -120,7 +145,7 @@ class Shutdown {
   async #finish(): Promise<void> {
     const state = this.#state;
     await this.#released;
-    while (state.records.length > 0) await new Promise<void>((resolve) => (state.onQuiet = resolve));
+    while (state.records.length > 0) await this.#nextEnd();
     const { node } = state;
     node.flags |= ENDING;
     const { promise } = wait(node, "dispose", this);
@@ -130,23 +155,45 @@ class Shutdown {
 
   /** Closes the connections that wait for their next request, and streams that have been answered. */
   #sweep(): void {
+    this.#checkSaid?.();
     if (this.#isReleased || this.#state.connections === "leave") return;
-    const server = this.#server as Partial<HttpServer>;
-    this.#state.close();
-    for (const { response } of this.#state.pending()) stopUpload(response);
+    const state = this.#state;
+    const connections = this.#connections;
+    state.adopt(connections);
+    state.close();
+    for (const { response } of state.pending()) stopUpload(response);
+    (this.#server as Partial<HttpServer>).closeIdleConnections?.();
     this.#sweeps += 1;
-    // A connection that has never sent anything is not idle to Node, and would be waited for.
-    const nothingLeft = this.#knowsAll() && this.#requests() === 0 && this.#sweeps > SILENT_SWEEPS;
-    if (!nothingLeft) return server.closeIdleConnections?.();
-    server.closeAllConnections?.();
+    let isLeft = false;
+    for (const connection of connections) {
+      const isSilent = connection.isSilentFor(SILENT_SWEEPS) || this.#sweeps >= MAX_SWEEPS;
+      if (connection.isUpgraded) continue;
+      isLeft = true;
+      if (isSilent && !connection.isInUse) connection.destroy();
+    }
     // What is open even then has been upgraded by somebody who made no scope for it, and may stay so for ever.
-    if (this.#sweeps > SILENT_SWEEPS + 1) this.#letGo();
+    if (!isLeft && connections.areAllKnown && this.#requests() === 0) this.#letGo();
   }
 
-  /** A server hears of no request whose client expects something, where somebody listens for that. */
-  #knowsAll(): boolean {
-    const events = ["checkContinue", "checkExpectation"];
-    return this.#state.knowsAll && events.every((event) => this.#server.listenerCount(event) === 0);
+  /** Resolves when nothing is left but to send what handlers have said. */
+  #allSaid(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#checkSaid = () => {
+        const { node } = this.#state;
+        const isBusy = [...liveDescendants(node)].some(({ flags }) => (flags & (TASK | CLEANING)) !== 0);
+        if (!isBusy && this.#records().every(({ response }) => isSaid(response))) resolve();
+      };
+    });
+  }
+
+  /** Resolves when the answers that handlers have ended, and those in their place, are sent. */
+  async #answersSent(): Promise<void> {
+    await this.#released;
+    while (this.#state.records.some(({ response }) => isSaid(response))) await this.#nextEnd();
+  }
+
+  #nextEnd(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #stuck(): TaskInfo[] {
@@ -160,7 +207,11 @@ class Shutdown {
 
   /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
   #force(): void {
-    for (const record of this.#records()) if (!record.answer(503)) cutOff(record.response);
+    for (const record of this.#records()) {
+      if (record.answer(503)) continue;
+      if (isResponse(record.response) && !isSaid(record.response)) this.#cutOff.add(record.response);
+      cutOff(record.response);
+    }
   }
 
   #records(): readonly RequestRecord[] {
@@ -172,14 +223,27 @@ class Shutdown {
 
   #dropConnections(): void {
     if (this.#state.connections === "leave") return;
+    const responses = [...this.#state.pending(), ...this.#state.records].map(({ response }) => response);
+    for (const response of responses) {
+      // An upgraded socket has been cut off before, if it is part of this.
+      if (!isResponse(response) || response.destroyed || !response.headersSent) continue;
+      this.#cutOff.add(response);
+      if ("destroy" in response) response.destroy();
+    }
+    if (this.#connections.isBinding) this.#server.close(() => undefined); // which cancels that
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const session of this.#state.sessions) session.destroy();
+    for (const connection of this.#connections) if (!connection.isUpgraded) connection.destroy();
   }
 }
 
-/** Requests and jobs directly below the server's scope. */
+/** Requests and jobs directly below the server's scope; not those of which only the answer is still being sent. */
 function countAlive({ node }: ServerState): number {
   let count = 0;
-  for (let child = node.first; child !== undefined; child = child.next) count += 1;
+  for (let child = node.first; child !== undefined; child = child.next) {
+    const record = child.observer;
+    if (!(record instanceof RequestRecord && child.first === undefined && isSaid(record.response)))
+      count += 1;
+  }
   return count;
 }

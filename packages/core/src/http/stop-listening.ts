@@ -1,4 +1,9 @@
 import type { Server } from "node:net";
+// Not the global one, which tests replace.
+import { setImmediate } from "node:timers";
+import { connectionsOf } from "./connections.js";
+import { disable } from "./disable.js";
+import { within } from "./within.js";
 
 /**
  * Stops accepting connections, and calls back when the last one is closed.
@@ -12,6 +17,7 @@ export function stopListening(
   done: () => void,
 ): void {
   if (!server.listening) {
+    if (connectionsOf(server).isBinding) return void server.close(() => done()); // cancels that
     server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
     return;
   }
@@ -21,18 +27,28 @@ export function stopListening(
     for (const session of lingering) restore.push(disable(session, "close"));
   }
   try {
-    server.close(done);
+    server.close(() => done());
   } finally {
     for (const undo of restore) undo();
   }
 }
 
-/** Makes a method do nothing, until what this returns is called. */
-function disable(target: object, method: string): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, method);
-  Object.defineProperty(target, method, { value: () => undefined, configurable: true });
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(target, method);
-    else Object.defineProperty(target, method, own);
-  };
+/** How long to wait for a name that is looked up before that is given up. */
+const MAX_BINDING = 1_000;
+
+/**
+ * Resolves when no `listen()` is under way any more. Who waits for that one hears of its end, as Node says nothing of a
+ * `listen()` that `close()` has cancelled: `await once(server, "listening")` would wait for ever. `false`: it takes too long.
+ */
+export function whenBound(server: Server): Promise<boolean> | undefined {
+  if (!connectionsOf(server).isBinding) return undefined;
+  const bound = new Promise<void>((resolve) => {
+    const over = (): void => {
+      for (const event of events) server.off(event, over);
+      setImmediate(resolve); // whoever waits for the event may look at the server's address
+    };
+    const events = ["listening", "error", "close"];
+    for (const event of events) server.on(event, over);
+  });
+  return within(MAX_BINDING, bound);
 }
