@@ -1,6 +1,8 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { Scope } from "../kernel/scope.js";
+import { throwFailure } from "../kernel/settle.js";
 import type { ScopeOptions } from "../task/options.js";
+import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
 import { withScope } from "../task/with-scope.js";
 
@@ -29,11 +31,13 @@ export async function attempt<T>(
     });
     return { status: "succeeded", value };
   } catch (error) {
-    if (scope.cancelled) throw error;
     const reason = own?.reason;
-    if (reason !== undefined && reason === error && reason.kind !== "deadline") {
-      return { status: "cancelled", reason };
+    const cancelledItself = reason !== undefined && reason === error && reason.kind !== "deadline";
+    if (scope.cancelled) {
+      if (cancelledItself) throw error;
+      throwFailure(nodeOf("attempt", "scope", scope), error);
     }
+    if (cancelledItself) return { status: "cancelled", reason };
     return { status: "failed", error };
   }
 }

@@ -1,7 +1,9 @@
 import { suppressLater } from "../errors/suppressed.js";
 import { nameOf } from "../kernel/name.js";
 import { failToBegin } from "../kernel/refusal.js";
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { fail, throwFailure } from "../kernel/settle.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
@@ -84,7 +86,9 @@ function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promi
       if (result.status === "succeeded") return result.value;
       if (result.status === "cancelled") throw result.reason;
       const { error } = result;
-      if (count >= attempts || !asks(retryIf, error, count)) throw error;
+      if (count >= attempts || !asks(own as ScopeNode, retryIf, error, count)) {
+        throwFailure(own as ScopeNode, error);
+      }
       await sleep(own, delayBefore(count, backoff)).catch((reason: unknown) => {
         suppressLater([reason, error]);
         throw reason;
@@ -97,11 +101,21 @@ function always(): boolean {
   return true;
 }
 
-function asks(retryIf: NonNullable<RetryOptions["retryIf"]>, error: unknown, count: number): boolean {
+function asks(
+  own: ScopeNode,
+  retryIf: NonNullable<RetryOptions["retryIf"]>,
+  error: unknown,
+  count: number,
+): boolean {
   try {
     return retryIf(error, count);
   } catch (thrown) {
-    if (thrown !== error) suppressLater([thrown, error]);
+    if (thrown === own.reason) {
+      suppressLater([thrown, error]);
+    } else {
+      fail(own, thrown);
+      fail(own, error);
+    }
     throw thrown;
   }
 }

@@ -2,7 +2,7 @@ import { isCancelled } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { cancel } from "../kernel/settle.js";
+import { cancel, throwFailure } from "../kernel/settle.js";
 import { checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin } from "../task/run.js";
@@ -135,10 +135,13 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     try {
       await this.#run(own);
     } catch (error) {
-      if (own.cancelled) throw error;
-      this.#outlet.end({ error });
-      await Promise.race([this.#outlet.taken(), new Promise((resolve) => own.onCancel(resolve))]);
-      if (this.#outlet.failure !== undefined) throw error;
+      if (!own.cancelled) {
+        this.#outlet.end({ error });
+        await Promise.race([this.#outlet.taken(), new Promise((resolve) => own.onCancel(resolve))]);
+        if (this.#outlet.failure === undefined) return;
+      }
+      if (this.#group?.node.reason === error) throw error; // its source has cancelled itself
+      throwFailure(own as ScopeNode, error);
     }
   }
 

@@ -1,5 +1,7 @@
 import { nameOf } from "../kernel/name.js";
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { throwFailure } from "../kernel/settle.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
@@ -76,6 +78,7 @@ export function supervise<T>(scope: Scope, worker: Worker<T>, options: Superviso
 
 async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings): Promise<T> {
   const { maxRestarts, window, backoff, onRestart } = settings;
+  const node = own as ScopeNode;
   let recent: number[] = [];
   for (let run = 1; ; run++) {
     const result = await attempt(own, { name: `#${run}` }, worker);
@@ -87,9 +90,13 @@ async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings)
     const now = Date.now();
     recent = recent.filter((instant) => now - instant < window);
     // Cancelled in the moment after the run: there will be no restart that onRestart could hear of.
-    if (own.cancelled || recent.length >= maxRestarts) throw result.error;
+    if (own.cancelled || recent.length >= maxRestarts) throwFailure(node, result.error);
     recent.push(now);
-    onRestart?.(result.error, run);
+    try {
+      onRestart?.(result.error, run);
+    } catch (thrown) {
+      throwFailure(node, thrown);
+    }
     await sleep(own, delayBefore(recent.length, backoff));
   }
 }

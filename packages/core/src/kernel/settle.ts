@@ -91,6 +91,15 @@ export function fail(node: ScopeNode, error: unknown): void {
   advanceAll(ready);
 }
 
+/**
+ * Throws, out of the body of `node`, a failure that was noticed earlier and kept back until now. It is recorded as a
+ * failure first: that the node has been cancelled meanwhile does not turn it into a cancellation, whatever its name is.
+ */
+export function throwFailure(node: ScopeNode, error: unknown): never {
+  if (error !== node.reason) fail(node, error);
+  throw error;
+}
+
 /** A task that its own timeout has cut short has failed; one that an ancestor's has was cancelled. Says if so. */
 function failIfTimedOut(node: ScopeNode): boolean {
   const cutByOwnTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;

@@ -6,7 +6,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/observer.js";
 import { markHandled, yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { cancel } from "../kernel/settle.js";
+import { cancel, fail } from "../kernel/settle.js";
 
 /** Targets and emitters alike. */
 export interface Emitting {
@@ -58,15 +58,15 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   }
 
   #serve(own: Scope): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       own.onCancel((reason) => {
         const untaken = this.#failure;
         if (!this.#ended) {
           while (this.#ready.size > 0) this.#ready.shift();
           this.end({ error: reason, isReason: true });
         }
-        if (untaken === undefined) resolve();
-        else reject(untaken.error);
+        if (untaken !== undefined) fail(own as ScopeNode, untaken.error);
+        resolve();
       });
     });
   }

@@ -53,7 +53,7 @@ const identity = <T>(item: T): T => item;
 
 function open<T>(source: StreamSource<T>, scope: Scope): AsyncIterable<T> | Iterable<T> {
   if (isReadableStream(source)) return new WebCursor<T>(source, scope);
-  if (isNodeReadable(source)) return new NodeCursor<T>(source);
+  if (isNodeReadable(source)) return new NodeCursor<T>(source, scope);
   return source;
 }
 

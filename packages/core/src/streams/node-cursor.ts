@@ -1,4 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import { throwFailure } from "../kernel/settle.js";
 
 type Listener = (...values: unknown[]) => void;
 
@@ -51,16 +54,20 @@ export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
 export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #stream: NodeReadable;
   readonly #listeners: ReadonlyMap<string, Listener>;
-  #error: { readonly error: unknown } | undefined;
+  readonly #node: ScopeNode;
+  /** What the stream has failed with, and whether that was before its scope was cancelled. */
+  #error: { readonly error: unknown; readonly isFailure: boolean } | undefined;
   #returned = false;
   #released = false;
   /** By its event: `stream.closed` is true before the event, and before the last error. */
   #closed: boolean;
   #wake: (() => void) | undefined;
 
-  constructor(stream: NodeReadable) {
+  constructor(stream: NodeReadable, scope: Scope) {
     this.#stream = stream;
-    if (stream.errored != null) this.#error = { error: stream.errored };
+    const node = scope as ScopeNode;
+    this.#node = node;
+    if (stream.errored != null) this.#error = { error: stream.errored, isFailure: !node.cancelled };
     this.#closed = stream.closed === true;
     const wake = (): void => this.#wake?.();
     const close = (): void => {
@@ -68,7 +75,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
       wake();
     };
     const fail = (error: unknown): void => {
-      this.#error ??= { error };
+      this.#error ??= { error, isFailure: !node.cancelled };
       wake();
     };
     this.#listeners = new Map(Object.entries({ readable: wake, end: wake, close, error: fail }));
@@ -86,7 +93,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
       if (chunk !== null) return { done: false, value: chunk as T };
       if (this.#error !== undefined) {
         this.#release();
-        throw this.#error.error;
+        this.#rethrow(this.#error);
       }
       if (stream.readableEnded && (this.#closed || !closesAfterEnd(stream))) break;
       if (stream.destroyed && (this.#closed || !saysClose(stream))) {
@@ -107,8 +114,13 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
     stream.destroy();
     while (!this.#closed && saysClose(stream)) await this.#event();
     this.#release();
-    if (this.#error !== undefined) throw this.#error.error;
+    if (this.#error !== undefined) this.#rethrow(this.#error);
     return { done: true, value: undefined };
+  }
+
+  #rethrow({ error, isFailure }: { error: unknown; isFailure: boolean }): never {
+    if (isFailure) throwFailure(this.#node, error);
+    throw error;
   }
 
   #event(): Promise<void> {

@@ -1,4 +1,6 @@
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { throwFailure } from "../kernel/settle.js";
 
 /** By its shape: polyfills and other realms have streams of their own. */
 export function isReadableStream(value: unknown): value is ReadableStream<unknown> {
@@ -11,12 +13,15 @@ export function isReadableStream(value: unknown): value is ReadableStream<unknow
  */
 export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ReadableStreamDefaultReader<T>;
-  readonly #scope: Scope;
+  readonly #scope: ScopeNode;
   #ended = false;
+  /** Whether the stream has failed before its scope was cancelled. */
+  #failed = false;
 
   constructor(stream: ReadableStream<T>, scope: Scope) {
     this.#reader = stream.getReader();
-    this.#scope = scope;
+    this.#scope = scope as ScopeNode;
+    this.#reader.closed.catch(() => (this.#failed ||= !this.#ended && !scope.cancelled));
   }
 
   [Symbol.asyncIterator](): this {
@@ -29,7 +34,7 @@ export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
       if (!done) return { done, value };
     } catch (error) {
       this.#end();
-      throw error;
+      this.#rethrow(error);
     }
     this.#end();
     return { done: true, value: undefined };
@@ -39,10 +44,17 @@ export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
   async return(): Promise<IteratorResult<T, undefined>> {
     try {
       if (!this.#ended) await this.#reader.cancel(this.#scope.reason);
+    } catch (error) {
+      this.#rethrow(error);
     } finally {
       this.#end();
     }
     return { done: true, value: undefined };
+  }
+
+  #rethrow(error: unknown): never {
+    if (this.#failed) throwFailure(this.#scope, error);
+    throw error;
   }
 
   #end(): void {
