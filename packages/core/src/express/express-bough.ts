@@ -3,6 +3,7 @@ import type { Server } from "node:net";
 import { openIfBounded, openRequest, recordOf } from "../http/open-request.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
 import { checkServerOptions, serverScope, type ServerScopeOptions } from "../http/server-scope.js";
+import { storesScopes } from "../kernel/channels.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 
@@ -65,9 +66,24 @@ export function expressBough(options: RequestScopeOptions & ServerScopeOptions =
     const app: Request["app"] | undefined = request.app; // a router may be used without one
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
+    if (storesScopes() && recordOf(request) === undefined)
+      return openInStores(request, response, timeout, next);
     if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
     next();
   };
+}
+
+/** For a trace the handler runs in the stores that are bound to the channel of scopes, and so in its request's scope. */
+function openInStores(
+  request: Request,
+  response: Response,
+  timeout: number | undefined,
+  next: NextFunction,
+): void {
+  openRequest(request, response, serverOf(request), undefined, () => {
+    if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
+    next();
+  });
 }
 
 /** Does for a request what the server's scope does for those that it sees arrive. */

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { lookup } from "node:dns";
 import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { storesScopes } from "../kernel/channels.js";
 import { conclude, statusOf } from "../http/answer.js";
 import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
@@ -63,6 +65,8 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const state = serverStateOf(fastify.server);
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
+  /** Of the requests whose scope was told of while stores were bound to the channel. */
+  const contexts = new WeakMap<object, ReturnType<typeof AsyncLocalStorage.snapshot>>();
   let listens = false;
   // `routeOptions` is made anew on each call. Of routes that were declared before, we know nothing.
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
@@ -76,6 +80,18 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.addHook("onRequest", (request, reply, done) => {
     noteReply(request.raw, reply);
+    // For a trace the handler runs in the stores that are bound to the channel of scopes.
+    if (storesScopes() && recordOf(request.raw) === undefined)
+      return void openRequest(request.raw, reply.raw, state, undefined, () => {
+        contexts.set(request.raw, AsyncLocalStorage.snapshot());
+        bound(request);
+        done();
+      });
+    bound(request);
+    done();
+  });
+
+  const bound = (request: FastifyRequest): void => {
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(Date.now() + limit);
     else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
@@ -83,8 +99,15 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
       spareSending((request.raw.socket as unknown as { server: Server }).server);
       open(request.raw, state);
     }
-    done();
-  });
+  };
+
+  // Reading a body loses the async context.
+  if (storesScopes())
+    fastify.addHook("preValidation", (request, _reply, done) => {
+      const context = request.body === undefined ? undefined : contexts.get(request.raw);
+      if (context === undefined) done();
+      else context(done);
+    });
 
   // Not calling `done` keeps the error handlers, and the logs, out of it.
   fastify.addHook("onError", (request, reply, error, done) => {

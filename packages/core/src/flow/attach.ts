@@ -1,3 +1,4 @@
+import type { ScopeKind } from "../kernel/scope-kind.js";
 import { DAEMON, HANDLE, QUEUED, STOPPED_DAEMONS } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -25,6 +26,6 @@ export function attach(api: Function, scope: Scope, worker: Worker<unknown>): Sc
   link(parent, node);
   // As with a daemon task that comes too late.
   if ((parent.flags & STOPPED_DAEMONS) !== 0) cancel(node, "closed", undefined);
-  begin(node, worker);
+  begin(node, worker, api.name as ScopeKind);
   return node;
 }

@@ -4,7 +4,7 @@ import { throwFailure } from "../kernel/settle.js";
 import type { ScopeOptions } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
-import { withScope } from "../task/with-scope.js";
+import { enterScope } from "../task/with-scope.js";
 
 /** What one run of a worker came to. */
 export type Attempt<T> =
@@ -25,7 +25,7 @@ export async function attempt<T>(
 ): Promise<Attempt<T>> {
   let own: Scope | undefined;
   try {
-    const value = await withScope(scope, options, (entered) => {
+    const value = await enterScope("attempt", scope, options, (entered) => {
       own = entered;
       return worker(entered);
     });

@@ -1,7 +1,8 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { suppressLater } from "../errors/suppressed.js";
-import { opened } from "../kernel/channels.js";
+import { opening } from "../kernel/channels.js";
+import type { ScopeKind } from "../kernel/scope-kind.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Observer } from "../kernel/observer.js";
@@ -45,7 +46,6 @@ export abstract class Group<R> {
     this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
     adopt(this.node, api, undefined);
-    if ((flags & QUEUED) === 0) opened(this.node);
   }
 
   /** A member has succeeded. */
@@ -129,14 +129,16 @@ class Member implements Observer {
 
 /** Starts `workers` in the group that `make` makes. Every error of the arguments is a rejection. */
 export function runGroup<R>(
-  operation: string,
+  operation: ScopeKind,
   workers: readonly Worker<unknown>[],
   make: () => Group<R>,
 ): Promise<R> {
   try {
     checkWorkers(operation, workers);
     const group = make();
-    group.startAll(workers);
+    const stores = opening(group.node, operation);
+    if (stores === undefined) group.startAll(workers);
+    else stores.run(() => group.startAll(workers));
     return group.promise;
   } catch (error) {
     return failToBegin(error);

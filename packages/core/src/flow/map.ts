@@ -82,10 +82,14 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
   }
 
   run(items: Source<T>): Promise<R[]> {
-    begin(this.node, async (own) => {
-      await this.#feed.pull(openSource("map", items, own));
-      return this.#results;
-    });
+    begin(
+      this.node,
+      async (own) => {
+        await this.#feed.pull(openSource("map", items, own));
+        return this.#results;
+      },
+      "map",
+    );
     return this.promise;
   }
 

@@ -7,7 +7,7 @@ import { fail, throwFailure } from "../kernel/settle.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
-import { withScope } from "../task/with-scope.js";
+import { enterScope } from "../task/with-scope.js";
 import { attempt } from "./attempt.js";
 import { backoffOf, checkCount, checkFunction, delayBefore } from "./backoff.js";
 import { sleep } from "./sleep.js";
@@ -80,7 +80,7 @@ function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promi
   checkFunction("retry", "retryIf", retryIf);
   const backoff = backoffOf("retry", options);
   const name = nameOf(worker);
-  return withScope(scope, { name: "retry" }, async (own) => {
+  return enterScope("retry", scope, { name: "retry" }, async (own) => {
     for (let count = 1; ; count++) {
       const result = await attempt(own, { name, timeout: attemptTimeout }, worker);
       if (result.status === "succeeded") return result.value;

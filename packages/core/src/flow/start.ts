@@ -106,7 +106,7 @@ class Starting<R> extends Hook implements Observer {
     this.#node = node;
     node.observer = this;
     link(task, node);
-    begin(node, (own) => worker(own, (value) => this.#started(node, value)));
+    begin(node, (own) => worker(own, (value) => this.#started(node, value)), "start");
   }
 
   #started(node: ScopeNode, value: R): void {

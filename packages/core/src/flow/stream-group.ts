@@ -71,7 +71,7 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
   }
 
   run(items: Source<T>): Promise<void> {
-    begin(this.node, (own) => this.#feed.pull(openSource("stream", items, own)));
+    begin(this.node, (own) => this.#feed.pull(openSource("stream", items, own)), "stream");
     return this.promise;
   }
 

@@ -123,7 +123,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   #begin(): boolean {
     try {
       this.#owner = new StreamScope(stream, this.#scope, (failure) => this.#finish(failure));
-      begin(this.#owner.node, (own) => this.#work(own));
+      begin(this.#owner.node, (own) => this.#work(own), "stream");
       return true;
     } catch (error) {
       this.#outlet.end({ error, isReason: isCancelled(error) });

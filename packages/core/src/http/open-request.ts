@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { opened } from "../kernel/channels.js";
+import { opening } from "../kernel/channels.js";
 import { BODY, CANCELLED } from "../kernel/flags.js";
 import { addHook } from "../kernel/hook.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
@@ -47,12 +47,18 @@ export function openIfBounded(request: AnyRequest, response: AnyResponse, server
   if (bounded && recordOf(request) === undefined) openRequest(request, response, server);
 }
 
-/** Makes the scope of a request that has none. */
+/**
+ * Makes the scope of a request that has none.
+ *
+ * @param handle - Called when all is in place, in the stores that are bound to the channel of scopes: what handles the
+ *   request.
+ */
 export function openRequest(
   request: AnyRequest,
   response: AnyResponse,
   server: ServerState | undefined,
   name: string = nameOf(request),
+  handle?: () => void,
 ): RequestRecord {
   const parent = server?.node ?? backgroundNode;
   const node = new ScopeNode(parent, name, BODY);
@@ -65,19 +71,33 @@ export function openRequest(
     link(parent, node);
     node.observer = record;
     addHook(node, record);
-    opened(node);
+    const stores = opening(node, "request");
+    if (stores !== undefined) {
+      stores.run(() => complete(record, server, handle));
+      return record;
+    }
   } else {
     node.flags &= ~BODY;
     bornCancelled(node);
     server?.addLate(record);
   }
+  complete(record, server, handle);
+  return record;
+}
+
+function complete(
+  record: RequestRecord,
+  server: ServerState | undefined,
+  handle: (() => void) | undefined,
+): void {
+  const { request, response } = record;
   listen(request, response, record);
   if (server !== undefined) {
     server.track(request, response); // the server's scope may have been made for this request
     applyServer(record, server);
   }
   if (isOver(request, response)) record.done();
-  return record;
+  handle?.();
 }
 
 /** What the server wants of each request. */

@@ -173,7 +173,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   awaitShutdown(node, state);
   // Quietly: a server that nobody listens to and nobody holds leaves nothing undone.
   watchHandle(handle, node, "ignore");
-  opened(node);
+  opened(node, "server");
   return handle;
 }
 

@@ -7,6 +7,7 @@ export type {
   TaskSettleMessage,
   TaskStartMessage,
 } from "../kernel/channels.js";
+export type { ScopeKind } from "../kernel/scope-kind.js";
 export { setTracing } from "../kernel/tracing.js";
 export { formatTree } from "./format.js";
 export {

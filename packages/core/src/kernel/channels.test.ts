@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { channel, subscribe, unsubscribe } from "node:diagnostics_channel";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
@@ -5,14 +6,19 @@ import { Ledger } from "../../test/support/ledger.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import {
   all,
+  allSettled,
+  any,
   background,
   close,
   createScope,
+  map,
   race,
+  retry,
   selfCleaning,
   shield,
   spawn,
   start,
+  stream,
   StuckTasksError,
   supervise,
   withScope,
@@ -86,7 +92,7 @@ describe("rule 27: the diagnostics channels", () => {
     await flush(); // a failure that was there before anybody asked keeps its task for so long
     await handle.close();
     const [open, started, cut, failed, cancelled, closed] = heard.map(({ message }) => message);
-    expect(open).toEqual({ scope: expect.anything() as unknown, parent: background });
+    expect(open).toEqual({ scope: expect.anything() as unknown, parent: background, kind: "createScope" });
     expect(open?.scope).not.toBe(handle);
     expect(started?.scope).toBe(view);
     expect(started).toMatchObject({
@@ -98,7 +104,12 @@ describe("rule 27: the diagnostics channels", () => {
     expect(failed?.scope).toBe(view);
     expect(failed).toMatchObject({ error: boom, task: { path: "root/anonymous", status: "failed" } });
     expect(cancelled).toEqual({ scope: open?.scope, reason: handle.reason });
-    expect(closed).toMatchObject({ scope: open?.scope, parent: background, status: "succeeded" });
+    expect(closed).toMatchObject({
+      scope: open?.scope,
+      parent: background,
+      kind: "createScope",
+      status: "succeeded",
+    });
     expect(closed).not.toHaveProperty("error");
   });
 
@@ -201,6 +212,26 @@ describe("rule 27: the diagnostics channels", () => {
     );
   });
 
+  it("say what has made a scope, at its start and at its end", async () => {
+    await withScope({ name: "withScope" }, async (scope) => {
+      await all(scope, [() => 1]);
+      await allSettled(scope, [() => 1]);
+      await any(scope, [() => 1]);
+      await race(scope, [() => 1]);
+      await map(scope, [1], () => 1);
+      for await (const one of stream(scope, [1], () => 1)) expect(one).toBe(1);
+      await retry(scope, function attempt() {});
+      await shield(scope, { timeout: 1_000 }, function shield() {});
+      await start(scope, async (_, started) => started());
+      await createScope(scope, { name: "createScope" }).close();
+      await close(selfCleaning(() => ({}), { name: "selfCleaning" }));
+    });
+    const scopes = heard.filter(({ on }) => on.startsWith("scope:") && on !== "scope:cancel");
+    for (const { message } of scopes)
+      expect(message["kind"]).toBe(message.scope.name === "items" ? "stream" : message.scope.name);
+    expect(new Set(scopes.map(({ message }) => message["kind"])).size).toBe(13);
+  });
+
   it("tell of tasks that are stuck, whoever finds it out", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const gate = deferred();
@@ -300,13 +331,114 @@ describe("a subscriber", () => {
   });
 });
 
-describe("two copies of the package", () => {
-  /** As if nobody had ever subscribed. */
-  async function load(): Promise<typeof Bough> {
-    vi.resetModules();
-    return import("../index.js");
+/** As if nobody had ever subscribed. */
+async function load(): Promise<typeof Bough> {
+  vi.resetModules();
+  return import("../index.js");
+}
+
+describe("a store that is bound to a channel", () => {
+  const path = new AsyncLocalStorage<string>();
+  const ofScope = (message: unknown): string => (message as Message).scope.path;
+
+  beforeEach(() => {
+    for (const stop of stops.splice(0)) stop(); // a store is enough
+  });
+
+  function bind(name: string, transform: (message: unknown) => string = ofScope): void {
+    channel(`bough:${name}`).bindStore(path, transform);
+    stops.push(() => channel(`bough:${name}`).unbindStore(path));
   }
 
+  it("has its value in the worker, and across its awaits, and nowhere else", async () => {
+    const fresh = await load();
+    bind("task:start");
+    const seen: unknown[] = [];
+    await path.run("caller", async () => {
+      await fresh.withScope({ name: "root" }, async (scope) => {
+        const task = fresh.spawn(scope, async function worker(own) {
+          seen.push(path.getStore());
+          own.defer(() => seen.push(path.getStore()));
+          await flush();
+          seen.push(path.getStore());
+          fresh.spawn(own, function inner() {
+            seen.push(path.getStore());
+          });
+        });
+        expect(path.getStore()).toBe("caller");
+        await task;
+        expect(path.getStore()).toBe("caller");
+      });
+    });
+    expect(seen).toEqual(["root/worker", "root/worker", "root/worker/inner", "root/worker"]);
+  });
+
+  it("has it in a body, of a queued worker when its turn has come, and of each member", async () => {
+    bind("task:start");
+    bind("scope:open");
+    const seen: unknown[] = [];
+    const look = async (): Promise<void> => {
+      seen.push(path.getStore());
+      await flush();
+      seen.push(path.getStore());
+    };
+    await withScope({ name: "root", concurrency: 1 }, async (scope) => {
+      seen.push(path.getStore());
+      spawn(scope, async () => flush());
+      spawn(scope, look, { name: "queued" });
+    });
+    await withScope({ name: "root" }, (scope) => all(scope, [look]));
+    await close(selfCleaning(() => (seen.push(path.getStore()), {}), { name: "cache" }));
+    const queued = "root/queued";
+    expect(seen).toEqual(["root", queued, queued, "root/all/look", "root/all/look", "cache"]);
+  });
+
+  it("fails a task with what its worker throws, by identity", async () => {
+    bind("task:start");
+    const failed = withScope((scope) =>
+      spawn(scope, () => {
+        throw boom;
+      }),
+    );
+    expect(await rejection(failed)).toBe(boom);
+  });
+
+  it("leaves the channel as it was, and is gone when it is taken back", async () => {
+    const copies = [await load(), await load()];
+    bind("task:start");
+    expect(Object.hasOwn(channel("bough:task:start"), "bindStore")).toBe(false);
+    const seen: unknown[] = [];
+    const look = (): unknown => seen.push(path.getStore());
+    for (const copy of copies) await copy.withScope((scope) => copy.spawn(scope, look, { name: "task" }));
+    for (const stop of stops.splice(0)) stop();
+    for (const copy of copies) await copy.withScope((scope) => copy.spawn(scope, look, { name: "task" }));
+    expect(seen).toEqual(["anonymous/task", "anonymous/task", undefined, undefined]);
+  });
+
+  it("is found if it was bound before the package was loaded", async () => {
+    bind("task:start");
+    const fresh = await load();
+    const name = await fresh.withScope({ name: "root" }, (scope) =>
+      fresh.spawn(scope, () => path.getStore(), { name: "task" }),
+    );
+    expect(name).toBe("root/task");
+  });
+
+  it("has no value where the runtime has no runStores, and the worker runs all the same", async () => {
+    const { runStores } = Object.getPrototypeOf(channel("bough:task:start")) as { runStores: unknown };
+    const fresh = await load();
+    bind("task:start");
+    const prototype = Object.getPrototypeOf(channel("bough:task:start")) as { runStores?: unknown };
+    prototype.runStores = undefined;
+    try {
+      expect(await fresh.withScope((scope) => fresh.spawn(scope, () => path.getStore()))).toBe(undefined);
+    } finally {
+      prototype.runStores = runStores;
+    }
+  });
+});
+
+describe("two copies of the package", () => {
   it("hear of the first subscriber, and leave the channels as they were", async () => {
     for (const stop of stops.splice(0)) stop();
     const copies = [await load(), await load()];

@@ -4,6 +4,7 @@ import { PROMOTED, TASK, TOLD } from "./flags.js";
 import { taskInfo } from "./info.js";
 import type { ScopeNode } from "./node.js";
 import type { OrphanInfo } from "./orphan-info.js";
+import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
 
 // Contract, rule 27. A message is made only for somebody who has subscribed; else a channel costs a look at a variable.
@@ -23,15 +24,16 @@ export interface TaskSettleMessage extends TaskStartMessage {
   readonly error?: unknown;
 }
 
-/** `bough:scope:open`: a scope that is no task has been made. */
+/** `bough:scope:open`: a scope that is not a task has been made. Its body, if it has one, is about to be called. */
 export interface ScopeOpenMessage {
   /** The view, never the owner handle. */
   readonly scope: Scope;
   /** Of a root, `background`. */
   readonly parent: Scope;
+  readonly kind: ScopeKind;
 }
 
-/** `bough:scope:close`: a scope that is no task has settled. */
+/** `bough:scope:close`: a scope that is not a task has settled. */
 export interface ScopeCloseMessage extends ScopeOpenMessage {
   readonly status: Exclude<TaskStatus, "queued" | "running">;
   /** Milliseconds since it was made. */
@@ -63,7 +65,12 @@ export interface StuckMessage {
 interface Channel<M> {
   readonly hasSubscribers: boolean;
   subscribe?: ((listener: unknown) => unknown) | undefined;
+  bindStore?: ((store: unknown, transform?: unknown) => unknown) | undefined;
+  /** The stores that are bound. Private to Node, which has no other way to ask for them; read with care. */
+  readonly _stores?: { readonly size: number } | undefined;
   publish(message: M): void;
+  /** Publishes the message, and calls `run`, both in the bound stores. Older runtimes have none. */
+  runStores?<R>(message: M, run: () => R): R;
 }
 
 interface Host {
@@ -81,22 +88,28 @@ const nobody: Channel<unknown> = { hasSubscribers: false, publish() {} };
  */
 let listening = false;
 
+/** Somebody has bound a store to one of the channels, now or once. */
+let storing = false;
+
 function channel<M>(name: string): Channel<M> {
   const found = module?.channel?.(`bough:${name}`);
   if (found === undefined) return nobody;
-  if (found.hasSubscribers || !awaitSubscriber(found)) listening = true;
+  if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
+  if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
   return found;
 }
 
-/** Has the first to subscribe say so; after that the channel is as it was. Says whether it lets itself be changed. */
-function awaitSubscriber(found: Channel<never>): boolean {
-  const { subscribe } = found;
-  const isInherited = !Object.hasOwn(found, "subscribe"); // else it is that of another copy of the package
-  return Reflect.set(found, "subscribe", (listener: unknown) => {
+/** Has the first call of a method say so; after that the channel is as it was. Says whether the channel can be changed. */
+function awaitCall(found: Channel<never>, method: "subscribe" | "bindStore"): boolean {
+  const original = found[method];
+  if (original === undefined && method === "bindStore") return true;
+  const isInherited = !Object.hasOwn(found, method); // else it is that of another copy of the package
+  return Reflect.set(found, method, (...args: [never]) => {
     listening = true;
-    if (isInherited) delete found.subscribe;
-    else found.subscribe = subscribe;
-    return found.subscribe?.(listener);
+    if (method === "bindStore") storing = true;
+    if (isInherited) delete found[method];
+    else found[method] = original;
+    return found[method]?.(...args);
   });
 }
 
@@ -108,22 +121,49 @@ const taskSettle = channel<TaskSettleMessage>("task:settle");
 const orphan = channel<OrphanMessage>("orphan");
 const stuck = channel<StuckMessage>("stuck");
 
-/** The worker of a task is about to be called, or a scope is there. Who has not subscribed by now hears of no end. */
-export function opened(node: ScopeNode): void {
-  if (listening) tellOpened(node);
+/** A scope without a body is there. Who has not subscribed by now hears of no end. */
+export function opened(node: ScopeNode, kind: ScopeKind): void {
+  if (listening) opening(node, kind)?.run(nothing);
 }
 
-function tellOpened(node: ScopeNode): void {
+function nothing(): void {}
+
+/** What calls a worker or a body, and tells of it, while the stores that are bound to the channel hold their values. */
+export interface Opening {
+  run<R>(call: () => R): R;
+}
+
+/**
+ * The worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound, the start is
+ * told when the caller calls it by what this returns.
+ */
+export function opening(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
+  return listening ? tellOpened(node, kind) : undefined;
+}
+
+function tellOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
   const parent = node.parent as ScopeNode;
-  const ofTasks = isTask(node);
-  if (
-    !(ofTasks ? taskStart : scopeOpen).hasSubscribers &&
-    !(ofTasks ? taskSettle : scopeClose).hasSubscribers
-  )
-    return;
+  if (kind === undefined) {
+    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return undefined;
+    node.flags |= TOLD;
+    return tell(taskStart, { scope: node, parent, task: taskInfo(node) });
+  }
+  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return undefined;
   node.flags |= TOLD;
-  if (ofTasks) taskStart.publish({ scope: node, parent, task: taskInfo(node) });
-  else scopeOpen.publish({ scope: node, parent });
+  node.rare().kind = kind;
+  return tell(scopeOpen, { scope: node, parent, kind });
+}
+
+function tell<M>(channel: Channel<M>, message: M): Opening | undefined {
+  if (storing && typeof channel.runStores === "function")
+    return { run: (call) => (channel as Required<Channel<M>>).runStores(message, call) };
+  channel.publish(message);
+  return undefined;
+}
+
+/** Whether a store may be bound to the channel of scopes: then a request's handler is to run in it. */
+export function storesScopes(): boolean {
+  return storing && scopeOpen.hasSubscribers;
 }
 
 /** What was opened has settled, and is out of the tree. */
@@ -138,7 +178,12 @@ function tellSettled(node: ScopeNode): void {
   const failed = status === "failed" ? { error: node.rarely?.errors?.keys().next().value } : {};
   const cut = status === "cancelled" ? { error: node.reason } : {};
   if (isTask(node)) taskSettle.publish({ scope: node, parent, task, ...failed, ...cut });
-  else scopeClose.publish({ scope: node, parent, status, age, ...failed, ...cut });
+  else scopeClose.publish({ scope: node, parent, kind: kindOf(node), status, age, ...failed, ...cut });
+}
+
+/** A task that has become a scope since it was told of has no other kind. */
+function kindOf(node: ScopeNode): ScopeKind {
+  return node.rarely?.kind ?? "start";
 }
 
 function isTask({ flags }: ScopeNode): boolean {

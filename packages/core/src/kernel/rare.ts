@@ -5,6 +5,7 @@ import type { Defer } from "./defer.js";
 import type { Follower } from "./follow.js";
 import type { Limit } from "./limit.js";
 import type { ScopeNode } from "./node.js";
+import type { ScopeKind } from "./scope-kind.js";
 import type { LongTimer } from "./timer.js";
 import type { Waiter } from "./wait.js";
 
@@ -21,6 +22,8 @@ export class Rare {
   /** Where it was spawned or created; only while tracing is on. */
   site: string | undefined = undefined;
   settings: Settings | undefined = undefined;
+  /** Only of a scope that a diagnostics channel has told of. */
+  kind: ScopeKind | undefined = undefined;
 }
 
 /** What comes with options and with an owner handle. */

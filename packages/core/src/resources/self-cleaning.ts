@@ -1,5 +1,5 @@
 import { describe } from "../errors/describe.js";
-import { opened } from "../kernel/channels.js";
+import { opening } from "../kernel/channels.js";
 import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/report.js";
@@ -89,8 +89,8 @@ export function selfCleaning<T extends object>(
   try {
     if (options !== undefined) applyOptions(node, options);
     if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
-    opened(node);
-    const inner = build(node);
+    const stores = opening(node, "selfCleaning");
+    const inner = stores === undefined ? build(node) : stores.run(() => build(node));
     checkInner(node, inner);
     if (node.label === "anonymous") node.label = classNameOf(inner);
     if (isDisposable(inner)) node.use(inner);

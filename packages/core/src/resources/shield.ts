@@ -68,7 +68,7 @@ function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T>
   node.observer = observer;
   adopt(node, shield, undefined);
   setDeadline(node, Date.now() + timeout);
-  begin(node, fn);
+  begin(node, fn, "shield");
   return promiseFor(node, observer.promise);
 }
 

@@ -45,6 +45,6 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   adopt(node, createScope, options);
   const handle = new Handle(node);
   watchHandle(handle, node, options?.onOrphan);
-  if ((node.flags & CLOSED) === 0) opened(node);
+  if ((node.flags & CLOSED) === 0) opened(node, "createScope");
   return handle;
 }

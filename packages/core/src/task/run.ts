@@ -1,7 +1,8 @@
 import type { Effect } from "effection";
 import { isThenable } from "../errors/describe.js";
 import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
-import { opened } from "../kernel/channels.js";
+import { opening } from "../kernel/channels.js";
+import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew } from "../kernel/settle.js";
@@ -22,20 +23,28 @@ export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
 /**
  * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came is
  * left alone: its worker is never called.
+ *
+ * @param kind - Of a scope that is not a task.
  */
-export function begin<T>(node: ScopeNode, worker: Worker<T>): void {
+export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): void {
   if ((node.flags & CANCELLED) !== 0) return;
   node.flags = (node.flags & ~QUEUED) | BODY;
-  opened(node);
+  const stores = opening(node, kind);
   let result: unknown;
   try {
-    result = worker(node);
+    result = stores === undefined ? worker(node) : stores.run(() => callIn(node, worker));
     const promise = promiseOf(node, result);
     if (promise !== undefined) return follow(node, promise);
   } catch (error) {
     return bodyThrew(node, error);
   }
   bodyReturned(node, result);
+}
+
+/** Calls `worker`; if it is a generator function, runs its operation, too, in the async context of the caller. */
+function callIn<T>(node: ScopeNode, worker: Worker<T>): unknown {
+  const result = worker(node);
+  return isOperation(result) ? runOperation(node, result) : result;
 }
 
 /** What to wait for; `undefined` if the worker returned a plain value. */

@@ -1,4 +1,5 @@
 import { describe } from "../errors/describe.js";
+import type { ScopeKind } from "../kernel/scope-kind.js";
 import { QUEUED } from "../kernel/flags.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/observer.js";
@@ -44,20 +45,34 @@ export function withScope<T>(parent: Scope, body: Worker<T>): Promise<T>;
 export function withScope<T>(parent: Scope, options: ScopeOptions, body: Worker<T>): Promise<T>;
 export function withScope<T>(...given: readonly unknown[]): Promise<T> {
   try {
-    return enter<T>(parse(given));
+    return enter<T>(parse(given), "withScope");
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function enter<T>({ parent, options, body }: Arguments<T>): Promise<T> {
+function enter<T>({ parent, options, body }: Arguments<T>, kind: ScopeKind): Promise<T> {
   const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
   const observer = createPromised<T>();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
   adopt(node, withScope, options);
-  begin(node, body);
+  begin(node, body, kind);
   return promiseFor(node, observer.promise);
+}
+
+/** `withScope` for another function of bough's, which the messages of the diagnostics channels name. */
+export function enterScope<T>(
+  kind: ScopeKind,
+  parent: Scope,
+  options: ScopeOptions,
+  body: Worker<T>,
+): Promise<T> {
+  try {
+    return enter<T>(parse([parent, options, body]), kind);
+  } catch (error) {
+    return failToBegin(error);
+  }
 }
 
 interface Arguments<T> {
