@@ -138,11 +138,15 @@ export function runGroup<R>(
     const group = make();
     const stores = opening(group.node, operation);
     if (stores === undefined) group.startAll(workers);
-    else stores.run(() => group.startAll(workers));
+    else stores.run(startAll, group, workers);
     return group.promise;
   } catch (error) {
     return failToBegin(error);
   }
+}
+
+function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): void {
+  group.startAll(workers);
 }
 
 function checkWorkers(operation: string, workers: readonly unknown[]): void {

@@ -73,7 +73,7 @@ export function openRequest(
     addHook(node, record);
     const stores = opening(node, "request");
     if (stores !== undefined) {
-      stores.run(() => complete(record, server, handle));
+      stores.run(complete, record, server, handle);
       return record;
     }
   } else {

@@ -69,8 +69,8 @@ interface Channel<M> {
   /** The stores that are bound. Private to Node, which has no other way to ask for them; read with care. */
   readonly _stores?: { readonly size: number } | undefined;
   publish(message: M): void;
-  /** Publishes the message, and calls `run`, both in the bound stores. Older runtimes have none. */
-  runStores?<R>(message: M, run: () => R): R;
+  /** Publishes the message, and calls `call`, both in the bound stores. Older runtimes have none. */
+  runStores?<A extends unknown[], R>(message: M, call: (...args: A) => R, thisArg: undefined, ...args: A): R;
 }
 
 interface Host {
@@ -130,7 +130,8 @@ function nothing(): void {}
 
 /** What calls a worker or a body, and tells of it, while the stores that are bound to the channel hold their values. */
 export interface Opening {
-  run<R>(call: () => R): R;
+  /** With arguments, since a closure would cost the caller a context even when nobody listens. */
+  run<A extends unknown[], R>(call: (...args: A) => R, ...args: A): R;
 }
 
 /**
@@ -156,7 +157,9 @@ function tellOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | und
 
 function tell<M>(channel: Channel<M>, message: M): Opening | undefined {
   if (storing && typeof channel.runStores === "function")
-    return { run: (call) => (channel as Required<Channel<M>>).runStores(message, call) };
+    return {
+      run: (call, ...args) => (channel as Required<Channel<M>>).runStores(message, call, undefined, ...args),
+    };
   channel.publish(message);
   return undefined;
 }

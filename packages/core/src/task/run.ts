@@ -32,7 +32,7 @@ export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): 
   const stores = opening(node, kind);
   let result: unknown;
   try {
-    result = stores === undefined ? worker(node) : stores.run(() => callIn(node, worker));
+    result = stores === undefined ? worker(node) : stores.run(callIn<T>, node, worker);
     const promise = promiseOf(node, result);
     if (promise !== undefined) return follow(node, promise);
   } catch (error) {
