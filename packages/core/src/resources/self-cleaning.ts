@@ -90,7 +90,7 @@ export function selfCleaning<T extends object>(
     if (options !== undefined) applyOptions(node, options);
     if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
     const stores = opening(node, "selfCleaning");
-    const inner = stores === undefined ? build(node) : stores.run(build, node as Scope);
+    const inner = stores === undefined ? build(node) : stores.run(build, node);
     checkInner(node, inner);
     if (node.label === "anonymous") node.label = classNameOf(inner);
     if (isDisposable(inner)) node.use(inner);
