@@ -82,7 +82,7 @@ for (const node of nodes()) {
           setTimeout(() => log("ready"), 50).unref(); // nothing but main keeps the process alive
           await forever(scope).catch(() => log("body"));
         });
-        log("end", listeners());
+        setTimeout(() => log("end", listeners()), 400);
       `;
         const stdout = `ready\nbody\nchild shutdown ${signal}\ndeferred\nend 0,0,0\n`;
         expect(await stopped(script, signal)).toEqual({ code, signal: null, stdout, stderr: "" });
@@ -118,13 +118,51 @@ for (const node of nodes()) {
         spawn(scope, deaf);
         spawn(scope, forever, { name: "polite" });
         log("ready");
-        await forever(scope).catch(() => log("ready"));
+        await forever(scope).catch(() => setTimeout(log, 500, "ready"));
       });`;
         const { stderr, ...ending } = await stopped(script, "SIGTERM", "SIGINT");
         expect(ending).toEqual({ code: 130, signal: null, stdout: "ready\nready\n" });
         expect(stderr).toMatch(
           /^Exit forced by a second signal, SIGINT\. Scope "tool" still has work \d+ ms after it was cancelled:\n {2}tool\/deaf \(running, \d+ ms old\)\n$/,
         );
+      });
+
+      it("a signal that arrives again at once is the same one, also as another, and when the process was busy", async () => {
+        const script = `
+        const again = (signal, ms) => setTimeout(() => process.kill(process.pid, signal), ms);
+        await main((scope) => {
+          scope.onCancel(() => {
+            process.kill(process.pid, "SIGINT");
+            for (const end = Date.now() + 400; Date.now() < end; );
+            for (const ms of [0, 5, 34]) again("SIGTERM", ms);
+          });
+          scope.defer(() => sleep(background, 100).then(() => log("cleaned up")));
+          log("ready");
+          return forever(scope);
+        });
+        log("end");
+      `;
+        expect(await stopped(script, "SIGINT")).toEqual({
+          code: 130,
+          signal: null,
+          stdout: "ready\ncleaned up\nend\n",
+          stderr: "",
+        });
+      });
+
+      it("a signal that arrives again when main has ended does not cut short what follows it", async () => {
+        const script = `
+        await main((scope) => { log("ready"); return forever(scope); });
+        process.kill(process.pid, "SIGTERM");
+        await main(async (scope) => { await sleep(scope, 50); log("the next one"); });
+        process.kill(process.pid, "SIGINT");
+        setTimeout(() => log("end"), 50);
+      `;
+        expect(await stopped(script, "SIGTERM")).toMatchObject({
+          code: 143,
+          stdout: "ready\nthe next one\nend\n",
+          stderr: "",
+        });
       });
 
       it.each([

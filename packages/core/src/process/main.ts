@@ -21,7 +21,8 @@ let current: Run | undefined;
  * | a signal                      | 128 + its number, unless the program has set one  |                                     |
  * | by force                      | the signal's, else 1                              | what was stuck                      |
  *
- * **Cancellation:** a second signal forces the exit; so does `grace`, counted from the cancellation, whatever that came
+ * **Cancellation:** a second signal forces the exit (one that arrives within 250 ms is the same one: watchers and process
+ * groups deliver a Ctrl-C twice); so does `grace`, counted from the cancellation, whatever that came
  * from. It also ends a process that failed or was told to stop and is then held by something outside the scope. Only
  * a forced exit calls `process.exit`; else output that is on its way to a pipe arrives.
  *

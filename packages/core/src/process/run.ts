@@ -13,6 +13,7 @@ import { nodeOf } from "../task/resolve.js";
 import type { Settings } from "./options.js";
 import { OutputGuard } from "./output.js";
 import { printErrors } from "./print.js";
+import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 
 /** What a process gets to end by itself, in ms, however short the grace period: a few turns of its event loop. */
 const MIN_EXIT = 100;
@@ -68,7 +69,10 @@ export class Run {
   /** The scope has settled. What remains of the grace period is for the process, if something else holds it. */
   end(): void {
     this.#ended = true;
-    for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
+    // A signal that arrives again would else end the process before its output has, and what follows `main`.
+    afterRepeats(() => {
+      for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
+    });
     this.#output.end();
     this.#hold.clear();
     if (this.#grace === undefined) return;
@@ -83,6 +87,7 @@ export class Run {
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
+    if (isRepeated() || this.#ended) return;
     if (this.#signal === undefined || this.#signal === "SIGPIPE") return this.#stop(signal);
     this.#signal = signal;
     this.#force(`a second signal, ${signal}`);
@@ -93,6 +98,7 @@ export class Run {
     else this.#signal ??= signal;
     if (this.#ended) process.exitCode ??= exitCodeOf(signal);
     else cancel(this.#node, "shutdown", signal);
+    if (signal !== "SIGPIPE") expectRepeats();
   }
 
   #startGrace(ms: number): void {

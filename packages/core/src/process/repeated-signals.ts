@@ -1,0 +1,38 @@
+// Not the global ones, which tests replace.
+import { setImmediate, setTimeout } from "node:timers";
+
+/**
+ * How long a signal may arrive again and still be the same one, in ms. A terminal sends Ctrl-C to all of its process
+ * group, and `node --watch`, `tsx`, nodemon and npx pass it on to their child, which so gets it twice: 0 to 34 ms apart,
+ * and sometimes as another signal. A person takes longer.
+ */
+const REPEATS = 250;
+
+let isOpen = false;
+let waiting: (() => void)[] = [];
+
+/** Whether a signal that arrives now is one that has arrived already. For all of the process, since its parents are. */
+export function isRepeated(): boolean {
+  return isOpen;
+}
+
+/** The first signal has arrived, and has been acted upon. */
+export function expectRepeats(): void {
+  if (isOpen) return;
+  isOpen = true;
+  // What came while the event loop was busy is read after the timers and before `setImmediate`.
+  setTimeout(() => setImmediate(close).unref(), REPEATS).unref();
+}
+
+function close(): void {
+  isOpen = false;
+  const callbacks = waiting;
+  waiting = [];
+  for (const callback of callbacks) callback();
+}
+
+/** Calls back when a signal that arrives counts again. */
+export function afterRepeats(callback: () => void): void {
+  if (isOpen) waiting.push(callback);
+  else callback();
+}
