@@ -15,7 +15,7 @@ export { background } from "./task/background.js";
 export { createScope } from "./task/create-scope.js";
 export type { CloseOptions, ScopeHandle } from "./task/handle.js";
 export type { ScopeOptions, TaskOptions } from "./task/options.js";
-export type { Routine, Worker } from "./task/run.js";
+export type { Worker } from "./task/run.js";
 export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";
 export { withScope } from "./task/with-scope.js";

@@ -34,6 +34,7 @@ import {
 import { blocksOfMarkdown } from "./support/doc-code.js";
 import { deferred, flush, rejection } from "./support/deferred.js";
 import { untilCancelled } from "./support/until-cancelled.js";
+import "../src/effection/index.js";
 
 // What docs/diagnostics.md recommends, as it stands there, with the real OpenTelemetry.
 

@@ -5,6 +5,7 @@ import { BoughError, background, createScope, map, sleep, spawn, withScope, type
 import { scopeBrand } from "../kernel/scope.js";
 import { collectGarbage } from "../testing/index.js";
 import { ambient, currentScope, runWithScope } from "./index.js";
+import "../effection/index.js";
 
 describe("currentScope()", () => {
   it("is undefined where nobody has set it, also in a task", async () => {

@@ -1,7 +1,7 @@
 import { describe } from "../errors/describe.js";
 import type { Scope } from "../kernel/scope.js";
-import { isOperation } from "../task/operation.js";
-import type { Routine, Worker } from "../task/run.js";
+import { isRoutine, type Routine } from "../task/routine.js";
+import type { Worker } from "../task/run.js";
 import { runWithScope } from "./current-scope.js";
 
 /**
@@ -25,7 +25,7 @@ export function ambient<T>(worker: Worker<T>): Worker<T> {
     throw new TypeError(`ambient: worker must be a function, got ${describe(worker)}`);
   const wrapped: Worker<T> = (scope) => {
     const result = runWithScope(scope, () => worker(scope));
-    return isOperation(result) ? stepwise(scope, result) : result;
+    return isRoutine(result) ? stepwise(scope, result) : result;
   };
   return Object.defineProperty(wrapped, "name", { value: worker.name });
 }

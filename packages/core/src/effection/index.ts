@@ -1,4 +1,4 @@
-export { boughScope } from "../task/operation.js";
+export { boughScope } from "./run-operation.js";
 export { effectionScope } from "./effection-scope.js";
 export { useBoughScope } from "./use-bough-scope.js";
 export { useOperation } from "./use-operation.js";

@@ -2,7 +2,7 @@ import { resource, spawn, until, type Operation } from "effection";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
-import { boughScope } from "../task/operation.js";
+import { boughScope } from "./run-operation.js";
 import { checkOptions, type ScopeOptions } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 

@@ -5,7 +5,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
-import { boughScope } from "../task/operation.js";
+import { boughScope } from "./run-operation.js";
 import { nodeOf } from "../task/resolve.js";
 import { withScope } from "../task/with-scope.js";
 

@@ -10,6 +10,7 @@ import {
   spawn,
   type Scope,
 } from "../index.js";
+import "../effection/index.js";
 
 afterEach(() => {
   vi.useRealTimers();

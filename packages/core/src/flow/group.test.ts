@@ -19,6 +19,7 @@ import {
   type Scope,
   type Worker,
 } from "../index.js";
+import "../effection/index.js";
 
 /** All that start workers at once. What is the same for them is tested here, for each. */
 type Combinator = (scope: Scope, workers: readonly Worker<unknown>[]) => Promise<unknown>;

@@ -13,7 +13,8 @@ import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { adopt } from "../task/adopt.js";
 import { nodeOf } from "../task/resolve.js";
-import { begin, type Routine, type Worker } from "../task/run.js";
+import type { Routine } from "../task/routine.js";
+import { begin, type Worker } from "../task/run.js";
 
 /** What a worker comes to: the value of its promise or of its Effection operation, else what it returns. */
 export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;

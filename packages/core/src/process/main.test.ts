@@ -11,7 +11,7 @@ import type { MainOptions } from "./options.js";
 
 let scripts: ScriptFolder;
 beforeAll(async () => {
-  scripts = await scriptFolder("process");
+  scripts = await scriptFolder("process", "effection");
 });
 const children = new Set<Child>();
 afterAll(() => {

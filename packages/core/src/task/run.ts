@@ -1,4 +1,3 @@
-import type { Effect } from "effection";
 import { isThenable } from "../errors/describe.js";
 import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
 import { opening } from "../kernel/channels.js";
@@ -6,19 +5,13 @@ import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew } from "../kernel/settle.js";
-import { isOperation, runOperation } from "./operation.js";
+import { isRoutine, runRoutine, type Routine } from "./routine.js";
 
 /**
  * What `spawn` and `withScope` run: any function. It gets the view of its own scope. An async function, a plain
- * function, or a generator function, whose generator is run as an Effection operation.
+ * function, or, once `bough/effection` has been imported, a generator function, whose generator runs as an Effection operation.
  */
 export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
-
-/**
- * What a generator function returns: an Effection `Operation` in the one form that is run. (Every iterable has the
- * type `Operation`, so with that the value of a worker that returns a string or an array would be lost on its type.)
- */
-export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
 
 /**
  * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came is
@@ -44,13 +37,13 @@ export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): 
 /** Calls `worker`; if it is a generator function, runs its operation, too, in the async context of the caller. */
 function callIn<T>(node: ScopeNode, worker: Worker<T>): unknown {
   const result = worker(node);
-  return isOperation(result) ? runOperation(node, result) : result;
+  return isRoutine(result) ? runRoutine(node, result) : result;
 }
 
 /** What to wait for; `undefined` if the worker returned a plain value. */
 function promiseOf(node: ScopeNode, result: unknown): Promise<unknown> | undefined {
   if (result instanceof Promise) return Promise.resolve(result);
-  if (isOperation(result)) return runOperation(node, result);
+  if (isRoutine(result)) return runRoutine(node, result);
   return isThenable(result) ? Promise.resolve(result) : undefined;
 }
 

@@ -11,6 +11,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, withScope } from "../index.js";
+import "./index.js";
 
 const error = new Error("boom");
 

@@ -4,27 +4,16 @@ import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { notifyLate } from "../kernel/settle.js";
+import { setRoutineRunner } from "../task/routine.js";
 
 /** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
 export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
-
-type Step = (...args: never[]) => unknown;
-
-/**
- * Whether a worker returned an Effection operation: what a generator function returns, an object with `next`,
- * `return` and `throw`. Arrays, other iterables and async generators are plain values.
- */
-export function isOperation(value: unknown): value is Operation<unknown> {
-  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
-  const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
-  return typeof next === "function" && typeof end === "function" && typeof raise === "function";
-}
 
 /**
  * Runs an Effection operation as the body of `node`. Cancellation halts it, and the promise settles when its
  * tear-down is through: what that throws is a failure.
  */
-export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
+async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
   const task = run(function* () {
     yield* boughScope.set(node);
@@ -67,3 +56,5 @@ class HaltHook extends Hook {
 function isHalt(error: unknown): boolean {
   return error instanceof Error && error.message === "halted";
 }
+
+setRoutineRunner(runOperation);

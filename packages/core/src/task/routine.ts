@@ -1,0 +1,41 @@
+import type { Effect } from "effection";
+import { BoughError } from "../errors/bough-error.js";
+import type { ScopeNode } from "../kernel/node.js";
+
+/**
+ * What a generator function returns: an Effection `Operation` in the one form that is run. (Every iterable has the
+ * type `Operation`, so with that the value of a worker that returns a string or an array would be lost on its type.)
+ */
+export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
+
+/** Runs the generator that a worker returned as the body of `node`. */
+export type RoutineRunner = (node: ScopeNode, routine: Routine<unknown>) => Promise<unknown>;
+
+let runner: RoutineRunner | undefined;
+
+/** Makes generator functions workers. Called when `bough/effection` is loaded: the core loads nothing of Effection. */
+export function setRoutineRunner(run: RoutineRunner): void {
+  runner = run;
+}
+
+type Step = (...args: never[]) => unknown;
+
+/**
+ * Whether a worker returned what a generator function returns: an object with `next`, `return` and `throw`. Arrays, other
+ * iterables and async generators are plain values.
+ */
+export function isRoutine(value: unknown): value is Routine<unknown> {
+  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
+  const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
+  return typeof next === "function" && typeof end === "function" && typeof raise === "function";
+}
+
+/** @throws {BoughError} If `bough/effection` has not been loaded. The generator has not begun. */
+export function runRoutine(node: ScopeNode, routine: Routine<unknown>): Promise<unknown> {
+  if (runner !== undefined) return runner(node, routine);
+  throw new BoughError(
+    "BOUGH_NO_EFFECTION",
+    `${node.name}: the worker returned a generator, which runs as an Effection operation only after ` +
+      'import "bough/effection"',
+  );
+}
