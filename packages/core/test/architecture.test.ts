@@ -107,6 +107,22 @@ describe("findBreaches()", () => {
       "uses export *",
     ],
     ["a file that is too long", { "flow/a.ts": "export const a = 1;\n".repeat(401) }, "has 401 lines"],
+    ["a timer of the platform's", { "flow/a.ts": "setTimeout(() => {}, 1);" }, "uses setTimeout"],
+    ["a timer through globalThis", { "flow/a.ts": "globalThis.setTimeout(() => {}, 1);" }, "setTimeout"],
+    [
+      "a global taken apart",
+      { "flow/a.ts": "export const { performance: p } = globalThis;\np.now();" },
+      "globalThis.performance",
+    ],
+    ["a microtask that is faked", { "http/a.ts": "queueMicrotask(() => {});" }, "uses queueMicrotask"],
+    ["a tick that is faked", { "http/a.ts": "process.nextTick(() => {});" }, "uses process.nextTick"],
+    ["the calendar", { "inspect/a.ts": "export const a = () => Date.now();" }, "uses Date.now"],
+    ["a Date that is now", { "inspect/a.ts": "export const a = () => new Date();" }, "uses Date()"],
+    [
+      "the timers of a module",
+      { "http/a.ts": 'import "node:timers/promises";' },
+      "uses node:timers/promises",
+    ],
     ["a file that does not parse", { "flow/a.ts": "export const = 1;" }, "does not parse"],
   ])("reports %s", (_, files, breach) => {
     expect(check(files as unknown as Record<string, string>).join("\n")).toContain(breach);
@@ -125,6 +141,15 @@ describe("findBreaches()", () => {
     const files = {
       "kernel/a.ts": 'import { b } from "./b.js";\nexport type A = typeof b;\n',
       "kernel/b.ts": 'import type { A } from "./a.js";\nexport const b: A | 1 = 1;\n',
+    };
+    expect(check(files)).toEqual([]);
+  });
+
+  it("accepts the names of globals in types and members, other dates, and those who take them for all", () => {
+    const files = {
+      "flow/a.ts":
+        "export type T = ReturnType<typeof setTimeout>;\nexport const a = (x: any) => [x.setTimeout, { performance: 1 }, new Date(5)];\n",
+      "kernel/platform.ts": "export const now = () => [Date.now(), performance.now()];\n",
     };
     expect(check(files)).toEqual([]);
   });

@@ -68,7 +68,7 @@ export function expressBough(options: RequestScopeOptions & ServerScopeOptions =
     if (app !== undefined) catchErrors(app);
     if (storesScopes() && recordOf(request) === undefined)
       return openInStores(request, response, timeout, next);
-    if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
+    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
     next();
   };
 }
@@ -81,7 +81,7 @@ function openInStores(
   next: NextFunction,
 ): void {
   openRequest(request, response, serverOf(request), undefined, () => {
-    if (timeout !== undefined) scopeOf(request, response).bound(Date.now() + timeout);
+    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
     next();
   });
 }

@@ -18,6 +18,7 @@ import {
 } from "../http/server-scope.js";
 import type { Connections, ServerState } from "../http/server-state.js";
 import { within } from "../http/within.js";
+import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
 
@@ -93,7 +94,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   const bound = (request: FastifyRequest): void => {
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
-    if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(Date.now() + limit);
+    if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(limit);
     else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
     else if (isElsewhere(request, server)) {
       spareSending((request.raw.socket as unknown as { server: Server }).server);
@@ -179,7 +180,7 @@ function watchListen(): { onListen: () => void; afterListen: () => Promise<void>
   const listening = new Promise<void>((resolve) => (onListen = resolve));
   const lookedUp = async (): Promise<void> => {
     await new Promise<void>((resolve) => lookup("localhost", { all: true }, () => resolve()));
-    await new Promise((resolve) => setTimeout(resolve, LOOKUP_MARGIN));
+    await new Promise((resolve) => realTimers.setTimeout(resolve, LOOKUP_MARGIN));
   };
   return { onListen, afterListen: () => Promise.race([listening, lookedUp()]) };
 }

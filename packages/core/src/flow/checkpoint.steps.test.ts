@@ -1,6 +1,7 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beBusy } from "../../test/support/busy.js";
 import {
   atEveryStep,
   endings,
@@ -36,7 +37,7 @@ class Computer {
 
   async compute(scope: Scope, list: readonly number[]): Promise<number> {
     for (const cost of list) {
-      vi.setSystemTime(Date.now() + cost);
+      beBusy(cost);
       this.spent += cost;
       this.mostSpent = Math.max(this.mostSpent, this.spent);
       this.#steps.point();
@@ -57,7 +58,7 @@ function expectEnd(end: PromiseSettledResult<number>, list: readonly number[], s
 }
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 });
 
 afterEach(() => {
@@ -72,7 +73,7 @@ describe("checkpoint() at every step", () => {
       endings,
     );
     return atEveryStep(20, plans, async (steps, [lists, timeout, ending]) => {
-      vi.setSystemTime(Date.now() + 60_000); // the slice of the test before is over
+      beBusy(60_000); // the slice of the test before is over
       const scope = createScope({ onError: () => undefined, timeout });
       const other = createScope();
       const computer = new Computer(steps);

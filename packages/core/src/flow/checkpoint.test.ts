@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beBusy } from "../../test/support/busy.js";
 import { flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { checkpoint, createScope, withScope, type Scope } from "../index.js";
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
 });
 
 afterEach(() => {
@@ -48,7 +49,7 @@ describe("checkpoint()", () => {
     const error = await rejection(
       withScope({ timeout: 100 }, async (scope) => {
         await checkpoint(scope);
-        vi.setSystemTime(Date.now() + 100);
+        beBusy(100);
         await checkpoint(scope);
       }),
     );
@@ -101,7 +102,8 @@ describe("checkpoint()", () => {
   });
 
   it("does not wait for fake timers", async () => {
-    vi.useFakeTimers({ now: Date.now() + 240_000 });
+    vi.useFakeTimers();
+    vi.advanceTimersByTime(240_000);
     const scope = createScope();
     const point = checkpoint(scope);
     await flush();

@@ -1,8 +1,9 @@
+import { elapsed } from "../kernel/clock.js";
 import { checkDeadline } from "../kernel/deadline.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { turn } from "../kernel/platform.js";
 import { failToBegin, markHandled, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { turn } from "../kernel/turn.js";
 import { nodeOf } from "../task/resolve.js";
 
 /** How long, in ms, everybody together may compute before timers and I/O get their turn. */
@@ -11,7 +12,7 @@ const SLICE = 5;
 /** So many calls use a slice up, too: under a fake clock that stands still, nobody else would ever have a turn. */
 const CALLS = 10_000;
 
-let sliceStart = 0;
+let sliceStart = -SLICE;
 let calls = 0;
 
 /** What all wait for who have used their slice up: they go on together, in one slice, and not in one each. */
@@ -52,8 +53,8 @@ export function checkpoint(scope: Scope): Promise<void> {
 }
 
 function pass(node: ScopeNode): Promise<void> {
-  const used = Date.now() - sliceStart;
-  if (used >= 0 && used < SLICE && ++calls < CALLS) return Promise.resolve();
+  const used = elapsed() - sliceStart;
+  if (used < SLICE && ++calls < CALLS) return Promise.resolve();
   const passed: Promise<void> = (nextSlice ??= beginSlice()).then(() => {
     if (!node.cancelled) checkDeadline(node);
     if (node.cancelled) markHandled(passed);
@@ -66,5 +67,5 @@ async function beginSlice(): Promise<void> {
   await turn();
   nextSlice = undefined;
   calls = 0;
-  sliceStart = Date.now();
+  sliceStart = elapsed();
 }

@@ -3,7 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { ScopedWait } from "../kernel/scoped-wait.js";
-import { MAX_DELAY, type TimerHandle } from "../kernel/timer.js";
+import { clearTimer, MAX_DELAY, setTimer, type TimerHandle } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 
@@ -54,7 +54,7 @@ class Sleep extends ScopedWait<void> {
 
   #start(ms: number): void {
     const step = Math.min(ms, MAX_DELAY);
-    this.#timer = setTimeout(Sleep.#wake, step, this, ms - step);
+    this.#timer = setTimer(Sleep.#wake, step, this, ms - step);
   }
 
   static #wake(this: void, sleep: Sleep, rest: number): void {
@@ -63,6 +63,6 @@ class Sleep extends ScopedWait<void> {
   }
 
   protected override withdraw(): void {
-    clearTimeout(this.#timer);
+    clearTimer(this.#timer);
   }
 }

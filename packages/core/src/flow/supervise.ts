@@ -1,3 +1,4 @@
+import { elapsed } from "../kernel/clock.js";
 import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -87,7 +88,7 @@ async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings)
       own.cancel(result.reason.cause);
       throw own.reason;
     }
-    const now = Date.now();
+    const now = elapsed();
     recent = recent.filter((instant) => now - instant < window);
     // Cancelled in the moment after the run: there will be no restart that onRestart could hear of.
     if (own.cancelled || recent.length >= maxRestarts) throwFailure(node, result.error);

@@ -1,5 +1,7 @@
 import { describe } from "../errors/describe.js";
+import { elapsed, instantIn } from "../kernel/clock.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { calendarNow } from "../kernel/platform.js";
 import { refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { ScopedWait } from "../kernel/scoped-wait.js";
@@ -47,7 +49,9 @@ const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 class Ticker implements AsyncIterableIterator<number, undefined> {
   readonly #node: ScopeNode;
   readonly #ms: number;
-  readonly #start: number = Date.now();
+  readonly #start: number = elapsed();
+  /** The instant of the start, by the calendar. */
+  #epoch: number = calendarNow();
   /** The number of the last tick that somebody has waited for. */
   #last = 0;
   readonly #iteration: Iteration = { ended: false, pending: new Set() };
@@ -69,11 +73,20 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
       iteration.ended = true;
       return refused;
     }
-    const now = Date.now();
+    const now = elapsed();
     // A timer may fire a little early; the same tick is not given twice.
     this.#last = Math.max(this.#last, Math.floor((now - this.#start) / this.#ms)) + 1;
-    const due = this.#start + this.#last * this.#ms;
-    return new Tick(this.#node, iteration, due, due - now).promise;
+    const passed = this.#last * this.#ms;
+    const delay = Math.ceil(this.#start + passed - now);
+    return new Tick(this.#node, iteration, delay, () => this.#instant(passed)).promise;
+  }
+
+  /** The calendar's instant of a tick. It may have been set to another time. */
+  #instant(passed: number): number {
+    const expected = this.#epoch + passed;
+    const instant = instantIn(this.#start + passed - elapsed(), expected);
+    this.#epoch += instant - expected;
+    return instant;
   }
 
   return(): Promise<Result> {
@@ -93,12 +106,12 @@ class Tick extends ScopedWait<Result> {
   readonly #iteration: Iteration;
   readonly #timer: LongTimer | undefined;
 
-  constructor(node: ScopeNode, iteration: Iteration, due: number, delay: number) {
+  constructor(node: ScopeNode, iteration: Iteration, delay: number, instant: () => number) {
     super(node);
     this.#iteration = iteration;
     iteration.pending.add(this);
     if (delay !== Infinity)
-      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: due }));
+      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }));
   }
 
   get operation(): string {

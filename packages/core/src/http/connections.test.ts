@@ -10,6 +10,7 @@ import Fastify from "fastify";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { expressBough } from "../express/index.js";
 import { fastifyBough } from "../fastify/index.js";
+import { fakeSweeps } from "../../test/support/fake-sweeps.js";
 import { certificate } from "../../test/support/certificate.js";
 import { deferred } from "../../test/support/deferred.js";
 import { serverScope, type ShutdownReport } from "./index.js";
@@ -163,10 +164,7 @@ async function accepted(server: Server, count: number): Promise<void> {
   }
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-  return () => void vi.useRealTimers();
-});
+beforeEach(fakeSweeps);
 
 describe.each(Object.keys(hosts))("an answer on its way to a slow client: %s", (host) => {
   it.each(["before", "after"])(

@@ -1,4 +1,5 @@
 import { createContextKey, type ContextKey } from "../kernel/context.js";
+import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { describe } from "../errors/describe.js";
@@ -32,14 +33,13 @@ export function checkDeadlineHeader(operation: string, option: unknown): void {
 }
 
 /**
- * The instant, in epoch ms, by which a request has to be answered according to its header. `undefined` if there
- * is no header, or one that makes no sense: whoever sent it must not be able to do harm with it.
+ * The milliseconds in which a request has to be answered according to its header. `undefined` if there is no header, or one that makes no sense: whoever sent it must not be able to do harm with it.
  */
-export function incomingDeadline(request: AnyRequest, name: string): number | undefined {
+export function incomingTimeout(request: AnyRequest, name: string): number | undefined {
   const value = request.headers[name];
   if (typeof value !== "string" || !/^\d{1,8}$/.test(value)) return undefined;
   const left = Number(value);
-  return left <= MAX_LEFT ? Date.now() + left : undefined;
+  return left <= MAX_LEFT ? left : undefined;
 }
 
 /**
@@ -62,8 +62,8 @@ export function incomingDeadline(request: AnyRequest, name: string): number | un
  */
 export function outgoingHeaders(scope: Scope): Record<string, string> {
   const node = nodeOf("outgoingHeaders", "scope", scope);
-  const { deadline } = node;
+  const deadline = effectiveDeadline(node);
   if (deadline === undefined) return {};
-  const left = Math.min(Math.max(0, Math.floor(deadline - Date.now())), MAX_LEFT);
+  const left = Math.min(Math.max(0, Math.floor(deadline.left)), MAX_LEFT);
   return { [node.get(headerName)]: String(left) };
 }

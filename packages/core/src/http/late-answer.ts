@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { onNextTick } from "../kernel/platform.js";
 
 /** What throws, fails or breaks the stream once a response has been sent, for HTTP/1.1 or for HTTP/2. */
 const methods = [
@@ -44,5 +45,5 @@ function writeNothing(...args: readonly unknown[]): boolean {
 /** Whoever waits for it to be sent waits no longer. */
 function callBack(args: readonly unknown[]): void {
   const callback = args.at(-1);
-  if (typeof callback === "function") process.nextTick(callback);
+  if (typeof callback === "function") onNextTick(callback as () => void);
 }

@@ -3,10 +3,11 @@ import { opening } from "../kernel/channels.js";
 import { BODY, CANCELLED } from "../kernel/flags.js";
 import { addHook } from "../kernel/hook.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { onNextTick } from "../kernel/platform.js";
 import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
-import { deadlineHeaderOf, incomingDeadline } from "./deadline-header.js";
+import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
 import type { FastifyLike } from "./quiet-reply.js";
 import { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
@@ -102,10 +103,10 @@ function complete(
 
 /** What the server wants of each request. */
 function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
-  if (timeout !== undefined) record.bound(Date.now() + timeout);
+  if (timeout !== undefined) record.bound(timeout);
   const header = deadlineHeaderOf(deadlineHeader);
-  const deadline = header === undefined ? undefined : incomingDeadline(record.request, header);
-  if (deadline !== undefined && record.bound(deadline)) record.travelled = true;
+  const left = header === undefined ? undefined : incomingTimeout(record.request, header);
+  if (left !== undefined && record.bound(left)) record.travelled = true;
 }
 
 /** Routers rewrite `url`; the query may hold secrets. */
@@ -141,7 +142,7 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
  */
 function peerEnded(socket: Duplex, { node }: RequestRecord): void {
   if (socket.writableEnded) return;
-  process.nextTick(() => {
+  onNextTick(() => {
     if (socket.writableEnded || !socket.allowHalfOpen) cancel(node, "disconnected", undefined);
   });
 }

@@ -4,7 +4,8 @@ import { CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/flag
 import type { Hook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
-import { afterMicrotasks, report } from "../kernel/report.js";
+import { afterMicrotasks, onTurn } from "../kernel/platform.js";
+import { report } from "../kernel/report.js";
 import { bodyReturned, cancel } from "../kernel/settle.js";
 import { answer, statusOf, type CancelStatus } from "./answer.js";
 import { quieten, type FastifyLike } from "./quiet-reply.js";
@@ -62,14 +63,14 @@ export class RequestRecord implements Hook, Observer {
     bodyReturned(node, undefined);
   }
 
-  /** Bounds the request further. A later deadline than the one it has changes nothing. */
-  bound(deadline: number): boolean {
+  /** Bounds the request further, to `timeout` ms from now. More than it has left changes nothing. */
+  bound(timeout: number): boolean {
     const { node } = this;
     const own = node.rarely?.settings;
-    if (node.cancelled || this.#done || (own?.deadline !== undefined && own.deadline <= deadline))
+    if (node.cancelled || this.#done || (own?.deadline !== undefined && own.deadline.left <= timeout))
       return false;
     own?.deadlineTimer?.clear();
-    setDeadline(node, deadline);
+    setDeadline(node, timeout);
     return true;
   }
 
@@ -80,7 +81,7 @@ export class RequestRecord implements Hook, Observer {
   /** Runs when the scope is cancelled. The handler goes first: it may have a better answer. */
   run(reason: CancelledError): void {
     if (reason.kind !== "deadline" || this.#done) return;
-    setImmediate(() => this.answer(this.statusOfDeadline()));
+    onTurn(() => this.answer(this.statusOfDeadline()));
   }
 
   /** Answers in the handler's place, if that has not begun to. */

@@ -66,7 +66,7 @@ export function requestScope(
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request), options?.name);
   if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
-  if (options?.timeout !== undefined) record.bound(Date.now() + options.timeout);
+  if (options?.timeout !== undefined) record.bound(options.timeout);
   return record.node;
 }
 

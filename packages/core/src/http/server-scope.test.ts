@@ -4,6 +4,7 @@ import http from "node:http";
 import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope, sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
+import { fakeSweeps } from "../../test/support/fake-sweeps.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
 import { serve } from "../../test/support/http-server.js";
@@ -186,8 +187,7 @@ describe("ServerScope.shutdown()", () => {
     onTestFinished(() => void connection.socket.destroy());
     const { answer } = connection.request({ method: "POST", headers: { expect: "100-continue" }, length: 5 });
     const response = await arrived.promise;
-    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-    onTestFinished(() => void vi.useRealTimers());
+    onTestFinished(fakeSweeps());
     const report = scope.shutdown({ grace: 60_000 });
     vi.advanceTimersByTime(1_000); // silence would mean by now that nothing comes
     await flush();

@@ -2,8 +2,10 @@ import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/channels.js";
+import { elapsed } from "../kernel/clock.js";
 import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
+import { realTimers } from "../kernel/platform.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
@@ -86,11 +88,11 @@ class Shutdown {
   async run(grace: number): Promise<ShutdownReport> {
     const state = this.#state;
     const { node } = state;
-    const began = Date.now();
+    const began = elapsed();
     state.adopt(this.#connections);
     const atStart = this.#requests();
     state.close();
-    const sweeper = setInterval(() => this.#sweep(), LINGER);
+    const sweeper = realTimers.setInterval(() => this.#sweep(), LINGER);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
     try {
@@ -105,14 +107,15 @@ class Shutdown {
           if (stuck.length > 0) foundStuck(node, stuck);
           this.#force();
         }
-        await within(MAX_FLUSH, this.#answersSent());
+        await within(MAX_FLUSH, this.#answersSent(), realTimers);
       }
     } finally {
-      clearInterval(sweeper);
+      realTimers.clearInterval(sweeper);
       this.#dropConnections();
     }
     if ((node.flags & CLOSED) !== 0) await wait(node, "close", this).promise; // rejects with a failed cleanup
-    return { running: atStart, cancelled, stuck, cutOff: this.#cutOff.size, duration: Date.now() - began };
+    const duration = Math.round(elapsed() - began);
+    return { running: atStart, cancelled, stuck, cutOff: this.#cutOff.size, duration };
   }
 
   get #connections(): Connections {
@@ -122,7 +125,7 @@ class Shutdown {
   /** Stops accepting; resolves when the server's own connections are closed, or when all is answered on others. */
   async #release(): Promise<void> {
     if (this.#state.connections === "leave") {
-      while (this.#requests() > 0) await new Promise((resolve) => setTimeout(resolve, LINGER));
+      while (this.#requests() > 0) await new Promise((resolve) => realTimers.setTimeout(resolve, LINGER));
     } else {
       const bound = whenBound(this.#server);
       if (bound !== undefined && (await bound)) await this.#state.afterListen?.();

@@ -1,7 +1,6 @@
 import type { Server } from "node:net";
-// Not the global one, which tests replace.
-import { setImmediate } from "node:timers";
 import { connectionsOf } from "./connections.js";
+import { onTurn, realTimers } from "../kernel/platform.js";
 import { disable } from "./disable.js";
 import { within } from "./within.js";
 
@@ -45,10 +44,10 @@ export function whenBound(server: Server): Promise<boolean> | undefined {
   const bound = new Promise<void>((resolve) => {
     const over = (): void => {
       for (const event of events) server.off(event, over);
-      setImmediate(resolve); // whoever waits for the event may look at the server's address
+      onTurn(resolve); // whoever waits for the event may look at the server's address
     };
     const events = ["listening", "error", "close"];
     for (const event of events) server.on(event, over);
   });
-  return within(MAX_BINDING, bound);
+  return within(MAX_BINDING, bound, realTimers);
 }

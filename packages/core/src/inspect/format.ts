@@ -1,3 +1,4 @@
+import { calendarNow } from "../kernel/platform.js";
 import { formatDuration } from "./duration.js";
 import type { Snapshot } from "./snapshot.js";
 
@@ -21,7 +22,7 @@ const MAX_INDENT = 32;
  * ```
  */
 export function formatTree(snapshot: Snapshot): string {
-  const now = Date.now();
+  const now = calendarNow();
   const lines: string[] = [];
   const todo: Line[] = [{ at: snapshot, depth: 0, indent: "", branch: "" }];
   for (let line = todo.pop(); line !== undefined; line = todo.pop()) {

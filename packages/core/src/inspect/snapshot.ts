@@ -96,7 +96,7 @@ export function snapshot(scope?: Scope): Snapshot {
     const parent = drafts.get(at.parent as ScopeNode) as Draft;
     // The engine shares the text with the parent's path: at 100,000 levels, copies would take gigabytes.
     const path = parent.path === "" ? at.name : `${parent.path}/${at.name}`;
-    const made = draft(at, path, at.rarely?.settings?.deadline ?? parent.snapshot.deadline, reasons);
+    const made = draft(at, path, at.rarely?.settings?.deadline?.instant ?? parent.snapshot.deadline, reasons);
     made.parent = parent;
     parent.children.push(made.snapshot);
     parent.counts.children += 1;

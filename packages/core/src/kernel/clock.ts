@@ -1,20 +1,172 @@
-/** Ages are stored relative to this, so that for the first days they are small integers, not boxed doubles. */
-const epoch = Date.now();
+import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
+
+/**
+ * A clock that no change of the calendar moves, and that agrees with the timers: under fake timers it is theirs.
+ *
+ * | `setTimeout` is                         | the clock is                                                       | exact |
+ * | --------------------------------------- | ------------------------------------------------------------------ | ----- |
+ * | the platform's                          | the platform's monotonic clock                                     | yes   |
+ * | a wrapper around the platform's         | the same                                                           | yes   |
+ * | a fake of vitest, sinon or Jest         | the fake's own, without what `setSystemTime` adds to it            | yes   |
+ * | another fake: that of `node:test`, say  | a fake `Date`, else the platform's; put right when a timer fires   | no    |
+ *
+ * A timer that fires is right whatever a clock says. Without its timer, in a busy loop, a scope can be found to be out of
+ * time only by an exact clock, and only by the one that its timer goes by, which its deadline remembers: fake timers come
+ * and go while a scope is open.
+ */
+export interface Clock {
+  /** In ms, counted from any moment. Never decreases. */
+  now(): number;
+  readonly isExact: boolean;
+}
+
+const realClock: Clock = { now: realNow, isExact: true };
+
+class FakeClock implements Clock {
+  readonly isExact: boolean;
+  readonly #source: () => number;
+  #offset = 0;
+  #last = -Infinity;
+
+  constructor(source: () => number, isExact: boolean) {
+    this.#source = source;
+    this.isExact = isExact;
+  }
+
+  now(): number {
+    const now = this.#source() + this.#offset;
+    // A `Date` that was set back, or `jest.clearAllTimers()`, which begins anew.
+    if (now < this.#last) this.#offset += this.#last - now;
+    this.#last = Math.max(now, this.#last);
+    return this.#last;
+  }
+
+  /** A timer that was due at `instant` fires. Not exact if it is a little early: real ones are, by up to a ms. */
+  reach(instant: number): void {
+    const missing = instant - this.now();
+    if (missing > EARLY) this.#offset += missing;
+  }
+}
+
+const EARLY = 2;
+
+/** The `setTimeout` that was in place when `current` was chosen. */
+let known: unknown;
+let current: Clock = realClock;
+/** What makes {@link elapsed} go on from where it was when `current` changes. */
+let offset: number = -realNow();
+
+/** The clock of the timers that are set now. */
+export function currentClock(): Clock {
+  if (currentSetTimeout() !== known) changeClock();
+  return current;
+}
+
+function changeClock(): void {
+  const found: unknown = currentSetTimeout();
+  known = found;
+  const sinon = sinonClockOf(found);
+  if (sinon !== undefined) return becomeSinon(sinon);
+  // Where timers are objects, a wrapper is known by what it returns: see `learnFrom`.
+  const isReal = found === realTimers.setTimeout ? !isFake(found) : !mayBeFake(found);
+  become(isReal ? realClock : new FakeClock(isDateReplaced() ? calendarNow : realNow, false));
+}
+
+interface SinonClock {
+  readonly performance: { now(): number };
+}
+
+function sinonClockOf(found: unknown): SinonClock | undefined {
+  const clock = (found as { clock?: Partial<SinonClock> } | undefined)?.clock;
+  return typeof clock?.performance?.now === "function" ? (clock as SinonClock) : undefined;
+}
+
+const sinonClocks = new WeakMap<SinonClock, Clock>();
+
+function becomeSinon(sinon: SinonClock): void {
+  const before = sinonClocks.get(sinon);
+  if (before !== undefined) return become(before);
+  const clock = new FakeClock(() => sinon.performance.now(), true);
+  sinonClocks.set(sinon, clock);
+  become(clock, 0); // which is where it began, perhaps a while ago
+}
+
+function become(clock: Clock, start: number = clock.now()): void {
+  // Whole, as what fake clocks count in: the delays that are computed from it stay so.
+  offset = Math.ceil(current.now() + offset - start);
+  current = clock;
+  cached = -1;
+}
+
+function mayBeFake(found: unknown): boolean {
+  if (isFake(found)) return true;
+  if (isFake(realTimers.setTimeout)) return false; // the package was loaded under fakes, which are gone
+  return typeof realTimer() === "object" || isDateReplaced();
+}
+
+let sample: unknown;
+
+/** A timer of the platform's: an object in Node and Bun, a number in browsers. */
+function realTimer(): unknown {
+  if (sample === undefined) {
+    const timer = realTimers.setTimeout(() => {}, 0);
+    realTimers.clearTimeout(timer);
+    sample = timer;
+  }
+  return sample;
+}
+
+export function isRealTimer(timer: unknown): boolean {
+  const real = realTimer();
+  return typeof real === "object" && real !== null && timer instanceof real.constructor;
+}
+
+/**
+ * Prepares for a timer that goes by a clock nobody can read.
+ *
+ * @returns `undefined` if the clock is exact.
+ */
+export function hiddenClock(): { reach(instant: number): void; now(): number } | undefined {
+  const clock = currentClock();
+  return clock.isExact ? undefined : (clock as FakeClock);
+}
+
+/** A replaced `setTimeout` has returned `timer`: if that is a real one, so is the time it takes. */
+export function learnFrom(timer: unknown): void {
+  if (isRealTimer(timer)) become(realClock);
+}
+
+/** Milliseconds since the package was loaded. Goes on when fake timers come or go. For durations and ages. */
+export function elapsed(): number {
+  return currentClock().now() + offset;
+}
+
+/** A calendar that differs by more than this from what it should show was set to another time. */
+const STEP = 1_000;
+
+/** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar was set to another time meanwhile. */
+export function instantIn(left: number, expected: number): number {
+  const instant = calendarNow() + left;
+  return Math.abs(instant - expected) > STEP ? Math.round(instant) : expected;
+}
+
+// ---- the ages in reports
+
 const SMALL = 2 ** 30;
 const microtask = Promise.resolve();
-const { now } = Date;
 
 let cached = -1;
 let forgetLater = (): void => void microtask.then(forget);
 
 /**
- * Milliseconds since the package was loaded, read once per synchronous burst: reading the clock costs more
- * than everything else that starting a task does. Only ages in reports come from it, never a deadline.
+ * {@link elapsed} in whole ms, read once per synchronous burst: reading the clock costs more than everything else that
+ * starting a task does. Only ages in reports come from it, never a deadline.
  */
 export function burstTime(): number {
-  if (Date.now !== now) return read(); // a test's
+  if (currentSetTimeout() !== known) changeClock();
+  if (current !== realClock) return wholeElapsed(); // a test's
   if (cached < 0) {
-    cached = read();
+    cached = wholeElapsed();
     forgetLater();
   }
   return cached;
@@ -25,16 +177,17 @@ export function setBurst(after: (callback: () => void) => void): void {
   forgetLater = () => after(forget);
 }
 
-function read(): number {
-  const elapsed = Date.now() - epoch;
-  return elapsed >= 0 && elapsed < SMALL ? elapsed | 0 : Math.max(0, elapsed);
+/** For the first days a small integer, not a boxed double. */
+function wholeElapsed(): number {
+  const ms = elapsed();
+  return ms < SMALL ? ms | 0 : Math.floor(ms);
 }
 
 function forget(): void {
   cached = -1;
 }
 
-/** The age in ms of something that began at `burstTime`. Never negative, whatever the system clock did. */
+/** The age in ms of something that began at `burstTime`. Never negative. */
 export function ageSince(start: number): number {
-  return Math.max(0, Date.now() - epoch - start);
+  return Math.max(0, wholeElapsed() - start);
 }

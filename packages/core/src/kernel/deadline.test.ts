@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beBusy } from "../../test/support/busy.js";
 import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
 import { sleep } from "../flow/sleep.js";
 import { createScope, DeadlineExceededError, spawn, withScope, type Scope } from "../index.js";
@@ -98,9 +99,9 @@ describe("deadlines", () => {
   it("throwIfCancelled() reads the clock, so that a busy loop sees its deadline", () => {
     const scope = createScope({ timeout: 100 });
     const task = spawn(scope, (inner) => {
-      vi.setSystemTime(start + 99);
+      beBusy(99);
       inner.throwIfCancelled();
-      vi.setSystemTime(start + 100);
+      beBusy(1);
       expect(inner.cancelled).toBe(false);
       expect(thrown(() => inner.throwIfCancelled())).toBe(scope.reason);
       expect(scope.reason?.kind).toBe("deadline");
@@ -112,14 +113,14 @@ describe("deadlines", () => {
   it("throwIfCancelled() does not cancel a scope that has settled", async () => {
     const scope = createScope({ timeout: 100 });
     await scope.join();
-    vi.setSystemTime(start + 200);
+    beBusy(200);
     scope.throwIfCancelled();
     expect(scope.cancelled).toBe(false);
   });
 
   it("rule 17: a child made after the deadline of its parent has passed unnoticed is born cancelled", async () => {
     const scope = createScope({ timeout: 100 });
-    vi.setSystemTime(start + 200); // a busy process: the timer is late
+    beBusy(200); // the timer is late
     const body = vi.fn<() => void>();
     await rejection(withScope(scope, { timeout: 500 }, body));
     expect(body).not.toHaveBeenCalled();

@@ -1,40 +1,86 @@
 import { createDeadlineReason } from "../errors/cancelled.js";
+import { currentClock, instantIn, type Clock } from "./clock.js";
 import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./flags.js";
 import type { ScopeNode } from "./node.js";
+import { calendarNow } from "./platform.js";
 import { cancelWith } from "./settle.js";
 import { LongTimer } from "./timer.js";
 import { holdProcess } from "./tree.js";
 
+/** When a scope expires: a moment of the clock that its timer goes by, and never one of the calendar. */
+export class Deadline {
+  /** The duration that was given, in ms, or what was left until the date that was given. */
+  readonly timeout: number;
+  readonly #clock: Clock;
+  readonly #at: number;
+  #instant: number;
+
+  constructor(clock: Clock, now: number, timeout: number, instant: number) {
+    this.timeout = timeout;
+    this.#clock = clock;
+    this.#at = now + timeout;
+    this.#instant = instant;
+  }
+
+  /** How many ms are left by its clock; negative when it has passed. */
+  get left(): number {
+    return this.#at - this.#clock.now();
+  }
+
+  /** Whether it has passed for sure, so that the timer need not be waited for. */
+  get isOver(): boolean {
+    return this.#clock.isExact && this.left <= 0;
+  }
+
+  /**
+   * In epoch ms: what was given, or follows from it, until the calendar is set to another time. Then it is the time
+   * which the calendar will show, so that `deadline - Date.now()` is what is left.
+   */
+  get instant(): number {
+    return (this.#instant = instantIn(this.left, this.#instant));
+  }
+}
+
 /**
- * Gives a new node its own deadline. One that is no earlier than an ancestor's is dropped, so the nearest node
- * that has one has the earliest. The node is cancelled at once if the deadline has passed.
+ * Gives a new node its own deadline: the earlier of a duration and of an instant in epoch ms. One that is no earlier
+ * than an ancestor's is dropped, so the nearest node that has one has the earliest. The node is cancelled at once if the
+ * deadline has passed.
  */
-export function setDeadline(node: ScopeNode, deadline: number): void {
-  const now = Date.now();
+export function setDeadline(node: ScopeNode, timeout: number, date = Infinity): void {
+  const today = calendarNow();
+  const left = Math.min(timeout, date - today);
   const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
-  const outerDeadline = outer?.rarely?.settings?.deadline ?? Infinity;
-  if (outer !== undefined && outerDeadline <= deadline) {
+  const outerDeadline = outer?.rarely?.settings?.deadline;
+  if (outer !== undefined && outerDeadline !== undefined && !isEarlier(left, timeout, date, outerDeadline)) {
     // A busy process may be past it without its timer having fired.
-    if (outerDeadline <= now) expire(outer);
+    if (outerDeadline.isOver) expire(outer);
     return;
   }
   const settings = node.settings();
-  settings.deadline = deadline;
   node.flags |= HAS_DEADLINE;
-  if (deadline <= now) return expire(node);
-  settings.deadlineTimer = new LongTimer(deadline - now, () => expire(node));
+  if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node));
+  const clock = currentClock(); // only now is it sure which one the timer goes by
+  settings.deadline = new Deadline(clock, clock.now(), left, left === timeout ? today + timeout : date);
+  if (left <= 0) return expire(node);
   node.flags |= HAS_TIMER;
   holdProcess(node);
 }
 
-export function effectiveDeadline(node: ScopeNode): number | undefined {
+function isEarlier(left: number, timeout: number, date: number, outer: Deadline): boolean {
+  if (left >= outer.left) return false;
+  // The calendar has whole ms only: a date that was read from `scope.deadline` must not seem earlier than that.
+  return timeout <= left || date < outer.instant;
+}
+
+/** The deadline that holds for `node`: its own, or the nearest above, which is the earliest. */
+export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
   return nearestDeadline(node)?.rarely?.settings?.deadline;
 }
 
 /** Cancels what has run out of time on the way to the root, by the clock and not by the timer. */
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
-  if (owner !== undefined && (owner.rarely?.settings?.deadline as number) <= Date.now()) expire(owner);
+  if (owner?.rarely?.settings?.deadline?.isOver === true) expire(owner);
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
@@ -48,5 +94,6 @@ function expire(node: ScopeNode): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
   node.flags |= TIMED_OUT;
   const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
-  cancelWith(node, outer ?? createDeadlineReason(node.path, node.rarely?.settings?.deadline as number));
+  const deadline = node.rarely?.settings?.deadline as Deadline;
+  cancelWith(node, outer ?? createDeadlineReason(node.path, deadline.instant));
 }

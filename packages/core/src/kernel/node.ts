@@ -112,7 +112,7 @@ export class ScopeNode implements Scope {
   }
 
   get deadline(): number | undefined {
-    return effectiveDeadline(this);
+    return effectiveDeadline(this)?.instant;
   }
 
   get errors(): readonly unknown[] {

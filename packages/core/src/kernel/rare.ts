@@ -1,6 +1,7 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import type { ContextKey } from "./context.js";
+import type { Deadline } from "./deadline.js";
 import type { Defer } from "./defer.js";
 import type { Follower } from "./follow.js";
 import type { Limit } from "./limit.js";
@@ -28,8 +29,8 @@ export class Rare {
 
 /** What comes with options and with an owner handle. */
 export class Settings {
-  /** Own deadline in epoch ms; only set where it is earlier than every ancestor's. */
-  deadline: number | undefined = undefined;
+  /** Its own; only set where it is earlier than every ancestor's. */
+  deadline: Deadline | undefined = undefined;
   deadlineTimer: LongTimer | undefined = undefined;
   /** Own grace period in ms. */
   grace: number | undefined = undefined;

@@ -2,7 +2,7 @@ import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { CLOSED, CUT, TASK, TIMED_OUT } from "./flags.js";
 import type { ScopeNode } from "./node.js";
-import { turn } from "./turn.js";
+import { turn } from "./platform.js";
 
 /**
  * Why nothing can wait in a scope: it is cancelled, or it has ended. A wait that began all the same would take a

@@ -1,37 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, withScope, type Scope, type TaskInfo } from "../index.js";
-import { afterMicrotasks } from "./report.js";
 import { setTracing } from "./tracing.js";
 
 // Unhandled rejections are in test/unhandled.test.ts: they need a process of their own.
 
 const error = new Error("boom");
-
-describe("afterMicrotasks()", () => {
-  afterEach(() => vi.unstubAllGlobals());
-
-  it("rule 11: runs after the microtasks that are queued by then, and those that they queue", async () => {
-    const log: string[] = [];
-    afterMicrotasks(() => log.push("decided"));
-    await Promise.resolve();
-    log.push("microtask");
-    for (let index = 0; index < 10; index++) await Promise.resolve();
-    log.push("last microtask");
-    await flush();
-    expect(log).toEqual(["microtask", "last microtask", "decided"]);
-  });
-
-  it("works where there is no process", async () => {
-    vi.stubGlobal("process", undefined);
-    const log: string[] = [];
-    afterMicrotasks(() => log.push("decided"));
-    await Promise.resolve().then(() => log.push("microtask"));
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    await flush();
-    expect(log).toEqual(["microtask", "decided"]);
-  });
-});
 
 describe("the receiver of a task's failure in a supervising scope", () => {
   /** Spawns a failing task, waits so many microtasks, awaits it; says who heard of it. */

@@ -39,16 +39,3 @@ export function reportAll(from: ScopeNode, node: ScopeNode): void {
 function unhandled(error: unknown): void {
   void Promise.reject(error);
 }
-
-/**
- * Runs `decide` when the microtasks that are queued by then have run: the moment at which the platform itself
- * decides that a rejection is unhandled. Where there is no `process.nextTick`, that is the next task.
- */
-export function afterMicrotasks(decide: () => void): void {
-  queueMicrotask(() => {
-    const nextTick = (globalThis as { process?: { nextTick?: (callback: () => void) => void } }).process
-      ?.nextTick;
-    if (typeof nextTick === "function") nextTick(decide);
-    else setTimeout(decide, 0);
-  });
-}

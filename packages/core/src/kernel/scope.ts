@@ -57,7 +57,10 @@ export interface Scope {
   readonly cancelled: boolean;
   /** Why it was cancelled. Every descendant cancelled by the same call has the same object. */
   readonly reason: CancelledError | undefined;
-  /** The earliest deadline on the way to the root, in milliseconds since the epoch. */
+  /**
+   * The earliest deadline on the way to the root, in milliseconds since the epoch. The scope expires by a monotonic
+   * clock: if the calendar is set to another time meanwhile, this becomes the instant that it will show then.
+   */
   readonly deadline: number | undefined;
   /** Every failure of this scope, in the order they happened, each error object once. */
   readonly errors: readonly unknown[];

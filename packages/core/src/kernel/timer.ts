@@ -1,10 +1,41 @@
+import { hiddenClock, isRealTimer, learnFrom } from "./clock.js";
+import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
+
 /** What the global `setTimeout` returns: an object on Node, a number elsewhere and under some fake timers. */
 export type TimerHandle = ReturnType<typeof setTimeout>;
 
 /** The longest delay `setTimeout` takes; a longer one fires at once. */
 export const MAX_DELAY: number = 2 ** 31 - 1;
 
-/** One delay that may be longer than `setTimeout` takes. Looks the global up at call time: fake timers work. */
+/**
+ * A timer of the user's time: whatever `setTimeout` is in place at the moment of the call, so that fake timers work.
+ * `ms` is at most {@link MAX_DELAY}.
+ */
+export function setTimer<A extends readonly unknown[]>(
+  callback: (...args: A) => void,
+  ms: number,
+  ...args: A
+): TimerHandle {
+  const set = currentSetTimeout();
+  const clock = hiddenClock();
+  if (clock === undefined) return set(callback, ms, ...args);
+  const due = clock.now() + ms;
+  const timer = set(() => {
+    clock.reach(due);
+    callback(...args);
+  }, ms);
+  learnFrom(timer);
+  return timer;
+}
+
+/** Clears it also where fake timers have come since it was set: theirs leave a real one running. */
+export function clearTimer(timer: TimerHandle | undefined): void {
+  const clear = currentClearTimeout();
+  if (clear !== realTimers.clearTimeout && isRealTimer(timer)) realTimers.clearTimeout(timer);
+  else clear(timer);
+}
+
+/** One delay that may be longer than `setTimeout` takes, of the user's time. */
 export class LongTimer {
   #handle: TimerHandle | undefined;
   #held = true;
@@ -15,7 +46,7 @@ export class LongTimer {
 
   #start(delay: number, callback: () => void): void {
     const step = Math.min(delay, MAX_DELAY);
-    this.#handle = setTimeout(() => {
+    this.#handle = setTimer(() => {
       this.#handle = undefined;
       if (delay > step) this.#start(delay - step, callback);
       else callback();
@@ -24,7 +55,7 @@ export class LongTimer {
   }
 
   clear(): void {
-    if (this.#handle !== undefined) clearTimeout(this.#handle);
+    if (this.#handle !== undefined) clearTimer(this.#handle);
     this.#handle = undefined;
   }
 

@@ -1,3 +1,5 @@
+import { onTurn } from "../kernel/platform.js";
+
 /** Says that nobody reads on: the pipe was closed, or the terminal is gone. */
 const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "EIO"]);
 
@@ -21,7 +23,7 @@ export class OutputGuard {
   end(): void {
     for (const { stream, onError } of this.#streams) {
       // A write calls back before its error is emitted.
-      stream.write("", () => setImmediate(() => stream.off("error", onError)));
+      stream.write("", () => onTurn(() => stream.off("error", onError)));
     }
   }
 

@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { BoughError } from "../errors/bough-error.js";
 import { StuckTasksError } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/channels.js";
+import { elapsed } from "../kernel/clock.js";
 import { BODY, CLEANING, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -48,7 +49,7 @@ export class Run {
   open(scope: Scope): void {
     this.#node = nodeOf("main", "scope", scope);
     this.#node.onCancel(() => {
-      this.#cancelledAt = Date.now();
+      this.#cancelledAt = elapsed();
       this.#startGrace(this.#settings.grace);
     });
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
@@ -133,7 +134,7 @@ export class Run {
   }
 
   #elapsed(): number {
-    return Math.max(0, Date.now() - this.#cancelledAt);
+    return Math.round(elapsed() - this.#cancelledAt);
   }
 
   #deliver(errors: readonly unknown[]): void {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beBusy } from "../../test/support/busy.js";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import {
@@ -127,7 +128,7 @@ describe("shield()", () => {
     const seen = await withScope({ timeout: 50 }, (scope) =>
       shield(scope, { timeout: 100 }, (own) =>
         withScope(own, { timeout: 1_000 }, (inner) => {
-          vi.setSystemTime(now + 60);
+          beBusy(60);
           inner.throwIfCancelled();
           return [own.deadline, inner.deadline, scope.deadline];
         }),
@@ -139,7 +140,7 @@ describe("shield()", () => {
   it("sees its own deadline by the clock", async () => {
     const scope = createScope();
     const result = shield(scope, { timeout: 100 }, (own) => {
-      vi.setSystemTime(Date.now() + 100);
+      beBusy(100);
       own.throwIfCancelled();
     });
     expect(await rejection(result)).toBeInstanceOf(DeadlineExceededError);

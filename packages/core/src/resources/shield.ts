@@ -67,7 +67,7 @@ function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T>
   const observer = createPromised<T>();
   node.observer = observer;
   adopt(node, shield, undefined);
-  setDeadline(node, Date.now() + timeout);
+  setDeadline(node, timeout);
   begin(node, fn, "shield");
   return promiseFor(node, observer.promise);
 }

@@ -99,8 +99,9 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
   if (options.onError !== undefined) node.settings().onError = options.onError;
   if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
   if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
-  const deadline = earliest(options);
-  if (deadline !== Infinity && !node.cancelled) setDeadline(node, deadline);
+  const { timeout = Infinity, deadline = Infinity } = options;
+  if (Math.min(timeout, Number(deadline)) !== Infinity && !node.cancelled)
+    setDeadline(node, timeout, Number(deadline));
 }
 
 /** Sets the option `isCancellation`, unless the node has one. */
@@ -108,10 +109,6 @@ export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOption
   node.flags |= HAS_JUDGE;
   for (const below of liveDescendants(node)) below.flags |= HAS_JUDGE; // a server's scope may have requests already
   node.settings().isCancellation ??= isCancellation;
-}
-
-function earliest({ timeout = Infinity, deadline = Infinity }: ScopeOptions): number {
-  return Math.min(timeout === Infinity ? Infinity : Date.now() + timeout, Number(deadline));
 }
 
 /** A duration in ms: not negative, not NaN; `Infinity` means none. */

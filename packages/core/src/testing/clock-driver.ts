@@ -1,5 +1,6 @@
 import { snapshot } from "../inspect/index.js";
 import { describe } from "../errors/describe.js";
+import { realTimers } from "../kernel/platform.js";
 import { MAX_DELAY } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { delay, now, turn } from "./clock.js";
@@ -95,7 +96,7 @@ export class ClockDriver {
     try {
       move();
     } catch (error) {
-      queueMicrotask(() => {
+      realTimers.queueMicrotask(() => {
         throw error;
       });
     }

@@ -1,14 +1,13 @@
-// Taken when the module is loaded: a test's fake timers must not stop the check that runs after it.
-const { setTimeout: realSetTimeout, setImmediate: realSetImmediate, performance } = globalThis;
+import { realNow, realTimers, turn as realTurn } from "../kernel/platform.js";
+
+// Those that were there when the package was loaded: a test's fake timers must not stop the check that runs after it.
 
 /** Milliseconds, by a clock that fake timers don't reach. */
-export const now: () => number = performance.now.bind(performance);
+export const now: () => number = realNow;
 
 export function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => realSetTimeout(resolve, ms));
+  return new Promise((resolve) => realTimers.setTimeout(resolve, ms));
 }
 
 /** One turn of the event loop, in which closed handles and finalizers have their callbacks. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => realSetImmediate(resolve));
-}
+export const turn: () => Promise<void> = realTurn;

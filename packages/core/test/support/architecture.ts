@@ -1,6 +1,7 @@
 import { isBuiltin } from "node:module";
 import { posix } from "node:path";
 import { parseSync } from "oxc-parser";
+import { globalsBreach } from "./replaceable-globals.js";
 
 /** Source files by their path below `src`, with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
@@ -47,7 +48,8 @@ interface ParsedFile {
   readonly breaches: readonly string[];
 }
 
-interface Node {
+/** A node of the syntax tree. */
+export interface Node {
   readonly type: string;
   readonly [key: string]: unknown;
 }
@@ -120,13 +122,13 @@ function parse(path: string, text: string): ParsedFile {
   const imports: Import[] = [];
   const lines = text.replace(/\n$/, "").split("\n").length;
   if (lines > maxLines) breaches.push(`has ${lines} lines, more than ${maxLines}`);
-  walk(program as unknown as Node, (node) => {
+  walk(program as unknown as Node, undefined, (node, parent) => {
     const from = (node["source"] as { value?: unknown } | null | undefined)?.value;
     if (typeof from === "string") {
       imports.push({ from, typeOnly: node["importKind"] === "type" || node["exportKind"] === "type" });
     }
-    const breach = syntaxBreach(node, path);
-    if (breach) breaches.push(breach);
+    const found = [syntaxBreach(node, path), globalsBreach(node, parent, path)];
+    breaches.push(...found.filter((breach) => breach !== undefined));
   });
   return { imports, breaches };
 }
@@ -151,11 +153,15 @@ function syntaxBreach(node: Node, path: string): string | undefined {
   }
 }
 
-function walk(node: Node, visit: (node: Node) => void): void {
-  visit(node);
+function walk(
+  node: Node,
+  parent: Node | undefined,
+  visit: (node: Node, parent: Node | undefined) => void,
+): void {
+  visit(node, parent);
   for (const value of Object.values(node)) {
     for (const child of Array.isArray(value) ? value : [value]) {
-      if (child !== null && typeof child === "object" && "type" in child) walk(child as Node, visit);
+      if (child !== null && typeof child === "object" && "type" in child) walk(child as Node, node, visit);
     }
   }
 }

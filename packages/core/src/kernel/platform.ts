@@ -1,0 +1,169 @@
+/**
+ * The globals of the platform that tests replace: timers, clocks, and what puts a callback off. This is the only file
+ * that touches them; `test/architecture.test.ts` refuses them elsewhere, except where a fake clock is put in place.
+ *
+ * | what is needed                                | taken     | from                                   | why |
+ * | --------------------------------------------- | --------- | -------------------------------------- | --- |
+ * | the user's time: `sleep`, timeouts, grace, …  | each call | `setTimeout`, `clearTimeout`           | a test's fake timers drive it. See `timer.ts` |
+ * | the calendar: `deadline` as a date, instants  | each call | `Date.now`                             | a test sets the date |
+ * | the monotonic clock that real timers go by    | at load   | `performance.now`                      | fakes replace it with one that begins at 0; `clock.ts` says which clock counts |
+ * | "after the microtasks that are queued now"    | at load   | a promise job, then `process.nextTick` | Jest and sinon fake `nextTick` and `queueMicrotask` by default: no scope would settle |
+ * | a turn of the event loop                      | at load   | `setImmediate`, else `MessageChannel`  | Jest, sinon, vitest and `node:test` fake `setImmediate` by default |
+ * | the runtime's own delays: sweeps of sockets   | at load   | `setTimeout`, `setInterval`            | sockets do not follow a fake clock |
+ *
+ * What each library fakes by default:
+ *
+ * | library                | timers, `setImmediate` | `Date` | `performance`, `hrtime` | `nextTick`, `queueMicrotask` |
+ * | ---------------------- | ---------------------- | ------ | ----------------------- | ---------------------------- |
+ * | vitest                 | yes                    | yes    | yes                     | no                           |
+ * | sinon, Jest            | yes                    | yes    | yes                     | yes                          |
+ * | Jest's legacy timers   | yes                    | no     | no                      | yes (`nextTick`)             |
+ * | `node:test`            | yes                    | yes    | no                      | no                           |
+ * | `vi.setSystemTime`, mockdate | no               | yes    | no                      | no                           |
+ *
+ * **The package may be loaded when the fakes are in place already** (`vi.resetModules()`, Jest's `resetModules`). sinon,
+ * vitest and Jest keep what they replaced on their clock, and it is taken from there. `node:test` keeps it to itself, but
+ * fakes neither `nextTick` nor `MessageChannel`, so scopes settle; only the delays of the last row follow its clock then.
+ */
+
+type Callback = () => void;
+
+interface Marks {
+  readonly clock?: Readonly<Record<string, unknown>>;
+  readonly _isMockFunction?: unknown;
+}
+
+/** Whether a test library has put `value` in the place of a global. */
+export function isFake(value: unknown): boolean {
+  if (typeof value !== "function") return false;
+  // By these marks of sinon's and Jest's, other libraries recognise fake timers. `node:test` has bound private methods.
+  return Object.hasOwn(value, "clock") || "_isMockFunction" in value || value.name.startsWith("bound #");
+}
+
+/** `holder[name]`, or what a fake of the sinon family has replaced. */
+export function originalOf<T extends object, K extends keyof T & string>(holder: T, name: K): T[K] {
+  let value: unknown = holder[name];
+  for (let depth = 0; depth < 8; depth++) {
+    const saved = (value as Marks | undefined)?.clock?.[`_${name}`];
+    if (saved === undefined || saved === value) break;
+    value = saved;
+  }
+  return value as T[K];
+}
+
+/** Elsewhere than in Node, most of these may be missing. */
+const platform = globalThis as {
+  readonly process?: { nextTick?: (callback: Callback) => void };
+  readonly setImmediate?: (callback: Callback) => unknown;
+  readonly MessageChannel?: typeof MessageChannel;
+  readonly Performance?: { readonly prototype: { now(): number } };
+} & Pick<
+  typeof globalThis,
+  "setTimeout" | "clearTimeout" | "setInterval" | "clearInterval" | "queueMicrotask" | "performance" | "Date"
+>;
+
+// ---- taken at load
+
+/** What timers are set and cleared with when no test is in charge of time. */
+export const realTimers: {
+  readonly setTimeout: typeof setTimeout;
+  readonly clearTimeout: typeof clearTimeout;
+  readonly setInterval: typeof setInterval;
+  readonly clearInterval: typeof clearInterval;
+  readonly queueMicrotask: typeof queueMicrotask;
+} = {
+  setTimeout: originalOf(platform, "setTimeout"),
+  clearTimeout: originalOf(platform, "clearTimeout"),
+  setInterval: originalOf(platform, "setInterval"),
+  clearInterval: originalOf(platform, "clearInterval"),
+  queueMicrotask: originalOf(platform, "queueMicrotask"),
+};
+
+/** The monotonic clock, in ms from some moment in the past. */
+export const realNow: () => number = chooseNow();
+
+function chooseNow(): () => number {
+  const performance = originalOf(platform, "performance");
+  const prototype = platform.Performance?.prototype;
+  // Of the prototype: tests put a `now` of their own on the object.
+  const inherits = prototype !== undefined && prototype.isPrototypeOf(performance);
+  return (inherits ? prototype : performance).now.bind(performance);
+}
+
+const RealDate = originalOf(platform, "Date");
+const realDateNow: unknown = Reflect.get(RealDate, "now");
+
+/** Whether a test has replaced the calendar. */
+export function isDateReplaced(): boolean {
+  return Date !== RealDate || Reflect.get(Date, "now") !== realDateNow;
+}
+
+const nextTick = chooseNextTick();
+
+function chooseNextTick(): ((callback: Callback) => void) | undefined {
+  const { process } = platform;
+  if (typeof process?.nextTick !== "function") return undefined;
+  const tick = originalOf(process as Required<typeof process>, "nextTick");
+  return isFake(tick) ? undefined : tick;
+}
+
+/**
+ * Calls back after one turn of the event loop, in which timers, I/O and signals have been served. Not by a timer:
+ * browsers make those wait for 4 ms, and under fake ones nobody would move the clock for it.
+ */
+export const onTurn: (callback: Callback) => void = chooseTurn();
+
+function chooseTurn(): (callback: Callback) => void {
+  const { MessageChannel } = platform;
+  const immediate =
+    typeof platform.setImmediate === "function"
+      ? originalOf(platform as Required<typeof platform>, "setImmediate")
+      : undefined;
+  if (immediate !== undefined && !isFake(immediate)) return immediate;
+  if (typeof MessageChannel === "function") {
+    return (callback) => {
+      const { port1, port2 } = new MessageChannel();
+      const onMessage = (): void => {
+        port1.close();
+        callback();
+      };
+      Object.assign(port1, { onmessage: onMessage }); // the types of Node know no such property
+      port2.postMessage(undefined);
+    };
+  }
+  return (callback) => void realTimers.setTimeout(callback, 0);
+}
+
+/** Resolves after one turn of the event loop; see {@link onTurn}. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => onTurn(resolve));
+}
+
+/** Calls back before the event loop goes on, as `process.nextTick` does; where there is none, after one turn. */
+export const onNextTick: (callback: Callback) => void = nextTick ?? onTurn;
+
+const resolved = Promise.resolve();
+
+/**
+ * Calls back when the microtasks that are queued by then have run: the moment at which the platform itself decides
+ * that a rejection is unhandled.
+ */
+export function afterMicrotasks(decide: Callback): void {
+  void resolved.then(() => onNextTick(decide));
+}
+
+// ---- taken at each call
+
+/** The `setTimeout` that is in place now. */
+export function currentSetTimeout(): typeof setTimeout {
+  return globalThis.setTimeout;
+}
+
+export function currentClearTimeout(): typeof clearTimeout {
+  return globalThis.clearTimeout;
+}
+
+/** The calendar: epoch ms, which may be set to any other time at any moment. Not for durations. */
+export function calendarNow(): number {
+  return Date.now();
+}
