@@ -41,7 +41,7 @@ export function isFake(value: unknown): boolean {
 }
 
 /** `holder[name]`, or what a fake of the sinon family has replaced. */
-export function originalOf<T extends object, K extends keyof T & string>(holder: T, name: K): T[K] {
+function originalOf<T extends object, K extends keyof T & string>(holder: T, name: K): T[K] {
   let value: unknown = holder[name];
   for (let depth = 0; depth < 8; depth++) {
     const saved = (value as Marks | undefined)?.clock?.[`_${name}`];
@@ -55,6 +55,7 @@ export function originalOf<T extends object, K extends keyof T & string>(holder:
 const platform = globalThis as {
   readonly process?: { nextTick?: (callback: Callback) => void };
   readonly setImmediate?: (callback: Callback) => unknown;
+  readonly Deno?: { unrefTimer?: (timer: number) => void };
   readonly MessageChannel?: typeof MessageChannel;
   readonly Performance?: { readonly prototype: { now(): number } };
 } & Pick<
@@ -78,6 +79,13 @@ export const realTimers: {
   clearInterval: originalOf(platform, "clearInterval"),
   queueMicrotask: originalOf(platform, "queueMicrotask"),
 };
+
+/** A delay of the runtime's own that does not keep the process alive. */
+export function setUnheldTimer(callback: Callback, ms: number): void {
+  const timer = realTimers.setTimeout(callback, ms) as unknown;
+  if (typeof timer === "object") (timer as { unref?: () => void } | null)?.unref?.();
+  else platform.Deno?.unrefTimer?.(timer as number); // its global `setTimeout` returns a number
+}
 
 /** The monotonic clock, in ms from some moment in the past. */
 export const realNow: () => number = chooseNow();

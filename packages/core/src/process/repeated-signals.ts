@@ -1,5 +1,4 @@
-// Not the global ones, which tests replace.
-import { setImmediate, setTimeout } from "node:timers";
+import { onTurn, setUnheldTimer } from "../kernel/platform.js";
 
 /**
  * How long a signal may arrive again and still be the same one, in ms. A terminal sends Ctrl-C to all of its process
@@ -21,7 +20,7 @@ export function expectRepeats(): void {
   if (isOpen) return;
   isOpen = true;
   // What came while the event loop was busy is read after the timers and before `setImmediate`.
-  setTimeout(() => setImmediate(close).unref(), REPEATS).unref();
+  setUnheldTimer(() => onTurn(close), REPEATS);
 }
 
 function close(): void {

@@ -27,7 +27,6 @@ const mayUse = new Set([
   "testing/fake-timers.ts",
   "testing/virtual-clock.ts",
   "testing/idle.ts", // the event loop's counters of `node:perf_hooks`
-  "http/server-clock.ts", // a timer that can be unref'ed everywhere
 ]);
 
 /** What a node of the syntax tree uses of them, in words. */
