@@ -1,4 +1,4 @@
-import { realTimers } from "../kernel/platform.js";
+import type { realTimers } from "../kernel/platform.js";
 import { LongTimer } from "../kernel/timer.js";
 
 /**

@@ -82,9 +82,9 @@ export const realTimers: {
 
 /** A delay of the runtime's own that does not keep the process alive. */
 export function setUnheldTimer(callback: Callback, ms: number): void {
-  const timer = realTimers.setTimeout(callback, ms) as unknown;
-  if (typeof timer === "object") (timer as { unref?: () => void } | null)?.unref?.();
-  else platform.Deno?.unrefTimer?.(timer as number); // its global `setTimeout` returns a number
+  const timer: { unref?: () => void } | number = realTimers.setTimeout(callback, ms);
+  if (typeof timer === "object") timer.unref?.();
+  else platform.Deno?.unrefTimer?.(timer); // its global `setTimeout` returns a number
 }
 
 /** The monotonic clock, in ms from some moment in the past. */
