@@ -8,6 +8,7 @@ import { backgroundNode, type ScopeNode } from "../kernel/node.js";
 import type { Scope, ScopeState } from "../kernel/scope.js";
 import { nextInSubtree } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
+import { isLeftByClock } from "./left-by-clock.js";
 
 /**
  * What a scope was made by: `spawn` (task), `createScope` (handle), `withScope` (scope), or nobody: the background,
@@ -38,6 +39,8 @@ export interface Snapshot {
    * cleanups. Where a whole tree does not come down, this marks the scopes that hold it up.
    */
   readonly waitingForCleanup: boolean;
+  /** Present on what was made under a virtual clock that has ended since: its times are of another clock. */
+  readonly leftByClock?: true;
   /** Where it was spawned or created; recorded only while tracing is on. */
   readonly spawnedAt?: string;
   /** In spawn order. What has settled is gone from the tree. */
@@ -148,6 +151,7 @@ function draft(
     ...(reason === undefined ? {} : { reason: plainReason(reason, reasons) }),
     counts,
     waitingForCleanup: waitsForCleanup(node),
+    ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
     ...(rare?.site === undefined ? {} : { spawnedAt: rare.site }),
     children,
   };

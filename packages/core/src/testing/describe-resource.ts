@@ -31,6 +31,14 @@ const names: Readonly<Record<string, string>> = {
   MESSAGEPORT: "message port",
   MessagePort: "message port",
   SIGNALWRAP: "signal listener",
+  TCPCONNECTWRAP: "TCP connection that is being made",
+  PIPECONNECTWRAP: "pipe that is being connected",
+  QUERYWRAP: "DNS query",
+  GETADDRINFOREQWRAP: "look-up of a host name",
+  GETNAMEINFOREQWRAP: "look-up of an address",
+  FSREQCALLBACK: "file operation",
+  FSREQPROMISE: "file operation",
+  FILEHANDLECLOSEREQ: "file that is being closed",
 };
 
 type Facts = Readonly<Record<string, unknown>>;

@@ -1,6 +1,7 @@
-import { AsyncResource } from "node:async_hooks";
 import type * as FakeTimers from "@sinonjs/fake-timers";
 import { BoughError } from "../errors/bough-error.js";
+import { fakePlatform } from "./platform-time.js";
+import { VirtualTimers, type Scheduler } from "./virtual-timer.js";
 
 /** What we use of a clock of `@sinonjs/fake-timers`, be it ours or that of a test runner. */
 export interface FakeClock {
@@ -20,9 +21,14 @@ export interface Installed {
 }
 
 interface OwnClock extends FakeClock {
-  setInterval(callback: () => void, ms: number): unknown;
+  readonly setTimeout: (callback: () => void, ms: number) => unknown;
+  readonly setInterval: (callback: () => void, ms: number) => unknown;
+  readonly clearTimeout: (timer: never) => void;
+  readonly clearInterval: (timer: never) => void;
   uninstall(): void;
 }
+
+type Set = (callback: () => void, delay?: number, ...given: unknown[]) => unknown;
 
 const faked = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] as const;
 
@@ -34,21 +40,28 @@ export function installedClock(): FakeClock | undefined {
 /**
  * Puts a fake clock in place of the global timers, or takes the one that is there: the timers of `vi.useFakeTimers()`
  * stay vitest's, and are there afterwards.
+ *
+ * @param isOutside - Whether the code that sets a timer is none that runs under this clock.
  */
-export async function installFakeTimers(now: number): Promise<Installed> {
+export async function installFakeTimers(now: number, isOutside: () => boolean): Promise<Installed> {
   const present = installedClock();
-  if (present !== undefined) return { clock: present, remove: () => undefined };
+  if (present !== undefined) return { clock: present, remove: fakePlatform(false) };
   if ((Date as { isFake?: boolean }).isFake === true) throw dateIsFake();
   const { install } = await load();
-  const clock = install({ now, toFake: [...faked] }) as OwnClock;
-  keepContext(clock, "setTimeout");
-  keepContext(clock, "setInterval");
+  const realDate = Date;
+  const clock = install({ now, toFake: [...faked] }) as unknown as OwnClock;
+  const timers = useVirtualTimers(clock, isOutside);
   const restorePerformance = fakePerformance(clock);
+  const restorePlatform = fakePlatform(true);
   return {
     clock,
     remove: () => {
+      restorePlatform();
       restorePerformance();
       clock.uninstall();
+      timers.remove();
+      // For those who have kept this Date: a library that was loaded under the clock, say.
+      Object.defineProperty(clock, "now", { get: () => realDate.now() });
     },
   };
 }
@@ -72,23 +85,47 @@ async function load(): Promise<typeof FakeTimers> {
   }
 }
 
-/** Lets the callbacks of timers run in the async context of who set them, as those of real ones do. */
-function keepContext(clock: OwnClock, method: "setTimeout" | "setInterval"): void {
-  const original: (...args: never[]) => unknown = clock[method];
-  const bound = (callback: unknown, ...rest: unknown[]): unknown =>
-    Reflect.apply(original, clock, [bind(callback), ...rest]);
-  Object.assign(clock, { [method]: Object.assign(bound, original) });
-}
-
-function bind(callback: unknown): unknown {
-  return typeof callback === "function" ? AsyncResource.bind(callback as () => void) : callback;
+/** Lets the clock's functions, which the globals call, make timers that outlive it. */
+function useVirtualTimers(clock: OwnClock, isOutside: () => boolean): VirtualTimers {
+  const { setTimeout, setInterval, clearTimeout, clearInterval } = clock;
+  const scheduler: Scheduler = {
+    get now() {
+      return clock.now;
+    },
+    setTimeout: (callback, ms) => Reflect.apply(setTimeout, clock, [callback, ms]),
+    setInterval: (callback, ms) => Reflect.apply(setInterval, clock, [callback, ms]),
+    clearTimeout: (timer) => Reflect.apply(clearTimeout, clock, [timer]),
+  };
+  const timers = new VirtualTimers(scheduler, isOutside);
+  const setter = (original: Set, repeats: boolean): Set => {
+    const set: Set = (callback, delay, ...given) => {
+      // The library says what is wrong with a callback that is none.
+      if (typeof callback !== "function") return Reflect.apply(original, clock, [callback, delay]);
+      return timers.create(callback, delay, given, repeats);
+    };
+    return Object.assign(set, original); // the library keeps notes on its functions
+  };
+  const clearer = (original: unknown): unknown =>
+    Object.assign((timer: unknown) => timers.clear(timer), original);
+  Object.assign(clock, {
+    setTimeout: setter(setTimeout as Set, false),
+    setInterval: setter(setInterval as Set, true),
+    clearTimeout: clearer(clearTimeout),
+    clearInterval: clearer(clearInterval),
+  });
+  return timers;
 }
 
 /** Of `performance` only `now`: the library would replace all of it, by methods that do nothing. */
 function fakePerformance(clock: OwnClock): () => void {
   const { performance } = globalThis;
-  const offset = performance.now() - clock.now;
-  const value = (): number => clock.now + offset;
+  const realNow = performance.now.bind(performance);
+  const offset = realNow() - clock.now;
+  let removed = false;
+  const value = (): number => (removed ? realNow() : clock.now + offset);
   Object.defineProperty(performance, "now", { value, configurable: true, writable: true });
-  return () => void Reflect.deleteProperty(performance, "now");
+  return () => {
+    removed = true;
+    Reflect.deleteProperty(performance, "now");
+  };
 }

@@ -1,3 +1,4 @@
+import { isLeftByClock } from "../inspect/left-by-clock.js";
 import { taskInfo } from "../kernel/info.js";
 import { TASK } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -127,6 +128,7 @@ function foundNode(node: ScopeNode): Found {
       kind: isTask ? "task" : "scope",
       status: isTask ? status : stateOf(node),
       ...info,
+      ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
       ...(spawnedAt === undefined ? {} : { spawnedAt: plain(spawnedAt) }),
     },
   };

@@ -1,4 +1,4 @@
-import { isBoughs, siteOf, type Origin } from "./stack.js";
+import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
 
 /** What a built-in ignore is asked about. */
 export interface HeldResource {
@@ -37,7 +37,7 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
     matches: ({ origin }) => {
       if (origin === undefined) return false;
       const [first] = origin.frames;
-      if (first !== undefined) return runners.test(first);
+      if (first !== undefined) return isRunners(first);
       return origin.internal.some((frame) => frame.includes("node:internal/test_runner/"));
     },
   },
@@ -69,9 +69,6 @@ export function isIgnored(
 ): boolean {
   return builtInIgnores.some((ignore) => ignore.matches(held, others));
 }
-
-const runners =
-  /\/node_modules\/(?:.*\/)?(?:vitest|@vitest\/[\w-]+|jest-[\w-]+|@jest\/[\w-]+|mocha|tinypool)\//;
 
 function fileDescriptorOf(resource: object): number | undefined {
   const { fd, _handle: handle } = resource as { fd?: number; _handle?: { fd?: number } | null };

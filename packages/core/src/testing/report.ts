@@ -16,6 +16,8 @@ export interface LeakReport {
   readonly status: TaskStatus | ScopeState | "active" | "orphaned";
   /** Milliseconds since it was made. Unknown of resources that were made before the recording began. */
   readonly age?: number;
+  /** Present on a scope or task that was made under a virtual clock that has ended since. */
+  readonly leftByClock?: true;
   /** The line to look at: where it was spawned or created. Recorded only while tracing is on, or recording. */
   readonly spawnedAt?: string;
   /** The whole stack of `spawnedAt`, innermost frame first, without Node's own frames. Of resources only. */
@@ -63,10 +65,11 @@ export class LeakError extends BoughError {
 
 function formatLeak(leak: LeakReport): string {
   const age = leak.age === undefined ? "" : `, ${formatDuration(leak.age)} old`;
+  const left = leak.leftByClock === true ? ", left by an earlier virtual clock" : "";
   const what =
     leak.kind === "resource"
       ? `${leak.path} (${leak.status}${age})`
-      : `${leak.kind} ${leak.path} (${leak.status}${age})`;
+      : `${leak.kind} ${leak.path} (${leak.status}${age}${left})`;
   const verb = leak.kind === "task" ? "spawned" : "created";
   const [first, ...rest] = framesOf(leak);
   if (first === undefined) return `  ${what}`;

@@ -59,7 +59,8 @@ function recordedThatHold(): Held[] {
   return held;
 }
 
-function holds(resource: object, requests: ReadonlySet<object>): boolean {
+/** Whether something keeps the process alive now. */
+export function holds(resource: object, requests: ReadonlySet<object>): boolean {
   const { hasRef, _destroyed } = resource as { hasRef?: () => boolean; _destroyed?: boolean };
   // Node tells of timers that have ended a turn late.
   if (_destroyed === true) return false;
@@ -67,7 +68,7 @@ function holds(resource: object, requests: ReadonlySet<object>): boolean {
   return requests.has(resource);
 }
 
-function reportRecorded({ type, origin, since }: Recorded, resource: object): LeakReport {
+export function reportRecorded({ type, origin, since }: Recorded, resource: object): LeakReport {
   const { name, details } = describeResource(type, resource);
   const site = siteOf(origin.frames);
   return {
@@ -82,21 +83,27 @@ function reportRecorded({ type, origin, since }: Recorded, resource: object): Le
 }
 
 function unrecorded(held: readonly Held[]): Found[] {
-  const known = new Set<object>();
-  for (const { resource } of held) known.add(resource).add(ownerOf(resource));
-  const found: Found[] = [];
-  for (const object of active._getActiveHandles?.() ?? []) {
-    if (known.has(object)) continue;
-    const type = typeOf(object);
-    if (isIgnored({ type, resource: object, origin: undefined }, [])) continue;
-    found.push({ identity: object, report: reportUnrecorded(type, object) });
-  }
+  const found = otherHandles(held.map(({ resource }) => resource));
   // Timers are in no list of handles; Node only says how many there are.
   for (const type of ["Timeout", "Immediate"]) {
     const all = (active.getActiveResourcesInfo?.() ?? []).filter((each) => each === type).length;
     const here = held.filter(({ recorded }) => recorded.type === type).length;
     for (let count = here; count < all; count++)
       found.push({ identity: undefined, report: reportUnrecorded(type) });
+  }
+  return found;
+}
+
+/** The handles that hold the process and are not in `resources`. */
+export function otherHandles(resources: Iterable<object>): Found[] {
+  const known = new Set<object>();
+  for (const resource of resources) known.add(resource).add(ownerOf(resource));
+  const found: Found[] = [];
+  for (const object of active._getActiveHandles?.() ?? []) {
+    if (known.has(object)) continue;
+    const type = typeOf(object);
+    if (isIgnored({ type, resource: object, origin: undefined }, [])) continue;
+    found.push({ identity: object, report: reportUnrecorded(type, object) });
   }
   return found;
 }

@@ -33,11 +33,16 @@ export function captureStack(above: Function): RawStack {
   return holder;
 }
 
-export function readStack({ stack }: RawStack): { frames: string[]; internal: string[] } {
+export function readStack(raw: RawStack): { frames: string[]; internal: string[] } {
+  const all = readFrames(raw);
+  return { frames: all.filter((frame) => !isInternal(frame)), internal: all.filter(isInternal) };
+}
+
+/** All frames, innermost first, Node's own among them. */
+export function readFrames({ stack }: RawStack): string[] {
   // Somebody's Error.prepareStackTrace may return anything.
   const lines = typeof stack === "string" ? stack.split("\n").slice(1) : [];
-  const all = lines.map((line) => plain(line.trim().replace(/^at /, "")));
-  return { frames: all.filter((frame) => !isInternal(frame)), internal: all.filter(isInternal) };
+  return lines.map((line) => plain(line.trim().replace(/^at /, "")));
 }
 
 /** The line to look at: the innermost frame that is neither bough's nor a dependency's, else the innermost. */
@@ -56,7 +61,16 @@ export function isBoughs(frame: string): boolean {
   return inside && !/\.test\.[cm]?[jt]sx?:/.test(frame);
 }
 
-function isInternal(frame: string): boolean {
+const runners =
+  /\/node_modules\/(?:.*\/)?(?:vitest|@vitest\/[\w-]+|jest-[\w-]+|@jest\/[\w-]+|mocha|tinypool)\//;
+
+/** Whether a frame is in the code of a test runner. */
+export function isRunners(frame: string): boolean {
+  return runners.test(frame);
+}
+
+/** Whether a frame is in Node's own code. */
+export function isInternal(frame: string): boolean {
   return /(?:^|\()(?:node:|native\)?$|<anonymous>\)?$)/.test(frame);
 }
 

@@ -5,8 +5,15 @@ import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { withScope } from "../task/with-scope.js";
+import { snapshot } from "../inspect/index.js";
+import { watchForLeft } from "../inspect/left-by-clock.js";
+import { warn } from "../kernel/warn.js";
+import { realTimer } from "./clock.js";
 import { ClockDriver, type DriverOptions } from "./clock-driver.js";
+import { clockContext, ClockRun } from "./clock-run.js";
 import { installFakeTimers, type Installed } from "./fake-timers.js";
+import type { RealTimer } from "./real-resources.js";
+import { VirtualClockError } from "./virtual-clock-error.js";
 
 /** What {@link withVirtualClock} takes. */
 export interface VirtualClockOptions {
@@ -24,6 +31,11 @@ export interface VirtualClockOptions {
   readonly quiet?: number | undefined;
   /** Real milliseconds of nothing at all until it is called blocked. Default 500; `Infinity` never. */
   readonly blockedAfter?: number | undefined;
+  /**
+   * Real milliseconds for which the process may be busy, with files or sockets, without time going on, until it is called
+   * stalled. Default 3,000; `Infinity` never.
+   */
+  readonly stalledAfter?: number | undefined;
   /** After how many jumps it is called endless. Default 100,000. */
   readonly jumps?: number | undefined;
   /** Cancels the scope of the body: vitest's `({ signal }) => …`, say, so that a test that times out ends. */
@@ -45,7 +57,10 @@ export interface VirtualClock {
   advance(ms: number): Promise<void>;
 }
 
-let installed = false;
+/** Real ms that the cleanups of a body get when its test has ended, before the real timers are put back. */
+const WIND_UP = 100;
+
+let installed: ClockRun | undefined;
 
 /**
  * Runs `body` in time that does not pass but jumps: whenever everything waits, and no microtask and no real I/O is
@@ -91,24 +106,40 @@ export async function withVirtualClock<T>(
     throw new TypeError(`withVirtualClock: body must be a function, got ${describe(body)}`);
   }
   const { start, settings } = checkOptions(options);
-  if (installed) {
-    throw new BoughError(
-      "BOUGH_CLOCK_INSTALLED",
-      "withVirtualClock: a virtual clock is installed already, and a process has only one setTimeout",
-    );
+  for (let other = installed; other !== undefined; other = installed) {
+    refuseUnlessOver(other);
+    await other.removed;
   }
-  installed = true;
+  const run = new ClockRun(options.signal);
+  installed = run;
   let timers: Installed | undefined;
+  const markLeft = watchForLeft();
   try {
-    timers = await installFakeTimers(start);
-    return await runUnder(timers, settings, options.signal, body);
+    timers = await installFakeTimers(start, () => clockContext.getStore() !== run);
+    return await runUnder(run, timers, settings, options.signal, body);
   } finally {
     timers?.remove();
-    installed = false;
+    markLeft();
+    installed = undefined;
+    run.end();
   }
 }
 
+/** Throws where a second clock must not begin: only one whose test has ended is about to go. */
+function refuseUnlessOver(other: ClockRun): void {
+  const isInside = clockContext.getStore() === other;
+  if (!isInside && other.isOver()) return;
+  const why = isInside
+    ? "this call is inside the body of another one. Use its clock, which this code follows anyway"
+    : "by code that runs at the same time, and a process has only one setTimeout. Run such tests one after the other; if an earlier test ended by a time-out, give its signal to its withVirtualClock";
+  throw new BoughError(
+    "BOUGH_CLOCK_INSTALLED",
+    `withVirtualClock: a virtual clock is installed already${isInside ? ": " : ", "}${why}`,
+  );
+}
+
 async function runUnder<T>(
+  run: ClockRun,
   { clock: fake }: Installed,
   settings: DriverOptions,
   signal: AbortSignal | undefined,
@@ -117,10 +148,23 @@ async function runUnder<T>(
   let node: ScopeNode | undefined;
   let giveUp!: (error: unknown) => void;
   const stuck = new Promise<never>((_, reject) => (giveUp = reject));
-  const driver = new ClockDriver(fake, settings, (error) => {
-    if (node === undefined || node.cancelled) return giveUp(error);
-    fail(node, error);
-  });
+  let windUp: (() => void) | undefined;
+  let first: VirtualClockError | undefined;
+  const onStuck = (error: VirtualClockError): void => {
+    first ??= error; // it shows the tree as it was before the cancellation
+    if (node === undefined || node.cancelled) giveUp(first);
+    else fail(node, error);
+  };
+  /** The body has little time left: the next test has begun. */
+  const isOver = (): boolean => {
+    if (windUp !== undefined || !run.isOver()) return false;
+    windUp = realTimer(WIND_UP, () => giveUp(first ?? node?.reason ?? signal?.reason));
+    // A signal has cancelled the scope by itself.
+    if (signal?.aborted !== true) onStuck(abandoned());
+    return false;
+  };
+  const driver = new ClockDriver(fake, settings, onStuck, isOver);
+  driver.onRealTimer = warnOnce(run);
   const clock: VirtualClock = {
     get now() {
       return fake.now;
@@ -131,21 +175,50 @@ async function runUnder<T>(
     advance: (ms) => driver.advance(ms),
   };
   const name = body.name === "" ? "virtual clock" : body.name;
-  const ended = withScope({ name, signal }, (scope) => {
-    node = scope as ScopeNode;
-    return body(scope, clock);
-  });
+  const ended = clockContext.run(run, () =>
+    withScope({ name, signal }, (scope) => {
+      node = scope as ScopeNode;
+      return body(scope, clock);
+    }),
+  );
   driver.start();
+  signal?.addEventListener("abort", isOver, { once: true });
   try {
     return await Promise.race([ended, stuck]);
   } finally {
     driver.stop();
+    windUp?.();
+    signal?.removeEventListener("abort", isOver);
   }
+}
+
+function abandoned(): VirtualClockError {
+  return new VirtualClockError({
+    code: "BOUGH_CLOCK_ABANDONED",
+    why: "the test that this virtual clock was for has ended before it, by a time-out, say. The real timers are put back",
+    tree: snapshot(),
+  });
+}
+
+/** Says once of each kind of timer that it does not follow the clock. */
+function warnOnce(run: ClockRun): (timer: RealTimer) => void {
+  const known = new Set<string>();
+  return ({ what, site }) => {
+    if (known.has(what) || clockContext.getStore() !== run) return;
+    known.add(what);
+    const where = site === undefined ? "" : ` (${site})`;
+    warn(
+      "BoughVirtualClockWarning",
+      "BOUGH_REAL_TIME",
+      `withVirtualClock: ${what} is in real time and does not follow the virtual clock${where}`,
+    );
+  };
 }
 
 function checkOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
   checkBag("withVirtualClock", options);
-  const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500, jumps = 100_000 } = options;
+  const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500 } = options;
+  const { stalledAfter = 3_000, jumps = 100_000 } = options;
   if (typeof autojump !== "boolean") {
     throw new TypeError(`withVirtualClock: autojump must be a boolean, got ${describe(autojump)}`);
   }
@@ -160,9 +233,13 @@ function checkOptions(options: VirtualClockOptions): { start: number; settings: 
   checkDuration("withVirtualClock", "quiet", quiet);
   if (quiet === Infinity) throw new RangeError("withVirtualClock: quiet must be finite, got Infinity");
   checkDuration("withVirtualClock", "blockedAfter", blockedAfter);
+  checkDuration("withVirtualClock", "stalledAfter", stalledAfter);
   if (typeof jumps !== "number" || !(jumps >= 1)) {
     const Wrong = typeof jumps === "number" ? RangeError : TypeError;
     throw new Wrong(`withVirtualClock: jumps must be a number from 1, got ${describe(jumps)}`);
   }
-  return { start: Math.trunc(Number(start)), settings: { autojump, quiet, blockedAfter, jumps } };
+  return {
+    start: Math.trunc(Number(start)),
+    settings: { autojump, quiet, blockedAfter, stalledAfter, jumps },
+  };
 }

@@ -25,7 +25,9 @@ const modules = new Set(["node:timers", "node:timers/promises", "node:perf_hooks
 const mayUse = new Set([
   "kernel/platform.ts",
   "testing/fake-timers.ts",
+  "testing/platform-time.ts",
   "testing/virtual-clock.ts",
+  "testing/virtual-timer.ts",
   "testing/idle.ts", // the event loop's counters of `node:perf_hooks`
 ]);
 

@@ -1,0 +1,42 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** One call of `withVirtualClock`, from the installation of its clock to its removal. */
+export class ClockRun {
+  readonly #signal: AbortSignal | undefined;
+  readonly #isTestOver: () => boolean = testWatch();
+  #end!: () => void;
+  /** Resolves when the real timers are back. */
+  readonly removed: Promise<void> = new Promise((resolve) => (this.#end = resolve));
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  end(): void {
+    this.#end();
+  }
+
+  /** Whether the test that it was for has ended, and others may be running in its time. */
+  isOver(): boolean {
+    return this.#signal?.aborted === true || this.#isTestOver();
+  }
+}
+
+/** Says in whose body one is. */
+export const clockContext: AsyncLocalStorage<ClockRun> = new AsyncLocalStorage();
+
+interface VitestTask {
+  readonly type?: string;
+  readonly result?: { readonly state?: string };
+}
+
+/**
+ * Whether the test that is running now has ended, asked later. vitest keeps it at a global of its own, and gives it a
+ * result as soon as its time is up; of other runners only the signal is known that they give to a test.
+ */
+function testWatch(): () => boolean {
+  const worker = (globalThis as { __vitest_worker__?: { readonly current?: VitestTask } }).__vitest_worker__;
+  const task = worker?.current;
+  if (task?.type !== "test" || task.result?.state !== "run") return () => false;
+  return () => task.result?.state !== "run";
+}
