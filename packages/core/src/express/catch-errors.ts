@@ -1,6 +1,9 @@
 import type { Application, NextFunction, Request, Response } from "express";
-import { conclude, statusOf } from "../http/answer.js";
-import { recordOf } from "../http/open-request.js";
+import { openRequest } from "../http/open-request.js";
+import { outcomeOf } from "../http/outcome.js";
+import { recordOf } from "../http/records.js";
+import { serverOf } from "../http/request-scope.js";
+import { routeName } from "./route-name.js";
 
 type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 
@@ -58,12 +61,13 @@ function routerOf(app: Application): Router {
 /** With four parameters, Express takes it for an error handler. */
 function onError(error: unknown, request: Request, response: Response, next: NextFunction): void {
   const record = recordOf(request);
+  const outcome = outcomeOf(request, response, record, error);
   record?.receive(error);
-  const status = statusOf(request, response, record, error);
   const answered = record?.answered === true;
   if (answered) spareConnection(request);
-  else if (status !== undefined) conclude(request, response, status);
-  if (status === undefined && !(answered && isLateAnswer(error))) next(error);
+  if (outcome.status !== undefined)
+    (record ?? openRequest(request, response, serverOf(request), routeName(request))).conclude(outcome);
+  else if (!(answered && isLateAnswer(error))) next(error);
 }
 
 ours.add(onError);

@@ -117,7 +117,7 @@ describe.each([
     const { connect } = await listen(app);
     await connect().request({ path: "/users/1?token=secret" }).answer;
     expect(new Set(seen).size).toBe(1);
-    expect(seen[0]?.path).toBe("server/GET /users/1");
+    expect(seen[0]?.path).toBe("server/GET /users/:id");
   });
 
   it("req.scope works in routers, sub-apps and error handlers", async () => {

@@ -1,11 +1,21 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
-import { openIfBounded, openRequest, recordOf } from "../http/open-request.js";
+import { openIfBounded, openRequest } from "../http/open-request.js";
+import { recordOf } from "../http/records.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
 import { checkServerOptions, serverScope, type ServerScopeOptions } from "../http/server-scope.js";
+import { HooksResponder, type OutcomeHooks } from "../http/responder.js";
+import type { RequestRecord } from "../http/request-record.js";
 import { storesScopes } from "../kernel/channels.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
+import { renameLater, routeName } from "./route-name.js";
+
+type Hooks = OutcomeHooks<Request, Response>;
+
+/** What `expressBough` takes. */
+export interface ExpressBoughOptions
+  extends RequestScopeOptions, Omit<ServerScopeOptions, keyof Hooks>, Hooks {}
 
 declare global {
   // oxlint-disable-next-line typescript/no-namespace -- how Express wants its requests to be extended
@@ -49,12 +59,18 @@ declare global {
  * process.once("SIGTERM", () => void serverScope(server).shutdown());
  * ```
  */
-export function expressBough(options: RequestScopeOptions & ServerScopeOptions = {}): RequestHandler {
+export function expressBough(options: ExpressBoughOptions = {}): RequestHandler {
   checkRequestOptions("expressBough", options);
-  checkServerOptions("expressBough", options);
-  const { timeout, ...serverOptions } = options;
+  checkServerOptions("expressBough", options as ServerScopeOptions);
+  const { timeout, onCancelled, respond, ...serverOptions } = options;
+  const hooks: Hooks | undefined =
+    onCancelled === undefined && respond === undefined ? undefined : { onCancelled, respond };
   /** On each server that this middleware has met. */
   const known: unique symbol = Symbol("bough.known");
+  const bind = (request: Request, response: Response): void => {
+    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
+    if (hooks !== undefined) useHooks(request, response, hooks);
+  };
   // On Node 20 each of Express's requests has hidden classes of its own: a look at a property of it takes a microsecond.
   return function bough(request: Request, response: Response, next: NextFunction): void {
     const { server } = request.socket as { server?: Server & { [known]?: true } };
@@ -66,24 +82,17 @@ export function expressBough(options: RequestScopeOptions & ServerScopeOptions =
     const app: Request["app"] | undefined = request.app; // a router may be used without one
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
-    if (storesScopes() && recordOf(request) === undefined)
-      return openInStores(request, response, timeout, next);
-    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
+    // For a trace the handler runs in the stores that are bound to the channel of scopes, and so in its request's scope.
+    if (storesScopes() && recordOf(request) === undefined) {
+      openRequest(request, response, serverOf(request), routeName(request), () => {
+        bind(request, response);
+        next();
+      });
+      return;
+    }
+    bind(request, response);
     next();
   };
-}
-
-/** For a trace the handler runs in the stores that are bound to the channel of scopes, and so in its request's scope. */
-function openInStores(
-  request: Request,
-  response: Response,
-  timeout: number | undefined,
-  next: NextFunction,
-): void {
-  openRequest(request, response, serverOf(request), undefined, () => {
-    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
-    next();
-  });
 }
 
 /** Does for a request what the server's scope does for those that it sees arrive. */
@@ -92,10 +101,26 @@ function meet(request: Request, response: Response): void {
   if (state === undefined) return;
   state.track(request, response);
   openIfBounded(request, response, state);
+  renameLater(request);
 }
 
-function scopeOf(request: Request, response: Response): ReturnType<typeof openRequest> {
-  return recordOf(request) ?? openRequest(request, response, serverOf(request));
+/** The hooks of the first middleware are those of the server; those of others are for the requests that come by. */
+function useHooks(request: Request, response: Response, hooks: Hooks): void {
+  const state = serverOf(request);
+  if (state !== undefined && state.hooks === undefined) state.hooks = hooks;
+  else if (state?.hooks !== hooks)
+    scopeOf(request, response).responder = new HooksResponder(hooks, request, response);
+}
+
+function scopeOf(request: Request, response: Response): RequestRecord {
+  const record = recordOf(request);
+  if (record === undefined) return openRequest(request, response, serverOf(request), routeName(request));
+  if (record.hasDefaultName) {
+    record.hasDefaultName = false;
+    renameLater(request);
+  }
+  record.nameAgain();
+  return record;
 }
 
 /** On the prototype that the app's requests share, once; a router without an app has none of its own. */

@@ -1,1 +1,1 @@
-export { expressBough } from "./express-bough.js";
+export { expressBough, type ExpressBoughOptions } from "./express-bough.js";

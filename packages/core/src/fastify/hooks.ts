@@ -1,13 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { lookup } from "node:dns";
 import type { Server } from "node:net";
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { storesScopes } from "../kernel/channels.js";
-import { conclude, statusOf } from "../http/answer.js";
 import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
-import { noteReply, openRequest, recordOf, replyOf } from "../http/open-request.js";
-import { quieten } from "../http/quiet-reply.js";
+import { openRequest } from "../http/open-request.js";
+import { noteResponder, recordOf, responderOf } from "../http/records.js";
 import type { RequestRecord } from "../http/request-record.js";
 import {
   checkServerOptions,
@@ -17,13 +16,14 @@ import {
   type ServerScopeOptions,
 } from "../http/server-scope.js";
 import type { Connections, ServerState } from "../http/server-state.js";
-import { within } from "../http/within.js";
 import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
+import { afterPreClose } from "./closing.js";
+import { FastifyResponder, type Hooks } from "./responder.js";
 
 /** What `fastifyBough` takes: `timeout` is the one of routes that have none of their own. */
-export interface FastifyBoughOptions extends ServerScopeOptions {}
+export interface FastifyBoughOptions extends Omit<ServerScopeOptions, keyof Hooks>, Hooks {}
 
 /** What a route's `config.bough` holds. */
 export interface RouteBoughOptions {
@@ -45,10 +45,6 @@ declare module "fastify" {
   }
 }
 
-const DEFAULT_PLUGIN_TIMEOUT = 10_000;
-/** How much of that the shutdown takes; the rest is for a busy event loop. */
-const SHARE_OF_TIMEOUT = 0.9;
-
 /** How much later than ours Fastify's look-up of the same name may end. */
 const LOOKUP_MARGIN = 50;
 
@@ -57,8 +53,9 @@ const NO_ROUTES = "(empty tree)";
 
 /** The body of the plugin; see `fastifyBough`. */
 export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
-  const { timeout, ...serverOptions } = options;
-  checkServerOptions("fastifyBough", options);
+  const { timeout, onCancelled, respond, ...serverOptions } = options;
+  const hooks: Hooks = { onCancelled, respond };
+  checkServerOptions("fastifyBough", options as ServerScopeOptions);
   const scope = serverScope(fastify.server, {
     onError: logTo(new WeakRef(fastify)),
     ...serverOptions,
@@ -80,7 +77,8 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   });
 
   fastify.addHook("onRequest", (request, reply, done) => {
-    noteReply(request.raw, reply);
+    const responder = new FastifyResponder(request, reply, hooks);
+    noteResponder(request.raw, responder);
     // For a trace the handler runs in the stores that are bound to the channel of scopes.
     if (storesScopes() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
@@ -111,16 +109,9 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     });
 
   // Not calling `done` keeps the error handlers, and the logs, out of it.
-  fastify.addHook("onError", (request, reply, error, done) => {
-    const record = recordOf(request.raw);
-    record?.receive(error);
-    const status = statusOf(request.raw, reply.raw, record, error);
-    if (status === undefined) {
-      if (record !== undefined) expectGone(request, reply, record);
-      return done();
-    }
-    if (status === 499) logGone(request, reply);
-    if (record?.answered !== true) conclude(request.raw, reply.raw, status, reply);
+  fastify.addHook("onError", (request, _reply, error, done) => {
+    const responder = responderOf(request.raw);
+    if (!(responder instanceof FastifyResponder) || !responder.failedUnanswered(error, state)) done();
   });
 
   fastify.addHook("onRoute", ({ config }) => {
@@ -134,20 +125,11 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     onListen();
   });
   state.afterListen = afterListen;
-  let closing: Promise<void> | undefined;
-  // Fastify's own close waits for keep-alive connections, and `onClose` comes after that.
-  fastify.addHook("preClose", async () => {
+  afterPreClose(fastify, async (hasBegun) => {
+    if (!hasBegun) return scope.state === "open" ? void (await scope.shutdown({ grace: 0 })) : undefined;
     state.connections = connectionsOf(fastify, listens);
-    closing = scope.shutdown().then(({ stuck }) => {
-      if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
-    });
-    // Past its `pluginTimeout` Fastify's `close()` would fail. `onClose` waits for the rest.
-    const { pluginTimeout = DEFAULT_PLUGIN_TIMEOUT } = fastify.initialConfig;
-    await within(pluginTimeout > 0 ? pluginTimeout * SHARE_OF_TIMEOUT : Infinity, closing);
-  });
-  fastify.addHook("onClose", async () => {
-    if (closing !== undefined) await closing;
-    else if (scope.state === "open") await scope.shutdown({ grace: 0 });
+    const { stuck } = await scope.shutdown();
+    if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
 };
 
@@ -199,26 +181,12 @@ function open(request: FastifyRequest["raw"], state: ServerState): RequestRecord
   const known = recordOf(request);
   if (known !== undefined) return known;
   // Before our hook has run, the server's scope still knows the response.
+  const responder = responderOf(request);
   const response =
-    replyOf(request)?.raw ?? state.pending().find((pending) => pending.request === request)?.response;
+    responder instanceof FastifyResponder
+      ? responder.reply.raw
+      : state.pending().find((pending) => pending.request === request)?.response;
   if (response === undefined)
     throw new TypeError("request.scope: register fastifyBough before the hooks that read it");
   return openRequest(request, response, state);
-}
-
-/** An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile. */
-function expectGone(request: FastifyRequest, reply: FastifyReply, record: RequestRecord): void {
-  quieten(reply, (failure) => {
-    const isGone = statusOf(request.raw, reply.raw, record, failure) === 499;
-    if (isGone) logGone(request, reply);
-    return isGone;
-  });
-}
-
-/** Fastify logs a request in `onResponse`, which does not come for this one. */
-function logGone(request: FastifyRequest, reply: FastifyReply): void {
-  request.log.info(
-    { req: request, statusCode: 499, responseTime: reply.elapsedTime },
-    "client closed request",
-  );
 }

@@ -1,4 +1,12 @@
 export { outgoingHeaders } from "./deadline-header.js";
+export {
+  requestOutcome,
+  type CancelledOutcome,
+  type CancelStatus,
+  type FailedOutcome,
+  type RequestOutcome,
+} from "./outcome.js";
 export { requestScope, type RequestScopeOptions } from "./request-scope.js";
+export type { OutcomeHooks } from "./responder.js";
 export { serverScope, type ServerScope, type ServerScopeOptions } from "./server-scope.js";
 export type { ShutdownReport } from "./shutdown.js";

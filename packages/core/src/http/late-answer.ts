@@ -18,15 +18,18 @@ const methods = [
 /**
  * Lets a handler answer in vain that has been answered for: it does not know, and what Node throws at it then ends
  * the process when nobody catches it, in a callback, say.
+ *
+ * @param from - `"headersSent"`: from when the answer has begun, as all of it is sent at once. `"writableEnded"`: from when
+ *   it has ended, as the application gives it.
  */
-export function ignoreLateAnswer(response: ServerResponse): void {
+export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" | "writableEnded"): void {
   for (const method of methods) {
     const original: unknown = Reflect.get(response, method);
     if (typeof original !== "function") continue; // newer than this Node
     const nothing = method === "write" ? writeNothing : doNothing;
     const value = function (this: ServerResponse, ...args: readonly unknown[]): unknown {
       // Middleware may have put the end off, to save a session, say.
-      return Reflect.apply(response.headersSent ? nothing : original, this, args);
+      return Reflect.apply(response[from] ? nothing : original, this, args);
     };
     Object.defineProperty(response, method, { value, writable: true, configurable: true });
   }

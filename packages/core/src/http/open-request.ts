@@ -2,44 +2,16 @@ import type { Duplex } from "node:stream";
 import { opening } from "../kernel/channels.js";
 import { BODY, CANCELLED } from "../kernel/flags.js";
 import { addHook } from "../kernel/hook.js";
-import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import { backgroundNode, ScopeNode, type Label } from "../kernel/node.js";
 import { onNextTick } from "../kernel/platform.js";
 import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
-import type { FastifyLike } from "./quiet-reply.js";
+import { recordOf, responderOf, setRecord } from "./records.js";
 import { RequestRecord } from "./request-record.js";
 import type { ServerState } from "./server-state.js";
-import { isOver, type AnyRequest, type AnyResponse } from "./types.js";
-
-const key: unique symbol = Symbol("bough.requestScope");
-const replyKey: unique symbol = Symbol("bough.reply");
-
-/**
- * What we keep on a request. Nothing is kept on its response: Express changes the prototypes of both, after which a new
- * property takes as long as half a task, and on Node 20 several microseconds.
- */
-interface Recorded {
-  [key]?: RequestRecord | undefined;
-  [replyKey]?: FastifyLike;
-}
-
-/** Tells whoever answers in the handler's place of Fastify's reply. */
-export function noteReply(request: AnyRequest, reply: FastifyLike): void {
-  const recorded = request as Recorded;
-  recorded[replyKey] = reply;
-  if (recorded[key] !== undefined) recorded[key].reply = reply;
-}
-
-export function replyOf(request: AnyRequest): FastifyLike | undefined {
-  return (request as Recorded)[replyKey];
-}
-
-/** The record of a request whose handler has asked for its scope. */
-export function recordOf(request: AnyRequest): RequestRecord | undefined {
-  return (request as Recorded)[key];
-}
+import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./types.js";
 
 /** Opens the scope of a request whose time is limited, whether its handler asks for it or not. */
 export function openIfBounded(request: AnyRequest, response: AnyResponse, server: ServerState): void {
@@ -58,16 +30,19 @@ export function openRequest(
   request: AnyRequest,
   response: AnyResponse,
   server: ServerState | undefined,
-  name: string = nameOf(request),
+  label?: Label,
   handle?: () => void,
 ): RequestRecord {
   const parent = server?.node ?? backgroundNode;
-  const node = new ScopeNode(parent, name, BODY);
+  const responder = responderOf(request);
+  const name = label ?? responder?.name;
+  const node = new ScopeNode(parent, name ?? nameOf(request), BODY);
   // A request that comes when the server's scope has ended is cancelled as that was.
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server);
-  record.reply = replyOf(request);
-  (request as Recorded)[key] = record;
+  record.responder = responder;
+  record.hasDefaultName = name === undefined;
+  setRecord(request, record);
   if (admitted) {
     link(parent, node);
     node.observer = record;
@@ -81,6 +56,7 @@ export function openRequest(
     node.flags &= ~BODY;
     bornCancelled(node);
     server?.addLate(record);
+    record.watch();
   }
   complete(record, server, handle);
   return record;
@@ -109,31 +85,27 @@ function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerS
   if (left !== undefined && record.bound(left)) record.travelled = true;
 }
 
-/** Routers rewrite `url`; the query may hold secrets. */
-function nameOf(request: AnyRequest): string {
-  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
-  const query = url.indexOf("?");
-  return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
-}
-
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   const closed = (): void => {
     response.removeListener("close", closed);
     (request.socket as Queue | undefined)?.[queued]?.delete(record);
     record.done();
   };
-  response.on("close", closed);
-  if (request.httpVersionMajor < 2 && response === request.socket)
-    response.prependOnceListener("end", () => peerEnded(request.socket, record));
+  // In front of loggers and metrics, which look at the response then, whoever was first to listen.
+  response.prependListener("close", closed);
+  const upgraded = isUpgrade(request, response) ? socketOf(response) : undefined;
+  record.upgraded = upgraded;
+  const socket = response === request.socket && request.httpVersionMajor < 2 ? request.socket : upgraded;
+  socket?.prependOnceListener("end", () => peerEnded(socket, record));
   // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.
   const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
-  const { socket } = request as { socket?: Queue };
-  if (!waits || socket === undefined || typeof socket.on !== "function") return;
-  if (socket[queued] === undefined) {
-    socket[queued] = new Set();
-    socket.on("close", socketClosed);
+  const { socket: queue } = request as { socket?: Queue };
+  if (!waits || queue === undefined || typeof queue.on !== "function") return;
+  if (queue[queued] === undefined) {
+    queue[queued] = new Set();
+    queue.on("close", socketClosed);
   }
-  socket[queued].add(record);
+  queue[queued].add(record);
 }
 
 /**

@@ -1,16 +1,28 @@
+import type { Duplex } from "node:stream";
 import type { CancelledError } from "../errors/cancelled.js";
-import { setDeadline } from "../kernel/deadline.js";
-import { CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/flags.js";
-import type { Hook } from "../kernel/hook.js";
+import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
+import { ANSWERED, CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/flags.js";
+import { CallbackHook, type Hook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
-import { report } from "../kernel/report.js";
-import { bodyReturned, cancel } from "../kernel/settle.js";
-import { answer, statusOf, type CancelStatus } from "./answer.js";
-import { quieten, type FastifyLike } from "./quiet-reply.js";
+import { hasReceiver, report } from "../kernel/report.js";
+import { bodyReturned, cancel, fail, judge } from "../kernel/settle.js";
+import { answer, cutOff, isAnswerable, isSaid, leaveUpload, markGone, stopUpload } from "./answer.js";
+import { ignoreLateAnswer } from "./late-answer.js";
+import { outcomeOf, type CancelledOutcome } from "./outcome.js";
+import { HooksResponder, printHookFailure, type Responder } from "./responder.js";
 import type { ServerState } from "./server-state.js";
-import type { AnyRequest, AnyResponse } from "./types.js";
+import { awaitSilence } from "./silence.js";
+import { isResponse, type AnyRequest, type AnyResponse } from "./types.js";
+import { within } from "./within.js";
+
+/** How long a handler has to answer by itself after a task's failure has cancelled its request, in ms. */
+const PATIENCE_AFTER_FAILURE = 1_000;
+/** The same after a shutdown has: what it gives at least for clean-up is a second. */
+const PATIENCE_AT_SHUTDOWN = 500;
+/** How long the application's `respond` may take. */
+const MAX_RESPOND = 1_000;
 
 /**
  * One request that has a scope, in one object: the hook that its cancellation runs, and the observer that gets its
@@ -24,15 +36,24 @@ export class RequestRecord implements Hook, Observer {
   readonly node: ScopeNode;
   readonly request: AnyRequest;
   readonly response: AnyResponse;
-  /** Fastify's, if it is Fastify's request. */
-  reply: FastifyLike | undefined = undefined;
+  /** The framework's, if it has an integration. */
+  responder: Responder | undefined = undefined;
   /** The deadline came with the request, from another server. */
   travelled = false;
-  /** Answered in the handler's place. */
-  answered = false;
+  /** The socket of an upgraded request that has a response all the same. */
+  upgraded: Duplex | undefined = undefined;
+  /** Named by method and path, for want of something better. */
+  hasDefaultName = false;
+  /** Gives the scope its name when the route is known, if it was asked for before. */
+  rename: (() => string | undefined) | undefined = undefined;
   readonly #server: ServerState | undefined;
   #done = false;
-  #received: unknown = nothing;
+  /** Answered in the handler's place. */
+  #answered = false;
+  #outcome: CancelledOutcome | undefined = undefined;
+  /** The first failure, of a task, came when the response had not begun. */
+  #failedFirst = false;
+  #received: unknown[] | undefined = undefined;
 
   constructor(node: ScopeNode, request: AnyRequest, response: AnyResponse, server: ServerState | undefined) {
     this.node = node;
@@ -45,22 +66,44 @@ export class RequestRecord implements Hook, Observer {
     return this.#done;
   }
 
+  /** Answered in the handler's place. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   /** The response is done, or never will be. */
   done(): void {
     if (this.#done) return;
     this.#done = true;
     const { node, response } = this;
-    if (!response.writableEnded) {
-      // For whoever logs when a response closes: the status by which nginx calls this.
-      if ("headersSent" in response && !response.headersSent) response.statusCode = 499;
+    if (this.rename !== undefined) this.nameAgain();
+    if (!response.writableEnded && this.upgraded?.writableEnded !== true) {
       cancel(node, "disconnected", undefined);
       node.flags |= CUT;
+      // One that the framework has broken off, because of a failure it has got, is not one whose client has gone.
+      if (this.#received === undefined) this.#note({ status: 499, error: node.reason });
+      markGone(response);
+    } else if (this.#outcome !== undefined || this.#answered) {
+      // So that whoever watches the scope hears what the client was told.
+      if (node.cancelled) node.flags |= ANSWERED;
+      else fail(node, this.#outcome?.error);
     } else if (node.first !== undefined && !node.cancelled) {
       node.flags |= CLOSED_BY_OWNER;
       cancel(node, "closed", undefined);
     }
+    // A handler that answers with an error once a task has failed has got the failure, or what followed from it.
+    if (this.#failedFirst && !this.#answered && isResponse(response) && response.statusCode >= 500)
+      this.receive(node.reason);
     this.#server?.closed(this);
     bodyReturned(node, undefined);
+  }
+
+  /** Gives the scope the name of its route, if that is known by now and was not when the name was asked for. */
+  nameAgain(): void {
+    const name = this.rename?.();
+    if (name === undefined) return;
+    this.node.label = name;
+    this.rename = undefined;
   }
 
   /** Bounds the request further, to `timeout` ms from now. More than it has left changes nothing. */
@@ -80,24 +123,153 @@ export class RequestRecord implements Hook, Observer {
 
   /** Runs when the scope is cancelled. The handler goes first: it may have a better answer. */
   run(reason: CancelledError): void {
-    if (reason.kind !== "deadline" || this.#done) return;
-    onTurn(() => this.answer(this.statusOfDeadline()));
+    if (this.#done) return;
+    const { response } = this;
+    if (reason.kind === "failure" && isResponse(response)) this.#failedFirst = !response.headersSent;
+    this.#responder?.beforeFailure?.();
+    if (reason.kind === "deadline") {
+      onTurn(() => {
+        if (this.#isAnswerable()) this.#conclude(this.#outcomeOfReason());
+        else this.watch();
+      });
+    } else if (!this.#isFromAbove() || this.#hears()) {
+      this.watch();
+    }
   }
 
-  /** Answers in the handler's place, if that has not begun to. */
-  answer(status: CancelStatus): boolean {
-    const { request, response, reply } = this;
-    if (!answer(request, response, status, reply)) return false;
-    this.answered = true;
-    if (reply !== undefined)
-      quieten(reply, (error) => statusOf(request, response, this, error) !== undefined);
+  /** It is the server's scope that was cancelled, or one above. */
+  #isFromAbove(): boolean {
+    const { parent, reason } = this.node;
+    return parent?.reason === reason;
+  }
+
+  #isUpgraded(): boolean {
+    return this.upgraded !== undefined && this.#responder?.isHijacked === true;
+  }
+
+  #isAnswerable(): boolean {
+    return isAnswerable(this.request, this.response) && !this.#isUpgraded();
+  }
+
+  /** Whether a promise of the handler's is rejected by the cancellation. One that nobody tells is stuck rather than done. */
+  #hears(): boolean {
+    const { hooks, rarely, first } = this.node;
+    if (rarely?.controller !== undefined || first !== undefined) return true;
+    for (let hook = hooks; hook !== undefined; hook = hook.next)
+      if (!(hook instanceof CallbackHook)) return true;
+    return false;
+  }
+
+  /** Answers in the place of a handler that leaves its cancelled request without an end. */
+  watch(): void {
+    const { node, response } = this;
+    // An upgraded socket is open as long as its peers want.
+    if (!isResponse(response) || this.#isUpgraded()) return;
+    const patience = this.#isFromAbove() ? PATIENCE_AT_SHUTDOWN : PATIENCE_AFTER_FAILURE;
+    const left = Math.max(0, effectiveDeadline(node)?.left ?? Infinity);
+    const isOver = (): boolean => this.#done || isSaid(response);
+    awaitSilence(node, response, response.headersSent ? patience : Math.min(patience, left), isOver, () =>
+      this.#giveUp(),
+    );
+  }
+
+  #giveUp(): void {
+    const outcome = outcomeOf(this.request, this.response, this, this.node.reason);
+    if (outcome.status !== undefined) return this.#conclude(outcome);
+    if (this.node.reason?.kind !== "failure") return this.#conclude(this.#outcomeOfReason());
+    // The failure itself is reported when the scope settles, as nobody has received it.
+    if (this.#isAnswerable()) this.#answer(500);
+    else cutOff(this.response);
+  }
+
+  #outcomeOfReason(): CancelledOutcome {
+    const { reason } = this.node;
+    return { status: reason?.kind === "deadline" ? this.statusOfDeadline() : 503, error: reason };
+  }
+
+  /** Answers in the place of a handler that a shutdown's report calls stuck, if that has not begun to. */
+  answer(status: 503): boolean {
+    if (!this.#isAnswerable()) return false;
+    this.#conclude({ status, error: this.node.reason }, true);
     return true;
+  }
+
+  /** The handler has failed with what `outcome` stands for: the request gets that end, once. */
+  conclude(outcome: CancelledOutcome): void {
+    if (outcome.status === 499) {
+      this.note(outcome);
+      if (isResponse(this.response) && !this.response.headersSent) this.response.statusCode = 499;
+    } else if (!isSaid(this.response)) {
+      this.#conclude(outcome);
+    }
+  }
+
+  /** Somebody else gives the request the end that `outcome` stands for. */
+  note(outcome: CancelledOutcome): void {
+    if (!isSaid(this.response)) this.#note(outcome);
+  }
+
+  #note(outcome: CancelledOutcome, isStuck = false): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = outcome;
+    try {
+      this.#responder?.cancelled(outcome, isStuck);
+    } catch (error) {
+      printHookFailure(error); // a logger's, say: the client has to be answered all the same
+    }
+  }
+
+  #conclude(outcome: CancelledOutcome, isStuck = false): void {
+    const { request, response } = this;
+    if (this.#answered) return;
+    this.#note(outcome, isStuck);
+    if (!this.#isAnswerable()) return cutOff(response);
+    const status = outcome.status === 504 ? 504 : 503;
+    const responded = this.#responder?.respond?.(outcome);
+    if (responded === undefined) return this.#answer(status);
+    this.#becomeAnswered();
+    leaveUpload(request, response);
+    if (isResponse(response)) ignoreLateAnswer(response, "writableEnded");
+    void within(MAX_RESPOND, responded).then(() => {
+      if (isSaid(response) && !request.complete) stopUpload(response);
+      if (isAnswerable(request, response)) answer(request, response, status, this.#form);
+      else if (!isSaid(response) && isResponse(response) && response.headersSent) this.watch();
+    });
+  }
+
+  #answer(status: 500 | 503 | 504): void {
+    answer(this.request, this.response, status, this.#form);
+    this.#becomeAnswered();
+  }
+
+  #becomeAnswered(): void {
+    this.#answered = true;
+    this.#responder?.answered?.();
+  }
+
+  get #responder(): Responder | undefined {
+    const hooks = this.#server?.hooks;
+    if (this.responder === undefined && hooks !== undefined)
+      this.responder = new HooksResponder(hooks, this.request, this.response);
+    return this.responder;
+  }
+
+  get #form(): Responder["takeOver"] | undefined {
+    const responder = this.#responder;
+    return responder === undefined ? undefined : (status, text) => responder.takeOver(status, text);
   }
 
   /** The framework has got `error` from the handler: that failure has a receiver. */
   receive(error: unknown): void {
     const { reason } = this.node;
-    this.#received = error === reason && reason?.kind === "failure" ? reason.cause : error;
+    this.#received ??= [];
+    this.#received.push(error);
+    if (reason?.kind === "failure" && judge(this.node, error)) this.#received.push(reason.cause);
+  }
+
+  /** The framework has got a failure of the handler's. */
+  get hasReceived(): boolean {
+    return this.#received !== undefined;
   }
 
   ended(): void {}
@@ -111,13 +283,23 @@ export class RequestRecord implements Hook, Observer {
     if (errors === undefined) return;
     afterMicrotasks(() => {
       for (const [error, origin] of errors) {
-        if (error !== this.#received && !wasAwaited(node, origin)) report(node.parent ?? node, error, origin);
+        if (this.#received?.includes(error) === true || error === this.#outcome?.error) continue;
+        if (!wasAwaited(node, origin)) reportOf(node, error, origin);
       }
     });
   }
 }
 
-const nothing: unknown = Symbol("nothing");
+/**
+ * A failure that nobody has received goes to the nearest `onError`, else on the console: a request that fails must not end
+ * the process, in which others are being answered.
+ */
+function reportOf(request: ScopeNode, error: unknown, origin: ScopeNode): void {
+  const from = request.parent ?? request;
+  if (hasReceiver(from)) return report(from, error, origin);
+  // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
+  console.error(`A task of a request has failed: ${origin.path}`, error);
+}
 
 /** Whether the handler awaited the task of its own in which a failure happened: then the failure is the handler's. */
 function wasAwaited(request: ScopeNode, origin: ScopeNode): boolean {

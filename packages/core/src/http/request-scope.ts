@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
-import { describe } from "../errors/describe.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkBag, checkDuration, checkType, judgeBy, type ScopeOptions } from "../task/options.js";
-import { openRequest, recordOf } from "./open-request.js";
+import { openRequest } from "./open-request.js";
+import { checkMessage } from "./outcome.js";
+import { recordOf } from "./records.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
 import type { AnyRequest } from "./types.js";
@@ -61,8 +62,8 @@ export function requestScope(
   response: ServerResponse | Duplex,
   options?: RequestScopeOptions,
 ): Scope {
-  checkMessage("request", request, "headers");
-  checkMessage("response", response, "writableEnded");
+  checkMessage("requestScope", "request", request, "headers");
+  checkMessage("requestScope", "response", response, "writableEnded");
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request), options?.name);
   if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
@@ -75,11 +76,6 @@ export function checkRequestOptions(operation: string, options: RequestScopeOpti
   checkDuration(operation, "timeout", options.timeout);
   checkType(operation, "name", "string", options.name);
   checkType(operation, "isCancellation", "function", options.isCancellation);
-}
-
-function checkMessage(name: string, value: unknown, property: string): void {
-  if (typeof value === "object" && value !== null && property in value) return;
-  throw new TypeError(`requestScope: ${name} must come from an HTTP server, got ${describe(value)}`);
 }
 
 /** The state of the server that accepted a request, found through its socket; a mock has none. */

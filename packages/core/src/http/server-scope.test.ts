@@ -480,7 +480,7 @@ describe("rule 27: the diagnostics channels", () => {
       "scope:open api/GET /stuck",
       "scope:cancel api",
       "stuck api",
-      "scope:close api/GET /stuck: succeeded",
+      "scope:close api/GET /stuck: cancelled",
       "scope:close api: succeeded",
     ]);
   });

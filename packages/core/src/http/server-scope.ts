@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2Session } from "node:http2";
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
@@ -25,13 +26,14 @@ import { nodeOf } from "../task/resolve.js";
 import { connectionsOf, spareSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfBounded } from "./open-request.js";
+import { checkHooks, type OutcomeHooks } from "./responder.js";
 import { ServerState } from "./server-state.js";
 import { shutDown, type ShutdownReport } from "./shutdown.js";
 import { StopHook } from "./stop-hook.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
 /** What `serverScope` takes. What was given first counts. */
-export interface ServerScopeOptions {
+export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, ServerResponse> {
   /** Default `"server"`. */
   readonly name?: string | undefined;
   /** What the server's scope is a child of. Default: a root. When it is cancelled, the server shuts down at once. */
@@ -42,7 +44,10 @@ export interface ServerScopeOptions {
   readonly timeout?: number | undefined;
   /** Lets a header bound the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
   readonly deadlineHeader?: string | boolean | undefined;
-  /** Receives the failures of requests and jobs that nobody else does. Without it they are unhandled rejections. */
+  /**
+   * Receives the failures of requests and jobs that nobody else does. Without it, those of requests are printed with
+   * `console.error`, and those of jobs are unhandled rejections.
+   */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /** What else counts as the cancellation coming back, in every request and job; as in `ScopeOptions`. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
@@ -196,6 +201,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
   }
   state.grace ??= options.grace;
   state.timeout ??= options.timeout;
+  if (options.onCancelled !== undefined || options.respond !== undefined) state.hooks ??= options;
   if (options.deadlineHeader !== undefined && state.deadlineHeader === undefined) {
     state.deadlineHeader = options.deadlineHeader;
     const name = deadlineHeaderOf(options.deadlineHeader);
@@ -210,6 +216,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
 export function checkServerOptions(operation: string, options: ServerScopeOptions): void {
   checkOptions(operation, options);
   checkDeadlineHeader(operation, options.deadlineHeader);
+  checkHooks(operation, options);
 }
 
 function checkServer(server: unknown): void {

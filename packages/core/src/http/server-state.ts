@@ -1,9 +1,13 @@
 import type { Http2Session } from "node:http2";
+import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Connection } from "./connections.js";
+import { markGone } from "./answer.js";
+import { recordOf, responderOf } from "./records.js";
 import { RequestRecord } from "./request-record.js";
+import { HooksResponder, type OutcomeHooks, type Responder } from "./responder.js";
 import { keepTime } from "./server-clock.js";
-import type { AnyRequest, AnyResponse } from "./types.js";
+import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./types.js";
 
 /** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
@@ -11,7 +15,7 @@ type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 /** What requests come through: a socket, or an HTTP/2 stream. */
 interface Carrier {
   [key]?: LastRequest;
-  once(event: "close", listener: () => void): unknown;
+  prependOnceListener(event: "close", listener: () => void): unknown;
 }
 
 const key: unique symbol = Symbol("bough.lastRequest");
@@ -79,6 +83,8 @@ export class ServerState {
   afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called whenever a request may have been the last. */
   onQuiet: (() => void) | undefined = undefined;
+  /** What the application wants of requests that are cancelled. */
+  hooks: OutcomeHooks<never, never> | undefined = undefined;
   /** Settles when the server has let go of its connections. */
   drained: Promise<void> | undefined = undefined;
   readonly sessions: Set<Closable> = new Set();
@@ -118,7 +124,26 @@ export class ServerState {
   #connect(carrier: Carrier, connection: LastRequest): void {
     carrier[key] = connection;
     this.#connections.add(connection);
-    carrier.once("close", () => this.#connections.delete(connection));
+    // Before Node tells the responses of it: who hears of that finds the status set.
+    carrier.prependOnceListener("close", () => {
+      this.#connections.delete(connection);
+      for (let at: Pending | undefined = connection; at !== undefined; at = at.earlier) this.#lost(at);
+    });
+  }
+
+  /** The client of a request is gone; unless it has its answer. */
+  #lost({ request, response }: Pending): void {
+    const record = recordOf(request);
+    if (record !== undefined) return record.done();
+    if (!isResponse(response) || response.writableEnded) return;
+    markGone(response);
+    const { hooks } = this;
+    const responder: Responder | undefined =
+      responderOf(request) ??
+      (hooks === undefined ? undefined : new HooksResponder(hooks, request, response));
+    if (responder === undefined) return;
+    const path = `${this.node.path}/${responder.name ?? nameOf(request)}`;
+    responder.cancelled({ status: 499, error: createReason("disconnected", path, undefined) }, false);
   }
 
   /** The requests that have no complete answer yet. */

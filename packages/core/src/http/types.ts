@@ -28,3 +28,26 @@ export function isOver(request: AnyRequest, response: AnyResponse): boolean {
 export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean {
   return !response.writableEnded && isOver(request, response);
 }
+
+/**
+ * Whether a request was upgraded although its response is one: `@fastify/websocket` has its upgrades routed so, and the
+ * socket is what counts.
+ */
+export function isUpgrade(request: AnyRequest, response: AnyResponse): boolean {
+  if (!isResponse(response)) return false;
+  // What `injectWS` makes is no request of Node's.
+  const { upgrade = request.headers["upgrade"] !== undefined } = request as { upgrade?: boolean };
+  return upgrade && request.httpVersionMajor !== 2;
+}
+
+/** The socket of such a request. */
+export function socketOf(response: AnyResponse): Duplex | undefined {
+  return ("socket" in response ? (response.socket as Duplex | null) : undefined) ?? undefined;
+}
+
+/** Without a route to go by: the path. Routers rewrite `url`; the query may hold secrets. */
+export function nameOf(request: AnyRequest): string {
+  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
+  const query = url.indexOf("?");
+  return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
+}

@@ -1,13 +1,13 @@
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
 import { ageSince } from "./clock.js";
-import { CLOSED, CUT, QUEUED } from "./flags.js";
+import { ANSWERED, CLOSED, CUT, QUEUED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 
 export function statusOf(node: ScopeNode): TaskStatus {
   const flags = node.flags;
   if ((flags & CLOSED) === 0) return (flags & QUEUED) !== 0 ? "queued" : "running";
   if (node.rarely?.errors !== undefined) return "failed";
-  return (flags & CUT) !== 0 ? "cancelled" : "succeeded";
+  return (flags & (CUT | ANSWERED)) !== 0 ? "cancelled" : "succeeded";
 }
 
 export function taskInfo(node: ScopeNode): TaskInfo {

@@ -15,7 +15,7 @@ import type { Observer } from "./observer.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
-type Label = string | Function;
+export type Label = string | Function;
 
 /**
  * A node of the tree, and at the same time the `Scope` view that its worker gets.

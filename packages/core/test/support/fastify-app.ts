@@ -10,18 +10,21 @@ export interface LogLine {
   readonly msg: string;
   readonly statusCode?: number;
   readonly task?: string;
-  readonly err?: { message: string };
+  readonly err?: { message: string; scope?: string; kind?: string };
 }
 
 export const INFO = 30;
+export const WARN = 40;
 
 export interface TestApp {
   readonly app: FastifyInstance;
   readonly log: LogLine[];
   /** What the app's own error handler got. */
   readonly errors: unknown[];
-  /** The lines above level info. */
+  /** The lines above level info, save those that trace a 503 or 504. */
   readonly complaints: () => LogLine[];
+  /** The lines that say why a request was answered with 503 or 504. */
+  readonly traces: () => LogLine[];
 }
 
 /** An app with the plugin, what it logs, and an error handler unless told otherwise. It ends with the test. */
@@ -43,7 +46,14 @@ export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors =
     });
   }
   onTestFinished(() => app.close());
-  return { app, log, errors, complaints: () => log.filter(({ level }) => level > INFO) };
+  const isTrace = ({ level, statusCode = 0 }: LogLine): boolean => level === WARN && statusCode >= 503;
+  return {
+    app,
+    log,
+    errors,
+    complaints: () => log.filter((line) => line.level > INFO && !isTrace(line)),
+    traces: () => log.filter(isTrace),
+  };
 }
 
 /** Lets `app` listen; gives connections to it. */

@@ -1,0 +1,48 @@
+import { read } from "../errors/foreign-aborts.js";
+
+/**
+ * What libraries fail with when the client goes away while they read its request or write its response.
+ *
+ * Such an error is believed only where the client *is* gone ({@link isGone} in outcome.ts): each of them can mean
+ * something else as well, such as an upstream that has broken off. Whatever is not of this list stays a failure.
+ */
+
+/** By `code`. */
+const codes: ReadonlySet<unknown> = new Set([
+  // The socket: `request` and `response` of node:http, and what reads or writes them.
+  "ECONNRESET",
+  "ECONNABORTED", // also multiparty, raw-body (body-parser, co-body)
+  "EPIPE",
+  // node:stream: `pipeline()` and `finished()` over a request or response that was closed meanwhile, `pipe` into one that
+  // had been closed before (ERR_STREAM_UNABLE_TO_PIPE, since Node 22), and writing to it.
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "ERR_STREAM_UNABLE_TO_PIPE",
+  "ERR_STREAM_DESTROYED",
+  // Web streams made of a request or response (`Writable.toWeb(response)`): `pipeTo` into one that is closed.
+  "ERR_INVALID_STATE",
+  "ERR_HTTP2_INVALID_STREAM",
+  "ERR_HTTP2_STREAM_ERROR",
+  "ERR_HTTP2_STREAM_CANCEL",
+  1002, // formidable: `errors.aborted`
+]);
+
+/** By message, of libraries that give their errors nothing else. */
+const messages: ReadonlySet<unknown> = new Set([
+  "Request aborted", // multer, multiparty
+  "Request closed", // multer, since 2.1: the request was destroyed
+  "Unexpected end of form", // busboy
+  "Unexpected end of file", // busboy, of a part
+  "Unexpected end of multipart data", // @fastify/busboy, dicer
+  "Part terminated early due to unexpected end of multipart data", // @fastify/busboy, dicer
+  "Malformed part header", // busboy, of a part whose header was cut off
+  "stream ended unexpectedly", // multiparty
+  "aborted", // node:http's request, also where a wrapper has dropped the code
+]);
+
+/** Whether `error` is one that a library fails with because the client has gone away. */
+export function saysGone(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  if (read(error, "name") === "AbortError") return true;
+  if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type
+  return messages.has(read(error, "message"));
+}
