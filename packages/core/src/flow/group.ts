@@ -1,6 +1,5 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { suppressLater } from "../errors/suppressed.js";
 import { opening } from "../kernel/channels.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
@@ -9,6 +8,7 @@ import { createPromised, type Observer } from "../kernel/observer.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, cancelWith, fail, firstError } from "../kernel/settle.js";
+import { passOver, passOverForReason } from "../kernel/rejections.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { adopt } from "../task/adopt.js";
@@ -103,7 +103,8 @@ export abstract class Group<R> {
   #keep(outcome: unknown): void {
     if (outcome === undefined || outcome === this.#keptWith) return;
     this.#keptWith = outcome;
-    suppressLater([outcome, ...this.passedOver()]);
+    if (this.node.rarely?.errors === undefined) passOverForReason(this.node, this.passedOver());
+    else passOver(this.node, this.passedOver());
   }
 }
 

@@ -1,8 +1,8 @@
-import { suppressLater } from "../errors/suppressed.js";
 import { nameOf } from "../kernel/name.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { passOverForReason } from "../kernel/rejections.js";
 import { fail, throwFailure } from "../kernel/settle.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -90,7 +90,7 @@ function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promi
         throwFailure(own as ScopeNode, error);
       }
       await sleep(own, delayBefore(count, backoff)).catch((reason: unknown) => {
-        suppressLater([reason, error]);
+        if (reason === own.reason) passOverForReason(own as ScopeNode, [error]);
         throw reason;
       });
     }
@@ -111,7 +111,7 @@ function asks(
     return retryIf(error, count);
   } catch (thrown) {
     if (thrown === own.reason) {
-      suppressLater([thrown, error]);
+      passOverForReason(own, [error]);
     } else {
       fail(own, thrown);
       fail(own, error);

@@ -16,6 +16,7 @@ import {
 import { watchGrace } from "./grace.js";
 import { takeHook, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
+import { Takeover } from "./rejections.js";
 import { nextInSubtree } from "./tree.js";
 
 /**
@@ -104,8 +105,9 @@ export function failTree(
   ready: ScopeNode[],
   origin: ScopeNode = node,
 ): void {
+  const takeover = Takeover.of(error);
   let top = node;
-  while (record(top, error, origin) && isParentsAffair(top)) top = top.parent as ScopeNode;
+  while (record(top, error, origin, takeover) && isParentsAffair(top)) top = top.parent as ScopeNode;
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
@@ -117,9 +119,12 @@ export function isParentsAffair(node: ScopeNode): boolean {
 }
 
 /** Says whether the failure is news: then it is news for the scopes above, too. */
-function record(node: ScopeNode, error: unknown, origin: ScopeNode): boolean {
+function record(node: ScopeNode, error: unknown, origin: ScopeNode, takeover: Takeover | undefined): boolean {
   const rare = node.rare();
-  rare.errors ??= new Map();
+  if (rare.errors === undefined) {
+    rare.errors = new Map();
+    takeover?.by(node);
+  }
   if (rare.errors.has(error)) return false;
   rare.errors.set(error, origin);
   return true;

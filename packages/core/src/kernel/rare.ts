@@ -39,5 +39,7 @@ export class Settings {
   follower: Follower | undefined = undefined;
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
   isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
+  /** Failures that are to be suppressed in what the scope rejects with, and are none of its own. */
+  earlier: Set<unknown> | undefined = undefined;
   waiters: Set<Waiter> | undefined = undefined;
 }

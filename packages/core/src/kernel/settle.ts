@@ -1,5 +1,4 @@
 import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
-import { suppressLater } from "../errors/suppressed.js";
 import { cancelTree, failTree, isCancellation, isParentsAffair, runHook } from "./cancel.js";
 import { settled } from "./channels.js";
 import { runDefers } from "./defer.js";
@@ -10,6 +9,7 @@ import type { Observer } from "./observer.js";
 import { afterMicrotasks } from "./platform.js";
 import type { Settings } from "./rare.js";
 import { isOwnDeadline, markHandled } from "./refusal.js";
+import { hasFailedInside, rejects } from "./rejections.js";
 import { report, reportAll } from "./report.js";
 import { isTracing } from "./tracing.js";
 import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
@@ -59,7 +59,8 @@ export function bodyThrew(node: ScopeNode, error: unknown): void {
 
 function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
   const broken: unknown[] = [];
-  if (error === node.reason || isCancellation(node, error, broken)) {
+  const isReason = error === node.reason;
+  if (isReason || (!hasFailedInside(node, error) && isCancellation(node, error, broken))) {
     node.flags |= flag.CUT;
     failIfTimedOut(node);
   } else {
@@ -177,7 +178,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
   node.dropWorker();
   const { observer, rarely: rare } = node;
   if (rare !== undefined) {
-    if (rare.errors !== undefined) suppressLater(rare.errors.keys());
+    if (rare.errors !== undefined) rejects(node, rare.errors.keys(), !isParentsAffair(node));
     if (rare.settings !== undefined) release(node, rare.settings);
   }
   if (observer !== undefined) {

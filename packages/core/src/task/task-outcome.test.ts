@@ -113,9 +113,9 @@ describe("the outcome of a task", () => {
       scope,
       async function late(own: Scope) {
         await new Promise((resolve) => own.onCancel(resolve));
-        const error = new Error("cut", { cause: own.reason });
-        // bough reads the name while the body ends.
-        Object.defineProperty(error, "name", { get: () => (asked.ask(task), "Error") });
+        const error = new Error("cut");
+        // bough reads the cause while the body ends.
+        Object.defineProperty(error, "cause", { get: () => (asked.ask(task), own.reason) });
         throw error;
       },
       { timeout: 30 },

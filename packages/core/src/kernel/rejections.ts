@@ -1,0 +1,192 @@
+import { isForeignAbort } from "../errors/foreign-aborts.js";
+import { isObject, rejectionOf, setRejection, type Rejection } from "../errors/suppressed.js";
+import type { ScopeNode } from "./node.js";
+import { afterMicrotasks } from "./platform.js";
+
+/**
+ * What `suppressed(error)` tells. The error object is all that a caller has, but one object can be thrown many times: a
+ * constant, a cached rejection. So each rejection replaces what is known of the object, unless it is the same failure on
+ * its way up. It is that when the scope that rejected before is inside the scope that fails now.
+ *
+ * A scope may also have been awaited from beside it, or be a root inside another tree. Nothing says who awaits whom, so that
+ * is concluded, for an object that unrelated scopes have not thrown yet, from when it happens: see {@link Origin.mayReach}.
+ */
+class Origin {
+  /** The scope that the error was thrown into, as far as the tree knows. Weak: a logged error must keep no tree alive. */
+  readonly #parent: WeakRef<ScopeNode>;
+  /** The next older sibling of the scope that rejected. */
+  readonly #older: WeakRef<ScopeNode> | undefined;
+  readonly #youngest: WeakRef<ScopeNode> | undefined;
+  readonly #youngestRoot: WeakRef<ScopeNode> | undefined;
+  readonly #startedAt: number;
+  /** Until the microtasks that were queued by the rejection have run. */
+  #isRecent = true;
+  /** Whether unrelated scopes have rejected with this object. */
+  readonly shared: boolean;
+  /** Not a reason, with which a scope was cut short. */
+  readonly isFailure: boolean;
+
+  constructor(node: ScopeNode, shared: boolean) {
+    const parent = node.parent as ScopeNode;
+    this.#parent = new WeakRef(parent);
+    this.#startedAt = node.startedAt;
+    this.#older = weak(parent.first === node ? undefined : node.previous);
+    this.#youngest = weak(youngestBeside(node));
+    this.#youngestRoot = weak(youngestBeside(rootOf(node)));
+    this.shared = shared;
+    this.isFailure = node.rarely?.errors !== undefined;
+    if (!shared) afterMicrotasks(() => (this.#isRecent = false));
+  }
+
+  /** Whether the scope that rejected was inside `node`. `above` remembers what it was inside of. */
+  isInside(node: ScopeNode, above: Set<ScopeNode>): boolean {
+    const parent = this.#parent.deref();
+    if (parent === node) return true;
+    if (above.size === 0) for (let at = parent; at !== undefined; at = at.parent) above.add(at);
+    return above.has(node);
+  }
+
+  /**
+   * Whether the rejection may have come to `node` by an `await`, although the tree does not say so:
+   *
+   * - a root has rejected, and the tree of `node` is older. Somebody may have cleaned up for a while in between;
+   * - `node`, beside the scope that rejected or in another tree, fails right after it, and was there at that time.
+   */
+  mayReach(node: ScopeNode): boolean {
+    const parent = this.#parent.deref();
+    if (this.shared || parent === undefined) return false;
+    const root = rootOf(node);
+    if (parent.parent === undefined) {
+      if (root.startedAt < this.#startedAt || root === this.#older?.deref()) return true;
+    }
+    if (!this.#isRecent) return false;
+    let branch: ScopeNode | undefined = node;
+    while (branch !== undefined && branch.parent !== parent) branch = branch.parent;
+    if (branch !== undefined) return isNoYounger(branch, this.#youngest?.deref());
+    return root !== rootOf(parent) && isNoYounger(root, this.#youngestRoot?.deref());
+  }
+}
+
+function weak(node: ScopeNode | undefined): WeakRef<ScopeNode> | undefined {
+  return node === undefined ? undefined : new WeakRef(node);
+}
+
+function rootOf(node: ScopeNode): ScopeNode {
+  let root = node;
+  while (root.parent?.parent !== undefined) root = root.parent;
+  return root;
+}
+
+/** The youngest sibling of `node` that is alive; its elder ones are before it in the list. */
+function youngestBeside(node: ScopeNode): ScopeNode | undefined {
+  const first = node.parent?.first;
+  const last = first?.previous;
+  if (last !== node) return last;
+  return first === node ? undefined : node.previous;
+}
+
+/** How many siblings to look at: there may be a hundred thousand. */
+const MAX_SIBLINGS = 1_000;
+
+/** Whether `node` is `other` or one of the siblings before it. */
+function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
+  const first = node.parent?.first;
+  let at = other;
+  for (let count = 0; count < MAX_SIBLINGS && at !== undefined; count++) {
+    if (at === node) return true;
+    if (at === first) return false;
+    at = at.previous;
+  }
+  return false;
+}
+
+/** Whether there are any: a program whose scopes have one failure at a time never looks one up. */
+let any = false;
+
+/** What takes over a rejection: one per failure, for all the scopes that hear of it. */
+export class Takeover {
+  readonly #error: unknown;
+  readonly #rejection: Rejection;
+  readonly #above = new Set<ScopeNode>();
+  #taken = false;
+
+  private constructor(error: unknown, rejection: Rejection) {
+    this.#error = error;
+    this.#rejection = rejection;
+  }
+
+  /** `undefined` for an error that no scope has rejected with, as most are. */
+  static of(error: unknown): Takeover | undefined {
+    const rejection = any ? rejectionOf(error) : undefined;
+    return rejection === undefined ? undefined : new Takeover(error, rejection);
+  }
+
+  /** `node` has the error as its first failure. Called for a scope before those above it. */
+  by(node: ScopeNode): void {
+    const { later, from } = this.#rejection;
+    const origin = from as Origin;
+    this.#taken ||=
+      this.#error === node.reason || origin.isInside(node, this.#above) || origin.mayReach(node);
+    if (this.#taken) node.settings().earlier = later;
+  }
+}
+
+/** Keeps failures that have decided nothing for what `node` is going to reject with. */
+export function passOver(node: ScopeNode, errors: readonly unknown[]): void {
+  if (errors.length === 0) return;
+  const earlier = (node.settings().earlier ??= new Set());
+  for (const error of errors) earlier.add(error);
+}
+
+/** `node` rejects with its reason: a reason belongs to one cancellation, so everything is kept that is passed over in it. */
+export function passOverForReason(node: ScopeNode, errors: readonly unknown[]): void {
+  const reason = node.reason as object;
+  if (errors.length > 0) keep(node, reason, rejectionOf(reason)?.later ?? new Set(), errors, false);
+}
+
+/**
+ * `node` settles with these failures.
+ *
+ * @param toCaller - Whether the first of them goes to a caller, who may throw it again.
+ */
+export function rejects(node: ScopeNode, errors: Iterable<unknown>, toCaller: boolean): void {
+  const [first, ...rest] = errors;
+  if (!isObject(first)) return;
+  const earlier = node.rarely?.settings?.earlier;
+  const before = any ? rejectionOf(first) : undefined;
+  const isNews = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
+  if (before === undefined && !isNews) return;
+  const isShared = before !== undefined && before.later !== earlier && !isContinued(before, node);
+  keep(
+    node,
+    first,
+    earlier ?? new Set(),
+    rest,
+    isShared || (before?.from as Origin | undefined)?.shared === true,
+  );
+}
+
+function isContinued({ from }: Rejection, node: ScopeNode): boolean {
+  return (from as Origin).isInside(node, new Set());
+}
+
+function keep(
+  node: ScopeNode,
+  error: object,
+  later: Set<unknown>,
+  errors: readonly unknown[],
+  shared: boolean,
+): void {
+  any = true;
+  for (const each of errors) later.add(each);
+  later.delete(error);
+  setRejection(error, { later, from: new Origin(node, shared) });
+}
+
+/** Whether a scope inside `node` has rejected with `error` as its failure: then that is what it is in `node`, too. */
+export function hasFailedInside(node: ScopeNode, error: unknown): boolean {
+  const rejection = any ? rejectionOf(error) : undefined;
+  if (rejection === undefined || error === node.reason) return false;
+  const origin = rejection.from as Origin;
+  return origin.isFailure && origin.isInside(node, new Set());
+}
