@@ -46,7 +46,7 @@ export class Deadline {
  * than an ancestor's is dropped, so the nearest node that has one has the earliest. The node is cancelled at once if the
  * deadline has passed.
  */
-export function setDeadline(node: ScopeNode, timeout: number, date = Infinity): void {
+export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
   const today = calendarNow();
   const left = Math.min(timeout, date - today);
   const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
