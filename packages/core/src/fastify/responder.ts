@@ -37,6 +37,10 @@ export class FastifyResponder implements Responder {
     return this.#reply.sent && !this.#reply.raw.writableEnded;
   }
 
+  get seesHandler(): boolean {
+    return !this.#reply.sent;
+  }
+
   cancelled(outcome: CancelledOutcome, isStuck: boolean): void {
     const { log } = this.#request;
     const { status, error } = outcome;

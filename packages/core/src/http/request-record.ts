@@ -132,7 +132,7 @@ export class RequestRecord implements Hook, Observer {
         if (this.#isAnswerable()) this.#conclude(this.#outcomeOfReason());
         else this.watch();
       });
-    } else if (!this.#isFromAbove() || this.#hears()) {
+    } else if (!this.#isFromAbove() || (this.#responder?.seesHandler !== true && this.#hears())) {
       this.watch();
     }
   }

@@ -47,6 +47,8 @@ export interface Responder {
   readonly respond?: ((outcome: CancelledOutcome) => Promise<void>) | undefined;
   /** Somebody has taken the response from the framework, to upgrade its connection, say. */
   readonly isHijacked?: boolean;
+  /** The framework answers as soon as the handler returns: one that has not been answered is still at work. */
+  readonly seesHandler?: boolean;
   /** Takes the response away from the framework, and says how the answer looks there. */
   takeOver(status: number, text: string): Form;
   /** The scope has been cancelled, and the handler is going to fail because of it. */
