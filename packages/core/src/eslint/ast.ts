@@ -95,5 +95,64 @@ export function contains(outer: AstNode, inner: AstNode): boolean {
 export function isInType(identifier: AstNode): boolean {
   const parent = identifier.parent;
   if (parent === null || parent === undefined) return false;
-  return parent.type === "TSQualifiedName" ? isInType(parent) : parent.type.startsWith("TSType");
+  if (parent.type === "TSQualifiedName") return isInType(parent);
+  return parent.type.startsWith("TSType") && parent["expression"] !== identifier;
+}
+
+/** The innermost function that `node` stands in; `undefined` at the top of a module. */
+export function functionAround(node: AstNode): AstNode | undefined {
+  let at = node.parent;
+  while (at !== null && at !== undefined && !isFunction(at)) at = at.parent;
+  return at ?? undefined;
+}
+
+/** Every node of a tree, itself included, parents first. `enter` says whether to look below a node. */
+export function* nodesIn(root: AstNode, enter: (node: AstNode) => boolean = () => true): Generator<AstNode> {
+  yield root;
+  if (enter(root)) for (const child of childrenOf(root)) yield* nodesIn(child, enter);
+}
+
+/** The name of the method that a call calls: `on` of `process.on(…)`. */
+export function methodOf(call: AstNode): { readonly object: AstNode; readonly name: string } | undefined {
+  const callee = bare(call["callee"]);
+  if (callee?.type !== "MemberExpression") return undefined;
+  const property = bare(callee["property"]);
+  // `scope[Symbol.asyncDispose]`
+  const name = nameOf(property?.type === "MemberExpression" ? property["property"] : property);
+  return name === undefined ? undefined : { object: callee["object"] as AstNode, name };
+}
+
+/** Where a chain of properties begins: `process` of `process.stdin`. */
+export function rootOf(expression: unknown): AstNode | undefined {
+  let at = bare(expression);
+  while (at?.type === "MemberExpression") at = bare(at["object"]);
+  return at;
+}
+
+/** `method.bind(…)` */
+export function isBound(node: AstNode): boolean {
+  return node.type === "CallExpression" && methodOf(node)?.name === "bind";
+}
+
+/** Whether nobody takes what a call returns, unless to call a method of it: `setInterval(…).unref()`. */
+export function isUnused(call: AstNode): boolean {
+  const parent = outside(call);
+  if (parent?.type === "MemberExpression") return isUnused(parent);
+  if (parent?.type === "CallExpression" && bare(parent["callee"]) === call) return isUnused(parent);
+  return parent?.type === "ExpressionStatement" || parent?.type === "UnaryExpression";
+}
+
+/** What the result of a call is assigned to. */
+export function targetOf(call: AstNode): AstNode | undefined {
+  const at = outside(call);
+  if (at?.type === "VariableDeclarator") return at["id"] as AstNode;
+  if (at?.type === "AssignmentExpression") return at["left"] as AstNode;
+  return at?.type === "PropertyDefinition" ? at : undefined;
+}
+
+/** What an expression stands in, without what changes nothing. */
+export function outside(expression: AstNode): AstNode | undefined {
+  let at: AstNode | null | undefined = expression.parent;
+  while (at !== null && at !== undefined && bare(at) === expression) at = at.parent;
+  return at ?? undefined;
 }

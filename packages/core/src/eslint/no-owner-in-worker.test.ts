@@ -1,11 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import { Linter, RuleTester } from "eslint";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { oxlintFolder, type OxlintFolder } from "../../test/support/oxlint.js";
 import plugin from "./index.js";
 
 RuleTester.describe = describe;
@@ -165,35 +160,12 @@ describe("bough/eslint", () => {
 });
 
 describe("bough/eslint in oxlint", () => {
-  const oxlint = fileURLToPath(new URL("../../../../node_modules/.bin/oxlint", import.meta.url));
-  let folder: string;
+  let folder: OxlintFolder;
+  beforeAll(async () => void (folder = await oxlintFolder()));
+  afterAll(() => folder.remove());
 
-  beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "bough-oxlint-"));
-    const entry = fileURLToPath(new URL("index.ts", import.meta.url));
-    await build({ entryPoints: [entry], outfile: join(folder, "plugin.mjs"), bundle: true, format: "esm" });
-    const rules = { "bough/no-owner-in-worker": "error" };
-    const config = { jsPlugins: ["./plugin.mjs"], categories: { correctness: "off" }, rules };
-    writeFileSync(join(folder, ".oxlintrc.json"), JSON.stringify(config));
-  });
-
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  /** Which of the files it flags, in one run: it takes a moment to start. */
-  function flagged(codes: readonly string[], extension: string): boolean[] {
-    codes.forEach((code, index) => writeFileSync(join(folder, `${index}.${extension}`), wrap(code)));
-    const files = codes.map((_, index) => `${index}.${extension}`);
-    const run = (): string => {
-      try {
-        return execFileSync(oxlint, ["--format", "json", ...files], { cwd: folder, encoding: "utf8" });
-      } catch (error) {
-        return (error as { stdout: string }).stdout;
-      }
-    };
-    const { diagnostics } = JSON.parse(run()) as { diagnostics: { filename: string; code: string }[] };
-    expect(diagnostics.filter(({ code }) => code !== "bough(no-owner-in-worker)")).toEqual([]);
-    return files.map((file) => diagnostics.some(({ filename }) => filename.endsWith(file)));
-  }
+  const flagged = (codes: readonly string[], extension: string): boolean[] =>
+    folder.flagged(codes.map(wrap), extension);
 
   it.each(["js", "ts"])(
     "flags in %s files what it must, and nothing else",

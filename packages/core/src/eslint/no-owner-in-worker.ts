@@ -1,24 +1,8 @@
-import {
-  bare,
-  childrenOf,
-  classOfThis,
-  contains,
-  findThis,
-  isFunction,
-  isNode,
-  nameOf,
-  type AstNode,
-} from "./ast.js";
-import {
-  isDeclaredIn,
-  Owners,
-  readsOf,
-  valueOf,
-  variableOf,
-  type Owner,
-  type SourceCode,
-  type Variable,
-} from "./owners.js";
+import { bare, isUnused, methodOf, nameOf, targetOf, type AstNode } from "./ast.js";
+import { isEndedByMaker } from "./ended.js";
+import { Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owners.js";
+import { Pins } from "./pins.js";
+import { Reach } from "./reach.js";
 
 /** What makes an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
@@ -28,7 +12,7 @@ const keepers = new Set(["onCancel", "defer"]);
 interface RuleContext {
   readonly sourceCode: SourceCode;
   readonly options: readonly unknown[];
-  report(problem: { node: AstNode; messageId: string; data: Record<string, string> }): void;
+  report(problem: { node: AstNode; messageId: string; data: Readonly<Record<string, string>> }): void;
 }
 
 /** A rule in the form that ESLint 9 and later, and oxlint's JS plugins, load. */
@@ -38,15 +22,17 @@ export interface Rule {
 }
 
 /**
- * Finds the mistake that defeats the finalization fallback: a worker (or a builder, a cleanup, a callback) that
- * mentions the owner handle of its own scope, or the `this` that holds it. While the worker runs it keeps the
- * handle alive, so dropping the handle cancels nothing.
+ * Finds the mistakes that defeat the finalization fallback: a worker (or a builder, a cleanup, a callback) that
+ * mentions the owner handle of its own scope, or the `this` that holds it; and what keeps a handle from outside, see
+ * `Pins`. While that is there it keeps the handle alive, so dropping the handle cancels nothing.
+ *
+ * What may as well keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */
 export const noOwnerInWorker: Rule = {
   meta: {
     type: "problem",
     docs: {
-      description: "disallow workers that keep the owner handle of their own scope alive",
+      description: "disallow what keeps the owner handle of a scope alive: its workers, listeners, timers",
       recommended: true,
     },
     messages: {
@@ -54,6 +40,18 @@ export const noOwnerInWorker: Rule = {
         "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Mention the scope that a worker gets, or what the function needs of it.",
       holder:
         "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Let the function know the state only, or use selfCleaning.",
+      listener:
+        "{{by}} keeps this listener, and the listener keeps {{name}}: dropping it cancels nothing. Mention the scope of a worker instead, or remove the listener where you close the handle.",
+      timer:
+        "{{by}} keeps this function, and the function keeps {{name}}: dropping it cancels nothing. Let a worker wait with sleep or ticker, or clear the timer where you close the handle.",
+      value:
+        "The scope keeps this context value, and the value keeps {{name}}, the owner of that scope: dropping it cancels nothing. Put the scope of a worker there, or what is needed of it.",
+      sibling:
+        "This function makes {{name}} a variable that the function in line {{line}} keeps, too, since the functions made in one call share their variables: dropping it cancels nothing. Start the worker in a function of its own that gets the scope.",
+      stored:
+        "{{name}} is a function of a handle, bound to it: as long as it is stored here, dropping the handle cancels nothing. Store what the function gives, or call it where the handle is.",
+      mutual:
+        "{{name}} and {{other}} keep each other: dropping both cancels neither. Let one know what it needs of the other, or close them.",
     },
     schema: [
       {
@@ -69,16 +67,20 @@ export const noOwnerInWorker: Rule = {
 class Check {
   readonly #context: RuleContext;
   readonly #owners: Owners;
+  readonly #reach: Reach;
   readonly #modules: readonly string[];
   /** Local names of what is imported from bough, and of the module as a whole. */
   readonly #imported = new Map<string, string>();
   readonly #namespaces = new Set<string>();
   readonly #calls: AstNode[] = [];
   readonly #copies: (readonly [AstNode, AstNode | undefined])[] = [];
+  readonly #assignments: (readonly [AstNode, AstNode | undefined])[] = [];
+  readonly #reported = new Set<AstNode>();
 
   constructor(context: RuleContext) {
     this.#context = context;
     this.#owners = new Owners(context.sourceCode);
+    this.#reach = new Reach(context.sourceCode);
     const { modules = [] } = (context.options[0] ?? {}) as { modules?: readonly string[] };
     this.#modules = ["bough", ...modules];
   }
@@ -110,6 +112,7 @@ class Check {
 
   #assign(target: AstNode, value: unknown): void {
     const made = bare(value);
+    this.#assignments.push([target, made]);
     if (made?.type === "CallExpression" && makers.has(this.#calleeOf(made) ?? "")) this.#owners.add(target);
     else this.#copies.push([target, made]);
   }
@@ -131,116 +134,79 @@ class Check {
   }
 
   #judge(): void {
+    if (this.#imported.size === 0 && this.#namespaces.size === 0) return;
     for (const [target, value] of this.#copies) this.#owners.addCopy(target, value);
-    for (const call of this.#calls) {
-      const args = call["arguments"] as readonly AstNode[];
-      const callee = this.#calleeOf(call);
-      if (callee !== undefined && makers.has(callee)) {
-        this.#judgeClosures(this.#owners.find(targetOf(call)), args);
-      } else if (callee !== undefined) {
-        this.#judgeClosures(this.#owners.find(args[0]), args.slice(1));
-      } else {
-        const method = bare(call["callee"]);
-        if (method?.type === "MemberExpression" && keepers.has(nameOf(method["property"]) ?? "")) {
-          this.#judgeClosures(this.#owners.find(method["object"]), args);
-        }
+    for (const call of this.#calls) this.#judgeCall(call);
+    const pins = new Pins({
+      source: this.#context.sourceCode,
+      owners: this.#owners,
+      reach: this.#reach,
+      calls: this.#calls,
+      assignments: this.#assignments,
+      calleeOf: (call) => this.#calleeOf(call),
+    });
+    for (const { node, messageId, data } of pins.find()) this.#report(node, messageId, data);
+  }
+
+  #judgeCall(call: AstNode): void {
+    const args = call["arguments"] as readonly AstNode[];
+    const callee = this.#calleeOf(call);
+    if (callee === "createScope") return this.#judgeClosures(this.#owners.find(targetOf(call)), args);
+    if (callee === "selfCleaning") return this.#judgeBuilder(this.#owners.find(targetOf(call)), args);
+    if (callee !== undefined) return this.#judgeClosures(this.#owners.find(args[0]), args.slice(1));
+    const method = methodOf(call);
+    if (method === undefined) return;
+    if (keepers.has(method.name) && !this.#isTakenBack(call))
+      this.#judgeClosures(this.#owners.find(method.object), args);
+    const { object } = method;
+    if (
+      method.name === "addEventListener" &&
+      object.type === "MemberExpression" &&
+      nameOf(object["property"]) === "signal"
+    )
+      this.#judgeClosures(this.#owners.find(object["object"]), args);
+  }
+
+  /** Whether somebody keeps what `onCancel` returns, by which the callback is taken back. */
+  #isTakenBack(call: AstNode): boolean {
+    if (isUnused(call)) return false;
+    const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
+    return variable === undefined || readsOf(variable).length > 1;
+  }
+
+  /** What a builder mentions is kept by what runs in its scope: a worker, a cleanup. A method alone keeps nothing. */
+  #judgeBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
+    if (build === undefined) return;
+    this.#judgeClosures(owner, options);
+    for (const builder of this.#reach.closuresIn(build)) {
+      const [scope] = (builder["params"] as readonly AstNode[] | undefined) ?? [];
+      const variable = variableOf(this.#context.sourceCode, scope);
+      if (variable === undefined) continue;
+      for (const call of this.#calls) {
+        const args = call["arguments"] as readonly AstNode[];
+        const isOf = (node: AstNode | undefined): boolean =>
+          variableOf(this.#context.sourceCode, bare(node)) === variable;
+        const method = methodOf(call);
+        if (this.#calleeOf(call) !== undefined && isOf(args[0])) this.#judgeClosures(owner, args.slice(1));
+        else if (method !== undefined && keepers.has(method.name) && isOf(method.object))
+          this.#judgeClosures(owner, args);
       }
     }
   }
 
   #judgeClosures(owner: Owner | undefined, args: readonly AstNode[]): void {
-    if (owner === undefined) return;
-    for (const closure of args.flatMap((arg) => this.#closuresIn(arg))) {
-      const mention = this.#mentionOf(owner, closure);
-      if (mention !== undefined) {
-        const messageId = mention.type === "ThisExpression" ? "holder" : "owner";
-        this.#context.report({ node: mention, messageId, data: { name: owner.name } });
-      }
+    if (owner === undefined || (owner.variable !== undefined && isEndedByMaker(owner.variable))) return;
+    for (const closure of args.flatMap((arg) => this.#reach.closuresIn(arg))) {
+      const mention = this.#reach.mentionOf(owner, closure);
+      if (mention === undefined) continue;
+      this.#report(mention, mention.type === "ThisExpression" ? "holder" : "owner", { name: owner.name });
     }
   }
 
-  /** The functions that an argument is or contains, by name too, and `method.bind(this)`. */
-  #closuresIn(argument: AstNode): AstNode[] {
-    const at = bare(argument);
-    if (at === undefined) return [];
-    if (isFunction(at) || isBound(at)) return [at];
-    if (at.type === "Identifier") {
-      const value = valueOf(variableOf(this.#context.sourceCode, at));
-      return value !== undefined && (isFunction(value) || isBound(value)) ? [value] : [];
-    }
-    if (at.type === "ArrayExpression")
-      return (at["elements"] as readonly unknown[]).filter(isNode).flatMap((each) => this.#closuresIn(each));
-    const inside = at.type === "ObjectExpression" ? (at["properties"] as readonly AstNode[]) : [];
-    return inside.flatMap((property) =>
-      isNode(property["value"]) ? this.#closuresIn(property["value"]) : [],
-    );
+  /** One report for each mention: the first is the nearest to the cause. */
+  #report(node: AstNode, messageId: string, data: Readonly<Record<string, string>>): void {
+    if (this.#reported.has(node)) return;
+    this.#reported.add(node);
+    this.#context.report({ node, messageId, data });
   }
-
-  /** What in an expression makes its value hold the owner handle; `undefined` if it may as well not hold it. */
-  #holdIn(owner: Owner, expression: unknown): AstNode | undefined {
-    const at = bare(expression);
-    if (at === undefined) return undefined;
-    if (isFunction(at)) return this.#mentionOf(owner, at);
-    if (at.type === "ThisExpression")
-      return owner.holder !== undefined && classOfThis(at) === owner.holder ? at : undefined;
-    const parts = isBound(at) ? at["arguments"] : (at["elements"] ?? at["properties"]);
-    if (Array.isArray(parts)) {
-      const values = parts.map((part: AstNode | null) => (part?.type === "Property" ? part["value"] : part));
-      return values.map((value) => this.#holdIn(owner, value)).find((found) => found !== undefined);
-    }
-    const variable = variableOf(this.#context.sourceCode, at);
-    if (variable === undefined) return undefined;
-    if (variable === owner.variable || this.#isAliasOf(owner, variable)) return at;
-    const value = valueOf(variable);
-    return value !== undefined && isFunction(value) ? this.#mentionOf(owner, value) : undefined;
-  }
-
-  #isAliasOf(owner: Owner, variable: Variable): boolean {
-    const value = valueOf(variable);
-    return (
-      value?.type === "ThisExpression" && owner.holder !== undefined && classOfThis(value) === owner.holder
-    );
-  }
-
-  #mentionOf(owner: Owner, closure: AstNode): AstNode | undefined {
-    if (isBound(closure)) return this.#holdIn(owner, closure);
-    const { variable } = owner;
-    if (variable !== undefined && !isDeclaredIn(variable, closure)) {
-      const direct = readsOf(variable).find((identifier) => contains(closure, identifier));
-      if (direct !== undefined) return direct;
-    }
-    if (owner.holder === undefined || classOfThis(closure) !== owner.holder) return undefined;
-    return findThis(closure) ?? this.#aliasOfThis(closure);
-  }
-
-  /** A mention of `self`, as in `const self = this`. */
-  #aliasOfThis(closure: AstNode): AstNode | undefined {
-    const stack = [closure];
-    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      const definition = node.type === "Identifier" ? this.#definitionOf(node) : undefined;
-      if (definition !== undefined && !contains(closure, definition)) return node;
-      stack.push(...childrenOf(node));
-    }
-    return undefined;
-  }
-
-  #definitionOf(identifier: AstNode): AstNode | undefined {
-    const variable = variableOf(this.#context.sourceCode, identifier);
-    const isMention = variable?.references.some((reference) => reference.identifier === identifier) === true;
-    return isMention && valueOf(variable)?.type === "ThisExpression" ? variable.defs[0]?.node : undefined;
-  }
-}
-
-/** What the result of a call is assigned to. */
-function targetOf(call: AstNode): AstNode | undefined {
-  let at: AstNode | null | undefined = call.parent;
-  while (at !== null && at !== undefined && bare(at) === call) at = at.parent;
-  if (at?.type === "VariableDeclarator") return at["id"] as AstNode;
-  if (at?.type === "AssignmentExpression") return at["left"] as AstNode;
-  return at?.type === "PropertyDefinition" ? at : undefined;
-}
-
-function isBound(node: AstNode): boolean {
-  const callee = node.type === "CallExpression" ? bare(node["callee"]) : undefined;
-  return callee?.type === "MemberExpression" && nameOf(callee["property"]) === "bind";
 }

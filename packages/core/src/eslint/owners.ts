@@ -1,7 +1,19 @@
-import { bare, classOfThis, contains, fieldOfThis, isInType, keyOf, nameOf, type AstNode } from "./ast.js";
+import {
+  bare,
+  classOfThis,
+  contains,
+  fieldOfThis,
+  functionAround,
+  isInType,
+  keyOf,
+  nameOf,
+  type AstNode,
+} from "./ast.js";
 
 /** What the rule needs of a scope manager's variable. */
 export interface Variable {
+  readonly name: string;
+  readonly scope: { readonly type: string; readonly block: AstNode };
   readonly references: readonly Reference[];
   readonly defs: readonly Definition[];
 }
@@ -132,7 +144,26 @@ export class Owners {
     const writes = variable.references.filter(
       (reference) => reference.isWrite() && !(reference.init === true && isNothing(reference.writeExpr)),
     );
-    return writes.length === this.#variables.get(variable);
+    const home = functionAround(variable.defs[0]?.node ?? variable.scope.block);
+    return (
+      writes.length === this.#variables.get(variable) &&
+      // In another function, each call of which lets the handle go that the call before has made.
+      writes.every(({ identifier }) => functionAround(identifier) === home)
+    );
+  }
+
+  /** Every owner of the file. */
+  all(): Owner[] {
+    const variables = [...this.#variables.keys()].filter((variable) => this.#holdsOwner(variable));
+    const fields = [...this.#fields].map(([holder, [name]]) => ({ name: `this.${name}`, holder }));
+    return [
+      ...variables.map((variable) => ({
+        name: variable.name,
+        variable,
+        holder: this.#holders.get(variable),
+      })),
+      ...fields,
+    ];
   }
 
   #fieldsOf(holder: AstNode): Set<string> {

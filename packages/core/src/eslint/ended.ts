@@ -1,0 +1,78 @@
+import {
+  contains,
+  functionAround,
+  isFunction,
+  methodOf,
+  nameOf,
+  nodesIn,
+  outside,
+  type AstNode,
+} from "./ast.js";
+import { readsOf, type Variable } from "./owners.js";
+
+/** Methods by which an owner ends its scope, or waits for it. */
+const ends = new Set(["close", "cancel", "join", "shutdown", "asyncDispose", "dispose"]);
+/** Methods of a stack or of another scope that end what they are given. */
+const takers = new Set(["use", "adopt", "defer"]);
+
+/**
+ * Whether the function that has made a handle also sees to its end: it closes it, waits for it, or leaves it to
+ * somebody who does. Then nothing is left to the collector.
+ */
+export function isEndedByMaker(variable: Variable): boolean {
+  const definition = variable.defs[0]?.node;
+  if (definition === undefined) return false;
+  const home = functionAround(definition);
+  return readsOf(variable).some((read) => {
+    const call = outside(read);
+    const own = functionAround(read);
+    if (own === home) {
+      if (isEnd(read)) return true;
+      if (call?.type === "CallExpression" && (nameOf(call["callee"]) === "close" || takes(call, variable)))
+        return true;
+      // `await using closed = handle`
+      return call?.type === "VariableDeclarator" && String(call.parent?.["kind"]).endsWith("using");
+    }
+    const taker = own === undefined ? undefined : outside(own);
+    return taker?.type === "CallExpression" && functionAround(taker) === home && takes(taker, variable);
+  });
+}
+
+/** `read.close()` and the like. */
+function isEnd(read: AstNode): boolean {
+  const member = outside(read);
+  const call = member === undefined ? undefined : outside(member);
+  if (member?.type !== "MemberExpression" || call?.type !== "CallExpression") return false;
+  const method = methodOf(call);
+  return method !== undefined && contains(method.object, read) && ends.has(method.name);
+}
+
+function takes(call: AstNode, variable: Variable): boolean {
+  const method = methodOf(call);
+  return method !== undefined && takers.has(method.name) && nameOf(method.object) !== variable.name;
+}
+
+/** Whether a function ends a scope or an object: `() => handle.close()`, `() => this.stop()`. */
+export function isEnding(closure: AstNode): boolean {
+  for (const node of nodesIn(closure)) {
+    if (node.type !== "CallExpression") continue;
+    const name = methodOf(node)?.name ?? nameOf(node["callee"]);
+    if (name !== undefined && (ends.has(name) || name === "stop" || name === "destroy")) return true;
+  }
+  return false;
+}
+
+/**
+ * Whether a function that ends a scope is in the hands of somebody who will call it: `onCleanup(() => handle.close())`, or
+ * what an effect of a framework returns.
+ */
+export function isHandedOver(closure: AstNode): boolean {
+  const at = outside(closure);
+  if (at?.type === "CallExpression" && at["callee"] !== closure) return isEnding(closure);
+  const returns =
+    at?.type === "ReturnStatement" || (at !== undefined && isFunction(at) && at["body"] === closure);
+  if (!returns) return false;
+  const maker = functionAround(closure);
+  const call = maker === undefined ? undefined : outside(maker);
+  return call?.type === "CallExpression" && isEnding(closure);
+}

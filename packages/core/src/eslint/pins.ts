@@ -1,0 +1,462 @@
+import {
+  bare,
+  classOfThis,
+  contains,
+  findThis,
+  functionAround,
+  isFunction,
+  isUnused,
+  methodOf,
+  nameOf,
+  nodesIn,
+  outside,
+  rootOf,
+  targetOf,
+  type AstNode,
+} from "./ast.js";
+import { isEndedByMaker, isEnding, isHandedOver } from "./ended.js";
+import { readsOf, variableOf, type Owner, type Owners, type SourceCode, type Variable } from "./owners.js";
+import type { Reach } from "./reach.js";
+
+/** Something that keeps an owner handle alive. */
+export interface Pin {
+  readonly node: AstNode;
+  readonly messageId: "listener" | "timer" | "value" | "sibling" | "stored" | "mutual";
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** What the file is asked for, beside its owners. */
+export interface File {
+  readonly source: SourceCode;
+  readonly owners: Owners;
+  readonly reach: Reach;
+  readonly calls: readonly AstNode[];
+  readonly assignments: readonly (readonly [target: AstNode, value: AstNode | undefined])[];
+  /** The name of the function of bough's that is called. */
+  calleeOf(call: AstNode): string | undefined;
+}
+
+/** Functions that something keeps which lives on. */
+interface Kept {
+  readonly closures: readonly AstNode[];
+  readonly messageId: "listener" | "timer";
+  readonly by: string;
+}
+
+const globals = new Set(["process", "window", "document", "globalThis", "self", "global"]);
+const listens = new Set([
+  "on",
+  "once",
+  "addListener",
+  "prependListener",
+  "prependOnceListener",
+  "addEventListener",
+  "subscribe",
+]);
+const removes = new Set(["off", "removeListener", "removeEventListener", "unsubscribe"]);
+const stores = new Set(["push", "unshift", "add", "set"]);
+/** A worker that sleeps for so long is there for good. */
+const LONG_SLEEP = 60_000;
+
+/** Finds what keeps an owner handle alive from outside of its scope, or by what its functions share. */
+export class Pins {
+  readonly #file: File;
+  readonly #owners: readonly Owner[];
+
+  constructor(file: File) {
+    this.#file = file;
+    this.#owners = file.owners
+      .all()
+      .filter(({ variable }) => variable === undefined || !isEndedByMaker(variable));
+  }
+
+  *find(): Generator<Pin> {
+    const { calls, assignments } = this.#file;
+    const functions = [...this.#functionsOfHandles()];
+    for (const call of calls) {
+      const kept = this.#keptBy(call);
+      for (const owner of [...this.#owners, ...functions]) {
+        if (kept !== undefined) yield* this.#keeps(owner, kept);
+      }
+      for (const owner of functions) yield* this.#stores(owner, call);
+      yield* this.#contextValue(call);
+    }
+    for (const [target, value] of assignments)
+      for (const owner of functions)
+        if (value !== undefined && this.#isLongLived(rootOf(target))) yield* this.#stored(owner, value);
+    for (const owner of this.#owners) {
+      if (owner.variable !== undefined && !isOfModule(owner.variable))
+        yield* this.#siblings(owner, owner.variable);
+      if (owner.holder !== undefined) yield* this.#siblingsOfThis(owner);
+    }
+    yield* this.#mutual();
+  }
+
+  // --- listeners and timers -------------------------------------------------------------------------------------
+
+  /** The functions that a call leaves with something that lives on: an emitter, a timer. */
+  #keptBy(call: AstNode): Kept | undefined {
+    const args = call["arguments"] as readonly AstNode[];
+    const timer = this.#timerOf(call);
+    if (timer !== undefined) {
+      const closures = this.#file.reach.closuresIn(args[0] as AstNode);
+      const repeats = timer === "setInterval" || closures.some((closure) => contains(closure, call));
+      return repeats && !this.#isStopped(call) ? { closures, messageId: "timer", by: timer } : undefined;
+    }
+    const method = methodOf(call);
+    if (method === undefined || !listens.has(method.name) || !this.#isLongLived(rootOf(method.object)))
+      return undefined;
+    if (!isUnused(call) || args.some((arg) => this.#canBeTakenBack(arg))) return undefined;
+    const closures = args.flatMap((arg) =>
+      arg.type === "ObjectExpression" ? [] : this.#file.reach.closuresIn(arg),
+    );
+    return { closures, messageId: "listener", by: nameOf(rootOf(method.object)) ?? "" };
+  }
+
+  *#keeps(owner: Owner, { closures, messageId, by }: Kept): Generator<Pin> {
+    for (const closure of closures) {
+      const node = this.#file.reach.mentionOf(owner, closure);
+      if (node === undefined) continue;
+      // A handle of a module is there for good, unless this function is all that knows it.
+      const { variable } = owner;
+      if (variable !== undefined && isOfModule(variable) && (isEnding(closure) || isKnown(variable, closure)))
+        continue;
+      yield { node, messageId, data: { name: owner.name, by } };
+    }
+  }
+
+  #timerOf(call: AstNode): string | undefined {
+    const callee = bare(call["callee"]);
+    const method = methodOf(call);
+    const isGlobal =
+      callee?.type === "Identifier"
+        ? (variableOf(this.#file.source, callee)?.defs ?? []).every(({ type }) => type === "ImportBinding")
+        : method !== undefined && globals.has(nameOf(method.object) ?? "");
+    const name = method?.name ?? nameOf(callee);
+    return isGlobal && (name === "setInterval" || name === "setTimeout" || name === "setImmediate")
+      ? name
+      : undefined;
+  }
+
+  /** Whether a timer may be stopped by something other than the end of the scope. */
+  #isStopped(call: AstNode): boolean {
+    if (isUnused(call)) return false;
+    const target = targetOf(call);
+    const variable = variableOf(this.#file.source, bare(target));
+    if (variable === undefined) return true;
+    return readsOf(variable).some((read) => {
+      const at = outside(read);
+      if (at?.type === "VariableDeclarator" || (at?.type === "AssignmentExpression" && at["left"] === read))
+        return false;
+      if (
+        at?.type === "MemberExpression" &&
+        ["unref", "ref", "hasRef"].includes(nameOf(at["property"]) ?? "")
+      )
+        return false;
+      return !this.#runsAtTheEnd(read);
+    });
+  }
+
+  /** A listener that has a name may be removed by it; one with another signal, by that. */
+  #canBeTakenBack(argument: AstNode): boolean {
+    const at = bare(argument);
+    if (at?.type === "ObjectExpression") {
+      const signal = (at["properties"] as readonly AstNode[]).find(
+        (property) => nameOf(property["key"]) === "signal",
+      );
+      return signal !== undefined && this.#file.owners.find(rootOf(signal["value"])) === undefined;
+    }
+    const variable = variableOf(this.#file.source, at);
+    return (
+      variable !== undefined &&
+      readsOf(variable).some((read) => {
+        const call = outside(read);
+        const isRemoval = call?.type === "CallExpression" && removes.has(methodOf(call)?.name ?? "");
+        return isRemoval && !this.#runsAtTheEnd(read);
+      })
+    );
+  }
+
+  /** Whether a node stands in a cleanup of a scope with an owner, which never comes while the handle is kept. */
+  #runsAtTheEnd(node: AstNode): boolean {
+    const own = functionAround(node);
+    const call = own === undefined ? undefined : outside(own);
+    if (call?.type !== "CallExpression") return false;
+    const method = methodOf(call);
+    return (
+      method !== undefined &&
+      (method.name === "defer" || method.name === "onCancel") &&
+      this.#file.owners.find(method.object) !== undefined
+    );
+  }
+
+  /** Whether a name means something that lives as long as the program. */
+  #isLongLived(root: AstNode | undefined): boolean {
+    if (root?.type !== "Identifier") return false;
+    const variable = variableOf(this.#file.source, root);
+    const definition = variable?.defs[0];
+    if (variable === undefined || definition === undefined) return true; // a global
+    if (this.#file.owners.find(root) !== undefined) return false;
+    return definition.type === "ImportBinding" || (definition.type === "Variable" && isOfModule(variable));
+  }
+
+  // --- what a scope keeps ---------------------------------------------------------------------------------------
+
+  *#contextValue(call: AstNode): Generator<Pin> {
+    const method = methodOf(call);
+    const owner = method?.name === "set" ? this.#file.owners.find(method.object) : undefined;
+    const value = (call["arguments"] as readonly AstNode[])[1];
+    if (owner === undefined || value === undefined) return;
+    if (owner.variable !== undefined && isEndedByMaker(owner.variable)) return;
+    const node = this.#file.reach.holdIn(owner, value);
+    if (node !== undefined) yield { node, messageId: "value", data: { name: owner.name } };
+  }
+
+  // --- functions of a handle --------------------------------------------------------------------------------------
+
+  /** Variables that hold a function of a field of a selfCleaning handle, which is bound to the handle. */
+  *#functionsOfHandles(): Generator<Owner> {
+    for (const [target, value] of this.#file.assignments) {
+      const { names, from } = this.#functionsOf(value);
+      if (names.size === 0) continue;
+      if (target.type === "ObjectPattern") {
+        for (const property of target["properties"] as readonly AstNode[]) {
+          const variable = variableOf(this.#file.source, bare(property["value"]));
+          const isTaken = names.has(nameOf(property["key"]) ?? "") && variable !== undefined;
+          if (isTaken && !isOfModule(variable)) yield { name: variable.name, variable };
+        }
+      } else if (from?.type === "MemberExpression" && names.has(nameOf(from["property"]) ?? "")) {
+        const variable = variableOf(this.#file.source, bare(target));
+        if (variable !== undefined && !isOfModule(variable)) yield { name: variable.name, variable };
+      }
+    }
+  }
+
+  /** Of `handle`, of `selfCleaning(…)` and of `handle.get`: the names of the functions in fields that the handle has. */
+  #functionsOf(expression: AstNode | undefined): { names: ReadonlySet<string>; from: AstNode | undefined } {
+    const from = bare(expression);
+    const handle = from?.type === "MemberExpression" ? bare(from["object"]) : from;
+    const variable = variableOf(this.#file.source, handle);
+    const isOwner = variable !== undefined && this.#file.owners.find(handle) !== undefined;
+    const made = isOwner ? bare(variable.defs[0]?.node["init"]) : handle;
+    const names = new Set<string>();
+    if (made?.type !== "CallExpression" || this.#file.calleeOf(made) !== "selfCleaning")
+      return { names, from };
+    const [build] = this.#file.reach.closuresIn((made["arguments"] as readonly AstNode[])[0] as AstNode);
+    const inner = build === undefined ? undefined : this.#innerOf(build);
+    for (const property of (inner?.["properties"] as readonly AstNode[] | undefined) ?? []) {
+      const name = nameOf(property["key"]);
+      const held = bare(property["value"]);
+      if (name !== undefined && property["kind"] === "init" && held !== undefined && isFunction(held))
+        names.add(name);
+    }
+    return { names, from };
+  }
+
+  /** The object literal that `build` returns, if it returns one. */
+  #innerOf(build: AstNode): AstNode | undefined {
+    const returned = returnedBy(build);
+    const variable = variableOf(this.#file.source, returned);
+    const value = variable === undefined ? returned : bare(variable.defs[0]?.node["init"]);
+    return value?.type === "ObjectExpression" ? value : undefined;
+  }
+
+  /** `registry.push(get)` */
+  *#stores(owner: Owner, call: AstNode): Generator<Pin> {
+    const method = methodOf(call);
+    const args = call["arguments"] as readonly AstNode[];
+    const timer = this.#timerOf(call);
+    if (timer === "setInterval" && !this.#isStopped(call)) yield* this.#stored(owner, args[0]);
+    if (method === undefined || !this.#isLongLived(rootOf(method.object))) return;
+    if (!stores.has(method.name) && !(listens.has(method.name) && isUnused(call))) return;
+    for (const arg of args) if (!this.#canBeTakenBack(arg)) yield* this.#stored(owner, arg);
+  }
+
+  *#stored(owner: Owner, value: AstNode | undefined): Generator<Pin> {
+    const at = bare(value);
+    if (at === undefined || isFunction(at)) return;
+    const node = this.#file.reach.holdIn(owner, at);
+    if (node !== undefined) yield { node, messageId: "stored", data: { name: owner.name } };
+  }
+
+  // --- closures that share their variables ------------------------------------------------------------------------
+
+  *#siblings(owner: Owner, variable: Variable): Generator<Pin> {
+    const { block } = variable.scope;
+    const home = functionAround(variable.defs[0]?.node ?? block);
+    const lasting = [...this.#lasting(owner)].find(
+      (closure) => closure !== block && contains(block, closure),
+    );
+    if (lasting === undefined) return;
+    if (this.#file.reach.mentionOf(owner, lasting) !== undefined) return; // has been told
+    for (const read of readsOf(variable)) {
+      const own = functionAround(read);
+      if (own === undefined || own === home || isHandedOver(own)) continue;
+      yield { node: read, messageId: "sibling", data: { name: owner.name, line: lineOf(lasting) } };
+      return;
+    }
+  }
+
+  *#siblingsOfThis(owner: Owner): Generator<Pin> {
+    for (const lasting of this.#lasting(owner)) {
+      const method = methodAround(lasting);
+      if (method === undefined || classOfThis(lasting) !== owner.holder || findThis(lasting) !== undefined)
+        continue;
+      const others = [...nodesIn(method)].filter(
+        (node) =>
+          node.type === "ArrowFunctionExpression" && methodAround(node) === method && node !== lasting,
+      );
+      const other = others.find((node) => !isHandedOver(node) && findThis(node) !== undefined);
+      if (other === undefined) continue;
+      const node = findThis(other) as AstNode;
+      yield { node, messageId: "sibling", data: { name: owner.name, line: lineOf(lasting) } };
+    }
+  }
+
+  /** The workers of an owner's scope that run as long as the scope does, and what timers and emitters keep. */
+  *#lasting(owner: Owner): Generator<AstNode> {
+    for (const call of this.#file.calls) {
+      const kept = this.#keptBy(call);
+      if (kept !== undefined) yield* kept.closures.filter(isFunction);
+      if (this.#file.calleeOf(call) === undefined) continue;
+      const [scope, ...rest] = call["arguments"] as readonly AstNode[];
+      if (!this.#isScopeOf(owner, scope)) continue;
+      for (const closure of rest.flatMap((arg) => this.#file.reach.closuresIn(arg)))
+        if (isFunction(closure) && this.#isEndless(closure)) yield closure;
+    }
+  }
+
+  /** Whether an expression is an owner handle, or the scope that the builder of one gets. */
+  #isScopeOf(owner: Owner, expression: AstNode | undefined): boolean {
+    const found = this.#file.owners.find(expression);
+    if (found !== undefined)
+      return owner.variable === undefined ? found.holder === owner.holder : found.variable === owner.variable;
+    const definition = variableOf(this.#file.source, bare(expression))?.defs[0];
+    if (definition?.type !== "Parameter") return false;
+    const call = outside(definition.node);
+    if (call?.type !== "CallExpression" || this.#file.calleeOf(call) !== "selfCleaning") return false;
+    const made = this.#file.owners.find(targetOf(call));
+    return owner.variable === undefined ? made?.holder === owner.holder : made?.variable === owner.variable;
+  }
+
+  /** Whether a worker certainly waits again and again, or for long. */
+  #isEndless(worker: AstNode): boolean {
+    if (worker["async"] !== true && worker["generator"] !== true) return false;
+    const isOwn = (node: AstNode): boolean => node === worker || !isFunction(node);
+    for (const node of nodesIn(worker, isOwn)) {
+      if (node.type === "ForOfStatement" && node["await"] === true) return true;
+      if (/^(?:For|While|DoWhile)/.test(node.type)) {
+        for (const inner of nodesIn(node, isOwn)) if (waits(inner)) return true;
+      }
+      if (node.type === "AwaitExpression" && this.#isLongSleep(bare(node["argument"]))) return true;
+    }
+    return false;
+  }
+
+  /** `sleep(scope, 3_600_000)`, or a call of a function here that returns it. */
+  #isLongSleep(call: AstNode | undefined): boolean {
+    if (call?.type !== "CallExpression") return false;
+    if (this.#file.calleeOf(call) === "sleep")
+      return valueOfNumber((call["arguments"] as readonly AstNode[])[1]) >= LONG_SLEEP;
+    const [callee] = this.#file.reach.closuresIn(call["callee"] as AstNode);
+    const sleeps = callee === undefined ? undefined : returnedBy(callee);
+    return (
+      sleeps?.type === "CallExpression" &&
+      this.#file.calleeOf(sleeps) === "sleep" &&
+      this.#isLongSleep(sleeps)
+    );
+  }
+
+  // --- handles that hold each other -----------------------------------------------------------------------------
+
+  /** `a.peer = b; b.peer = a`, and workers that mention each other's handle. */
+  *#mutual(): Generator<Pin> {
+    const held = new Map<Variable, Map<Variable, AstNode>>();
+    const note = (from: Variable, to: Variable, node: AstNode): void => {
+      const known = held.get(from) ?? new Map<Variable, AstNode>();
+      held.set(from, known.set(to, node));
+    };
+    for (const [target, value] of this.#file.assignments) {
+      const object = target.type === "MemberExpression" ? bare(target["object"]) : undefined;
+      const from = variableOf(this.#file.source, object);
+      const to = variableOf(this.#file.source, value);
+      if (from === undefined || to === undefined || from === to) continue;
+      if (this.#isSelfCleaning(from) && this.#isSelfCleaning(to)) note(from, to, target);
+    }
+    for (const call of this.#file.calls) {
+      if (this.#file.calleeOf(call) === undefined) continue;
+      const [scope, ...rest] = call["arguments"] as readonly AstNode[];
+      for (const owner of this.#owners) {
+        if (owner.variable === undefined || !this.#isScopeOf(owner, scope)) continue;
+        for (const closure of rest.flatMap((arg) => this.#file.reach.closuresIn(arg)))
+          for (const other of this.#owners) {
+            if (other.variable === undefined || other.variable === owner.variable) continue;
+            const node = this.#file.reach.mentionOf({ name: "", variable: other.variable }, closure);
+            if (node !== undefined) note(owner.variable, other.variable, node);
+          }
+      }
+    }
+    for (const [from, others] of held)
+      for (const [to, node] of others)
+        if (held.get(to)?.has(from) === true && !isOfModule(from) && !isOfModule(to))
+          yield { node, messageId: "mutual", data: { name: from.name, other: to.name } };
+  }
+
+  /** A handle of selfCleaning's, made here or by a function of this file, which nobody closes here. */
+  #isSelfCleaning(variable: Variable): boolean {
+    if (isEndedByMaker(variable)) return false;
+    const made = bare(variable.defs[0]?.node["init"]);
+    if (made?.type !== "CallExpression") return false;
+    if (this.#file.calleeOf(made) === "selfCleaning") return true;
+    const [maker] = this.#file.reach.closuresIn(made["callee"] as AstNode);
+    const returned = maker === undefined ? undefined : returnedBy(maker);
+    return returned?.type === "CallExpression" && this.#file.calleeOf(returned) === "selfCleaning";
+  }
+}
+
+/** Declared at the top of a module: there as long as the module is. */
+function isOfModule({ scope }: Variable): boolean {
+  return scope.type === "module" || scope.type === "global";
+}
+
+/** Whether something beside `closure` knows a variable of the module: it is exported, or used in another function. */
+function isKnown(variable: Variable, closure: AstNode): boolean {
+  const declaration = variable.defs[0]?.node.parent?.parent;
+  if (declaration?.type === "ExportNamedDeclaration") return true;
+  return readsOf(variable).some((read) => {
+    if (contains(closure, read)) return false;
+    return functionAround(read) !== undefined || outside(read)?.type.startsWith("Export") === true;
+  });
+}
+
+/** What a function returns in its last statement, or as its body. */
+function returnedBy(closure: AstNode): AstNode | undefined {
+  const body = bare(closure["body"]);
+  if (body?.type !== "BlockStatement") return body;
+  const last = (body["body"] as readonly AstNode[]).at(-1);
+  return last?.type === "ReturnStatement" ? bare(last["argument"]) : undefined;
+}
+
+/** A number that is written out: `60_000`, `60 * 60 * 1000`. */
+function valueOfNumber(node: unknown): number {
+  const at = bare(node);
+  if (at?.type === "BinaryExpression" && at["operator"] === "*")
+    return valueOfNumber(at["left"]) * valueOfNumber(at["right"]);
+  return typeof at?.["value"] === "number" ? at["value"] : NaN;
+}
+
+/** The method or function whose `this` a closure has. */
+function methodAround(closure: AstNode): AstNode | undefined {
+  let at = functionAround(closure);
+  while (at?.type === "ArrowFunctionExpression") at = functionAround(at);
+  return at;
+}
+
+function waits({ type }: AstNode): boolean {
+  return type === "AwaitExpression" || type === "YieldExpression";
+}
+
+function lineOf(node: AstNode): string {
+  const { loc } = node as { loc?: { start: { line: number } } };
+  return loc === undefined ? "?" : String(loc.start.line);
+}
