@@ -156,3 +156,11 @@ export function outside(expression: AstNode): AstNode | undefined {
   while (at !== null && at !== undefined && bare(at) === expression) at = at.parent;
   return at ?? undefined;
 }
+
+/** What a function returns in its last statement, or as its body. */
+export function returnedBy(closure: AstNode): AstNode | undefined {
+  const body = bare(closure["body"]);
+  if (body?.type !== "BlockStatement") return body;
+  const last = (body["body"] as readonly AstNode[]).at(-1);
+  return last?.type === "ReturnStatement" ? bare(last["argument"]) : undefined;
+}

@@ -83,6 +83,11 @@ export function readsOf(variable: Variable): AstNode[] {
     .filter((identifier) => !isInType(identifier));
 }
 
+/** Declared at the top of a module: there as long as the module is. */
+export function isOfModule({ scope }: Variable): boolean {
+  return scope.type === "module" || scope.type === "global";
+}
+
 /** Where an owner handle is kept: in a variable, or in a field of the instances of a class. */
 export interface Owner {
   readonly name: string;

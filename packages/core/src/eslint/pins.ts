@@ -10,30 +10,21 @@ import {
   nameOf,
   nodesIn,
   outside,
+  returnedBy,
   rootOf,
   targetOf,
   type AstNode,
 } from "./ast.js";
 import { isEndedByMaker, isEnding, isHandedOver } from "./ended.js";
-import { readsOf, variableOf, type Owner, type Owners, type SourceCode, type Variable } from "./owners.js";
-import type { Reach } from "./reach.js";
+import type { File } from "./file.js";
+import { functionsOfHandles } from "./handle-functions.js";
+import { isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
 
 /** Something that keeps an owner handle alive. */
 export interface Pin {
   readonly node: AstNode;
   readonly messageId: "listener" | "timer" | "value" | "sibling" | "stored" | "mutual";
   readonly data: Readonly<Record<string, string>>;
-}
-
-/** What the file is asked for, beside its owners. */
-export interface File {
-  readonly source: SourceCode;
-  readonly owners: Owners;
-  readonly reach: Reach;
-  readonly calls: readonly AstNode[];
-  readonly assignments: readonly (readonly [target: AstNode, value: AstNode | undefined])[];
-  /** The name of the function of bough's that is called. */
-  calleeOf(call: AstNode): string | undefined;
 }
 
 /** Functions that something keeps which lives on. */
@@ -72,7 +63,7 @@ export class Pins {
 
   *find(): Generator<Pin> {
     const { calls, assignments } = this.#file;
-    const functions = [...this.#functionsOfHandles()];
+    const functions = [...functionsOfHandles(this.#file)];
     for (const call of calls) {
       const kept = this.#keptBy(call);
       for (const owner of [...this.#owners, ...functions]) {
@@ -213,53 +204,6 @@ export class Pins {
   }
 
   // --- functions of a handle --------------------------------------------------------------------------------------
-
-  /** Variables that hold a function of a field of a selfCleaning handle, which is bound to the handle. */
-  *#functionsOfHandles(): Generator<Owner> {
-    for (const [target, value] of this.#file.assignments) {
-      const { names, from } = this.#functionsOf(value);
-      if (names.size === 0) continue;
-      if (target.type === "ObjectPattern") {
-        for (const property of target["properties"] as readonly AstNode[]) {
-          const variable = variableOf(this.#file.source, bare(property["value"]));
-          const isTaken = names.has(nameOf(property["key"]) ?? "") && variable !== undefined;
-          if (isTaken && !isOfModule(variable)) yield { name: variable.name, variable };
-        }
-      } else if (from?.type === "MemberExpression" && names.has(nameOf(from["property"]) ?? "")) {
-        const variable = variableOf(this.#file.source, bare(target));
-        if (variable !== undefined && !isOfModule(variable)) yield { name: variable.name, variable };
-      }
-    }
-  }
-
-  /** Of `handle`, of `selfCleaning(…)` and of `handle.get`: the names of the functions in fields that the handle has. */
-  #functionsOf(expression: AstNode | undefined): { names: ReadonlySet<string>; from: AstNode | undefined } {
-    const from = bare(expression);
-    const handle = from?.type === "MemberExpression" ? bare(from["object"]) : from;
-    const variable = variableOf(this.#file.source, handle);
-    const isOwner = variable !== undefined && this.#file.owners.find(handle) !== undefined;
-    const made = isOwner ? bare(variable.defs[0]?.node["init"]) : handle;
-    const names = new Set<string>();
-    if (made?.type !== "CallExpression" || this.#file.calleeOf(made) !== "selfCleaning")
-      return { names, from };
-    const [build] = this.#file.reach.closuresIn((made["arguments"] as readonly AstNode[])[0] as AstNode);
-    const inner = build === undefined ? undefined : this.#innerOf(build);
-    for (const property of (inner?.["properties"] as readonly AstNode[] | undefined) ?? []) {
-      const name = nameOf(property["key"]);
-      const held = bare(property["value"]);
-      if (name !== undefined && property["kind"] === "init" && held !== undefined && isFunction(held))
-        names.add(name);
-    }
-    return { names, from };
-  }
-
-  /** The object literal that `build` returns, if it returns one. */
-  #innerOf(build: AstNode): AstNode | undefined {
-    const returned = returnedBy(build);
-    const variable = variableOf(this.#file.source, returned);
-    const value = variable === undefined ? returned : bare(variable.defs[0]?.node["init"]);
-    return value?.type === "ObjectExpression" ? value : undefined;
-  }
 
   /** `registry.push(get)` */
   *#stores(owner: Owner, call: AstNode): Generator<Pin> {
@@ -414,11 +358,6 @@ export class Pins {
   }
 }
 
-/** Declared at the top of a module: there as long as the module is. */
-function isOfModule({ scope }: Variable): boolean {
-  return scope.type === "module" || scope.type === "global";
-}
-
 /** Whether something beside `closure` knows a variable of the module: it is exported, or used in another function. */
 function isKnown(variable: Variable, closure: AstNode): boolean {
   const declaration = variable.defs[0]?.node.parent?.parent;
@@ -427,14 +366,6 @@ function isKnown(variable: Variable, closure: AstNode): boolean {
     if (contains(closure, read)) return false;
     return functionAround(read) !== undefined || outside(read)?.type.startsWith("Export") === true;
   });
-}
-
-/** What a function returns in its last statement, or as its body. */
-function returnedBy(closure: AstNode): AstNode | undefined {
-  const body = bare(closure["body"]);
-  if (body?.type !== "BlockStatement") return body;
-  const last = (body["body"] as readonly AstNode[]).at(-1);
-  return last?.type === "ReturnStatement" ? bare(last["argument"]) : undefined;
 }
 
 /** A number that is written out: `60_000`, `60 * 60 * 1000`. */

@@ -1,0 +1,14 @@
+import type { AstNode } from "./ast.js";
+import type { Owners, SourceCode } from "./owners.js";
+import type { Reach } from "./reach.js";
+
+/** A file, as the rule sees it. */
+export interface File {
+  readonly source: SourceCode;
+  readonly owners: Owners;
+  readonly reach: Reach;
+  readonly calls: readonly AstNode[];
+  readonly assignments: readonly (readonly [target: AstNode, value: AstNode | undefined])[];
+  /** The name of the function of bough's that is called. */
+  calleeOf(call: AstNode): string | undefined;
+}

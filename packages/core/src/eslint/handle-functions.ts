@@ -1,0 +1,52 @@
+import { bare, isFunction, nameOf, returnedBy, type AstNode } from "./ast.js";
+import type { File } from "./file.js";
+import { isOfModule, variableOf, type Owner } from "./owners.js";
+
+/** Variables that hold a function of a field of a selfCleaning handle, which is bound to the handle. */
+export function* functionsOfHandles(file: File): Generator<Owner> {
+  for (const [target, value] of file.assignments) {
+    const { names, from } = functionsOf(file, value);
+    if (names.size === 0) continue;
+    if (target.type === "ObjectPattern") {
+      for (const property of target["properties"] as readonly AstNode[]) {
+        const variable = variableOf(file.source, bare(property["value"]));
+        const isTaken = names.has(nameOf(property["key"]) ?? "") && variable !== undefined;
+        if (isTaken && !isOfModule(variable)) yield { name: variable.name, variable };
+      }
+    } else if (from?.type === "MemberExpression" && names.has(nameOf(from["property"]) ?? "")) {
+      const variable = variableOf(file.source, bare(target));
+      if (variable !== undefined && !isOfModule(variable)) yield { name: variable.name, variable };
+    }
+  }
+}
+
+/** Of `handle`, of `selfCleaning(…)` and of `handle.get`: the names of the functions in fields that the handle has. */
+function functionsOf(
+  file: File,
+  expression: AstNode | undefined,
+): { names: ReadonlySet<string>; from: AstNode | undefined } {
+  const from = bare(expression);
+  const handle = from?.type === "MemberExpression" ? bare(from["object"]) : from;
+  const variable = variableOf(file.source, handle);
+  const isOwner = variable !== undefined && file.owners.find(handle) !== undefined;
+  const made = isOwner ? bare(variable.defs[0]?.node["init"]) : handle;
+  const names = new Set<string>();
+  if (made?.type !== "CallExpression" || file.calleeOf(made) !== "selfCleaning") return { names, from };
+  const [build] = file.reach.closuresIn((made["arguments"] as readonly AstNode[])[0] as AstNode);
+  const inner = build === undefined ? undefined : innerOf(file, build);
+  for (const property of (inner?.["properties"] as readonly AstNode[] | undefined) ?? []) {
+    const name = nameOf(property["key"]);
+    const held = bare(property["value"]);
+    if (name !== undefined && property["kind"] === "init" && held !== undefined && isFunction(held))
+      names.add(name);
+  }
+  return { names, from };
+}
+
+/** The object literal that `build` returns, if it returns one. */
+function innerOf(file: File, build: AstNode): AstNode | undefined {
+  const returned = returnedBy(build);
+  const variable = variableOf(file.source, returned);
+  const value = variable === undefined ? returned : bare(variable.defs[0]?.node["init"]);
+  return value?.type === "ObjectExpression" ? value : undefined;
+}
