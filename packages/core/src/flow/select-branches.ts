@@ -108,7 +108,8 @@ export class TimeoutBranch extends Branch {
 
   enter(): void {
     if (this.#ms === Infinity) return;
-    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key, undefined));
+    const { owner } = this.selection;
+    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key, undefined), owner);
   }
 
   override leave(): void {

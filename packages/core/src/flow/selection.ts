@@ -40,6 +40,11 @@ export abstract class Branch implements Queued {
 export class Selection extends ScopedWait<Taken> {
   readonly #branches: readonly Branch[];
 
+  /** The scope that it ends with. */
+  get owner(): ScopeNode | undefined {
+    return this.node;
+  }
+
   private constructor(node: ScopeNode, branches: readonly Branch[]) {
     super(node);
     this.#branches = branches;

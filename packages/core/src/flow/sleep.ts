@@ -3,7 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { ScopedWait } from "../kernel/scoped-wait.js";
-import { clearTimer, MAX_DELAY, setTimer, type TimerHandle } from "../kernel/timer.js";
+import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../kernel/timer.js";
 import { checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 
@@ -55,6 +55,7 @@ class Sleep extends ScopedWait<void> {
   #start(ms: number): void {
     const step = Math.min(ms, MAX_DELAY);
     this.#timer = setTimer(Sleep.#wake, step, this, ms - step);
+    if (this.node !== undefined) timerSet(this.#timer, this.node);
   }
 
   static #wake(this: void, sleep: Sleep, rest: number): void {

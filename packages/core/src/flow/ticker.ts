@@ -111,7 +111,7 @@ class Tick extends ScopedWait<Result> {
     this.#iteration = iteration;
     iteration.pending.add(this);
     if (delay !== Infinity)
-      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }));
+      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }), node);
   }
 
   get operation(): string {

@@ -58,7 +58,7 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   }
   const settings = node.settings();
   node.flags |= HAS_DEADLINE;
-  if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node));
+  if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node), node);
   const clock = currentClock(); // only now is it sure which one the timer goes by
   settings.deadline = new Deadline(clock, clock.now(), left, left === timeout ? today + timeout : date);
   if (left <= 0) return expire(node);

@@ -18,24 +18,32 @@ export function watchGrace(node: ScopeNode): void {
   const grace = nearestGrace(node);
   if (grace === undefined) return;
   const settings = node.settings();
-  settings.graceTimer = new LongTimer(grace, () => {
-    for (const waiter of settings.waiters ?? []) if (waiter.graceTimer !== undefined) return;
-    reportStuck(node, stuckError(node, grace));
-  });
+  settings.graceTimer = new LongTimer(
+    grace,
+    () => {
+      for (const waiter of settings.waiters ?? []) if (waiter.graceTimer !== undefined) return;
+      reportStuck(node, stuckError(node, grace));
+    },
+    node,
+  );
 }
 
 /** Gives one `close()` call its grace period, counted from the call. */
 export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefined): void {
   const grace = own ?? nearestGrace(node);
   if (grace === undefined || grace === Infinity) return;
-  waiter.graceTimer = new LongTimer(grace, () => {
-    const settings = node.settings();
-    settings.waiters?.delete(waiter);
-    settings.graceTimer?.clear(); // this call is the receiver
-    const error = stuckError(node, grace);
-    foundStuck(node, error.tasks);
-    waiter.reject(error);
-  });
+  waiter.graceTimer = new LongTimer(
+    grace,
+    () => {
+      const settings = node.settings();
+      settings.waiters?.delete(waiter);
+      settings.graceTimer?.clear(); // this call is the receiver
+      const error = stuckError(node, grace);
+      foundStuck(node, error.tasks);
+      waiter.reject(error);
+    },
+    node,
+  );
 }
 
 /** Being stuck is no failure: without a receiver it is a warning, not an end of the process. */

@@ -35,12 +35,27 @@ export function clearTimer(timer: TimerHandle | undefined): void {
   else clear(timer);
 }
 
+let watcher: ((timer: TimerHandle, owner: object) => void) | undefined;
+
+/** Sets who hears whose each timer of the user's time is: the leak finder, since such a timer ends with its scope. */
+export function setTimerWatcher(callback: typeof watcher): void {
+  watcher = callback;
+}
+
+/** Says that `timer` belongs to the scope `owner`, a node. */
+export function timerSet(timer: TimerHandle, owner: object): void {
+  watcher?.(timer, owner);
+}
+
 /** One delay that may be longer than `setTimeout` takes, of the user's time. */
 export class LongTimer {
   #handle: TimerHandle | undefined;
   #held = true;
+  readonly #owner: object | undefined;
 
-  constructor(delay: number, callback: () => void) {
+  /** @param owner - The node whose timer it is: it is cleared when that has ended. */
+  constructor(delay: number, callback: () => void, owner?: object) {
+    this.#owner = owner;
     this.#start(delay, callback);
   }
 
@@ -51,6 +66,7 @@ export class LongTimer {
       if (delay > step) this.#start(delay - step, callback);
       else callback();
     }, step);
+    if (this.#owner !== undefined) timerSet(this.#handle, this.#owner);
     if (!this.#held) this.hold(false);
   }
 

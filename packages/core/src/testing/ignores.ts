@@ -1,3 +1,6 @@
+import { CLOSED } from "../kernel/flags.js";
+import { scopeOfTimer } from "./recorder.js";
+import { isStartedAgain } from "./virtual-timer.js";
 import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
 
 /** What a built-in ignore is asked about. */
@@ -42,8 +45,13 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
     },
   },
   {
-    why: "bough's own timers and ports belong to a scope, which is reported in their place",
-    matches: ({ origin }) => origin?.frames[0] !== undefined && isBoughs(origin.frames[0]),
+    why: "bough's own timers and ports belong to a scope, which is reported in their place; not one whose scope has ended, nor one that it has started for somebody else",
+    matches: ({ origin, resource }) => {
+      if (origin?.frames[0] === undefined || !isBoughs(origin.frames[0])) return false;
+      if (isStartedAgain(resource)) return false;
+      const scope = scopeOfTimer(resource);
+      return scope === undefined || (scope.flags & CLOSED) === 0;
+    },
   },
   {
     why: "the pipes to a child process go when it does, and it is reported in their place",

@@ -1,4 +1,6 @@
 import { createHook, type AsyncHook } from "node:async_hooks";
+import { ScopeNode } from "../kernel/node.js";
+import { setTimerWatcher } from "../kernel/timer.js";
 import { setTracing } from "../kernel/tracing.js";
 import { now } from "./clock.js";
 import { currentOwner, watchScopes, type Owner } from "./owner.js";
@@ -35,6 +37,19 @@ let hook: AsyncHook | undefined;
 let users = 0;
 let tracedBefore = false;
 
+/** The scopes of bough's own timers. A timer keeps its node alive as it is, and a node reaches no handle. */
+const timerOwners = new WeakMap<object, ScopeNode>();
+
+function noteOwner(timer: unknown, owner: object): void {
+  if (typeof timer === "object" && timer !== null && owner instanceof ScopeNode)
+    timerOwners.set(timer, owner);
+}
+
+/** The scope that one of bough's own timers belongs to; `undefined` of others, and of housekeeping without a scope. */
+export function scopeOfTimer(timer: object): ScopeNode | undefined {
+  return timerOwners.get(timer);
+}
+
 /** What was made since the recording began, and has not been destroyed. */
 export function recordedResources(): Iterable<Recorded> {
   return recorded.values();
@@ -70,6 +85,7 @@ export function recordOrigins(): () => void {
 
 function start(): void {
   watchScopes();
+  setTimerWatcher(noteOwner);
   tracedBefore = setTracing(true);
   // Newer Nodes can leave promises out, which saves most of the cost; older ones ignore the option.
   const options = { init, destroy, trackPromises: false };
@@ -79,6 +95,7 @@ function start(): void {
 
 function stop(): void {
   hook?.disable();
+  setTimerWatcher(undefined);
   setTracing(tracedBefore);
   recorded.clear();
   ticks.clear();

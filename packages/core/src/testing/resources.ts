@@ -2,7 +2,7 @@ import { now } from "./clock.js";
 import { describeResource, ownerOf } from "./describe-resource.js";
 import { isIgnored, type HeldResource } from "./ignores.js";
 import { concerns, type Owner } from "./owner.js";
-import { recordedResources, type Recorded } from "./recorder.js";
+import { recordedResources, scopeOfTimer, type Recorded } from "./recorder.js";
 import type { LeakReport } from "./report.js";
 import { siteOf } from "./stack.js";
 
@@ -69,7 +69,9 @@ export function holds(resource: object, requests: ReadonlySet<object>): boolean 
 }
 
 export function reportRecorded({ type, origin, since }: Recorded, resource: object): LeakReport {
-  const { name, details } = describeResource(type, resource);
+  const { name, details: facts } = describeResource(type, resource);
+  const scope = scopeOfTimer(resource);
+  const details = scope === undefined ? facts : `of the scope ${scope.path}, which has ended`;
   const site = siteOf(origin.frames);
   return {
     kind: "resource",

@@ -24,6 +24,13 @@ interface NodeTimer {
 /** The clock that is installed. */
 let installed: VirtualTimers | undefined;
 
+const startedAgain = new WeakSet<object>();
+
+/** Whether a real timer stands for one that somebody has set under a virtual clock. */
+export function isStartedAgain(timer: object): boolean {
+  return startedAgain.has(timer);
+}
+
 /** Numbers of timers that somebody has asked for: `clearTimeout(+timer)`. Above those of Node and of the library. */
 const byNumber = new Map<number, VirtualTimer>();
 let lastNumber = 2 ** 52;
@@ -72,6 +79,7 @@ export class VirtualTimer {
     const { setTimeout, setInterval, clearTimeout } = real;
     const timer = (this.#repeats ? setInterval : setTimeout)(() => this.#fire(), delay);
     this.#real = timer as unknown as NodeTimer;
+    startedAgain.add(timer);
     if (!this.#holds) timer.unref();
     this.#stop = () => clearTimeout(timer);
   }
