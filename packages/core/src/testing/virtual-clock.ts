@@ -68,23 +68,25 @@ let installed: ClockRun | undefined;
  * the same order: Trio's `MockClock` with `autojump_threshold`.
  *
  * Meanwhile the global `setTimeout`, `setInterval` and their `clear…`, `Date` and `performance.now` are those of
- * `@sinonjs/fake-timers`, an optional peer dependency; the real ones are back when the promise settles. So everything
- * of bough's follows it, Effection's `sleep`, and your own code. Between jumps time stands still. What is real stays so:
- * sockets, files, `setImmediate`, `AbortSignal.timeout`, and timers that were set before.
+ * `@sinonjs/fake-timers`, an optional peer dependency, and `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
+ * follow them; the real ones are back when the promise settles. So everything of bough's follows it, Effection's `sleep`,
+ * and your own code. Between jumps time stands still. What is real stays so: sockets, files, `setImmediate`, and timers
+ * that were set before. A timer of the user's that can't follow it says so by a process warning.
  *
  * Under `vi.useFakeTimers()` it drives vitest's clock, and leaves it in place.
  *
  * **Cancellation:** `body` gets a root scope, and everything in it has settled when the promise does. Then timers
- * that are still pending never fire.
+ * that are still pending never fire, except those that hold no process (`unref()`), which go on in real time. Where the
+ * test ends before, by its `signal` or a time-out of vitest's, cleanups get 100 real ms.
  *
  * **Failure:** when nothing can happen any more, because no timer is pending, a `VirtualClockError` that names all who
- * wait is the scope's failure: it is cancelled, so that cleanups run, and the promise rejects with that error; also
- * where something ignores the cancellation.
+ * wait, and what is pending in real time, is the scope's failure: it is cancelled, so that cleanups run, and the promise
+ * rejects with that error; also where something ignores the cancellation. The same when the process stays busy.
  *
  * @param body - Gets the scope, and the clock.
  * @param options - What is idle, and what is blocked; times in ms.
  * @returns What `body` returned.
- * @throws {VirtualClockError} (as a rejection) If everything is blocked, or goes on for ever.
+ * @throws {VirtualClockError} (as a rejection) If everything is blocked, stays busy, or goes on for ever.
  * @throws {BoughError} (as a rejection) If a virtual clock is installed already (there is one `setTimeout` in a
  *   process: don't nest them, nor use them in tests that run at the same time), or the library is not there.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
