@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { lookup } from "node:dns";
 import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
@@ -63,8 +62,6 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const state = serverStateOf(fastify.server);
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
-  /** Of the requests whose scope was told of while stores were bound to the channel. */
-  const contexts = new WeakMap<object, ReturnType<typeof AsyncLocalStorage.snapshot>>();
   let listens = false;
   // `routeOptions` is made anew on each call. Of routes that were declared before, we know nothing.
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
@@ -82,7 +79,6 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     // For a trace the handler runs in the stores that are bound to the channel of scopes.
     if (storesScopes() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
-        contexts.set(request.raw, AsyncLocalStorage.snapshot());
         bound(request);
         done();
       });
@@ -99,14 +95,6 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
       open(request.raw, state);
     }
   };
-
-  // Reading a body loses the async context.
-  if (storesScopes())
-    fastify.addHook("preValidation", (request, _reply, done) => {
-      const context = request.body === undefined ? undefined : contexts.get(request.raw);
-      if (context === undefined) done();
-      else context(done);
-    });
 
   // Not calling `done` keeps the error handlers, and the logs, out of it.
   fastify.addHook("onError", (request, _reply, error, done) => {
