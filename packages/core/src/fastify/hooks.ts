@@ -116,7 +116,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   afterPreClose(fastify, async (hasBegun) => {
     if (!hasBegun) return scope.state === "open" ? void (await scope.shutdown({ grace: 0 })) : undefined;
     state.connections = connectionsOf(fastify, listens);
-    const { stuck } = await scope.shutdown();
+    const { stuck } = await scope.shutdown({ drainDelay: 0 });
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
 };

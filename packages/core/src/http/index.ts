@@ -9,4 +9,5 @@ export {
 export { requestScope, type RequestScopeOptions } from "./request-scope.js";
 export type { OutcomeHooks } from "./responder.js";
 export { serverScope, type ServerScope, type ServerScopeOptions } from "./server-scope.js";
-export type { ShutdownReport } from "./shutdown.js";
+export type { ShutdownOptions, ShutdownReport } from "./shutdown.js";
+export type { ShutdownNotice } from "../process/draining.js";

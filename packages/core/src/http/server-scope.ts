@@ -3,6 +3,7 @@ import type { Http2Session } from "node:http2";
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
+import { detached } from "../errors/detach-stack.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { opened } from "../kernel/channels.js";
 import { HANDLE, SUPERVISE } from "../kernel/flags.js";
@@ -12,6 +13,7 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
+import type { ShutdownNotice } from "../process/draining.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
 import {
   applyOptions,
@@ -28,7 +30,7 @@ import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-he
 import { openIfBounded } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
 import { ServerState } from "./server-state.js";
-import { shutDown, type ShutdownReport } from "./shutdown.js";
+import { shutDown, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
 import { StopHook } from "./stop-hook.js";
 import type { AnyRequest, AnyResponse } from "./types.js";
 
@@ -40,6 +42,11 @@ export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, Server
   readonly parent?: Scope | undefined;
   /** Milliseconds that a shutdown lets running requests finish. Default 10,000. */
   readonly grace?: number | undefined;
+  /**
+   * Milliseconds between the beginning of a shutdown and the end of listening, for load balancers that look at a readiness
+   * probe: it answers 503 while `draining`, and the server takes what still comes. Default 0.
+   */
+  readonly drainDelay?: number | undefined;
   /** Milliseconds that each request has. Default: no limit. */
   readonly timeout?: number | undefined;
   /** Lets a header bound the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
@@ -54,19 +61,19 @@ export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, Server
 }
 
 /** The owner handle of a server's scope. */
-export interface ServerScope extends ScopeHandle {
+export interface ServerScope extends ScopeHandle, ShutdownNotice {
   /**
-   * Stops accepting, lets what is running finish within the grace period, then cancels it with kind `"shutdown"`,
+   * Tells those who wait for `onShutdown`, waits for `drainDelay`, stops accepting, lets what is running finish within the grace period, then cancels it with kind `"shutdown"`,
    * waits for its clean-up as long again (a second at least), answers 503 where a handler still has not, and
    * reports it as stuck. Connections that wait for their next request are closed.
    *
    * What is running is the requests, and the tasks of the server's scope that are no daemons.
    *
-   * @param options - `grace` in ms. Default: the server's.
+   * @param options - `grace` and `drainDelay` in ms. Default: the server's.
    * @returns What became of the requests. A second call gets the same.
    * @throws The failure of a cleanup of the server's scope (as a rejection), when all is down.
    */
-  shutdown(options?: { readonly grace?: number | undefined }): Promise<ShutdownReport>;
+  shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }
 
 const key: unique symbol = Symbol("bough.serverScope");
@@ -89,10 +96,27 @@ class ServerHandle extends Handle implements ServerScope {
     return handle.#state;
   }
 
-  async shutdown(options?: { readonly grace?: number | undefined }): Promise<ShutdownReport> {
+  get draining(): boolean {
+    return this.#state.draining.hasBegun;
+  }
+
+  get drainSignal(): AbortSignal {
+    return this.#state.draining.signal;
+  }
+
+  onShutdown(callback: (scope: Scope) => unknown): () => boolean {
+    try {
+      return this.#state.draining.add(callback);
+    } catch (error) {
+      throw detached(error);
+    }
+  }
+
+  async shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
     if (options !== undefined) checkBag("shutdown", options);
     checkDuration("shutdown", "grace", options?.grace);
-    return shutDown(this.#server, this.#state, options?.grace);
+    checkDuration("shutdown", "drainDelay", options?.drainDelay);
+    return shutDown(this.#server, this.#state, options);
   }
 }
 
@@ -153,6 +177,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   else bornCancelled(node);
   const before = (server as Attached)[key];
   (server as Attached)[key] = handle;
+  if (before !== undefined && !server.listening) state.before = previousOf(ServerHandle.stateOf(before));
   update(handle, options);
   const connections = connectionsOf(server);
   spareSending(server);
@@ -171,7 +196,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   }
   state.adopt(connections);
   if (!admitted) {
-    void shutDown(server, state, 0);
+    void shutDown(server, state, { grace: 0 });
     return handle;
   }
   addHook(node, new StopHook(server, state));
@@ -180,6 +205,13 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   watchHandle(handle, node, "ignore");
   opened(node, "server");
   return handle;
+}
+
+/** The last that has a report. No chain of them: it would grow with each call. */
+function previousOf(state: ServerState): ServerState {
+  const { before } = state;
+  state.before = undefined;
+  return before ?? state;
 }
 
 /** In a function of its own: a closure beside those of the server's listeners would hold the server. */
@@ -200,6 +232,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
     throw new BoughError("BOUGH_SERVER_SCOPE", message);
   }
   state.grace ??= options.grace;
+  state.drainDelay ??= options.drainDelay;
   state.timeout ??= options.timeout;
   if (options.onCancelled !== undefined || options.respond !== undefined) state.hooks ??= options;
   if (options.deadlineHeader !== undefined && state.deadlineHeader === undefined) {
@@ -215,6 +248,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
 
 export function checkServerOptions(operation: string, options: ServerScopeOptions): void {
   checkOptions(operation, options);
+  checkDuration(operation, "drainDelay", options.drainDelay);
   checkDeadlineHeader(operation, options.deadlineHeader);
   checkHooks(operation, options);
 }

@@ -4,6 +4,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Connection } from "./connections.js";
 import { markGone } from "./answer.js";
 import { recordOf, responderOf } from "./records.js";
+import { Draining } from "../process/draining.js";
 import { RequestRecord } from "./request-record.js";
 import { HooksResponder, type OutcomeHooks, type Responder } from "./responder.js";
 import { keepTime } from "./server-clock.js";
@@ -75,6 +76,10 @@ export class ServerState {
   readonly node: ScopeNode;
   timeout: number | undefined = undefined;
   grace: number | undefined = undefined;
+  drainDelay: number | undefined = undefined;
+  readonly draining: Draining;
+  /** The state that the server had before, if it has not listened since. */
+  before: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
   /** Told to stop: connections end with the response under way. */
   closing = false;
@@ -95,6 +100,7 @@ export class ServerState {
 
   constructor(node: ScopeNode) {
     this.node = node;
+    this.draining = new Draining(node);
     keepTime();
   }
 

@@ -6,7 +6,9 @@ import { elapsed } from "../kernel/clock.js";
 import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/flags.js";
 import { taskInfo } from "../kernel/info.js";
 import { realTimers } from "../kernel/platform.js";
+import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/settle.js";
+import { LongTimer } from "../kernel/timer.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
 import { cutOff, isSaid, stopUpload } from "./answer.js";
@@ -18,6 +20,14 @@ import type { ServerState } from "./server-state.js";
 import { stopListening, whenBound } from "./stop-listening.js";
 import { isResponse } from "./types.js";
 import { within } from "./within.js";
+
+/** What `shutdown` takes. */
+export interface ShutdownOptions {
+  /** Milliseconds that running requests, jobs and answers get. Default: the server's `grace`. */
+  readonly grace?: number | undefined;
+  /** Milliseconds before the server stops listening, in addition. Default: the server's `drainDelay`. */
+  readonly drainDelay?: number | undefined;
+}
 
 /** What became of a server's requests when it shut down. */
 export interface ShutdownReport {
@@ -54,12 +64,21 @@ const running = new WeakMap<ServerState, Promise<ShutdownReport>>();
 export function shutDown(
   server: Server,
   state: ServerState,
-  grace: number | undefined,
+  options?: ShutdownOptions,
 ): Promise<ShutdownReport> {
   let report = running.get(state);
   if (report === undefined) {
-    report = new Shutdown(server, state).run(grace ?? state.grace ?? DEFAULT_GRACE);
-    running.set(state, report);
+    const { grace = state.grace ?? DEFAULT_GRACE, drainDelay = state.drainDelay ?? 0 } = options ?? {};
+    // First, since a callback that is told of the shutdown may call for it.
+    let start: (started: Promise<ShutdownReport>) => void = () => undefined;
+    running.set(state, (report = new Promise((resolve) => (start = resolve))));
+    state.draining.begin();
+    const down = new Shutdown(server, state, drainDelay).run(grace);
+    // Asked for again when all was over: by `main` first, then by the program.
+    const before = state.before === undefined ? undefined : running.get(state.before);
+    const isAgain = before !== undefined && !server.listening && !connectionsOf(server).isBinding;
+    if (!isAgain) state.before = undefined;
+    start(isAgain ? down.then(() => before) : down);
   }
   return report;
 }
@@ -68,6 +87,8 @@ class Shutdown {
   readonly #server: Server;
   readonly #state: ServerState;
   readonly #released: Promise<void>;
+  /** Before the server stops listening. */
+  readonly #delay: Promise<void> | undefined;
   #isReleased = false;
   /** The answers that were broken off. */
   readonly #cutOff = new Set<object>();
@@ -77,9 +98,11 @@ class Shutdown {
   /** Those who wait for the end of a request. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(server: Server, state: ServerState) {
+  constructor(server: Server, state: ServerState, drainDelay: number) {
     this.#server = server;
     this.#state = state;
+    // One that was cancelled has no time to wait.
+    if (drainDelay > 0 && !state.node.cancelled) this.#delay = untilCancelled(state.node, drainDelay);
     this.#released = state.drained = this.#release();
     state.onQuiet = () => {
       for (const resolve of this.#waiting.splice(0)) resolve();
@@ -92,13 +115,15 @@ class Shutdown {
     const began = elapsed();
     state.adopt(this.#connections);
     const atStart = this.#requests();
+    if (this.#delay !== undefined) await this.#delay;
     state.close();
     const sweeper = realTimers.setInterval(() => this.#sweep(), LINGER);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
     try {
       const finished = this.#finish();
-      if (node.cancelled || !(await within(grace, finished))) {
+      const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
+      if (node.cancelled || !(await Promise.race([within(grace, finished), cancelledMeanwhile]))) {
         this.#records(); // each pending request gets a scope, whose cancellation is its handler's last chance
         cancelled = countAlive(state);
         cancel(node, "shutdown", undefined);
@@ -125,6 +150,7 @@ class Shutdown {
 
   /** Stops accepting; resolves when the server's own connections are closed, or when all is answered on others. */
   async #release(): Promise<void> {
+    if (this.#delay !== undefined) await this.#delay;
     if (this.#state.connections === "leave") {
       while (this.#requests() > 0) await new Promise((resolve) => realTimers.setTimeout(resolve, LINGER));
     } else {
@@ -239,6 +265,19 @@ class Shutdown {
     for (const session of this.#state.sessions) session.destroy();
     for (const connection of this.#connections) if (!connection.isUpgraded) connection.destroy();
   }
+}
+
+/** Resolves after so many ms, or when the scope is cancelled. */
+function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      timer.clear();
+      stop();
+      resolve();
+    };
+    const timer = new LongTimer(ms, over);
+    const stop = node.onCancel(over);
+  });
 }
 
 /** Requests and jobs directly below the server's scope; not those of which only the answer is still being sent. */

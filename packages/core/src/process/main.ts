@@ -1,6 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
 import type { Scope } from "../kernel/scope.js";
 import { withScope } from "../task/with-scope.js";
+import type { MainScope } from "./main-scope.js";
 import { readOptions, type MainOptions } from "./options.js";
 import { Run } from "./run.js";
 
@@ -20,6 +21,11 @@ let current: Run | undefined;
  * | a failure, of a cleanup, too  | 1                                                 | the error and the suppressed ones   |
  * | a signal                      | 128 + its number, unless the program has set one  |                                     |
  * | by force                      | the signal's, else 1                              | what was stuck                      |
+ *
+ * **Servers:** before the cancellation, the servers of the process that have a scope (`serverScope`, `expressBough`,
+ * `fastifyBough`) begin to shut down, whatever it comes from: they stop listening, and requests have their grace period.
+ * The scope waits for that before its cleanups run. `scope.onShutdown(callback)`, `scope.draining` and `scope.drainSignal`
+ * tell of the beginning.
  *
  * **Cancellation:** a second signal forces the exit (one that arrives within 250 ms is the same one: watchers and process
  * groups deliver a Ctrl-C twice); so does `grace`, counted from the cancellation, whatever that came
@@ -42,7 +48,7 @@ let current: Run | undefined;
  * });
  * ```
  */
-export async function main(body: (scope: Scope) => unknown, options?: MainOptions): Promise<void> {
+export async function main(body: (scope: MainScope) => unknown, options?: MainOptions): Promise<void> {
   const settings = readOptions(body, options);
   if (current !== undefined && !current.ended) {
     const message = `main: another main, ${JSON.stringify(current.name)}, runs in this process; use withScope inside it`;
@@ -52,8 +58,7 @@ export async function main(body: (scope: Scope) => unknown, options?: MainOption
   const run = (current = new Run(settings));
   const { name, onError, isCancellation } = settings;
   const enter = (scope: Scope): unknown => {
-    run.open(scope);
-    return body(scope);
+    return body(run.open(scope));
   };
   try {
     await withScope({ name, onError, isCancellation }, enter);

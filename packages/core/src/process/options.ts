@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { describe } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkBag, checkOptions, type ScopeOptions } from "../task/options.js";
+import { checkBag, checkDuration, checkOptions, type ScopeOptions } from "../task/options.js";
 
 /** What `main` takes. */
 export interface MainOptions {
@@ -12,6 +12,11 @@ export interface MainOptions {
    * a server takes to shut down, shorter than the 30 s after which Kubernetes kills. `Infinity`: no limit.
    */
   readonly grace?: number | undefined;
+  /**
+   * Milliseconds between the first signal, at which servers begin to shut down and `onShutdown` callbacks are called, and
+   * the cancellation. Default 0.
+   */
+  readonly drainDelay?: number | undefined;
   /** The signals that cancel the scope. Default: SIGINT, SIGTERM, SIGHUP, and SIGBREAK on Windows. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
@@ -34,6 +39,7 @@ const DEFAULT_SIGNALS = (["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"] as const).f
 export interface Settings {
   readonly name: string;
   readonly grace: number;
+  readonly drainDelay: number;
   readonly signals: readonly NodeJS.Signals[];
   readonly onError: MainOptions["onError"];
   readonly isCancellation: MainOptions["isCancellation"];
@@ -45,13 +51,15 @@ export function readOptions(body: unknown, options: MainOptions | undefined): Se
   const {
     name = body.name || "main",
     grace = DEFAULT_GRACE,
+    drainDelay = 0,
     signals = DEFAULT_SIGNALS,
     onError,
     isCancellation,
   } = options ?? {};
   checkOptions("main", { name, grace, onError, isCancellation });
+  checkDuration("main", "drainDelay", drainDelay);
   checkSignals(signals);
-  return { name, grace, signals: [...new Set(signals)], onError, isCancellation };
+  return { name, grace, drainDelay, signals: [...new Set(signals)], onError, isCancellation };
 }
 
 function checkSignals(signals: unknown): void {

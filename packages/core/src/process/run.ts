@@ -11,9 +11,13 @@ import { cancel } from "../kernel/settle.js";
 import { LongTimer } from "../kernel/timer.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
+import { spawn } from "../task/spawn.js";
 import type { Settings } from "./options.js";
+import { Draining } from "./draining.js";
+import { MainView, type MainScope } from "./main-scope.js";
 import { OutputGuard } from "./output.js";
 import { printErrors } from "./print.js";
+import { stopServers, watchServers } from "./servers.js";
 import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 
 /** What a process gets to end by itself, in ms, however short the grace period: a few turns of its event loop. */
@@ -28,6 +32,10 @@ export class Run {
   #node!: ScopeNode;
   /** The last signal that arrived; SIGPIPE stands for an output that nobody reads. */
   #signal: NodeJS.Signals | undefined;
+  #draining!: Draining;
+  /** Set when the shutdown has begun; settles when the servers are down. */
+  #servers: Promise<void> | undefined;
+  #drainTimer: LongTimer | undefined;
   #grace: LongTimer | undefined;
   #cancelledAt = 0;
   #ended = false;
@@ -46,13 +54,43 @@ export class Run {
   }
 
   /** Begins, with the root scope, before its body. */
-  open(scope: Scope): void {
+  open(scope: Scope): MainScope {
     this.#node = nodeOf("main", "scope", scope);
+    this.#draining = new Draining(this.#node);
     this.#node.onCancel(() => {
       this.#cancelledAt = elapsed();
       this.#startGrace(this.#settings.grace);
+      void this.#announce();
     });
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
+    watchServers(() => this.#holdForServers());
+    return new MainView(this.#node, this.#draining);
+  }
+
+  /** Keeps the cleanups of a cancelled scope waiting until the servers are down, whose requests may use what they close. */
+  #holdForServers(): void {
+    watchServers(undefined);
+    const node = this.#node;
+    if (node.state !== "open" && node.state !== "closing") return;
+    const hold = (task: Scope): Promise<void> =>
+      new Promise((resolve, reject) => {
+        task.onCancel(() => {
+          if (!node.cancelled) return resolve(); // the body is done: its servers go on
+          this.#announce().then(resolve, reject);
+        });
+      });
+    spawn(node, hold, { name: "servers", daemon: true });
+  }
+
+  /** Says that the process is to stop. */
+  #announce(): Promise<void> {
+    if (this.#servers !== undefined) return this.#servers;
+    let stop: (down: Promise<void>) => void = () => undefined;
+    this.#servers = new Promise((resolve) => (stop = resolve)); // first: a callback may cancel the scope
+    this.#servers.catch(() => undefined);
+    this.#draining.begin();
+    stop(stopServers());
+    return this.#servers;
   }
 
   succeed(): void {
@@ -70,6 +108,8 @@ export class Run {
   /** The scope has settled. What remains of the grace period is for the process, if something else holds it. */
   end(): void {
     this.#ended = true;
+    watchServers(undefined);
+    this.#drainTimer?.clear();
     // A signal that arrives again would else end the process before its output has, and what follows `main`.
     afterRepeats(() => {
       for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
@@ -98,8 +138,18 @@ export class Run {
     if (signal !== "SIGPIPE") this.#signal = signal;
     else this.#signal ??= signal;
     if (this.#ended) process.exitCode ??= exitCodeOf(signal);
-    else cancel(this.#node, "shutdown", signal);
+    else this.#drain(signal);
     if (signal !== "SIGPIPE") expectRepeats();
+  }
+
+  /** Tells everybody, and cancels after the delay. */
+  #drain(signal: NodeJS.Signals): void {
+    if (this.#cancelledAt === 0) this.#cancelledAt = elapsed();
+    void this.#announce();
+    const { drainDelay } = this.#settings;
+    const stop = (): void => void cancel(this.#node, "shutdown", signal);
+    if (drainDelay === 0) return stop();
+    this.#drainTimer ??= new LongTimer(drainDelay, stop);
   }
 
   #startGrace(ms: number): void {

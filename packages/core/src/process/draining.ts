@@ -1,0 +1,107 @@
+import { createReason } from "../errors/cancelled.js";
+import { describe, isThenable } from "../errors/describe.js";
+import { CANCELLED, CLOSED } from "../kernel/flags.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { report } from "../kernel/report.js";
+import type { Scope } from "../kernel/scope.js";
+import { spawn } from "../task/spawn.js";
+
+/** What a scope that is shut down in good order says before it is cancelled: no new work, please. */
+export interface ShutdownNotice {
+  /**
+   * Whether the shutdown has begun. Work that has begun goes on; who takes new work in a loop stops, and a readiness
+   * probe answers 503.
+   */
+  readonly draining: boolean;
+  /**
+   * Aborts when the shutdown begins, for whoever waits for new work. The scope and its `signal` are cancelled later, when
+   * the grace period is over, or never. Made on the first read.
+   */
+  readonly drainSignal: AbortSignal;
+  /**
+   * Calls `callback` when the shutdown begins, before the server stops listening and before anything is cancelled: the
+   * place to end event streams, close WebSockets and leave a consumer group. If it has begun already, at once.
+   *
+   * The callback runs as a task of the scope: the shutdown waits for its promise as for any other work, within the grace
+   * period. What it throws is that task's failure.
+   *
+   * @returns `stop()`, which says whether it prevented the call.
+   * @throws {TypeError} If `callback` is not a function.
+   */
+  onShutdown(callback: (scope: Scope) => unknown): () => boolean;
+}
+
+type Callback = (scope: Scope) => unknown;
+
+/** The word that a shutdown of a scope has begun, and those who wait for it. */
+export class Draining {
+  readonly #node: ScopeNode;
+  readonly #callbacks = new Set<{ readonly callback: Callback }>();
+  #controller: AbortController | undefined;
+  #hasBegun = false;
+
+  constructor(node: ScopeNode) {
+    this.#node = node;
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#hasBegun) this.#abort(this.#controller);
+    }
+    return this.#controller.signal;
+  }
+
+  add(callback: Callback): () => boolean {
+    if (typeof callback !== "function")
+      throw new TypeError(`onShutdown: callback must be a function, got ${describe(callback)}`);
+    if (this.#hasBegun) {
+      this.#call(callback);
+      return () => false;
+    }
+    const entry = { callback }; // one function may be added twice
+    this.#callbacks.add(entry);
+    return () => this.#callbacks.delete(entry);
+  }
+
+  /** Tells everybody, once: the flag and the signal first. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    if (this.#controller !== undefined) this.#abort(this.#controller);
+    for (const entry of this.#callbacks) {
+      this.#callbacks.delete(entry);
+      this.#call(entry.callback);
+    }
+  }
+
+  #abort(controller: AbortController): void {
+    controller.abort(createReason("shutdown", this.#node.path, undefined));
+  }
+
+  #call(callback: Callback): void {
+    const node = this.#node;
+    if ((node.flags & (CANCELLED | CLOSED)) === 0) {
+      try {
+        return void spawn(node, callback, { name: callback.name || "onShutdown" });
+      } catch {
+        // The scope is ending: as below.
+      }
+    }
+    // No task starts any more in a scope that was cancelled, by a failure, say.
+    try {
+      const result = callback(node);
+      if (!isThenable(result)) return;
+      const settled = Promise.resolve(result);
+      settled.catch(() => undefined);
+      if ((node.flags & CLOSED) === 0) node.defer(() => settled);
+      else settled.catch((error: unknown) => report(node, error, node));
+    } catch (error) {
+      report(node, error, node);
+    }
+  }
+}
