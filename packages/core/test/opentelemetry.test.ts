@@ -3,7 +3,7 @@ import http, { type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { context, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -378,6 +378,37 @@ describe("one trace per request", () => {
     await app.listen({ port: 0, host: "127.0.0.1" });
     onTestFinished(() => app.close());
     await expectTraces(app.server, method);
+  });
+
+  it("which an instrumentation of HTTP may have begun", async () => {
+    const app = express();
+    app.use(expressBough());
+    app.get("/orders/:id", async (request, response) => {
+      await handle(request.scope, request.params.id);
+      response.send(request.params.id);
+    });
+    const server = await listening(
+      http.createServer((request, response) => {
+        tracer.startActiveSpan("server", { kind: SpanKind.SERVER }, (span) => {
+          response.on("close", () => setImmediate(() => span.end()));
+          app(request, response);
+        });
+      }),
+    );
+    const { port } = server.address() as AddressInfo;
+    for (const id of [1, 2]) {
+      const headers = { connection: "close" };
+      expect(await (await fetch(`http://127.0.0.1:${port}/orders/${id}`, { headers })).text()).toBe(`${id}`);
+    }
+    await expect
+      .poll(() => exporter.getFinishedSpans().filter(({ name }) => name === "server").length)
+      .toBe(2);
+    const traces = [...groupByTrace().values()];
+    expect(traces).toHaveLength(2);
+    for (const spans of traces) {
+      const request = spans.find(({ name }) => name.startsWith("GET"))?.name;
+      expect(tree(spans)).toContain(`server > ${request} > all > price > lookup`);
+    }
   });
 
   it("in node:http, in what is spawned in its scope, though a task has made the server listen", async () => {
