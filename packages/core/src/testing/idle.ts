@@ -103,10 +103,12 @@ export class IdleWatch {
     // Newer Nodes can leave promises out, which saves most of the cost; older ones ignore the option.
     const options = { init, before, destroy, trackPromises: false };
     this.#hook = createHook(options).enable();
+    this.resources.start();
   }
 
   stop(): void {
     this.#hook.disable();
+    this.resources.stop();
   }
 
   /** Work that surely ends, unless what it reads never comes: from a named pipe, a name server, a network drive. */

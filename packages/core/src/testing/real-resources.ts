@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { now } from "./clock.js";
 import { isIgnored, type HeldResource } from "./ignores.js";
 import type { Recorded } from "./recorder.js";
@@ -27,6 +28,16 @@ const listed: ReadonlySet<string> = new Set([
   "GETNAMEINFOREQWRAP",
 ]);
 
+const MESSAGE_TIMEOUT = "a time-out of a socket or an HTTP message";
+
+/** The diagnostics channel of `node:http` for requests that are being sent. */
+const REQUEST_START = "http.client.request.start";
+
+interface HttpRequest {
+  readonly timeout?: number;
+  readonly agent?: { readonly options?: { readonly timeout?: number } };
+}
+
 /** A timer that keeps real time under a virtual clock, and what it belongs to. */
 export interface RealTimer {
   /** `the timeout of a child process`. */
@@ -39,6 +50,34 @@ export class RealResources {
   readonly #known = new Map<number, Recorded>();
   /** Called for each timer of somebody's that is made and does not follow the clock. */
   onRealTimer: ((timer: RealTimer) => void) | undefined;
+
+  /** Begins to notice the time-outs of HTTP requests: Node sets their timers later, and others by itself. */
+  start(): void {
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
+    const tell = (above: Function): void => {
+      const users = readFrames(captureStack(above)).filter((frame) => !isInternal(frame));
+      this.onRealTimer?.({ what: MESSAGE_TIMEOUT, site: siteOf(users) });
+    };
+    const onRequest = (message: unknown): void => {
+      const { timeout = 0, agent } = (message as { request: HttpRequest }).request;
+      if (timeout !== 0 && timeout !== agent?.options?.timeout) tell(onRequest);
+    };
+    subscribe(REQUEST_START, onRequest);
+    const { prototype } = process.getBuiltinModule("node:http").ClientRequest;
+    const original = Reflect.get(prototype, "setTimeout") as (this: unknown, ...given: unknown[]) => unknown;
+    const announced = function (this: unknown, ...given: unknown[]): unknown {
+      if (given[0] !== 0) tell(announced);
+      return Reflect.apply(original, this, given);
+    };
+    Object.assign(prototype, { setTimeout: announced });
+    this.stop = () => {
+      unsubscribe(REQUEST_START, onRequest);
+      if (Reflect.get(prototype, "setTimeout") === announced)
+        Object.assign(prototype, { setTimeout: original });
+    };
+  }
+
+  stop: () => void = () => undefined;
 
   // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
   add(id: number, type: string, resource: object, above: Function): void {
@@ -107,7 +146,7 @@ function whoseTimer(frames: readonly string[]): string | undefined {
   if (
     /\bset(?:Stream|Socket)?Timeout\b.*node:(?:internal\/(?:stream_base_commons|http2)|net|_http)/.test(asked)
   )
-    return "a time-out of a socket or an HTTP message";
+    return MESSAGE_TIMEOUT;
   if (has("connectionListenerInternal")) return "the time-out of an HTTP server's connections";
   if (has("setWeakAbortSignalTimeout"))
     return "an AbortSignal.timeout that was taken before the clock was installed";

@@ -13,6 +13,7 @@ import * as nodesTimers from "node:timers";
 import { scheduler, setInterval as every, setTimeout as wait } from "node:timers/promises";
 import { performance as nodesPerformance } from "node:perf_hooks";
 import { isDeepStrictEqual, promisify } from "node:util";
+import axios from "axios";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { sleep, type Scope } from "../index.js";
 import { rejection } from "../../test/support/deferred.js";
@@ -240,6 +241,31 @@ describe("under a virtual clock", () => {
         socket.destroy();
       });
       server.close();
+      expect(heard).toEqual([expect.stringContaining("a time-out of a socket or an HTTP message")]);
+    });
+
+    it.each<[string, (url: string) => Promise<unknown>]>([
+      [
+        "the timeout of http.get",
+        (url) =>
+          new Promise((resolve) =>
+            get(url, { timeout: 10_000 }, (answer) => answer.resume().on("end", resolve)),
+          ),
+      ],
+      ["the timeout of axios", (url) => axios.get(url, { timeout: 10_000 })],
+      [
+        "setTimeout of a request",
+        (url) =>
+          new Promise((resolve) =>
+            get(url, (answer) => answer.resume().on("end", resolve)).setTimeout(10_000),
+          ),
+      ],
+    ])("%s", async (_, call) => {
+      const server = createServer((__, response) => response.end("ok")).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+      const heard = await warnings(() => call(url));
+      server.close().closeAllConnections();
       expect(heard).toEqual([expect.stringContaining("a time-out of a socket or an HTTP message")]);
     });
 
