@@ -52,6 +52,8 @@ const scopeOptions = {
   onOrphan: noOrphanPolicy,
 } satisfies Record<keyof bough.ScopeOptions, Kind>;
 
+const { onOrphan: _, ...withScopeOptions } = scopeOptions;
+
 /** By the name of the export; methods by the name of their interface. */
 const table: Record<string, Row> = {
   ...flowRows,
@@ -103,10 +105,10 @@ const table: Record<string, Row> = {
         kind: noOptions,
         call: (value, { scope, worker }) => bough.withScope(scope, value, worker),
       },
-      ...eachOption<bough.ScopeOptions>("withScope", scopeOptions, (options, { worker }) =>
+      ...eachOption<bough.ScopeOptions>("withScope", withScopeOptions, (options, { worker }) =>
         bough.withScope(options, worker),
       ),
-      ...eachOption<bough.ScopeOptions>("withScope", scopeOptions, (options, { scope, worker }) =>
+      ...eachOption<bough.ScopeOptions>("withScope", withScopeOptions, (options, { scope, worker }) =>
         bough.withScope(scope, options, worker),
       ),
     ],

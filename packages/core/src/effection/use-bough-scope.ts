@@ -3,7 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
 import { boughScope } from "./run-operation.js";
-import { checkOptions, type ScopeOptions } from "../task/options.js";
+import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 
 /**
@@ -35,7 +35,7 @@ import { nodeOf } from "../task/resolve.js";
  * ```
  */
 export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
-  checkOptions("useBoughScope", options);
+  checkOptions("useBoughScope", options, scopeOptionNames);
   return resource(function* (provide) {
     const parent = yield* boughScope.get();
     const handle = parent === undefined ? createScope(options) : createScope(parent, options);

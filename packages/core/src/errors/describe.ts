@@ -23,6 +23,11 @@ export function quotePath(path: string): string {
   return path.length > MAX_PATH ? `with a path of ${path.length} characters` : JSON.stringify(path);
 }
 
+/** `a, b and c`. */
+export function quoteList(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
 function describeFunction(value: object): string {
   const name = safely(() => nameOf(value));
   return name ? clip(`function ${name}`) : "an anonymous function";

@@ -3,7 +3,12 @@ import type { Server } from "node:net";
 import { openIfBounded, openRequest } from "../http/open-request.js";
 import { recordOf } from "../http/records.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
-import { checkServerOptions, serverScope, type ServerScopeOptions } from "../http/server-scope.js";
+import {
+  checkServerOptions,
+  serverScope,
+  serverScopeOptionNames,
+  type ServerScopeOptions,
+} from "../http/server-scope.js";
 import { HooksResponder, type OutcomeHooks } from "../http/responder.js";
 import type { RequestRecord } from "../http/request-record.js";
 import { storesScopes } from "../kernel/channels.js";
@@ -60,7 +65,7 @@ declare global {
  * ```
  */
 export function expressBough(options: ExpressBoughOptions = {}): RequestHandler {
-  checkRequestOptions("expressBough", options);
+  checkRequestOptions("expressBough", options, serverScopeOptionNames);
   checkServerOptions("expressBough", options as ServerScopeOptions);
   const { timeout, onCancelled, respond, ...serverOptions } = options;
   const hooks: Hooks | undefined =

@@ -10,6 +10,7 @@ import type { RequestRecord } from "../http/request-record.js";
 import {
   checkServerOptions,
   serverScope,
+  serverScopeOptionNames,
   serverStateOf,
   type ServerScope,
   type ServerScopeOptions,
@@ -17,7 +18,8 @@ import {
 import type { Connections, ServerState } from "../http/server-state.js";
 import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
-import { checkDuration } from "../task/options.js";
+import { optionNames, type OptionNames } from "../task/option-names.js";
+import { checkBag, checkDuration } from "../task/options.js";
 import { afterPreClose } from "./closing.js";
 import { FastifyResponder, type Hooks } from "./responder.js";
 
@@ -29,6 +31,20 @@ export interface RouteBoughOptions {
   /** Milliseconds that a request of this route has; `Infinity` for no limit. */
   readonly timeout?: number | undefined;
 }
+
+/** What Fastify's `register` takes itself, and passes on. */
+interface Registered {
+  readonly prefix?: unknown;
+  readonly logLevel?: unknown;
+  readonly logSerializers?: unknown;
+}
+
+const registeredNames = optionNames<Registered>({ prefix: true, logLevel: true, logSerializers: true });
+const fastifyBoughOptionNames: OptionNames = {
+  all: serverScopeOptionNames.all,
+  has: (name) => serverScopeOptionNames.has(name) || registeredNames.has(name),
+};
+const routeBoughOptionNames = optionNames<RouteBoughOptions>({ timeout: true });
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -52,9 +68,15 @@ const NO_ROUTES = "(empty tree)";
 
 /** The body of the plugin; see `fastifyBough`. */
 export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
-  const { timeout, onCancelled, respond, ...serverOptions } = options;
+  const { timeout, onCancelled, respond, ...others } = options;
+  const {
+    prefix: _prefix,
+    logLevel: _level,
+    logSerializers: _serializers,
+    ...serverOptions
+  } = others as Registered & typeof others;
   const hooks: Hooks = { onCancelled, respond };
-  checkServerOptions("fastifyBough", options as ServerScopeOptions);
+  checkServerOptions("fastifyBough", options as ServerScopeOptions, fastifyBoughOptionNames);
   const scope = serverScope(fastify.server, {
     onError: logTo(new WeakRef(fastify)),
     ...serverOptions,
@@ -103,6 +125,9 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   });
 
   fastify.addHook("onRoute", ({ config }) => {
+    if (config?.bough !== undefined) {
+      checkBag("fastifyBough: config.bough", config.bough, routeBoughOptionNames);
+    }
     checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
     if (config?.bough?.timeout !== undefined) looksAtRoutes = true;
   });

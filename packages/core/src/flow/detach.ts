@@ -2,6 +2,7 @@ import type { ContextKey } from "../kernel/context.js";
 import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag, checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
@@ -16,6 +17,8 @@ export interface DetachOptions {
   /** Whether the deadline of `scope` holds for the task, too. Default `false`. */
   readonly keepDeadline?: boolean | undefined;
 }
+
+const detachOptionNames = optionNames<DetachOptions>({ name: true, keepDeadline: true });
 
 /**
  * Hands work over to another scope: starts `worker` as a child task of `target`, with the context values that `scope`
@@ -54,7 +57,7 @@ export function detach<T>(
   const origin = nodeOf("detach", "scope", scope);
   nodeOf("detach", "target", target);
   checkFunction("detach", "worker", worker);
-  checkBag("detach", options, "{ keepDeadline: true }");
+  checkBag("detach", options, detachOptionNames, "{ keepDeadline: true }");
   checkType("detach", "name", "string", options.name);
   checkType("detach", "keepDeadline", "boolean", options.keepDeadline);
   const { name = nameOf(worker), keepDeadline = false } = options;

@@ -3,6 +3,7 @@ import { QUEUED } from "../kernel/flags.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
+import { optionNames, type OptionNames } from "../task/option-names.js";
 import { checkBag, checkConcurrency } from "../task/options.js";
 import { begin, type Worker } from "../task/run.js";
 import { Feed, type Sink } from "./feed.js";
@@ -14,6 +15,8 @@ export interface MapOptions {
   /** How many items are worked on at once; a whole number from 1. Default: all of them. */
   readonly concurrency?: number | undefined;
 }
+
+const mapOptionNames = optionNames<MapOptions>({ concurrency: true });
 
 /** What {@link map} and `stream` do with one item. */
 export type Mapper<T, R> = (item: T, scope: Scope, index: number) => ReturnType<Worker<R>>;
@@ -124,9 +127,13 @@ export function checkMapper(operation: string, fn: unknown): void {
 }
 
 /** Checks the options and returns the concurrency, if there is one. */
-export function checkMapOptions(operation: string, options: MapOptions | undefined): number | undefined {
+export function checkMapOptions(
+  operation: string,
+  options: MapOptions | undefined,
+  names: OptionNames = mapOptionNames,
+): number | undefined {
   if (options === undefined) return undefined;
-  checkBag(operation, options, "{ concurrency: 10 }");
+  checkBag(operation, options, names, "{ concurrency: 10 }");
   checkConcurrency(operation, options.concurrency);
   return options.concurrency;
 }

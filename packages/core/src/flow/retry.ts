@@ -4,6 +4,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { passOverForReason } from "../kernel/rejections.js";
 import { fail, throwFailure } from "../kernel/settle.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
@@ -29,6 +30,16 @@ export interface RetryOptions {
   /** Whether to try again after `error`, the failure of attempt number `attempt`, the first being 1. */
   readonly retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
+
+const retryOptionNames = optionNames<RetryOptions>({
+  attempts: true,
+  minDelay: true,
+  maxDelay: true,
+  factor: true,
+  jitter: true,
+  attemptTimeout: true,
+  retryIf: true,
+});
 
 /**
  * Runs `worker` until an attempt succeeds, with growing delays between the attempts.
@@ -73,7 +84,7 @@ export function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions 
 function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promise<T> {
   nodeOf("retry", "scope", scope);
   checkFunction("retry", "worker", worker);
-  checkBag("retry", options, "{ attempts: 5 }");
+  checkBag("retry", options, retryOptionNames, "{ attempts: 5 }");
   const { attempts = 3, attemptTimeout, retryIf = always } = options;
   checkCount("retry", "attempts", attempts, 1);
   checkDuration("retry", "attemptTimeout", attemptTimeout);

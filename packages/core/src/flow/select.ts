@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { describe, isThenable } from "../errors/describe.js";
 import { failToBegin, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { checkDuration } from "../task/options.js";
@@ -128,8 +128,4 @@ function toBranch(key: string, value: unknown): Branch {
   throw new TypeError(
     `select: ${key} must be a channel, a task, a promise, a number of ms, or made by sending(), got ${describe(value)}`,
   );
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof Reflect.get(value, "then") === "function";
 }

@@ -3,6 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, throwFailure } from "../kernel/settle.js";
+import { optionNames } from "../task/option-names.js";
 import { checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin } from "../task/run.js";
@@ -18,6 +19,8 @@ export interface StreamOptions extends MapOptions {
   /** Whether results come in the order of the items or as they are ready. Default `true`. */
   readonly ordered?: boolean | undefined;
 }
+
+const streamOptionNames = optionNames<StreamOptions>({ concurrency: true, ordered: true });
 
 /**
  * Calls `fn` for each item, each as a task, and gives the results one by one, in the order of the items: by default
@@ -59,7 +62,7 @@ export function stream<T, R>(
 ): AsyncIterableIterator<R> {
   checkSource("stream", items);
   checkMapper("stream", fn);
-  const concurrency = checkMapOptions("stream", options) ?? 1;
+  const concurrency = checkMapOptions("stream", options, streamOptionNames) ?? 1;
   checkType("stream", "ordered", "boolean", options?.ordered);
   const ordered = options?.ordered ?? true;
   return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered);

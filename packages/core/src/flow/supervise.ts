@@ -3,6 +3,7 @@ import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { throwFailure } from "../kernel/settle.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
@@ -25,6 +26,14 @@ export interface SupervisorOptions {
   /** Hears of each failure that leads to a restart, before the delay; `restarts` counts all so far, this one included. */
   readonly onRestart?: ((error: unknown, restarts: number) => void) | undefined;
 }
+
+const supervisorOptionNames = optionNames<SupervisorOptions>({
+  maxRestarts: true,
+  window: true,
+  minDelay: true,
+  maxDelay: true,
+  onRestart: true,
+});
 
 interface Settings {
   readonly maxRestarts: number;
@@ -66,7 +75,7 @@ interface Settings {
  */
 export function supervise<T>(scope: Scope, worker: Worker<T>, options: SupervisorOptions = {}): Task<T> {
   checkFunction("supervise", "worker", worker);
-  checkBag("supervise", options, "{ maxRestarts: 3 }");
+  checkBag("supervise", options, supervisorOptionNames, "{ maxRestarts: 3 }");
   const { maxRestarts = 5, window = 60_000, onRestart } = options;
   checkCount("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);

@@ -1,3 +1,4 @@
+import { nativeThen } from "../task/run.js";
 import { NodeTask } from "../task/task.js";
 import { WaitQueue, type Queued } from "./wait-queue.js";
 
@@ -17,11 +18,13 @@ export class Watch {
   readonly #queue = new WaitQueue<Watcher>();
 
   private constructor(promise: PromiseLike<unknown>) {
-    const watched = NodeTask.isTask(promise) ? NodeTask.watch(promise, () => !this.#queue.empty) : promise;
-    watched.then(
-      (value) => this.#settle({ status: "fulfilled", value }),
+    const watched = NodeTask.isTask(promise)
+      ? NodeTask.watch(promise, () => !this.#queue.empty)
+      : Promise.resolve(promise); // a thenable may call back twice, or with another promise
+    void Reflect.apply(nativeThen, watched, [
+      (value: unknown) => this.#settle({ status: "fulfilled", value }),
       (reason: unknown) => this.#settle({ status: "rejected", reason }),
-    );
+    ]);
   }
 
   static of(promise: PromiseLike<unknown>): Watch {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Scope } from "../kernel/scope.js";
+import { optionNames, type OptionNames } from "../task/option-names.js";
 import { checkBag, checkDuration, checkType, judgeBy, type ScopeOptions } from "../task/options.js";
 import { openRequest } from "./open-request.js";
 import { checkMessage } from "./outcome.js";
@@ -19,6 +20,12 @@ export interface RequestScopeOptions {
   /** What else counts as the request's cancellation coming back; as in `ScopeOptions`. The first that was given counts. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
+
+const requestScopeOptionNames = optionNames<RequestScopeOptions>({
+  name: true,
+  timeout: true,
+  isCancellation: true,
+});
 
 /**
  * The scope of a request: a child of its server's scope, made on the first call, and the same on every call for
@@ -71,8 +78,12 @@ export function requestScope(
   return record.node;
 }
 
-export function checkRequestOptions(operation: string, options: RequestScopeOptions): void {
-  checkBag(operation, options);
+export function checkRequestOptions(
+  operation: string,
+  options: RequestScopeOptions,
+  names: OptionNames = requestScopeOptionNames,
+): void {
+  checkBag(operation, options, names);
   checkDuration(operation, "timeout", options.timeout);
   checkType(operation, "name", "string", options.name);
   checkType(operation, "isCancellation", "function", options.isCancellation);

@@ -15,6 +15,7 @@ import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import type { ShutdownNotice } from "../process/draining.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
+import { optionNames, type OptionNames } from "../task/option-names.js";
 import {
   applyOptions,
   checkBag,
@@ -59,6 +60,21 @@ export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, Server
   /** What else counts as the cancellation coming back, in every request and job; as in `ScopeOptions`. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
+
+export const serverScopeOptionNames: OptionNames = optionNames<ServerScopeOptions>({
+  name: true,
+  parent: true,
+  grace: true,
+  drainDelay: true,
+  timeout: true,
+  deadlineHeader: true,
+  onError: true,
+  isCancellation: true,
+  onCancelled: true,
+  respond: true,
+});
+
+const shutdownOptionNames = optionNames<ShutdownOptions>({ grace: true, drainDelay: true });
 
 /** The owner handle of a server's scope. */
 export interface ServerScope extends ScopeHandle, ShutdownNotice {
@@ -113,7 +129,7 @@ class ServerHandle extends Handle implements ServerScope {
   }
 
   async shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-    if (options !== undefined) checkBag("shutdown", options);
+    if (options !== undefined) checkBag("shutdown", options, shutdownOptionNames);
     checkDuration("shutdown", "grace", options?.grace);
     checkDuration("shutdown", "drainDelay", options?.drainDelay);
     return shutDown(this.#server, this.#state, options);
@@ -246,8 +262,12 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
   return handle;
 }
 
-export function checkServerOptions(operation: string, options: ServerScopeOptions): void {
-  checkOptions(operation, options);
+export function checkServerOptions(
+  operation: string,
+  options: ServerScopeOptions,
+  names: OptionNames = serverScopeOptionNames,
+): void {
+  checkOptions(operation, options, names);
   checkDuration(operation, "drainDelay", options.drainDelay);
   checkDeadlineHeader(operation, options.deadlineHeader);
   checkHooks(operation, options);

@@ -1,7 +1,14 @@
 import { constants } from "node:os";
 import { describe } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkBag, checkDuration, checkOptions, type ScopeOptions } from "../task/options.js";
+import { optionNames } from "../task/option-names.js";
+import {
+  checkBag,
+  checkDuration,
+  checkOptions,
+  withScopeOptionNames,
+  type ScopeOptions,
+} from "../task/options.js";
 
 /** What `main` takes. */
 export interface MainOptions {
@@ -28,6 +35,15 @@ export interface MainOptions {
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
+const mainOptionNames = optionNames<MainOptions>({
+  drainDelay: true,
+  name: true,
+  grace: true,
+  signals: true,
+  onError: true,
+  isCancellation: true,
+});
+
 const DEFAULT_GRACE = 25_000;
 
 /** SIGBREAK, Windows' Ctrl-Break, has no number elsewhere. */
@@ -47,7 +63,7 @@ export interface Settings {
 
 export function readOptions(body: unknown, options: MainOptions | undefined): Settings {
   if (typeof body !== "function") throw new TypeError(`main: body must be a function, got ${describe(body)}`);
-  if (options !== undefined) checkBag("main", options);
+  if (options !== undefined) checkBag("main", options, mainOptionNames);
   const {
     name = body.name || "main",
     grace = DEFAULT_GRACE,
@@ -56,7 +72,7 @@ export function readOptions(body: unknown, options: MainOptions | undefined): Se
     onError,
     isCancellation,
   } = options ?? {};
-  checkOptions("main", { name, grace, onError, isCancellation });
+  checkOptions("main", { name, grace, onError, isCancellation }, withScopeOptionNames);
   checkDuration("main", "drainDelay", drainDelay);
   checkSignals(signals);
   return { name, grace, drainDelay, signals: [...new Set(signals)], onError, isCancellation };

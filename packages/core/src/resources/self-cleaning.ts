@@ -8,7 +8,7 @@ import { advance, judge } from "../kernel/settle.js";
 import { holdProcess } from "../kernel/tree.js";
 import { adopt } from "../task/adopt.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
-import { applyOptions, checkOptions, type ScopeOptions } from "../task/options.js";
+import { applyOptions, checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { Owner } from "./owner.js";
 import { createHandle } from "./see-through.js";
@@ -81,7 +81,7 @@ export function selfCleaning<T extends object>(
 ): SelfCleaning<T> {
   if (typeof build !== "function")
     throw new TypeError(`selfCleaning: build must be a function, got ${describe(build)}`);
-  if (options !== undefined) checkOptions("selfCleaning", options);
+  if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
   const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
   adopt(node, selfCleaning, undefined);
   node.dropWorker(); // what `build` closes over would live as long as the scope

@@ -7,6 +7,7 @@ import { createPromised } from "../kernel/observer.js";
 import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { adopt } from "../task/adopt.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { begin, type Worker } from "../task/run.js";
@@ -16,6 +17,8 @@ export interface ShieldOptions {
   /** Milliseconds from now that it may go on; finite. */
   readonly timeout: number;
 }
+
+const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
 
 /**
  * Runs `fn` in a scope that cancellation from outside does not reach: for the goodbye to a server, the flush of a
@@ -73,7 +76,7 @@ function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T>
 }
 
 function checkOptions(options: unknown): number {
-  checkBag("shield", options);
+  checkBag("shield", options, shieldOptionNames);
   const { timeout } = options as Partial<ShieldOptions>;
   if (timeout === undefined) throw new TypeError("shield: timeout must be a number, got undefined");
   checkDuration("shield", "timeout", timeout);

@@ -1,6 +1,7 @@
 import { describe } from "../errors/describe.js";
 import { checkCount } from "../flow/backoff.js";
 import type { Scope } from "../kernel/scope.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag } from "../task/options.js";
 import { EventIterator, type Emitting } from "./event-iterator.js";
 import { hasMethods } from "./node-cursor.js";
@@ -20,6 +21,8 @@ export interface EventsOptions {
   /** The event that ends the iteration, such as `"close"`. What was there before it comes first. */
   readonly until?: string | undefined;
 }
+
+const eventsOptionNames = optionNames<EventsOptions>({ buffer: true, until: true });
 
 /**
  * Gives the events of an `EventTarget` or an `EventEmitter`, one after the other: for `for await`. It listens from this
@@ -71,7 +74,7 @@ export function events(
   name: string | symbol,
   options: EventsOptions = {},
 ): AsyncIterableIterator<unknown> {
-  checkBag("events", options);
+  checkBag("events", options, eventsOptionNames);
   const { buffer = Infinity, until } = options;
   checkCount("events", "buffer", buffer, 1);
   if (until !== undefined && typeof until !== "string") {

@@ -5,7 +5,7 @@ import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
 import { Handle, type ScopeHandle } from "./handle.js";
-import { checkOptions, type ScopeOptions } from "./options.js";
+import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./resolve.js";
 
@@ -39,7 +39,7 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   const hasParent = given.length > 1 || isScope(given[0]);
   const parent = hasParent ? nodeOf("createScope", "parent", given[0] as Scope) : backgroundNode;
   const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
-  if (options !== undefined) checkOptions("createScope", options);
+  if (options !== undefined) checkOptions("createScope", options, scopeOptionNames);
   const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
   if (!admits("createScope", parent)) return new Handle(bornCancelled(node, options));
   adopt(node, createScope, options);

@@ -7,6 +7,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
 import { advance, cancel } from "../kernel/settle.js";
 import { wait, type Waiter } from "../kernel/wait.js";
+import { optionNames } from "./option-names.js";
 import { checkBag, checkDuration } from "./options.js";
 
 /** What `close` takes. */
@@ -16,6 +17,8 @@ export interface CloseOptions {
   /** Milliseconds after which this call rejects with a `StuckTasksError`. Default: the scope's own `grace`. */
   readonly grace?: number | undefined;
 }
+
+const closeOptionNames = optionNames<CloseOptions>({ cause: true, grace: true });
 
 /**
  * The owner handle of a scope: what `createScope` returns. Whoever holds it owns the lifetime; workers get a
@@ -182,7 +185,7 @@ export async function closeAndWait(
   options?: CloseOptions,
 ): Promise<void> {
   try {
-    if (options !== undefined) checkBag("close", options);
+    if (options !== undefined) checkBag("close", options, closeOptionNames);
     checkDuration("close", "grace", options?.grace);
   } catch (error) {
     throw detached(error);

@@ -25,9 +25,14 @@ type Step = (...args: never[]) => unknown;
  * iterables and async generators are plain values.
  */
 export function isRoutine(value: unknown): value is Routine<unknown> {
-  if (typeof value !== "object" || value === null || Symbol.asyncIterator in value) return false;
-  const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
-  return typeof next === "function" && typeof end === "function" && typeof raise === "function";
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    if (Symbol.asyncIterator in value) return false;
+    const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
+    return typeof next === "function" && typeof end === "function" && typeof raise === "function";
+  } catch {
+    return false; // a proxy that throws for names that it does not know: a plain value, as from an async worker
+  }
 }
 
 /** @throws {BoughError} If `bough/effection` has not been loaded. The generator has not begun. */

@@ -42,9 +42,18 @@ function callIn<T>(node: ScopeNode, worker: Worker<T>): unknown {
 
 /** What to wait for; `undefined` if the worker returned a plain value. */
 function promiseOf(node: ScopeNode, result: unknown): Promise<unknown> | undefined {
-  if (result instanceof Promise) return Promise.resolve(result);
+  if (isPromise(result)) return Promise.resolve(result);
   if (isRoutine(result)) return runRoutine(node, result);
   return isThenable(result) ? Promise.resolve(result) : undefined;
+}
+
+/** `instanceof` asks a proxy for its prototype, and the proxy may throw. */
+function isPromise(value: unknown): value is Promise<unknown> {
+  try {
+    return value instanceof Promise;
+  } catch {
+    return false;
+  }
 }
 
 /** As `await` does: a native promise is asked natively, whatever `then` somebody has put on it. */
@@ -53,8 +62,8 @@ function follow(node: ScopeNode, promise: Promise<unknown>): void {
   void Reflect.apply(nativeThen, promise, [returned.bind(node), threw.bind(node)]);
 }
 
-// oxlint-disable-next-line typescript/unbound-method -- applied to a promise above
-const nativeThen = Promise.prototype.then;
+// oxlint-disable-next-line typescript/unbound-method -- applied to promises
+export const nativeThen: Promise<unknown>["then"] = Promise.prototype.then;
 
 // Bound rather than closed over `node`: that takes two thirds of the memory, and no more time.
 function returned(this: ScopeNode, value: unknown): void {

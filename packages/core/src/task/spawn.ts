@@ -5,7 +5,7 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
-import { checkOptions, type TaskOptions } from "./options.js";
+import { checkTaskOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
 import { NodeTask, type Task } from "./task.js";
@@ -44,7 +44,7 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
   const parent = scope instanceof ScopeNode ? scope : nodeOf("spawn", "scope", scope);
   if (typeof worker !== "function")
     throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
-  if (options !== undefined) checkOptions("spawn", options);
+  if (options !== undefined) checkTaskOptions(options);
   const node = new ScopeNode(
     parent,
     options?.name ?? worker,

@@ -7,7 +7,7 @@ import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { admits, bornCancelled } from "./admit.js";
 import { adopt } from "./adopt.js";
-import { checkOptions, type ScopeOptions } from "./options.js";
+import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
 
@@ -93,6 +93,7 @@ function parse<T>(given: readonly unknown[]): Arguments<T> {
   const hasParent = parameters.length === 2 || isScope(parameters[0]);
   const parent = hasParent ? nodeOf("withScope", "parent", parameters[0] as Scope) : backgroundNode;
   const options = parameters[hasParent ? 1 : 0] as ScopeOptions | undefined;
-  if (options !== undefined || (parameters.length === 1 && !hasParent)) checkOptions("withScope", options);
+  if (options !== undefined || (parameters.length === 1 && !hasParent))
+    checkOptions("withScope", options, withScopeOptionNames);
   return { parent, options, body: body as Worker<T> };
 }

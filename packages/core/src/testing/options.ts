@@ -1,6 +1,7 @@
 import { describe } from "../errors/describe.js";
 import type { Scope } from "../kernel/scope.js";
-import { checkDuration } from "../task/options.js";
+import { optionNames } from "../task/option-names.js";
+import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";
 import type { LeakReport } from "./report.js";
@@ -20,16 +21,19 @@ export interface LeakOptions {
   readonly resources?: boolean | undefined;
 }
 
+const leakOptionNames = optionNames<LeakOptions>({
+  scope: true,
+  ignore: true,
+  timeout: true,
+  resources: true,
+});
+
 export const DEFAULT_TIMEOUT = 1_000;
 
 /** Checks all options before anything is started. */
 export function checkLeakOptions(operation: string, options: LeakOptions | undefined): void {
   if (options === undefined) return;
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `${operation}: options must be an object such as { timeout: 1000 }, got ${describe(options)}`,
-    );
-  }
+  checkBag(operation, options, leakOptionNames);
   const { scope, timeout, resources } = options;
   if (scope !== undefined) nodeOf(operation, "scope", scope);
   checkDuration(operation, "timeout", timeout);

@@ -3,6 +3,7 @@ import { describe } from "../errors/describe.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
+import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { withScope } from "../task/with-scope.js";
 import { snapshot } from "../inspect/index.js";
@@ -41,6 +42,16 @@ export interface VirtualClockOptions {
   /** Cancels the scope of the body: vitest's `({ signal }) => …`, say, so that a test that times out ends. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const virtualClockOptionNames = optionNames<VirtualClockOptions>({
+  autojump: true,
+  start: true,
+  quiet: true,
+  blockedAfter: true,
+  stalledAfter: true,
+  jumps: true,
+  signal: true,
+});
 
 /** The clock that the body of {@link withVirtualClock} gets. */
 export interface VirtualClock {
@@ -218,7 +229,7 @@ function warnOnce(run: ClockRun): (timer: RealTimer) => void {
 }
 
 function checkOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
-  checkBag("withVirtualClock", options);
+  checkBag("withVirtualClock", options, virtualClockOptionNames);
   const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500 } = options;
   const { stalledAfter = 3_000, jumps = 100_000 } = options;
   if (typeof autojump !== "boolean") {

@@ -1,0 +1,160 @@
+import { EventEmitter } from "node:events";
+import { createServer, IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import Fastify from "fastify";
+import { describe, expect, it } from "vitest";
+import { useBoughScope } from "../src/effection/index.js";
+import { expressBough } from "../src/express/index.js";
+import { fastifyBough } from "../src/fastify/index.js";
+import { requestScope, serverScope } from "../src/http/index.js";
+import {
+  createScope,
+  detach,
+  map,
+  retry,
+  selfCleaning,
+  shield,
+  spawn,
+  stream,
+  supervise,
+  withScope,
+} from "../src/index.js";
+import { main } from "../src/process/index.js";
+import { events } from "../src/streams/index.js";
+import { expectNoLeaks, findLeaks, verifyNoLeaks, withVirtualClock } from "../src/testing/index.js";
+import { checkLeaks } from "../src/vitest/index.js";
+
+// An option that means nothing for a function is refused by its name: misspelt, or another function's.
+
+let started = false;
+const worker = (): void => {
+  started = true;
+};
+const request = (): IncomingMessage => new IncomingMessage(new Socket());
+
+/** Calls the function with these options; what is right besides them is there. */
+const calls: Readonly<Record<string, (options: never) => unknown>> = {
+  createScope: (options) => createScope(options),
+  "createScope with a parent": (options) => createScope(createScope(), options),
+  withScope: (options) => withScope(options, worker),
+  "withScope with a parent": (options) => withScope(createScope(), options, worker),
+  spawn: (options) => spawn(createScope(), worker, options),
+  close: (options) => createScope().close(options),
+  map: (options) => map(createScope(), [1], worker, options),
+  stream: (options) => stream(createScope(), [1], worker, options),
+  retry: (options) => retry(createScope(), worker, options),
+  supervise: (options) => supervise(createScope(), worker, options),
+  detach: (options) => detach(createScope(), createScope(), worker, options),
+  shield: (options) => shield(createScope(), Object.assign(options, { timeout: 1 }), worker),
+  selfCleaning: (options) =>
+    selfCleaning(() => {
+      worker();
+      return {};
+    }, options),
+  useBoughScope: (options) => useBoughScope(options),
+  serverScope: (options) => serverScope(createServer(), options),
+  shutdown: (options) => serverScope(createServer()).shutdown(options),
+  requestScope: (options) => {
+    const its = request();
+    return requestScope(its, new ServerResponse(its), options);
+  },
+  expressBough: (options) => expressBough(options),
+  fastifyBough: async (options) => {
+    await Fastify().register(fastifyBough, options);
+  },
+  "fastifyBough: config.bough": async (options) => {
+    const app = Fastify();
+    await app.register(fastifyBough);
+    app.get("/", { config: { bough: options } }, worker);
+  },
+  main: (options) => main(worker, options),
+  events: (options) => events(createScope(), new EventEmitter(), "name", options),
+  findLeaks: (options) => findLeaks(options),
+  verifyNoLeaks: (options) => verifyNoLeaks(options),
+  expectNoLeaks: (options) => expectNoLeaks(worker, options),
+  checkLeaks: (options) => checkLeaks(options),
+  withVirtualClock: (options) => withVirtualClock(worker, options),
+};
+
+async function outcomeOf(call: () => unknown): Promise<unknown> {
+  started = false;
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe.each(Object.entries(calls))("%s", (title, call) => {
+  const name = title.replace(" with a parent", "");
+
+  it("refuses an option that there is not, names it, and starts nothing", async () => {
+    const error = await outcomeOf(() => call({ nonsense: 5 } as never));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`${name}: options must not have "nonsense"; there is `);
+    expect(started).toBe(false);
+  });
+
+  it("accepts one that is undefined, inherited, a symbol's or not enumerable", async () => {
+    class Given {
+      readonly nonsense = undefined;
+      method(): void {}
+    }
+    const inherited = Object.create({ nonsense: 5 }) as object;
+    const hidden = Object.defineProperty({}, "nonsense", { value: 5 });
+    const under = { [Symbol("nonsense")]: 5 };
+    for (const options of [new Given(), inherited, hidden, under]) {
+      expect(String(await outcomeOf(() => call(options as never)))).not.toContain("nonsense");
+    }
+  });
+});
+
+describe("an option that another function has", () => {
+  it.each<[string, object]>([
+    ["withScope", { onOrphan: "ignore" }],
+    ["createScope", { daemon: true }],
+    ["spawn", { onOrphan: "ignore" }],
+    ["spawn", { onError: worker }],
+    ["spawn", { isCancellation: () => true }],
+    ["map", { ordered: false }],
+    ["retry", { timeout: 5 }],
+    ["main", { timeout: 5 }],
+    ["requestScope", { grace: 5 }],
+  ])("%s refuses %o", async (name, options) => {
+    const error = await outcomeOf(() => calls[name]?.(options as never));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(
+      `${name}: options must not have ${JSON.stringify(Object.keys(options)[0])}`,
+    );
+    expect(started).toBe(false);
+  });
+});
+
+describe("a misspelt option", () => {
+  it.each<[string, object, string]>([
+    ["spawn", { timout: 5 }, "timeout"],
+    ["withScope", { timeOut: 5 }, "timeout"],
+    ["createScope", { concurency: 5 }, "concurrency"],
+    ["retry", { attempt: 5 }, "attempts"],
+    ["serverScope", { deadlineheader: true }, "deadlineHeader"],
+    ["main", { onerror: worker }, "onError"],
+  ])("%s refuses %o and suggests the right one", async (name, options, right) => {
+    const error = await outcomeOf(() => calls[name]?.(options as never));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`(did you mean ${right}?)`);
+  });
+});
+
+it("fastifyBough accepts what Fastify's register takes itself", async () => {
+  const app = Fastify();
+  await app.register(fastifyBough, { prefix: "/api", logLevel: "warn" });
+  await app.close();
+});
+
+it("the names that every object inherits are no options", () => {
+  for (const name of ["toString", "constructor", "__proto__"]) {
+    const options = JSON.parse(`{ ${JSON.stringify(name)}: 5 }`) as object;
+    expect(() => createScope(options)).toThrow(`createScope: options must not have ${JSON.stringify(name)}`);
+  }
+});
