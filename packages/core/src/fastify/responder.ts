@@ -59,10 +59,7 @@ export class FastifyResponder implements Responder {
     const { respond } = this.#hooks;
     if (respond === undefined) return undefined;
     return (outcome) => {
-      // A reply that goes on where the handler's ends: that one is hijacked, so that nothing is sent twice.
-      const reply = Object.create(this.#reply, {
-        sent: { get: () => this.#reply.raw.writableEnded },
-      }) as FastifyReply;
+      const reply = continuationOf(this.#reply);
       this.#reply.hijack();
       return callHook(respond, outcome, this.#request, reply, this.#report);
     };
@@ -125,6 +122,21 @@ export class FastifyResponder implements Responder {
     (record ?? openRequest(raw, this.#reply.raw, state)).conclude(outcome);
     return true;
   }
+}
+
+/** What Fastify keeps on a reply while it deals with the handler's failure; it refuses to send anything meanwhile. */
+const ofFailure: ReadonlySet<string | undefined> = new Set([
+  "fastify.reply.isError",
+  "fastify.reply.isRunningOnErrorHook",
+]);
+
+/** A reply that goes on where the handler's ends. That one is hijacked then, so that nothing is sent twice. */
+function continuationOf(reply: FastifyReply): FastifyReply {
+  const next = Object.create(reply, { sent: { get: () => reply.raw.writableEnded } }) as FastifyReply;
+  for (const symbol of Object.getOwnPropertySymbols(reply))
+    if (ofFailure.has(symbol.description))
+      Object.defineProperty(next, symbol, { value: false, writable: true });
+  return next;
 }
 
 function messageOf({ status, error }: CancelledOutcome): string {

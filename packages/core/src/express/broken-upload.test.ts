@@ -1,0 +1,185 @@
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import express, { type NextFunction, type Request, type Response } from "express";
+import express4 from "express4";
+import formidable from "formidable";
+import multer from "multer";
+import multiparty from "multiparty";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { deferred, flush } from "../../test/support/deferred.js";
+import { RawConnection } from "../../test/support/http-clients.js";
+import { requestOutcome } from "../http/index.js";
+import { expressBough } from "./index.js";
+
+type Handler = (request: Request, response: Response) => Promise<unknown>;
+
+const parsers: Record<string, Handler> = {
+  "multer, in memory": (request, response) =>
+    new Promise((resolve, reject) => {
+      multer({ storage: multer.memoryStorage() }).single("file")(request, response, (error: unknown) =>
+        error === undefined ? resolve(undefined) : reject(error as Error),
+      );
+    }),
+  "multer, on disk": (request, response) =>
+    new Promise((resolve, reject) => {
+      multer({ storage: multer.diskStorage({}) }).single("file")(request, response, (error: unknown) =>
+        error === undefined ? resolve(undefined) : reject(error as Error),
+      );
+    }),
+  multiparty: (request) =>
+    new Promise((resolve, reject) => {
+      new multiparty.Form().parse(request, (error) => (error === null ? resolve(undefined) : reject(error)));
+    }),
+  formidable: (request) => formidable({}).parse(request),
+  "express.raw": (request, response) =>
+    new Promise((resolve, reject) => {
+      express.raw({ type: () => true })(request, response, (error: unknown) =>
+        error === undefined ? resolve(undefined) : reject(error as Error),
+      );
+    }),
+  pipeline: (request) => pipeline(request, new Writable({ write: (_chunk, _encoding, done) => done() })),
+  "for await": async (request) => {
+    for await (const chunk of request) expect(chunk).toBeDefined();
+  },
+  pipeTo: (request) => Readable.toWeb(request).pipeTo(new WritableStream()),
+};
+
+const answers: Record<string, Handler> = {
+  pipeline: (_, response) => pipeline(createReadStream(import.meta.filename), response),
+  "pipeline of web streams": (_, response) =>
+    Readable.toWeb(createReadStream(import.meta.filename)).pipeTo(Writable.toWeb(response)),
+};
+
+const head =
+  "POST /upload HTTP/1.1\r\nhost: a\r\ncontent-type: multipart/form-data; boundary=X\r\ncontent-length: 99999\r\n\r\n";
+const part = '--X\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nabc';
+
+afterEach(() => vi.restoreAllMocks());
+
+describe.each([
+  { major: 5, create: express },
+  { major: 4, create: express4 },
+])("a request of Express $major whose client has gone", ({ create }) => {
+  /** The errors that reach the app's error handler, and the status that is logged. */
+  async function serve(handler: Handler): Promise<{
+    connect: () => Promise<RawConnection>;
+    arrived: Promise<Response>;
+    failed: Promise<unknown>;
+    errors: unknown[];
+  }> {
+    const app = create();
+    app.use(expressBough());
+    const errors: unknown[] = [];
+    const arrived = deferred<Response>();
+    const failed = deferred<unknown>();
+    app.all("/upload", (request: Request, response: Response, next: NextFunction) => {
+      arrived.resolve(response);
+      handler(request, response).then(
+        () => failed.resolve(undefined),
+        (error: unknown) => {
+          failed.resolve(error);
+          // oxlint-disable-next-line promise/no-callback-in-promise -- this is how it is done in Express 4
+          next(error);
+        },
+      );
+    });
+    app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+      errors.push(error);
+      response.end();
+    });
+    const server = app.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return {
+      errors,
+      arrived: arrived.promise,
+      failed: failed.promise,
+      connect: async () => {
+        const connection = new RawConnection((server.address() as AddressInfo).port);
+        await once(connection.socket, "connect");
+        return connection;
+      },
+    };
+  }
+
+  it.each(Object.keys(parsers))(
+    "rule 30: is no error to the app: an upload that breaks off, read by %s",
+    async (name) => {
+      const { connect, arrived, failed, errors } = await serve(parsers[name] as Handler);
+      const { socket } = await connect();
+      socket.write(head + part);
+      const response = await arrived;
+      await flush();
+      socket.destroy();
+      expect(await failed).toBeInstanceOf(Error);
+      await flush();
+      expect(errors).toEqual([]);
+      expect(response.statusCode).toBe(499);
+    },
+  );
+
+  it.each(Object.keys(answers))("rule 30: is no error to the app: an answer by %s", async (name) => {
+    const { connect, arrived, failed, errors } = await serve(async (request, response) => {
+      const closed = once(response, "close");
+      request.socket.resume();
+      await closed;
+      await answers[name]?.(request, response);
+    });
+    const { socket } = await connect();
+    socket.write("GET /upload HTTP/1.1\r\nhost: a\r\n\r\n");
+    const response = await arrived;
+    socket.destroy();
+    const error = await failed;
+    await flush();
+    expect(errors).toEqual([]);
+    expect(response.statusCode).toBe(499);
+    if (error !== undefined) expect(error).toBeInstanceOf(Error); // Node 20 lets some of them write into nothing
+  });
+
+  it.each(Object.keys(parsers))(
+    "rule 30: an error of the same library goes to the app while its client is there: %s",
+    async (name) => {
+      const lookAlikes = ["Request aborted", "Unexpected end of form", "aborted"].map(
+        (text) => new Error(text),
+      );
+      for (const error of lookAlikes) {
+        const { connect, failed, errors } = await serve(() => Promise.reject(error));
+        const connection = await connect();
+        await connection.request({ path: "/upload" }).answer;
+        expect(await failed).toBe(error);
+        expect(errors[0], name).toBe(error);
+      }
+    },
+  );
+});
+
+it.each(Object.keys(parsers))(
+  "requestOutcome() says 499 for an upload that broke off, read by %s",
+  async (name) => {
+    const { createServer } = await import("node:http");
+    const found = deferred<unknown>();
+    const arrived = deferred();
+    const handle = async (request: Request, response: Response): Promise<void> => {
+      arrived.resolve();
+      await (parsers[name] as Handler)(request, response).catch((error: unknown) =>
+        found.resolve(requestOutcome(request, response, error)),
+      );
+    };
+    const server = createServer((request, response) => void handle(request as Request, response as Response));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const { socket } = new RawConnection((server.address() as AddressInfo).port);
+    socket.write(head + part);
+    await arrived.promise;
+    await flush();
+    socket.destroy();
+    expect(await found.promise).toMatchObject({ status: 499 });
+  },
+);
