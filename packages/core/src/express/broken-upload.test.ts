@@ -20,13 +20,13 @@ const parsers: Record<string, Handler> = {
   "multer, in memory": (request, response) =>
     new Promise((resolve, reject) => {
       multer({ storage: multer.memoryStorage() }).single("file")(request, response, (error: unknown) =>
-        error === undefined ? resolve(undefined) : reject(error as Error),
+        error === undefined ? resolve(undefined) : reject(error),
       );
     }),
   "multer, on disk": (request, response) =>
     new Promise((resolve, reject) => {
       multer({ storage: multer.diskStorage({}) }).single("file")(request, response, (error: unknown) =>
-        error === undefined ? resolve(undefined) : reject(error as Error),
+        error === undefined ? resolve(undefined) : reject(error),
       );
     }),
   multiparty: (request) =>
@@ -37,7 +37,7 @@ const parsers: Record<string, Handler> = {
   "express.raw": (request, response) =>
     new Promise((resolve, reject) => {
       express.raw({ type: () => true })(request, response, (error: unknown) =>
-        error === undefined ? resolve(undefined) : reject(error as Error),
+        error === undefined ? resolve(undefined) : reject(error),
       );
     }),
   pipeline: (request) => pipeline(request, new Writable({ write: (_chunk, _encoding, done) => done() })),
@@ -139,22 +139,18 @@ describe.each([
     await flush();
     expect(errors).toEqual([]);
     expect(response.statusCode).toBe(499);
-    if (error !== undefined) expect(error).toBeInstanceOf(Error); // Node 20 lets some of them write into nothing
+    expect(error).toBeInstanceOf(Error);
   });
 
-  it.each(Object.keys(parsers))(
-    "rule 30: an error of the same library goes to the app while its client is there: %s",
-    async (name) => {
-      const lookAlikes = ["Request aborted", "Unexpected end of form", "aborted"].map(
-        (text) => new Error(text),
-      );
-      for (const error of lookAlikes) {
-        const { connect, failed, errors } = await serve(() => Promise.reject(error));
-        const connection = await connect();
-        await connection.request({ path: "/upload" }).answer;
-        expect(await failed).toBe(error);
-        expect(errors[0], name).toBe(error);
-      }
+  it.each(["Request aborted", "Unexpected end of form", "aborted"])(
+    "rule 30: the same error goes to the app while the client is there: %s",
+    async (message) => {
+      const error = new Error(message);
+      const { connect, failed, errors } = await serve(() => Promise.reject(error));
+      const connection = await connect();
+      await connection.request({ path: "/upload" }).answer;
+      expect(await failed).toBe(error);
+      expect(errors[0]).toBe(error);
     },
   );
 });

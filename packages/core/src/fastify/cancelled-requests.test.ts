@@ -135,8 +135,9 @@ describe("a hijacked reply", () => {
     });
     const connect = await listen(app);
     const answer = await connect().request().answer;
-    if (hasBegun) expect(answer).toMatchObject({ status: 200, body: "part", complete: false });
-    else expect(answer).toMatchObject({ status: 503, complete: true });
+    expect(answer).toMatchObject(
+      hasBegun ? { status: 200, body: "part", complete: false } : { status: 503, complete: true },
+    );
     await expect.poll(traces).toMatchObject([{ statusCode: 503, err: { kind: "deadline" } }]);
     expect(complaints()).toEqual([]);
   });
