@@ -1,6 +1,6 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { Server as HttpServer, ServerResponse } from "node:http";
-import type { Http2Session } from "node:http2";
+import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Server, Socket } from "node:net";
 import { disable } from "./disable.js";
 
@@ -44,9 +44,10 @@ export class Connection {
     return this.response !== undefined || this.#socket.writableLength > 0;
   }
 
-  /** Whether it belongs to somebody who has upgraded it, and may stay open for ever. */
+  /** Whether it belongs to somebody who has upgraded it, or who speaks WebSocket over its HTTP/2: it may stay for ever. */
   get isUpgraded(): boolean {
-    return this.session === undefined && this.response === undefined && this.#socket.parser === null;
+    if (this.session !== undefined) return (tunnels.get(this.session) ?? 0) > 0;
+    return this.response === undefined && this.#socket.parser === null;
   }
 
   /** Whether it has brought nothing for so many calls of this. */
@@ -63,10 +64,14 @@ export class Connection {
   }
 
   destroy(): void {
+    this.session?.destroy();
     this.#socket.destroy();
     this.#raw.destroy();
   }
 }
+
+/** How many streams of a session were opened by CONNECT. */
+const tunnels = new WeakMap<Http2Session, number>();
 
 const key: unique symbol = Symbol("bough.connections");
 const connectionKey: unique symbol = Symbol("bough.connection");
@@ -90,6 +95,8 @@ export class Connections implements Iterable<Connection> {
   isBinding = false;
   /** Whether none can have been opened before the first look at the server. */
   readonly areAllKnown: boolean;
+  /** Streams of HTTP/2 that are answered by themselves, without the compatibility API. */
+  readonly streams: Set<ServerHttp2Stream> = new Set();
   readonly #open = new Set<Connection>();
 
   constructor(server: Server) {
@@ -111,6 +118,20 @@ export class Connections implements Iterable<Connection> {
 
   [Symbol.iterator](): IterableIterator<Connection> {
     return this.#open.values();
+  }
+
+  /** Notes a stream that somebody answers who listens for streams. */
+  addStream(stream: ServerHttp2Stream): void {
+    this.streams.add(stream);
+    stream.once("close", () => this.streams.delete(stream));
+  }
+
+  /** Notes a stream that was opened by CONNECT, as a WebSocket's is. It is nobody's but its listener's. */
+  addTunnel(stream: ServerHttp2Stream): void {
+    const { session } = stream;
+    if (session === undefined) return;
+    tunnels.set(session, (tunnels.get(session) ?? 0) + 1);
+    stream.once("close", () => tunnels.set(session, (tunnels.get(session) ?? 1) - 1));
   }
 
   #add(socket: Socket & Known): Connection {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2Session } from "node:http2";
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
@@ -198,13 +198,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   const connections = connectionsOf(server);
   spareSending(server);
   if (before === undefined) {
-    // Through the server, which may get another scope when it listens again.
-    server.prependListener("request", (request: AnyRequest, response: AnyResponse) => {
-      const state = serverStateOf(server);
-      state.track(request, response);
-      openIfBounded(request, response, state);
-    });
-    server.on("session", (session: Http2Session) => serverStateOf(server).addSession(session));
+    listen(server);
     server.on("close", () => {
       const state = (server as Attached)[key];
       if (state !== undefined) end(ServerHandle.stateOf(state));
@@ -221,6 +215,32 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   watchHandle(handle, node, "ignore");
   opened(node, "server");
   return handle;
+}
+
+/** Through the server, which may get another scope when it listens again. */
+function listen(server: Server): void {
+  const onRequest = (request: AnyRequest, response: AnyResponse): void => {
+    const state = serverStateOf(server);
+    state.track(request, response);
+    openIfBounded(request, response, state);
+  };
+  if (!isHttp2(server)) return void server.prependListener("request", onRequest);
+  server.on("session", (session: Http2Session) => serverStateOf(server).addSession(session));
+  server.prependListener("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    if (headers[":method"] === "CONNECT") connectionsOf(server).addTunnel(stream);
+    else if (server.listenerCount("request") === 0) connectionsOf(server).addStream(stream);
+  });
+  // The first listener for `request` switches Node's compatibility API on, which answers CONNECT with 405.
+  if (server.listenerCount("request") > 0) return void server.prependListener("request", onRequest);
+  server.on("newListener", function follow(event) {
+    if (event !== "request") return;
+    server.off("newListener", follow);
+    server.prependListener("request", onRequest);
+  });
+}
+
+function isHttp2(server: Server): boolean {
+  return "updateSettings" in server;
 }
 
 /** The last that has a report. No chain of them: it would grow with each call. */

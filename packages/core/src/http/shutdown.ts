@@ -168,7 +168,7 @@ class Shutdown {
   #requests(): number {
     const responses = new Set<object>(this.#state.pending().map(({ response }) => response));
     for (const { response } of this.#state.records) responses.add(response);
-    return responses.size;
+    return responses.size + this.#connections.streams.size;
   }
 
   /** Resolves when every connection is closed, and then everything in the scope. */
@@ -194,15 +194,26 @@ class Shutdown {
     for (const { response } of state.pending()) stopUpload(response);
     (this.#server as Partial<HttpServer>).closeIdleConnections?.();
     this.#sweeps += 1;
+    const busy = this.#busySessions();
     let isLeft = false;
     for (const connection of connections) {
       const isSilent = connection.isSilentFor(SILENT_SWEEPS) || this.#sweeps >= MAX_SWEEPS;
-      if (connection.isUpgraded) continue;
+      if (connection.isUpgraded && !busy.has(connection.session)) continue;
       isLeft = true;
       if (isSilent && !connection.isInUse) connection.destroy();
     }
     // What is open even then has been upgraded by somebody who made no scope for it, and may stay so for ever.
     if (!isLeft && connections.areAllKnown && this.#requests() === 0) this.#letGo();
+  }
+
+  /** The sessions of HTTP/2 on which something is answered. */
+  #busySessions(): Set<unknown> {
+    const busy = new Set<unknown>();
+    for (const { session } of this.#connections.streams) busy.add(session);
+    for (const { request } of this.#state.pending())
+      busy.add((request as { stream?: { session?: unknown } }).stream?.session);
+    busy.delete(undefined);
+    return busy;
   }
 
   /** Resolves when nothing is left but to send what handlers have said. */
@@ -211,7 +222,9 @@ class Shutdown {
       this.#checkSaid = () => {
         const { node } = this.#state;
         const isBusy = [...liveDescendants(node)].some(({ flags }) => (flags & (TASK | CLEANING)) !== 0);
-        if (!isBusy && this.#records().every(({ response }) => isSaid(response))) resolve();
+        const said = this.#records().map(({ response }) => isSaid(response));
+        for (const { writableEnded } of this.#connections.streams) said.push(writableEnded);
+        if (!isBusy && !said.includes(false)) resolve();
       };
     });
   }
@@ -242,6 +255,15 @@ class Shutdown {
       if (isResponse(record.response) && !isSaid(record.response)) this.#cutOff.add(record.response);
       cutOff(record.response);
     }
+    for (const stream of this.#connections.streams) {
+      if (stream.writableEnded) continue;
+      if (!stream.headersSent) stream.respond({ ":status": 503 }, { endStream: true });
+      else {
+        this.#cutOff.add(stream);
+        // Not by `close(code)`, which ends the stream first, as if all had been said.
+        stream.on("error", () => undefined).destroy(this.#state.node.reason);
+      }
+    }
   }
 
   #records(): readonly RequestRecord[] {
@@ -260,9 +282,9 @@ class Shutdown {
       this.#cutOff.add(response);
       if ("destroy" in response) response.destroy();
     }
+    for (const stream of this.#connections.streams) if (stream.headersSent) this.#cutOff.add(stream);
     if (this.#connections.isBinding) this.#server.close(() => undefined); // which cancels that
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
-    for (const session of this.#state.sessions) session.destroy();
     for (const connection of this.#connections) if (!connection.isUpgraded) connection.destroy();
   }
 }
