@@ -11,7 +11,7 @@ import { VirtualClockError, withVirtualClock } from "./index.js";
 const HOUR = 3_600_000;
 const kept = { setTimeout, clearTimeout };
 
-const options = { blockedAfter: 1 } as const;
+const options = { blockedAfter: 20 } as const;
 
 async function blocked(body: (scope: Scope) => unknown): Promise<VirtualClockError> {
   const error = await rejection(

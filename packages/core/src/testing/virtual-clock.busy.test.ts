@@ -116,7 +116,7 @@ describe("a virtual clock in a busy process", () => {
       ),
     );
     expect(error).toMatchObject({ code: "BOUGH_STALLED" });
-    expect(tries).toBeGreaterThan(1);
+    expect(tries).toBeGreaterThan(0);
   });
 
   it("fails when two sockets talk without end, names them, and gives the cleanups their virtual time", async () => {
