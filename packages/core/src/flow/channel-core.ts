@@ -31,6 +31,8 @@ export class ChannelCore<T> {
   readonly #buffer = new Fifo<T>();
   readonly #receivers = new WaitQueue<Receiver<T>>();
   readonly #senders = new WaitQueue<Sender<T>>();
+  /** Facades of this channel, which need nobody who sends once it is closed. */
+  #ends: WeakRef<{ end(): void }>[] = [];
   closing: Closing | undefined = undefined;
 
   constructor(capacity: number) {
@@ -73,10 +75,17 @@ export class ChannelCore<T> {
     this.#senders.push(sender);
   }
 
+  /** Ends what `end` refers to, if it is still there, when the channel closes; at once if it has. */
+  onClose(end: WeakRef<{ end(): void }>): void {
+    if (this.closing !== undefined) end.deref()?.end();
+    else this.#ends.push(end);
+  }
+
   close(cause: unknown): void {
     if (this.closing !== undefined) return;
     const closing = { cause };
     this.closing = closing;
+    for (const end of this.#ends.splice(0)) end.deref()?.end();
     for (let at = this.#receivers.shift(); at !== undefined; at = this.#receivers.shift()) at.closed(closing);
     for (let at = this.#senders.shift(); at !== undefined; at = this.#senders.shift()) at.closed(closing);
   }

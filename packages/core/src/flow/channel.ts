@@ -1,6 +1,7 @@
 import { describe } from "../errors/describe.js";
 import { refuse } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { subjectOf } from "../kernel/stand-in.js";
 import { inScope } from "../task/in-scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { ChannelCore, closedError } from "./channel-core.js";
@@ -146,7 +147,11 @@ class CoreChannel<T> implements Channel<T> {
   }
 }
 
-/** The inside of a channel, for `select`; `undefined` for anything else. */
+/** The inside of a channel, or of one that `value` stands for; `undefined` for anything else. */
 export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
-  return typeof value === "object" && value !== null ? CoreChannel.coreOf(value) : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  const core = CoreChannel.coreOf(value);
+  if (core !== undefined) return core;
+  const subject = subjectOf(value);
+  return subject === undefined ? undefined : channelCore(subject);
 }

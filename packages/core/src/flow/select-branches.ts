@@ -5,10 +5,13 @@ import { Watch, type Watcher } from "./watch.js";
 
 export class ReceiveBranch extends Branch implements Receiver<unknown> {
   readonly #core: ChannelCore<unknown>;
+  /** What was given for the channel: it may hold whoever sends. */
+  readonly channel: unknown;
 
-  constructor(key: string, core: ChannelCore<unknown>) {
+  constructor(key: string, core: ChannelCore<unknown>, channel: unknown) {
     super(key);
     this.#core = core;
+    this.channel = channel;
   }
 
   poll(): boolean {
@@ -35,11 +38,14 @@ export class ReceiveBranch extends Branch implements Receiver<unknown> {
 export class SendBranch extends Branch implements Sender<unknown> {
   readonly value: unknown;
   readonly #core: ChannelCore<unknown>;
+  /** What was given for the channel: it may hold whoever receives. */
+  readonly channel: unknown;
 
-  constructor(key: string, core: ChannelCore<unknown>, value: unknown) {
+  constructor(key: string, core: ChannelCore<unknown>, value: unknown, channel: unknown) {
     super(key);
     this.value = value;
     this.#core = core;
+    this.channel = channel;
   }
 
   poll(): boolean {

@@ -120,10 +120,10 @@ function toBranch(key: string, value: unknown): Branch {
   }
   if (value instanceof SendCase) {
     const core = channelCore(value.channel);
-    if (core !== undefined) return new SendBranch(key, core, value.value);
+    if (core !== undefined) return new SendBranch(key, core, value.value, value.channel);
   }
   const core = channelCore(value);
-  if (core !== undefined) return new ReceiveBranch(key, core);
+  if (core !== undefined) return new ReceiveBranch(key, core, value);
   if (isThenable(value)) return new TaskBranch(key, value);
   throw new TypeError(
     `select: ${key} must be a channel, a task, a promise, a number of ms, or made by sending(), got ${describe(value)}`,

@@ -1,165 +1,312 @@
-import { detached } from "../errors/detach-stack.js";
+import { channelCore } from "../flow/channel.js";
+import { scopeBrand } from "../kernel/scope.js";
+import { standFor, subjectOf } from "../kernel/stand-in.js";
+import { NodeTask } from "../task/task.js";
+import { EmitterFacade, isEmitter } from "./emitter-facade.js";
+import { ContainerFacade, Facade, IteratorFacade, SubscriptionFacade, ThenableFacade } from "./facade.js";
+import { isConstructor, type AnyFunction } from "./functions.js";
+import { isPlain } from "./incoming.js";
+import { hold, unhold, type Lease } from "./lease.js";
+import { Owner } from "./owner.js";
+import { settling } from "./promises.js";
+import { isStreamPair, streamFacade } from "./web-streams.js";
 
 /**
- * What leaves an inner object through its handle: the inner object itself becomes the handle, and a promise or
- * an iterator one that holds the handle while it is pending. Anything else stays what it is.
+ * What leaves an inner object through its handle, or through a result. The inner object becomes the handle. What can still
+ * deliver or ask holds the handle, by the least that does:
+ *
+ * - a promise: one that settles with it, whose reaction holds the handle until then;
+ * - a channel, a stream, an emitter, an iterable, a subscription, a thenable with members: a facade that holds it until
+ *   the end, since the inner object may keep the result itself;
+ * - an array or a literal with such in it: a facade, too;
+ * - any other object with methods, and a function: itself. It holds the handle as long as it lives.
+ *
+ * Data is what it was, and holds nothing.
  */
-export function outgoing(handle: object, inner: object, value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (value === inner) return handle;
-  if (value instanceof Promise && value.constructor === Promise) return pinned(handle, inner, value);
-  if (typeof member(value, "then") === "function") return seeThrough(handle, inner, value);
-  if (typeof member(value, "next") !== "function") return value;
-  if (Symbol.asyncIterator in value)
-    return new AsyncSteps(handle, inner, value as object as AsyncIterator<unknown>);
-  return Symbol.iterator in value ? new Steps(handle, inner, value as object as Iterator<unknown>) : value;
+export function outgoing(lease: Lease, value: unknown, args?: readonly unknown[]): unknown {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
+  const { handle, results } = lease;
+  if (handle === undefined) return value;
+  if (value === lease.inner) return handle;
+  const known = results.facades.get(value)?.deref();
+  if (known !== undefined) return known;
+  if (typeof value === "function") return ofFunction(lease, value, args);
+  if (Owner.isOwner(value)) return ofHandle(handle as Owner, value, args === undefined);
+  if (results.visitors.has(value)) return value;
+  if (isBarePromise(value)) return args === undefined ? value : settling(lease, value, args);
+  const kind = kindOf(lease, value, args);
+  if (kind === "data") return value;
+  if (kind === "itself") {
+    if (args !== undefined) holdByItself(lease, value);
+    return value;
+  }
+  return results.facadeOf(value, () => makeFacade(kind, value, lease.derive(), args));
 }
 
-/** Whoever can settle `promise` reaches its reactions, and through them the handle, until it is settled. */
-function pinned(
-  handle: object,
-  inner: object,
-  promise: Promise<unknown>,
-  convert: typeof outgoing = outgoing,
-): Promise<unknown> {
-  return promise.then(
-    (value) => convert(handle, inner, value),
-    (error: unknown) => {
-      throw detached(error);
-    },
-  );
+type Kind =
+  | "data"
+  | "itself"
+  | "stream"
+  | "thenable"
+  | "iterator"
+  | "iterable"
+  | "emitter"
+  | "subscription"
+  | "container";
+
+function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unknown[] = []): object {
+  switch (kind) {
+    case "stream":
+      return streamFacade(value, lease) ?? lockedStream(value, lease);
+    case "thenable":
+      return new ThenableFacade(value, lease, value instanceof Promise || isTask(value)).proxy;
+    case "iterator":
+      return new IteratorFacade(value, lease).proxy;
+    case "emitter":
+      return new EmitterFacade(value, lease).proxy;
+    case "subscription":
+      holdCallbacks(lease, value, args);
+      return new SubscriptionFacade(value, lease).proxy;
+    case "container":
+      return new ContainerFacade(value, lease).proxy;
+    default:
+      channelCore(value)?.onClose(new WeakRef(lease));
+      return new Facade(value, lease).proxy;
+  }
 }
 
-/**
- * A thenable that is more than a promise: a task with its `cancel`, a query that runs when it is awaited. It
- * stays that, and its reactions hold the handle.
- */
-function seeThrough(handle: object, inner: object, thenable: object): object {
-  return new Proxy(changeable(thenable), {
-    set: (_, key, value) => Reflect.set(thenable, key, value),
-    get(_, key) {
-      const member: unknown = Reflect.get(thenable, key);
-      if (typeof member !== "function") return member;
-      if (key !== "then" && key !== "catch" && key !== "finally") return member.bind(thenable) as unknown;
-      return (...reactions: readonly unknown[]) => {
-        if (key === "then" && typeof reactions[0] !== "function")
-          reactions = [(value: unknown) => value, reactions[1]];
-        const holding = reactions.map((reaction) =>
-          typeof reaction === "function"
-            ? (...args: readonly unknown[]) =>
-                Reflect.apply(
-                  reaction,
-                  undefined,
-                  args.map((value) => outgoing(handle, inner, value)),
-                ) as unknown
-            : reaction,
-        );
-        return Reflect.apply(member, thenable, holding) as unknown;
-      };
-    },
+/** Somebody reads from it already. */
+function lockedStream(value: object, lease: Lease): object {
+  hold(value, lease);
+  return value;
+}
+
+/** What kind of result it is. Somebody's object may have a getter, or be a proxy, that throws: it is data then. */
+function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
+  try {
+    if (Array.isArray(value)) return containerKind(lease, value, args);
+    const plain = isPlain(value);
+    if (!plain && isPlatformData(value)) return "data";
+    if (scopeBrand in value) return "data"; // only the owner handle counts (contract, rule 20)
+    const kind = liveKind(value, args);
+    if (kind !== undefined) return kind;
+    if (plain) return containerKind(lease, value, args);
+    return hasMethods(value) ? "itself" : "data";
+  } catch {
+    return "data";
+  }
+}
+
+/** How many members of arrays and literals are looked at, all in all, and how deep. */
+const MEMBERS = 64;
+const DEPTH = 3;
+
+function containerKind(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
+  const search: Search = { lease, left: MEMBERS, needing: [] };
+  if (containsLive(value, DEPTH, search)) return "container";
+  if (search.needing.length === 0 || args === undefined) return "data";
+  for (const member of search.needing) hold(member, lease);
+  return search.needing.some((member) => typeof member === "function") ? "itself" : "data";
+}
+
+function liveKind(value: object, args: readonly unknown[] | undefined): Kind | undefined {
+  const members = value as Record<PropertyKey, unknown>;
+  const has = (key: PropertyKey): boolean => typeof members[key] === "function";
+  if (has("then")) return "thenable";
+  if (isWebStream(value)) return "stream";
+  if (isEmitter(value)) return "emitter";
+  if (has(Symbol.asyncIterator)) return has("next") ? "iterator" : "iterable";
+  if (has("next") && has(Symbol.iterator)) return "iterator";
+  if (has("unsubscribe")) return "subscription";
+  if (has("subscribe")) return "iterable";
+  if (isStreamPair(value)) return "container";
+  if (args === undefined || !args.some(isCallback)) return undefined;
+  for (const ending of SubscriptionFacade.endings) if (has(ending)) return "subscription";
+  return undefined;
+}
+
+function isWebStream(value: object): boolean {
+  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
+  if (ReadableStream !== undefined && value instanceof ReadableStream) return true;
+  return WritableStream !== undefined && value instanceof WritableStream;
+}
+
+/** A look into arrays and literals. */
+interface Search {
+  readonly lease: Lease;
+  left: number;
+  /** What is in them and holds the handle by itself. */
+  readonly needing: object[];
+}
+
+function containsLive(value: object, depth: number, search: Search): boolean {
+  for (const key in value) {
+    if ((search.left -= 1) < 0) return false;
+    const member = (value as Record<string, unknown>)[key];
+    if (typeof member === "function") {
+      if (!isConstructor(member)) search.needing.push(member);
+    } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
+  }
+  return false;
+}
+
+function isLive(member: object, depth: number, search: Search): boolean {
+  const { inner, results } = search.lease;
+  if (member === inner || member instanceof Promise) return true;
+  if (results.visitors.has(member)) return false;
+  if (Array.isArray(member)) return depth > 1 && containsLive(member, depth - 1, search);
+  const plain = isPlain(member);
+  if (!plain && isPlatformData(member)) return false;
+  if (scopeBrand in member) return false;
+  if (Owner.isOwner(member) || liveKind(member, undefined) !== undefined) return true;
+  if (plain) return depth > 1 && containsLive(member, depth - 1, search);
+  if (hasMethods(member)) search.needing.push(member);
+  return false;
+}
+
+const platformTypes = [Date, RegExp, Error, ArrayBuffer, Map, Set, WeakMap, WeakSet, Boolean, Number, String];
+
+/** An object of a class that the platform has, and that is data. Iterators and streams were looked at before. */
+function isPlatformData(value: object): boolean {
+  if (ArrayBuffer.isView(value) || value instanceof Error) return true;
+  const { constructor } = value as { constructor?: { name?: unknown } };
+  if (typeof constructor !== "function") return false;
+  if ((platformTypes as readonly unknown[]).includes(constructor)) return true;
+  const { name } = constructor as { name?: unknown };
+  return typeof name === "string" && dataClasses.has(name) && Reflect.get(globalThis, name) === constructor;
+}
+
+const dataClasses = new Set([
+  ...[
+    "AbortSignal",
+    "AbortController",
+    "URL",
+    "URLSearchParams",
+    "Headers",
+    "FormData",
+    "Blob",
+    "File",
+    "Event",
+  ],
+  ...["SharedArrayBuffer", "WeakRef", "TextEncoder", "TextDecoder", "DOMException", "BigInt", "Symbol"],
+]);
+
+const withMethods = new WeakMap<object, boolean>();
+
+function hasMethods(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null) return false;
+  let found = withMethods.get(prototype);
+  if (found === undefined) withMethods.set(prototype, (found = hasMethodsOf(prototype)));
+  return found;
+}
+
+function hasMethodsOf(prototype: object): boolean {
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.getPrototypeOf(at) === null) return false; // what every object has
+    for (const key of Reflect.ownKeys(at)) {
+      if (key !== "constructor" && typeof Object.getOwnPropertyDescriptor(at, key)?.value === "function")
+        return true;
+    }
+  }
+  return false;
+}
+
+/** It, and what it is taken apart into. */
+function holdByItself(lease: Lease, value: object): void {
+  hold(value, lease);
+  for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, lease);
+  const { body } = value as { body?: unknown };
+  if (typeof body === "object" && body !== null && isWebStream(body)) hold(body, lease);
+}
+
+/** A function that came for functions is the end of a subscription; any other is a method without an object. */
+function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
+  if (args === undefined || isConstructor(value) || lease.results.visitors.has(value)) return value;
+  if (!args.some(isCallback)) {
+    hold(value, lease);
+    return value;
+  }
+  return lease.results.facadeOf(value, () => {
+    const subscription = lease.derive();
+    holdCallbacks(subscription, value, args);
+    return endingFunction(subscription, value);
   });
 }
 
-/** A proxy has to show as they are the members that its target can't change, so a frozen one needs a stand-in. */
-function changeable(thenable: object): object {
-  const members = Object.getOwnPropertyDescriptors(thenable) as Record<PropertyKey, PropertyDescriptor>;
-  const made = Reflect.ownKeys(members).map((key) => members[key] as PropertyDescriptor);
-  if (made.every((descriptor) => descriptor.configurable)) return thenable;
-  for (const descriptor of made) descriptor.configurable = true;
-  return Object.create(Object.getPrototypeOf(thenable) as object | null, members) as object;
+/** In a function of its own: what it makes has to reach no other lease. */
+function endingFunction(lease: Lease, value: AnyFunction): object {
+  const facade = new Proxy(value, {
+    apply(_, self, args: unknown[]): unknown {
+      const result: unknown = Reflect.apply(value, self, args);
+      const converted = lease.convert(lease, result, args);
+      lease.end();
+      return converted;
+    },
+  });
+  standFor(facade, value);
+  return facade;
 }
 
-/** Somebody's object may have a getter, or a proxy, that throws: it is a plain value then. */
-function member(value: object, key: "then" | "next"): unknown {
-  try {
-    return Reflect.get(value, key);
-  } catch {
-    return undefined;
-  }
-}
-
-function stepOf(handle: object, inner: object, step: unknown): unknown {
-  const result = step as IteratorResult<unknown>;
-  return result.value === inner ? { done: result.done, value: handle } : step;
-}
-
-/** An iterator of the inner object's, as the holder of the handle sees it. */
-class Steps {
-  readonly #handle: object;
-  readonly #inner: object;
-  readonly #source: Iterator<unknown>;
-
-  constructor(handle: object, inner: object, source: Iterator<unknown>) {
-    this.#handle = handle;
-    this.#inner = inner;
-    this.#source = source;
-  }
-
-  next(...args: [] | [unknown]): unknown {
-    return this.#step(() => this.#source.next(...args));
-  }
-
-  return(value?: unknown): unknown {
-    return this.#step(() => this.#source.return?.(value) ?? { done: true, value });
-  }
-
-  throw(error?: unknown): unknown {
-    return this.#step(() => {
-      if (this.#source.throw === undefined) throw error;
-      return this.#source.throw(error);
-    });
-  }
-
-  #step(advance: () => unknown): unknown {
-    try {
-      return stepOf(this.#handle, this.#inner, advance());
-    } catch (error) {
-      throw detached(error);
+/** What the inner object will call back holds the handle as long as the inner object keeps it. */
+function holdCallbacks(lease: Lease, subscription: object, args: readonly unknown[]): void {
+  const callbacks = args.filter(isCallback);
+  for (const callback of callbacks) {
+    hold(callback, lease);
+    if (typeof callback === "object") {
+      for (const member of Object.values(callback))
+        if (typeof member === "function") hold(member as object, lease);
     }
   }
+  const { add, closed } = subscription as { add?: unknown; closed?: unknown };
+  if (typeof add !== "function" || typeof closed !== "boolean") return;
+  Reflect.apply(add, subscription, [
+    () => {
+      lease.end();
+      for (const callback of callbacks) unhold(callback, lease);
+    },
+  ]);
+}
 
-  static {
-    // Brings Symbol.iterator and, where the platform has them, `map`, `filter` and disposal.
-    Object.setPrototypeOf(this.prototype, prototypeAbove([][Symbol.iterator]()));
+/** A function, or an observer. */
+function isCallback(value: unknown): value is object {
+  if (typeof value === "function") return !isConstructor(value);
+  if (typeof value !== "object" || value === null) return false;
+  try {
+    return ["next", "complete", "handleEvent"].some((key) => typeof Reflect.get(value, key) === "function");
+  } catch {
+    return false;
   }
 }
 
-/** As {@link Steps}; a pending `next()` pins the handle as any promise does. */
-class AsyncSteps {
-  readonly #handle: object;
-  readonly #inner: object;
-  readonly #source: AsyncIterator<unknown>;
+/**
+ * Another handle. What was given to this one goes back as it was. One that was made after this one may need its workers:
+ * its caller gets a handle of the same object that holds both, since the inner object may keep the first.
+ */
+function ofHandle(handle: Owner, value: Owner, asField: boolean): object {
+  const given = Owner.release(handle, value);
+  if (given !== value || asField || !Owner.isYounger(value, handle)) return given;
+  const lease = Owner.leaseOf(handle);
+  return lease.results.facadeOf(value, () => {
+    const twin = Owner.twin(value);
+    hold(twin, value);
+    hold(twin, lease);
+    standFor(twin, value);
+    return twin;
+  });
+}
 
-  constructor(handle: object, inner: object, source: AsyncIterator<unknown>) {
-    this.#handle = handle;
-    this.#inner = inner;
-    this.#source = source;
-  }
-
-  next(...args: [] | [unknown]): Promise<unknown> {
-    return this.#step(this.#source.next(...args));
-  }
-
-  return(value?: unknown): Promise<unknown> {
-    return this.#step(this.#source.return?.(value) ?? Promise.resolve({ done: true, value }));
-  }
-
-  throw(error?: unknown): Promise<unknown> {
-    return this.#step(this.#source.throw?.(error) ?? Promise.reject(error));
-  }
-
-  #step(step: Promise<unknown>): Promise<unknown> {
-    return pinned(this.#handle, this.#inner, Promise.resolve(step), stepOf);
-  }
-
-  static {
-    // eslint-disable-next-line @typescript-eslint/no-empty-function -- only its prototype is wanted
-    const generator = (async function* (): AsyncGenerator {})();
-    Object.setPrototypeOf(this.prototype, prototypeAbove(Object.getPrototypeOf(generator) as object));
+/** A promise without members that its caller could miss. */
+function isBarePromise(value: object): value is Promise<unknown> {
+  try {
+    if (!(value instanceof Promise) || value.constructor !== Promise) return false;
+    if (Object.getOwnPropertyNames(value).length > 0) return false;
+    return !Object.hasOwn(value, Symbol.asyncDispose) && !Object.hasOwn(value, Symbol.dispose);
+  } catch {
+    return false; // a revoked proxy, or one that throws
   }
 }
 
-/** The prototype that all iterators of a kind share: `%IteratorPrototype%`, `%AsyncIteratorPrototype%`. */
-function prototypeAbove(iterator: object): object {
-  return Object.getPrototypeOf(Object.getPrototypeOf(iterator)) as object;
+function isTask(value: object): boolean {
+  return NodeTask.isTask(value) || (subjectOf(value) !== undefined && "status" in value);
 }

@@ -1,29 +1,52 @@
-import { detached } from "../errors/detach-stack.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { outgoing } from "./outgoing.js";
+import { Results, Lease, type Convert } from "./lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- whatever a user's object has
-type AnyFunction = Function;
+export type AnyFunction = Function;
 
-/** Functions that stand for an inner object's own: what a setter unwraps, so that no handle gets inside. */
-const originals = new WeakMap<AnyFunction, AnyFunction>();
+/**
+ * The own property by which a handle is found behind a Proxy, a reactive wrapper or `Object.create(handle)`: private
+ * members are not seen there. A function, since reactive wrappers wrap every object that they give.
+ */
+const reach = Symbol("bough.handle");
+
+/** Lets private members be put on an object that is there already: a Proxy. */
+class Returning {
+  constructor(object?: object) {
+    // eslint-disable-next-line no-constructor-return -- that is what it is for
+    if (object !== undefined) return object;
+  }
+}
+
+let made = 0;
 
 /**
  * What every handle of `selfCleaning` is made of: it points at the inner object and at the scope's node, and
  * neither points back (contract, rule 19).
- *
- * The functions made here run with `this` = a handle, find its inner object, and go on with that. Called with
- * another `this` (a method taken off its handle) they behave as the member they stand for.
  */
-export class Owner {
+export class Owner extends Returning {
   readonly #inner: object;
   readonly #node: ScopeNode;
-  /** By the function it stands for; a function that came through the handle stands for itself. */
+  readonly #serial = (made += 1);
+  #lease: Lease | undefined;
   #functions: WeakMap<AnyFunction, AnyFunction> | undefined;
+  #companion: Owner | undefined;
+  #isCompanion = false;
+  #friends: WeakMap<Owner, Owner> | undefined;
 
-  constructor(inner: object, node: ScopeNode) {
+  static readonly reach: typeof reach = reach;
+  /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
+  static copy: (inner: object, node: ScopeNode) => Owner;
+  /** Set by the module that knows what becomes of results. */
+  static convert: Convert;
+  /** Shows the fields that the inner object got later, by the module that knows how handles look. */
+  static compare: (owner: Owner) => void;
+
+  constructor(inner: object, node: ScopeNode, proxy?: object) {
+    super(proxy);
     this.#inner = inner;
     this.#node = node;
+    Object.defineProperty(this, reach, { value: () => this, writable: true, configurable: true });
   }
 
   static nodeOf(value: unknown): ScopeNode | undefined {
@@ -39,83 +62,64 @@ export class Owner {
     }
   }
 
-  /** A method on the prototype. */
-  static method(name: string | symbol, method: AnyFunction): AnyFunction {
-    const forward = {
-      [name](this: unknown, ...args: unknown[]): unknown {
-        const inner = Owner.innerOf(this);
-        let result: unknown;
-        try {
-          result = Reflect.apply(method, inner ?? this, args); // one place to call it from: the engine inlines that
-        } catch (error) {
-          throw detached(error);
-        }
-        if (typeof result !== "object" || result === null || inner === undefined) return result;
-        return outgoing(this as object, inner, result);
-      },
-    }[name as string] as AnyFunction;
-    Object.defineProperty(forward, "length", { value: method.length, configurable: true });
-    originals.set(forward, method);
-    return forward;
+  static isOwner(value: object): value is Owner {
+    return #inner in value;
   }
 
-  /** An accessor or a field. What it holds is not a call's result, so it does not pin the handle. */
-  static get(handle: Owner, key: PropertyKey): unknown {
-    const inner = Owner.innerOf(handle);
-    if (inner === undefined) return undefined; // somebody looks at the prototype
-    let value: unknown;
-    try {
-      value = Reflect.get(inner, key);
-    } catch (error) {
-      throw detached(error);
-    }
-    if (value === inner) return handle;
-    return typeof value === "function" ? handle.#bound(value) : value;
+  /** The handle that `value` is, stands before, or inherits from. */
+  static behind(value: unknown): Owner | undefined {
+    if (typeof value !== "object" || value === null) return undefined;
+    if (#inner in value) return value;
+    const found: unknown = Reflect.get(value, reach);
+    if (typeof found !== "function") return undefined;
+    const owner: unknown = Reflect.apply(found, undefined, []);
+    return typeof owner === "object" && owner !== null && #inner in owner ? owner : undefined;
   }
 
-  static set(handle: Owner, key: PropertyKey, value: unknown): boolean {
-    const inner = Owner.innerOf(handle);
-    if (inner === undefined) return false;
-    if (typeof value === "function" && !originals.has(value)) {
-      (handle.#functions ??= new WeakMap()).set(value, value);
-    }
-    const entering =
-      value === handle ? inner : typeof value === "function" ? (originals.get(value) ?? value) : value;
-    try {
-      return Reflect.set(inner, key, entering);
-    } catch (error) {
-      throw detached(error);
-    }
+  /** Whether writing to it is forbidden. Accessors can be written to in a frozen object: only a data property tells. */
+  static isFrozen(owner: Owner): boolean {
+    return !Object.isExtensible(owner) && Object.getOwnPropertyDescriptor(owner, reach)?.writable === false;
+  }
+
+  static leaseOf(owner: Owner): Lease {
+    return (owner.#lease ??= new Lease(owner, owner.#inner, new Results(), Owner.convert));
+  }
+
+  static knownLease(owner: Owner): Lease | undefined {
+    return owner.#lease;
+  }
+
+  static functionsOf(owner: Owner): WeakMap<AnyFunction, AnyFunction> {
+    return (owner.#functions ??= new WeakMap());
+  }
+
+  static isYounger(owner: Owner, other: Owner): boolean {
+    return owner.#serial > other.#serial;
+  }
+
+  /** Another handle for what `owner` is the handle of, which is not watched. */
+  static twin(owner: Owner): Owner {
+    return Owner.copy(owner.#inner, owner.#node);
   }
 
   /**
-   * The function in a field, or a getter's, as a method. Bound to the handle: who takes it off, as in
-   * `const { get } = handle`, still holds the handle.
+   * What the inner object of `host` gets when it is given the handle `guest`: something that looks like it, and does not
+   * keep it alive. The handle `host` does, as long as the inner object keeps what it got. So two objects may hold each
+   * other's handle, and when both are dropped both are collected.
    */
-  #bound(method: AnyFunction): AnyFunction {
-    if (isConstructor(method)) return method;
-    const functions = (this.#functions ??= new WeakMap<AnyFunction, AnyFunction>());
-    const known = functions.get(method);
-    if (known !== undefined) return known;
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- an arrow function has no name to give
-    const handle = this;
-    const forward = Owner.method(method.name, method);
-    const bound = {
-      [method.name]: (...args: unknown[]): unknown => Reflect.apply(forward, handle, args) as unknown,
-    }[method.name] as AnyFunction;
-    functions.set(method, bound);
-    originals.set(bound, method);
-    return bound;
+  static admit(host: Owner, guest: Owner): Owner {
+    if (guest.#isCompanion) return guest;
+    let companion = guest.#companion;
+    if (companion === undefined) {
+      companion = guest.#companion = Owner.twin(guest);
+      companion.#isCompanion = true;
+    }
+    (host.#friends ??= new WeakMap()).set(companion, guest);
+    return companion;
   }
-}
 
-/** A class, or a function that is used as one: it is a value, not a method. */
-export function isConstructor(value: AnyFunction): boolean {
-  const own = Object.getOwnPropertyDescriptor(value, "prototype");
-  if (own === undefined) return false;
-  return own.writable !== true || (isObject(own.value) && Reflect.ownKeys(own.value).length > 1);
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
+  /** The handle that `host` was given, for what its inner object got. */
+  static release(host: Owner, value: Owner): Owner {
+    return value.#isCompanion ? (host.#friends?.get(value) ?? value) : value;
+  }
 }

@@ -1,35 +1,79 @@
 import { inspectCustom } from "../kernel/scope.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { isConstructor, Owner } from "./owner.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
+import { forwardMethod, readField, writeField } from "./forward.js";
+import { isConstructor } from "./functions.js";
+import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
+import { outgoing } from "./outgoing.js";
+import { Owner } from "./owner.js";
 
 /** A class of handles: what it needs to look like the objects of one class. */
 interface Wrapper {
-  readonly construct: new (inner: object, node: ScopeNode) => Owner;
+  readonly construct: new (inner: object, node: ScopeNode, proxy?: object) => Owner;
   /** The descriptors of own fields, made once so that handles share their shape. */
   readonly fields: Map<PropertyKey, PropertyDescriptor>;
+  /** Whether its objects may get fields later. */
+  grows: boolean;
+  /** How many `build` functions are still to be asked. */
+  builds: number;
 }
 
 /** By the prototype of the inner object. */
 const wrappers = new WeakMap<object, Wrapper>();
 /** Objects used as dictionaries have keys without end. */
 const MAX_FIELDS = 1_000;
+/** Most classes have one. Asking takes a microsecond. */
+const MAX_BUILDS = 8;
+/** What a handle has of its own. */
+const handlesOwn: ReadonlySet<PropertyKey> = new Set([Owner.reach, Symbol.asyncDispose, Symbol.dispose]);
 
 /** Makes the handle of `inner`: an object that looks like it, and points at it. */
-export function createHandle(inner: object, node: ScopeNode): object {
+export function createHandle(inner: object, node: ScopeNode, build?: unknown): Owner {
   const prototype = Object.getPrototypeOf(inner) as object | null;
+  const isLiteral = prototype === null || isObjectPrototype(prototype);
   let wrapper = prototype === null ? undefined : wrappers.get(prototype);
   if (wrapper === undefined) {
-    wrapper = { construct: wrapperClass(prototype), fields: new Map() };
+    const grows = !isLiteral && mayGrow(inner, undefined);
+    wrapper = { construct: wrapperClass(prototype), fields: new Map(), grows, builds: MAX_BUILDS };
     if (prototype !== null) wrappers.set(prototype, wrapper);
   }
-  const handle = new wrapper.construct(inner, node);
+  const { construct, fields } = wrapper;
+  let handle: Owner;
+  if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
+    const shell = Object.create(construct.prototype as object) as object;
+    const traps = new GrowingFields(inner, handlesOwn, Owner.reach, (at, from, key) =>
+      defineField(at, from, key, fields),
+    );
+    handle = new construct(inner, node, new Proxy(shell, traps));
+  } else handle = new construct(inner, node);
   for (const key of Reflect.ownKeys(inner)) {
     if (key === Symbol.asyncDispose) continue; // the handle has its own
-    if (key === Symbol.dispose) Object.defineProperty(handle, key, { value: disposeWithoutWaiting });
-    else defineField(handle, inner, key, wrapper.fields);
+    if (key === Symbol.dispose)
+      Object.defineProperty(handle, key, { value: disposeWithoutWaiting, configurable: true });
+    else defineField(handle, inner, key, fields);
   }
+  if (!Object.isExtensible(inner)) restrict(handle, inner);
   return handle;
+}
+
+Owner.copy = createHandle;
+Owner.convert = outgoing;
+Owner.compare = (owner) => {
+  const inner = Owner.innerOf(owner) as object;
+  syncFields(owner, inner, handlesOwn, (at, from, key) => defineField(at, from, key, undefined));
+};
+
+function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
+  if (wrapper.grows || wrapper.builds === 0 || build === undefined) return wrapper.grows;
+  wrapper.builds -= 1;
+  return (wrapper.grows = buildGrows(inner, build));
+}
+
+/** What the inner object does not allow, its handle does not either. */
+function restrict(handle: Owner, inner: object): void {
+  if (Object.isFrozen(inner)) Object.freeze(handle);
+  else if (Object.isSealed(inner)) Object.seal(handle);
+  else Object.preventExtensions(handle);
 }
 
 function wrapperClass(prototype: object | null): Wrapper["construct"] {
@@ -44,7 +88,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
     for (const key of Reflect.ownKeys(at)) {
       const descriptor = Object.getOwnPropertyDescriptor(at, key);
       if (descriptor === undefined || Object.hasOwn(shown, key)) continue;
-      Object.defineProperty(shown, key, forward(key, descriptor));
+      Object.defineProperty(shown, key, forward(key, descriptor, prototype as object));
     }
   }
   const disposers: PropertyDescriptorMap = {
@@ -58,21 +102,26 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
   return Handle;
 }
 
-function forward(key: string | symbol, descriptor: PropertyDescriptor): PropertyDescriptor {
+function forward(
+  key: string | symbol,
+  descriptor: PropertyDescriptor,
+  prototype: object,
+): PropertyDescriptor {
   const { value, enumerable = false } = descriptor as { value?: unknown; enumerable?: boolean };
   if (typeof value !== "function") return field(key, descriptor);
-  const method = isConstructor(value) ? value : Owner.method(key, value);
+  const method = isConstructor(value) ? value : forwardMethod(key, value, prototype);
   return { value: method, writable: true, configurable: true, enumerable };
 }
 
 function field(key: PropertyKey, original: PropertyDescriptor): PropertyDescriptor {
   const made: PropertyDescriptor = { configurable: true, enumerable: original.enumerable ?? false };
-  made.get = function (this: Owner): unknown {
-    return Owner.get(this, key);
+  made.get = function (this: unknown): unknown {
+    return readField(this, key);
   };
   if (original.get !== undefined && original.set === undefined) return made;
-  made.set = function (this: Owner, value: unknown): void {
-    if (!Owner.set(this, key, value)) throw new TypeError(`Cannot assign to ${String(key)}: it is read-only`);
+  made.set = function (this: unknown, value: unknown): void {
+    if (!writeField(this, key, value))
+      throw new TypeError(`Cannot assign to ${String(key)}: it is read-only`);
   };
   return made;
 }
@@ -101,15 +150,24 @@ function defineField(
  */
 const latecomers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {
-    const inner = Owner.innerOf(receiver);
-    if (inner === undefined || isInherited(key, inner)) return Reflect.get(target, key, receiver);
-    if (Object.hasOwn(inner, key)) defineField(receiver as object, inner, key, undefined);
-    return Owner.get(receiver as Owner, key);
+    if (key === Owner.reach) return undefined;
+    const owner = Owner.behind(receiver);
+    if (owner === undefined) return Reflect.get(target, key, receiver);
+    const inner = Owner.innerOf(owner) as object;
+    if (key === "toJSON") Owner.compare(owner); // whoever makes JSON asks for that before it looks for keys
+    if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
+    if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
+    return readField(receiver, key);
   },
   set(target, key, value, receiver): boolean {
-    if (Owner.innerOf(receiver) === undefined) return Reflect.set(target, key, value, receiver);
-    const done = Owner.set(receiver as Owner, key, value);
-    if (done) defineField(receiver as object, Owner.innerOf(receiver) as object, key, undefined);
+    if (key === Owner.reach) return Reflect.set(target, key, value, receiver);
+    const owner = Owner.behind(receiver);
+    if (owner === undefined) return Reflect.set(target, key, value, receiver);
+    const inner = Owner.innerOf(owner) as object;
+    const isKnown = key in inner; // a member of the class, or a field that came since
+    if (!isKnown && !Object.isExtensible(owner)) return false;
+    const done = writeField(receiver, key, value);
+    if (done && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
     return done;
   },
 };
@@ -125,14 +183,15 @@ function isObjectPrototype(object: object): boolean {
 }
 
 function disposeHandle(this: object): Promise<void> {
-  return closeAndWait(Owner.nodeOf(this) as ScopeNode, "dispose", this);
+  const owner = Owner.behind(this) as Owner;
+  return closeAndWait(Owner.nodeOf(owner) as ScopeNode, "dispose", owner);
 }
 
 /** `using` can't wait; the inner object's own disposal comes when the workers have stopped. */
 function disposeWithoutWaiting(this: object): void {
-  closeByOwner(Owner.nodeOf(this) as ScopeNode, undefined);
+  closeByOwner(Owner.nodeOf(Owner.behind(this)) as ScopeNode, undefined);
 }
 
 function showInner(this: object): unknown {
-  return Owner.innerOf(this);
+  return Owner.innerOf(Owner.behind(this));
 }

@@ -94,7 +94,7 @@ export function selfCleaning<T extends object>(
     checkInner(node, inner);
     if (node.label === "anonymous") node.label = classNameOf(inner);
     if (isDisposable(inner)) node.use(inner);
-    handle = createHandle(inner, node);
+    handle = createHandle(inner, node, build);
   } catch (error) {
     closeByOwner(node, error);
     bodyDone(node);

@@ -10,6 +10,7 @@ import {
   type Task,
 } from "../../src/index.js";
 import type { Case, Probe } from "./probe.js";
+import { resultsAtRest } from "./results.js";
 
 const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
 /** Lives as long as the program, as a process or a server does. */
@@ -251,4 +252,5 @@ export const collectedCases: readonly Case[] = [
       await close(handle);
     },
   },
+  ...resultsAtRest,
 ];

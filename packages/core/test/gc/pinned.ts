@@ -9,6 +9,7 @@ import {
   type ScopeOptions,
 } from "../../src/index.js";
 import type { PinnedCase, Probe } from "./probe.js";
+import { resultsInUse } from "./results.js";
 
 const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
 const world = new EventTarget();
@@ -99,7 +100,7 @@ const byWorker = /pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closu
 const byReactionOf = (what: RegExp): RegExp =>
   new RegExp(
     what.source +
-      String.raw`\n.*Promise\n\(reactions_or_result\) → system / PromiseReaction\n(?:.*\n)+variable handle → \w+$`,
+      String.raw`\n.*Promise\n\(reactions_or_result\) → system / PromiseReaction\n(?:.*\n)+\.#held → \w+$`,
   );
 
 /** The rows of "What is not collected". */
@@ -256,7 +257,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an iterator of its methods that you hold",
-    keptBy: /Steps\n\.#handle → Doer$/,
+    keptBy: /Lease\n\.#held → Doer$/,
     run(probe) {
       return doer(probe).list();
     },
@@ -274,16 +275,8 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an inner object that was given its own handle",
-    keptBy: /variable this → Doer\n\.friend → Doer$/,
-    run(probe) {
-      const handle = doer(probe);
-      handle.keep(handle);
-    },
-  },
-  {
     row: "a function in a field of its, taken off: `const { get } = handle`",
-    keptBy: /function \(anonymous\)\n\(context\) → the variables of a closure\nvariable handle → Object$/,
+    keptBy: /function \(anonymous\)\n\(context\) → the variables of a closure\nvariable owner → Object$/,
     run(probe) {
       const handle = selfCleaning(() => ({ get: () => "value" }), probe.options);
       probe.watch(handle);
@@ -299,4 +292,5 @@ export const pinnedCases: readonly PinnedCase[] = [
       doer(probe).note();
     },
   },
+  ...resultsInUse,
 ];

@@ -16,8 +16,10 @@ export interface RowResult {
 /** Runs every case here and now, and says what became of its handles. */
 export async function runTable(): Promise<RowResult[]> {
   const results: RowResult[] = [];
-  for (const one of collectedCases)
+  for (const one of collectedCases) {
+    if (one.only !== undefined && one.only !== host) continue;
     results.push(await observe(one, one.unlike === host ? "pinned" : "collected"));
+  }
   for (const one of pinnedCases) {
     if (one.only !== undefined && one.only !== host) continue;
     results.push(await observe(one, one.unlike === host ? "collected" : "pinned"));

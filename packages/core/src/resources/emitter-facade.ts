@@ -1,0 +1,192 @@
+import type { AnyFunction } from "./functions.js";
+import { Facade } from "./facade.js";
+import { incoming } from "./incoming.js";
+import type { Lease } from "./lease.js";
+
+/** They take a listener as their second argument. */
+const adding = new Set<PropertyKey>([
+  "on",
+  "once",
+  "addListener",
+  "prependListener",
+  "prependOnceListener",
+  "addEventListener",
+]);
+const removing = new Set<PropertyKey>(["off", "removeListener", "removeEventListener"]);
+const listing = new Set<PropertyKey>(["listeners", "rawListeners"]);
+
+/** What Node's streams register on themselves, and on others in their own name: these have to see the facade. */
+const consuming = new Set<PropertyKey>([
+  ...[
+    "pipe",
+    "unpipe",
+    "iterator",
+    "compose",
+    "map",
+    "filter",
+    "forEach",
+    "toArray",
+    "some",
+    "find",
+    "every",
+  ],
+  ...["flatMap", "drop", "take", "reduce", "asIndexedPairs"],
+  Symbol.asyncIterator,
+]);
+
+type Listener = AnyFunction & { listener?: AnyFunction };
+
+interface Emitting {
+  readonly readable?: boolean;
+  readonly writable?: boolean;
+  readonly writableLength?: number;
+  on?: (event: string, listener: () => void) => unknown;
+  addEventListener?: (event: string, listener: () => void) => unknown;
+}
+
+/**
+ * An emitter, a Node stream, an event target. The inner object reaches the listeners, and each one that was added through
+ * the facade reaches the handle; so does whatever a stream was piped to. That ends when the listener is removed, and for
+ * all of them when the emitter emits `close` or has ended.
+ */
+export class EmitterFacade extends Facade {
+  /** By a listener of the caller's, the one that was registered for it. */
+  readonly #registered = new WeakMap<object, Listener>();
+
+  constructor(subject: object, lease: Lease) {
+    super(subject, lease);
+    watchEnd(subject as Emitting, new WeakRef(lease));
+  }
+
+  override set(target: object, key: PropertyKey, value: unknown): boolean {
+    const isHandler = typeof key === "string" && /^on[a-z]/.test(key) && typeof value === "function";
+    return super.set(target, key, isHandler ? this.#wrap(value as AnyFunction) : value);
+  }
+
+  override get(target: object, key: PropertyKey): unknown {
+    const value = super.get(target, key);
+    return typeof value === "function" && typeof key === "string" && key.startsWith("on")
+      ? unwrap(Reflect.get(this.subject, key) as AnyFunction, value)
+      : value;
+  }
+
+  /** What a child process has, or a socket: streams of its own. Node's helpers work on what begins with `_`. */
+  protected override field(key: PropertyKey, value: unknown): unknown {
+    const shown = super.field(key, value);
+    if (shown !== value || typeof value !== "object" || value === null) return shown;
+    if (typeof key !== "string" || key.startsWith("_") || !isEmitter(value)) return shown;
+    return this.lease.convert(this.lease, value);
+  }
+
+  protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
+    if (self !== this.proxy) return super.call(key, own, self, args);
+    if (consuming.has(key) && isNodes(this.subject, key)) {
+      for (const value of args) incoming(this.lease, value); // known as the caller's own, when it comes back
+      const result: unknown = Reflect.apply(own, self, args);
+      return result === self ? result : this.returned(key, result, args);
+    }
+    if (adding.has(key)) args[1] = this.#registeredFor(args[1], true);
+    else if (removing.has(key)) args[1] = this.#registeredFor(args[1], false);
+    else if ((key === "write" || key === "end") && isNodes(this.subject, key)) this.#holdUntilWritten(args);
+    const result = super.call(key, own, self, args);
+    if (listing.has(key) && Array.isArray(result)) {
+      return result.map((listener: AnyFunction) => unwrap(listener, listener));
+    }
+    return result;
+  }
+
+  #registeredFor(listener: unknown, add: boolean): unknown {
+    if ((typeof listener !== "function" && typeof listener !== "object") || listener === null)
+      return listener;
+    const known = this.#registered.get(listener);
+    if (known !== undefined || !add) return known ?? listener;
+    const wrapped =
+      typeof listener === "function"
+        ? this.#wrap(listener)
+        : this.#wrap((event: unknown) => (listener as EventListenerObject).handleEvent(event as Event));
+    this.#registered.set(listener, wrapped);
+    return wrapped;
+  }
+
+  /** As `once` does it, so that Node's own `off` and `listeners` know whose it is. */
+  #wrap(listener: AnyFunction): Listener {
+    const { subject, lease } = this;
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- an emitter says by `this` who emits
+    const facade = this;
+    const wrapped: Listener = function (this: unknown, ...args: unknown[]): unknown {
+      const shown = args.map((value) =>
+        value === subject ? facade.proxy : value === lease.inner ? (lease.handle ?? value) : value,
+      );
+      return Reflect.apply(listener, this === subject ? facade.proxy : this, shown) as unknown;
+    };
+    wrapped.listener = listener;
+    return wrapped;
+  }
+
+  /** What was written and not taken yet still needs whoever takes it. */
+  #holdUntilWritten(args: unknown[]): void {
+    const last = Math.max(args.length - 1, 0);
+    const callback = args[last];
+    const { proxy } = this;
+    const done = (...results: unknown[]): void => {
+      if (typeof callback === "function") Reflect.apply(callback, proxy, results);
+    };
+    const place = typeof callback === "function" || callback === undefined ? last : args.length;
+    args[place] = done;
+  }
+}
+
+interface EventListenerObject {
+  handleEvent(event: Event): unknown;
+}
+
+function unwrap(listener: Listener, otherwise: AnyFunction): AnyFunction {
+  return listener.listener ?? otherwise;
+}
+
+/** Whether something emits: Node's way, or the web's. */
+export function isEmitter(value: object): boolean {
+  const { on, emit, off, removeListener, addEventListener, removeEventListener } = value as Record<
+    string,
+    unknown
+  >;
+  if (typeof on === "function" && typeof (off ?? removeListener) === "function")
+    return typeof emit === "function";
+  return typeof addEventListener === "function" && typeof removeEventListener === "function";
+}
+
+/** Whether the method is that of Node's streams (or of their copy on npm), and not of a class above them. */
+function isNodes(subject: object, key: PropertyKey): boolean {
+  for (let at: object | null = subject; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.hasOwn(at, key)) return Object.hasOwn(at, "setEncoding") || Object.hasOwn(at, "cork");
+  }
+  return false;
+}
+
+/** By an emitter, the leases that end with it. */
+const ending = new WeakMap<object, Set<WeakRef<Lease>>>();
+
+/** The listener reaches no lease: the inner object may keep the emitter. */
+function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
+  let leases = ending.get(subject);
+  if (leases !== undefined) {
+    for (const known of leases) if (known.deref() === undefined) leases.delete(known);
+    leases.add(lease);
+    return;
+  }
+  ending.set(subject, (leases = new Set([lease])));
+  const end = (): void => {
+    for (const known of leases) known.deref()?.end();
+    leases.clear();
+  };
+  try {
+    if (typeof subject.on !== "function") {
+      subject.addEventListener?.("close", end);
+      return;
+    }
+    subject.on("close", end);
+    if (subject.writable !== true) subject.on("end", end); // what is still written to needs its handle
+  } catch {
+    // It has no such event.
+  }
+}

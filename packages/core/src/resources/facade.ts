@@ -1,0 +1,202 @@
+import { detached } from "../errors/detach-stack.js";
+import { standFor } from "../kernel/stand-in.js";
+import { isConstructor, standInFor, type AnyFunction } from "./functions.js";
+import { admitAll, incoming } from "./incoming.js";
+import type { Lease } from "./lease.js";
+import { pinned } from "./promises.js";
+
+interface Member {
+  readonly own: AnyFunction;
+  readonly shown: AnyFunction;
+}
+
+/**
+ * What a caller gets in place of a result that can still deliver or ask: an object that looks like the result, runs its
+ * methods with `this` = the result, and holds the handle. The inner object may keep the result itself, so that the two
+ * have to be different objects.
+ */
+export class Facade implements ProxyHandler<object> {
+  readonly subject: object;
+  readonly lease: Lease;
+  #proxy: object | undefined;
+  readonly #members = new Map<PropertyKey, Member>();
+
+  constructor(subject: object, lease: Lease) {
+    this.subject = subject;
+    this.lease = lease;
+  }
+
+  /** The facade. */
+  get proxy(): object {
+    if (this.#proxy === undefined) {
+      this.#proxy = new Proxy(showing(this.subject), this);
+      standFor(this.#proxy, this.subject);
+    }
+    return this.#proxy;
+  }
+
+  get(_target: object, key: PropertyKey): unknown {
+    let value: unknown;
+    try {
+      value = Reflect.get(this.subject, key, this.subject);
+    } catch (error) {
+      throw detached(error);
+    }
+    if (typeof value !== "function") return this.field(key, value);
+    if (key === "constructor" || isConstructor(value)) return value;
+    const known = this.#members.get(key);
+    if (known?.own === value) return known.shown;
+    const shown = this.method(key, value);
+    this.#members.set(key, { own: value, shown });
+    return shown;
+  }
+
+  set(_target: object, key: PropertyKey, value: unknown): boolean {
+    return Reflect.set(this.subject, key, incoming(this.lease, value), this.subject);
+  }
+
+  /** A field or what a getter gives. Nothing that lives on the inner side may come to hold the handle by it. */
+  protected field(_key: PropertyKey, value: unknown): unknown {
+    if (value === this.subject) return this.proxy;
+    return value === this.lease.inner ? (this.lease.handle ?? value) : value;
+  }
+
+  protected method(key: PropertyKey, own: AnyFunction): AnyFunction {
+    return standInFor(own, (self, args) => this.call(key, own, self, args));
+  }
+
+  protected call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
+    if (self !== this.proxy) return Reflect.apply(own, self, args) as unknown;
+    let result: unknown;
+    try {
+      result = Reflect.apply(own, this.subject, admitAll(this.lease, args));
+    } catch (error) {
+      this.threw(key);
+      throw detached(error);
+    }
+    return result === this.subject ? this.proxy : this.returned(key, result, args);
+  }
+
+  protected returned(_key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
+    return this.lease.convert(this.lease, result, args);
+  }
+
+  protected threw(_key: PropertyKey): void {
+    // Only an iterator ends by it.
+  }
+}
+
+/** A thenable that is more than a promise: a task with its `cancel`, a query that runs when it is awaited. */
+export class ThenableFacade extends Facade {
+  readonly #endsOnce: boolean;
+
+  constructor(subject: object, lease: Lease, endsOnce: boolean) {
+    super(subject, lease);
+    this.#endsOnce = endsOnce;
+  }
+
+  protected override field(key: PropertyKey, value: unknown): unknown {
+    const shown = super.field(key, value);
+    return shown === value && typeof key === "string" ? this.lease.convert(this.lease, value) : shown;
+  }
+
+  protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
+    if (key !== "then" && key !== "catch" && key !== "finally") return super.call(key, own, self, args);
+    if (self !== this.proxy) return Reflect.apply(own, self, args) as unknown;
+    return Reflect.apply(own, this.subject, this.#reactions(key, args)) as unknown;
+  }
+
+  /** Holding the handle until the thenable has settled. */
+  #reactions(key: "then" | "catch" | "finally", args: readonly unknown[]): unknown[] {
+    const reactions = [...args];
+    if (key === "then" && typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
+    return reactions.map((reaction) =>
+      typeof reaction === "function" ? this.#reacting(reaction) : reaction,
+    );
+  }
+
+  #reacting(reaction: AnyFunction): (...values: unknown[]) => unknown {
+    return (...values) => {
+      const { lease } = this;
+      const shown = values.map((value) => lease.convert(lease, value, []));
+      if (this.#endsOnce) lease.end();
+      return Reflect.apply(reaction, undefined, shown) as unknown;
+    };
+  }
+}
+
+/** A cursor, a generator, an iterator helper. It lets go of the handle when it is done, has failed, or was left. */
+export class IteratorFacade extends Facade {
+  protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
+    if (key !== "next" && key !== "return" && key !== "throw") return super.returned(key, result, args);
+    if (typeof result !== "object" || result === null) return result;
+    if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
+    return pinned(
+      result as PromiseLike<unknown>,
+      (step) => this.#step(step),
+      () => this.lease.end(),
+    );
+  }
+
+  protected override threw(key: PropertyKey): void {
+    if (key === "next" || key === "throw") this.lease.end();
+  }
+
+  #step(step: unknown): unknown {
+    if (typeof step !== "object" || step === null) return step;
+    const { done, value } = step as IteratorResult<unknown>;
+    const converted = this.lease.convert(this.lease, value, []);
+    if (done === true) this.lease.end();
+    return converted === value ? step : { done, value: converted };
+  }
+}
+
+/** What was subscribed, with the way to end that. What it calls back holds the handle, even if it is dropped. */
+export class SubscriptionFacade extends Facade {
+  static readonly endings: ReadonlySet<PropertyKey> = new Set([
+    "unsubscribe",
+    "dispose",
+    "cancel",
+    "close",
+    "stop",
+    "off",
+    "remove",
+    Symbol.dispose,
+    Symbol.asyncDispose,
+  ]);
+
+  protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
+    const converted = super.returned(key, result, args);
+    if (SubscriptionFacade.endings.has(key)) this.lease.end();
+    return converted;
+  }
+}
+
+/** An array or a literal with such results in it. */
+export class ContainerFacade extends Facade {
+  protected override field(key: PropertyKey, value: unknown): unknown {
+    const shown = super.field(key, value);
+    return shown === value ? this.lease.convert(this.lease, value, []) : shown;
+  }
+
+  /** Those that all arrays and objects have go by what they see, so they have to see the facade. */
+  protected override method(key: PropertyKey, own: AnyFunction): AnyFunction {
+    return Object.hasOwn(this.subject, key) ? super.method(key, own) : own;
+  }
+}
+
+/** A proxy has to show as they are the members that its target can't change, so such a target needs a stand-in. */
+function showing(subject: object): object {
+  const members = Object.getOwnPropertyDescriptors(subject) as Record<PropertyKey, PropertyDescriptor>;
+  const made = Reflect.ownKeys(members).map((key) => members[key] as PropertyDescriptor);
+  if (!made.some(isFixed)) return subject;
+  if (Array.isArray(subject)) return [...(subject as unknown[])];
+  for (const descriptor of made) descriptor.configurable = true;
+  return Object.create(Object.getPrototypeOf(subject) as object | null, members) as object;
+}
+
+function isFixed({ configurable, writable, value }: PropertyDescriptor): boolean {
+  return (
+    configurable === false && writable !== true && (typeof value === "object" || typeof value === "function")
+  );
+}

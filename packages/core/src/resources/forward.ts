@@ -1,0 +1,163 @@
+import { detached } from "../errors/detach-stack.js";
+import {
+  hasOwnMembers,
+  isConstructor,
+  lookingLike,
+  originals,
+  standInFor,
+  type AnyFunction,
+} from "./functions.js";
+import { admitAll, incoming } from "./incoming.js";
+import { outgoing } from "./outgoing.js";
+import { Owner } from "./owner.js";
+
+/**
+ * A method of the class of handles. It runs with `this` = a handle, or what stands before one, finds the inner object and
+ * goes on with that. Called with another `this` (a method taken off its handle) it behaves as the method it stands for.
+ *
+ * The method is looked up in each call, so that a stub works, and goes when it is restored. It is asked of the prototype,
+ * which is a constant here: the engine checks by itself that nothing has changed. Only then is it asked of the object.
+ */
+export function forwardMethod(name: string | symbol, method: AnyFunction, prototype: object): AnyFunction {
+  const lookUp = lookUpOf(name);
+  const forward = {
+    [name](this: unknown, ...args: unknown[]): unknown {
+      const inner = Owner.innerOf(this);
+      if (inner === undefined) return callBehind(this, args);
+      const count = args.length;
+      // Not in a loop: the engine then makes no array for the arguments.
+      if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
+        admitAll(Owner.leaseOf(this as Owner), args);
+      }
+      let result: unknown;
+      try {
+        const called = lookUp(prototype, name) === method ? method : current(inner, name);
+        result = Reflect.apply(called, inner, args); // one place to call it from: the engine inlines that
+      } catch (error) {
+        throw detached(error);
+      }
+      if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
+      return result === inner ? this : outgoing(Owner.leaseOf(this as Owner), result, args);
+    },
+  }[name as string] as AnyFunction;
+  Object.defineProperty(forward, "length", { value: method.length, configurable: true });
+  originals.set(forward, method);
+  return forward;
+
+  function callBehind(self: unknown, args: unknown[]): unknown {
+    const owner = Owner.behind(self);
+    if (owner === undefined) return Reflect.apply(method, self, args);
+    const result: unknown = Reflect.apply(forward, owner, args);
+    return result === owner ? self : result;
+  }
+}
+
+function isReference(value: unknown): boolean {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+type LookUp = (object: object, name: PropertyKey) => unknown;
+
+const byKey: LookUp = (object, name) => (object as Record<PropertyKey, unknown>)[name];
+const lookUps = new Map<PropertyKey, LookUp>();
+
+/**
+ * Reads a member by its name. Newer engines do that with a name in a variable as fast as with one in the source. V8 before
+ * 13 (Node 20 and 22) does not as soon as there are two names, and there each name gets a function of its own.
+ */
+function lookUpOf(name: PropertyKey): LookUp {
+  if (!isOldV8 || typeof name !== "string" || !/^[\w$]+$/.test(name) || lookUps.size > 10_000) return byKey;
+  let lookUp = lookUps.get(name);
+  if (lookUp === undefined) {
+    try {
+      // oxlint-disable-next-line typescript/no-implied-eval -- the name is checked above
+      lookUp = new Function("object", `return object[${JSON.stringify(name)}]`) as LookUp;
+    } catch {
+      lookUp = byKey; // the process was started with --disallow-code-generation-from-strings
+    }
+    lookUps.set(name, lookUp);
+  }
+  return lookUp;
+}
+
+interface Versions {
+  readonly process?: { readonly versions?: { readonly v8?: string } };
+}
+
+const isOldV8 = Number.parseInt((globalThis as Versions).process?.versions?.v8 ?? "99", 10) < 13;
+
+function current(inner: object, name: PropertyKey): AnyFunction {
+  const found: unknown = Reflect.get(inner, name);
+  if (typeof found === "function") return found;
+  throw new TypeError(`${String(name)} is not a function any more`);
+}
+
+/** An accessor or a field. What it holds is not a call's result, so it does not pin the handle. */
+export function readField(self: unknown, key: PropertyKey): unknown {
+  const direct = Owner.innerOf(self);
+  const owner = direct === undefined ? Owner.behind(self) : (self as Owner);
+  if (owner === undefined) return undefined; // somebody looks at the prototype
+  const inner = direct ?? (Owner.innerOf(owner) as object);
+  let value: unknown;
+  try {
+    value = Reflect.get(inner, key);
+  } catch (error) {
+    throw detached(error);
+  }
+  if (value === inner) return self;
+  if (typeof value === "function") return boundFunction(owner, value);
+  if (typeof value !== "object" || value === null) return value;
+  if (Owner.isOwner(value)) return Owner.release(owner, value);
+  return Owner.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
+}
+
+export function writeField(self: unknown, key: PropertyKey, value: unknown): boolean {
+  const owner = Owner.behind(self);
+  if (owner === undefined || Owner.isFrozen(owner)) return false;
+  let entering = value;
+  if (typeof value === "function") {
+    const original = originals.get(value);
+    if (original === undefined) Owner.functionsOf(owner).set(value, value);
+    else entering = original;
+  } else if (value === self) entering = Owner.innerOf(owner);
+  else if (typeof value === "object" && value !== null) entering = incoming(Owner.leaseOf(owner), value);
+  try {
+    return Reflect.set(Owner.innerOf(owner) as object, key, entering);
+  } catch (error) {
+    throw detached(error);
+  }
+}
+
+/**
+ * The function in a field, or a getter's, as a method. Bound to the handle: who takes it off, as in
+ * `const { get } = handle`, still holds the handle.
+ */
+function boundFunction(owner: Owner, method: AnyFunction): AnyFunction {
+  if (isConstructor(method)) return method;
+  const functions = Owner.functionsOf(owner);
+  const known = functions.get(method);
+  if (known !== undefined) return known;
+  const inner = Owner.innerOf(owner) as object;
+  const { name } = method;
+  const bound = {
+    [name](...args: unknown[]): unknown {
+      const count = args.length;
+      if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
+        admitAll(Owner.leaseOf(owner), args);
+      }
+      let result: unknown;
+      try {
+        result = Reflect.apply(method, inner, args);
+      } catch (error) {
+        throw detached(error);
+      }
+      if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
+      return result === inner ? owner : outgoing(Owner.leaseOf(owner), result, args);
+    },
+  }[name] as AnyFunction;
+  const shown = hasOwnMembers(method)
+    ? standInFor(method, (_, args) => Reflect.apply(bound, undefined, args))
+    : lookingLike(method, bound);
+  functions.set(method, shown);
+  return shown;
+}

@@ -1,0 +1,45 @@
+import { subjectOf } from "../kernel/stand-in.js";
+import type { Lease } from "./lease.js";
+import { Owner } from "./owner.js";
+
+/**
+ * What gets inside of an inner object through its handle: the handle becomes the inner object, a facade what it stands
+ * for, another handle its companion. Anything else stays what it is, and is known as the caller's own.
+ */
+export function incoming(lease: Lease, value: unknown): unknown {
+  if (typeof value === "function") {
+    const subject = subjectOf(value);
+    if (subject !== undefined) return known(lease, value, subject) ? subject : value;
+    lease.results.visitors.add(value);
+    return value;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  const { handle } = lease;
+  if (value === handle) return lease.inner;
+  if (Owner.isOwner(value)) return handle === undefined ? value : Owner.admit(handle as Owner, value);
+  const subject = subjectOf(value);
+  if (subject !== undefined && known(lease, value, subject)) return subject;
+  if (!isPlain(value)) lease.results.visitors.add(value);
+  return value;
+}
+
+/** As {@link incoming}, in place. */
+export function admitAll(lease: Lease, args: unknown[]): unknown[] {
+  for (let index = 0; index < args.length; index++) args[index] = incoming(lease, args[index]);
+  return args;
+}
+
+function known({ results }: Lease, value: object, subject: object): boolean {
+  return results.facades.get(subject)?.deref() === value;
+}
+
+/** Of a literal or an array the kind is told by what is in it. */
+export function isPlain(value: object): boolean {
+  let prototype: object | null;
+  try {
+    prototype = Object.getPrototypeOf(value) as object | null;
+  } catch {
+    return true; // a revoked proxy
+  }
+  return prototype === null || prototype === Object.prototype || prototype === Array.prototype;
+}

@@ -1,0 +1,107 @@
+/**
+ * Whether an object of a class may get fields after its constructor has run. An ordinary object can't say `in` or list keys
+ * for another one, and a Proxy, which can, makes each call of a method five to ten times as slow. So the sources decide
+ * which of the two a handle is: a Proxy if the class assigns to a field that an object just made does not have. A
+ * mistake costs time in the one direction. In the other, the keys of the handle are those of the last time somebody read a
+ * field that was not known, made JSON of it, or awaited one of its methods.
+ */
+export function mayGrow(inner: object, build: unknown): boolean {
+  for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.hasOwn(at, "hasOwnProperty")) break; // what every object has
+    for (const key of Reflect.ownKeys(at)) {
+      const { value, get, set } = Object.getOwnPropertyDescriptor(at, key) ?? {};
+      for (const code of [value, get, set] as unknown[]) {
+        if (typeof code === "function" && assigns(inner, code, ownNames)) return true;
+      }
+    }
+  }
+  return buildGrows(inner, build);
+}
+
+/** Of what `build` made: its workers are written there, and call it as they like. */
+export function buildGrows(inner: object, build: unknown): boolean {
+  return typeof build === "function" && assigns(inner, build, anyNames);
+}
+
+const ownNames =
+  /\b(?:this|self|that|_this)\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
+const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
+/** By a name that is computed, or by a helper of the language. */
+const computed =
+  /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies))\s*\(\s*this\b/;
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
+function assigns(inner: object, code: Function, names: RegExp): boolean {
+  let source: string;
+  try {
+    source = Reflect.apply(Function.prototype.toString, code, []) as string;
+  } catch {
+    return false; // a proxy of a function has none
+  }
+  if (names === ownNames && computed.test(source)) return true;
+  for (const [, name = ""] of source.matchAll(names)) if (!(name in inner)) return true;
+  return false;
+}
+
+/** What tells of the fields of a handle: that of its class. */
+export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;
+
+/** Makes the own keys of `shell` those of `inner`. */
+export function syncFields(
+  shell: object,
+  inner: object,
+  own: ReadonlySet<PropertyKey>,
+  show: ShowField,
+): void {
+  if (!Object.isExtensible(shell)) return;
+  const keys = Reflect.ownKeys(inner);
+  for (const key of keys) if (!own.has(key) && !Object.hasOwn(shell, key)) show(shell, inner, key);
+  for (const key of Reflect.ownKeys(shell)) {
+    if (!own.has(key) && !Object.hasOwn(inner, key)) Reflect.deleteProperty(shell, key);
+  }
+}
+
+/** The traps of a handle whose fields come and go. There is none for reading a member, so a call passes no code of ours. */
+export class GrowingFields implements ProxyHandler<object> {
+  readonly #inner: object;
+  readonly #own: ReadonlySet<PropertyKey>;
+  readonly #hidden: PropertyKey;
+  readonly #show: ShowField;
+
+  /**
+   * @param own - The keys that the handle has and its inner object has not.
+   * @param hidden - One of them, which is not listed.
+   */
+  constructor(inner: object, own: ReadonlySet<PropertyKey>, hidden: PropertyKey, show: ShowField) {
+    this.#inner = inner;
+    this.#own = own;
+    this.#hidden = hidden;
+    this.#show = show;
+  }
+
+  has(shell: object, key: PropertyKey): boolean {
+    this.#sync(shell);
+    return Reflect.has(shell, key);
+  }
+
+  ownKeys(shell: object): (string | symbol)[] {
+    this.#sync(shell);
+    const keys = Reflect.ownKeys(shell);
+    return Object.isExtensible(shell) ? keys.filter((key) => key !== this.#hidden) : keys;
+  }
+
+  getOwnPropertyDescriptor(shell: object, key: PropertyKey): PropertyDescriptor | undefined {
+    this.#sync(shell);
+    return Reflect.getOwnPropertyDescriptor(shell, key);
+  }
+
+  deleteProperty(shell: object, key: PropertyKey): boolean {
+    if (!this.#own.has(key) && Object.isExtensible(shell) && !Reflect.deleteProperty(this.#inner, key))
+      return false;
+    return Reflect.deleteProperty(shell, key);
+  }
+
+  #sync(shell: object): void {
+    syncFields(shell, this.#inner, this.#own, this.#show);
+  }
+}

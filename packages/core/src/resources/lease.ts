@@ -1,0 +1,84 @@
+/**
+ * Converts what leaves an inner object: see `outgoing`. `args` are those of the call that returned `value`; without them
+ * it is what a field of a result holds.
+ */
+export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
+
+/** What a handle knows of the results of its methods. None of it reaches the handle or keeps a result. */
+export class Results {
+  /** By a result, the facade that its caller got: the same object asked for twice is the same object. */
+  readonly facades = new WeakMap<object, WeakRef<object>>();
+  /** By a promise of the inner object's, the one that its caller got. */
+  readonly promises = new WeakMap<object, object>();
+  /** What came in as an argument: when it comes out again it is the caller's own, and holds nothing. */
+  readonly visitors = new WeakSet<object>();
+
+  /** The facade of `subject`, made by `make` unless somebody still holds one. */
+  facadeOf(subject: object, make: () => object): object {
+    const known = this.facades.get(subject)?.deref();
+    if (known !== undefined) return known;
+    const facade = make();
+    this.facades.set(subject, new WeakRef(facade));
+    return facade;
+  }
+}
+
+/**
+ * A reference to a handle that can be let go of. A result in use holds a lease, and so the handle; at its end (it was
+ * read to its end, closed, unsubscribed) it lets go, though somebody may keep the result itself.
+ *
+ * The inner object's side must reach a lease only through what the caller left there and the end removes: a listener,
+ * the reaction of a pending promise.
+ */
+export class Lease {
+  readonly inner: object;
+  readonly results: Results;
+  readonly convert: Convert;
+  #held: object | undefined;
+  #last: WeakRef<object> | undefined;
+
+  constructor(handle: object, inner: object, results: Results, convert: Convert) {
+    this.#held = handle;
+    this.inner = inner;
+    this.results = results;
+    this.convert = convert;
+  }
+
+  /** The handle, if it is still there. */
+  get handle(): object | undefined {
+    return this.#held ?? this.#last?.deref();
+  }
+
+  /** One for a result that ends by itself. */
+  derive(): Lease {
+    const { handle, inner, results, convert } = this;
+    const lease = new Lease(handle ?? inner, inner, results, convert);
+    if (handle === undefined) lease.#held = undefined;
+    return lease;
+  }
+
+  end(): void {
+    if (this.#held === undefined) return;
+    this.#last = new WeakRef(this.#held);
+    this.#held = undefined;
+  }
+}
+
+/** What somebody's holding of the key holds in turn. */
+const held = new WeakMap<object, object>();
+
+/** From now on `key` holds `value`: whoever has the one keeps the other alive. */
+export function hold(key: object, value: object): void {
+  const known = held.get(key);
+  if (known === undefined) held.set(key, value);
+  else if (known instanceof Bundle) known.add(value);
+  else if (known !== value) held.set(key, new Bundle([known, value]));
+}
+
+export function unhold(key: object, value: object): void {
+  const known = held.get(key);
+  if (known instanceof Bundle) known.delete(value);
+  else if (known === value) held.delete(key);
+}
+
+class Bundle extends Set<object> {}

@@ -1,0 +1,36 @@
+import { detached } from "../errors/detach-stack.js";
+import type { Lease } from "./lease.js";
+
+/**
+ * Whoever can settle `promise` reaches its reactions, and through `convert`, which has to mention a lease, the handle,
+ * until it is settled.
+ */
+export function pinned(
+  promise: PromiseLike<unknown>,
+  convert: (value: unknown) => unknown,
+  failed?: () => void,
+): Promise<unknown> {
+  return promise.then(convert, (error: unknown) => {
+    failed?.();
+    throw detached(error);
+  }) as Promise<unknown>;
+}
+
+/** The promise that the caller gets for one of the inner object's. */
+export function settling(
+  lease: Lease,
+  promise: Promise<unknown>,
+  args: readonly unknown[],
+): Promise<unknown> {
+  const { promises } = lease.results;
+  const known = promises.get(promise);
+  if (known !== undefined) return known as Promise<unknown>;
+  const passed = pinned(promise, (value) => {
+    const converted = lease.convert(lease, value, args);
+    // The inner object may keep its promise, but not what leads to the handle.
+    if (converted !== value) promises.delete(promise);
+    return converted;
+  });
+  promises.set(promise, passed);
+  return passed;
+}

@@ -1,0 +1,345 @@
+import { mock } from "node:test";
+import { isReactive, reactive, readonly, shallowReactive } from "@vue/reactivity";
+import { describe, expect, it, vi } from "vitest";
+import { selfCleaning, spawn, type SelfCleaning } from "../index.js";
+import { deferred } from "../../test/support/deferred.js";
+
+const quiet = { onOrphan: "ignore" } as const;
+
+describe("rule 24: a method of a handle is looked up when it is called", () => {
+  const make = () => {
+    class Base {
+      inherited(): string {
+        return "base";
+      }
+    }
+    class Repo extends Base {
+      get(): string {
+        return "real";
+      }
+      both(): string {
+        return this.get() + this.inherited();
+      }
+    }
+    return { Base, Repo };
+  };
+
+  it("a stub that was there when the first handle was made goes when it is restored", () => {
+    const { Repo } = make();
+    const stub = mock.method(Repo.prototype, "get", () => "stub");
+    const handle = selfCleaning(() => new Repo(), quiet);
+    expect(handle.get()).toBe("stub");
+    stub.mock.restore();
+    expect([handle.get(), selfCleaning(() => new Repo(), quiet).get(), new Repo().get()]).toEqual([
+      "real",
+      "real",
+      "real",
+    ]);
+  });
+
+  it("a stub that was made later works on every handle, and on calls from inside", () => {
+    const { Repo } = make();
+    const handle = selfCleaning(() => new Repo(), quiet);
+    expect(handle.both()).toBe("realbase");
+    const spy = vi.spyOn(Repo.prototype, "get").mockReturnValue("spy");
+    expect([handle.get(), handle.both(), selfCleaning(() => new Repo(), quiet).get()]).toEqual([
+      "spy",
+      "spybase",
+      "spy",
+    ]);
+    expect(spy).toHaveBeenCalledTimes(3);
+    spy.mockRestore();
+    expect(handle.get()).toBe("real");
+  });
+
+  it("a stub of an inherited method works, on the base and on the class", () => {
+    const { Base, Repo } = make();
+    const handle = selfCleaning(() => new Repo(), quiet);
+    const onBase = vi.spyOn(Base.prototype, "inherited").mockReturnValue("stubbed");
+    expect(handle.inherited()).toBe("stubbed");
+    onBase.mockRestore();
+    const onClass = vi.spyOn(Repo.prototype, "inherited").mockReturnValue("own");
+    expect(handle.inherited()).toBe("own");
+    onClass.mockRestore();
+    expect(handle.inherited()).toBe("base");
+  });
+
+  it("a method that was taken away says so", () => {
+    const { Repo } = make();
+    const handle = selfCleaning(() => new Repo(), quiet);
+    Reflect.deleteProperty(Repo.prototype, "get");
+    expect(() => handle.get()).toThrow(new TypeError("get is not a function any more"));
+  });
+});
+
+describe("rule 24: fields that inner code sets later", () => {
+  class Stats {
+    count = 0;
+    declare lastError?: unknown;
+    declare ready?: boolean;
+    fail(error: unknown): this {
+      this.lastError = error;
+      return this;
+    }
+    async connect(): Promise<void> {
+      await Promise.resolve();
+      this.ready = true;
+    }
+    forget(): void {
+      delete this.lastError;
+    }
+  }
+  const keysOf = (object: object): string[] => Object.keys(object);
+
+  it("are seen by in, keys, spread, entries and JSON, without having been read", () => {
+    const handle = selfCleaning(() => new Stats(), quiet).fail("boom");
+    expect("lastError" in handle).toBe(true);
+    expect(keysOf(handle)).toEqual(["count", "lastError"]);
+    expect({ ...handle }).toEqual({ count: 0, lastError: "boom" });
+    expect(Object.entries(handle)).toEqual([
+      ["count", 0],
+      ["lastError", "boom"],
+    ]);
+    expect(JSON.stringify(handle)).toBe('{"count":0,"lastError":"boom"}');
+    expect(Object.hasOwn(handle, "lastError")).toBe(true);
+    const seen: string[] = [];
+    for (const key in handle) seen.push(key);
+    expect(seen).toEqual(["count", "lastError"]);
+    expect(Reflect.ownKeys(handle)).toEqual(["count", "lastError"]);
+  });
+
+  it("are seen after an async method, and go when they are deleted", async () => {
+    const handle = selfCleaning(() => new Stats(), quiet).fail("boom");
+    expect("ready" in handle).toBe(false);
+    await handle.connect();
+    expect(keysOf(handle)).toEqual(["count", "lastError", "ready"]);
+    handle.forget();
+    expect("lastError" in handle).toBe(false);
+    expect(JSON.stringify(handle)).toBe('{"count":0,"ready":true}');
+    delete handle.ready;
+    expect(keysOf(handle)).toEqual(["count"]);
+    expect(handle.ready).toBeUndefined();
+  });
+
+  it("are seen when a worker sets them between two uses", async () => {
+    const go = deferred<void>();
+    const done = deferred<void>();
+    const handle: SelfCleaning<Stats> = selfCleaning((scope) => {
+      const stats = new Stats();
+      spawn(scope, async () => {
+        await go.promise;
+        stats.ready = true;
+        done.resolve();
+      });
+      return stats;
+    }, quiet);
+    expect("ready" in handle).toBe(false);
+    go.resolve();
+    await done.promise;
+    expect("ready" in handle).toBe(true);
+    expect({ ...handle }).toEqual({ count: 0, ready: true });
+  });
+
+  it("are seen in a literal, by symbols and by computed names", () => {
+    const tag = Symbol("tag");
+    const handle = selfCleaning(() => {
+      const state = {
+        a: 1,
+        put(key: PropertyKey, value: unknown): void {
+          (this as Record<PropertyKey, unknown>)[key] = value;
+        },
+      };
+      return state;
+    }, quiet);
+    handle.put("b", 2);
+    handle.put(tag, 3);
+    expect(Object.keys(handle)).toEqual(["a", "put", "b"]);
+    expect(tag in handle).toBe(true);
+    expect(JSON.stringify(handle)).toBe('{"a":1,"b":2}');
+  });
+
+  it("are seen by JSON and reads even where no source tells of them", () => {
+    const setter = (target: object): void => void Reflect.set(target, "hidden", 1);
+    class Plain {
+      a = 0;
+      touch(): void {
+        setter(this);
+      }
+    }
+    const handle = selfCleaning(() => new Plain(), quiet);
+    handle.touch();
+    expect(JSON.stringify(handle)).toBe('{"a":0,"hidden":1}');
+    expect("hidden" in handle).toBe(true);
+  });
+});
+
+describe("rule 24: a handle behind something else", () => {
+  class Cache {
+    size = 3;
+    #hits = 0;
+    get(): number {
+      this.#hits += 1;
+      return this.size;
+    }
+    get hits(): number {
+      return this.#hits;
+    }
+    self(): this {
+      return this;
+    }
+  }
+  const make = (): SelfCleaning<Cache> => selfCleaning(() => new Cache(), quiet);
+
+  it.each<[string, (handle: Cache) => Cache]>([
+    ["a Proxy", (handle) => new Proxy(handle, {})],
+    ["a Proxy of a Proxy", (handle) => new Proxy(new Proxy(handle, {}), {})],
+    [
+      "a Proxy that reads with itself",
+      (handle) =>
+        new Proxy(handle, { get: (target, key, self) => Reflect.get(target, key, self) as unknown }),
+    ],
+    ["reactive()", (handle) => reactive(handle) as unknown as Cache],
+    ["shallowReactive()", (handle) => shallowReactive(handle)],
+    ["Object.create()", (handle) => Object.create(handle) as Cache],
+  ])("gives its fields, accessors and methods behind %s", (_, wrap) => {
+    const handle = make();
+    const wrapped = wrap(handle);
+    expect([wrapped.size, wrapped.get(), wrapped.hits]).toEqual([3, 3, 1]);
+    wrapped.size = 4;
+    expect([handle.size, wrapped.size, wrapped.get()]).toEqual([4, 4, 4]);
+    expect(wrapped.self()).toBe(wrapped);
+    expect(wrapped).toBeInstanceOf(Cache);
+    expect("size" in wrapped).toBe(true);
+  });
+
+  it("works behind readonly() of Vue's, in a reactive object, and in a growing class", () => {
+    class Grows {
+      declare late?: number;
+      set(): void {
+        this.late = 1;
+      }
+    }
+    const handle = selfCleaning(() => new Grows(), quiet);
+    const state = reactive({ handle });
+    state.handle.set();
+    expect(state.handle.late).toBe(1);
+    expect(isReactive(state)).toBe(true);
+    expect(readonly(handle).late).toBe(1);
+    expect("late" in new Proxy(handle, {})).toBe(true);
+  });
+
+  it("can be closed by Symbol.asyncDispose of a Proxy", async () => {
+    const handle = make();
+    await new Proxy(handle, {})[Symbol.asyncDispose]();
+  });
+});
+
+describe("rule 24: a function in a field keeps its own properties", () => {
+  it("a mock, a logger, a memoized function", () => {
+    const onEvict = vi.fn<(key: string) => void>();
+    const log = Object.assign((line: string): string => line, { enabled: true });
+    const memo = Object.assign(() => 1, { cache: new Map([["a", 1]]) });
+    const handle = selfCleaning(() => ({ log, onEvict, memo }), quiet);
+    handle.onEvict("key");
+    expect(handle.onEvict).toHaveBeenCalledWith("key");
+    expect(vi.isMockFunction(handle.onEvict)).toBe(true);
+    expect(handle.log.enabled).toBe(true);
+    handle.log.enabled = false;
+    expect(log.enabled).toBe(false);
+    expect(handle.log("x")).toBe("x");
+    expect(handle.memo.cache.get("a")).toBe(1);
+    expect(Object.keys(handle.memo)).toEqual(["cache"]);
+    expect(handle.log).toBe(handle.log);
+  });
+
+  it("one of node:test, and what a function gets later", () => {
+    const hook = mock.fn((by: number) => by + 1);
+    const plain = (): number => 1;
+    const handle = selfCleaning(() => ({ hook, plain }), quiet);
+    expect(handle.hook(1)).toBe(2);
+    expect(handle.hook.mock.callCount()).toBe(1);
+    void handle.plain;
+    Object.assign(plain, { tag: "late" });
+    expect((handle.plain as { tag?: string }).tag).toBe("late");
+  });
+});
+
+describe("rule 24: freezing a handle does what it says", () => {
+  const make = (): SelfCleaning<{ a: number; b?: number; set(b: number): void }> =>
+    selfCleaning(() => {
+      const inner = {
+        a: 1,
+        set(b: number): void {
+          this.a = b;
+        },
+      };
+      return inner;
+    }, quiet);
+
+  it("Object.freeze() forbids assignments from outside, and says that it is frozen", () => {
+    const handle = make();
+    Object.freeze(handle);
+    expect(Object.isFrozen(handle)).toBe(true);
+    expect(() => (handle.a = 2)).toThrow(TypeError);
+    expect(() => (handle.b = 2)).toThrow(TypeError);
+    expect(handle.a).toBe(1);
+    handle.set(5);
+    expect(handle.a).toBe(5); // what its methods do is theirs
+  });
+
+  it("Object.seal() and Object.preventExtensions() forbid new fields only", () => {
+    for (const limit of [Object.seal, Object.preventExtensions] as const) {
+      const handle = make();
+      limit(handle);
+      handle.a = 2;
+      expect(handle.a).toBe(2);
+      expect(() => (handle.b = 2)).toThrow(TypeError);
+      expect("b" in handle).toBe(false);
+      expect(Object.isExtensible(handle)).toBe(false);
+    }
+  });
+
+  it("a frozen inner object has a frozen handle", () => {
+    const handle = selfCleaning(() => Object.freeze({ a: 1, list: Object.freeze([1]) }), quiet);
+    expect(Object.isFrozen(handle)).toBe(true);
+    expect(() => Object.assign(handle, { a: 2 })).toThrow(TypeError);
+    expect(handle.list).toEqual([1]);
+  });
+
+  it("a growing object that was frozen from outside keeps its keys", () => {
+    class Grows {
+      declare late?: number;
+      grow(): void {
+        this.late = 1;
+      }
+    }
+    const handle = Object.freeze(selfCleaning(() => new Grows(), quiet));
+    handle.grow();
+    expect(handle.late).toBe(1);
+    expect("late" in handle).toBe(false);
+    expect(Object.isFrozen(handle)).toBe(true);
+  });
+});
+
+describe("rule 24: what no handle can do", () => {
+  it("private members of a peer, #x in handle, and the types of the platform", () => {
+    class Peer {
+      #x = 1;
+      equals(other: Peer): boolean {
+        return this.#x === other.#x;
+      }
+      static is(value: object): boolean {
+        return #x in value;
+      }
+    }
+    const handle = selfCleaning(() => new Peer(), quiet);
+    const other = selfCleaning(() => new Peer(), quiet);
+    expect(Peer.is(handle)).toBe(false);
+    expect(() => handle.equals(other)).toThrow(TypeError);
+    expect(handle.equals(handle)).toBe(true); // its own comes in as the inner object
+    const map = selfCleaning(() => new Map([["a", 1]]), quiet);
+    expect(Object.prototype.toString.call(map)).toBe("[object Map]");
+    expect(() => Map.prototype.get.call(map, "a")).toThrow(TypeError);
+    expect(map.get("a")).toBe(1);
+  });
+});

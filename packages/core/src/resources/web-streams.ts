@@ -1,0 +1,95 @@
+import { subjectOf, standFor } from "../kernel/stand-in.js";
+import type { Lease } from "./lease.js";
+
+/**
+ * The web's streams have no place for a facade: what takes one looks into it. So their caller gets a stream that reads
+ * from the inner one, when it is read from, and holds the handle until that has ended. An own member of the inner stream
+ * is lost; so is the place of a subclass's.
+ */
+export function streamFacade(value: object, lease: Lease): object | undefined {
+  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
+  if (ReadableStream !== undefined && value instanceof ReadableStream) {
+    return value.locked ? undefined : stand(readableFacade(value, lease), value);
+  }
+  if (WritableStream !== undefined && value instanceof WritableStream) {
+    return value.locked ? undefined : stand(writableFacade(value, lease), value);
+  }
+  return undefined;
+}
+
+/** Whether `value` is a pair of streams, as a TransformStream is. */
+export function isStreamPair(value: object): boolean {
+  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
+  if (ReadableStream === undefined || WritableStream === undefined) return false;
+  const { readable, writable } = value as Record<string, unknown>;
+  return readable instanceof ReadableStream && writable instanceof WritableStream;
+}
+
+function stand(facade: object, subject: object): object {
+  const prototype = Object.getPrototypeOf(subject) as object;
+  if (Object.getPrototypeOf(facade) !== prototype) Object.setPrototypeOf(facade, prototype);
+  if (subjectOf(facade) === undefined) standFor(facade, subject);
+  return facade;
+}
+
+type Reader = ReadableStreamDefaultReader<unknown>;
+
+function readableFacade(subject: ReadableStream<unknown>, lease: Lease): ReadableStream<unknown> {
+  let reader: Reader | undefined;
+  const source = {
+    async pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
+      reader ??= subject.getReader();
+      let step: Awaited<ReturnType<Reader["read"]>>;
+      try {
+        step = await reader.read();
+      } catch (error) {
+        lease.end();
+        throw error;
+      }
+      if (!step.done) return controller.enqueue(step.value);
+      lease.end();
+      controller.close();
+      (controller as { byobRequest?: { respond(bytes: number): void } | null }).byobRequest?.respond(0);
+    },
+    async cancel(reason: unknown): Promise<void> {
+      try {
+        await (reader ?? subject).cancel(reason);
+      } finally {
+        lease.end();
+      }
+    },
+  };
+  if (readsBytes(subject)) {
+    return new ReadableStream({ type: "bytes", ...source } as never) as ReadableStream<unknown>;
+  }
+  return new ReadableStream(source, { highWaterMark: 0 });
+}
+
+function readsBytes(stream: ReadableStream<unknown>): boolean {
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function writableFacade(subject: WritableStream<unknown>, lease: Lease): WritableStream<unknown> {
+  let writer: WritableStreamDefaultWriter<unknown> | undefined;
+  const open = (): WritableStreamDefaultWriter<unknown> => (writer ??= subject.getWriter());
+  const ending = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } finally {
+      lease.end();
+    }
+  };
+  return new WritableStream({
+    write: async (chunk) => {
+      await open().ready;
+      await open().write(chunk);
+    },
+    close: () => ending(open().close()),
+    abort: (reason) => ending(open().abort(reason)),
+  });
+}

@@ -1,0 +1,414 @@
+import { createChannel, selfCleaning, sleep, spawn, type Channel, type Scope } from "../../src/index.js";
+import type { Case, PinnedCase, Probe } from "./probe.js";
+
+const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
+
+type Listener = (value: unknown) => void;
+
+/** Its worker keeps everything that its methods return, so none of that may lead to the handle by itself. */
+class Source {
+  readonly lines: Channel<number> = createChannel<number>();
+  readonly target: EventTarget = new EventTarget();
+  readonly listeners = new Set<Listener>();
+  readonly given: unknown[] = [];
+  #enqueue: ReadableStreamDefaultController<number> | undefined;
+  readonly stream: ReadableStream<number> = new ReadableStream<number>({
+    start: (controller) => void (this.#enqueue = controller),
+  });
+
+  start(scope: Scope): this {
+    spawn(scope, async (task) => {
+      await forever(task);
+      this.listeners.clear();
+    });
+    return this;
+  }
+  channel(): Channel<number> {
+    return this.lines;
+  }
+  web(): ReadableStream<number> {
+    return this.stream;
+  }
+  endWeb(): void {
+    this.#enqueue?.close();
+  }
+  events(): EventTarget {
+    return this.target;
+  }
+  iterable(): AsyncIterable<number> {
+    const { lines } = this;
+    return this.#keep({ [Symbol.asyncIterator]: () => lines[Symbol.asyncIterator]() });
+  }
+  subscribe(listener: Listener): { unsubscribe(): void } {
+    this.listeners.add(listener);
+    return this.#keep({ unsubscribe: () => void this.listeners.delete(listener) });
+  }
+  onLine(listener: Listener): () => void {
+    this.listeners.add(listener);
+    return this.#keep(() => void this.listeners.delete(listener));
+  }
+  query(): Query {
+    return this.#keep(new Query(this.lines));
+  }
+  pair(): { lines: Channel<number>; total: number } {
+    return this.#keep({ lines: this.lines, total: 1 });
+  }
+  both(): [Channel<number>, string] {
+    return this.#keep([this.lines, "total"]);
+  }
+  session(): Session {
+    return new Session(this);
+  }
+  asking(): () => number {
+    return () => this.given.length;
+  }
+  async open(): Promise<Channel<number>> {
+    await Promise.resolve();
+    return this.lines;
+  }
+  value(): object {
+    return this.#keep({ name: "data", tags: ["a"], at: new Date(0), bytes: new Uint8Array(1) });
+  }
+  put(thing: object): void {
+    this.given.push(thing);
+  }
+  thing(): unknown {
+    return this.given[0];
+  }
+
+  #keep<T>(result: T): T {
+    this.given.push(result);
+    return result;
+  }
+}
+
+/** A query as those of the builders: nothing happens until it is awaited. */
+class Query {
+  readonly #lines: Channel<number>;
+  constructor(lines: Channel<number>) {
+    this.#lines = lines;
+  }
+  where(): this {
+    return this;
+  }
+  limit(): Query {
+    return new Query(this.#lines);
+  }
+  // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+  then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+    void this.#lines[Symbol.asyncIterator]().next().then(resolve, reject);
+  }
+}
+
+class Session {
+  readonly #source: Source;
+  constructor(source: Source) {
+    this.#source = source;
+  }
+  ask(): number {
+    return this.#source.given.length;
+  }
+}
+
+function source(probe: Probe): Source {
+  const handle = selfCleaning((scope) => new Source().start(scope), probe.options);
+  probe.watch(handle);
+  return handle;
+}
+
+async function readAll(items: AsyncIterable<number>): Promise<void> {
+  for await (const _ of items);
+}
+
+const silently = (work: Promise<unknown>): void => void work.catch(() => undefined);
+
+interface NodeStreams {
+  readonly Readable: typeof import("node:stream").Readable;
+  readonly Writable: typeof import("node:stream").Writable;
+  readonly EventEmitter: typeof import("node:events").EventEmitter;
+}
+
+async function nodeStreams(): Promise<NodeStreams> {
+  const [{ Readable, Writable }, { EventEmitter }] = await Promise.all([
+    import("node:stream"),
+    import("node:events"),
+  ]);
+  return { Readable, Writable, EventEmitter };
+}
+
+/** Keeps what `make` makes, as the inner object of a handle whose only method gives it out. */
+function giver<T extends object>(probe: Probe, make: () => T): { give(): T } {
+  const handle = selfCleaning((scope) => {
+    const kept = make();
+    spawn(scope, async (task) => {
+      await forever(task);
+      void Reflect.get(kept, "on");
+    });
+    return { give: (): T => kept };
+  }, probe.options);
+  probe.watch(handle);
+  return handle;
+}
+
+const world = new Set<unknown>();
+
+/** Rows of "What is not collected": results in use. Nobody holds the handle, and mostly not even the result. */
+export const resultsInUse: readonly PinnedCase[] = [
+  {
+    row: "a channel of its methods that somebody reads",
+    keptBy: /Lease\n\.#held → Source$/,
+    run(probe, copy) {
+      if (copy % 2 === 0) silently(readAll(source(probe).channel()));
+      else silently(source(probe).open().then(readAll));
+    },
+  },
+  {
+    row: "a channel, a stream or an iterable of its methods that you hold and have not read to its end",
+    keptBy: /Source$/,
+    run(probe, copy): unknown {
+      if (copy % 4 === 0) return [source(probe).channel()];
+      if (copy % 4 === 1) return [source(probe).web()];
+      if (copy % 4 === 2) return [source(probe).iterable()];
+      return [source(probe).channel()[Symbol.asyncIterator]()];
+    },
+  },
+  {
+    row: "a web stream of its methods that somebody reads",
+    keptBy: /Source$/,
+    run(probe, copy) {
+      const stream = source(probe).web();
+      if (copy % 2 === 0) silently(stream.getReader().read());
+      else silently(stream.pipeTo(new WritableStream()));
+    },
+  },
+  {
+    row: "an async iterable without `next` that somebody reads",
+    keptBy: /Source$/,
+    run(probe) {
+      silently(readAll(source(probe).iterable()));
+    },
+  },
+  {
+    row: "a Node stream of its methods that is read, piped, or listened to",
+    only: "node",
+    keptBy: /Object$/,
+    async run(probe, copy) {
+      const { Readable, Writable } = await nodeStreams();
+      const stream = giver(probe, () => new Readable({ read: () => undefined })).give();
+      const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+      if (copy % 4 === 0) stream.pipe(sink);
+      else if (copy % 4 === 1) stream.on("data", () => undefined);
+      else if (copy % 4 === 2) silently(readAll(stream));
+      else stream.once("end", () => undefined);
+    },
+  },
+  {
+    row: "a Node stream of its methods that was written to, until that is taken",
+    only: "node",
+    keptBy: /Object$/,
+    async run(probe) {
+      const { Writable } = await nodeStreams();
+      const write = (_chunk: unknown, _encoding: unknown, done: () => void): void => void world.add(done);
+      giver(probe, () => new Writable({ write }))
+        .give()
+        .write("line");
+    },
+  },
+  {
+    row: "an emitter or event target of its methods that has listeners of yours",
+    only: "node",
+    keptBy: /(?:Object|Source)$/,
+    async run(probe, copy) {
+      const { EventEmitter } = await nodeStreams();
+      if (copy % 2 === 0)
+        giver(probe, () => new EventEmitter())
+          .give()
+          .on("line", () => undefined);
+      else
+        source(probe)
+          .events()
+          .addEventListener("line", () => undefined);
+    },
+  },
+  {
+    row: "a subscription that one of its methods returned, dropped or not",
+    keptBy: /Source$/,
+    run(probe, copy) {
+      if (copy % 2 === 0) source(probe).subscribe(() => undefined);
+      else source(probe).onLine(() => undefined);
+    },
+  },
+  {
+    row: "an `await` of a query that its methods built",
+    keptBy: /Source$/,
+    run(probe) {
+      const wait = async (): Promise<unknown> => source(probe).query().where().limit();
+      silently(wait());
+    },
+  },
+  {
+    row: "an array or a plain object with such a result in it",
+    keptBy: /Source$/,
+    run(probe, copy): unknown {
+      if (copy % 2 === 0) silently(readAll(source(probe).pair().lines));
+      else silently(readAll(source(probe).both()[0]));
+      return undefined;
+    },
+  },
+  {
+    row: "an object with methods, or a function, that one of its methods returned and that you hold",
+    keptBy: /Source$/,
+    run(probe, copy): unknown {
+      return copy % 2 === 0 ? source(probe).session() : [source(probe).asking()];
+    },
+  },
+];
+
+/** Rows of "What is collected": results that have ended, or that nobody uses. The inner object keeps them all. */
+export const resultsAtRest: readonly Case[] = [
+  {
+    row: "a channel, a stream or an iterable of its methods that nobody holds, and nobody reads",
+    run(probe, copy) {
+      const handle = source(probe);
+      if (copy % 4 === 0) handle.channel();
+      else if (copy % 4 === 1) handle.web();
+      else if (copy % 4 === 2) handle.iterable();
+      else void handle.pair().lines;
+    },
+  },
+  {
+    row: "a channel of its methods that you hold, and that was closed",
+    run(probe): unknown {
+      const channel = source(probe).channel();
+      channel.close();
+      return [channel];
+    },
+  },
+  {
+    row: "an iterator of its methods that you hold, and that is done, has failed, or was left",
+    async run(probe, copy): Promise<unknown> {
+      const handle = source(probe);
+      const channel = handle.channel();
+      const items = channel[Symbol.asyncIterator]();
+      const next = items.next();
+      if (copy % 3 === 0) channel.close();
+      else if (copy % 3 === 1) channel.close(new Error("failed"));
+      else await items.return?.();
+      await next.catch(() => undefined);
+      return [items];
+    },
+  },
+  {
+    row: "a web stream of its methods that you hold, and that was read to its end or cancelled",
+    async run(probe, copy): Promise<unknown> {
+      const handle = source(probe);
+      const stream = handle.web();
+      if (copy % 2 === 0) {
+        handle.endWeb();
+        await stream.getReader().read();
+      } else await stream.cancel();
+      return [stream];
+    },
+  },
+  {
+    row: "a Node stream of its methods that you hold, and that was read to its end or destroyed",
+    only: "node",
+    async run(probe, copy): Promise<unknown> {
+      const { Readable } = await nodeStreams();
+      const stream = giver(probe, () => Readable.from([1, 2])).give();
+      stream.on("error", () => undefined);
+      if (copy % 3 === 0) stream.destroy();
+      else if (copy % 3 === 1) stream.resume();
+      else await readAll(stream);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return [stream];
+    },
+  },
+  {
+    row: "a Node stream that nobody reads, whose listeners were removed, or what it was piped to",
+    only: "node",
+    async run(probe, copy) {
+      const { Readable, Writable } = await nodeStreams();
+      const stream = giver(probe, () => new Readable({ read: () => undefined })).give();
+      const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
+      const listener = (): void => undefined;
+      if (copy % 4 === 0) stream.pipe(sink).on("error", listener);
+      if (copy % 4 === 0) stream.unpipe(sink);
+      if (copy % 4 === 1) stream.on("data", listener).off("data", listener);
+      if (copy % 4 === 2) stream.once("end", listener).removeAllListeners();
+      world.add(sink);
+      world.add(listener);
+    },
+  },
+  {
+    row: "an emitter or event target of its methods whose listeners were removed",
+    only: "node",
+    async run(probe, copy) {
+      const { EventEmitter } = await nodeStreams();
+      const listener = (): void => undefined;
+      world.add(listener);
+      if (copy % 2 === 0) {
+        const emitter = giver(probe, () => new EventEmitter()).give();
+        emitter.on("line", listener).once("line", listener);
+        emitter.off("line", listener).removeListener("line", listener);
+        emitter.once("close", listener).emit("close");
+        return;
+      }
+      const target = source(probe).events();
+      target.addEventListener("line", listener);
+      target.removeEventListener("line", listener);
+    },
+  },
+  {
+    row: "a subscription that you hold, and that was unsubscribed",
+    run(probe, copy): unknown {
+      if (copy % 2 === 0) {
+        const subscription = source(probe).subscribe(() => undefined);
+        subscription.unsubscribe();
+        return [subscription];
+      }
+      const stop = source(probe).onLine(() => undefined);
+      stop();
+      return [stop];
+    },
+  },
+  {
+    row: "a query that was awaited, or that nobody awaits",
+    run(probe, copy) {
+      const handle = source(probe);
+      const query = handle.query().where();
+      if (copy % 2 === 0) return;
+      handle.channel().close();
+      void Promise.resolve(query).catch(() => undefined);
+    },
+  },
+  {
+    row: "data that its methods returned, and what you put into it yourself, kept or not",
+    run(probe, copy): unknown {
+      const handle = source(probe);
+      const mine = new Session(new Source());
+      handle.put(mine);
+      return copy % 2 === 0 ? handle.value() : handle.thing();
+    },
+  },
+  {
+    row: "an inner object that was given its own handle",
+    run(probe, copy) {
+      const handle = source(probe);
+      if (copy % 2 === 0) handle.put(handle);
+      else (handle as { friend?: unknown }).friend = handle;
+    },
+  },
+  {
+    row: "two handles whose inner objects were given each other's",
+    run(probe, copy) {
+      const [one, other] = [
+        source(probe),
+        selfCleaning((scope) => new Source().start(scope), { onOrphan: "ignore" }),
+      ];
+      one.put(other);
+      if (copy % 2 === 0) other.put(one);
+      else (other as { friend?: unknown }).friend = one;
+    },
+  },
+];
