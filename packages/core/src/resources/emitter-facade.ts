@@ -16,23 +16,10 @@ const removing = new Set<PropertyKey>(["off", "removeListener", "removeEventList
 const listing = new Set<PropertyKey>(["listeners", "rawListeners"]);
 
 /** What Node's streams register on themselves, and on others in their own name: these have to see the facade. */
-const consuming = new Set<PropertyKey>([
-  ...[
-    "pipe",
-    "unpipe",
-    "iterator",
-    "compose",
-    "map",
-    "filter",
-    "forEach",
-    "toArray",
-    "some",
-    "find",
-    "every",
-  ],
-  ...["flatMap", "drop", "take", "reduce", "asIndexedPairs"],
-  Symbol.asyncIterator,
-]);
+const consuming = new Set<PropertyKey>(
+  `pipe unpipe iterator compose map filter forEach toArray some find every flatMap drop take reduce
+   asIndexedPairs`.split(/\s+/),
+).add(Symbol.asyncIterator);
 
 type Listener = AnyFunction & { listener?: AnyFunction };
 
@@ -55,12 +42,12 @@ export class EmitterFacade extends Facade {
 
   constructor(subject: object, lease: Lease) {
     super(subject, lease);
-    watchEnd(subject as Emitting, new WeakRef(lease));
+    watchEnd(subject, new WeakRef(lease));
   }
 
   override set(target: object, key: PropertyKey, value: unknown): boolean {
     const isHandler = typeof key === "string" && /^on[a-z]/.test(key) && typeof value === "function";
-    return super.set(target, key, isHandler ? this.#wrap(value as AnyFunction) : value);
+    return super.set(target, key, isHandler ? this.#wrap(value) : value);
   }
 
   override get(target: object, key: PropertyKey): unknown {

@@ -96,8 +96,8 @@ function current(inner: object, name: PropertyKey): AnyFunction {
 export function readField(self: unknown, key: PropertyKey): unknown {
   const direct = Owner.innerOf(self);
   const owner = direct === undefined ? Owner.behind(self) : (self as Owner);
-  if (owner === undefined) return undefined; // somebody looks at the prototype
-  const inner = direct ?? (Owner.innerOf(owner) as object);
+  const inner = direct ?? Owner.innerOf(owner);
+  if (owner === undefined || inner === undefined) return undefined; // somebody looks at the prototype
   let value: unknown;
   try {
     value = Reflect.get(inner, key);

@@ -2,7 +2,7 @@
 export type AnyFunction = Function;
 
 /** By a function that stands for an inner object's own: that one. A setter unwraps it, so that no handle gets inside. */
-export const originals = new WeakMap<AnyFunction, AnyFunction>();
+export const originals: WeakMap<AnyFunction, AnyFunction> = new WeakMap();
 
 /** What every function has of its own. */
 const usual = new Set<PropertyKey>(["length", "name", "prototype", "arguments", "caller"]);
@@ -20,7 +20,7 @@ export function standInFor(
   if (hasOwnMembers(original)) {
     const proxy = new Proxy(original, {
       apply: (_, self, args: unknown[]) => call(self, args),
-    }) as AnyFunction;
+    });
     originals.set(proxy, original);
     return proxy;
   }

@@ -9,8 +9,9 @@ export function mayGrow(inner: object, build: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // what every object has
     for (const key of Reflect.ownKeys(at)) {
-      const { value, get, set } = Object.getOwnPropertyDescriptor(at, key) ?? {};
-      for (const code of [value, get, set] as unknown[]) {
+      const own: PropertyDescriptor = Object.getOwnPropertyDescriptor(at, key) ?? {};
+      for (const part of ["value", "get", "set"] as const) {
+        const code: unknown = own[part];
         if (typeof code === "function" && assigns(inner, code, ownNames)) return true;
       }
     }
@@ -30,11 +31,14 @@ const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+
 const computed =
   /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies))\s*\(\s*this\b/;
 
+// eslint-disable-next-line @typescript-eslint/unbound-method -- it is given its `this`
+const toSource = Function.prototype.toString;
+
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
 function assigns(inner: object, code: Function, names: RegExp): boolean {
   let source: string;
   try {
-    source = Reflect.apply(Function.prototype.toString, code, []) as string;
+    source = Reflect.apply(toSource, code, []);
   } catch {
     return false; // a proxy of a function has none
   }

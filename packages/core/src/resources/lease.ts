@@ -7,11 +7,11 @@ export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) 
 /** What a handle knows of the results of its methods. None of it reaches the handle or keeps a result. */
 export class Results {
   /** By a result, the facade that its caller got: the same object asked for twice is the same object. */
-  readonly facades = new WeakMap<object, WeakRef<object>>();
+  readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
   /** By a promise of the inner object's, the one that its caller got. */
-  readonly promises = new WeakMap<object, object>();
+  readonly promises: WeakMap<object, object> = new WeakMap();
   /** What came in as an argument: when it comes out again it is the caller's own, and holds nothing. */
-  readonly visitors = new WeakSet<object>();
+  readonly visitors: WeakSet<object> = new WeakSet();
 
   /** The facade of `subject`, made by `make` unless somebody still holds one. */
   facadeOf(subject: object, make: () => object): object {

@@ -177,18 +177,22 @@ function isPlatformData(value: object): boolean {
 }
 
 const dataClasses = new Set([
-  ...[
-    "AbortSignal",
-    "AbortController",
-    "URL",
-    "URLSearchParams",
-    "Headers",
-    "FormData",
-    "Blob",
-    "File",
-    "Event",
-  ],
-  ...["SharedArrayBuffer", "WeakRef", "TextEncoder", "TextDecoder", "DOMException", "BigInt", "Symbol"],
+  "AbortSignal",
+  "AbortController",
+  "URL",
+  "URLSearchParams",
+  "Headers",
+  "FormData",
+  "Blob",
+  "File",
+  "Event",
+  "SharedArrayBuffer",
+  "WeakRef",
+  "TextEncoder",
+  "TextDecoder",
+  "DOMException",
+  "BigInt",
+  "Symbol",
 ]);
 
 const withMethods = new WeakMap<object, boolean>();

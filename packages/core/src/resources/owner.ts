@@ -8,7 +8,7 @@ export type AnyFunction = Function;
  * The own property by which a handle is found behind a Proxy, a reactive wrapper or `Object.create(handle)`: private
  * members are not seen there. A function, since reactive wrappers wrap every object that they give.
  */
-const reach = Symbol("bough.handle");
+const reach: unique symbol = Symbol("bough.handle");
 
 /** Lets private members be put on an object that is there already: a Proxy. */
 class Returning {

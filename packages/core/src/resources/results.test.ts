@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- taking a method off its object is what is tested */
 import { EventEmitter, once } from "node:events";
 import { PassThrough, Readable, Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-misused-spread -- spreading an object is what is tested */
 import { mock } from "node:test";
 import { isReactive, reactive, readonly, shallowReactive } from "@vue/reactivity";
 import { describe, expect, it, vi } from "vitest";
@@ -122,8 +123,8 @@ describe("rule 24: fields that inner code sets later", () => {
   });
 
   it("are seen when a worker sets them between two uses", async () => {
-    const go = deferred<void>();
-    const done = deferred<void>();
+    const go = deferred();
+    const done = deferred();
     const handle: SelfCleaning<Stats> = selfCleaning((scope) => {
       const stats = new Stats();
       spawn(scope, async () => {

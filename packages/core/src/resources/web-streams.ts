@@ -60,7 +60,7 @@ function readableFacade(subject: ReadableStream<unknown>, lease: Lease): Readabl
     },
   };
   if (readsBytes(subject)) {
-    return new ReadableStream({ type: "bytes", ...source } as never) as ReadableStream<unknown>;
+    return new ReadableStream({ type: "bytes", ...source } as never);
   }
   return new ReadableStream(source, { highWaterMark: 0 });
 }

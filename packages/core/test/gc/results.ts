@@ -1,3 +1,5 @@
+import type { EventEmitter } from "node:events";
+import type { Readable, Writable } from "node:stream";
 import { createChannel, selfCleaning, sleep, spawn, type Channel, type Scope } from "../../src/index.js";
 import type { Case, PinnedCase, Probe } from "./probe.js";
 
@@ -123,17 +125,19 @@ async function readAll(items: AsyncIterable<number>): Promise<void> {
 const silently = (work: Promise<unknown>): void => void work.catch(() => undefined);
 
 interface NodeStreams {
-  readonly Readable: typeof import("node:stream").Readable;
-  readonly Writable: typeof import("node:stream").Writable;
-  readonly EventEmitter: typeof import("node:events").EventEmitter;
+  readonly Readable: typeof Readable;
+  readonly Writable: typeof Writable;
+  readonly EventEmitter: typeof EventEmitter;
 }
 
+/** Not imported: a browser has none. */
 async function nodeStreams(): Promise<NodeStreams> {
-  const [{ Readable, Writable }, { EventEmitter }] = await Promise.all([
-    import("node:stream"),
-    import("node:events"),
-  ]);
-  return { Readable, Writable, EventEmitter };
+  const [streams, events] = await Promise.all([import("node:stream"), import("node:events")]);
+  return {
+    Readable: streams.Readable,
+    Writable: streams.Writable,
+    EventEmitter: events.EventEmitter,
+  };
 }
 
 /** Keeps what `make` makes, as the inner object of a handle whose only method gives it out. */
