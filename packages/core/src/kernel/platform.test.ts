@@ -1,5 +1,7 @@
-import { describe, expect, it, vi } from "vitest";
-import { flush } from "../../test/support/deferred.js";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { flush, rejection } from "../../test/support/deferred.js";
+import { timeKeepers } from "../../test/support/time-keepers.js";
+import type * as Bough from "../index.js";
 import { afterMicrotasks } from "./platform.js";
 
 describe("afterMicrotasks()", () => {
@@ -27,5 +29,49 @@ describe("afterMicrotasks()", () => {
     await new Promise((resolve) => setTimeout(resolve, 0));
     await flush();
     expect(log).toEqual(["microtask", "decided"]);
+  });
+});
+
+const fakes = Object.entries(timeKeepers).filter(([, time]) => time.isFake);
+
+describe.each(fakes)("a copy of the package that is loaded under the fake timers of %s", (_, time) => {
+  async function load(): Promise<typeof Bough> {
+    onTestFinished(time.install());
+    vi.resetModules();
+    return import("../index.js");
+  }
+
+  it("rule 11: settles its scopes", async () => {
+    const { spawn, withScope } = await load();
+    const failure = new Error("boom");
+    const run = withScope({ supervise: true }, async (scope) => {
+      expect(await rejection(spawn(scope, () => Promise.reject(failure)))).toBe(failure);
+      return "settled";
+    });
+    expect(await run).toBe("settled");
+  });
+
+  it("rule 17: keeps time by them, and by the platform when they are gone", async () => {
+    const { createScope, sleep, withScope } = await load();
+    const asleep = withScope({ timeout: 40 }, (scope) => sleep(scope, 3_600_000));
+    const reason = rejection(asleep);
+    await time.advance(40);
+    expect(await reason).toMatchObject({ kind: "deadline" });
+    const scope = createScope();
+    let ended = false;
+    void sleep(scope, 3_600_000).catch(() => (ended = true));
+    await flush();
+    expect(ended).toBe(false);
+    await scope.close();
+    expect(ended).toBe(true);
+  });
+
+  it("lets others have their turn, although setImmediate is fake", async () => {
+    const { checkpoint, createScope } = await load();
+    const scope = createScope();
+    let stop = false;
+    void flush().then(() => (stop = true));
+    while (!stop) await checkpoint(scope);
+    await scope.close();
   });
 });
