@@ -1,5 +1,5 @@
 export { BoughError } from "./errors/bough-error.js";
-export { CancelledError, DeadlineExceededError, isCancelled, type CancelKind } from "./errors/cancelled.js";
+export { CancelledError, DeadlineExceededError, type CancelKind } from "./errors/cancelled.js";
 export {
   MissingContextError,
   ScopeClosedError,
@@ -14,6 +14,7 @@ export type { Scope, ScopeState } from "./kernel/scope.js";
 export { background } from "./task/background.js";
 export { createScope } from "./task/create-scope.js";
 export type { CloseOptions, ScopeHandle } from "./task/handle.js";
+export { isCancelled } from "./task/is-cancelled.js";
 export type { ScopeOptions, TaskOptions } from "./task/options.js";
 export type { Worker } from "./task/run.js";
 export { spawn } from "./task/spawn.js";

@@ -155,7 +155,17 @@ const table: Record<string, Row> = {
     ],
   },
   // These take anything, and throw at nothing: see below.
-  isCancelled: { by: "throw", bad: [] },
+  isCancelled: {
+    by: "throw",
+    bad: [
+      {
+        called: "isCancelled: scope",
+        kind: noScope.filter(({ value }) => value !== undefined),
+        isScope: true,
+        call: (value) => bough.isCancelled(new Error("any"), value),
+      },
+    ],
+  },
   suppressed: { by: "throw", bad: [] },
 
   "Scope.onCancel": {

@@ -49,19 +49,27 @@ export class CancelledError extends BoughError {
 /**
  * The reason of kind `"deadline"`: a timeout or a deadline passed. Its `name` is `"TimeoutError"`.
  *
+ * The message is the same for the same timeout, so that logs can be grouped by it; where and when is in the fields.
+ *
  * @example
  * ```ts
  * const scope = createScope({ name: "jobs", timeout: 0 });
- * console.log(scope.reason instanceof DeadlineExceededError); // true
+ * const { reason } = scope;
+ * if (reason instanceof DeadlineExceededError) {
+ *   console.log(reason.message, reason.timeout, reason.scope); // timed out after 0 ms 0 jobs
+ * }
  * ```
  */
 export class DeadlineExceededError extends CancelledError {
+  /** The duration in milliseconds, as it was given; `undefined` where the deadline was given as a date. */
+  readonly timeout: number | undefined;
   /** The instant that passed, in milliseconds since the epoch. */
   readonly deadline: number;
 
-  constructor(scope: string, deadline: number) {
-    const message = `Scope ${quotePath(scope)} ran out of time at ${formatInstant(deadline)}`;
+  constructor(scope: string, deadline: number, timeout?: number) {
+    const message = timeout === undefined ? "the deadline has passed" : `timed out after ${timeout} ms`;
     super("deadline", scope, message, undefined, "BOUGH_DEADLINE_EXCEEDED");
+    this.timeout = timeout;
     this.deadline = deadline;
   }
 
@@ -70,17 +78,7 @@ export class DeadlineExceededError extends CancelledError {
   }
 }
 
-/**
- * Tells whether `error` is a cancellation of bough's, from this copy of the package or from another one.
- *
- * @param error - Anything, typically what a `catch` received.
- * @returns `true` for a {@link CancelledError}, {@link DeadlineExceededError} included.
- * @example
- * ```ts
- * const outcome = await withScope({ timeout: 0 }, () => "never").catch((error: unknown) => error);
- * console.log(isCancelled(outcome)); // true
- * ```
- */
+/** Whether `error` is a cancellation of bough's, of any scope and any copy of the package. */
 export function isCancelled(error: unknown): error is CancelledError {
   try {
     return typeof error === "object" && error !== null && brand in error;
@@ -108,8 +106,12 @@ export function createReason(
 }
 
 /** As {@link createReason}, for a deadline. */
-export function createDeadlineReason(scope: string, deadline: number): DeadlineExceededError {
-  return withoutStack(() => new DeadlineExceededError(scope, deadline));
+export function createDeadlineReason(
+  scope: string,
+  deadline: number,
+  timeout?: number,
+): DeadlineExceededError {
+  return withoutStack(() => new DeadlineExceededError(scope, deadline, timeout));
 }
 
 function withoutStack<E extends Error>(make: () => E): E {
@@ -124,9 +126,4 @@ function withoutStack<E extends Error>(make: () => E): E {
   } finally {
     Error.stackTraceLimit = limit;
   }
-}
-
-function formatInstant(epoch: number): string {
-  const date = new Date(epoch);
-  return Number.isNaN(date.getTime()) ? `${epoch} ms` : date.toISOString();
 }

@@ -29,6 +29,27 @@ describe("deadlines", () => {
     expect(createScope().deadline).toBe(undefined);
   });
 
+  it("says in the error how long that was, as it was given, and not how late it is", () => {
+    const scopes = [
+      createScope({ name: "a", timeout: 800 }),
+      createScope({ name: "b", timeout: 800, deadline: start + 900 }),
+    ];
+    const dated = createScope({ name: "c", deadline: start + 800, timeout: 900 });
+    const below = createScope(scopes[0] as Scope, { name: "below", timeout: 5_000 });
+    vi.advanceTimersByTime(1_000);
+    expect(scopes.map(({ reason }) => reason?.message)).toEqual([
+      "timed out after 800 ms",
+      "timed out after 800 ms",
+    ]);
+    expect(scopes[1]?.reason).toMatchObject({ timeout: 800, deadline: start + 800, scope: "b" });
+    expect(below.reason).toBe(scopes[0]?.reason);
+    expect(dated.reason).toMatchObject({
+      timeout: undefined,
+      deadline: start + 800,
+      message: "the deadline has passed",
+    });
+  });
+
   it("rule 17: the earliest on the way to the root counts", () => {
     const root = createScope({ timeout: 100 });
     const later = createScope(root, { timeout: 200 });

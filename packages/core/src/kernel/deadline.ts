@@ -9,16 +9,16 @@ import { holdProcess } from "./tree.js";
 
 /** When a scope expires: a moment of the clock that its timer goes by, and never one of the calendar. */
 export class Deadline {
-  /** The duration that was given, in ms, or what was left until the date that was given. */
-  readonly timeout: number;
+  /** The duration that was given, in ms; `undefined` where a date was. */
+  readonly timeout: number | undefined;
   readonly #clock: Clock;
   readonly #at: number;
   #instant: number;
 
-  constructor(clock: Clock, now: number, timeout: number, instant: number) {
+  constructor(clock: Clock, left: number, timeout: number | undefined, instant: number) {
     this.timeout = timeout;
     this.#clock = clock;
-    this.#at = now + timeout;
+    this.#at = clock.now() + left;
     this.#instant = instant;
   }
 
@@ -60,7 +60,10 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   node.flags |= HAS_DEADLINE;
   if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node), node);
   const clock = currentClock(); // only now is it sure which one the timer goes by
-  settings.deadline = new Deadline(clock, clock.now(), left, left === timeout ? today + timeout : date);
+  settings.deadline =
+    left === timeout
+      ? new Deadline(clock, left, timeout, today + timeout)
+      : new Deadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
   node.flags |= HAS_TIMER;
   holdProcess(node);
@@ -95,5 +98,5 @@ function expire(node: ScopeNode): void {
   node.flags |= TIMED_OUT;
   const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
   const deadline = node.rarely?.settings?.deadline as Deadline;
-  cancelWith(node, outer ?? createDeadlineReason(node.path, deadline.instant));
+  cancelWith(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
 }

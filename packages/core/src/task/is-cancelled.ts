@@ -1,0 +1,34 @@
+import { isCancelled as isCancelledAnywhere, type CancelledError } from "../errors/cancelled.js";
+import type { Scope } from "../kernel/scope.js";
+import { nodeOf } from "./resolve.js";
+
+/**
+ * Tells whether `error` is a cancellation of bough's; with a scope, whether it is the cancellation of that scope.
+ *
+ * In a `catch`, pass the scope that the work runs in: without one, a call that ran out of a timeout of its own, and a task
+ * that somebody else has cancelled, look like your own cancellation.
+ *
+ * It tells about the reason itself. What a client makes of an aborted signal (axios' `CanceledError`, say) is no
+ * `CancelledError`; whether your scope is cancelled, `scope.cancelled` says.
+ *
+ * @param error - Anything, typically what a `catch` received.
+ * @param scope - The scope in question. Its cancellation is its own or that of an ancestor.
+ * @returns `true` for a {@link CancelledError}, `DeadlineExceededError` included, of this copy of the package or of
+ *   another one; with `scope`, for its `reason` only.
+ * @throws {TypeError} If `scope` is given and is no scope.
+ * @example
+ * ```ts
+ * await withScope({ name: "request" }, async (scope) => {
+ *   try {
+ *     await withScope(scope, { name: "upstream", timeout: 5 }, (own) => sleep(own, 60_000));
+ *   } catch (error) {
+ *     console.log(isCancelled(error), isCancelled(error, scope)); // true false: the request goes on
+ *   }
+ * });
+ * ```
+ */
+export function isCancelled(error: unknown, scope?: Scope): error is CancelledError {
+  if (scope === undefined) return isCancelledAnywhere(error);
+  const { reason } = nodeOf("isCancelled", "scope", scope);
+  return reason !== undefined && error === reason;
+}
