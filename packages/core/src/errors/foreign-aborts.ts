@@ -107,8 +107,9 @@ export function isForeignAbort(error: unknown): boolean {
   return abortCodes.has(traits.code) || recognisers.some((recognises) => recognises(traits));
 }
 
-/** How many errors to look at within one; with more, it is taken for a failure. */
+/** How many errors, and how many aggregates of them, to look at within one; with more, it is taken for a failure. */
 const MAX_ERRORS = 100_000;
+const MAX_AGGREGATES = 1_000;
 
 /**
  * Whether `error` is an `AggregateError` or a `SuppressedError` that contains, at any depth, nothing but errors for which
@@ -123,6 +124,7 @@ export function consistsOf(error: unknown, test: (error: unknown) => boolean): b
   const seen = new Set<unknown>([error]);
   const left = outermost;
   let found = false;
+  let aggregates = 1;
   for (let at = left.pop(); at !== undefined; at = left.pop()) {
     const part = at.error;
     if (isObject(part)) {
@@ -134,7 +136,9 @@ export function consistsOf(error: unknown, test: (error: unknown) => boolean): b
       continue;
     }
     const inner = partsOf(part) ?? [];
-    if (inner.length === 0 || seen.size + left.length + inner.length > MAX_ERRORS) return false;
+    if (inner.length === 0 || ++aggregates > MAX_AGGREGATES || left.length + inner.length > MAX_ERRORS) {
+      return false;
+    }
     for (const each of inner) left.push(each);
   }
   return found;
