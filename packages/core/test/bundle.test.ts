@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { builtinModules } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
@@ -34,6 +37,24 @@ describe("dist/index.js", () => {
     "./dist/effection/index.js",
   ])("imports no module of Node's, nor do its dependencies: %s", async (entry) => {
     expect(await nodeModulesIn(`export * from ${JSON.stringify(entry)};`)).toEqual([]);
+  });
+
+  it("rule 8: bough/effection makes generator functions workers also after a bundler has dropped what has no effect", async () => {
+    const code = `
+      import { spawn, withScope } from "./dist/index.js";
+      import "./dist/effection/index.js";
+      export const value = withScope((scope) => spawn(scope, function* () { return 42; }));
+    `;
+    const folder = mkdtempSync(join(tmpdir(), "bough-bundle-"));
+    try {
+      const outfile = join(folder, "bundle.mjs");
+      const stdin = { contents: code, resolveDir: core };
+      await build({ stdin, outfile, bundle: true, minify: true, platform: "node", format: "esm" });
+      const bundle = (await import(outfile)) as { value: Promise<number> };
+      expect(await bundle.value).toBe(42);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("would fail the check above if it did", async () => {

@@ -4,7 +4,6 @@ import { addHook, Hook, removeHook } from "../kernel/hook.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { notifyLate } from "../kernel/settle.js";
-import { setRoutineRunner } from "../task/routine.js";
 
 /** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
 export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
@@ -13,7 +12,7 @@ export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
  * Runs an Effection operation as the body of `node`. Cancellation halts it, and the promise settles when its
  * tear-down is through: what that throws is a failure.
  */
-async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
+export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
   const task = run(function* () {
     yield* boughScope.set(node);
@@ -56,5 +55,3 @@ class HaltHook extends Hook {
 function isHalt(error: unknown): boolean {
   return error instanceof Error && error.message === "halted";
 }
-
-setRoutineRunner(runOperation);
