@@ -82,6 +82,15 @@ describe("rule 11: what is cut by the cancellation of a scope above it needs nob
     expect(unhandled).toEqual([]);
     expect(await rejection(floating)).toBe(scope.reason);
   });
+
+  it.each(names)("begun by hundreds in a cancelled scope: %s", async (name) => {
+    const scope = createScope();
+    scope.cancel();
+    const floating = Array.from({ length: 300 }, () => start(name, scope));
+    for (let turns = 0; turns < 10; turns++) await decided();
+    expect(unhandled).toEqual([]);
+    expect(await rejection(floating[299] as Promise<unknown>)).toBe(scope.reason);
+  });
 });
 
 describe("rule 11: a wait that ends because its scope has ended needs nobody who awaits it", () => {

@@ -8,11 +8,14 @@ import {
   shield,
   sleep,
   spawn,
+  stream,
+  ticker,
   withScope,
   type Scope,
+  type ScopeHandle,
 } from "../src/index.js";
 import { effectionScope } from "../src/effection/index.js";
-import { events } from "../src/streams/index.js";
+import { events, iterate, toReadableStream } from "../src/streams/index.js";
 import { Child } from "./support/child.js";
 import { flush } from "./support/deferred.js";
 import { nodes } from "./support/nodes.js";
@@ -99,6 +102,85 @@ describe("rule 13: nor does one that goes on with what is over", () => {
     expect(await callsInThreeTurns(() => operation(scope))).toBeLessThan(STARVED);
     await scope.close();
   });
+});
+
+describe("rule 13: nor does one that asks the same iterator again and again, or waits by callbacks of its own", () => {
+  const stopped = (): ScopeHandle => {
+    const scope = createScope();
+    scope.cancel();
+    return scope;
+  };
+  const silent = { next: () => new Promise<never>(() => undefined) };
+  const source = { [Symbol.asyncIterator]: () => silent };
+  const iterators: Record<string, (scope: Scope) => AsyncIterator<unknown>> = {
+    "a ticker": (scope) => ticker(scope, 10),
+    "a channel's values": (scope) => createChannel().values(scope),
+    "a stream": (scope) => stream(scope, [1], () => 1),
+    "iterate()": (scope) => iterate(scope, source),
+    "events()": (scope) => events(scope, new EventEmitter(), "never"),
+  };
+  it.each(Object.keys(iterators))("%s", async (name) => {
+    const iterator = (iterators[name] as (scope: Scope) => AsyncIterator<unknown>)(stopped());
+    const calls = await callsInThreeTurns(() => iterator.next());
+    expect(calls).toBeLessThan(STARVED);
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+
+  const others: Record<string, (scope: ScopeHandle) => PromiseLike<unknown>> = {
+    "onCancel() with reject": (scope) => new Promise((_, reject) => scope.onCancel(reject)),
+    "onCancel() with resolve": (scope) => new Promise((resolve) => scope.onCancel(resolve)),
+    "a new readable stream": (scope) => toReadableStream(scope, source).getReader().read(),
+    "join() of its scope": (scope) => scope.join(),
+    "join() of a scope below": (scope) => createScope(scope).join(),
+    "close() of a scope below": (scope) => createScope(scope).close(),
+  };
+  it.each(Object.keys(others))("%s", async (name) => {
+    const scope = stopped();
+    const operation = others[name] as (scope: ScopeHandle) => PromiseLike<unknown>;
+    expect(await callsInThreeTurns(() => operation(scope))).toBeLessThan(STARVED);
+  });
+
+  it("onCancel() that is put off can be taken off", async () => {
+    const scope = stopped();
+    const called: number[] = [];
+    const removals = Array.from({ length: 300 }, (_, n) => scope.onCancel(() => called.push(n)));
+    expect(called.length).toBeLessThan(300);
+    expect(called).toEqual([...called.keys()]);
+    const removed = removals.map((remove) => remove());
+    expect(removed).toEqual(removed.map((_, n) => n >= called.length));
+    const before = called.length;
+    for (let n = 0; n < 10; n++) await flush();
+    expect(called).toHaveLength(before);
+  });
+
+  it("onCancel() that is put off is called, once, and in order", async () => {
+    const scope = stopped();
+    const called: number[] = [];
+    for (let n = 0; n < 1_000; n++) scope.onCancel(() => called.push(n));
+    while (called.length < 1_000) await flush();
+    expect(called).toEqual([...called.keys()]);
+  });
+});
+
+it("rule 13: what such a worker does in between delays others by one round of it, not by a hundred", async () => {
+  const scope = createScope();
+  scope.cancel();
+  let rounds = 0;
+  let over = false;
+  const looping = (async () => {
+    while (!over) {
+      rounds += 1;
+      await sleep(scope, 1_000).catch(() => undefined);
+      const until = performance.now() + 6;
+      while (performance.now() < until);
+    }
+  })();
+  for (let turns = 0; turns < 10; turns++) await flush(); // so long it learns how much goes into a turn
+  const before = rounds;
+  for (let turns = 0; turns < 10; turns++) await flush();
+  over = true;
+  expect(rounds - before).toBeLessThanOrEqual(11);
+  await looping;
 });
 
 it("rule 13: many such workers together get no more turns than one", async () => {

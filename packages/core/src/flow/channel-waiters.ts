@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { refuse, refuseIn } from "../kernel/refusal.js";
+import { endedAlready, refuse, refuseIn } from "../kernel/refusal.js";
 import { closedError, type ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
 import { QueuedWait } from "./wait-queue.js";
 
@@ -109,7 +109,7 @@ export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
     const core = this.#core;
     const node = this.#node;
     const iteration = this.#iteration;
-    if (iteration.ended) return Promise.resolve(done);
+    if (iteration.ended) return endedAlready();
     const refused = node === undefined ? undefined : refuseIn("values", node);
     if (refused !== undefined) {
       iteration.ended = true;

@@ -29,6 +29,11 @@ export class Outlet<R> {
     this.#ordered = ordered;
   }
 
+  /** Whether it has ended and there is nothing left in it: no result, no failure. */
+  get isOver(): boolean {
+    return this.ended && this.failure === undefined && this.#ready.size === 0;
+  }
+
   request(): Promise<IteratorResult<R, undefined>> {
     this.requested += 1;
     const request = createPromised<IteratorResult<R, undefined>>();

@@ -86,5 +86,5 @@ export class Selection extends ScopedWait<Taken> {
 }
 
 function yieldIfFailed(selection: Selection): Promise<Taken> {
-  return selection.failed ? yieldBefore(selection.promise) : selection.promise;
+  return selection.failed ? yieldBefore(selection.promise, false) : selection.promise;
 }

@@ -1,6 +1,6 @@
 import { isCancelled } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { yieldBefore } from "../kernel/refusal.js";
+import { endedAlready, yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, throwFailure } from "../kernel/settle.js";
 import { optionNames } from "../task/option-names.js";
@@ -100,8 +100,10 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   next(): Promise<IteratorResult<R, undefined>> {
+    if (this.#outlet.isOver) return endedAlready();
     const result = this.#outlet.request();
-    if (this.#owner === undefined && !this.#outlet.ended && !this.#begin()) return yieldBefore(result);
+    if (this.#owner === undefined && !this.#outlet.ended && !this.#begin())
+      return yieldBefore(result, this.#scope.reason !== undefined);
     this.#group?.wake();
     return result;
   }

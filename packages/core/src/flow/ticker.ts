@@ -2,7 +2,7 @@ import { describe } from "../errors/describe.js";
 import { elapsed, instantIn } from "../kernel/clock.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { calendarNow } from "../kernel/platform.js";
-import { refuseIn } from "../kernel/refusal.js";
+import { endedAlready, refuseIn } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { ScopedWait } from "../kernel/scoped-wait.js";
 import { LongTimer } from "../kernel/timer.js";
@@ -67,7 +67,7 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
 
   next(): Promise<Result> {
     const iteration = this.#iteration;
-    if (iteration.ended) return Promise.resolve(done);
+    if (iteration.ended) return endedAlready();
     const refused = refuseIn("ticker", this.#node);
     if (refused !== undefined) {
       iteration.ended = true;

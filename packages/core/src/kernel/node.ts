@@ -12,6 +12,7 @@ import { cancel, notifyLate } from "./settle.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
 import { nameOf } from "./name.js";
 import type { Observer } from "./observer.js";
+import { TurnBudget } from "./turn-budget.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
@@ -132,8 +133,8 @@ export class ScopeNode implements Scope {
   onCancel(callback: (reason: CancelledError) => void): () => boolean {
     requireFunction("onCancel", "callback", callback);
     const hook = new CallbackHook(callback);
-    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) notifyLate(this, hook);
-    else if ((this.flags & CLOSED) === 0) addHook(this, hook);
+    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) return notifyAtOnce(this, hook);
+    if ((this.flags & CLOSED) === 0) addHook(this, hook);
     return () => removeHook(this, hook);
   }
 
@@ -168,6 +169,28 @@ export class ScopeNode implements Scope {
       },
     });
   }
+}
+
+/** A worker that waits by callbacks of its own, again and again, must not keep others from their turn, either (rule 13). */
+const lateCallbacks = new TurnBudget();
+
+/** Tells a hook at once that its node is cancelled. From the hundredth one in a turn of the event loop on, with a later turn. */
+function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
+  const turnEnd = lateCallbacks.take();
+  if (turnEnd === undefined) {
+    notifyLate(node, hook);
+    return () => false;
+  }
+  let isDue = true;
+  void turnEnd.then(() => {
+    if (isDue) notifyLate(node, hook);
+    isDue = false;
+  });
+  return () => {
+    const wasDue = isDue;
+    isDue = false;
+    return wasDue;
+  };
 }
 
 function requireFunction(operation: string, name: string, value: unknown): void {

@@ -2,7 +2,7 @@ import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { CLOSED, CUT, TASK, TIMED_OUT } from "./flags.js";
 import type { ScopeNode } from "./node.js";
-import { turn } from "./platform.js";
+import { TurnBudget } from "./turn-budget.js";
 
 /**
  * Why nothing can wait in a scope: it is cancelled, or it has ended. A wait that began all the same would take a
@@ -13,39 +13,38 @@ export function refusal(operation: string, node: ScopeNode): CancelledError | Sc
   return (node.flags & CLOSED) === 0 ? undefined : new ScopeClosedError(operation, node.path);
 }
 
-/** How many operations may be refused in one turn of the event loop. */
-const MOST_IN_A_TURN = 100;
-/** From here on it is watched when the turn ends, which takes a look at the event loop. */
-const WATCHED_FROM = 50;
-let refused = 0;
-let nextTurn: Promise<void> | undefined;
+/** For all scopes together: many workers that go on do not get more turns than one. */
+const refusals = new TurnBudget();
 
 /**
  * The promise of an operation that is refused at once. Usually it is rejected already. From the hundredth refusal in one
- * turn of the event loop on it rejects with the next turn: a worker that catches the rejection and tries again, for ever,
+ * turn of the event loop on it rejects with a later turn: a worker that catches the rejection and tries again, for ever,
  * must not keep timers, signals and sockets from their turn (rule 13).
  */
 export function refuse(error: unknown): Promise<never> {
-  const turnEnd = refuseOnce();
+  const turnEnd = refusals.take();
   return turnEnd === undefined ? Promise.reject(error) : turnEnd.then(() => Promise.reject(error));
 }
 
-/** As {@link refuse}, for a promise that exists already: one that has rejected without having waited for anything. */
-export function yieldBefore<T>(promise: Promise<T>): Promise<T> {
-  const turnEnd = refuseOnce();
+/**
+ * As {@link refuse}, for a promise that exists already: one that has settled without having waited for anything.
+ *
+ * @param isHandled - Whether it rejects with what nobody has to await.
+ */
+export function yieldBefore<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
+  const turnEnd = refusals.take();
   if (turnEnd === undefined) return promise;
   markHandled(promise); // until it is asked
-  return turnEnd.then(() => promise);
+  const later = turnEnd.then(() => promise);
+  if (isHandled) markHandled(later);
+  return later;
 }
 
-/** Counts a refusal. Returns what it has to wait for, if there were too many. */
-function refuseOnce(): Promise<void> | undefined {
-  if (++refused < WATCHED_FROM) return undefined;
-  nextTurn ??= turn().then(() => {
-    nextTurn = undefined;
-    refused = 0;
-  });
-  return refused < MOST_IN_A_TURN ? undefined : nextTurn;
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** For the consumer of an iterator that has ended, who may have overlooked that it has. */
+export function endedAlready(): Promise<IteratorReturnResult<undefined>> {
+  return yieldBefore(Promise.resolve(done), false);
 }
 
 /** The rejection of an operation that has thrown before it began: because of its arguments or of its scope's state. */
@@ -58,7 +57,7 @@ export function failToBegin(error: unknown): Promise<never> {
 /** The promise for what `node` comes to, which was just begun. If it was cancelled at birth, that is a refusal, too. */
 export function promiseFor<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
   const bornCancelled = (node.flags & (CLOSED | CUT)) === (CLOSED | CUT);
-  return bornCancelled ? yieldBefore(promise) : promise;
+  return bornCancelled ? yieldBefore(promise, !isOwnDeadline(node)) : promise;
 }
 
 /** Refuses an operation in a scope that is cancelled or has ended; `undefined` if something can wait there. */

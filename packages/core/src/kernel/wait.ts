@@ -1,7 +1,7 @@
 import { CLOSED, CUT, DELIVERED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 import { createPromised, type Promised } from "./observer.js";
-import { isOwnDeadline, markHandled } from "./refusal.js";
+import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
 import type { LongTimer } from "./timer.js";
 
 /**
@@ -25,7 +25,7 @@ export function wait(
   const promise = waiter.promise;
   if ((node.flags & CLOSED) !== 0) {
     deliver(node, [waiter]);
-    return { promise };
+    return { promise: yieldBefore(promise, node.rarely?.errors === undefined && !isOwnDeadline(node)) };
   }
   (node.settings().waiters ??= new Set()).add(waiter);
   return { promise, waiter };

@@ -112,9 +112,9 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
       this.#requests.push(request);
       return request.promise;
     }
-    const isRefused = this.#failure !== undefined;
+    const isReason = this.#failure?.isReason === true;
     this.#close(request);
-    return isRefused ? yieldBefore(request.promise) : request.promise;
+    return yieldBefore(request.promise, isReason);
   }
 
   return(): Promise<Result> {
