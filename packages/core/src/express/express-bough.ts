@@ -44,6 +44,8 @@ declare global {
  * not reach the app's error handlers; everything else does, unchanged. For that, the first request looks for the
  * error handlers of the app, and adds one.
  *
+ * 503 and 504 are told to `onCancelled`, and answered by `respond` if that is given.
+ *
  * @param options - `timeout` of each request that comes by and `grace` of the shutdown in ms; the rest is what
  *   `serverScope` takes.
  * @throws {TypeError | RangeError} If an option is of the wrong type or out of range.

@@ -13,7 +13,10 @@ import type { AnyRequest } from "./types.js";
 
 /** What `requestScope` takes. */
 export interface RequestScopeOptions {
-  /** Default: method and path, without the query, which may hold secrets. Counts on the call that makes the scope. */
+  /**
+   * Default: the route where the framework knows it, else method and path, without the query, which may hold secrets.
+   * Counts on the call that makes the scope.
+   */
   readonly name?: string | undefined;
   /** Milliseconds from now. The earliest of all that were given counts. */
   readonly timeout?: number | undefined;
@@ -40,7 +43,8 @@ const requestScopeOptionNames = optionNames<RequestScopeOptions>({
  * end, and never after `response.end()`.
  *
  * **Failure:** a task's failure cancels the request, not the server. If the handler awaits the task, it is the
- * handler's to answer; one that nobody awaits goes to the nearest `onError`.
+ * handler's to answer; one that nobody awaits goes to the nearest `onError`, else it is printed. `requestOutcome` says
+ * what an error that the handler gets means for the request.
  *
  * @param request - As the server's `request` event gives it, or its `upgrade` event.
  * @param response - Its response; after an upgrade, the socket, whose scope lives as long as it does.
@@ -50,7 +54,7 @@ const requestScopeOptionNames = optionNames<RequestScopeOptions>({
  * ```ts
  * import { createServer } from "node:http";
  * import { all } from "bough";
- * import { requestScope } from "bough/http";
+ * import { requestOutcome, requestScope } from "bough/http";
  *
  * createServer(async (request, response) => {
  *   const scope = requestScope(request, response, { timeout: 2_000 });
@@ -58,8 +62,9 @@ const requestScopeOptionNames = optionNames<RequestScopeOptions>({
  *     const [a, b] = await all(scope, [async () => 1, async () => 2]);
  *     response.end(String(a + b));
  *   } catch (error) {
- *     if (scope.cancelled) return; // gone, or answered with 503
- *     response.writeHead(500).end();
+ *     const outcome = requestOutcome(request, response, error);
+ *     if (outcome.status === undefined) console.error(outcome.error);
+ *     response.writeHead(outcome.status ?? 500).end();
  *   }
  * });
  * ```
