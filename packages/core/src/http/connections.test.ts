@@ -289,7 +289,8 @@ describe("a connection that brings no request", () => {
       await accepted(server, 2);
     } else await accepted(server, 1);
     await turn();
-    const closed = once(silent, "close");
+    // Node 26 may close it before it has read anything, with a reset.
+    const closed = new Promise((resolve) => silent.once("close", resolve));
     const report = shutdown(60_000);
     let sweeps = 0;
     let over = false;
