@@ -13,6 +13,9 @@ type Lookup = (...args: unknown[]) => void;
 
 const [first, second] = ["127.0.0.1", "127.0.0.2"] as const;
 
+/** More than the buffers of the operating system hold. */
+const large = Buffer.alloc(16_000_000, 120);
+
 /** On macOS, say, nobody can listen on another address of the loopback. */
 const possible = await new Promise<boolean>((resolve) => {
   const server = net.createServer();
@@ -61,6 +64,10 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     test.app.get("/stuck", () => {
       arrived.resolve(undefined as never);
       return new Promise(() => undefined);
+    });
+    test.app.get("/large", async (request) => {
+      setImmediate(() => arrived.resolve(request.scope));
+      return large;
     });
     await test.app.listen({ port: 0, host: "localhost" });
     const bound = test.app.addresses() as AddressInfo[];
@@ -120,5 +127,21 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     expect(await stuck.answer).toMatchObject({ status: 503, complete: true });
     expect(scope.reason?.kind).toBe("shutdown");
     expect(test.complaints()).toMatchObject([{ stuck: [{ path: "server/GET /stuck" }] }]);
+  });
+
+  it("rule 32: brings an answer of the second to a slow client to its last byte", async () => {
+    const { test, arrived } = await start({ grace: 60_000 });
+    const { port } = test.app.server.address() as AddressInfo;
+    const client = net.connect(port, second, () => client.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));
+    onTestFinished(() => void client.destroy());
+    await arrived;
+    await flush(); // until it has been given to the response
+    const closing = test.app.close();
+    await once(test.app.server, "close"); // upon which Fastify closes the second
+    let received = 0;
+    client.on("data", (chunk) => (received += chunk.length));
+    await once(client, "close");
+    expect(received).toBeGreaterThan(large.length);
+    await closing;
   });
 });
