@@ -80,7 +80,10 @@ export const timeKeepers: Readonly<Record<string, TimeKeeper>> = {
     return {
       tick: (ms) => clock.tick(ms),
       setCalendar: () => clock.setSystemTime(Date.now() + HOUR),
-      uninstall: () => clock.uninstall(),
+      uninstall: () => {
+        clock.runMicrotasks(); // what Node itself has put off meanwhile, in sending to the test runner
+        clock.uninstall();
+      },
     };
   }),
   Jest: faked(() => {
@@ -90,7 +93,10 @@ export const timeKeepers: Readonly<Record<string, TimeKeeper>> = {
     return {
       tick: (ms) => jest.advanceTimersByTime(ms),
       setCalendar: () => jest.setSystemTime(Date.now() - HOUR),
-      uninstall: () => jest.useRealTimers(),
+      uninstall: () => {
+        jest.runAllTicks();
+        jest.useRealTimers();
+      },
     };
   }),
   "node:test": faked(() => {
