@@ -1,5 +1,6 @@
 import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
 import type { Worker } from "../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
@@ -39,7 +40,7 @@ class AllSettled<R> extends Group<R> {
   readonly #failures: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("allSettled", allSettled, scope, BODY | SUPERVISE);
+    super("allSettled", callSite(allSettled), scope, BODY | SUPERVISE);
     this.node.value = this.#results;
   }
 

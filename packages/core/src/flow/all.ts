@@ -1,5 +1,6 @@
 import { BODY } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
@@ -38,7 +39,7 @@ class All<R> extends Group<R> {
   readonly #values: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("all", all, scope, BODY);
+    super("all", callSite(all), scope, BODY);
     this.node.value = this.#values;
   }
 

@@ -1,5 +1,7 @@
 import { BODY, SUPERVISE } from "../kernel/flags.js";
+import { isStackOverflow } from "../kernel/headroom.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
@@ -45,9 +47,12 @@ class Any<R> extends Group<R> {
   #left: number;
 
   constructor(scope: Scope, count: number) {
-    super("any", any, scope, BODY | SUPERVISE);
+    super("any", callSite(any), scope, BODY | SUPERVISE);
     this.#left = count;
-    if (count === 0) this.#giveUp();
+  }
+
+  override hasNone(): void {
+    this.#giveUp();
   }
 
   succeeded(value: unknown): void {
@@ -68,6 +73,9 @@ class Any<R> extends Group<R> {
 
   #giveUp(): void {
     this.decided = true;
+    // Nested without end, this would be a thousand errors in each other.
+    if (this.#errors.length > 0 && this.#errors.every(isStackOverflow))
+      return fail(this.node, this.#errors[0]);
     const error = new AggregateError(this.#errors, "any: no worker succeeded");
     void error.stack; // an unread stack keeps its receivers alive
     fail(this.node, error);

@@ -16,19 +16,23 @@ export type Attempt<T> =
 /**
  * Runs `worker` once, in a scope of its own.
  *
+ * @param site - Where the public function was called that makes the attempt.
  * @throws What it failed with, or the reason, when `scope` is cancelled: then it is no longer an attempt's affair.
  */
 export async function attempt<T>(
   scope: Scope,
   options: ScopeOptions,
   worker: Worker<T>,
+  site: string | undefined,
 ): Promise<Attempt<T>> {
   let own: Scope | undefined;
   try {
-    const value = await enterScope("attempt", scope, options, (entered) => {
+    const parent = nodeOf("withScope", "parent", scope);
+    const body: Worker<T> = (entered) => {
       own = entered;
       return worker(entered);
-    });
+    };
+    const value = await enterScope("attempt", parent, options, body, site);
     return { status: "succeeded", value };
   } catch (error) {
     const reason = own?.reason;

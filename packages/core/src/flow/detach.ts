@@ -3,10 +3,11 @@ import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames } from "../task/option-names.js";
+import { callSite } from "../kernel/tracing.js";
 import { checkBag, checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
-import { spawn } from "../task/spawn.js";
+import { startTask } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
 import { checkFunction } from "./backoff.js";
 
@@ -55,7 +56,7 @@ export function detach<T>(
   options: DetachOptions = {},
 ): Task<T> {
   const origin = nodeOf("detach", "scope", scope);
-  nodeOf("detach", "target", target);
+  const parent = nodeOf("detach", "target", target);
   checkFunction("detach", "worker", worker);
   checkBag("detach", options, detachOptionNames, "{ keepDeadline: true }");
   checkType("detach", "name", "string", options.name);
@@ -66,7 +67,8 @@ export function detach<T>(
     for (const [key, value] of values) own.set(key, value);
     return worker(own);
   };
-  return spawn(target, carrying, { name, deadline: keepDeadline ? origin.deadline : undefined });
+  const taskOptions = { name, deadline: keepDeadline ? origin.deadline : undefined };
+  return startTask(parent, carrying, taskOptions, callSite(detach));
 }
 
 /** Everything that `get` would find, nearest first. */

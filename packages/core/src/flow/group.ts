@@ -3,18 +3,19 @@ import { describe } from "../errors/describe.js";
 import { opening } from "../kernel/channels.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../kernel/flags.js";
+import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Observer } from "../kernel/observer.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, cancelWith, fail, firstError } from "../kernel/settle.js";
+import { unfinished } from "../kernel/unfinished.js";
+import { bodyReturned, bodyThrewAgain, cancelWith, fail, firstError } from "../kernel/settle.js";
 import { passOver, passOverForReason } from "../kernel/rejections.js";
-import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
-import { adopt } from "../task/adopt.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Routine } from "../task/routine.js";
 import { begin, type Worker } from "../task/run.js";
+import { addChild } from "../task/start-child.js";
 
 /** What a worker comes to: the value of its promise or of its Effection operation, else what it returns. */
 export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;
@@ -28,6 +29,8 @@ type Outcome<R> = R extends Routine<infer T> ? T : Awaited<R>;
 export abstract class Group<R> {
   readonly node: ScopeNode;
   readonly promise: Promise<R>;
+  /** Where the public function was called that this works for. */
+  readonly site: string | undefined;
   /** The outcome is known: nothing more is started. */
   decided = false;
   /** What {@link passedOver} was kept with. */
@@ -35,18 +38,20 @@ export abstract class Group<R> {
 
   /**
    * @param flags - `BODY` for a group that is ended by {@link startAll}, `QUEUED` for one that `begin` starts.
-   * @param api - The public function: its call site is recorded while tracing is on.
+   * @param site - Where the public function was called.
+   * The group is not in the tree yet: that is for what starts it.
+   *
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
-  // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its identity matters
-  constructor(operation: string, api: Function, scope: Scope, flags: number) {
+  constructor(operation: string, site: string | undefined, scope: Scope, flags: number) {
     const parent = nodeOf(operation, "scope", scope);
+    checkHeadroom();
+    this.site = site;
     const observer = createPromised<R>();
     this.node = new ScopeNode(parent, operation, flags);
     this.node.observer = observer;
     this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
-    adopt(this.node, api, undefined);
   }
 
   /** A member has succeeded. */
@@ -58,18 +63,22 @@ export abstract class Group<R> {
     return [];
   }
 
+  /** There are no workers. */
+  hasNone(): void {}
+
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
   start(label: Function, worker: Worker<unknown>, index: number): void {
     const member = new ScopeNode(this.node, label, TASK | QUEUED);
     member.observer = new Member(this, member, index);
-    link(this.node, member);
-    begin(member, worker);
+    addChild(member, undefined, this.site);
+    begin(member, worker); // if it can't, the group fails, and so the member is cancelled
   }
 
   /** Starts the members in order, until the group is decided. Then the body of the group has ended. */
   startAll(workers: readonly Worker<unknown>[]): void {
     let index = 0;
+    if (workers.length === 0) this.hasNone();
     for (; index < workers.length && !this.decided && !this.node.cancelled; index++) {
       const worker = workers[index] as Worker<unknown>;
       this.start(worker, worker, index);
@@ -127,6 +136,11 @@ class Member implements Observer {
   reject(error: unknown): void {
     this.#group.rejected(this.#node, error, this.#index);
   }
+
+  /** What the group knows of its members may be wrong now. */
+  interrupted(): void {
+    fail(this.#group.node, new RangeError("Maximum call stack size exceeded"));
+  }
 }
 
 /** Starts `workers` in the group that `make` makes. Every error of the arguments is a rejection. */
@@ -138,9 +152,19 @@ export function runGroup<R>(
   try {
     checkWorkers(operation, workers);
     const group = make();
-    const stores = opening(group.node, operation);
-    if (stores === undefined) group.startAll(workers);
-    else stores.run(startAll, group, workers);
+    addChild(group.node, undefined, group.site);
+    try {
+      const stores = opening(group.node, operation);
+      if (stores === undefined) group.startAll(workers);
+      else stores.run(startAll, group, workers);
+    } catch (error) {
+      const { steps } = unfinished;
+      steps[steps.length] = bodyThrewAgain;
+      steps[steps.length] = group.node;
+      steps[steps.length] = error;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
     return group.promise;
   } catch (error) {
     return failToBegin(error);

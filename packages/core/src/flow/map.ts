@@ -2,10 +2,12 @@ import { describe } from "../errors/describe.js";
 import { QUEUED } from "../kernel/flags.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
 import { fail } from "../kernel/settle.js";
 import { optionNames, type OptionNames } from "../task/option-names.js";
 import { checkBag, checkConcurrency } from "../task/options.js";
-import { begin, type Worker } from "../task/run.js";
+import type { Worker } from "../task/run.js";
+import { startChild } from "../task/start-child.js";
 import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";
 import { checkSource, openSource, type Source } from "./source.js";
@@ -78,21 +80,18 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
   #room: number;
 
   constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
-    super("map", map, scope, QUEUED);
+    super("map", callSite(map), scope, QUEUED);
     this.#fn = fn;
     this.#room = concurrency;
     this.#feed = new Feed(this.node, this);
   }
 
   run(items: Source<T>): Promise<R[]> {
-    begin(
-      this.node,
-      async (own) => {
-        await this.#feed.pull(openSource("map", items, own));
-        return this.#results;
-      },
-      "map",
-    );
+    const body = async (own: Scope): Promise<R[]> => {
+      await this.#feed.pull(openSource("map", items, own));
+      return this.#results;
+    };
+    startChild(this.node, undefined, this.site, body, "map");
     return this.promise;
   }
 

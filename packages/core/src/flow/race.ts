@@ -1,5 +1,6 @@
 import { BODY, SUPERVISE } from "../kernel/flags.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
 import { fail } from "../kernel/settle.js";
 import type { Worker } from "../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
@@ -48,7 +49,7 @@ export function race<const W extends readonly Worker<unknown>[]>(
 
 class Race<R> extends Group<R> {
   constructor(scope: Scope) {
-    super("race", race, scope, BODY | SUPERVISE);
+    super("race", callSite(race), scope, BODY | SUPERVISE);
   }
 
   succeeded(value: unknown): void {

@@ -1,9 +1,11 @@
+import { isStackOverflow } from "../kernel/headroom.js";
 import { nameOf } from "../kernel/name.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { passOverForReason } from "../kernel/rejections.js";
 import { fail, throwFailure } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
 import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -75,14 +77,19 @@ const retryOptionNames = optionNames<RetryOptions>({
  */
 export function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions = {}): Promise<T> {
   try {
-    return begin(scope, worker, options);
+    return begin(scope, worker, options, callSite(retry));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promise<T> {
-  nodeOf("retry", "scope", scope);
+function begin<T>(
+  scope: Scope,
+  worker: Worker<T>,
+  options: RetryOptions,
+  site: string | undefined,
+): Promise<T> {
+  const parent = nodeOf("retry", "scope", scope);
   checkFunction("retry", "worker", worker);
   checkBag("retry", options, retryOptionNames, "{ attempts: 5 }");
   const { attempts = 3, attemptTimeout, retryIf = always } = options;
@@ -91,21 +98,21 @@ function begin<T>(scope: Scope, worker: Worker<T>, options: RetryOptions): Promi
   checkFunction("retry", "retryIf", retryIf);
   const backoff = backoffOf("retry", options);
   const name = nameOf(worker);
-  return enterScope("retry", scope, { name: "retry" }, async (own) => {
+  const body = async (own: Scope): Promise<T> => {
     for (let count = 1; ; count++) {
-      const result = await attempt(own, { name, timeout: attemptTimeout }, worker);
+      const result = await attempt(own, { name, timeout: attemptTimeout }, worker, site);
       if (result.status === "succeeded") return result.value;
       if (result.status === "cancelled") throw result.reason;
       const { error } = result;
-      if (count >= attempts || !asks(own as ScopeNode, retryIf, error, count)) {
-        throwFailure(own as ScopeNode, error);
-      }
+      const isLast = count >= attempts || isStackOverflow(error);
+      if (isLast || !asks(own as ScopeNode, retryIf, error, count)) throwFailure(own as ScopeNode, error);
       await sleep(own, delayBefore(count, backoff)).catch((reason: unknown) => {
         if (reason === own.reason) passOverForReason(own as ScopeNode, [error]);
         throw reason;
       });
     }
-  });
+  };
+  return enterScope("retry", parent, { name: "retry" }, body, site);
 }
 
 function always(): boolean {

@@ -1,14 +1,17 @@
 import { BoughError } from "../errors/bough-error.js";
 import { PROMOTED, QUEUED, TASK } from "../kernel/flags.js";
 import { addHook, Hook, removeHook } from "../kernel/hook.js";
+import { checkHeadroom } from "../kernel/headroom.js";
+import { nameOf } from "../kernel/name.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Observer } from "../kernel/observer.js";
 import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { link } from "../kernel/tree.js";
+import { callSite } from "../kernel/tracing.js";
 import { nodeOf } from "../task/resolve.js";
-import { begin, type Worker } from "../task/run.js";
-import { spawn } from "../task/spawn.js";
+import type { Worker } from "../task/run.js";
+import { startTask } from "../task/spawn.js";
+import { startChild } from "../task/start-child.js";
 import { checkFunction } from "./backoff.js";
 
 /** How a worker says that it is ready. Once. */
@@ -49,17 +52,17 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
 export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promise<R> {
   try {
     checkFunction("start", "worker", worker);
-    return launch(nodeOf("start", "scope", scope), worker);
+    return launch(nodeOf("start", "scope", scope), worker, callSite(start));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
 /** Apart from `start`, so that the closures here don't keep an owner handle alive. */
-function launch<R>(parent: ScopeNode, worker: StartableWorker<R>): Promise<R> {
+function launch<R>(parent: ScopeNode, worker: StartableWorker<R>, site: string | undefined): Promise<R> {
   const starting = new Starting(worker);
-  const name = worker.name === "" ? "anonymous" : worker.name;
-  spawn(parent, (own) => starting.begin(own as ScopeNode), { name });
+  const name = nameOf(worker);
+  startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);
   return starting.waitIn(parent);
 }
 
@@ -105,8 +108,13 @@ class Starting<R> extends Hook implements Observer {
     const node = new ScopeNode(task, "start", QUEUED);
     this.#node = node;
     node.observer = this;
-    link(task, node);
-    begin(node, (own) => worker(own, (value) => this.#started(node, value)), "start");
+    try {
+      checkHeadroom();
+      const body: Worker<unknown> = (own) => worker(own, (value) => this.#started(node, value));
+      startChild(node, undefined, task.rarely?.site, body, "start");
+    } catch (error) {
+      this.reject(error);
+    }
   }
 
   #started(node: ScopeNode, value: R): void {

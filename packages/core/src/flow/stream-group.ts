@@ -1,9 +1,8 @@
-import { DAEMON, DELIVERED, HANDLE, QUEUED, STOPPED_DAEMONS } from "../kernel/flags.js";
-import type { ScopeNode } from "../kernel/node.js";
+import { DAEMON, DELIVERED, HANDLE, QUEUED } from "../kernel/flags.js";
 import type { Promised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { cancel, fail } from "../kernel/settle.js";
-import { begin } from "../task/run.js";
+import { fail } from "../kernel/settle.js";
+import { startChild } from "../task/start-child.js";
 import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";
 import type { Mapper } from "./map.js";
@@ -19,9 +18,8 @@ export class StreamScope extends Group<void> {
   /**
    * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
    */
-  // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
-  constructor(api: Function, scope: Scope, end: (failure?: Failure) => boolean) {
-    super("stream", api, scope, DAEMON | HANDLE | QUEUED);
+  constructor(site: string | undefined, scope: Scope, end: (failure?: Failure) => boolean) {
+    super("stream", site, scope, DAEMON | HANDLE | QUEUED);
     const node = this.node;
     const { resolve } = node.observer as Promised<void>;
     node.observer = {
@@ -34,8 +32,6 @@ export class StreamScope extends Group<void> {
         resolve(undefined);
       },
     };
-    // As with a daemon task that comes too late.
-    if (((node.parent as ScopeNode).flags & STOPPED_DAEMONS) !== 0) cancel(node, "closed", undefined);
   }
 
   /** Somebody has taken the failure. */
@@ -56,14 +52,13 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
   #started = 0;
 
   constructor(
-    // oxlint-disable-next-line typescript/no-unsafe-function-type -- as in Group
-    api: Function,
+    site: string | undefined,
     scope: Scope,
     fn: Mapper<T, R>,
     outlet: Outlet<R>,
     concurrency: number,
   ) {
-    super("items", api, scope, QUEUED);
+    super("items", site, scope, QUEUED);
     this.#fn = fn;
     this.#outlet = outlet;
     this.#concurrency = concurrency;
@@ -71,7 +66,8 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
   }
 
   run(items: Source<T>): Promise<void> {
-    begin(this.node, (own) => this.#feed.pull(openSource("stream", items, own)), "stream");
+    const body = (own: Scope): Promise<void> => this.#feed.pull(openSource("stream", items, own));
+    startChild(this.node, undefined, this.site, body, "stream");
     return this.promise;
   }
 

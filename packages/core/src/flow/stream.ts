@@ -3,10 +3,11 @@ import type { ScopeNode } from "../kernel/node.js";
 import { endedAlready, yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, throwFailure } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
 import { optionNames } from "../task/option-names.js";
 import { checkType } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
-import { begin } from "../task/run.js";
+import { startChild } from "../task/start-child.js";
 import { checkMapOptions, checkMapper, type MapOptions, type Mapper } from "./map.js";
 import { done, Outlet, type Failure } from "./outlet.js";
 import { checkSource, type Source } from "./source.js";
@@ -76,9 +77,13 @@ export function abandonReads(results: AsyncIterableIterator<unknown>): void {
   if (results instanceof Stream) results.abandon();
 }
 
+function ignore(): void {}
+
 class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** A node, and no owner handle: the work of a stream must not keep one alive. */
   readonly #scope: ScopeNode;
+  /** Where `stream` was called: the work begins later. */
+  readonly #site: string | undefined = callSite(stream);
   readonly #outlet: Outlet<R>;
   /** Made with the first request: what has not begun has nothing to close, and holds nobody up. */
   #owner: StreamScope | undefined;
@@ -90,7 +95,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     this.#scope = scope;
     this.#outlet = new Outlet(ordered);
     this.#run = (own) => {
-      this.#group = new StreamGroup(stream, own, fn, this.#outlet, concurrency);
+      this.#group = new StreamGroup(this.#site, own, fn, this.#outlet, concurrency);
       return this.#group.run(items);
     };
   }
@@ -102,9 +107,14 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   next(): Promise<IteratorResult<R, undefined>> {
     if (this.#outlet.isOver) return endedAlready();
     const result = this.#outlet.request();
-    if (this.#owner === undefined && !this.#outlet.ended && !this.#begin())
-      return yieldBefore(result, this.#scope.reason !== undefined);
-    this.#group?.wake();
+    try {
+      if (this.#owner === undefined && !this.#outlet.ended && !this.#begin())
+        return yieldBefore(result, this.#scope.reason !== undefined);
+      this.#group?.wake();
+    } catch (error) {
+      result.then(undefined, ignore); // the caller gets the exception instead
+      throw error;
+    }
     return result;
   }
 
@@ -127,8 +137,8 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** Says whether its scope takes it. */
   #begin(): boolean {
     try {
-      this.#owner = new StreamScope(stream, this.#scope, (failure) => this.#finish(failure));
-      begin(this.#owner.node, (own) => this.#work(own), "stream");
+      this.#owner = new StreamScope(this.#site, this.#scope, (failure) => this.#finish(failure));
+      startChild(this.#owner.node, undefined, this.#site, (own) => this.#work(own), "stream");
       return true;
     } catch (error) {
       this.#outlet.end({ error, isReason: isCancelled(error) });

@@ -1,13 +1,15 @@
 import { elapsed } from "../kernel/clock.js";
+import { isStackOverflow } from "../kernel/headroom.js";
 import { nameOf } from "../kernel/name.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { throwFailure } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
 import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
 import type { Worker } from "../task/run.js";
-import { spawn } from "../task/spawn.js";
+import { startTask } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
 import { attempt } from "./attempt.js";
 import { backoffOf, checkCount, checkFunction, delayBefore, type Backoff } from "./backoff.js";
@@ -81,17 +83,23 @@ export function supervise<T>(scope: Scope, worker: Worker<T>, options: Superviso
   checkDuration("supervise", "window", window);
   if (onRestart !== undefined) checkFunction("supervise", "onRestart", onRestart);
   const settings = { maxRestarts, window, onRestart, backoff: backoffOf("supervise", options) };
-  nodeOf("supervise", "scope", scope);
+  const parent = nodeOf("supervise", "scope", scope);
   const name = nameOf(worker);
-  return spawn(scope, (own) => keepRunning(own, worker, settings), { name });
+  const site = callSite(supervise);
+  return startTask(parent, (own) => keepRunning(own, worker, settings, site), { name }, site);
 }
 
-async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings): Promise<T> {
+async function keepRunning<T>(
+  own: Scope,
+  worker: Worker<T>,
+  settings: Settings,
+  site: string | undefined,
+): Promise<T> {
   const { maxRestarts, window, backoff, onRestart } = settings;
   const node = own as ScopeNode;
   let recent: number[] = [];
   for (let run = 1; ; run++) {
-    const result = await attempt(own, { name: `#${run}` }, worker);
+    const result = await attempt(own, { name: `#${run}` }, worker, site);
     if (result.status === "succeeded") return result.value;
     if (result.status === "cancelled") {
       own.cancel(result.reason.cause);
@@ -99,6 +107,7 @@ async function keepRunning<T>(own: Scope, worker: Worker<T>, settings: Settings)
     }
     const now = elapsed();
     recent = recent.filter((instant) => now - instant < window);
+    if (isStackOverflow(result.error)) throwFailure(node, result.error); // the same again, from an empty stack, has no end
     // Cancelled in the moment after the run: there will be no restart that onRestart could hear of.
     if (own.cancelled || recent.length >= maxRestarts) throwFailure(node, result.error);
     recent.push(now);

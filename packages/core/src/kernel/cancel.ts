@@ -14,10 +14,11 @@ import {
   TASK,
 } from "./flags.js";
 import { watchGrace } from "./grace.js";
-import { takeHook, type Hook } from "./hook.js";
+import { CallbackHook, takeHook, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
 import { Takeover } from "./rejections.js";
 import { nextInSubtree } from "./tree.js";
+import { unfinished } from "./unfinished.js";
 
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:
@@ -33,8 +34,63 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
   root.ownReason = reason;
   root.flags |= CANCELLED | NOTIFYING;
   const from = waiting;
-  mark(root, ready);
-  const end = waiting;
+  try {
+    mark(root, ready);
+    if (telling < MOST_NESTED) tell(root, reason, from, waiting, ready);
+    else late.push({ root, reason, nodes: untold.slice(from, waiting) as ScopeNode[] });
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = finishCancelling;
+    steps[steps.length] = root;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+  } finally {
+    waiting = from;
+    if (from === 0 && untold.length > MOST_KEPT) untold.length = 0;
+  }
+  if (telling === 0 && late.length > 0) tellLate(ready);
+}
+
+/**
+ * Who has been marked and not told yet, of all the cancellations under way: a listener of one can begin another, which
+ * is through before the first goes on. One list for all, as most subtrees are smaller than a list of their own.
+ */
+const untold: (ScopeNode | undefined)[] = [];
+let waiting = 0;
+const MOST_KEPT = 1_000;
+
+/** How many cancellations are telling their listeners, each begun by a listener of the one before. */
+let telling = 0;
+/** Beyond it a cancellation marks its subtree, and the outermost one tells its listeners: a chain needs no stack. */
+const MOST_NESTED = 32;
+const late: { root: ScopeNode; reason: CancelledError; nodes: readonly ScopeNode[] }[] = [];
+
+function tellLate(ready: ScopeNode[]): void {
+  for (let next = 0; next < late.length; next++) {
+    const { root, reason, nodes } = late[next] as (typeof late)[number];
+    const from = waiting;
+    try {
+      for (const node of nodes) untold[waiting++] = node;
+      tell(root, reason, from, waiting, ready);
+    } catch (error) {
+      const { steps } = unfinished;
+      steps[steps.length] = finishCancelling;
+      steps[steps.length] = root;
+      steps[steps.length] = error;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    } finally {
+      waiting = from;
+    }
+    ready.push(root, ...nodes.filter((node) => (node.flags & BODY) === 0));
+  }
+  late.length = 0;
+}
+
+/** Tells `root`, and then the nodes of a stretch of {@link untold}. */
+function tell(root: ScopeNode, reason: CancelledError, from: number, end: number, ready: ScopeNode[]): void {
+  telling += 1;
   try {
     cancelling(root, reason);
     watchGrace(root);
@@ -46,18 +102,9 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
       notify(node, reason, ready);
     }
   } finally {
-    waiting = from;
-    if (from === 0 && untold.length > MOST_KEPT) untold.length = 0;
+    telling -= 1;
   }
 }
-
-/**
- * Who has been marked and not told yet, of all the cancellations under way: a listener of one can begin another, which
- * is through before the first goes on. One list for all, as most subtrees are smaller than a list of their own.
- */
-const untold: (ScopeNode | undefined)[] = [];
-let waiting = 0;
-const MOST_KEPT = 1_000;
 
 /** Marks what is below `root`. */
 function mark(root: ScopeNode, ready: ScopeNode[]): void {
@@ -76,13 +123,62 @@ function mark(root: ScopeNode, ready: ScopeNode[]): void {
   }
 }
 
+/** Goes on with a cancellation that was interrupted, wherever that was. Collects in `ready` as {@link cancelTree} does. */
+export function resumeCancelling(root: ScopeNode, ready: ScopeNode[]): void {
+  const { reason } = root;
+  if (reason === undefined) return;
+  const nodes = [root];
+  for (let node = root.first; node !== undefined;) {
+    const isCancelled = (node.flags & CANCELLED) !== 0;
+    const skip = (node.flags & (CLOSED | SHIELD)) !== 0 || (isCancelled && node.reason !== reason);
+    if (!skip) {
+      if (!isCancelled) node.flags |= CANCELLED | NOTIFYING;
+      nodes.push(node);
+    }
+    node = nextInSubtree(root, node, skip);
+  }
+  for (const node of nodes) {
+    if ((node.flags & NOTIFYING) === 0) continue;
+    if (node === root || node.rarely?.settings?.grace !== undefined) watchGrace(node);
+    notify(node, reason, ready);
+  }
+  for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node);
+  if (telling === 0 && late.length > 0) tellLate(ready);
+}
+
+function finishCancelling(root: ScopeNode): void {
+  const ready: ScopeNode[] = [];
+  resumeCancelling(root, ready);
+  for (const node of ready) unfinished.advance(node);
+}
+
 function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
-  node.rarely?.controller?.abort(reason);
+  if (node.rarely?.controller !== undefined) abort(node, node.rarely.controller, reason);
   for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node))
     runHook(node, hook, reason, ready);
   node.flags &= ~NOTIFYING;
   const late = node.rarely?.controller; // a hook may have been the first to read the signal
-  if (late?.signal.aborted === false) late.abort(reason);
+  if (late?.signal.aborted === false) abort(node, late, reason);
+}
+
+function abort(node: ScopeNode, controller: AbortController, reason: CancelledError): void {
+  try {
+    controller.abort(reason);
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = finishAborting;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+  }
+}
+
+/** An overflow in the platform's `abort`: the signal may be aborted already, with listeners that have not heard of it. */
+function finishAborting(node: ScopeNode): void {
+  const controller = node.rarely?.controller;
+  if (controller?.signal.aborted === true) controller.signal.dispatchEvent(new Event("abort"));
+  else controller?.abort(node.reason);
 }
 
 /** Runs a hook of a cancelled node. What it throws is a failure of the node. */
@@ -90,7 +186,29 @@ export function runHook(node: ScopeNode, hook: Hook, reason: CancelledError, rea
   try {
     hook.run(reason);
   } catch (error) {
-    failTree(node, error, ready);
+    try {
+      // One of the runtime's own, which may be run twice, unless that is what it did; see finishHook.
+      if (!(hook instanceof CallbackHook)) throw error;
+      failTree(node, error, ready);
+    } catch {
+      const finish = hook instanceof CallbackHook ? failAgain : finishHook;
+      const value = hook instanceof CallbackHook ? error : hook;
+      const { steps } = unfinished;
+      steps[steps.length] = finish;
+      steps[steps.length] = node;
+      steps[steps.length] = value;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
+  }
+}
+
+/** A hook of the runtime's that had no room to run. */
+function finishHook(node: ScopeNode, hook: Hook): void {
+  try {
+    hook.run(node.reason as CancelledError);
+  } catch (error) {
+    failAgain(node, error);
   }
 }
 
@@ -111,6 +229,19 @@ export function failTree(
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
+}
+
+/** Does again what {@link failTree} does, which may have been interrupted on its way up. */
+export function failAgain(node: ScopeNode, error: unknown): void {
+  const ready: ScopeNode[] = [];
+  const takeover = Takeover.of(error);
+  let top = node;
+  for (record(top, error, node, takeover); isParentsAffair(top); record(top, error, node, takeover))
+    top = top.parent as ScopeNode;
+  if ((top.flags & CLOSED) !== 0) return;
+  if ((top.flags & CANCELLED) !== 0) resumeCancelling(top, ready);
+  else cancelTree(top, createReason("failure", top.path, error), ready);
+  for (const each of [...ready, top]) unfinished.advance(each);
 }
 
 /** Whether the failures of `node` are its parent's, who hears of them as they happen. */

@@ -4,6 +4,7 @@ import { isObject } from "../errors/suppressed.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { BACKGROUND, CLOSED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
+import { ignore, overflow } from "./observer.js";
 
 /**
  * A cleanup behind a gate. The promise reaction is made when the cleanup is deferred, so that it runs in the
@@ -23,8 +24,12 @@ export function defer(node: ScopeNode, operation: string, cleanup: () => unknown
       `${operation}: the background never ends, so its cleanup would never run`,
     );
   }
-  let open!: () => void;
+  let open: (() => void) | undefined;
   const gate = new Promise<void>((resolve) => (open = resolve));
+  if (open === undefined) {
+    gate.then(undefined, ignore);
+    throw new RangeError(overflow);
+  }
   const rare = node.rare();
   rare.defers = { open, done: gate.then(() => cleanup()), earlier: rare.defers };
 }
@@ -34,8 +39,6 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
   const rare = node.rare();
   const last = rare.defers;
   if (last === undefined) return onDone();
-  rare.defers = last.earlier;
-  last.open();
   last.done.then(
     () => runDefers(node, onFailure, onDone),
     (error: unknown) => {
@@ -43,6 +46,8 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
       runDefers(node, onFailure, onDone);
     },
   );
+  rare.defers = last.earlier; // not before somebody waits for it: there may have been no room for that
+  last.open();
 }
 
 /** How `use` disposes of a resource: looked up now, as `await using` does, so that a bad one is found now. */

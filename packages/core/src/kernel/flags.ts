@@ -70,6 +70,8 @@ export const HAS_JUDGE: number = 1 << 27;
 
 /** Was given its end in its holder's place: cancelled to whoever asks, but nothing of its parent's was cut short. */
 export const ANSWERED: number = 1 << 28;
+/** Waits for a slot of its parent's `concurrency`. */
+export const WAITING: number = 1 << 29;
 
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE;

@@ -65,12 +65,12 @@ export function removeHook(node: ScopeNode, hook: Hook): boolean {
 
 /** Drops the hooks of a node that has ended: what still waits there is told. */
 export function dropHooks(node: ScopeNode): void {
-  let hook = node.hooks;
-  node.hooks = undefined;
-  while (hook !== undefined) {
-    const { next } = hook;
+  for (let hook = node.hooks; hook !== undefined; hook = node.hooks) {
     hook.ended(); // may take itself off
-    hook = next;
+    if (node.hooks !== hook) continue;
+    node.hooks = hook.next; // without a word to the hook: taking it off later prevents its run
+    if (hook.next !== undefined) hook.next.previous = hook.previous;
+    hook.next = undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import type { ScopeNode } from "./node.js";
 
 /** How many tasks of one scope run at once; the rest wait in spawn order. */
 export class Limit {
+  readonly #max: number;
   #free: number;
   /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */
   readonly #queue = new Map<ScopeNode, () => void>();
@@ -9,7 +10,7 @@ export class Limit {
   #turns: MapIterator<[ScopeNode, () => void]> | undefined;
 
   constructor(max: number) {
-    this.#free = max;
+    this.#max = this.#free = max;
   }
 
   /** Takes a slot if one is free, which implies that nobody waits. */
@@ -22,6 +23,16 @@ export class Limit {
   /** Lets `node` wait. `start` is called when it has got a slot. */
   enqueue(node: ScopeNode, start: () => void): void {
     this.#queue.set(node, start);
+  }
+
+  /** The tasks that are there now: an exception may have cost a slot. */
+  recount(tasks: readonly ScopeNode[]): void {
+    const taken = tasks.filter((task) => !this.#queue.has(task)).length;
+    for (this.#free = this.#max - taken; this.#free > 0 && this.#queue.size > 0; this.#free -= 1) {
+      const [[next, start]] = this.#queue as unknown as [[ScopeNode, () => void]];
+      this.#queue.delete(next);
+      start();
+    }
   }
 
   /** `node` has settled: it leaves the queue, or its slot goes to the next. */

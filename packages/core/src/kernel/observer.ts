@@ -6,12 +6,19 @@ export interface Observer {
   readonly heard?: () => boolean;
   /** The promise that it settles, if it has one that anybody may await. */
   readonly promise?: Promise<unknown>;
+  /** Called instead, if an exception inside the runtime interrupted `resolve` or `reject`. Absent: they can be repeated. */
+  readonly interrupted?: () => void;
 }
 
 /** One that gives what it hears to whoever has got its promise: of a task, or of a `withScope`. */
 export interface Promised<T> extends Observer {
   readonly promise: Promise<T>;
 }
+
+/** The stack had no room for the function that a new promise calls; the promise has been rejected with that. */
+export const overflow = "Maximum call stack size exceeded";
+
+export function ignore(): void {}
 
 /** `Promise.withResolvers`, which Node 20 does not have. */
 export function createPromised<T>(): Promised<T> {
@@ -21,5 +28,9 @@ export function createPromised<T>(): Promised<T> {
     resolve = res as (value: unknown) => void;
     reject = rej;
   });
+  if ((reject as unknown) === undefined) {
+    promise.then(undefined, ignore);
+    throw new RangeError(overflow);
+  }
   return { promise, resolve, reject };
 }

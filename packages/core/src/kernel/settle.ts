@@ -1,5 +1,13 @@
 import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
-import { cancelTree, failTree, isCancellation, isParentsAffair, runHook } from "./cancel.js";
+import {
+  cancelTree,
+  failAgain,
+  failTree,
+  isCancellation,
+  isParentsAffair,
+  resumeCancelling,
+  runHook,
+} from "./cancel.js";
 import { settled } from "./channels.js";
 import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
@@ -13,6 +21,7 @@ import { hasFailedInside, rejects } from "./rejections.js";
 import { report, reportAll } from "./report.js";
 import { isTracing } from "./tracing.js";
 import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
+import { unfinished } from "./unfinished.js";
 import { deliver } from "./wait.js";
 
 /** Cancels `node` and its subtree. Says whether this call did it. */
@@ -24,9 +33,19 @@ export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, c
 
 export function cancelWith(node: ScopeNode, reason: CancelledError): void {
   const ready: ScopeNode[] = [];
-  cancelTree(node, reason, ready);
-  advance(node);
-  advanceAll(ready);
+  try {
+    cancelTree(node, reason, ready);
+    advance(node);
+    advanceAll(ready);
+  } catch (error) {
+    if ((node.flags & flag.CANCELLED) === 0) throw error; // nothing has happened
+    const { steps } = unfinished;
+    steps[steps.length] = resume;
+    steps[steps.length] = node;
+    steps[steps.length] = ready;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+  }
 }
 
 /** Tells a hook that came too late for the cancellation of its node. */
@@ -86,11 +105,28 @@ function bodyEnded(node: ScopeNode): void {
   advance(node);
 }
 
+/** Does again what {@link bodyThrew} does, which was interrupted. */
+export function bodyThrewAgain(node: ScopeNode, error: unknown): void {
+  const isRecorded = node.rarely?.errors?.has(error) === true;
+  if (!isRecorded && (node.flags & flag.CANCELLED) !== 0) rejectedWhenCancelled(node, error);
+  else failAgain(node, error);
+  bodyEnded(node);
+}
+
 /** Records a failure of `node`; see `failTree`. */
 export function fail(node: ScopeNode, error: unknown): void {
   const ready: ScopeNode[] = [];
-  failTree(node, error, ready);
-  advanceAll(ready);
+  try {
+    failTree(node, error, ready);
+    advanceAll(ready);
+  } catch {
+    const { steps } = unfinished;
+    steps[steps.length] = failAgain;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+  }
 }
 
 /**
@@ -120,20 +156,65 @@ function advanceAll(ready: readonly ScopeNode[]): void {
  */
 export function advance(start: ScopeNode): void {
   let work: ScopeNode[] | undefined;
-  for (let node: ScopeNode | undefined = start; node !== undefined; node = work?.pop()) {
-    while (node !== undefined && isReady(node)) {
-      if (failIfTimedOut(node)) continue;
-      if (node.first !== undefined) {
-        stopDaemons(node, (work ??= []));
-        break;
+  let node: ScopeNode | undefined = start;
+  try {
+    for (; node !== undefined; node = work?.pop()) {
+      while (node !== undefined && isReady(node)) {
+        if (failIfTimedOut(node)) continue;
+        if (node.first !== undefined) {
+          stopDaemons(node, (work ??= []));
+          break;
+        }
+        if (node.rarely?.defers !== undefined) {
+          clean(node);
+          break;
+        }
+        node = settle(node);
       }
-      if (node.rarely?.defers !== undefined) {
-        clean(node);
-        break;
-      }
-      node = settle(node);
     }
+  } catch (error) {
+    if (resuming) throw error;
+    const { steps } = unfinished;
+    steps[steps.length] = resume;
+    steps[steps.length] = node ?? start;
+    steps[steps.length] = work;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
   }
+}
+
+unfinished.advance = advance;
+let resuming = false;
+
+/** Takes `node` on from wherever an exception has left it, and those that were to follow it. */
+export function resume(node: ScopeNode, others: readonly ScopeNode[] | undefined): void {
+  resuming = true; // what fails here has had the room: it is told, and not tried for ever
+  try {
+    const ready: ScopeNode[] = [];
+    if (node.first !== undefined) node.flags &= ~flag.STOPPED_DAEMONS; // not all of them, perhaps
+    if ((node.flags & flag.CLOSED) === 0) resumeCancelling(node, ready);
+    else resumeSettling(node);
+    advanceAll([...ready, node, ...(others ?? [])]);
+  } finally {
+    resuming = false;
+  }
+}
+
+function resumeSettling(node: ScopeNode): void {
+  const parent = node.parent as ScopeNode;
+  if (node.previous === undefined)
+    recount(parent); // it is out of the tree, and that is all that is sure
+  else {
+    const { observer } = node;
+    if (observer?.interrupted !== undefined) {
+      node.observer = undefined;
+      observer.interrupted();
+    }
+    if (finishSettling(node) === undefined) return; // its failure waits for a receiver
+  }
+  propagateCut(node, parent);
+  settled(node);
+  advance(parent);
 }
 
 /** Nothing is left to wait for but daemons and defers. */
@@ -161,19 +242,29 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
 
 function clean(node: ScopeNode): void {
   node.flags |= flag.CLEANING;
-  runDefers(
-    node,
-    (error) => fail(node, error),
-    () => {
-      node.flags &= ~flag.CLEANING;
-      advance(node);
-    },
-  );
+  try {
+    runDefers(
+      node,
+      (error) => fail(node, error),
+      () => {
+        node.flags &= ~flag.CLEANING;
+        advance(node);
+      },
+    );
+  } catch (error) {
+    node.flags &= ~flag.CLEANING;
+    throw error;
+  }
 }
 
 /** Ends `node`, tells who waits for it, and returns the parent, which may be ready now. */
 function settle(node: ScopeNode): ScopeNode | undefined {
   node.flags |= flag.CLOSED;
+  return finishSettling(node);
+}
+
+/** Each step can be done twice: an exception may have come between two of them. */
+function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (node.hooks !== undefined) dropHooks(node);
   node.dropWorker();
   const { observer, rarely: rare } = node;
@@ -182,21 +273,30 @@ function settle(node: ScopeNode): ScopeNode | undefined {
     if (rare.settings !== undefined) release(node, rare.settings);
   }
   if (observer !== undefined) {
-    node.observer = undefined;
     if (observer.heard === undefined || observer.heard()) node.flags |= flag.DELIVERED;
     if (rare?.errors !== undefined) observer.reject(firstError(node));
     else if ((node.flags & flag.CUT) !== 0) rejectWithReason(node, observer);
     else observer.resolve(node.value);
+    node.observer = undefined;
     if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
   }
   const waiters = rare?.settings?.waiters;
   if (waiters !== undefined) {
-    node.settings().waiters = undefined;
     deliver(node, [...waiters]);
+    node.settings().waiters = undefined;
   }
   if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
     // Stays linked until that is decided, so that the parent can't settle before it has heard of it.
-    afterMicrotasks(() => decide(node));
+    try {
+      afterMicrotasks(() => decide(node));
+    } catch (error) {
+      const { steps } = unfinished;
+      steps[steps.length] = decide;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
     return undefined;
   }
   return leave(node);
@@ -209,11 +309,22 @@ function rejectWithReason(node: ScopeNode, observer: Observer): void {
   if (promise !== undefined && (node.flags & flag.TASK) === 0 && !isOwnDeadline(node)) markHandled(promise);
 }
 
+/** A stranger's signal and timers may throw; that must not keep the scope from settling. */
 function release(node: ScopeNode, settings: Settings): void {
-  settings.deadlineTimer?.clear();
-  settings.graceTimer?.clear();
-  settings.follower?.remove(node);
+  const { deadlineTimer, graceTimer, follower } = settings;
+  settings.deadlineTimer = settings.graceTimer = undefined;
   settings.follower = undefined;
+  try {
+    deadlineTimer?.clear();
+    graceTimer?.clear();
+  } catch (error) {
+    report(node, error, node);
+  }
+  try {
+    follower?.remove(node);
+  } catch (error) {
+    report(node, error, node);
+  }
 }
 
 export function firstError(node: ScopeNode): unknown {
@@ -222,6 +333,7 @@ export function firstError(node: ScopeNode): unknown {
 
 /** Finds a receiver for the failures of a settled node that nobody has waited for. */
 function decide(node: ScopeNode): void {
+  if (node.previous === undefined) return; // asked twice
   if ((node.flags & flag.DELIVERED) === 0) {
     node.flags |= flag.DELIVERED;
     const parent = node.parent as ScopeNode;
@@ -240,11 +352,29 @@ function decide(node: ScopeNode): void {
 function leave(node: ScopeNode): ScopeNode | undefined {
   const parent = node.parent as ScopeNode;
   unlink(node);
-  // A daemon is there to be cut; and a child that was cancelled by itself says nothing of its parent.
-  const cut = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
-  if (cut && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason) parent.flags |= flag.CUT;
+  propagateCut(node, parent);
   if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
     parent.rarely?.settings?.limit?.leave(node);
   settled(node);
   return parent;
+}
+
+/** A daemon is there to be cut; and a child that was cancelled by itself says nothing of its parent. */
+function propagateCut(node: ScopeNode, parent: ScopeNode): void {
+  const cut = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
+  if (cut && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason) parent.flags |= flag.CUT;
+}
+
+/** Counts anew what is counted of the children of `parent`: an exception may have come before a count. */
+export function recount(parent: ScopeNode): void {
+  const { rarely: rare } = parent;
+  if (rare === undefined) return;
+  rare.others = 0;
+  const running: ScopeNode[] = [];
+  for (let child = parent.first; child !== undefined; child = child.next) {
+    if ((child.flags & flag.DAEMON) === 0) rare.others += 1;
+    if ((child.flags & flag.TASK) !== 0) running.push(child);
+  }
+  rare.settings?.limit?.recount(running);
+  if ((parent.flags & flag.HAS_TIMER) !== 0) holdProcess(parent);
 }

@@ -21,19 +21,29 @@ export function isTracing(): boolean {
 }
 
 /**
- * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. Reads the
- * stack at once, so that it keeps no receiver alive.
+ * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. The engine cuts
+ * the stack above `api`, whatever a bundler has made of names and files. To be taken while that call is on the stack;
+ * what begins later is given what was taken. Reads the stack at once, so that it keeps no receiver alive.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
 export function callSite(api: Function): string | undefined {
-  if (!tracing) return undefined;
-  const holder: { stack?: string } = {};
-  if (typeof Error.captureStackTrace !== "function") return firstFrame(new Error().stack, 3);
-  Error.captureStackTrace(holder, api);
-  return firstFrame(holder.stack, 1);
+  return tracing ? capture(api) : undefined;
 }
 
-function firstFrame(stack: string | undefined, index: number): string | undefined {
-  const frame = stack?.split("\n")[index]?.trim().replace(/^at /, "");
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- as above
+function capture(api: Function): string | undefined {
+  try {
+    if (typeof Error.captureStackTrace !== "function") return firstFrame(new Error().stack, 3);
+    const holder: { stack?: unknown } = {};
+    Error.captureStackTrace(holder, api);
+    return firstFrame(holder.stack, 1);
+  } catch {
+    return undefined; // an `Error.prepareStackTrace` that throws
+  }
+}
+
+function firstFrame(stack: unknown, index: number): string | undefined {
+  if (typeof stack !== "string") return undefined; // an `Error.prepareStackTrace` that returns something else
+  const frame = stack.split("\n")[index]?.trim().replace(/^at /, "");
   return frame?.replace(/^<anonymous> \((.*)\)$/, "$1");
 }

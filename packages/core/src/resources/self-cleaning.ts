@@ -1,14 +1,17 @@
 import { describe } from "../errors/describe.js";
 import { opening } from "../kernel/channels.js";
 import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/flags.js";
+import { checkHeadroom, nesting } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/report.js";
 import type { Scope } from "../kernel/scope.js";
 import { advance, judge } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
 import { holdProcess } from "../kernel/tree.js";
-import { adopt } from "../task/adopt.js";
+import { unfinished } from "../kernel/unfinished.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
-import { applyOptions, checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
+import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
+import { addChild } from "../task/start-child.js";
 import { watchHandle } from "../task/orphan.js";
 import { Owner } from "./owner.js";
 import { createHandle } from "./see-through.js";
@@ -82,12 +85,13 @@ export function selfCleaning<T extends object>(
   if (typeof build !== "function")
     throw new TypeError(`selfCleaning: build must be a function, got ${describe(build)}`);
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
+  checkHeadroom();
   const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
-  adopt(node, selfCleaning, undefined);
+  addChild(node, options, callSite(selfCleaning));
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;
+  nesting.depth += 1;
   try {
-    if (options !== undefined) applyOptions(node, options);
     if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
     const stores = opening(node, "selfCleaning");
     const inner = stores === undefined ? build(node) : stores.run(build, node);
@@ -96,9 +100,19 @@ export function selfCleaning<T extends object>(
     if (isDisposable(inner)) node.use(inner);
     handle = createHandle(inner, node, build);
   } catch (error) {
-    closeByOwner(node, error);
-    bodyDone(node);
+    try {
+      buildThrew(node, error);
+    } catch {
+      const { steps } = unfinished;
+      steps[steps.length] = buildThrew;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
     throw error;
+  } finally {
+    nesting.depth -= 1;
   }
   bodyDone(node);
   watchHandle(handle, node, options?.onOrphan, true);
@@ -128,6 +142,11 @@ export async function close(handle: object): Promise<void> {
   if (node === undefined)
     throw new TypeError(`close: handle must come from selfCleaning(), got ${describe(handle)}`);
   return closeAndWait(node, "close", handle);
+}
+
+function buildThrew(node: ScopeNode, error: unknown): void {
+  closeByOwner(node, error);
+  bodyDone(node);
 }
 
 /** While `build` runs, the scope can't settle: what it starts may fail at once. */

@@ -1,16 +1,17 @@
 import { describe } from "../errors/describe.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { setDeadline } from "../kernel/deadline.js";
 import { CLOSED, QUEUED, SHIELD } from "../kernel/flags.js";
+import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/observer.js";
 import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { adopt } from "../task/adopt.js";
+import { callSite } from "../kernel/tracing.js";
 import { optionNames } from "../task/option-names.js";
 import { checkBag, checkDuration } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
-import { begin, type Worker } from "../task/run.js";
+import type { Worker } from "../task/run.js";
+import { startChild } from "../task/start-child.js";
 
 /** What {@link shield} takes. */
 export interface ShieldOptions {
@@ -66,12 +67,11 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 }
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
+  checkHeadroom();
   const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
   const observer = createPromised<T>();
   node.observer = observer;
-  adopt(node, shield, undefined);
-  setDeadline(node, timeout);
-  begin(node, fn, "shield");
+  startChild(node, { timeout }, callSite(shield), fn, "shield");
   return promiseFor(node, observer.promise);
 }
 

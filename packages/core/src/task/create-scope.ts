@@ -1,13 +1,16 @@
 import { opened } from "../kernel/channels.js";
 import { CLOSED, HANDLE } from "../kernel/flags.js";
+import { checkHeadroom } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
+import { unfinished } from "../kernel/unfinished.js";
 import { admits, bornCancelled } from "./admit.js";
-import { adopt } from "./adopt.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./resolve.js";
+import { addChild, giveUp } from "./start-child.js";
 
 /**
  * Makes a scope with an owner handle, for a lifetime that is no single function's: a server's, a connection
@@ -40,11 +43,25 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   const parent = hasParent ? nodeOf("createScope", "parent", given[0] as Scope) : backgroundNode;
   const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
   if (options !== undefined) checkOptions("createScope", options, scopeOptionNames);
+  checkHeadroom();
   const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
-  if (!admits("createScope", parent)) return new Handle(bornCancelled(node, options));
-  adopt(node, createScope, options);
   const handle = new Handle(node);
+  if (!admits("createScope", parent)) {
+    bornCancelled(node, options);
+    return handle;
+  }
   watchHandle(handle, node, options?.onOrphan);
-  if ((node.flags & CLOSED) === 0) opened(node, "createScope");
+  addChild(node, options, callSite(createScope));
+  try {
+    if ((node.flags & CLOSED) === 0) opened(node, "createScope");
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
+  }
   return handle;
 }

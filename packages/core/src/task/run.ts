@@ -1,10 +1,12 @@
 import { isThenable } from "../errors/describe.js";
-import { BODY, CANCELLED, QUEUED } from "../kernel/flags.js";
+import { BODY, CANCELLED, QUEUED, WAITING } from "../kernel/flags.js";
 import { opening } from "../kernel/channels.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, bodyThrew } from "../kernel/settle.js";
+import { bodyReturned, bodyThrew, bodyThrewAgain } from "../kernel/settle.js";
+import { unfinished } from "../kernel/unfinished.js";
+import { nesting } from "../kernel/headroom.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
 
 /**
@@ -14,24 +16,54 @@ import { isRoutine, runRoutine, type Routine } from "./routine.js";
 export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
 
 /**
- * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came is
- * left alone: its worker is never called.
+ * Calls `worker`, synchronously, and follows what it returns. A node that was cancelled before its turn came, or has
+ * to wait for it, is left alone. Throws nothing but what keeps it from being called at all.
  *
  * @param kind - Of a scope that is not a task.
  */
 export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): void {
-  if ((node.flags & CANCELLED) !== 0) return;
+  if ((node.flags & (CANCELLED | WAITING)) !== 0) return;
   node.flags = (node.flags & ~QUEUED) | BODY;
-  const stores = opening(node, kind);
-  let result: unknown;
+  let result: unknown = nothing;
+  nesting.depth += 1;
   try {
+    const stores = opening(node, kind);
     result = stores === undefined ? worker(node) : stores.run(callIn<T>, node, worker);
-    const promise = promiseOf(node, result);
-    if (promise !== undefined) return follow(node, promise);
+    workerReturned(node, result);
   } catch (error) {
-    return bodyThrew(node, error);
+    // When it was the runtime that had no room, nothing of the worker is lost.
+    const finish = result !== nothing && error instanceof RangeError ? workerReturnedAgain : bodyThrewAgain;
+    try {
+      if (finish === workerReturnedAgain) throw error;
+      bodyThrew(node, error);
+    } catch {
+      const value = finish === workerReturnedAgain ? result : error;
+      const { steps } = unfinished;
+      steps[steps.length] = finish;
+      steps[steps.length] = node;
+      steps[steps.length] = value;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
   }
-  bodyReturned(node, result);
+  nesting.depth -= 1;
+}
+
+const nothing = Symbol("nothing");
+
+function workerReturned(node: ScopeNode, result: unknown): void {
+  const promise = promiseOf(node, result);
+  if (promise === undefined) bodyReturned(node, result);
+  else follow(node, promise);
+}
+
+function workerReturnedAgain(node: ScopeNode, result: unknown): void {
+  if ((node.flags & BODY) === 0) return bodyReturned(node, result); // what it returned has been looked at
+  try {
+    workerReturned(node, result);
+  } catch (error) {
+    bodyThrewAgain(node, error);
+  }
 }
 
 /** Calls `worker`; if it is a generator function, runs its operation, too, in the async context of the caller. */

@@ -1,13 +1,15 @@
 import { describe } from "../errors/describe.js";
-import { DAEMON, LIMITED, QUEUED, STOPPED_DAEMONS, TASK } from "../kernel/flags.js";
+import { DAEMON, QUEUED, TASK } from "../kernel/flags.js";
+import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { cancel } from "../kernel/settle.js";
+import { callSite } from "../kernel/tracing.js";
+import { unfinished } from "../kernel/unfinished.js";
 import { admits, bornCancelled } from "./admit.js";
-import { adopt } from "./adopt.js";
 import { checkTaskOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
+import { addChild, giveUp } from "./start-child.js";
 import { NodeTask, type Task } from "./task.js";
 
 const DAEMON_TASK = TASK | QUEUED | DAEMON;
@@ -45,23 +47,58 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
   if (typeof worker !== "function")
     throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
   if (options !== undefined) checkTaskOptions(options);
+  const node = addTask(parent, worker, options, callSite(spawn));
+  try {
+    const task = new NodeTask<T>(node);
+    begin(node, worker);
+    return task;
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
+  }
+}
+
+/** `spawn`, for functions that start a task of their own: `site` is where they were called. */
+export function startTask<T>(
+  parent: ScopeNode,
+  worker: Worker<T>,
+  options: TaskOptions | undefined,
+  site: string | undefined,
+): Task<T> {
+  const node = addTask(parent, worker, options, site);
+  try {
+    const task = new NodeTask<T>(node);
+    begin(node, worker);
+    return task;
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
+  }
+}
+
+function addTask(
+  parent: ScopeNode,
+  worker: Worker<unknown>,
+  options: TaskOptions | undefined,
+  site: string | undefined,
+): ScopeNode {
+  checkHeadroom();
   const node = new ScopeNode(
     parent,
     options?.name ?? worker,
     options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,
   );
-  if (!admits("spawn", parent)) return new NodeTask(bornCancelled(node));
-  const waits = (parent.flags & LIMITED) !== 0 && parent.rarely?.settings?.limit?.tryTake() === false;
-  if (waits) enqueue(parent, node, worker);
-  adopt(node, spawn, options);
-  if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
-    cancel(node, "closed", undefined);
-  if (!waits) begin(node, worker);
-  return new NodeTask(node);
-}
-
-/** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
-function enqueue<T>(parent: ScopeNode, node: ScopeNode, worker: Worker<T>): void {
-  const gate = new Promise<void>((open) => parent.rarely?.settings?.limit?.enqueue(node, open));
-  void gate.then(() => begin(node, worker));
+  if (admits("spawn", parent)) addChild(node, options, site, worker);
+  else bornCancelled(node);
+  return node;
 }

@@ -1,15 +1,18 @@
 import { describe } from "../errors/describe.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { QUEUED } from "../kernel/flags.js";
+import { checkHeadroom } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/observer.js";
 import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
+import { callSite } from "../kernel/tracing.js";
+import { unfinished } from "../kernel/unfinished.js";
 import { admits, bornCancelled } from "./admit.js";
-import { adopt } from "./adopt.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
+import { addChild, giveUp } from "./start-child.js";
 
 /**
  * Runs `body` in a new scope, and resolves with its value when everything started in that scope has settled.
@@ -45,34 +48,42 @@ export function withScope<T>(parent: Scope, body: Worker<T>): Promise<T>;
 export function withScope<T>(parent: Scope, options: ScopeOptions, body: Worker<T>): Promise<T>;
 export function withScope<T>(...given: readonly unknown[]): Promise<T> {
   try {
-    return enter<T>(parse(given), "withScope");
+    const { parent, options, body } = parse<T>(given);
+    return enterScope("withScope", parent, options, body, callSite(withScope));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function enter<T>({ parent, options, body }: Arguments<T>, kind: ScopeKind): Promise<T> {
+/**
+ * `withScope` for another function of bough's, which the messages of the diagnostics channels name, and which was called
+ * at `site`. Throws, too.
+ */
+export function enterScope<T>(
+  kind: ScopeKind,
+  parent: ScopeNode,
+  options: ScopeOptions | undefined,
+  body: Worker<T>,
+  site: string | undefined,
+): Promise<T> {
+  checkHeadroom();
   const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
   const observer = createPromised<T>();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
-  adopt(node, withScope, options);
-  begin(node, body, kind);
-  return promiseFor(node, observer.promise);
-}
-
-/** `withScope` for another function of bough's, which the messages of the diagnostics channels name. */
-export function enterScope<T>(
-  kind: ScopeKind,
-  parent: Scope,
-  options: ScopeOptions,
-  body: Worker<T>,
-): Promise<T> {
+  addChild(node, options, site, body);
   try {
-    return enter<T>(parse([parent, options, body]), kind);
+    begin(node, body, kind);
   } catch (error) {
-    return failToBegin(error);
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
   }
+  return promiseFor(node, observer.promise);
 }
 
 interface Arguments<T> {

@@ -1,0 +1,103 @@
+import {
+  BODY,
+  CANCELLED,
+  CLOSED,
+  DAEMON,
+  ENDING,
+  LIMITED,
+  QUEUED,
+  STOPPED_DAEMONS,
+  TASK,
+  WAITING,
+} from "../kernel/flags.js";
+import type { Limit } from "../kernel/limit.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { createPromised } from "../kernel/observer.js";
+import { cancel, recount, resume } from "../kernel/settle.js";
+import type { ScopeKind } from "../kernel/scope-kind.js";
+import { link } from "../kernel/tree.js";
+import { unfinished } from "../kernel/unfinished.js";
+import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
+import { begin, type Worker } from "./run.js";
+
+/**
+ * Puts a new node into the tree, with its options. The one way in: whoever makes a node calls `checkHeadroom` and
+ * `admits`, makes it, adds it here, and calls {@link begin} if it has a worker. What is thrown on the way was thrown
+ * before the worker was called; then the node is taken out again, by {@link giveUp}.
+ *
+ * @param site - Where the user called the function that starts it; see `callSite`.
+ * @param worker - For a task that may have to wait for a slot of its parent's `concurrency`: then it begins by itself.
+ */
+export function addChild(
+  node: ScopeNode,
+  options: (ScopeOptions & TaskOptions) | undefined,
+  site: string | undefined,
+  worker?: Worker<unknown>,
+): void {
+  const parent = node.parent as ScopeNode;
+  try {
+    if (site !== undefined) node.rare().site = site;
+    link(parent, node);
+    if ((parent.flags & LIMITED) !== 0 && (node.flags & TASK) !== 0) {
+      const { limit } = parent.settings();
+      if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
+    }
+    if (options !== undefined) applyOptions(node, options);
+    // A daemon that comes too late: nothing else is left to do.
+    if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
+      cancel(node, "closed", undefined);
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
+  }
+}
+
+/**
+ * {@link addChild}, and then {@link begin}, guarded. Where workers nest deeply that is written out: it takes a frame of
+ * the stack at each level.
+ */
+export function startChild(
+  node: ScopeNode,
+  options: (ScopeOptions & TaskOptions) | undefined,
+  site: string | undefined,
+  worker: Worker<unknown>,
+  kind?: ScopeKind,
+): void {
+  addChild(node, options, site, worker);
+  try {
+    begin(node, worker, kind);
+  } catch (error) {
+    const { steps } = unfinished;
+    steps[steps.length] = giveUp;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    unfinished.wake?.(undefined);
+    unfinished.wake = undefined;
+    throw error;
+  }
+}
+
+/** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
+function enqueue(limit: Limit, node: ScopeNode, worker: Worker<unknown>): void {
+  const gate = createPromised();
+  node.flags |= WAITING;
+  void gate.promise.then(() => {
+    node.flags &= ~WAITING;
+    begin(node, worker);
+  });
+  limit.enqueue(node, gate.resolve as () => void);
+}
+
+/** Ends a node whose start was interrupted, by an exception that its caller has got, and nothing else. */
+export function giveUp(node: ScopeNode, error: unknown): void {
+  if (node.previous === undefined) return void (node.flags |= CANCELLED | CLOSED); // it was not linked
+  node.observer = undefined;
+  node.flags = (node.flags & ~(BODY | QUEUED)) | ENDING;
+  recount(node.parent as ScopeNode);
+  if (!cancel(node, "closed", error)) resume(node, undefined);
+}
