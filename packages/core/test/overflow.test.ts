@@ -52,7 +52,7 @@ const actions: Record<string, string> = {
   "spawn() of a daemon": `ignored(spawn(scope, untilCancelled, { daemon: true }))`,
   "withScope()": `ignored(withScope(scope, async () => 1))`,
   "withScope() of a function": `ignored(withScope(scope, () => 1))`,
-  "createScope()": `keep(createScope(scope))`,
+  "createScope()": `tools.more = createScope(scope)`,
   "all()": `ignored(all(scope, [() => 1, async () => 2]))`,
   "race()": `ignored(race(scope, [(own) => sleep(own, 60_000), () => 2]))`,
   "any()": `ignored(any(scope, [() => { throw 1; }, async () => 2]))`,
@@ -87,13 +87,13 @@ const current = Number(process.versions.node.split(".")[0]);
 for (const node of nodes()) {
   const title = everywhere || node.major === current ? node.label : `Node ${node.major} (BOUGH_ALL_NODES=1)`;
   const skipped = node.path === undefined || (!everywhere && node.major !== current);
-  const run = async (script: string, prints: string): Promise<void> =>
-    expect(await folder.run(prelude + script, { node: node.path })).toMatchObject({
+  const run = async (script: string, prints: string, ...flags: string[]): Promise<void> =>
+    expect(await folder.run(prelude + script, { node: node.path, flags })).toMatchObject({
       code: 0,
       stdout: prints,
     });
 
-  describe.skipIf(skipped)(`on ${title}`, { timeout: 60_000 }, () => {
+  describe.skipIf(skipped)(`on ${title}`, { timeout: 120_000 }, () => {
     it("a missing base case rejects with the overflow, whatever it nests, and everything settles", () =>
       run(
         Object.entries(kinds)
@@ -132,18 +132,18 @@ for (const node of nodes()) {
       run(
         `const actions = {${Object.entries(actions)
           .map(
-            ([name, call]) => `${JSON.stringify(name)}: (scope, { child, grandchild, keep }) => { ${call}; }`,
+            ([name, call]) =>
+              `${JSON.stringify(name)}: (scope, tools) => { const { child, grandchild } = tools; ${call}; }`,
           )
           .join(",\n")}};
         const attempt = async (name, room) => {
           let told = 0, done = false, thrown = false;
-          const more = [];
-          const result = await outcome(withScope({ concurrency: room % 4 === 0 ? 2 : Infinity }, async (scope) => {
+                    const result = await outcome(withScope({ concurrency: room % 4 === 0 ? 2 : Infinity }, async (scope) => {
             const child = createScope(scope), grandchild = createScope(child);
             child.onCancel(() => { told += 1; });
             ignored(sleep(grandchild, 60_000));
             spawn(grandchild, (own) => sleep(own, 60_000));
-            const tools = { child, grandchild, keep: (scope) => more.push(scope) };
+            const tools = { child, grandchild, more: undefined };
             const down = (level, a, b, c) => {
               try { down(level + 1, 1, 2, 3); } catch (error) {
                 if (room-- > 0 || done) throw error;
@@ -154,7 +154,7 @@ for (const node of nodes()) {
             down(0);
             await turn();
             await child.close();
-            for (const each of more) await each.close();
+            await tools.more?.close();
             if (told !== 1) throw new Error("the callback of child ran " + told + " times");
           }));
           if (result !== "resolved" && !/^(RangeError|AbortError)/.test(result)) log(name, room, result);
@@ -162,12 +162,14 @@ for (const node of nodes()) {
         };
         for (const name in actions) {
           let thrown = 0;
-          for (let room = 0; room < 360; room += 2) thrown += await attempt(name, room);
-          if (thrown > 170) log(name, "never got as far");
+          for (let room = 0; room < 360; room += 12) thrown += await attempt(name, room);
+          if (thrown > 29) log(name, "never got as far");
           if (!(await works())) log(name, "does not work", unhandled.splice(0));
         }
-        log("done");`,
+        log("done");
+        process.exit(); // a timer of the platform's may be left, if it was the platform that had no room`,
         "done\n",
+        "--stack-size=200", // the shorter, the sooner it is at its end
       ));
 
     it("rule 13: a chain of 10,000 scopes each of whose listeners cancels the next ends", () =>
@@ -234,7 +236,7 @@ for (const node of nodes()) {
           const stuck = createScope({ grace: 1 });
           spawn(stuck, () => new Promise((resolve) => setTimeout(resolve, 20)));
           log(await stuck.close().catch((error) => error instanceof bough.StuckTasksError));
-          await stuck.close();
+          await stuck.join().catch(() => undefined);
         }
         Error.prepareStackTrace = undefined;
         log(await works());`,

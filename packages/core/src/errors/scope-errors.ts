@@ -1,4 +1,5 @@
 import { BoughError } from "./bough-error.js";
+import { detached } from "./detach-stack.js";
 import { quotePath } from "./describe.js";
 
 /** What reports say of one task. A plain object: it keeps nothing alive. */
@@ -49,7 +50,7 @@ export class StuckTasksError extends BoughError {
     const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);
     this.tasks = tasks;
-    void this.stack; // an unread stack keeps its receivers alive
+    detached(this);
   }
 
   static {

@@ -1,3 +1,4 @@
+import { detached } from "../errors/detach-stack.js";
 import { BODY, SUPERVISE } from "../kernel/flags.js";
 import { isStackOverflow } from "../kernel/headroom.js";
 import type { Scope } from "../kernel/scope.js";
@@ -77,7 +78,6 @@ class Any<R> extends Group<R> {
     if (this.#errors.length > 0 && this.#errors.every(isStackOverflow))
       return fail(this.node, this.#errors[0]);
     const error = new AggregateError(this.#errors, "any: no worker succeeded");
-    void error.stack; // an unread stack keeps its receivers alive
-    fail(this.node, error);
+    fail(this.node, detached(error));
   }
 }

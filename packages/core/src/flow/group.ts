@@ -138,8 +138,8 @@ class Member implements Observer {
   }
 
   /** What the group knows of its members may be wrong now. */
-  interrupted(): void {
-    fail(this.#group.node, new RangeError("Maximum call stack size exceeded"));
+  interrupted(error: unknown): void {
+    fail(this.#group.node, error);
   }
 }
 

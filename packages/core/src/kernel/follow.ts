@@ -21,7 +21,7 @@ export class Follower {
   /** Cancels `node` when `signal` aborts; at once if it has. */
   static follow(node: ScopeNode, signal: AbortSignal): void {
     if (signal.aborted) {
-      cancel(node, "signal", signal.reason);
+      cancel(node, "signal", reasonOf(signal));
       return;
     }
     const follower = followers.get(signal) ?? new Follower(signal);
@@ -41,6 +41,16 @@ export class Follower {
 
   readonly #onAbort = (): void => {
     this.#stop();
-    for (const node of this.#nodes) cancel(node, "signal", this.#signal.reason);
+    const cause = reasonOf(this.#signal);
+    for (const node of this.#nodes) cancel(node, "signal", cause);
   };
+}
+
+/** A polyfill's may have a getter that throws: that is no reason not to be cancelled. */
+function reasonOf(signal: AbortSignal): unknown {
+  try {
+    return signal.reason;
+  } catch (error) {
+    return error;
+  }
 }

@@ -7,7 +7,7 @@ export interface Observer {
   /** The promise that it settles, if it has one that anybody may await. */
   readonly promise?: Promise<unknown>;
   /** Called instead, if an exception inside the runtime interrupted `resolve` or `reject`. Absent: they can be repeated. */
-  readonly interrupted?: () => void;
+  readonly interrupted?: (error: unknown) => void;
 }
 
 /** One that gives what it hears to whoever has got its promise: of a task, or of a `withScope`. */

@@ -174,6 +174,7 @@ export function advance(start: ScopeNode): void {
     }
   } catch (error) {
     if (resuming) throw error;
+    unfinished.error = error;
     const { steps } = unfinished;
     steps[steps.length] = resume;
     steps[steps.length] = node ?? start;
@@ -208,7 +209,7 @@ function resumeSettling(node: ScopeNode): void {
     const { observer } = node;
     if (observer?.interrupted !== undefined) {
       node.observer = undefined;
-      observer.interrupted();
+      observer.interrupted(unfinished.error);
     }
     if (finishSettling(node) === undefined) return; // its failure waits for a receiver
   }

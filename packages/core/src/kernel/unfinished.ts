@@ -21,9 +21,11 @@ export const unfinished: {
   readonly steps: (Finish | ScopeNode | unknown)[];
   /** Has the steps finished soon. Of a promise, which is made in time. */
   wake: ((value: undefined) => void) | undefined;
+  /** What interrupted the last one that had nowhere to keep it. */
+  error: unknown;
   /** That of settle.ts, which imports what would import it. */
   advance: (node: ScopeNode) => void;
-} = { steps: [], wake: undefined, advance() {} };
+} = { steps: [], wake: undefined, error: undefined, advance() {} };
 
 function arm(): void {
   void new Promise<undefined>((resolve) => (unfinished.wake = resolve)).then(finishAll);
