@@ -18,7 +18,7 @@ type Finish = (node: ScopeNode, value: never) => void;
  *     unfinished.wake = undefined;
  */
 export const unfinished: {
-  readonly steps: (Finish | ScopeNode | unknown)[];
+  readonly steps: unknown[];
   /** Has the steps finished soon. Of a promise, which is made in time. */
   wake: ((value: undefined) => void) | undefined;
   /** What interrupted the last one that had nowhere to keep it. */
