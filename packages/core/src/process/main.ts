@@ -33,7 +33,8 @@ let current: Run | undefined;
  * a forced exit calls `process.exit`; else output that is on its way to a pipe arrives.
  *
  * **Failure:** is printed once, and is no rejection. A cancellation that no signal asked for counts as one if it cut work
- * short. Uncaught exceptions and unhandled rejections are left to Node.
+ * short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation that nobody awaits
+ * does not end a process whose scope is cancelled: its cleanups run.
  *
  * @param body - Gets the root scope. What it returns is awaited and not used: set `process.exitCode` for a code.
  * @param options - `grace` in ms.

@@ -14,6 +14,7 @@ import { nodeOf } from "../task/resolve.js";
 import { spawn } from "../task/spawn.js";
 import type { Settings } from "./options.js";
 import { Draining } from "./draining.js";
+import { FloatingCancellations } from "./floating.js";
 import { MainView, type MainScope } from "./main-scope.js";
 import { OutputGuard } from "./output.js";
 import { printErrors } from "./print.js";
@@ -37,6 +38,7 @@ export class Run {
   #servers: Promise<void> | undefined;
   #drainTimer: LongTimer | undefined;
   #grace: LongTimer | undefined;
+  #floating: FloatingCancellations | undefined;
   #cancelledAt = 0;
   #ended = false;
 
@@ -60,6 +62,7 @@ export class Run {
     this.#node.onCancel(() => {
       this.#cancelledAt = elapsed();
       this.#startGrace(this.#settings.grace);
+      this.#floating = new FloatingCancellations(this.#node);
       void this.#announce();
     });
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
@@ -123,6 +126,7 @@ export class Run {
 
   /** Lets the process live on. */
   forget(): void {
+    this.#floating?.end();
     this.#grace?.clear();
     this.#grace = undefined;
   }
