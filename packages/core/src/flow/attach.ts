@@ -1,5 +1,5 @@
 import type { ScopeKind } from "../kernel/scope-kind.js";
-import { DAEMON, HANDLE, QUEUED } from "../kernel/flags.js";
+import { DAEMON, FAILS_PARENT, QUEUED } from "../kernel/flags.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -20,7 +20,7 @@ import { startChild } from "../task/start-child.js";
 export function attach(api: Function, scope: Scope, worker: Worker<unknown>): ScopeNode {
   checkHeadroom();
   const parent = nodeOf(api.name, "scope", scope);
-  const node = new ScopeNode(parent, api.name, DAEMON | HANDLE | QUEUED);
+  const node = new ScopeNode(parent, api.name, DAEMON | FAILS_PARENT | QUEUED);
   if (!admits(api.name, parent)) throw bornCancelled(node).reason;
   startChild(node, undefined, callSite(api), worker, api.name as ScopeKind);
   return node;

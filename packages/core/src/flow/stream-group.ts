@@ -1,4 +1,4 @@
-import { DAEMON, DELIVERED, HANDLE, QUEUED } from "../kernel/flags.js";
+import { DAEMON, DELIVERED, FAILS_PARENT, QUEUED } from "../kernel/flags.js";
 import type { Promised } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/settle.js";
@@ -19,7 +19,7 @@ export class StreamScope extends Group<void> {
    * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
    */
   constructor(site: string | undefined, scope: Scope, end: (failure?: Failure) => boolean) {
-    super("stream", site, scope, DAEMON | HANDLE | QUEUED);
+    super("stream", site, scope, DAEMON | FAILS_PARENT | QUEUED);
     const node = this.node;
     const { resolve } = node.observer as Promised<void>;
     node.observer = {

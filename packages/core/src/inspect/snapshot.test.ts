@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { background } from "../task/background.js";
+import { stream } from "../flow/stream.js";
 import { createScope } from "../task/create-scope.js";
 import type { ScopeHandle } from "../task/handle.js";
 import type { ScopeOptions } from "../task/options.js";
 import { spawn } from "../task/spawn.js";
 import { withScope } from "../task/with-scope.js";
+import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { formatTree, setTracing, snapshot, type Snapshot } from "./index.js";
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -34,6 +36,19 @@ afterEach(() => {
 });
 
 describe("snapshot()", () => {
+  it("rule 26: calls a handle what an owner handle owns, and not the scope of a stream", async () => {
+    const scope = createScope();
+    createScope(scope, { name: "inner" });
+    const results = stream(scope, [1], (_, own) => untilCancelled(own));
+    const next = results.next().catch(() => undefined);
+    expect(snapshot(scope).children.map(({ name, kind }) => `${name}: ${kind}`)).toEqual([
+      "inner: handle",
+      "stream: scope",
+    ]);
+    await scope.close();
+    await next;
+  });
+
   it("rule 26: tells path, kind, state, status, age, deadline and counts of everything alive", () => {
     const start = Date.now();
     const server = open({ name: "server", timeout: 5_000, concurrency: 1 });

@@ -13,8 +13,10 @@ export const CLOSED: number = 1 << 3;
 
 /** Made by `spawn`: its failure is its parent's, at once. */
 export const TASK: number = 1 << 4;
-/** Made by `createScope`: owned by a handle. */
+/** Owned by a handle: of `createScope`, `selfCleaning`, a server. */
 export const HANDLE: number = 1 << 5;
+/** Nobody holds it: a failure that nobody has received is its parent's, as that of a {@link HANDLE} is. */
+export const FAILS_PARENT: number = 1 << 30;
 /** Cancelled when its scope has nothing else left to do. */
 export const DAEMON: number = 1 << 6;
 /** A failing child stays the child's affair. */

@@ -338,7 +338,10 @@ function decide(node: ScopeNode): void {
   if ((node.flags & flag.DELIVERED) === 0) {
     node.flags |= flag.DELIVERED;
     const parent = node.parent as ScopeNode;
-    if ((node.flags & flag.HANDLE) !== 0 && (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0) {
+    if (
+      (node.flags & (flag.HANDLE | flag.FAILS_PARENT)) !== 0 &&
+      (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0
+    ) {
       const ready: ScopeNode[] = [];
       for (const [error, origin] of node.rarely?.errors ?? []) failTree(parent, error, ready, origin);
       advanceAll(ready);

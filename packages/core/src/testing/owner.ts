@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/node.js";
 import { liveDescendants, nextInSubtree } from "../kernel/tree.js";
-import { CLOSED, HANDLE, MAY_BE_DROPPED } from "../kernel/flags.js";
+import { CLOSED, FAILS_PARENT, HANDLE, MAY_BE_DROPPED } from "../kernel/flags.js";
 import { setChildWatcher, watch } from "../kernel/watch.js";
 
 /**
@@ -73,7 +73,7 @@ export function watchScopes(): void {
     const owner = currentOwner();
     if (owner === undefined) return watch(child);
     owners.set(child, owner);
-    if ((child.flags & HANDLE) !== 0) owner.addHandle(child);
+    if ((child.flags & (HANDLE | FAILS_PARENT)) !== 0) owner.addHandle(child);
   });
   watch(backgroundNode);
   for (const node of liveDescendants(backgroundNode)) watch(node);
