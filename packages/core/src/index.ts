@@ -46,5 +46,5 @@ export { start, type StartableWorker, type Started } from "./flow/start.js";
 export { stream, type StreamOptions } from "./flow/stream.js";
 export { supervise, type SupervisorOptions } from "./flow/supervise.js";
 export { ticker } from "./flow/ticker.js";
-export { close, selfCleaning, type SelfCleaning } from "./resources/self-cleaning.js";
+export { close, selfCleaning, type Buildable, type SelfCleaning } from "./resources/self-cleaning.js";
 export { shield, type ShieldOptions } from "./resources/shield.js";

@@ -11,4 +11,4 @@ export interface OrphanInfo {
 }
 
 /** What happens when an owner handle is collected before its scope was closed. */
-export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => void);
+export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);

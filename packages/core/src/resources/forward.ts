@@ -9,6 +9,7 @@ import {
 } from "./functions.js";
 import { admitAll, incoming } from "./incoming.js";
 import { outgoing } from "./outgoing.js";
+import { leftCallback } from "../task/orphan.js";
 import { Owner } from "./owner.js";
 
 /**
@@ -20,6 +21,9 @@ import { Owner } from "./owner.js";
  */
 export function forwardMethod(name: string | symbol, method: AnyFunction, prototype: object): AnyFunction {
   const lookUp = lookUpOf(name);
+  const listens =
+    typeof name === "string" &&
+    /^(?:on|once|off|listen|watch|observe|subscribe|(?:add|remove)(?:Event)?Listener)$/.test(name);
   const forward = {
     [name](this: unknown, ...args: unknown[]): unknown {
       const inner = Owner.innerOf(this);
@@ -36,6 +40,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       } catch (error) {
         throw detached(error);
       }
+      if (listens && (result === undefined || result === inner)) noteCallback(this as Owner, name, args);
       if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
       return result === inner ? this : outgoing(Owner.leaseOf(this as Owner), result, args);
     },
@@ -50,6 +55,13 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
     const result: unknown = Reflect.apply(forward, owner, args);
     return result === owner ? self : result;
   }
+}
+
+/** Nothing holds the handle for a callback that a method took and gave nothing for: its warning says so. */
+function noteCallback(owner: Owner, name: string | symbol, args: readonly unknown[]): void {
+  const node = Owner.nodeOf(owner);
+  if (node === undefined || !args.some((value) => typeof value === "function")) return;
+  leftCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
 }
 
 function isReference(value: unknown): boolean {

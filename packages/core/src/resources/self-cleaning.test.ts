@@ -316,6 +316,23 @@ describe("selfCleaning(): what the handle looks like", () => {
     expect(Object.getPrototypeOf(make().handle)).toBe(Object.getPrototypeOf(make().handle));
   });
 
+  it("types refuse an async build, one that returns an array or a function, and close({})", () => {
+    const refused = (): unknown[] => [
+      // @ts-expect-error -- it is async
+      selfCleaning(async () => new Thing()),
+      // @ts-expect-error -- it returns an array
+      selfCleaning(() => [1]),
+      // @ts-expect-error -- it returns a function
+      selfCleaning(() => (): number => 1),
+      // @ts-expect-error -- that is no handle
+      close({}),
+      // @ts-expect-error -- nor is that
+      close(new Thing()),
+    ];
+    expect(refused).toBeTypeOf("function");
+    expectTypeOf(selfCleaning((scope) => ({ path: scope.path })).path).toEqualTypeOf<string>();
+  });
+
   it("has the type of the inner object, and is disposable", () => {
     const { handle } = make();
     expectTypeOf(handle).toExtend<Thing & AsyncDisposable>();
@@ -644,7 +661,7 @@ describe("selfCleaning(): life", () => {
 
 describe("close()", () => {
   it("throws a TypeError for what selfCleaning did not return", async () => {
-    await expect(close(new Thing())).rejects.toBeInstanceOf(TypeError);
+    await expect(close(new Thing() as never)).rejects.toBeInstanceOf(TypeError);
     await expect(close(undefined as never)).rejects.toBeInstanceOf(TypeError);
     await expect(close(createScope({ onOrphan: "ignore" }))).rejects.toBeInstanceOf(TypeError);
   });

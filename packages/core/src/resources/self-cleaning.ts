@@ -19,6 +19,17 @@ import { createHandle } from "./see-through.js";
 /** What {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
 export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };
 
+/** Why no handle can stand for a `T`; `unknown` if one can. */
+export type Buildable<T> = [T] extends [never]
+  ? unknown
+  : [T] extends [PromiseLike<unknown>]
+    ? "build must not be async: make what it awaits first, or in a worker"
+    : [T] extends [readonly unknown[]]
+      ? "build must not return an array"
+      : [T] extends [(...args: never[]) => unknown]
+        ? "build must not return a function"
+        : unknown;
+
 /**
  * Makes an object that runs workers, and stops them when nobody holds it any more.
  *
@@ -79,7 +90,7 @@ export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Prom
  * ```
  */
 export function selfCleaning<T extends object>(
-  build: (scope: Scope) => T,
+  build: ((scope: Scope) => T) & Buildable<T>,
   options?: ScopeOptions,
 ): SelfCleaning<T> {
   if (typeof build !== "function")
@@ -137,7 +148,7 @@ export function selfCleaning<T extends object>(
  * await close(log);
  * ```
  */
-export async function close(handle: object): Promise<void> {
+export async function close(handle: AsyncDisposable): Promise<void> {
   const node = Owner.nodeOf(handle);
   if (node === undefined)
     throw new TypeError(`close: handle must come from selfCleaning(), got ${describe(handle)}`);

@@ -1,5 +1,6 @@
+/* oxlint-disable unicorn/no-thenable -- a thenable is what is tested */
 import { describe, expect, it, vi } from "vitest";
-import { createScope, spawn, type OrphanInfo, type Scope } from "../index.js";
+import { createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
 import { collectGarbage } from "../testing/index.js";
 
 /** Drops a handle; what its worker holds is its view. */
@@ -59,4 +60,110 @@ describe("orphans that are collected together", () => {
     expect(unregister.mock.results.map(({ value }) => value as unknown)).toEqual([true]);
     unregister.mockRestore();
   });
+});
+
+describe("the warning of an orphan", () => {
+  /** The warnings that are made while `act` runs, and the reports that come after the interval. */
+  async function warningsOf(act: () => void | Promise<void>): Promise<{ at: string[]; after: string[] }> {
+    const at: string[] = [];
+    const later: (() => void)[] = [];
+    const emit = vi
+      .spyOn(process, "emitWarning")
+      .mockImplementation((message) => void at.push(String(message)));
+    const real = globalThis.setTimeout;
+    const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation(((
+      callback: () => void,
+      ms: number,
+    ) => {
+      if (ms !== 10_000) return real(callback, ms);
+      later.push(callback);
+      return 0;
+    }) as never);
+    try {
+      await act();
+      await collectGarbage();
+      const seen = [...at];
+      at.length = 0;
+      for (const report of later) report();
+      return { at: seen, after: [...at] };
+    } finally {
+      timers.mockRestore();
+      emit.mockRestore();
+    }
+  }
+  const dropMany = (name: string, count: number): void => {
+    for (let index = 0; index < count; index++) createScope({ name });
+  };
+
+  it("rule 21: comes once for a path and an interval, with the number of those that followed", async () => {
+    const { at, after } = await warningsOf(() => {
+      dropMany("many", 500);
+      dropMany("two", 2);
+      dropMany("one", 1);
+    });
+    expect(at.map((line) => /"(\w+)"/.exec(line)?.[1]).toSorted()).toEqual(["many", "one", "two"]);
+    expect(after.toSorted()).toEqual([
+      '1 more scope named "two" was dropped without being closed, and cancelled, in 10 s',
+      '499 more scopes named "many" were dropped without being closed, and cancelled, in 10 s',
+    ]);
+  });
+
+  it("rule 21: comes again in the next interval, and there is no end of paths", async () => {
+    const first = await warningsOf(() => dropMany("again", 1));
+    const second = await warningsOf(() => dropMany("again", 1));
+    expect([first.at.length, first.after.length, second.at.length]).toEqual([1, 0, 1]);
+    const { at, after } = await warningsOf(() => {
+      for (let index = 0; index < 1_100; index++) createScope({ name: `${index}` });
+    });
+    expect(at).toHaveLength(1_001);
+    expect(after).toEqual([
+      "99 more scopes of other paths were dropped without being closed, and cancelled, in 10 s",
+    ]);
+  });
+
+  it("rule 24: says that a callback may have been waiting, unless it was taken back", async () => {
+    const make = (name: string): { on(line: () => void): void; off(line: () => void): void } =>
+      selfCleaning(() => ({ on: (): void => undefined, off: (): void => undefined }), { name });
+    class Feed {
+      on(_listener: () => void): this {
+        return this;
+      }
+      off(_listener: () => void): this {
+        return this;
+      }
+    }
+    const { at } = await warningsOf(() => {
+      selfCleaning(() => new Feed(), { name: "used" }).on(() => undefined);
+      selfCleaning(() => new Feed(), { name: "left" })
+        .on(() => undefined)
+        .off(() => undefined);
+      make("plain").off(() => undefined);
+    });
+    const withHint = at.filter((line) => line.includes("A callback given to on() may have been waiting"));
+    expect(at).toHaveLength(3);
+    expect(withHint).toHaveLength(1);
+    expect(withHint[0]).toContain('"used"');
+  });
+});
+
+describe("onOrphan", () => {
+  it.each<[string, (error: Error) => unknown]>([
+    ["throws", (error) => void raise(error)],
+    ["rejects", async (error) => raise(error)],
+
+    [
+      "returns a thenable that rejects",
+      (error) => ({ then: (_: unknown, reject: (e: unknown) => void) => reject(error) }),
+    ],
+  ])("rule 19: a function that %s has its error go to onError", async (_, act) => {
+    const error = new Error("from onOrphan");
+    const seen: unknown[] = [];
+    (() => void createScope({ onError: (caught) => seen.push(caught), onOrphan: () => act(error) }))();
+    await collectGarbage();
+    await vi.waitFor(() => expect(seen).toEqual([error]));
+  });
+
+  function raise(error: Error): never {
+    throw error;
+  }
 });

@@ -1,5 +1,5 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
-import { quotePath } from "../errors/describe.js";
+import { isThenable, quotePath } from "../errors/describe.js";
 import { foundOrphan, hearsOfOrphans } from "../kernel/channels.js";
 import { ageSince } from "../kernel/clock.js";
 import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/flags.js";
@@ -113,12 +113,22 @@ function reasonFor(path: string): CancelledError {
 }
 
 function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void {
-  if (typeof policy !== "function") return warnOf(info);
+  if (typeof policy !== "function") return warnOf(info, callbacks.get(node));
   try {
-    policy(info);
+    const result: unknown = policy(info);
+    if (isThenable(result)) result.then(undefined, (error: unknown) => report(node, error, node));
   } catch (error) {
     report(node, error, node); // here it would be an uncaught exception
   }
+}
+
+/** By a scope, the method of its handle that was given a callback and nothing that would hold the handle for it. */
+const callbacks = new WeakMap<ScopeNode, string>();
+
+/** Has the warning say that something was still to be called, if the handle is dropped. */
+export function leftCallback(node: ScopeNode, method: string | undefined): void {
+  if (method === undefined) callbacks.delete(node);
+  else callbacks.set(node, method);
 }
 
 function orphanInfo(node: ScopeNode): OrphanInfo {
@@ -135,10 +145,43 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   };
 }
 
-function warnOf({ path, age, liveTasks, createdAt }: OrphanInfo): void {
+/** How long the further orphans of a path are counted before they are reported, in ms. */
+const INTERVAL = 10_000;
+/** As many paths are told apart. */
+const MAX_PATHS = 1_000;
+/** By the paths that were warned of in the last {@link INTERVAL}: how many more there were. */
+const recent = new Map<string, number>();
+
+/** The first of a path at once, those that follow all in one. */
+function warnOf(info: OrphanInfo, callback: string | undefined): void {
+  const key = recent.has(info.path) || recent.size < MAX_PATHS ? info.path : "";
+  const more = recent.get(key);
+  if (more !== undefined) {
+    recent.set(key, more + 1);
+    return;
+  }
+  recent.set(key, 0);
+  const timer: unknown = setTimeout(() => warnOfMore(key), INTERVAL);
+  (timer as { unref?: () => void }).unref?.(); // in a browser it is a number
+  warn("BoughOrphanWarning", "BOUGH_ORPHAN", messageOf(info, callback));
+}
+
+function warnOfMore(key: string): void {
+  const more = recent.get(key) ?? 0;
+  recent.delete(key);
+  if (more === 0) return;
+  const which = key === "" ? "of other paths" : `named ${quotePath(key)}`;
+  const message = `${more} more ${more === 1 ? "scope" : "scopes"} ${which} ${more === 1 ? "was" : "were"} dropped without being closed, and cancelled, in ${INTERVAL / 1_000} s`;
+  warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
+}
+
+function messageOf({ path, age, liveTasks, createdAt }: OrphanInfo, callback: string | undefined): string {
   const where =
     createdAt === undefined ? "set BOUGH_TRACE=1 to see where it was created" : `created at ${createdAt}`;
   const tasks = `${liveTasks} live ${liveTasks === 1 ? "task" : "tasks"}`;
-  const message = `Scope ${quotePath(path)} was dropped without being closed and has been cancelled (${tasks}, ${age} ms old; ${where})`;
-  warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
+  const used =
+    callback === undefined
+      ? ""
+      : `. A callback given to ${callback}() may have been waiting: keep the handle as long as it is to be called`;
+  return `Scope ${quotePath(path)} was dropped without being closed and has been cancelled (${tasks}, ${age} ms old; ${where})${used}`;
 }

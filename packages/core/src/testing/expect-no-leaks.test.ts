@@ -135,6 +135,7 @@ describe("expectNoLeaks()", () => {
     });
     process.off("warning", count);
     expect(leaks).toMatchObject([{ path: "dropped", status: "orphaned" }]);
+    expect(new LeakError(leaks, "after 1 s").message).toMatch(/scope dropped \(dropped without close, /);
     expect(warned).toBe(1);
   });
 

@@ -66,10 +66,9 @@ export class LeakError extends BoughError {
 function formatLeak(leak: LeakReport): string {
   const age = leak.age === undefined ? "" : `, ${formatDuration(leak.age)} old`;
   const left = leak.leftByClock === true ? ", left by an earlier virtual clock" : "";
-  const what =
-    leak.kind === "resource"
-      ? `${leak.path} (${leak.status}${age})`
-      : `${leak.kind} ${leak.path} (${leak.status}${age}${left})`;
+  const kind = leak.kind === "resource" ? "" : `${leak.kind} `;
+  const status = leak.status === "orphaned" ? "dropped without close" : leak.status;
+  const what = `${kind}${leak.path} (${status}${age}${left})`;
   const verb = leak.kind === "task" ? "spawned" : "created";
   const [first, ...rest] = framesOf(leak);
   if (first === undefined) return `  ${what}`;

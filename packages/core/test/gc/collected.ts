@@ -7,6 +7,7 @@ import {
   spawn,
   type Scope,
   type ScopeHandle,
+  type SelfCleaning,
   type Task,
 } from "../../src/index.js";
 import type { Case, Probe } from "./probe.js";
@@ -61,7 +62,7 @@ class Doer {
   }
 }
 
-function doer(probe: Probe): Doer {
+function doer(probe: Probe): SelfCleaning<Doer> {
   const handle = selfCleaning((scope) => new Doer().start(scope), probe.options);
   probe.watch(handle);
   return handle;
