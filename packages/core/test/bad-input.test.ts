@@ -50,9 +50,10 @@ const scopeOptions = {
   onError: noFunction.filter(({ value }) => value !== undefined),
   isCancellation: noFunction.filter(({ value }) => value !== undefined),
   onOrphan: noOrphanPolicy,
+  holdsProcess: noBoolean,
 } satisfies Record<keyof bough.ScopeOptions, Kind>;
 
-const { onOrphan: _, ...withScopeOptions } = scopeOptions;
+const { onOrphan: _, holdsProcess: __, ...withScopeOptions } = scopeOptions;
 
 /** By the name of the export; methods by the name of their interface. */
 const table: Record<string, Row> = {

@@ -75,5 +75,8 @@ export const ANSWERED: number = 1 << 28;
 /** Waits for a slot of its parent's `concurrency`. */
 export const WAITING: number = 1 << 29;
 
+/** Timers of this node don't keep the process alive. */
+export const UNHELD: number = 1 << 29;
+
 /** What a new node takes over from its parent. */
-export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE;
+export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE | UNHELD;

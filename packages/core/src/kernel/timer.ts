@@ -1,3 +1,4 @@
+import { UNHELD } from "./flags.js";
 import { hiddenClock, isRealTimer, learnFrom } from "./clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
@@ -44,7 +45,24 @@ export function setTimerWatcher(callback: typeof watcher): void {
 
 /** Says that `timer` belongs to the scope `owner`, a node. */
 export function timerSet(timer: TimerHandle, owner: object): void {
+  if (isUnheld(owner)) refer(timer, false);
   watcher?.(timer, owner);
+}
+
+function isUnheld(owner: object | undefined): boolean {
+  return owner !== undefined && ((owner as { flags: number }).flags & UNHELD) !== 0;
+}
+
+/** Whether `timer` keeps the process alive; a no-op where timers can't choose. */
+function refer(timer: TimerHandle | undefined, held: boolean): void {
+  if (typeof timer === "object") {
+    const { ref, unref } = timer as { ref?: () => void; unref?: () => void };
+    Reflect.apply((held ? ref : unref) ?? Boolean, timer, []);
+  } else if (typeof timer === "number") {
+    const { Deno } = globalThis as { Deno?: { refTimer(id: number): void; unrefTimer(id: number): void } };
+    if (held) Deno?.refTimer(timer);
+    else Deno?.unrefTimer(timer);
+  }
 }
 
 /** One delay that may be longer than `setTimeout` takes, of the user's time. */
@@ -78,9 +96,6 @@ export class LongTimer {
   /** Whether the pending timer keeps the process alive; a no-op where timers can't choose. */
   hold(held: boolean): void {
     this.#held = held;
-    const handle = this.#handle as { ref?: () => void; unref?: () => void } | undefined;
-    if (typeof handle !== "object") return;
-    if (held) handle.ref?.();
-    else handle.unref?.();
+    refer(this.#handle, held && !isUnheld(this.#owner));
   }
 }

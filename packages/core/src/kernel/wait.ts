@@ -1,5 +1,6 @@
 import { CLOSED, CUT, DELIVERED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
+import { holdProcessOpen, needsHold } from "./process-hold.js";
 import { createPromised, type Promised } from "./observer.js";
 import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
 import type { LongTimer } from "./timer.js";
@@ -21,14 +22,37 @@ export function wait(
   kind: Waiter["kind"],
   pin: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
-  const waiter: Waiter = { kind, pin, graceTimer: undefined, ...createPromised() };
+  const isClosed = (node.flags & CLOSED) !== 0;
+  const promised = createPromised<void>();
+  const waiter: Waiter = {
+    kind,
+    pin,
+    graceTimer: undefined,
+    ...(!isClosed && needsHold(node) ? held(promised) : promised),
+  };
   const promise = waiter.promise;
-  if ((node.flags & CLOSED) !== 0) {
+  if (isClosed) {
     deliver(node, [waiter]);
     return { promise: yieldBefore(promise, node.rarely?.errors === undefined && !isOwnDeadline(node)) };
   }
   (node.settings().waiters ??= new Set()).add(waiter);
   return { promise, waiter };
+}
+
+/** Keeps the process alive until it is settled, since the timers of the scope do not. */
+function held(promised: Promised<void>): Promised<void> {
+  const release = holdProcessOpen();
+  return {
+    ...promised,
+    resolve: (value) => {
+      release();
+      promised.resolve(value);
+    },
+    reject: (error) => {
+      release();
+      promised.reject(error);
+    },
+  };
 }
 
 /** Tells those who waited how `node` ended. A disposal stays quiet about a failure that was delivered before. */

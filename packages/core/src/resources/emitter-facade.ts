@@ -68,10 +68,12 @@ export class EmitterFacade extends Facade {
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
     if (self !== this.proxy) return super.call(key, own, self, args);
     if (consuming.has(key) && isNodes(this.subject, key)) {
+      this.lease.use();
       for (const value of args) incoming(this.lease, value); // known as the caller's own, when it comes back
       const result: unknown = Reflect.apply(own, self, args);
       return result === self ? result : this.returned(key, result, args);
     }
+    if (adding.has(key) && (args[0] === "data" || args[0] === "readable")) this.lease.use();
     if (adding.has(key)) args[1] = this.#registeredFor(args[1], true);
     else if (removing.has(key)) args[1] = this.#registeredFor(args[1], false);
     else if ((key === "write" || key === "end") && isNodes(this.subject, key)) this.#holdUntilWritten(args);

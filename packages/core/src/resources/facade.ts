@@ -109,20 +109,29 @@ export class ThenableFacade extends Facade {
   /** Holding the handle until the thenable has settled. */
   #reactions(key: "then" | "catch" | "finally", args: readonly unknown[]): unknown[] {
     const reactions = [...args];
-    if (key === "then" && typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
+    if (key === "then") {
+      if (typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
+      if (typeof reactions[1] !== "function") reactions[1] = rethrow;
+      this.lease.process?.enter();
+    }
     return reactions.map((reaction) =>
-      typeof reaction === "function" ? this.#reacting(reaction) : reaction,
+      typeof reaction === "function" ? this.#reacting(reaction, key === "then") : reaction,
     );
   }
 
-  #reacting(reaction: AnyFunction): (...values: unknown[]) => unknown {
+  #reacting(reaction: AnyFunction, waited: boolean): (...values: unknown[]) => unknown {
     return (...values) => {
       const { lease } = this;
+      if (waited) lease.process?.leave();
       const shown = values.map((value) => lease.convert(lease, value, []));
       if (this.#endsOnce) lease.end();
       return Reflect.apply(reaction, undefined, shown) as unknown;
     };
   }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** A cursor, a generator, an iterator helper. It lets go of the handle when it is done, has failed, or was left. */
@@ -132,6 +141,7 @@ export class IteratorFacade extends Facade {
     if (typeof result !== "object" || result === null) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
     return pinned(
+      this.lease,
       result as PromiseLike<unknown>,
       (step) => this.#step(step),
       () => this.lease.end(),

@@ -1,3 +1,5 @@
+import type { ProcessHold } from "../kernel/process-hold.js";
+
 /**
  * Converts what leaves an inner object: see `outgoing`. `args` are those of the call that returned `value`; without them
  * it is what a field of a result holds.
@@ -34,14 +36,24 @@ export class Lease {
   readonly inner: object;
   readonly results: Results;
   readonly convert: Convert;
+  /** Of a scope whose timers don't keep the process alive: what does while a result is waited for. */
+  readonly process: ProcessHold | undefined;
+  #using = false;
   #held: object | undefined;
   #last: WeakRef<object> | undefined;
 
-  constructor(handle: object, inner: object, results: Results, convert: Convert) {
+  constructor(
+    handle: object,
+    inner: object,
+    results: Results,
+    convert: Convert,
+    process: ProcessHold | undefined,
+  ) {
     this.#held = handle;
     this.inner = inner;
     this.results = results;
     this.convert = convert;
+    this.process = process;
   }
 
   /** The handle, if it is still there. */
@@ -51,13 +63,22 @@ export class Lease {
 
   /** One for a result that ends by itself. */
   derive(): Lease {
-    const { handle, inner, results, convert } = this;
-    const lease = new Lease(handle ?? inner, inner, results, convert);
+    const { handle, inner, results, convert, process } = this;
+    const lease = new Lease(handle ?? inner, inner, results, convert, process);
     if (handle === undefined) lease.#held = undefined;
     return lease;
   }
 
+  /** It is waited for until it ends. */
+  use(): void {
+    if (this.#using || this.#held === undefined) return;
+    this.#using = true;
+    this.process?.enter();
+  }
+
   end(): void {
+    if (this.#using) this.process?.leave();
+    this.#using = false;
     if (this.#held === undefined) return;
     this.#last = new WeakRef(this.#held);
     this.#held = undefined;

@@ -1,4 +1,6 @@
+import { UNHELD } from "../kernel/flags.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { ProcessHold } from "../kernel/process-hold.js";
 import { Results, Lease, type Convert } from "./lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- whatever a user's object has
@@ -9,6 +11,11 @@ export type AnyFunction = Function;
  * members are not seen there. A function, since reactive wrappers wrap every object that they give.
  */
 const reach: unique symbol = Symbol("bough.handle");
+
+function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
+  const process = (node.flags & UNHELD) === 0 ? undefined : new ProcessHold(node);
+  return new Lease(owner, inner, new Results(), Owner.convert, process);
+}
 
 /** Lets private members be put on an object that is there already: a Proxy. */
 class Returning {
@@ -82,7 +89,7 @@ export class Owner extends Returning {
   }
 
   static leaseOf(owner: Owner): Lease {
-    return (owner.#lease ??= new Lease(owner, owner.#inner, new Results(), Owner.convert));
+    return (owner.#lease ??= makeLease(owner, owner.#inner, owner.#node));
   }
 
   static knownLease(owner: Owner): Lease | undefined {

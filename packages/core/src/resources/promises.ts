@@ -6,14 +6,24 @@ import type { Lease } from "./lease.js";
  * until it is settled.
  */
 export function pinned(
+  lease: Lease,
   promise: PromiseLike<unknown>,
   convert: (value: unknown) => unknown,
   failed?: () => void,
 ): Promise<unknown> {
-  return promise.then(convert, (error: unknown) => {
-    failed?.();
-    throw detached(error);
-  }) as Promise<unknown>;
+  const { process } = lease;
+  process?.enter();
+  return promise.then(
+    (value) => {
+      process?.leave();
+      return convert(value);
+    },
+    (error: unknown) => {
+      process?.leave();
+      failed?.();
+      throw detached(error);
+    },
+  ) as Promise<unknown>;
 }
 
 /** The promise that the caller gets for one of the inner object's. */
@@ -25,7 +35,7 @@ export function settling(
   const { promises } = lease.results;
   const known = promises.get(promise);
   if (known !== undefined) return known as Promise<unknown>;
-  const passed = pinned(promise, (value) => {
+  const passed = pinned(lease, promise, (value) => {
     const converted = lease.convert(lease, value, args);
     // The inner object may keep its promise, but not what leads to the handle.
     if (converted !== value) promises.delete(promise);

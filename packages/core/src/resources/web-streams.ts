@@ -39,12 +39,15 @@ function readableFacade(subject: ReadableStream<unknown>, lease: Lease): Readabl
   const source = {
     async pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
       reader ??= subject.getReader();
+      lease.process?.enter();
       let step: Awaited<ReturnType<Reader["read"]>>;
       try {
         step = await reader.read();
       } catch (error) {
         lease.end();
         throw error;
+      } finally {
+        lease.process?.leave();
       }
       if (!step.done) return controller.enqueue(step.value);
       lease.end();

@@ -17,6 +17,7 @@ describe("options", () => {
     onError: undefined,
     isCancellation: undefined,
     onOrphan: undefined,
+    holdsProcess: undefined,
   };
 
   it("undefined is as good as left out", async () => {

@@ -4,6 +4,7 @@ import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { HAS_GRACE, HAS_JUDGE, LIMITED, SUPERVISE } from "../kernel/flags.js";
 import { Follower } from "../kernel/follow.js";
+import { setHoldsProcess } from "../kernel/process-hold.js";
 import { Limit } from "../kernel/limit.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { scopeBrand } from "../kernel/scope.js";
@@ -53,6 +54,13 @@ export interface ScopeOptions {
   readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
   /** What happens when the handle is collected before the scope was closed. Default: a process warning. */
   readonly onOrphan?: OrphanPolicy | undefined;
+  /**
+   * Whether the timers of the scope and of everything below it (`sleep`, `ticker`, deadlines, delays) keep the process
+   * alive. With `false` a program that has nothing else to do may end, as one does whose goroutines still run; except
+   * while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending. Default `true`, and
+   * below a scope what that has.
+   */
+  readonly holdsProcess?: boolean | undefined;
 }
 
 const taskNames = {
@@ -79,14 +87,14 @@ const withScopeNames = {
 const taskOptionNames: OptionNames = optionNames<TaskOptions>(taskNames, isTaskOption);
 
 /** What `withScope` takes: it has no handle that could be dropped. */
-export const withScopeOptionNames: OptionNames = optionNames<Omit<ScopeOptions, "onOrphan">>(
+export const withScopeOptionNames: OptionNames = optionNames<Omit<ScopeOptions, "onOrphan" | "holdsProcess">>(
   withScopeNames,
   isWithScopeOption,
 );
 
 export const scopeOptionNames: OptionNames = optionNames<ScopeOptions>(
-  { ...withScopeNames, onOrphan: true },
-  (name) => isWithScopeOption(name) || name === "onOrphan",
+  { ...withScopeNames, onOrphan: true, holdsProcess: true },
+  (name) => isWithScopeOption(name) || name === "onOrphan" || name === "holdsProcess",
 );
 
 // By `switch`, which takes a third of the time of a look-up: each `spawn` with options pays it.
@@ -135,6 +143,7 @@ export function checkOptions(
   checkDuration(operation, "grace", options.grace);
   checkSignal(operation, options.signal);
   checkOnOrphan(operation, options.onOrphan);
+  checkType(operation, "holdsProcess", "boolean", options.holdsProcess);
 }
 
 /** As {@link checkOptions}, for `spawn`, which looks at nothing that a task has not. */
@@ -171,6 +180,7 @@ export function checkBag(
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
 export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
   if (options.supervise === true) node.flags |= SUPERVISE;
+  if (options.holdsProcess !== undefined) setHoldsProcess(node, options.holdsProcess);
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {
     node.flags |= LIMITED;
     node.settings().limit = new Limit(options.concurrency);

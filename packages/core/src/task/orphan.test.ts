@@ -1,6 +1,7 @@
 /* oxlint-disable unicorn/no-thenable -- a thenable is what is tested */
 import { describe, expect, it, vi } from "vitest";
 import { createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
+import { realTimers } from "../kernel/platform.js";
 import { collectGarbage } from "../testing/index.js";
 
 /** Drops a handle; what its worker holds is its view. */
@@ -70,8 +71,8 @@ describe("the warning of an orphan", () => {
     const emit = vi
       .spyOn(process, "emitWarning")
       .mockImplementation((message) => void at.push(String(message)));
-    const real = globalThis.setTimeout;
-    const timers = vi.spyOn(globalThis, "setTimeout").mockImplementation(((
+    const real = realTimers.setTimeout;
+    const timers = vi.spyOn(realTimers, "setTimeout").mockImplementation(((
       callback: () => void,
       ms: number,
     ) => {

@@ -7,6 +7,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
 import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/report.js";
+import { setUnheldTimer } from "../kernel/platform.js";
 import { cancelWith } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
@@ -161,8 +162,7 @@ function warnOf(info: OrphanInfo, callback: string | undefined): void {
     return;
   }
   recent.set(key, 0);
-  const timer: unknown = setTimeout(() => warnOfMore(key), INTERVAL);
-  (timer as { unref?: () => void }).unref?.(); // in a browser it is a number
+  setUnheldTimer(() => warnOfMore(key), INTERVAL);
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", messageOf(info, callback));
 }
 

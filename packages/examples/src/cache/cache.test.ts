@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { close, createScope, type Scope } from "bough";
+import { close, createScope, type Scope, type SelfCleaning } from "bough";
 import { collectGarbage, verifyNoLeaks } from "bough/testing";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { runExample } from "../../test/support/run-example.js";
@@ -100,7 +100,7 @@ function countIn(cache: Cache<string> | undefined, onStopped: () => void): void 
 
 describe("createLruCache()", () => {
   /** A cache, and what its evicter does. */
-  function open(): { cache: LruCache<string>; log: string[]; written: () => void } {
+  function open(): { cache: SelfCleaning<LruCache<string>>; log: string[]; written: () => void } {
     const log: string[] = [];
     let written = (): void => {};
     const onEvict = async (key: string, value: string, scope: Scope): Promise<void> => {

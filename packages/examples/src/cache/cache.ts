@@ -42,6 +42,6 @@ export function createCache<T>(lifetime: number, interval: number): SelfCleaning
       spawn(scope, (scope) => cache.run(scope, interval), { name: "run" });
       return cache;
     },
-    { name: "cache", onOrphan: "ignore" },
+    { name: "cache", onOrphan: "ignore", holdsProcess: false },
   );
 }

@@ -35,7 +35,7 @@ export function openStorage(interval: number): SelfCleaning<Storage> {
       spawn(scope, (scope) => compact(scope, storage, interval), { name: "compact" });
       return storage;
     },
-    { name: "storage", onOrphan: "ignore" },
+    { name: "storage", onOrphan: "ignore", holdsProcess: false },
   );
 }
 

@@ -54,5 +54,9 @@ export function createLeakyWriter(owner: Scope, sink: Sink): Writer {
  * case, as after `close(writer)`, what is still queued is dropped: `end` what must not be lost.
  */
 export function createWriter(sink: Sink): SelfCleaning<Writer> {
-  return selfCleaning((scope) => createLeakyWriter(scope, sink), { name: "writer", onOrphan: "ignore" });
+  return selfCleaning((scope) => createLeakyWriter(scope, sink), {
+    name: "writer",
+    onOrphan: "ignore",
+    holdsProcess: false,
+  });
 }

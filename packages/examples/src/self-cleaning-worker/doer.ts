@@ -29,7 +29,7 @@ export function createDoer(owner: Scope): Doer {
 
 /** Dropping what this returns stops the daemon: the daemon knows the doer, but not the handle that is returned. */
 export function createSelfCleaningDoer(): SelfCleaning<Doer> {
-  return selfCleaning(startDoer, { onOrphan: "ignore" });
+  return selfCleaning(startDoer, { onOrphan: "ignore", holdsProcess: false });
 }
 
 function startDoer(scope: Scope): Doer {

@@ -75,7 +75,7 @@ export function createBufferedSender(options: SenderOptions): SelfCleaning<Buffe
       spawn(scope, (scope) => flushRegularly(scope, sender, flushInterval), { name: "flusher" });
       return sender;
     },
-    { name: "statsd sender", onOrphan: "ignore" },
+    { name: "statsd sender", onOrphan: "ignore", holdsProcess: false },
   );
 }
 

@@ -61,7 +61,7 @@ export function createCache<T>(lifetime: number, interval: number): SelfCleaning
       if (interval < Infinity) spawn(scope, (scope) => clean(scope, cache, interval), { name: "janitor" });
       return cache;
     },
-    { name: "cache", onOrphan: "ignore" },
+    { name: "cache", onOrphan: "ignore", holdsProcess: false },
   );
 }
 
