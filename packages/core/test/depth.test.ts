@@ -1,3 +1,4 @@
+import "../src/effection/index.js";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createScope, sleep, spawn, withScope, type Scope } from "../src/index.js";
