@@ -76,7 +76,7 @@ export const ANSWERED: number = 1 << 28;
 export const WAITING: number = 1 << 29;
 
 /** Timers of this node don't keep the process alive. */
-export const UNHELD: number = 1 << 29;
+export const UNHELD: number = 1 << 31;
 
 /** What a new node takes over from its parent. */
 export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE | UNHELD;

@@ -99,3 +99,9 @@ describe("the option holdsProcess: false", () => {
     expect(await outputOf(body)).toEqual(["held", "by default"]);
   });
 });
+
+it("no two flags of a node are the same bit", async () => {
+  const flags: Record<string, number> = { ...(await import("./flags.js")) };
+  delete flags["INHERITED"];
+  expect(new Set(Object.values(flags)).size).toBe(Object.keys(flags).length);
+});
