@@ -10,6 +10,8 @@ class APIUserAbortError extends Error {
 }
 class SpecialAbortError extends APIUserAbortError {}
 class GaxiosError extends Error {}
+class AbortError extends Error {}
+class RequestAbortedError extends Error {}
 
 const abortError = new DOMException("aborted", "AbortError");
 
@@ -30,6 +32,17 @@ describe("isForeignAbort()", () => {
     ["got", errorWith({ code: "ERR_ABORTED" })],
     ["undici", errorWith({ code: "UND_ERR_ABORTED" })],
     ["superagent", errorWith({ code: "ABORTED" }, "Aborted")],
+    [
+      "superagent before it has begun",
+      new Error("The request has been aborted even before .end() was called"),
+    ],
+    ["node-redis, whose name is Error", new AbortError("The command was aborted")],
+    ["Elasticsearch", errorWith({ name: "RequestAbortedError" })],
+    ["OpenSearch, by its class", new RequestAbortedError("Request aborted")],
+    ["SQL Server", errorWith({ code: "ECANCEL" }, "Canceled.")],
+    ["Oracle", errorWith({ code: "ORA-01013" })],
+    ["SQLite", errorWith({ code: "SQLITE_INTERRUPT" })],
+    ["a resolver of node:dns", errorWith({ code: "ECANCELLED" })],
     ["gaxios 7", new GaxiosError("aborted", { cause: abortError })],
     ["gaxios by its code", errorWith({ code: "AbortError", cause: abortError })],
     ["gaxios 6", Object.assign(new GaxiosError("aborted"), { error: abortError })],

@@ -37,6 +37,11 @@ const abortCodes: ReadonlySet<unknown> = new Set([
   "57014",
   // MySQL and MariaDB: KILL QUERY ended the statement. As with 57014, somebody else may have killed it.
   "ER_QUERY_INTERRUPTED",
+  "ECANCEL", // SQL Server, by tedious and mssql: `request.cancel()`
+  "ORA-01013", // Oracle, by node-oracledb: `connection.break()`
+  "SQLITE_INTERRUPT", // sqlite3: `database.interrupt()`
+  "ECANCELLED", // `resolver.cancel()` of node:dns
+  "RequestAbortedError", // AWS SDK 2
 ]);
 
 /** Clients whose aborts have no code of their own. */
@@ -44,6 +49,13 @@ const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
   // `CanceledError`; before 0.22 an object that is no Error, marked with `__CANCEL__`. A user's own class of that name
   // is taken for a cancellation, too.
   axios: ({ error, name }) => name === "CanceledError" || read(error, "__CANCEL__") === true,
+
+  // node-redis 5: the class is called AbortError, and so are those of others that forget to set the `name`.
+  abortError: ({ classes }) => classes.includes("AbortError"),
+
+  // Elasticsearch, OpenSearch; Mistral and what else Speakeasy generates.
+  requestAborted: ({ name, classes }) =>
+    name === "RequestAbortedError" || classes.includes("RequestAbortedError"),
 
   // OpenAI and Anthropic (and what else Stainless generates): the class is called APIUserAbortError, but in OpenAI 6 and
   // 7 and in older Anthropics its `name` is "Error". In a minified bundle the class has lost its name; then it is
@@ -58,7 +70,9 @@ const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
       read(error, "headers") === undefined),
 
   // Code and message, because "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
-  superagent: ({ code, message }) => code === "ABORTED" && message === "Aborted",
+  superagent: ({ code, message }) =>
+    (code === "ABORTED" && message === "Aborted") ||
+    message === "The request has been aborted even before .end() was called",
 
   // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
   // enough: anybody may have wrapped the abort of something else.
