@@ -36,6 +36,7 @@ describe("isForeignAbort()", () => {
       "superagent before it has begun",
       new Error("The request has been aborted even before .end() was called"),
     ],
+    ["a response of node:http", errorWith({ code: "ECONNRESET" })],
     ["node-redis, whose name is Error", new AbortError("The command was aborted")],
     ["Elasticsearch", errorWith({ name: "RequestAbortedError" })],
     ["OpenSearch, by its class", new RequestAbortedError("Request aborted")],
@@ -78,6 +79,7 @@ describe("isForeignAbort()", () => {
     ["a wrapped abort", new Error("upload failed", { cause: abortError })],
     ["a GaxiosError with a status", new GaxiosError("404", { cause: new Error("not found") })],
     ["an API error of OpenAI", errorWith({ status: 500, headers: new Headers() }, "Request was aborted.")],
+    ["a connection that was reset", errorWith({ code: "ECONNRESET" }, "read ECONNRESET")],
     ["a lost connection of PostgreSQL", errorWith({ code: "57P01" })],
     ["a lock timeout of MySQL", errorWith({ code: "ER_LOCK_WAIT_TIMEOUT", errno: 1205 })],
   ])("rule 12: does not take %s for one", (_, error) => {

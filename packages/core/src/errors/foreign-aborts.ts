@@ -50,6 +50,9 @@ const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
   // is taken for a cancellation, too.
   axios: ({ error, name }) => name === "CanceledError" || read(error, "__CANCEL__") === true,
 
+  // A response of node:http whose request was aborted while it came in. One that the server broke off looks the same.
+  nodeHttp: ({ code, message }) => code === "ECONNRESET" && message === "aborted",
+
   // node-redis 5: the class is called AbortError, and so are those of others that forget to set the `name`.
   abortError: ({ classes }) => classes.includes("AbortError"),
 
