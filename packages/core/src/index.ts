@@ -20,17 +20,17 @@ export type { Worker } from "./task/run.js";
 export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";
 export { withScope } from "./task/with-scope.js";
-export { all } from "./flow/all.js";
-export { allSettled } from "./flow/all-settled.js";
-export { any } from "./flow/any.js";
-export { createChannel, type Channel } from "./flow/channel.js";
-export { ChannelClosedError } from "./flow/channel-error.js";
-export { checkpoint } from "./flow/checkpoint.js";
-export { detach, type DetachOptions } from "./flow/detach.js";
-export type { WorkerResult } from "./flow/group.js";
-export { map, type Mapper, type MapOptions } from "./flow/map.js";
-export { race } from "./flow/race.js";
-export { retry, type RetryOptions } from "./flow/retry.js";
+export { all } from "./flow/combinators/all.js";
+export { allSettled } from "./flow/combinators/all-settled.js";
+export { any } from "./flow/combinators/any.js";
+export { createChannel, type Channel } from "./flow/sync/channel.js";
+export { ChannelClosedError } from "./flow/sync/channel-error.js";
+export { checkpoint } from "./flow/time/checkpoint.js";
+export { detach, type DetachOptions } from "./flow/lifetime/detach.js";
+export type { WorkerResult } from "./flow/combinators/group.js";
+export { map, type Mapper, type MapOptions } from "./flow/combinators/map.js";
+export { race } from "./flow/combinators/race.js";
+export { retry, type RetryOptions } from "./flow/time/retry.js";
 export {
   select,
   sending,
@@ -38,13 +38,13 @@ export {
   type Selected,
   type SelectValue,
   type SendCase,
-} from "./flow/select.js";
-export { createSemaphore, type Semaphore } from "./flow/semaphore.js";
-export { sleep } from "./flow/sleep.js";
-export type { Source } from "./flow/source.js";
-export { start, type StartableWorker, type Started } from "./flow/start.js";
-export { stream, type StreamOptions } from "./flow/stream.js";
-export { supervise, type SupervisorOptions } from "./flow/supervise.js";
-export { ticker } from "./flow/ticker.js";
+} from "./flow/sync/select.js";
+export { createSemaphore, type Semaphore } from "./flow/sync/semaphore.js";
+export { sleep } from "./flow/time/sleep.js";
+export type { Source } from "./flow/combinators/source.js";
+export { start, type StartableWorker, type Started } from "./flow/lifetime/start.js";
+export { stream, type StreamOptions } from "./flow/combinators/stream.js";
+export { supervise, type SupervisorOptions } from "./flow/lifetime/supervise.js";
+export { ticker } from "./flow/time/ticker.js";
 export { close, selfCleaning, type Buildable, type SelfCleaning } from "./resources/self-cleaning.js";
-export { shield, type ShieldOptions } from "./resources/shield.js";
+export { shield, type ShieldOptions } from "./flow/lifetime/shield.js";

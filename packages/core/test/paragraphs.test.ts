@@ -8,7 +8,7 @@ const exported = new Set([...readExports(src).values()].flatMap((names) => [...n
 
 /** What starts work, waits for it, or hands it on. */
 const folders = ["flow", "streams", "effection"];
-const files = ["resources/shield.ts", "testing/virtual-clock.ts", "task/with-scope.ts"];
+const files = ["testing/clock/virtual-clock.ts", "task/with-scope.ts"];
 
 const commented = /\/\*\*((?:(?!\*\/).)*)\*\/\s*export (?:async )?function (\w+)/gs;
 
@@ -17,9 +17,11 @@ function docComments(path: string): [string, string][] {
   return [...found].map(([, comment = "", name = ""]) => [name, comment]);
 }
 
-const sources = folders.flatMap((folder) => readdirSync(join(src, folder)).map((file) => join(folder, file)));
+const sources = folders.flatMap((folder) =>
+  readdirSync(join(src, folder), { recursive: true, encoding: "utf8" }).map((file) => join(folder, file)),
+);
 const functions = [...sources, ...files]
-  .filter((path) => !path.endsWith(".test.ts"))
+  .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts"))
   .flatMap(docComments)
   .filter(([name]) => exported.has(name));
 

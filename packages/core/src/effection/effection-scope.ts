@@ -1,5 +1,5 @@
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
-import { attach } from "../flow/attach.js";
+import { attach } from "../flow/lifetime/attach.js";
 import { createPromised } from "../kernel/observer.js";
 import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";

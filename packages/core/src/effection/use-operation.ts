@@ -1,5 +1,5 @@
 import { run, suspend, type Operation, type Task } from "effection";
-import { checkFunction } from "../flow/backoff.js";
+import { checkFunction } from "../flow/time/backoff.js";
 import { defer } from "../kernel/defer.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin } from "../kernel/refusal.js";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { background } from "../task/background.js";
-import { stream } from "../flow/stream.js";
+import { stream } from "../flow/combinators/stream.js";
 import { createScope } from "../task/create-scope.js";
 import type { ScopeHandle } from "../task/handle.js";
 import type { ScopeOptions } from "../task/options.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { beBusy } from "../../test/support/busy.js";
 import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
-import { sleep } from "../flow/sleep.js";
+import { sleep } from "../flow/time/sleep.js";
 import { createScope, DeadlineExceededError, spawn, withScope, type Scope } from "../index.js";
 
 const start = Date.UTC(2030, 0, 1);

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, type Deferred, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, suppressed, withScope, type Scope } from "../index.js";
-import { sleep } from "../flow/sleep.js";
+import { sleep } from "../flow/time/sleep.js";
 
 const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));

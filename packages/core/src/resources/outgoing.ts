@@ -1,4 +1,4 @@
-import { channelCore } from "../flow/channel.js";
+import { channelCore } from "../flow/sync/channel.js";
 import { scopeBrand } from "../kernel/scope.js";
 import { standFor, subjectOf } from "../kernel/stand-in.js";
 import { NodeTask } from "../task/task.js";

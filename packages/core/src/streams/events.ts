@@ -1,5 +1,5 @@
 import { describe } from "../errors/describe.js";
-import { checkCount } from "../flow/backoff.js";
+import { checkCount } from "../flow/time/backoff.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames } from "../task/option-names.js";
 import { checkBag } from "../task/options.js";

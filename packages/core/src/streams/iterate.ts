@@ -1,5 +1,5 @@
 import { describe } from "../errors/describe.js";
-import { stream } from "../flow/stream.js";
+import { stream } from "../flow/combinators/stream.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { isNodeReadable, NodeCursor, type NodeReadable } from "./node-cursor.js";

@@ -1,4 +1,4 @@
-import { abandonReads } from "../flow/stream.js";
+import { abandonReads } from "../flow/combinators/stream.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { BoughHeapProbe, findRetainers } from "../../src/testing/retainers.js";
+import { BoughHeapProbe, findRetainers } from "../../src/testing/heap/retainers.js";
 import { pinnedCases } from "./pinned.js";
 import { Probe } from "./probe.js";
 

@@ -1,5 +1,5 @@
 import * as bough from "../../src/index.js";
-import type { MapOptions } from "../../src/flow/map.js";
+import type { MapOptions } from "../../src/flow/combinators/map.js";
 import {
   eachOption,
   noBoolean,

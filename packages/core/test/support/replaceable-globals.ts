@@ -24,11 +24,11 @@ const modules = new Set(["node:timers", "node:timers/promises", "node:perf_hooks
 /** May use them: the module that takes them for all others, and what puts a fake clock in their place. */
 const mayUse = new Set([
   "kernel/platform.ts",
-  "testing/fake-timers.ts",
-  "testing/platform-time.ts",
-  "testing/virtual-clock.ts",
-  "testing/virtual-timer.ts",
-  "testing/idle.ts", // the event loop's counters of `node:perf_hooks`
+  "testing/clock/fake-timers.ts",
+  "testing/clock/platform-time.ts",
+  "testing/clock/virtual-clock.ts",
+  "testing/clock/virtual-timer.ts",
+  "testing/clock/idle.ts", // the event loop's counters of `node:perf_hooks`
 ]);
 
 /** What a node of the syntax tree uses of them, in words. */

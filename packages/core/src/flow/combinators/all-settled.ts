@@ -1,0 +1,59 @@
+import { BODY, SUPERVISE } from "../../kernel/flags.js";
+import type { Scope } from "../../kernel/scope.js";
+import { callSite } from "../../kernel/tracing.js";
+import type { Worker } from "../../task/run.js";
+import { Group, runGroup, type WorkerResult } from "./group.js";
+
+/**
+ * Runs `workers` at once, each as a task, and resolves with what each came to, in the order of the workers, as
+ * `Promise.allSettled` does.
+ *
+ * **Failure:** a worker's failure is its result and cancels nothing. What fails after `scope` was cancelled, a
+ * clean-up that is, makes the promise reject with it, and the failures before that are in `suppressed(error)`.
+ *
+ * **Cancellation:** when `scope` is cancelled, so are the workers, and the promise rejects with the reason once
+ * they have settled; failures from before are in `suppressed(reason)`. In a scope that is cancelled already no
+ * worker is called.
+ *
+ * @param scope - The owner of the workers.
+ * @param workers - Functions, generator functions included. Called synchronously, in order.
+ * @returns A result for each; a tuple for a tuple.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @example
+ * ```ts
+ * const results = await withScope((scope) =>
+ *   allSettled(scope, [() => 1, () => { throw new Error("no"); }]),
+ * );
+ * console.log(results.map((result) => result.status)); // [ "fulfilled", "rejected" ]
+ * ```
+ */
+export function allSettled<const W extends readonly Worker<unknown>[]>(
+  scope: Scope,
+  workers: W,
+): Promise<{ -readonly [K in keyof W]: PromiseSettledResult<WorkerResult<W[K]>> }> {
+  return runGroup("allSettled", workers, () => new AllSettled(scope));
+}
+
+class AllSettled<R> extends Group<R> {
+  readonly #results: PromiseSettledResult<unknown>[] = [];
+  readonly #failures: unknown[] = [];
+
+  constructor(scope: Scope) {
+    super("allSettled", callSite(allSettled), scope, BODY | SUPERVISE);
+    this.node.value = this.#results;
+  }
+
+  succeeded(value: unknown, index: number): void {
+    this.#results[index] = { status: "fulfilled", value };
+  }
+
+  failed(reason: unknown, index: number): void {
+    this.#results[index] = { status: "rejected", reason };
+    this.#failures.push(reason);
+  }
+
+  override passedOver(): unknown[] {
+    return this.#failures;
+  }
+}

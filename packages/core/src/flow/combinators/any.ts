@@ -1,0 +1,83 @@
+import { detached } from "../../errors/detach-stack.js";
+import { BODY, SUPERVISE } from "../../kernel/flags.js";
+import { isStackOverflow } from "../../kernel/headroom.js";
+import type { Scope } from "../../kernel/scope.js";
+import { callSite } from "../../kernel/tracing.js";
+import { fail } from "../../kernel/settle.js";
+import type { Worker } from "../../task/run.js";
+import { Group, runGroup, type WorkerResult } from "./group.js";
+
+/**
+ * Runs `workers` at once and resolves with the value of the first that succeeds, once the others are through with
+ * their clean-up.
+ *
+ * A worker that succeeds while the workers are being started decides: those after it are never called.
+ *
+ * **Failure:** failures before the first success are passed over. When every worker has failed, the promise rejects
+ * with an `AggregateError` whose `errors` are in the order of the workers. A loser that fails after the decision,
+ * in its clean-up, makes the promise reject with that, and those that were passed over are in `suppressed(error)`. The
+ * failure goes to the caller alone.
+ *
+ * **Cancellation:** losers are cancelled with kind `"closed"`, and waited for. When `scope` is cancelled before
+ * there is a winner, so are the workers, and the promise rejects with the reason; failures from before are in
+ * `suppressed(reason)`. In a scope that is cancelled already no worker is called.
+ *
+ * @param scope - The owner of the workers.
+ * @param workers - Functions. What a loser returns is dropped.
+ * @returns The winner's value.
+ * @throws {AggregateError} (as a rejection) If none succeeds; with no workers at once, its `errors` empty.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @example
+ * ```ts
+ * const value = await withScope((scope) =>
+ *   any(scope, [() => { throw new Error("mirror 1 is down"); }, async () => "from mirror 2"]),
+ * );
+ * console.log(value); // from mirror 2
+ * ```
+ */
+export function any<const W extends readonly Worker<unknown>[]>(
+  scope: Scope,
+  workers: W,
+): Promise<WorkerResult<W[number]>> {
+  return runGroup("any", workers, () => new Any(scope, workers.length));
+}
+
+class Any<R> extends Group<R> {
+  readonly #errors: unknown[] = [];
+  #left: number;
+
+  constructor(scope: Scope, count: number) {
+    super("any", callSite(any), scope, BODY | SUPERVISE);
+    this.#left = count;
+  }
+
+  override hasNone(): void {
+    this.#giveUp();
+  }
+
+  succeeded(value: unknown): void {
+    if (this.decided) return;
+    this.node.value = value;
+    this.decide();
+  }
+
+  failed(error: unknown, index: number): void {
+    this.#errors[index] = error;
+    this.#left -= 1;
+    if (this.#left === 0) this.#giveUp();
+  }
+
+  override passedOver(): unknown[] {
+    return this.#errors.filter(() => true); // without the holes
+  }
+
+  #giveUp(): void {
+    this.decided = true;
+    // Nested without end, this would be a thousand errors in each other.
+    if (this.#errors.length > 0 && this.#errors.every(isStackOverflow))
+      return fail(this.node, this.#errors[0]);
+    const error = new AggregateError(this.#errors, "any: no worker succeeded");
+    fail(this.node, detached(error));
+  }
+}

@@ -1,0 +1,53 @@
+import { ScopedWait } from "../../kernel/scoped-wait.js";
+
+/** A place in a {@link WaitQueue}. */
+export interface Queued {
+  queue: WaitQueue<Queued> | undefined;
+  ahead: Queued | undefined;
+  behind: Queued | undefined;
+}
+
+/** A wait that is its own place in a queue. */
+export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
+  queue: WaitQueue<Queued> | undefined = undefined;
+  ahead: Queued | undefined = undefined;
+  behind: Queued | undefined = undefined;
+
+  protected override withdraw(): void {
+    this.queue?.remove(this);
+  }
+}
+
+/** A queue, first come first served, that one can leave from the middle at no cost. */
+export class WaitQueue<W extends Queued> {
+  #first: Queued | undefined = undefined;
+  #last: Queued | undefined = undefined;
+
+  get empty(): boolean {
+    return this.#first === undefined;
+  }
+
+  push(waiter: W): void {
+    waiter.queue = this as unknown as WaitQueue<Queued>;
+    waiter.ahead = this.#last;
+    if (this.#last === undefined) this.#first = waiter;
+    else this.#last.behind = waiter;
+    this.#last = waiter;
+  }
+
+  /** Takes out the first. */
+  shift(): W | undefined {
+    const first = this.#first;
+    if (first !== undefined) this.remove(first);
+    return first as W | undefined;
+  }
+
+  remove(waiter: Queued): void {
+    const { ahead, behind } = waiter;
+    if (ahead === undefined) this.#first = behind;
+    else ahead.behind = behind;
+    if (behind === undefined) this.#last = ahead;
+    else behind.ahead = ahead;
+    waiter.queue = waiter.ahead = waiter.behind = undefined;
+  }
+}

@@ -1,0 +1,69 @@
+import { describe } from "../../errors/describe.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { failToBegin, refuseIn } from "../../kernel/refusal.js";
+import type { Scope } from "../../kernel/scope.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
+import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../../kernel/timer.js";
+import { checkDuration } from "../../task/options.js";
+import { nodeOf } from "../../task/resolve.js";
+
+/**
+ * Waits for `ms` milliseconds.
+ *
+ * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, at once if it already is; the timer
+ * is cleared.
+ *
+ * **Failure:** none of its own.
+ *
+ * @param scope - Whose cancellation ends the sleep.
+ * @param ms - How long. Beyond 2^31-1 works; `Infinity` waits for the cancellation only and keeps no process
+ *   alive.
+ * @throws {CancelledError} The scope's reason (as a rejection).
+ * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
+ * @throws {TypeError | RangeError} If `scope` is no scope, or `ms` negative or no number (as a rejection).
+ * @example
+ * ```ts
+ * await withScope({ timeout: 20 }, async (scope) => {
+ *   await sleep(scope, 1);
+ *   await sleep(scope, 60_000).catch((error) => console.log(isCancelled(error))); // true
+ * });
+ * ```
+ */
+export function sleep(scope: Scope, ms: number): Promise<void> {
+  try {
+    const node = nodeOf("sleep", "scope", scope);
+    if (ms === undefined) throw new TypeError(`sleep: ms must be a number, got ${describe(ms)}`);
+    checkDuration("sleep", "ms", ms);
+    return refuseIn("sleep", node) ?? new Sleep(node, ms).promise;
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+class Sleep extends ScopedWait<void> {
+  #timer: TimerHandle | undefined = undefined;
+
+  constructor(node: ScopeNode, ms: number) {
+    super(node);
+    if (ms !== Infinity) this.#start(ms);
+  }
+
+  get operation(): string {
+    return "sleep";
+  }
+
+  #start(ms: number): void {
+    const step = Math.min(ms, MAX_DELAY);
+    this.#timer = setTimer(Sleep.#wake, step, this, ms - step);
+    if (this.node !== undefined) timerSet(this.#timer, this.node);
+  }
+
+  static #wake(this: void, sleep: Sleep, rest: number): void {
+    if (rest > 0) sleep.#start(rest);
+    else sleep.succeed();
+  }
+
+  protected override withdraw(): void {
+    clearTimer(this.#timer);
+  }
+}

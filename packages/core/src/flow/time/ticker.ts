@@ -1,0 +1,136 @@
+import { describe } from "../../errors/describe.js";
+import { elapsed, instantIn } from "../../kernel/clock.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { calendarNow } from "../../kernel/platform.js";
+import { endedAlready, refuseIn } from "../../kernel/refusal.js";
+import type { Scope } from "../../kernel/scope.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
+import { LongTimer } from "../../kernel/timer.js";
+import { checkDuration } from "../../task/options.js";
+import { nodeOf } from "../../task/resolve.js";
+
+/**
+ * Ticks every `ms` milliseconds: an async iterator for `for await`, whose values are the instants of the ticks in
+ * epoch ms, as Go's are.
+ *
+ * It keeps to its schedule, which begins with this call: a slow loop body delays no later tick. Ticks that nobody
+ * waits for are dropped. Only a pending `next()` has a timer, so a ticker that is not read on costs nothing.
+ *
+ * **Cancellation:** when `scope` is cancelled, `next()` rejects with the reason, at once if it already is; the timer is
+ * cleared. It rejects with `ScopeClosedError` when `scope` ends.
+ *
+ * **Failure:** none of its own.
+ *
+ * @param scope - Whose cancellation ends the ticking.
+ * @param ms - The time between two ticks, more than 0.
+ * @throws {TypeError | RangeError} If `scope` is no scope, or `ms` no such number.
+ * @example
+ * ```ts
+ * await withScope(async (scope) => {
+ *   let ticks = 0;
+ *   for await (const instant of ticker(scope, 2)) {
+ *     console.log(new Date(instant).toISOString());
+ *     if (++ticks === 3) break;
+ *   }
+ * });
+ * ```
+ */
+export function ticker(scope: Scope, ms: number): AsyncIterableIterator<number> {
+  const node = nodeOf("ticker", "scope", scope);
+  if (ms === undefined) throw new TypeError(`ticker: ms must be a number, got ${describe(ms)}`);
+  checkDuration("ticker", "ms", ms);
+  if (ms === 0) throw new RangeError("ticker: ms must be more than 0, got 0");
+  return new Ticker(node, ms);
+}
+
+type Result = IteratorResult<number, undefined>;
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+class Ticker implements AsyncIterableIterator<number, undefined> {
+  readonly #node: ScopeNode;
+  readonly #ms: number;
+  readonly #start: number = elapsed();
+  /** The instant of the start, by the calendar. */
+  #epoch: number = calendarNow();
+  /** The number of the last tick that somebody has waited for. */
+  #last = 0;
+  readonly #iteration: Iteration = { ended: false, pending: new Set() };
+
+  constructor(node: ScopeNode, ms: number) {
+    this.#node = node;
+    this.#ms = ms;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result> {
+    const iteration = this.#iteration;
+    if (iteration.ended) return endedAlready();
+    const refused = refuseIn("ticker", this.#node);
+    if (refused !== undefined) {
+      iteration.ended = true;
+      return refused;
+    }
+    const now = elapsed();
+    // A timer may fire a little early; the same tick is not given twice.
+    this.#last = Math.max(this.#last, Math.floor((now - this.#start) / this.#ms)) + 1;
+    const passed = this.#last * this.#ms;
+    const delay = Math.ceil(this.#start + passed - now);
+    return new Tick(this.#node, iteration, delay, () => this.#instant(passed)).promise;
+  }
+
+  /** The calendar's instant of a tick. It may have been set to another time. */
+  #instant(passed: number): number {
+    const expected = this.#epoch + passed;
+    const instant = instantIn(this.#start + passed - elapsed(), expected);
+    this.#epoch += instant - expected;
+    return instant;
+  }
+
+  return(): Promise<Result> {
+    this.#iteration.ended = true;
+    for (const tick of this.#iteration.pending) tick.returned();
+    return Promise.resolve(done);
+  }
+}
+
+interface Iteration {
+  ended: boolean;
+  readonly pending: Set<Tick>;
+}
+
+/** A pending `next()`. */
+class Tick extends ScopedWait<Result> {
+  readonly #iteration: Iteration;
+  readonly #timer: LongTimer | undefined;
+
+  constructor(node: ScopeNode, iteration: Iteration, delay: number, instant: () => number) {
+    super(node);
+    this.#iteration = iteration;
+    iteration.pending.add(this);
+    if (delay !== Infinity)
+      this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }), node);
+  }
+
+  get operation(): string {
+    return "ticker";
+  }
+
+  returned(): void {
+    this.#timer?.clear();
+    this.#finish(done);
+  }
+
+  #finish(result: Result): void {
+    this.#iteration.pending.delete(this);
+    this.succeed(result);
+  }
+
+  protected override withdraw(): void {
+    this.#timer?.clear();
+    this.#iteration.ended = true;
+    this.#iteration.pending.delete(this);
+  }
+}

@@ -1,0 +1,194 @@
+import { snapshot } from "../../inspect/index.js";
+import { describe } from "../../errors/describe.js";
+import { realTimers } from "../../kernel/platform.js";
+import { MAX_DELAY } from "../../kernel/timer.js";
+import { checkDuration } from "../../task/options.js";
+import { delay, now, turn } from "./real-time.js";
+import { describeResource } from "../leaks/describe-resource.js";
+import { installedClock, type FakeClock } from "./fake-timers.js";
+import { IdleWatch } from "./idle.js";
+import type { RealTimer } from "./real-resources.js";
+import { VirtualClockError } from "./virtual-clock-error.js";
+
+export interface DriverOptions {
+  readonly autojump: boolean;
+  readonly quiet: number;
+  readonly blockedAfter: number;
+  readonly stalledAfter: number;
+  readonly jumps: number;
+}
+
+/** Once the process has been called stalled, time goes on for the cleanups although it is busy: so often, after real ms. */
+const CLEANUP_JUMPS = 30;
+const HURRIED = 100;
+
+/** Real ms between two looks at whether something blocked goes on after all. */
+const LOOK = 10;
+
+/** Moves a fake clock from timer to timer, each time when all that the last one brought about has happened. */
+export class ClockDriver {
+  readonly #clock: FakeClock;
+  readonly #options: DriverOptions;
+  readonly #watch: IdleWatch;
+  readonly #onStuck: (error: VirtualClockError) => void;
+  readonly #isOver: () => boolean;
+  #stopped = false;
+  #cleanupJumps = 0;
+  /** Real ms that the process may be busy before it is called stalled. */
+  #limit: number;
+  #jumps = 0;
+  /** How many `advance` calls the clock is on its way for. */
+  #targets = 0;
+  /** Those that have arrived, to be told when all else that was due has happened. */
+  #arrived: (() => void)[] = [];
+
+  /**
+   * @param onStuck - Called when time can't go on: a first time, so that the body is cancelled, and again if that was
+   *   not its end.
+   * @param isOver - Whether nobody needs the clock any more.
+   */
+  constructor(
+    clock: FakeClock,
+    options: DriverOptions,
+    onStuck: (error: VirtualClockError) => void,
+    isOver: () => boolean,
+  ) {
+    this.#clock = clock;
+    this.#options = options;
+    this.#onStuck = onStuck;
+    this.#isOver = () => this.#stopped || isOver();
+    this.#limit = options.stalledAfter;
+    this.#watch = new IdleWatch(options.quiet);
+  }
+
+  set onRealTimer(callback: (timer: RealTimer) => void) {
+    this.#watch.resources.onRealTimer = callback;
+  }
+
+  start(): void {
+    void this.#drive();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#watch.stop();
+  }
+
+  async advance(ms: number): Promise<void> {
+    if (ms === undefined) throw new TypeError(`advance: ms must be a number, got ${describe(ms)}`);
+    checkDuration("advance", "ms", ms);
+    if (ms === Infinity) throw new RangeError("advance: ms must be finite, got Infinity");
+    this.#targets += 1;
+    await new Promise<void>((resolve) => this.#aim(ms, () => this.#arrived.push(resolve)));
+  }
+
+  #aim(ms: number, arrive: () => void): void {
+    const step = Math.min(ms, MAX_DELAY);
+    this.#clock.setTimeout(() => (ms > step ? this.#aim(ms - step, arrive) : arrive()), step);
+  }
+
+  async #drive(): Promise<void> {
+    for (;;) {
+      const quiet = await this.#watch.idle(this.#limit, this.#isOver);
+      if (this.#isOver()) return;
+      if (!quiet) this.#stall();
+      else if (this.#arrived.length > 0) await this.#arrive();
+      else if (this.#mayJump()) this.#jump();
+      else await this.#judge();
+    }
+  }
+
+  /** The process has been busy for so long that time could not go on. */
+  #stall(): void {
+    const { stalledAfter } = this.#options;
+    const holdsUp = this.#arrived.length > 0 || this.#mayJump();
+    // Where no timer is held up, only what has made no progress itself is stuck.
+    if (!holdsUp && !this.#watch.hasStuck(this.#limit)) return;
+    if (this.#cleanupJumps > 0 && holdsUp) {
+      this.#cleanupJumps -= 1;
+      this.#jump();
+    } else {
+      this.#onStuck(this.#stalled());
+      this.#cleanupJumps = CLEANUP_JUMPS;
+    }
+    this.#limit = Math.min(stalledAfter, HURRIED);
+  }
+
+  #stalled(): VirtualClockError {
+    const counts = new Map<string, number>();
+    for (const type of this.#watch.pending) counts.set(type, (counts.get(type) ?? 0) + 1);
+    const work = [...counts].map(
+      ([type, count]) => `${count} × ${describeResource(type, undefined).name} (${type})`,
+    );
+    const busy = work.length > 0 ? work.join(", ") : "events of what is listed here, one after the other";
+    return new VirtualClockError({
+      code: "BOUGH_STALLED",
+      why: `time can't go on: the process has been busy for ${this.#options.stalledAfter} ms with ${busy}`,
+      hint: "If that is to take so long, give it { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
+      tree: snapshot(),
+      resources: this.#watch.resources.pending(),
+    });
+  }
+
+  #mayJump(): boolean {
+    return this.#clock.countTimers() > 0 && (this.#options.autojump || this.#targets > 0);
+  }
+
+  #jump(): void {
+    if (++this.#jumps > this.#options.jumps) {
+      this.#jumps = 0;
+      const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that nobody stops?)`;
+      return this.#onStuck(new VirtualClockError({ code: "BOUGH_ENDLESS", why, tree: snapshot() }));
+    }
+    this.#call(() => this.#clock.next());
+  }
+
+  async #arrive(): Promise<void> {
+    this.#call(() => this.#clock.tick(0)); // what was set for this very instant, after `advance` was called
+    if (!(await this.#watch.idle(this.#limit, this.#isOver)) && !this.#isOver())
+      this.#onStuck(this.#stalled());
+    const arrived = this.#arrived.splice(0);
+    this.#targets -= arrived.length;
+    for (const resolve of arrived) resolve();
+  }
+
+  /** A timer's callback that throws is an uncaught exception, as always. */
+  #call(move: () => void): void {
+    try {
+      move();
+    } catch (error) {
+      realTimers.queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  /** There is nothing to jump to. Waits until there is, or until it is clear that nothing will ever happen. */
+  async #judge(): Promise<void> {
+    const { blockedAfter, autojump } = this.#options;
+    for (let since = now(); now() - since < blockedAfter;) {
+      await (now() - since < LOOK ? turn() : delay(LOOK));
+      if (this.#isOver() || this.#mayJump()) return;
+      if (this.#watch.hasStuck(this.#limit)) return this.#stall();
+      // Without our timers in place, time is somebody else's.
+      if (this.#watch.isBusy() || installedClock() !== this.#clock) since = now();
+    }
+    const timers = this.#clock.countTimers();
+    const held = timers === 1 ? "a timer waits for advance()" : `${timers} timers wait for advance()`;
+    const nothing = autojump || timers === 0 ? "no timer is pending" : held;
+    const resources = this.#watch.resources.pending();
+    this.#onStuck(
+      new VirtualClockError({
+        code: "BOUGH_BLOCKED",
+        why: `everything is blocked: ${nothing}, and nothing has happened for ${blockedAfter} ms`,
+        ...(resources.length === 0
+          ? {}
+          : {
+              hint: "That does not follow the clock. If one of them is waited for, give it { blockedAfter: ms }, real ms that it surely takes less than; or end it, or put something virtual in its place.",
+            }),
+        tree: snapshot(),
+        resources,
+      }),
+    );
+  }
+}

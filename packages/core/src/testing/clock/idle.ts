@@ -1,0 +1,177 @@
+import { AsyncResource, createHook, executionAsyncResource, type AsyncHook } from "node:async_hooks";
+import { performance } from "node:perf_hooks";
+import { now, turn } from "./real-time.js";
+import { RealResources } from "./real-resources.js";
+
+/**
+ * Work in a thread of libuv's pool, by the names of `async_hooks`: files, look-ups of names, cryptography. It reports
+ * its end, and needs no other process for it. An exact list: what isn't here, such as a pending connection, may wait for
+ * ever. zlib is missing, since its requests have no resource that ends.
+ */
+const poolWork: ReadonlySet<string> = new Set([
+  "FSREQCALLBACK",
+  "FSREQPROMISE",
+  "FILEHANDLECLOSEREQ",
+  "GETADDRINFOREQWRAP",
+  "GETNAMEINFOREQWRAP",
+  "ARGON2REQUEST",
+  "CHECKPRIMEREQUEST",
+  "CIPHERREQUEST",
+  "DERIVEBITSREQUEST",
+  "HASHREQUEST",
+  "KEYEXPORTREQUEST",
+  "KEYGENREQUEST",
+  "KEYPAIRGENREQUEST",
+  "PBKDF2REQUEST",
+  "RANDOMBYTESREQUEST",
+  "RANDOMPRIMEREQUEST",
+  "SCRYPTREQUEST",
+  "SIGNREQUEST",
+  "VERIFYREQUEST",
+]);
+
+/** What runs callbacks without anything having happened outside. */
+const clockwork: ReadonlySet<string> = new Set([
+  "PROMISE",
+  "TickObject",
+  "Microtask",
+  "Immediate",
+  "Timeout",
+]);
+
+/** Turns of the event loop in which nothing real may happen. One polls for I/O; what that brings may need the next. */
+const TURNS = 5;
+
+/**
+ * So many events that call no JavaScript, or some for so many ms, are taken for something under way, such as the
+ * handshake of TLS. More are V8's own: it wakes the loop up once a turn while it collects garbage or compiles for a loop
+ * that computes.
+ */
+const SILENT_EVENTS = 30;
+const SILENT_MS = 200;
+
+interface Pending {
+  readonly type: string;
+  readonly since: number;
+}
+
+interface LoopTiming {
+  readonly uvMetricsInfo?: { readonly events: number };
+}
+
+/** Sees whether something real, as opposed to a virtual timer, is under way in this process. */
+export class IdleWatch {
+  readonly #quiet: number;
+  /** The requests of {@link poolWork} that have not come back, by their id. */
+  readonly #requests = new Map<number, Pending>();
+  /** Ids above {@link first} of what is real. What is older is real, too, but for timers. */
+  readonly #real = new Set<number>();
+  readonly #first = new AsyncResource("BoughClock").asyncId();
+  readonly #hook: AsyncHook;
+  #events = eventCount();
+  /** Whether something real has called back since the last look. */
+  #called = false;
+  #silent = 0;
+  /** When something real has begun or called back. */
+  #lastReal = now();
+  /** Real resources that were made since, to name them. */
+  readonly resources: RealResources = new RealResources();
+
+  /** @param quiet - Real ms without anything happening that it takes to be idle. */
+  constructor(quiet: number) {
+    this.#quiet = quiet;
+    const init = (id: number, type: string, _: number, resource: object): void => {
+      // A library can give its AsyncResource any name, and one of Node's means nothing then.
+      if (clockwork.has(type) ? type !== "Timeout" : resource instanceof AsyncResource) return;
+      this.resources.add(id, type, resource, init);
+      if (type === "Timeout") return;
+      this.#real.add(id);
+      this.#silent = 0;
+      this.#lastReal = now();
+      if (poolWork.has(type)) this.#requests.set(id, { type, since: now() });
+    };
+    const before = (id: number): void => {
+      if (id > this.#first ? !this.#real.has(id) : isClockwork(executionAsyncResource())) return;
+      this.#called = true;
+      this.#requests.delete(id);
+    };
+    const destroy = (id: number): void => {
+      this.#requests.delete(id);
+      this.#real.delete(id);
+      this.resources.delete(id);
+    };
+    // Newer Nodes can leave promises out, which saves most of the cost; older ones ignore the option.
+    const options = { init, before, destroy, trackPromises: false };
+    this.#hook = createHook(options).enable();
+    this.resources.start();
+  }
+
+  stop(): void {
+    this.#hook.disable();
+    this.resources.stop();
+  }
+
+  /** Work that surely ends, unless what it reads never comes: from a named pipe, a name server, a network drive. */
+  get pending(): readonly string[] {
+    return [...this.#requests.values()].map(({ type }) => type);
+  }
+
+  /** Whether one request has been pending for `limit` real ms. */
+  hasStuck(limit: number): boolean {
+    const [oldest] = this.#requests.values();
+    return oldest !== undefined && now() - oldest.since >= limit;
+  }
+
+  /** Whether anything has happened since the last call, or is known to be under way. */
+  isBusy(): boolean {
+    return this.hasHappened() || this.#requests.size > 0;
+  }
+
+  /** Whether anything has happened since the last call. */
+  hasHappened(): boolean {
+    const events = eventCount();
+    const changed = events !== this.#events;
+    this.#events = events;
+    if (!changed) return false;
+    if (this.#called) {
+      this.#called = false;
+      this.#silent = 0;
+      this.#lastReal = now();
+      return true;
+    }
+    const silent = ++this.#silent;
+    return silent <= SILENT_EVENTS && (silent < TURNS || now() - this.#lastReal < SILENT_MS);
+  }
+
+  /**
+   * Resolves with `true` when microtasks and I/O have nothing left to do; with `false` when they still have after
+   * `limit` real ms, or `isOver` says that it does not matter any more.
+   */
+  async idle(limit: number, isOver: () => boolean): Promise<boolean> {
+    const start = now();
+    let since = start;
+    for (let turns = 0; turns < TURNS || now() - since < this.#quiet; turns++) {
+      await turn();
+      if (isOver()) return false;
+      if (!this.isBusy()) continue;
+      turns = 0;
+      since = now();
+      if (since - start >= limit) return false;
+    }
+    return true;
+  }
+}
+
+/** Whether a resource from before the clock calls back without anything having happened outside. */
+function isClockwork(resource: object): boolean {
+  const { name } = (resource.constructor as { name?: string } | undefined) ?? {};
+  return (
+    resource instanceof AsyncResource ||
+    /^(?:Object|Promise|PromiseWrap|Timeout|Immediate)$/.test(name ?? "Object")
+  );
+}
+
+/** How many events the loop has handled, sockets and signals and threads alike; Node only. */
+function eventCount(): number {
+  return (performance.nodeTiming as LoopTiming | undefined)?.uvMetricsInfo?.events ?? 0;
+}

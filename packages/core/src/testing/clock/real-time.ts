@@ -1,0 +1,19 @@
+import { realNow, realTimers, turn as realTurn } from "../../kernel/platform.js";
+
+// Those that were there when the package was loaded: a test's fake timers must not stop the check that runs after it.
+
+/** Milliseconds, by a clock that fake timers don't reach. */
+export const now: () => number = realNow;
+
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => realTimers.setTimeout(resolve, ms));
+}
+
+/** One turn of the event loop, in which closed handles and finalizers have their callbacks. */
+export const turn: () => Promise<void> = realTurn;
+
+/** Calls `callback` after `ms` real milliseconds. @returns Prevents it. */
+export function realTimer(ms: number, callback: () => void): () => void {
+  const timer = realTimers.setTimeout(callback, ms);
+  return () => realTimers.clearTimeout(timer);
+}

@@ -1,0 +1,258 @@
+import { BoughError } from "../../errors/bough-error.js";
+import { describe } from "../../errors/describe.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import type { Scope } from "../../kernel/scope.js";
+import { fail } from "../../kernel/settle.js";
+import { optionNames } from "../../task/option-names.js";
+import { checkBag, checkDuration } from "../../task/options.js";
+import { withScope } from "../../task/with-scope.js";
+import { snapshot } from "../../inspect/index.js";
+import { watchForLeft } from "../../inspect/left-by-clock.js";
+import { warn } from "../../kernel/warn.js";
+import { realTimer } from "./real-time.js";
+import { ClockDriver, type DriverOptions } from "./clock-driver.js";
+import { clockContext, ClockRun } from "./clock-run.js";
+import { installFakeTimers, type Installed } from "./fake-timers.js";
+import type { RealTimer } from "./real-resources.js";
+import { VirtualClockError } from "./virtual-clock-error.js";
+
+/** What {@link withVirtualClock} takes. */
+export interface VirtualClockOptions {
+  /**
+   * Whether time goes on by itself: as soon as everything waits, it jumps to the next timer. Otherwise only
+   * `clock.advance()` moves it. Default `true`.
+   */
+  readonly autojump?: boolean | undefined;
+  /** The instant at which it begins, in epoch ms. Default: now. Under somebody else's fake timers it has no effect. */
+  readonly start?: number | Date | undefined;
+  /**
+   * Real milliseconds in which no real I/O may happen before time jumps. Default 0: some turns of the event loop are
+   * enough for what stays in this process. For a server in another process, or zlib, take 10, say.
+   */
+  readonly quiet?: number | undefined;
+  /** Real milliseconds of nothing at all until it is called blocked. Default 500; `Infinity` never. */
+  readonly blockedAfter?: number | undefined;
+  /**
+   * Real milliseconds for which the process may be busy, with files or sockets, without time going on, until it is called
+   * stalled. Default 3,000; `Infinity` never.
+   */
+  readonly stalledAfter?: number | undefined;
+  /** After how many jumps it is called endless. Default 100,000. */
+  readonly jumps?: number | undefined;
+  /** Cancels the scope of the body: vitest's `({ signal }) => …`, say, so that a test that times out ends. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const virtualClockOptionNames = optionNames<VirtualClockOptions>({
+  autojump: true,
+  start: true,
+  quiet: true,
+  blockedAfter: true,
+  stalledAfter: true,
+  jumps: true,
+  signal: true,
+});
+
+/** The clock that the body of {@link withVirtualClock} gets. */
+export interface VirtualClock {
+  /** Epoch ms: what `Date.now()` returns. */
+  readonly now: number;
+  /** How many timers are pending. */
+  readonly timers: number;
+  /**
+   * Lets `ms` milliseconds pass: calls what is due meanwhile, in order, and lets all that follows from each happen
+   * before the next.
+   *
+   * @throws {TypeError | RangeError} If `ms` is no finite number, or negative (as a rejection).
+   */
+  advance(ms: number): Promise<void>;
+}
+
+/** Real ms that the cleanups of a body get when its test has ended, before the real timers are put back. */
+const WIND_UP = 100;
+
+let installed: ClockRun | undefined;
+
+/**
+ * Runs `body` in time that does not pass but jumps: whenever everything waits, and no microtask and no real I/O is
+ * left to do, the clock goes to the next timer at once. An hour of retries takes milliseconds, and always happens in
+ * the same order: Trio's `MockClock` with `autojump_threshold`.
+ *
+ * Meanwhile the global `setTimeout`, `setInterval` and their `clear…`, `Date` and `performance.now` are those of
+ * `@sinonjs/fake-timers`, an optional peer dependency, and `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
+ * follow them; the real ones are back when the promise settles. So everything of bough's follows it, Effection's `sleep`,
+ * and your own code. Between jumps time stands still. What is real stays so: sockets, files, `setImmediate`, and timers
+ * that were set before. A timer of the user's that can't follow it says so by a process warning.
+ *
+ * Under `vi.useFakeTimers()` it drives vitest's clock, and leaves it in place.
+ *
+ * **Cancellation:** `body` gets a root scope, and everything in it has settled when the promise does. Then timers
+ * that are still pending never fire, except those that hold no process (`unref()`), which go on in real time. Where the
+ * test ends before, by its `signal` or a time-out of vitest's, cleanups get 100 real ms.
+ *
+ * **Failure:** when nothing can happen any more, because no timer is pending, a `VirtualClockError` that names all who
+ * wait, and what is pending in real time, is the scope's failure: it is cancelled, so that cleanups run, and the promise
+ * rejects with that error; also where something ignores the cancellation. The same when the process stays busy.
+ *
+ * @param body - Gets the scope, and the clock.
+ * @param options - What is idle, and what is blocked; times in ms.
+ * @returns What `body` returned.
+ * @throws {VirtualClockError} (as a rejection) If everything is blocked, stays busy, or goes on for ever.
+ * @throws {BoughError} (as a rejection) If a virtual clock is installed already (there is one `setTimeout` in a
+ *   process: don't nest them, nor use them in tests that run at the same time), or the library is not there.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
+ * @example
+ * ```ts
+ * const before = Date.now();
+ * const late = await withVirtualClock(async (scope) => {
+ *   await sleep(scope, 3_600_000);
+ *   return Date.now();
+ * });
+ * console.log(late - before >= 3_600_000, Date.now() - before < 10_000); // true true
+ * ```
+ */
+export async function withVirtualClock<T>(
+  body: (scope: Scope, clock: VirtualClock) => T | PromiseLike<T>,
+  options: VirtualClockOptions = {},
+): Promise<T> {
+  if (typeof body !== "function") {
+    throw new TypeError(`withVirtualClock: body must be a function, got ${describe(body)}`);
+  }
+  const { start, settings } = checkOptions(options);
+  for (let other = installed; other !== undefined; other = installed) {
+    refuseUnlessOver(other);
+    await other.removed;
+  }
+  const run = new ClockRun(options.signal);
+  installed = run;
+  let timers: Installed | undefined;
+  const markLeft = watchForLeft();
+  try {
+    timers = await installFakeTimers(start, () => clockContext.getStore() !== run);
+    return await runUnder(run, timers, settings, options.signal, body);
+  } finally {
+    timers?.remove();
+    markLeft();
+    installed = undefined;
+    run.end();
+  }
+}
+
+/** Throws where a second clock must not begin: only one whose test has ended is about to go. */
+function refuseUnlessOver(other: ClockRun): void {
+  const isInside = clockContext.getStore() === other;
+  if (!isInside && other.isOver()) return;
+  const why = isInside
+    ? "this call is inside the body of another one. Use its clock, which this code follows anyway"
+    : "by code that runs at the same time, and a process has only one setTimeout. Run such tests one after the other; if an earlier test ended by a time-out, give its signal to its withVirtualClock";
+  throw new BoughError(
+    "BOUGH_CLOCK_INSTALLED",
+    `withVirtualClock: a virtual clock is installed already${isInside ? ": " : ", "}${why}`,
+  );
+}
+
+async function runUnder<T>(
+  run: ClockRun,
+  { clock: fake }: Installed,
+  settings: DriverOptions,
+  signal: AbortSignal | undefined,
+  body: (scope: Scope, clock: VirtualClock) => T | PromiseLike<T>,
+): Promise<T> {
+  let node: ScopeNode | undefined;
+  let giveUp!: (error: unknown) => void;
+  const stuck = new Promise<never>((_, reject) => (giveUp = reject));
+  let windUp: (() => void) | undefined;
+  let first: VirtualClockError | undefined;
+  const onStuck = (error: VirtualClockError): void => {
+    first ??= error; // it shows the tree as it was before the cancellation
+    if (node === undefined || node.cancelled) giveUp(first);
+    else fail(node, error);
+  };
+  /** The body has little time left: the next test has begun. */
+  const isOver = (): boolean => {
+    if (windUp !== undefined || !run.isOver()) return false;
+    windUp = realTimer(WIND_UP, () => giveUp(first ?? node?.reason ?? signal?.reason));
+    // A signal has cancelled the scope by itself.
+    if (signal?.aborted !== true) onStuck(abandoned());
+    return false;
+  };
+  const driver = new ClockDriver(fake, settings, onStuck, isOver);
+  driver.onRealTimer = warnOnce(run);
+  const clock: VirtualClock = {
+    get now() {
+      return fake.now;
+    },
+    get timers() {
+      return fake.countTimers();
+    },
+    advance: (ms) => driver.advance(ms),
+  };
+  const name = body.name === "" ? "virtual clock" : body.name;
+  const ended = clockContext.run(run, () =>
+    withScope({ name, signal }, (scope) => {
+      node = scope as ScopeNode;
+      return body(scope, clock);
+    }),
+  );
+  driver.start();
+  signal?.addEventListener("abort", isOver, { once: true });
+  try {
+    return await Promise.race([ended, stuck]);
+  } finally {
+    driver.stop();
+    windUp?.();
+    signal?.removeEventListener("abort", isOver);
+  }
+}
+
+function abandoned(): VirtualClockError {
+  return new VirtualClockError({
+    code: "BOUGH_CLOCK_ABANDONED",
+    why: "the test that this virtual clock was for has ended before it, by a time-out, say. The real timers are put back",
+    tree: snapshot(),
+  });
+}
+
+/** Says once of each kind of timer that it does not follow the clock. */
+function warnOnce(run: ClockRun): (timer: RealTimer) => void {
+  const known = new Set<string>();
+  return ({ what, site }) => {
+    if (known.has(what) || clockContext.getStore() !== run) return;
+    known.add(what);
+    const where = site === undefined ? "" : ` (${site})`;
+    warn(
+      "BoughVirtualClockWarning",
+      "BOUGH_REAL_TIME",
+      `withVirtualClock: ${what} is in real time and does not follow the virtual clock${where}`,
+    );
+  };
+}
+
+function checkOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
+  checkBag("withVirtualClock", options, virtualClockOptionNames);
+  const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500 } = options;
+  const { stalledAfter = 3_000, jumps = 100_000 } = options;
+  if (typeof autojump !== "boolean") {
+    throw new TypeError(`withVirtualClock: autojump must be a boolean, got ${describe(autojump)}`);
+  }
+  if (typeof start !== "number" && !(start instanceof Date)) {
+    throw new TypeError(
+      `withVirtualClock: start must be a Date or a number of epoch ms, got ${describe(start)}`,
+    );
+  }
+  if (!Number.isFinite(Number(start))) {
+    throw new RangeError(`withVirtualClock: start must be a valid instant, got ${describe(Number(start))}`);
+  }
+  checkDuration("withVirtualClock", "quiet", quiet);
+  if (quiet === Infinity) throw new RangeError("withVirtualClock: quiet must be finite, got Infinity");
+  checkDuration("withVirtualClock", "blockedAfter", blockedAfter);
+  checkDuration("withVirtualClock", "stalledAfter", stalledAfter);
+  if (typeof jumps !== "number" || !(jumps >= 1)) {
+    const Wrong = typeof jumps === "number" ? RangeError : TypeError;
+    throw new Wrong(`withVirtualClock: jumps must be a number from 1, got ${describe(jumps)}`);
+  }
+  return {
+    start: Math.trunc(Number(start)),
+    settings: { autojump, quiet, blockedAfter, stalledAfter, jumps },
+  };
+}

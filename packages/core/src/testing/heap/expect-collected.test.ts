@@ -1,0 +1,88 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { sleep } from "../../flow/time/sleep.js";
+import { createScope } from "../../task/create-scope.js";
+import { spawn } from "../../task/spawn.js";
+import { expectCollected, RetainedError } from "./expect-collected.js";
+import { BoughHeapProbe, findRetainers } from "./retainers.js";
+import type { Retainers } from "./retaining-path.js";
+
+class Retained {
+  readonly name = "retained";
+}
+
+const EVENTS = ["exit", "SIGINT", "SIGUSR1", "SIGUSR2"];
+const keeper = new Map<string, () => object>();
+
+describe("expectCollected()", () => {
+  it("resolves when the object is collected", async () => {
+    await expectCollected(() => new Retained());
+  });
+
+  it("rule 19: resolves for the handle of a scope with a running task", async () => {
+    await expectCollected(() => {
+      const scope = createScope({ onOrphan: "ignore" });
+      spawn(scope, (task) => sleep(task, 60_000));
+      return scope;
+    });
+  });
+
+  it("waits for what an async make returns", async () => {
+    await expectCollected(async () => new Retained());
+  });
+
+  it("rejects with the path that keeps the object alive, and the line of the function on it", async () => {
+    const listeners = EVENTS.map((event) => process.listenerCount(event));
+    const error: unknown = await expectCollected(() => {
+      const kept = new Retained();
+      keeper.set("key", () => kept);
+      return kept;
+    }).catch((thrown: unknown) => thrown);
+    keeper.clear();
+    expect(error).toBeInstanceOf(RetainedError);
+    const { retainers, message, code, stack = "" } = error as RetainedError;
+    expect(code).toBe("BOUGH_RETAINED");
+    expect(retainers.at(-1)).toBe("variable kept → Retained");
+    expect(retainers.join("\n")).toContain("Map");
+    expect(message).toContain(retainers.at(-1));
+    const [, site, file = "", line] = /\n {4}at ((.*):(\d+):\d+)\n/.exec(stack) ?? [];
+    expect(readFileSync(file, "utf8").split("\n")[Number(line) - 1]).toContain("() => kept");
+    expect(retainers.at(-3)).toBe(`(6) → function (anonymous) (${site})`);
+    // The package that reads the snapshot would end the process at its signals.
+    expect(EVENTS.map((event) => process.listenerCount(event))).toEqual(listeners);
+  }, 60_000);
+
+  it("rejects when make is no function, or returns no object", async () => {
+    await expect(expectCollected(5 as never)).rejects.toBeInstanceOf(TypeError);
+    await expect(expectCollected((() => 5) as never)).rejects.toBeInstanceOf(TypeError);
+    await expect(expectCollected((() => null) as never)).rejects.toBeInstanceOf(TypeError);
+  });
+});
+
+/** In a function of its own, which keeps nothing. */
+function pairUp(pairs: WeakMap<object, object>, keys: object[]): BoughHeapProbe[] {
+  return ["held", "lost"].map((name) => {
+    const [key, value] = [{ name }, new Retained()];
+    pairs.set(key, value);
+    if (name === "held") keys.push(key);
+    return new BoughHeapProbe(value);
+  });
+}
+
+describe("findRetainers()", () => {
+  it("finds the key that keeps the value of a WeakMap", async () => {
+    const [pairs, keys] = [new WeakMap<object, object>(), new Array<object>()];
+    const [held, lost] = await findRetainers(pairUp(pairs, keys));
+    expect(lost).toBe("collected");
+    expect((held as Retainers).path.slice(-2)).toEqual([
+      "[0] → Object",
+      "(its value in a WeakMap) → Retained",
+    ]);
+    expect([pairs.has(keys[0] ?? {}), keys.length]).toEqual([true, 1]);
+  }, 60_000);
+
+  it("says which package to install when it is missing", async () => {
+    const [answer] = await findRetainers([new BoughHeapProbe({})], () => Promise.resolve(undefined));
+    expect(answer).toContain("npm install --save-dev @memlab/heap-analysis");
+  });
+});

@@ -1,0 +1,44 @@
+import { describe } from "../../errors/describe.js";
+import { verify } from "./find-leaks.js";
+import { checkLeakOptions, type LeakOptions } from "./options.js";
+import { Owner, runAs } from "./owner.js";
+import { recordOrigins } from "./recorder.js";
+
+/**
+ * Runs `body`, and then verifies that nothing which was started in it is left: neither a scope or a task, nor
+ * a timer, socket, server, child process or thread.
+ *
+ * What counts is in whose async context a thing was made. So bodies that run at the same time, such as those of
+ * parallel tests, don't see each other's, and what was there before is no leak.
+ *
+ * **Failure:** if `body` fails, its error is passed on and nothing is verified: what a failed test leaves behind
+ * follows from its failure.
+ *
+ * @param body - A test, say.
+ * @param options - What to ignore, and for how many ms to wait, from the end of `body`.
+ * @returns What `body` returned.
+ * @throws {LeakError} If something is left (as a rejection).
+ * @throws {TypeError | RangeError} If an argument is bad (as a rejection). `body` was not called.
+ * @example
+ * ```ts
+ * await expectNoLeaks(async () => {
+ *   await using server = createScope({ name: "server" });
+ *   spawn(server, (task) => sleep(task, 60_000));
+ * });
+ * ```
+ */
+export async function expectNoLeaks<T>(body: () => T | PromiseLike<T>, options?: LeakOptions): Promise<T> {
+  if (typeof body !== "function") {
+    throw new TypeError(`expectNoLeaks: body must be a function, got ${describe(body)}`);
+  }
+  checkLeakOptions("expectNoLeaks", options);
+  const owner = new Owner(false);
+  const stop = recordOrigins();
+  try {
+    const value = await runAs(owner, async () => body());
+    await verify(options ?? {}, owner);
+    return value;
+  } finally {
+    stop();
+  }
+}

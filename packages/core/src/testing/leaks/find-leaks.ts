@@ -1,0 +1,152 @@
+import { isLeftByClock } from "../../inspect/left-by-clock.js";
+import { taskInfo } from "../../kernel/info.js";
+import { TASK } from "../../kernel/flags.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { liveDescendants } from "../../kernel/tree.js";
+import { nodeOf } from "../../task/resolve.js";
+import { collectGarbage } from "../heap/collect-garbage.js";
+import { delay, now, turn } from "../clock/real-time.js";
+import { IgnoredLeaks } from "./ignored-leaks.js";
+import {
+  checkLeakOptions,
+  DEFAULT_TIMEOUT,
+  filtersOf,
+  type LeakFilter,
+  type LeakOptions,
+} from "./options.js";
+import { currentOwner, liveScopesOf, mayBeDropped, type Owner } from "./owner.js";
+import { LeakError, type LeakReport } from "./report.js";
+import { heldResources, type Found } from "./resources.js";
+import { plain } from "./stack.js";
+
+/** The longest pause between two looks, in ms; the first is 1, and each is twice as long as the one before. */
+const MAX_PAUSE = 100;
+
+/**
+ * Looks for what is alive although nothing should be: scopes that were not closed, tasks that have not settled, and
+ * what was not started through bough and holds the process, such as timers, sockets, servers, child processes and
+ * threads.
+ *
+ * What is there at the first look may be about to go. So it looks again, with growing pauses, until nothing is left
+ * or `timeout` has passed.
+ *
+ * Called inside `expectNoLeaks`, or in a test that `bough/vitest` checks, it sees what that test started and nothing
+ * else; elsewhere, everything in the process. Of what was made before `recordOrigins()`, it can't say where.
+ *
+ * @param options - Where to look, what to ignore, and for how long to wait, in ms.
+ * @returns What is left, scopes first, parents before their children. Empty when all is well.
+ * @throws {TypeError | RangeError} If an option is bad (as a rejection).
+ * @example
+ * ```ts
+ * const server = createScope({ name: "server" });
+ * const [leak] = await findLeaks({ timeout: 0 });
+ * console.log(leak?.kind, leak?.path, leak?.status); // scope server open
+ * await server.close();
+ * ```
+ */
+export async function findLeaks(options: LeakOptions = {}): Promise<LeakReport[]> {
+  checkLeakOptions("findLeaks", options);
+  return search(options, currentOwner());
+}
+
+/**
+ * As {@link findLeaks}, but throws when there is a leak. For the end of a test, or of a suite.
+ *
+ * @throws {LeakError} Each leak with its path, age, status and where it was spawned (as a rejection).
+ * @throws {TypeError | RangeError} If an option is bad (as a rejection).
+ * @example
+ * ```ts
+ * await withScope(async (scope) => {
+ *   spawn(scope, (task) => sleep(task, 5));
+ * });
+ * await verifyNoLeaks();
+ * ```
+ */
+export async function verifyNoLeaks(options: LeakOptions = {}): Promise<void> {
+  checkLeakOptions("verifyNoLeaks", options);
+  await verify(options, currentOwner());
+}
+
+/**
+ * Notes what is alive now: as `ignore`, it makes a later check look only at what came after. A new task of a scope
+ * that was there before is new.
+ *
+ * @example
+ * ```ts
+ * const cache = createScope({ name: "cache" }); // lives as long as the process
+ * const ignore = ignoreCurrent();
+ * await verifyNoLeaks({ ignore });
+ * await cache.close();
+ * ```
+ */
+export function ignoreCurrent(): LeakOptions["ignore"] {
+  return currentLeaks();
+}
+
+export function currentLeaks(): IgnoredLeaks {
+  return new IgnoredLeaks([...liveScopesOf(undefined).map(foundNode), ...heldResources(undefined)]);
+}
+
+export async function verify(options: LeakOptions, owner: Owner | undefined): Promise<void> {
+  const leaks = await search(options, owner);
+  if (leaks.length === 0) return;
+  throw new LeakError(leaks, `${options.timeout ?? DEFAULT_TIMEOUT} ms after the end`);
+}
+
+async function search(options: LeakOptions, owner: Owner | undefined): Promise<LeakReport[]> {
+  const end = now() + (options.timeout ?? DEFAULT_TIMEOUT);
+  await turn(); // what `listen` or `connect` begins exists from the next tick on; what was closed is gone a turn later
+  let leaks = look(options, owner);
+  for (let pause = 1; leaks.length > 0 && now() < end; pause = Math.min(2 * pause, MAX_PAUSE)) {
+    await delay(Math.min(pause, end - now()));
+    leaks = look(options, owner);
+  }
+  if (leaks.length === 0 || !findNodes(options, owner).some(mayBeDropped)) return leaks;
+  // A handle that may be dropped is no leak once it is: but the garbage collector is in no hurry.
+  await collectGarbage();
+  return look(options, owner);
+}
+
+function look(options: LeakOptions, owner: Owner | undefined): LeakReport[] {
+  let found = findNodes(options, owner).map(foundNode);
+  if (options.scope === undefined && options.resources !== false) found.push(...heldResources(owner));
+  for (const filter of filtersOf(options)) found = without(filter, found);
+  return found.map(({ report }) => report);
+}
+
+function findNodes({ scope }: LeakOptions, owner: Owner | undefined): readonly ScopeNode[] {
+  if (scope === undefined) return liveScopesOf(owner);
+  return [...liveDescendants(nodeOf("findLeaks", "scope", scope))];
+}
+
+function foundNode(node: ScopeNode): Found {
+  const { status, spawnedAt, ...info } = taskInfo(node);
+  const isTask = (node.flags & TASK) !== 0;
+  return {
+    identity: node,
+    report: {
+      kind: isTask ? "task" : "scope",
+      status: isTask ? status : stateOf(node),
+      ...info,
+      ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
+      ...(spawnedAt === undefined ? {} : { spawnedAt: plain(spawnedAt) }),
+    },
+  };
+}
+
+/** Of the closed ones only the orphans are reported. */
+function stateOf(node: ScopeNode): LeakReport["status"] {
+  return node.state === "closed" ? "orphaned" : node.state;
+}
+
+function without(filter: LeakFilter, found: readonly Found[]): Found[] {
+  if (filter instanceof IgnoredLeaks) return IgnoredLeaks.except(filter, found);
+  return found.filter(({ report }) => !matches(filter, report));
+}
+
+function matches(filter: Exclude<LeakFilter, IgnoredLeaks>, report: LeakReport): boolean {
+  if (typeof filter === "function") return filter(report);
+  if (typeof filter === "string") return report.name === filter || report.path === filter;
+  // Not `test`, which remembers where it was in a pattern with the g flag.
+  return report.name.search(filter) >= 0 || report.path.search(filter) >= 0;
+}

@@ -1,0 +1,92 @@
+import { CLOSED } from "../../kernel/flags.js";
+import { scopeOfTimer } from "./recorder.js";
+import { isStartedAgain } from "../clock/virtual-timer.js";
+import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
+
+/** What a built-in ignore is asked about. */
+export interface HeldResource {
+  readonly type: string;
+  readonly resource: object;
+  /** Unknown of what was made before the recording began. */
+  readonly origin: Origin | undefined;
+}
+
+interface BuiltInIgnore {
+  readonly why: string;
+  /** @param others - Everything that holds the process at this moment. */
+  matches(held: HeldResource, others: readonly Pick<HeldResource, "type" | "origin">[]): boolean;
+}
+
+/** What is never a leak. Each says why, so that nobody has to guess whether it may go. */
+const builtInIgnores: readonly BuiltInIgnore[] = [
+  {
+    why: "stdin, stdout and stderr belong to the process: Node opens them when they are first touched, and never closes them. Stdin that is being read is a leak all the same.",
+    matches: ({ type, resource }) => {
+      if (!/^(?:PIPEWRAP|TTYWRAP|TCPWRAP|TTY|ReadStream|WriteStream|Socket)$/.test(type)) return false;
+      const fd = fileDescriptorOf(resource);
+      return fd === 1 || fd === 2 || (fd === 0 && !isRead(resource));
+    },
+  },
+  {
+    why: "the IPC channel is how whoever started this process talks to it, such as the pool of a test runner",
+    matches: ({ resource, origin }) =>
+      origin === undefined &&
+      process.channel !== undefined &&
+      "pendingHandle" in resource &&
+      "sockets" in resource,
+  },
+  {
+    why: "a test runner's own timers, such as the one for the time-out of the test, are gone when it is through",
+    matches: ({ origin }) => {
+      if (origin === undefined) return false;
+      const [first] = origin.frames;
+      if (first !== undefined) return isRunners(first);
+      return origin.internal.some((frame) => frame.includes("node:internal/test_runner/"));
+    },
+  },
+  {
+    why: "bough's own timers and ports belong to a scope, which is reported in their place; not one whose scope has ended, nor one that it has started for somebody else",
+    matches: ({ origin, resource }) => {
+      if (origin?.frames[0] === undefined || !isBoughs(origin.frames[0])) return false;
+      if (isStartedAgain(resource)) return false;
+      const scope = scopeOfTimer(resource);
+      return scope === undefined || (scope.flags & CLOSED) === 0;
+    },
+  },
+  {
+    why: "the pipes to a child process go when it does, and it is reported in their place",
+    matches: ({ type, origin }, others) => {
+      if (type !== "PIPEWRAP" || origin === undefined) return false;
+      const site = siteOf(origin.frames);
+      return others.some(
+        (other) => other.type === "PROCESSWRAP" && site === siteOf(other.origin?.frames ?? []),
+      );
+    },
+  },
+  {
+    why: "Node runs module customisation hooks (those of tsx, for one) in a thread of its own, for the rest of the process",
+    matches: ({ type, origin }) =>
+      type === "WORKER" &&
+      (origin?.internal.some((frame) => frame.includes("node:internal/modules/")) ?? false),
+  },
+];
+
+export function isIgnored(
+  held: HeldResource,
+  others: readonly Pick<HeldResource, "type" | "origin">[],
+): boolean {
+  return builtInIgnores.some((ignore) => ignore.matches(held, others));
+}
+
+function fileDescriptorOf(resource: object): number | undefined {
+  const { fd, _handle: handle } = resource as { fd?: number; _handle?: { fd?: number } | null };
+  return handle?.fd ?? fd;
+}
+
+function isRead(resource: object): boolean {
+  const { reading, _handle: handle } = resource as {
+    reading?: boolean;
+    _handle?: { reading?: boolean } | null;
+  };
+  return (handle?.reading ?? reading) === true;
+}

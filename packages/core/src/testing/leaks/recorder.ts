@@ -1,0 +1,136 @@
+import { createHook, type AsyncHook } from "node:async_hooks";
+import { ScopeNode } from "../../kernel/node.js";
+import { setTimerWatcher } from "../../kernel/timer.js";
+import { setTracing } from "../../kernel/tracing.js";
+import { now } from "../clock/real-time.js";
+import { currentOwner, watchScopes, type Owner } from "./owner.js";
+import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";
+
+/** Something of Node's that may hold the process: a handle, a timer, a request. */
+export interface Recorded {
+  readonly type: string;
+  /** Weak: what holds the process is alive by itself, and the rest must not be kept alive by the check. */
+  readonly resource: WeakRef<object>;
+  readonly owner: Owner | undefined;
+  readonly origin: Origin;
+  /** By {@link now}. */
+  readonly since: number;
+}
+
+interface Tick {
+  readonly owner: Owner | undefined;
+  readonly trigger: number;
+  readonly stack: RawStack;
+}
+
+/** Types that neither hold the process nor lead to something that does, and that there are masses of. */
+const uninteresting = new Set(["PROMISE", "Microtask", "WRITEWRAP", "SHUTDOWNWRAP"]);
+/** What has no `hasRef`, but holds the process while it is pending. */
+const request = /^(?:FSREQ.*|.*REQWRAP|.*CONNECTWRAP|QUERYWRAP|.*REQUEST|.*JOB)$/;
+/** How far to go back in search of a line that is not Node's. */
+const MAX_STEPS = 10;
+
+const recorded = new Map<number, Recorded>();
+/** They live for an instant, but may make something that lives: then their stack is read. */
+const ticks = new Map<number, Tick>();
+let hook: AsyncHook | undefined;
+let users = 0;
+let tracedBefore = false;
+
+/** The scopes of bough's own timers. A timer keeps its node alive as it is, and a node reaches no handle. */
+const timerOwners = new WeakMap<object, ScopeNode>();
+
+function noteOwner(timer: unknown, owner: object): void {
+  if (typeof timer === "object" && timer !== null && owner instanceof ScopeNode)
+    timerOwners.set(timer, owner);
+}
+
+/** The scope that one of bough's own timers belongs to; `undefined` of others, and of housekeeping without a scope. */
+export function scopeOfTimer(timer: object): ScopeNode | undefined {
+  return timerOwners.get(timer);
+}
+
+/** What was made since the recording began, and has not been destroyed. */
+export function recordedResources(): Iterable<Recorded> {
+  return recorded.values();
+}
+
+/**
+ * Records, from now on, where scopes are spawned and where timers, sockets, servers, child processes, threads and
+ * the like are created, so that leak reports can say so. `expectNoLeaks` and `bough/vitest` call it; call it
+ * yourself, first thing, where you use `findLeaks` or `verifyNoLeaks` alone.
+ *
+ * It costs a stack trace for each of them, and on Node 20 and 22 something for each promise: meant for tests.
+ *
+ * @returns Stops it, when everybody who started it has.
+ * @example
+ * ```ts
+ * const stop = recordOrigins();
+ * const timer = setInterval(() => {}, 1_000);
+ * const [leak] = await findLeaks({ timeout: 0 });
+ * console.log(leak?.name, leak?.spawnedAt); // interval of 1000 ms, and this line
+ * clearInterval(timer);
+ * stop();
+ * ```
+ */
+export function recordOrigins(): () => void {
+  if (users++ === 0) start();
+  let stopped = false;
+  return () => {
+    if (stopped) return;
+    stopped = true;
+    if (--users === 0) stop();
+  };
+}
+
+function start(): void {
+  watchScopes();
+  setTimerWatcher(noteOwner);
+  tracedBefore = setTracing(true);
+  // Newer Nodes can leave promises out, which saves most of the cost; older ones ignore the option.
+  const options = { init, destroy, trackPromises: false };
+  hook ??= createHook(options);
+  hook.enable();
+}
+
+function stop(): void {
+  hook?.disable();
+  setTimerWatcher(undefined);
+  setTracing(tracedBefore);
+  recorded.clear();
+  ticks.clear();
+}
+
+function init(id: number, type: string, trigger: number, resource: object): void {
+  if (uninteresting.has(type)) return;
+  const owner = currentOwner() ?? (recorded.get(trigger) ?? ticks.get(trigger))?.owner;
+  if (type === "TickObject") {
+    ticks.set(id, { owner, trigger, stack: captureStack(init) });
+  } else if (request.test(type) || typeof (resource as { hasRef?: unknown }).hasRef === "function") {
+    const origin = trace(captureStack(init), trigger);
+    recorded.set(id, { type, resource: new WeakRef(resource), owner, origin, since: now() });
+  }
+}
+
+/**
+ * The origin of what has `stack`. What Node makes by itself, such as the socket of a connection that it accepted, or
+ * a server a tick after `listen`, comes from what brought it about.
+ */
+function trace(stack: RawStack, trigger: number): Origin {
+  const { frames, internal } = readStack(stack);
+  let at = trigger;
+  for (let step = 0; frames.length === 0 && step < MAX_STEPS; step++) {
+    const known = recorded.get(at)?.origin.frames;
+    if (known !== undefined) return { frames: known, internal };
+    const tick = ticks.get(at);
+    if (tick === undefined) break;
+    frames.push(...readStack(tick.stack).frames);
+    at = tick.trigger;
+  }
+  return { frames, internal };
+}
+
+function destroy(id: number): void {
+  recorded.delete(id);
+  ticks.delete(id);
+}
