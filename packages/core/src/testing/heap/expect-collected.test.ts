@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { sleep } from "../../flow/time/sleep.js";
 import { createScope } from "../../task/create-scope.js";
+import type { ScopeHandle } from "../../task/handle.js";
 import { spawn } from "../../task/spawn.js";
 import { expectCollected, RetainedError } from "./expect-collected.js";
 import { BoughHeapProbe, findRetainers } from "./retainers.js";
@@ -9,6 +10,14 @@ import type { Retainers } from "./retaining-path.js";
 
 class Retained {
   readonly name = "retained";
+}
+
+/** Has a worker of `scope` mention `handle`. */
+function hold(scope: ScopeHandle, handle: ScopeHandle, ms: number): void {
+  spawn(scope, async (task) => {
+    await sleep(task, ms);
+    handle.cancel();
+  });
 }
 
 const EVENTS = ["exit", "SIGINT", "SIGUSR1", "SIGUSR2"];
@@ -26,6 +35,37 @@ describe("expectCollected()", () => {
       return scope;
     });
   });
+
+  it.each([
+    ["", Infinity],
+    [", with timers", 60_000],
+  ])(
+    "rule 19: names the pair of two handles that hold each other%s",
+    async (_, ms) => {
+      const error: unknown = await expectCollected(() => {
+        const one = createScope({ name: "one", onOrphan: "ignore" });
+        const other = createScope({ name: "other", onOrphan: "ignore" });
+        hold(one, other, ms);
+        hold(other, one, ms);
+        return one;
+      }).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(RetainedError);
+      expect((error as Error).message).toContain('It and the handle of scope "other" hold each other');
+    },
+    60_000,
+  );
+
+  it("rule 19: names no pair where only one holds the other", async () => {
+    const other = createScope({ name: "other", onOrphan: "ignore" });
+    const error: unknown = await expectCollected(() => {
+      const one = createScope({ name: "one", onOrphan: "ignore" });
+      hold(other, one, 60_000);
+      return one;
+    }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(RetainedError);
+    expect((error as Error).message).not.toContain("hold each other");
+    await other.close();
+  }, 60_000);
 
   it("waits for what an async make returns", async () => {
     await expectCollected(async () => new Retained());

@@ -61,9 +61,13 @@ export async function expectCollected(make: () => object): Promise<void> {
   if (retainers === "collected") return;
   const head = `${name} is still alive after it was dropped and garbage was collected.`;
   if (typeof retainers === "string") throw new RetainedError(`${head}\n${retainers}`, []);
-  const { path, site } = retainers;
+  const { path, site, partner } = retainers;
   const lines = path.map((line) => `\n  ${line}`).join("");
-  throw new RetainedError(`${head}\nWhat keeps it, from the root down:${lines}`, path, site);
+  const pair =
+    partner === undefined
+      ? ""
+      : `\nIt and the handle of scope ${JSON.stringify(partner)} hold each other, each from inside of its scope: neither is ever collected.`;
+  throw new RetainedError(`${head}${pair}\nWhat keeps it, from the root down:${lines}`, path, site);
 }
 
 /** In a frame of its own, which is gone when the garbage is collected. */

@@ -17,6 +17,8 @@ export interface Retainers {
   readonly path: readonly string[];
   /** The line to look at: the function of the user's that is nearest to the object. */
   readonly site: string | undefined;
+  /** The path of the scope that holds it, if its own scope holds the handle of that one in turn. */
+  readonly partner: string | undefined;
 }
 
 /** Describes the path from a root of the garbage collector to `target`. */
@@ -26,7 +28,52 @@ export function retainersOf(heap: Heap, walk: HeapWalk, target: HeapNode): Retai
   // The way through the tree of scopes says nothing, only the scope where it ends.
   const told = edges.filter(({ toNode }, index) => !isScope(toNode) || !isScope(edges[index + 1]?.toNode));
   const path = told.map((edge) => `${describeEdge(edge)} ${describeNode(edge.toNode, sites)}`.trim());
-  return { path, site: [...sites.values()].findLast(isUsers) };
+  return { path, site: [...sites.values()].findLast(isUsers), partner: partnerOf(heap, walk, target, edges) };
+}
+
+/** Two owner handles that are held from inside of each other's scopes are never collected. */
+function partnerOf(
+  heap: Heap,
+  walk: HeapWalk,
+  target: HeapNode,
+  edges: readonly HeapEdge[],
+): string | undefined {
+  const own = scopeBehind(target);
+  const holder = edges.map(({ toNode }) => scopeOf(toNode)).findLast((scope) => scope !== undefined);
+  if (own === undefined || holder === undefined || isWithin(holder, own)) return undefined;
+  let partner: string | undefined;
+  heap.nodes.forEach((node) => {
+    if (partner !== undefined || node.type !== "object" || node.id === target.id) return;
+    const scope = scopeBehind(node);
+    if (scope === undefined || !isWithin(holder, scope)) return;
+    const inOwn = walk.pathTo(node).some(({ toNode }) => {
+      const passed = scopeOf(toNode);
+      return passed !== undefined && isWithin(passed, own);
+    });
+    if (inOwn) partner = scopePathOf(scope);
+  });
+  return partner;
+}
+
+/** A scope, or that of something that waits in one: a timer leads to it, and not to the tree. */
+function scopeOf(node: HeapNode): HeapNode | undefined {
+  if (isScope(node)) return node;
+  const scope = node.type === "object" ? property(node, "node") : undefined;
+  return isScope(scope) ? scope : undefined;
+}
+
+/** The scope of an owner handle. */
+function scopeBehind(node: HeapNode): HeapNode | undefined {
+  if (node.name === "NodeTask") return undefined; // a task points at its scope, and owns nothing
+  const scope = property(node, "#node");
+  return isScope(scope) ? scope : undefined;
+}
+
+function isWithin(scope: HeapNode, outer: HeapNode): boolean {
+  for (let at: HeapNode | undefined = scope; at !== undefined && isScope(at); at = property(at, "parent")) {
+    if (at.id === outer.id) return true;
+  }
+  return false;
 }
 
 /** Where the functions on the path are written, those of bough aside, in the order of the path, by their index. */
