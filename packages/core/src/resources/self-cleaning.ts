@@ -13,8 +13,8 @@ import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { addChild } from "../task/start-child.js";
 import { watchHandle } from "../task/orphan.js";
-import { Owner } from "./owner.js";
-import { createHandle } from "./see-through.js";
+import { Owner } from "./handle/handle-object.js";
+import { createHandle } from "./handle/handle-class.js";
 
 /** What {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
 export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };

@@ -2,7 +2,7 @@ import { aroundAll, aroundEach } from "vitest";
 import type { LeakOptions } from "../testing/index.js";
 import { currentLeaks, verify } from "../testing/leaks/find-leaks.js";
 import { checkLeakOptions, DEFAULT_TIMEOUT, filtersOf } from "../testing/leaks/options.js";
-import { Owner, runAs } from "../testing/leaks/owner.js";
+import { Owner, runAs } from "../testing/leaks/test-run.js";
 import { recordOrigins } from "../testing/leaks/recorder.js";
 
 /** Milliseconds that a hook gets beyond the time-out of the check, so that the check reports and not the hook. */

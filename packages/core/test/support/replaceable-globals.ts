@@ -28,7 +28,7 @@ const mayUse = new Set([
   "testing/clock/platform-time.ts",
   "testing/clock/virtual-clock.ts",
   "testing/clock/virtual-timer.ts",
-  "testing/clock/idle.ts", // the event loop's counters of `node:perf_hooks`
+  "testing/clock/idle-watch.ts", // the event loop's counters of `node:perf_hooks`
 ]);
 
 /** What a node of the syntax tree uses of them, in words. */

@@ -6,7 +6,7 @@ import { checkDuration } from "../../task/options.js";
 import { delay, now, turn } from "./real-time.js";
 import { describeResource } from "../leaks/describe-resource.js";
 import { installedClock, type FakeClock } from "./fake-timers.js";
-import { IdleWatch } from "./idle.js";
+import { IdleWatch } from "./idle-watch.js";
 import type { RealTimer } from "./real-resources.js";
 import { VirtualClockError } from "./virtual-clock-error.js";
 

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { now } from "./real-time.js";
-import { isIgnored, type HeldResource } from "../leaks/ignores.js";
+import { isIgnored, type HeldResource } from "../leaks/built-in-ignores.js";
 import type { Recorded } from "../leaks/recorder.js";
 import type { LeakReport } from "../leaks/report.js";
 import { holds, otherHandles, reportRecorded } from "../leaks/resources.js";

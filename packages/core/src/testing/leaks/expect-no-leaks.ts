@@ -1,7 +1,7 @@
 import { describe } from "../../errors/describe.js";
 import { verify } from "./find-leaks.js";
 import { checkLeakOptions, type LeakOptions } from "./options.js";
-import { Owner, runAs } from "./owner.js";
+import { Owner, runAs } from "./test-run.js";
 import { recordOrigins } from "./recorder.js";
 
 /**

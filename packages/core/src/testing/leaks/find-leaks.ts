@@ -14,7 +14,7 @@ import {
   type LeakFilter,
   type LeakOptions,
 } from "./options.js";
-import { currentOwner, liveScopesOf, mayBeDropped, type Owner } from "./owner.js";
+import { currentOwner, liveScopesOf, mayBeDropped, type Owner } from "./test-run.js";
 import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";

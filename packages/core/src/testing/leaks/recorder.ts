@@ -3,7 +3,7 @@ import { ScopeNode } from "../../kernel/node.js";
 import { setTimerWatcher } from "../../kernel/timer.js";
 import { setTracing } from "../../kernel/tracing.js";
 import { now } from "../clock/real-time.js";
-import { currentOwner, watchScopes, type Owner } from "./owner.js";
+import { currentOwner, watchScopes, type Owner } from "./test-run.js";
 import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";
 
 /** Something of Node's that may hold the process: a handle, a timer, a request. */

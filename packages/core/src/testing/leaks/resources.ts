@@ -1,7 +1,7 @@
 import { now } from "../clock/real-time.js";
 import { describeResource, ownerOf } from "./describe-resource.js";
-import { isIgnored, type HeldResource } from "./ignores.js";
-import { concerns, type Owner } from "./owner.js";
+import { isIgnored, type HeldResource } from "./built-in-ignores.js";
+import { concerns, type Owner } from "./test-run.js";
 import { recordedResources, scopeOfTimer, type Recorded } from "./recorder.js";
 import type { LeakReport } from "./report.js";
 import { siteOf } from "./stack.js";

@@ -1,4 +1,4 @@
-import { detached } from "../errors/detach-stack.js";
+import { detached } from "../../errors/detach-stack.js";
 import {
   hasOwnMembers,
   isConstructor,
@@ -6,11 +6,11 @@ import {
   originals,
   standInFor,
   type AnyFunction,
-} from "./functions.js";
-import { admitAll, incoming } from "./incoming.js";
-import { outgoing } from "./outgoing.js";
-import { leftCallback } from "../task/orphan.js";
-import { Owner } from "./owner.js";
+} from "../results/function-stand-ins.js";
+import { admitAll, incoming } from "../results/arguments.js";
+import { outgoing } from "../results/results.js";
+import { leftCallback } from "../../task/orphan.js";
+import { Owner } from "./handle-object.js";
 
 /**
  * A method of the class of handles. It runs with `this` = a handle, or what stands before one, finds the inner object and

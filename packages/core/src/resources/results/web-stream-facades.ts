@@ -1,4 +1,4 @@
-import { subjectOf, standFor } from "../kernel/stand-in.js";
+import { subjectOf, standFor } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 
 /**

@@ -1,6 +1,6 @@
-import type { AnyFunction } from "./functions.js";
-import { Facade } from "./facade.js";
-import { incoming } from "./incoming.js";
+import type { AnyFunction } from "./function-stand-ins.js";
+import { Facade } from "./facades.js";
+import { incoming } from "./arguments.js";
 import type { Lease } from "./lease.js";
 
 /** They take a listener as their second argument. */

@@ -1,7 +1,7 @@
-import { detached } from "../errors/detach-stack.js";
-import { standFor } from "../kernel/stand-in.js";
-import { isConstructor, standInFor, type AnyFunction } from "./functions.js";
-import { admitAll, incoming } from "./incoming.js";
+import { detached } from "../../errors/detach-stack.js";
+import { standFor } from "../../kernel/stand-in.js";
+import { isConstructor, standInFor, type AnyFunction } from "./function-stand-ins.js";
+import { admitAll, incoming } from "./arguments.js";
 import type { Lease } from "./lease.js";
 import { pinned } from "./promises.js";
 

@@ -1,6 +1,6 @@
-import { subjectOf } from "../kernel/stand-in.js";
+import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
-import { Owner } from "./owner.js";
+import { Owner } from "../handle/handle-object.js";
 
 /**
  * What gets inside of an inner object through its handle: the handle becomes the inner object, a facade what it stands

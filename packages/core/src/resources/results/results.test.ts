@@ -14,7 +14,7 @@ import {
   sending,
   spawn,
   type Task,
-} from "../index.js";
+} from "../../index.js";
 
 /** A handle whose method `give` returns `value`. */
 function giving<T>(value: T): { give(...args: unknown[]): T } {

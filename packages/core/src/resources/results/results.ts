@@ -1,15 +1,15 @@
-import { channelCore } from "../flow/sync/channel.js";
-import { scopeBrand } from "../kernel/scope.js";
-import { standFor, subjectOf } from "../kernel/stand-in.js";
-import { NodeTask } from "../task/task.js";
+import { channelCore } from "../../flow/sync/channel.js";
+import { scopeBrand } from "../../kernel/scope.js";
+import { standFor, subjectOf } from "../../kernel/stand-in.js";
+import { NodeTask } from "../../task/task.js";
 import { EmitterFacade, isEmitter } from "./emitter-facade.js";
-import { ContainerFacade, Facade, IteratorFacade, SubscriptionFacade, ThenableFacade } from "./facade.js";
-import { isConstructor, type AnyFunction } from "./functions.js";
-import { isPlain } from "./incoming.js";
+import { ContainerFacade, Facade, IteratorFacade, SubscriptionFacade, ThenableFacade } from "./facades.js";
+import { isConstructor, type AnyFunction } from "./function-stand-ins.js";
+import { isPlain } from "./arguments.js";
 import { hold, unhold, type Lease } from "./lease.js";
-import { Owner } from "./owner.js";
+import { Owner } from "../handle/handle-object.js";
 import { settling } from "./promises.js";
-import { isStreamPair, streamFacade } from "./web-streams.js";
+import { isStreamPair, streamFacade } from "./web-stream-facades.js";
 
 /**
  * What leaves an inner object through its handle, or through a result. The inner object becomes the handle. What can still

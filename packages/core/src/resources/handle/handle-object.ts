@@ -1,7 +1,7 @@
-import { UNHELD } from "../kernel/flags.js";
-import type { ScopeNode } from "../kernel/node.js";
-import { ProcessHold } from "../kernel/process-hold.js";
-import { Results, Lease, type Convert } from "./lease.js";
+import { UNHELD } from "../../kernel/flags.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { ProcessHold } from "../../kernel/process-hold.js";
+import { Results, Lease, type Convert } from "../results/lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- whatever a user's object has
 export type AnyFunction = Function;

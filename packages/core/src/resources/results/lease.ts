@@ -1,4 +1,4 @@
-import type { ProcessHold } from "../kernel/process-hold.js";
+import type { ProcessHold } from "../../kernel/process-hold.js";
 
 /**
  * Converts what leaves an inner object: see `outgoing`. `args` are those of the call that returned `value`; without them

@@ -1,4 +1,4 @@
-import { detached } from "../errors/detach-stack.js";
+import { detached } from "../../errors/detach-stack.js";
 import type { Lease } from "./lease.js";
 
 /**

@@ -1,11 +1,11 @@
-import { inspectCustom } from "../kernel/scope.js";
-import type { ScopeNode } from "../kernel/node.js";
-import { closeAndWait, closeByOwner } from "../task/handle.js";
-import { forwardMethod, readField, writeField } from "./forward.js";
-import { isConstructor } from "./functions.js";
+import { inspectCustom } from "../../kernel/scope.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { closeAndWait, closeByOwner } from "../../task/handle.js";
+import { forwardMethod, readField, writeField } from "./forwarded-members.js";
+import { isConstructor } from "../results/function-stand-ins.js";
 import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
-import { outgoing } from "./outgoing.js";
-import { Owner } from "./owner.js";
+import { outgoing } from "../results/results.js";
+import { Owner } from "./handle-object.js";
 
 /** A class of handles: what it needs to look like the objects of one class. */
 interface Wrapper {

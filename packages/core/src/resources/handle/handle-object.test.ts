@@ -2,8 +2,8 @@
 import { mock } from "node:test";
 import { isReactive, reactive, readonly, shallowReactive } from "@vue/reactivity";
 import { describe, expect, it, vi } from "vitest";
-import { selfCleaning, spawn, type SelfCleaning } from "../index.js";
-import { deferred } from "../../test/support/deferred.js";
+import { selfCleaning, spawn, type SelfCleaning } from "../../index.js";
+import { deferred } from "../../../test/support/deferred.js";
 
 const quiet = { onOrphan: "ignore" } as const;
 
