@@ -10,10 +10,11 @@ import { plugin, type FastifyBoughOptions } from "./hooks.js";
  * it aborts as soon as a body has been read.
  *
  * **Failure:** a handler that fails because its client is gone answers nothing and is logged as 499, at level info;
- * one that runs out of time answers 503, or 504 where the time was another server's, which is logged once at level warn,
- * told to `onCancelled`, and answered by `respond` if that is given. These reach neither the error
- * handlers nor the hooks `onError` that were added later; everything else does, unchanged. A task's failure that
- * nobody receives is logged as an error, unless there is an `onError` in the options.
+ * that does not reach the error handlers. One that runs out of time answers 503, or 504 where the time was another server's,
+ * which is logged once at level warn and told to `onCancelled`. The answer is that of `respond`, or of the app's own error
+ * handler, which gets the cancellation with a `statusCode`, or in the form of Fastify's errors. Everything else reaches the
+ * error handlers unchanged. A task's failure that nobody receives is logged as an error, unless there is an `onError` in the
+ * options.
  *
  * @example
  * ```ts

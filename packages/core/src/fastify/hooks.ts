@@ -119,9 +119,11 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   };
 
   // Not calling `done` keeps the error handlers, and the logs, out of it.
-  fastify.addHook("onError", (request, _reply, error, done) => {
+  fastify.addHook("onError", (request, reply, error, done) => {
     const responder = responderOf(request.raw);
-    if (!(responder instanceof FastifyResponder) || !responder.failedUnanswered(error, state)) done();
+    if (!(responder instanceof FastifyResponder)) return done();
+    // Another reply is the answer in this one's place, on its way to the error handlers.
+    if (reply !== responder.reply || !responder.failedUnanswered(error, state)) done();
   });
 
   fastify.addHook("onRoute", ({ config }) => {

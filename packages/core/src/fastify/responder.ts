@@ -1,6 +1,8 @@
+import { STATUS_CODES, validateHeaderValue } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { ofBody } from "../http/answer.js";
 import { openRequest } from "../http/open-request.js";
-import { outcomeOf, type CancelledOutcome } from "../http/outcome.js";
+import { outcomeOf, type CancelledOutcome, type CancelStatus } from "../http/outcome.js";
 import { recordOf } from "../http/records.js";
 import { callHook, type Form, type OutcomeHooks, type Responder } from "../http/responder.js";
 import type { ServerState } from "../http/server-state.js";
@@ -56,12 +58,14 @@ export class FastifyResponder implements Responder {
   }
 
   get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
-    const { respond } = this.#hooks;
-    if (respond === undefined) return undefined;
-    return (outcome) => {
-      const reply = continuationOf(this.#reply);
-      this.#reply.hijack();
-      return callHook(respond, outcome, this.#request, reply, this.#report);
+    const { respond = answerInPlace } = this.#hooks;
+    // Somebody else writes the response: Fastify's hooks have no part in it.
+    if (respond === answerInPlace && this.isHijacked) return undefined;
+    return async (outcome) => {
+      const { reply, hasSent } = continuationOf(this.#reply.hijack(), outcome.status);
+      await callHook(respond, outcome, this.#request, reply, this.#report);
+      // `send` returns before the hooks `onSend` are through.
+      if (hasSent()) await reply;
     };
   }
 
@@ -124,19 +128,94 @@ export class FastifyResponder implements Responder {
   }
 }
 
-/** What Fastify keeps on a reply while it deals with the handler's failure; it refuses to send anything meanwhile. */
-const ofFailure: ReadonlySet<string | undefined> = new Set([
+/**
+ * What Fastify keeps on a reply, and a reply that takes another's place starts with: it refuses to send anything while it
+ * deals with the handler's failure, or when the reply was hijacked.
+ */
+const ofHandler: ReadonlySet<string | undefined> = new Set([
+  "fastify.reply.hijacked",
   "fastify.reply.isError",
   "fastify.reply.isRunningOnErrorHook",
 ]);
 
-/** A reply that goes on where the handler's ends. That one is hijacked then, so that nothing is sent twice. */
-function continuationOf(reply: FastifyReply): FastifyReply {
-  const next = Object.create(reply, { sent: { get: () => reply.raw.writableEnded } }) as FastifyReply;
+/** A reply that goes on where the handler's ends, which is hijacked, so that nothing is sent twice. */
+function continuationOf(
+  reply: FastifyReply,
+  status: CancelStatus,
+): { reply: FastifyReply; hasSent: () => boolean } {
+  const next = Object.create(reply) as FastifyReply;
   for (const symbol of Object.getOwnPropertySymbols(reply))
-    if (ofFailure.has(symbol.description))
-      Object.defineProperty(next, symbol, { value: false, writable: true });
-  return next;
+    if (ofHandler.has(symbol.description))
+      Object.defineProperty(next, symbol, { value: false, writable: true, configurable: true });
+  let sent = false;
+  const send: FastifyReply["send"] = (payload) => {
+    sent = true;
+    return reply.send.call(next, payload);
+  };
+  // The log and whoever watches have been told the status. 500 is what an error handler answers to what it does not know.
+  const code = (value: number): FastifyReply => {
+    reply.code.call(next, value === 500 ? status : value);
+    return next;
+  };
+  const own = { send, code, status: code };
+  for (const [name, value] of Object.entries(own))
+    Object.defineProperty(next, name, { value, writable: true });
+  return { reply: next, hasSent: () => sent };
+}
+
+/**
+ * The answer if the application gives none by `respond`: that of its own error handler, which gets the cancellation as it
+ * would get an error with a `statusCode`, or else one in the form of Fastify's, which logs nothing.
+ */
+async function answerInPlace(
+  { status, error }: CancelledOutcome,
+  _: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (ofBody.test(name) || !isSendable(name, value)) reply.removeHeader(name);
+  reply.code(status);
+  if (hasErrorHandler(reply)) {
+    await reply.send(withStatus(error, status));
+  } else {
+    const text = STATUS_CODES[status] as string;
+    const body = JSON.stringify({ statusCode: status, error: text, message: text });
+    await reply.type("application/json; charset=utf-8").send(body);
+  }
+}
+
+/** Fastify finds out when it sends a header that it can't, and then sends none of them. */
+function isSendable(name: string, value: unknown): boolean {
+  try {
+    for (const one of Array.isArray(value) ? (value as unknown[]) : [value])
+      validateHeaderValue(name, one as string);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether an error handler of the application's is there that has not been called yet. Its default would log an error. */
+function hasErrorHandler(reply: FastifyReply): boolean {
+  const context = fieldOf(reply, "fastify.context") as { errorHandler?: object } | undefined;
+  const handler = context?.errorHandler;
+  if (handler === undefined || fieldOf(reply, "fastify.reply.nextErrorHandler") !== undefined) return false;
+  return Object.getPrototypeOf(handler) !== Object.prototype; // the default one ends the chain of handlers
+}
+
+/** What Fastify keeps on a reply, or on what it inherits from, under a symbol. */
+function fieldOf(reply: FastifyReply, description: string): unknown {
+  for (let at: object | null = reply; at !== null; at = Object.getPrototypeOf(at) as object | null)
+    for (const symbol of Object.getOwnPropertySymbols(at))
+      if (symbol.description === description) return Reflect.get(reply, symbol);
+  return undefined;
+}
+
+/** Fastify, and error handlers, look for the status on the error. The same object, as `request.scope.reason` is it. */
+function withStatus(error: unknown, status: CancelStatus): unknown {
+  if (typeof error === "object" && error !== null && !("statusCode" in error) && Object.isExtensible(error))
+    Object.defineProperty(error, "statusCode", { value: status, configurable: true });
+  return error;
 }
 
 function messageOf({ status, error }: CancelledOutcome): string {

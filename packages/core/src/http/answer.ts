@@ -14,7 +14,8 @@ const texts: Readonly<Record<AnswerStatus, string>> = {
 };
 
 /** Headers that describe the body that is not going to be sent. */
-const ofBody = /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
+export const ofBody: RegExp =
+  /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
 
 /** Whether an answer can be given: nothing has been sent, and somebody is there. */
 export function isAnswerable(request: AnyRequest, response: AnyResponse): boolean {

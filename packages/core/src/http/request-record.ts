@@ -50,6 +50,8 @@ export class RequestRecord implements Hook, Observer {
   #done = false;
   /** Answered in the handler's place. */
   #answered = false;
+  /** The application's own answer is being made. */
+  #isResponding = false;
   #outcome: CancelledOutcome | undefined = undefined;
   /** The first failure, of a task, came when the response had not begun. */
   #failedFirst = false;
@@ -69,6 +71,11 @@ export class RequestRecord implements Hook, Observer {
   /** Answered in the handler's place. */
   get answered(): boolean {
     return this.#answered;
+  }
+
+  /** Whether the handler, or somebody in its place, is done but for what remains to be sent. */
+  get isAnswering(): boolean {
+    return this.#isResponding || isSaid(this.response);
   }
 
   /** The response is done, or never will be. */
@@ -225,12 +232,15 @@ export class RequestRecord implements Hook, Observer {
     this.#note(outcome, isStuck);
     if (!this.#isAnswerable()) return cutOff(response);
     const status = outcome.status === 504 ? 504 : 503;
-    const responded = this.#responder?.respond?.(outcome);
-    if (responded === undefined) return this.#answer(status);
-    this.#becomeAnswered();
+    const respond = this.#responder?.respond;
+    if (respond === undefined) return this.#answer(status);
+    this.#becomeAnswered(); // first: error handlers that it calls may bring the same error back
     leaveUpload(request, response);
+    const responded = respond(outcome);
     if (isResponse(response)) ignoreLateAnswer(response, "writableEnded");
+    this.#isResponding = true;
     void within(MAX_RESPOND, responded).then(() => {
+      this.#isResponding = false;
       if (isSaid(response) && !request.complete) stopUpload(response);
       if (isAnswerable(request, response)) answer(request, response, status, this.#form);
       else if (!isSaid(response) && isResponse(response) && response.headersSent) this.watch();

@@ -12,7 +12,8 @@ export interface OutcomeHooks<Request, Response> {
     ((outcome: CancelledOutcome, request: Request, response: Response) => void) | undefined;
   /**
    * Answers 503 and 504 in the application's own form. Called once, when nothing has been sent. If it has not answered
-   * when it returns, or when its promise settles (a second later at most), the answer is bough's own.
+   * when it returns, or when its promise settles (a second later at most), the answer is bough's own. (In Fastify it is given
+   * when the hooks of the reply that it has sent are through.)
    */
   readonly respond?:
     ((outcome: CancelledOutcome, request: Request, response: Response) => unknown) | undefined;

@@ -232,7 +232,7 @@ class Shutdown {
   /** Resolves when the answers that handlers have ended, and those in their place, are sent. */
   async #answersSent(): Promise<void> {
     await this.#released;
-    while (this.#state.records.some(({ response }) => isSaid(response))) await this.#nextEnd();
+    while (this.#state.records.some(({ isAnswering }) => isAnswering)) await this.#nextEnd();
   }
 
   #nextEnd(): Promise<void> {

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import Fastify, { type FastifyInstance } from "fastify";
@@ -19,8 +20,10 @@ export const WARN = 40;
 export interface TestApp {
   readonly app: FastifyInstance;
   readonly log: LogLine[];
-  /** What the app's own error handler got. */
+  /** The failures that the app's own error handler got. */
   readonly errors: unknown[];
+  /** What it got of requests that are answered with 503 or 504. */
+  readonly cancellations: unknown[];
   /** The lines above level info, save those that trace a 503 or 504. */
   readonly complaints: () => LogLine[];
   /** The lines that say why a request was answered with 503 or 504. */
@@ -31,6 +34,7 @@ export interface TestApp {
 export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors = true): Promise<TestApp> {
   const log: LogLine[] = [];
   const errors: unknown[] = [];
+  const cancellations: unknown[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
       log.push(JSON.parse(String(chunk)) as LogLine);
@@ -41,6 +45,11 @@ export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors =
   await app.register(fastifyBough, options);
   if (handlesErrors) {
     app.setErrorHandler((error, _request, reply) => {
+      const { statusCode = 500 } = error as { statusCode?: number };
+      if (statusCode >= 503) {
+        cancellations.push(error);
+        return reply.send({ statusCode, error: STATUS_CODES[statusCode], message: STATUS_CODES[statusCode] });
+      }
       errors.push(error);
       return reply.code(500).send("mine");
     });
@@ -51,6 +60,7 @@ export async function makeApp(options: FastifyBoughOptions = {}, handlesErrors =
     app,
     log,
     errors,
+    cancellations,
     complaints: () => log.filter((line) => line.level > INFO && !isTrace(line)),
     traces: () => log.filter(isTrace),
   };
