@@ -1,9 +1,9 @@
 import type { Application, NextFunction, Request, Response } from "express";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf } from "../http/outcome.js";
-import { recordOf } from "../http/records.js";
+import { recordOf } from "../http/request.js";
 import { serverOf } from "../http/request-scope.js";
-import { routeName } from "./route-name.js";
+import { routeName } from "./responder.js";
 
 type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 

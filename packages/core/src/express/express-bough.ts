@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
 import { openIfBounded, openRequest } from "../http/open-request.js";
-import { recordOf } from "../http/records.js";
+import { recordOf, type RequestRecord } from "../http/request.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
 import {
   checkServerOptions,
@@ -10,11 +10,10 @@ import {
   type ServerScopeOptions,
 } from "../http/server-scope.js";
 import { HooksResponder, type OutcomeHooks } from "../http/responder.js";
-import type { RequestRecord } from "../http/request-record.js";
 import { storesScopes } from "../kernel/channels.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
-import { renameLater, routeName } from "./route-name.js";
+import { renameLater, routeName } from "./responder.js";
 
 type Hooks = OutcomeHooks<Request, Response>;
 

@@ -5,8 +5,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { deferred, flush } from "../../test/support/deferred.js";
 import { INFO, listen, makeApp, WARN } from "../../test/support/fastify-app.js";
-import type { CancelledOutcome } from "../http/index.js";
-import { requestScope } from "../http/index.js";
+import { requestScope, type CancelledOutcome } from "../http/index.js";
 import { sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
 import { fastifyBough } from "./index.js";
 

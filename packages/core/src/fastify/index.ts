@@ -1,3 +1,3 @@
 // oxlint-disable-next-line import/no-default-export -- what Fastify's autoload looks for
 export { fastifyBough, fastifyBough as default } from "./fastify-bough.js";
-export type { FastifyBoughOptions, RouteBoughOptions } from "./hooks.js";
+export type { FastifyBoughOptions, RouteBoughOptions } from "./fastify-bough.js";

@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { ofBody } from "../http/answer.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome, type CancelStatus } from "../http/outcome.js";
-import { recordOf } from "../http/records.js";
+import { recordOf } from "../http/request.js";
 import { callHook, type Form, type OutcomeHooks, type Responder } from "../http/responder.js";
 import type { ServerState } from "../http/server-state.js";
-import { interceptLog } from "./quiet-log.js";
+import { interceptLog } from "./patches.js";
 
 /** What the application wants of requests that are cancelled. */
 export type Hooks = OutcomeHooks<FastifyRequest, FastifyReply>;

@@ -1,8 +1,7 @@
 import type { Http2ServerResponse } from "node:http2";
-import { onNextTick } from "../kernel/platform.js";
-import { ignoreLateAnswer } from "./late-answer.js";
+import { ignoreLateAnswer } from "./symbols.js";
 import { plainForm, type Form } from "./responder.js";
-import { isAbandoned, isResponse, type AnyRequest, type AnyResponse } from "./types.js";
+import { isAbandoned, isResponse, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** What is answered in a handler's place; 500 for one that leaves the failure of a task unanswered. */
 export type AnswerStatus = 500 | 503 | 504;
@@ -83,15 +82,3 @@ function streamOf(response: AnyResponse): { close: (code: number) => void } | un
 /** NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR. */
 const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
-
-/**
- * Gives the response of a client that is gone the status by which nginx calls that, for whoever logs when a response
- * closes; it is not sent. morgan and pino take the status of a response for unknown while its `headersSent` is false: so
- * that is true while the listeners of its `close` run, and no longer, since the handler may go by it.
- */
-export function markGone(response: AnyResponse): void {
-  if (!isResponse(response) || response.headersSent) return;
-  response.statusCode = 499;
-  Object.defineProperty(response, "headersSent", { value: true, configurable: true });
-  onNextTick(() => Reflect.deleteProperty(response, "headersSent"));
-}

@@ -2,7 +2,9 @@ import { subscribe } from "node:diagnostics_channel";
 import type { Server as HttpServer, ServerResponse } from "node:http";
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Server, Socket } from "node:net";
-import { disable } from "./disable.js";
+import { connectionKey, connectionsKey, disable } from "./symbols.js";
+import { onTurn, realTimers } from "../kernel/platform.js";
+import { within } from "./within.js";
 
 /** What Node keeps on a socket that speaks HTTP/1.1. */
 interface HttpSocket extends Socket {
@@ -73,11 +75,8 @@ export class Connection {
 /** How many streams of a session were opened by CONNECT. */
 const tunnels = new WeakMap<Http2Session, number>();
 
-const key: unique symbol = Symbol("bough.connections");
-const connectionKey: unique symbol = Symbol("bough.connection");
-
 interface Watched extends Server {
-  [key]?: Connections;
+  [connectionsKey]?: Connections;
 }
 
 interface Known {
@@ -147,7 +146,7 @@ export class Connections implements Iterable<Connection> {
 
 /** The connections of `server`, as far as they were opened after the first call, or after this module was loaded. */
 export function connectionsOf(server: Server): Connections {
-  return ((server as Watched)[key] ??= new Connections(server));
+  return ((server as Watched)[connectionsKey] ??= new Connections(server));
 }
 
 /**
@@ -180,11 +179,59 @@ subscribe("tracing:net.server.listen:asyncStart", (message) => {
 });
 for (const event of ["asyncEnd", "error"])
   subscribe(`tracing:net.server.listen:${event}`, (message) => {
-    const connections = (message as { server: Watched }).server[key];
+    const connections = (message as { server: Watched }).server[connectionsKey];
     if (connections !== undefined) connections.isBinding = false;
   });
 
 /** Servers of `node:net` and `node:tls` have no such method. */
 function isHttp(server: Server): boolean {
   return typeof (server as Partial<HttpServer>).setTimeout === "function";
+}
+
+/**
+ * Stops accepting connections, and calls back when the last one is closed.
+ *
+ * @param lingering - The server's sessions of HTTP/2, if what is on its way is to come in yet. By itself `close()` drops
+ *   idle keep-alive connections at once, and from Node 24 refuses each new stream of a session.
+ */
+export function stopListening(
+  server: Server,
+  lingering: Iterable<object> | undefined,
+  done: () => void,
+): void {
+  if (!server.listening) {
+    if (connectionsOf(server).isBinding) return void server.close(() => done()); // cancels that
+    server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
+    return;
+  }
+  const restore: (() => void)[] = [];
+  if (lingering !== undefined) {
+    restore.push(disable(server, "closeIdleConnections"));
+    for (const session of lingering) restore.push(disable(session, "close"));
+  }
+  try {
+    server.close(() => done());
+  } finally {
+    for (const undo of restore) undo();
+  }
+}
+
+/** How long to wait for a name that is looked up before that is given up. */
+const MAX_BINDING = 1_000;
+
+/**
+ * Resolves when no `listen()` is under way any more. Who waits for that one hears of its end, as Node says nothing of a
+ * `listen()` that `close()` has cancelled: `await once(server, "listening")` would wait for ever. `false`: it takes too long.
+ */
+export function whenBound(server: Server): Promise<boolean> | undefined {
+  if (!connectionsOf(server).isBinding) return undefined;
+  const bound = new Promise<void>((resolve) => {
+    const over = (): void => {
+      for (const event of events) server.off(event, over);
+      onTurn(resolve); // whoever waits for the event may look at the server's address
+    };
+    const events = ["listening", "error", "close"];
+    for (const event of events) server.on(event, over);
+  });
+  return within(MAX_BINDING, bound, realTimers);
 }

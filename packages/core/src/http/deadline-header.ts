@@ -3,7 +3,7 @@ import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { describe } from "../errors/describe.js";
-import type { AnyRequest } from "./types.js";
+import type { AnyRequest } from "./messages.js";
 
 /** The header in which a deadline travels unless told otherwise: the milliseconds that are left. */
 const defaultDeadlineHeader: string = "x-request-timeout-ms";

@@ -1,13 +1,7 @@
 export { outgoingHeaders } from "./deadline-header.js";
-export {
-  requestOutcome,
-  type CancelledOutcome,
-  type CancelStatus,
-  type FailedOutcome,
-  type RequestOutcome,
-} from "./outcome.js";
-export { requestScope, type RequestScopeOptions } from "./request-scope.js";
+export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "./outcome.js";
+export { requestOutcome, requestScope, type RequestScopeOptions } from "./request-scope.js";
 export type { OutcomeHooks } from "./responder.js";
 export { serverScope, type ServerScope, type ServerScopeOptions } from "./server-scope.js";
 export type { ShutdownOptions, ShutdownReport } from "./shutdown.js";
-export type { ShutdownNotice } from "../process/draining.js";
+export type { ShutdownNotice } from "../process/shutdown-notice.js";

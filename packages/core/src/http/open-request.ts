@@ -8,10 +8,10 @@ import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
-import { recordOf, responderOf, setRecord } from "./records.js";
-import { RequestRecord } from "./request-record.js";
+import { recordOf, responderOf, setRecord, RequestRecord } from "./request.js";
+import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
-import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./types.js";
+import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** Opens the scope of a request whose time is limited, whether its handler asks for it or not. */
 export function openIfBounded(request: AnyRequest, response: AnyResponse, server: ServerState): void {
@@ -88,7 +88,7 @@ function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerS
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   const closed = (): void => {
     response.removeListener("close", closed);
-    (request.socket as Queue | undefined)?.[queued]?.delete(record);
+    (request.socket as Queue | undefined)?.[queuedKey]?.delete(record);
     record.done();
   };
   // In front of loggers and metrics, which look at the response then, whoever was first to listen.
@@ -101,11 +101,11 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
   const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
   const { socket: queue } = request as { socket?: Queue };
   if (!waits || queue === undefined || typeof queue.on !== "function") return;
-  if (queue[queued] === undefined) {
-    queue[queued] = new Set();
+  if (queue[queuedKey] === undefined) {
+    queue[queuedKey] = new Set();
     queue.on("close", socketClosed);
   }
-  queue[queued].add(record);
+  queue[queuedKey].add(record);
 }
 
 /**
@@ -119,14 +119,12 @@ function peerEnded(socket: Duplex, { node }: RequestRecord): void {
   });
 }
 
-const queued: unique symbol = Symbol("bough.queuedRequests");
-
 /** A socket, with the requests on it whose responses wait for their turn: one listener for all of them. */
 interface Queue {
-  [queued]?: Set<RequestRecord>;
+  [queuedKey]?: Set<RequestRecord>;
   on(event: "close", listener: (this: Queue) => void): unknown;
 }
 
 function socketClosed(this: Queue): void {
-  for (const record of this[queued] ?? []) record.done();
+  for (const record of this[queuedKey] ?? []) record.done();
 }

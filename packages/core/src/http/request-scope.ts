@@ -5,11 +5,11 @@ import type { Scope } from "../kernel/scope.js";
 import { optionNames, type OptionNames } from "../task/option-names.js";
 import { checkBag, checkDuration, checkType, judgeBy, type ScopeOptions } from "../task/options.js";
 import { openRequest } from "./open-request.js";
-import { checkMessage } from "./outcome.js";
-import { recordOf } from "./records.js";
+import { outcomeOf, type RequestOutcome } from "./outcome.js";
+import { recordOf } from "./request.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
-import type { AnyRequest } from "./types.js";
+import { checkMessage, type AnyRequest } from "./messages.js";
 
 /** What `requestScope` takes. */
 export interface RequestScopeOptions {
@@ -81,6 +81,57 @@ export function requestScope(
   if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
   if (options?.timeout !== undefined) record.bound(options.timeout);
   return record.node;
+}
+
+/**
+ * Says what an error that a handler failed with means for its request: for a server or a framework that bough has no
+ * integration for. Call it once where the framework hands errors to you.
+ *
+ * - `{ status: 499 | 503 | 504, error }`: the request was cancelled. Answer with that status; 499 can't be sent, it is for
+ *   the log.
+ * - `{ error }`: anything else. If a task of the request has failed, the handler mostly gets the cancellation that
+ *   followed from it; then `error` is the task's failure. Answer 500 and report it.
+ *
+ * **Failure:** the failure counts as received, so nothing else reports it.
+ *
+ * If bough has answered in the handler's place meanwhile, what is still written to the response goes nowhere, and throws
+ * nothing.
+ *
+ * @param request - Node's request, as the server's `request` event gives it.
+ * @param response - Its response.
+ * @param error - What the handler has failed with.
+ * @returns The outcome. The same for the same error, however often it is asked.
+ * @throws {TypeError} If `request` or `response` is not one of an HTTP server's.
+ * @example In a server of `node:http`
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { sleep } from "bough";
+ * import { requestOutcome, requestScope } from "bough/http";
+ *
+ * createServer(async (request, response) => {
+ *   try {
+ *     await sleep(requestScope(request, response, { timeout: 2_000 }), 10);
+ *     response.end("done");
+ *   } catch (error) {
+ *     const outcome = requestOutcome(request, response, error);
+ *     if (outcome.status === undefined) console.error(outcome.error);
+ *     response.writeHead(outcome.status ?? 500).end();
+ *   }
+ * });
+ * ```
+ */
+export function requestOutcome(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: unknown,
+): RequestOutcome {
+  checkMessage("requestOutcome", "request", request, "headers");
+  checkMessage("requestOutcome", "response", response, "writableEnded");
+  const record = recordOf(request);
+  const outcome = outcomeOf(request, response, record, error);
+  record?.receive(error);
+  if (outcome.status !== undefined) record?.note(outcome);
+  return outcome;
 }
 
 export function checkRequestOptions(

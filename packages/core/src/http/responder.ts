@@ -1,6 +1,6 @@
 import { describe } from "../errors/describe.js";
 import type { CancelledOutcome } from "./outcome.js";
-import type { AnyRequest, AnyResponse } from "./types.js";
+import type { AnyRequest, AnyResponse } from "./messages.js";
 
 /** What an application wants of requests that were cancelled. `Request` and `Response` are the framework's. */
 export interface OutcomeHooks<Request, Response> {

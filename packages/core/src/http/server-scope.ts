@@ -13,7 +13,7 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/settle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
-import type { ShutdownNotice } from "../process/draining.js";
+import type { ShutdownNotice } from "../process/shutdown-notice.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
 import { optionNames, type OptionNames } from "../task/option-names.js";
 import {
@@ -30,10 +30,10 @@ import { connectionsOf, spareSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfBounded } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
+import { serverScopeKey } from "./symbols.js";
 import { ServerState } from "./server-state.js";
-import { shutDown, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
-import { StopHook } from "./stop-hook.js";
-import type { AnyRequest, AnyResponse } from "./types.js";
+import { shutDown, StopHook, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
+import type { AnyRequest, AnyResponse } from "./messages.js";
 
 /** What `serverScope` takes. What was given first counts. */
 export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, ServerResponse> {
@@ -92,10 +92,8 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }
 
-const key: unique symbol = Symbol("bough.serverScope");
-
 interface Attached {
-  [key]?: ServerHandle | undefined;
+  [serverScopeKey]?: ServerHandle | undefined;
 }
 
 class ServerHandle extends Handle implements ServerScope {
@@ -166,7 +164,8 @@ class ServerHandle extends Handle implements ServerScope {
  * ```
  */
 export function serverScope(server: Server, options: ServerScopeOptions = {}): ServerScope {
-  const known = typeof server === "object" && server !== null ? (server as Attached)[key] : undefined;
+  const known =
+    typeof server === "object" && server !== null ? (server as Attached)[serverScopeKey] : undefined;
   // A server can listen again when it was closed.
   const handle = known !== undefined && known.state !== "closed" ? known : undefined;
   if (handle !== undefined && options === noOptions) return handle;
@@ -191,8 +190,8 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   const admitted = admits("serverScope", parent);
   if (admitted) link(parent, node);
   else bornCancelled(node);
-  const before = (server as Attached)[key];
-  (server as Attached)[key] = handle;
+  const before = (server as Attached)[serverScopeKey];
+  (server as Attached)[serverScopeKey] = handle;
   if (before !== undefined && !server.listening) state.before = previousOf(ServerHandle.stateOf(before));
   update(handle, options);
   const connections = connectionsOf(server);
@@ -200,7 +199,7 @@ function create(server: Server, options: ServerScopeOptions): ServerScope {
   if (before === undefined) {
     listen(server);
     server.on("close", () => {
-      const state = (server as Attached)[key];
+      const state = (server as Attached)[serverScopeKey];
       if (state !== undefined) end(ServerHandle.stateOf(state));
     });
   }

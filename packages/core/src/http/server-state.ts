@@ -2,24 +2,21 @@ import type { Http2Session } from "node:http2";
 import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Connection } from "./connections.js";
-import { markGone } from "./answer.js";
-import { recordOf, responderOf } from "./records.js";
-import { Draining } from "../process/draining.js";
-import { RequestRecord } from "./request-record.js";
+import { Draining } from "../process/shutdown-notice.js";
+import { recordOf, RequestRecord, responderOf } from "./request.js";
 import { HooksResponder, type OutcomeHooks, type Responder } from "./responder.js";
 import { keepTime } from "./server-clock.js";
-import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./types.js";
+import { lastRequestKey, markGone } from "./symbols.js";
+import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
 /** What requests come through: a socket, or an HTTP/2 stream. */
 interface Carrier {
-  [key]?: LastRequest;
+  [lastRequestKey]?: LastRequest;
   prependOnceListener(event: "close", listener: () => void): unknown;
 }
-
-const key: unique symbol = Symbol("bough.lastRequest");
 
 /** A request whose response may still be open, and the earlier ones on its connection that are (pipelining). */
 interface Pending {
@@ -117,18 +114,18 @@ export class ServerState {
     const { stream } = request as { stream?: Carrier & { session?: Http2Session } };
     const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
     if (carrier === undefined) return;
-    const known = carrier[key];
+    const known = carrier[lastRequestKey];
     if (known?.server !== this) this.#connect(carrier, new LastRequest(this, request, response));
     else if (!known.add(request, response)) return;
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
-    const { earlier } = carrier[key] as LastRequest;
+    const { earlier } = carrier[lastRequestKey] as LastRequest;
     if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
     keepAlive(response, false);
   }
 
   #connect(carrier: Carrier, connection: LastRequest): void {
-    carrier[key] = connection;
+    carrier[lastRequestKey] = connection;
     this.#connections.add(connection);
     // Before Node tells the responses of it: who hears of that finds the status set.
     carrier.prependOnceListener("close", () => {

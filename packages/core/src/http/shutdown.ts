@@ -12,14 +12,14 @@ import { LongTimer } from "../kernel/timer.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
 import { cutOff, isSaid, stopUpload } from "./answer.js";
-import { connectionsOf, type Connections } from "./connections.js";
+import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
-import { recordOf } from "./records.js";
-import { RequestRecord } from "./request-record.js";
+import { recordOf, RequestRecord } from "./request.js";
 import type { ServerState } from "./server-state.js";
-import { stopListening, whenBound } from "./stop-listening.js";
-import { isResponse } from "./types.js";
+import { isResponse } from "./messages.js";
 import { within } from "./within.js";
+import { Hook } from "../kernel/hook.js";
+import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 
 /** What `shutdown` takes. */
 export interface ShutdownOptions {
@@ -311,4 +311,36 @@ function countAlive({ node }: ServerState): number {
       count += 1;
   }
   return count;
+}
+
+/**
+ * A server whose scope is cancelled, or ends, shuts down; so does one whose process is told to stop. Holds the server
+ * weakly: see the invariant of node.ts.
+ */
+export class StopHook extends Hook implements StoppableServer {
+  readonly #server: WeakRef<Server>;
+  readonly #state: ServerState;
+
+  constructor(server: Server, state: ServerState) {
+    super();
+    this.#server = new WeakRef(server);
+    this.#state = state;
+    addServer(this);
+  }
+
+  async stop(): Promise<void> {
+    const server = this.#server.deref();
+    if (server !== undefined) await shutDown(server, this.#state);
+  }
+
+  override ended(): void {
+    removeServer(this);
+  }
+
+  run(): void {
+    removeServer(this);
+    const server = this.#server.deref();
+    // Failures of the scope itself are for whoever closes it.
+    if (server !== undefined) shutDown(server, this.#state, { grace: 0 }).catch(() => undefined);
+  }
 }

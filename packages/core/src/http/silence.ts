@@ -1,6 +1,7 @@
 import type { ScopeNode } from "../kernel/node.js";
 import { LongTimer } from "../kernel/timer.js";
-import { isResponse, type AnyResponse } from "./types.js";
+import { watchWrites } from "./symbols.js";
+import { isResponse, type AnyResponse } from "./messages.js";
 
 /** How often to look, in ms. */
 const STEP = 50;
@@ -32,14 +33,4 @@ export function awaitSilence(
   };
   const wait = (): void => void new LongTimer(STEP, look);
   wait();
-}
-
-/** On HTTP/2 the bytes of a connection say nothing of one response. */
-function watchWrites(response: { write: unknown }, onWrite: () => void): void {
-  const { write } = response;
-  if (typeof write !== "function") return;
-  response.write = function (this: unknown, ...args: unknown[]): unknown {
-    onWrite();
-    return Reflect.apply(write, this, args);
-  };
 }

@@ -1,4 +1,4 @@
 export { main } from "./main.js";
 export type { MainOptions } from "./options.js";
-export type { ShutdownNotice } from "./draining.js";
+export type { ShutdownNotice } from "./shutdown-notice.js";
 export type { MainScope } from "./main-scope.js";

@@ -1,7 +1,7 @@
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { Handle } from "../task/handle.js";
-import type { Draining, ShutdownNotice } from "./draining.js";
+import type { Draining, ShutdownNotice } from "./shutdown-notice.js";
 
 /** What `main` gives its body: the root scope of the process, which also says when it is told to stop. */
 export interface MainScope extends Scope, ShutdownNotice {}

@@ -13,11 +13,11 @@ import { liveDescendants } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
 import { spawn } from "../task/spawn.js";
 import type { Settings } from "./options.js";
-import { Draining } from "./draining.js";
-import { FloatingCancellations } from "./floating.js";
+import { Draining } from "./shutdown-notice.js";
+import { FloatingCancellations } from "./unawaited-cancellations.js";
 import { MainView, type MainScope } from "./main-scope.js";
-import { OutputGuard } from "./output.js";
-import { printErrors } from "./print.js";
+import { OutputGuard } from "./output-guard.js";
+import { printErrors } from "./print-errors.js";
 import { stopServers, watchServers } from "./servers.js";
 import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 

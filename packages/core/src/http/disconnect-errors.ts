@@ -40,7 +40,7 @@ const messages: ReadonlySet<unknown> = new Set([
 ]);
 
 /** Whether `error` is one that a library fails with because the client has gone away. */
-export function saysGone(error: unknown): boolean {
+export function isDisconnectError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if (read(error, "name") === "AbortError") return true;
   if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type

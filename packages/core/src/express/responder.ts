@@ -1,7 +1,7 @@
 import type { Application, Request } from "express";
 import type { Label } from "../kernel/node.js";
-import { recordOf } from "../http/records.js";
-import { nameOf } from "../http/types.js";
+import { recordOf } from "../http/request.js";
+import { nameOf } from "../http/messages.js";
 
 /** What Express keeps of a route or a middleware. It differs between the versions. */
 interface Layer {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Duplex } from "node:stream";
+import { describe } from "../errors/describe.js";
 
 /** A request of HTTP/1.1 or of HTTP/2, as `node:http` and the compatibility API of `node:http2` make it. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;
@@ -50,4 +51,10 @@ export function nameOf(request: AnyRequest): string {
   const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
   const query = url.indexOf("?");
   return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
+}
+
+/** @throws {TypeError} If `value` does not come from an HTTP server. */
+export function checkMessage(operation: string, name: string, value: unknown, property: string): void {
+  if (typeof value === "object" && value !== null && property in value) return;
+  throw new TypeError(`${operation}: ${name} must come from an HTTP server, got ${describe(value)}`);
 }
