@@ -65,7 +65,7 @@ export abstract class ScopedWait<T> extends Hook {
 
   #end(error: unknown): void {
     this.withdraw();
+    markHandled(this.promise); // first, so that the engine has no unhandled rejection to tell of
     this.#reject(error);
-    markHandled(this.promise);
   }
 }

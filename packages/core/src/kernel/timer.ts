@@ -10,20 +10,16 @@ export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
  * A timer of the user's time: whatever `setTimeout` is in place at the moment of the call, so that fake timers work.
- * `ms` is at most {@link MAX_DELAY}.
+ * `ms` is at most {@link MAX_DELAY}. The callback gets two values; a rest parameter would take as long as the rest.
  */
-export function setTimer<A extends readonly unknown[]>(
-  callback: (...args: A) => void,
-  ms: number,
-  ...args: A
-): TimerHandle {
+export function setTimer<A, B>(callback: (a: A, b: B) => void, ms: number, a: A, b: B): TimerHandle {
   const set = currentSetTimeout();
   const clock = hiddenClock();
-  if (clock === undefined) return set(callback, ms, ...args);
+  if (clock === undefined) return set(callback, ms, a, b);
   const due = clock.now() + ms;
   const timer = set(() => {
     clock.reach(due);
-    callback(...args);
+    callback(a, b);
   }, ms);
   learnFrom(timer);
   return timer;
@@ -56,8 +52,9 @@ function isUnheld(owner: object | undefined): boolean {
 /** Whether `timer` keeps the process alive; a no-op where timers can't choose. */
 function refer(timer: TimerHandle | undefined, held: boolean): void {
   if (typeof timer === "object") {
-    const { ref, unref } = timer as { ref?: () => void; unref?: () => void };
-    Reflect.apply((held ? ref : unref) ?? Boolean, timer, []);
+    const handle: { ref?: () => void; unref?: () => void } = timer;
+    if (held) handle.ref?.();
+    else handle.unref?.();
   } else if (typeof timer === "number") {
     const { Deno } = globalThis as { Deno?: { refTimer(id: number): void; unrefTimer(id: number): void } };
     if (held) Deno?.refTimer(timer);
@@ -71,21 +68,27 @@ export class LongTimer {
   #held = true;
   readonly #owner: object | undefined;
 
+  readonly #callback: () => void;
+
   /** @param owner - The node whose timer it is: it is cleared when that has ended. */
   constructor(delay: number, callback: () => void, owner?: object) {
     this.#owner = owner;
-    this.#start(delay, callback);
+    this.#callback = callback;
+    this.#start(delay);
   }
 
-  #start(delay: number, callback: () => void): void {
+  #start(delay: number): void {
     const step = Math.min(delay, MAX_DELAY);
-    this.#handle = setTimer(() => {
-      this.#handle = undefined;
-      if (delay > step) this.#start(delay - step, callback);
-      else callback();
-    }, step);
+    this.#handle = setTimer(LongTimer.#wake, step, this, delay - step);
     if (this.#owner !== undefined) timerSet(this.#handle, this.#owner);
     if (!this.#held) this.hold(false);
+  }
+
+  static #wake(this: void, timer: LongTimer, rest: number): void {
+    timer.#handle = undefined;
+    if (rest > 0) return timer.#start(rest);
+    const callback = timer.#callback;
+    callback();
   }
 
   clear(): void {
