@@ -53,7 +53,11 @@ function originalOf<T extends object, K extends keyof T & string>(holder: T, nam
 
 /** Elsewhere than in Node, most of these may be missing. */
 const platform = globalThis as {
-  readonly process?: { nextTick?: (callback: Callback) => void };
+  readonly process?: {
+    nextTick?: (callback: Callback) => void;
+    on?: (event: string, callback: Callback) => unknown;
+    off?: (event: string, callback: Callback) => unknown;
+  };
   readonly setImmediate?: (callback: Callback) => unknown;
   readonly Deno?: { unrefTimer?: (timer: number) => void };
   readonly MessageChannel?: typeof MessageChannel;
@@ -174,4 +178,13 @@ export function currentClearTimeout(): typeof clearTimeout {
 /** The calendar: epoch ms, which may be set to any other time at any moment. Not for durations. */
 export function calendarNow(): number {
   return Date.now();
+}
+
+// ---- the end of the process
+
+/** Has `callback` called when the process is about to end by itself; returns what takes that back. */
+export function beforeProcessEnd(callback: Callback): () => void {
+  const { process } = platform;
+  process?.on?.("beforeExit", callback);
+  return () => void process?.off?.("beforeExit", callback);
 }

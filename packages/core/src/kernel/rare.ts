@@ -42,4 +42,6 @@ export class Settings {
   /** Failures that are to be suppressed in what the scope rejects with, and are none of its own. */
   earlier: Set<unknown> | undefined = undefined;
   waiters: Set<Waiter> | undefined = undefined;
+  /** Somebody holds the handle's disposal method, as `await using` does: a failure waits for the disposal. */
+  disposalExpected = false;
 }

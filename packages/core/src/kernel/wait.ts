@@ -1,3 +1,4 @@
+import { isObject } from "../errors/suppressed.js";
 import { CLOSED, CUT, DELIVERED } from "./flags.js";
 import type { ScopeNode } from "./node.js";
 import { holdProcessOpen, needsHold } from "./process-hold.js";
@@ -62,9 +63,9 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
   for (const { kind, resolve, reject, promise, graceTimer } of waiters) {
     graceTimer?.clear();
     if (errors !== undefined) {
-      const [first] = errors.keys();
-      if (kind === "dispose" && (node.flags & DELIVERED) !== 0) resolve(undefined);
-      else reject(first);
+      const unreceived = kind === "dispose" ? firstUnreceived(node, errors) : firstOf(errors);
+      if (unreceived === undefined) resolve(undefined);
+      else reject(unreceived.error);
       node.flags |= DELIVERED;
     } else if (kind === "join" && (node.flags & CUT) !== 0) {
       reject(node.reason);
@@ -73,4 +74,34 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
       resolve(undefined);
     }
   }
+}
+
+interface Failure {
+  readonly error: unknown;
+}
+
+function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
+  const [error] = errors.keys();
+  return { error };
+}
+
+/**
+ * What a disposal rejects with. A failure that somebody has received by awaiting the task in which it happened is not news:
+ * a block that lets it through must throw the error itself, and not a `SuppressedError` that holds it twice. The failures
+ * after a first one that was received are in `suppressed(error)`.
+ */
+function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
+  if ((node.flags & DELIVERED) !== 0) return undefined;
+  for (const [error, origin] of errors) {
+    if (!isReceived(node, origin)) return { error };
+    if (isObject(error)) return undefined;
+  }
+  return undefined;
+}
+
+/** Whether somebody has awaited the task in which a failure of `node` happened, or one that it went through. */
+function isReceived(node: ScopeNode, origin: ScopeNode): boolean {
+  for (let at: ScopeNode | undefined = origin; at !== undefined && at !== node; at = at.parent)
+    if ((at.flags & DELIVERED) !== 0) return true;
+  return false;
 }

@@ -5,7 +5,7 @@ import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/flags.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
-import { advance, cancel } from "../kernel/settle.js";
+import { advance, cancel, releaseFailure } from "../kernel/settle.js";
 import { wait, type Waiter } from "../kernel/wait.js";
 import { optionNames } from "./option-names.js";
 import { checkBag, checkDuration } from "./options.js";
@@ -162,13 +162,31 @@ export class Handle implements ScopeHandle {
     return closeAndWait(this.#node, "close", this, options);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return closeAndWait(this.#node, "dispose", this);
+  /** Read when a block begins (`await using`), which makes the block the receiver of the scope's failures. */
+  get [Symbol.asyncDispose](): () => Promise<void> {
+    expectDisposal(this.#node);
+    return disposeHandle;
+  }
+
+  static dispose(handle: Handle): Promise<void> {
+    return closeAndWait(handle.#node, "dispose", handle);
   }
 
   toJSON(): { name: string; path: string; state: ScopeState } {
     return this.#node.toJSON();
   }
+}
+
+function disposeHandle(this: Handle): Promise<void> {
+  return Handle.dispose(this);
+}
+
+/**
+ * Somebody has taken the disposal method of a handle: `await using`, `scope.use`, an `AsyncDisposableStack`. A failure then
+ * waits for the disposal, instead of becoming an unhandled rejection while the block still goes on.
+ */
+export function expectDisposal(node: ScopeNode): void {
+  if ((node.flags & CLOSED) === 0) node.settings().disposalExpected = true;
 }
 
 /** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */
@@ -199,5 +217,6 @@ export async function closeAndWait(
 function endAndWait(node: ScopeNode, kind: Waiter["kind"], pin: object): ReturnType<typeof wait> {
   const waiting = wait(node, kind, pin);
   advance(node);
+  releaseFailure(node);
   return waiting;
 }

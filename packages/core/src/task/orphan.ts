@@ -8,7 +8,7 @@ import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
 import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/report.js";
 import { setUnheldTimer } from "../kernel/platform.js";
-import { cancelWith } from "../kernel/settle.js";
+import { cancelWith, releaseFailure } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
 
@@ -58,8 +58,9 @@ class HandleWatch implements Observer {
     this.registry.unregister(this);
   }
 
+  /** If the failure waits for a disposal, the handle may still be collected instead. */
   reject(): void {
-    this.resolve();
+    if (this.node?.rarely?.settings?.disposalExpected !== true) this.resolve();
   }
 }
 
@@ -94,7 +95,9 @@ export function collectedHandles(): number {
 function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
   // Else it winds up by itself, and its owner has nothing left to forget.
-  if (node === undefined || (node.flags & (CLOSED | CANCELLED)) !== 0) return;
+  if (node === undefined) return;
+  if ((node.flags & CLOSED) !== 0) return releaseFailure(node);
+  if ((node.flags & CANCELLED) !== 0) return;
   node.observer = undefined; // the registry has let go of it already
   const info = policy !== "ignore" || hearsOfOrphans() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));

@@ -1,6 +1,6 @@
 import { inspectCustom } from "../../kernel/scope.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { closeAndWait, closeByOwner } from "../../task/handle.js";
+import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
 import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
@@ -92,7 +92,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
     }
   }
   const disposers: PropertyDescriptorMap = {
-    [Symbol.asyncDispose]: { value: disposeHandle, writable: true, configurable: true },
+    [Symbol.asyncDispose]: { get: takeDisposer, configurable: true },
   };
   if (Object.hasOwn(shown, Symbol.dispose)) disposers[Symbol.dispose] = { value: disposeWithoutWaiting };
   if (!Object.hasOwn(shown, inspectCustom)) disposers[inspectCustom] = { value: showInner };
@@ -180,6 +180,13 @@ function isInherited(key: PropertyKey, inner: object): boolean {
 /** Of any realm. */
 function isObjectPrototype(object: object): boolean {
   return Object.getPrototypeOf(object) === null && Object.hasOwn(object, "hasOwnProperty");
+}
+
+/** As with a `ScopeHandle`: whoever takes the method is going to call it. */
+function takeDisposer(this: object): () => Promise<void> {
+  const node = Owner.nodeOf(Owner.behind(this));
+  if (node !== undefined) expectDisposal(node);
+  return disposeHandle;
 }
 
 function disposeHandle(this: object): Promise<void> {

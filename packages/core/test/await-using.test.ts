@@ -1,0 +1,257 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  createScope,
+  selfCleaning,
+  sleep,
+  spawn,
+  suppressed,
+  withScope,
+  type ScopeHandle,
+} from "../src/index.js";
+import { deferred, flush, rejection } from "./support/deferred.js";
+import { nodes } from "./support/nodes.js";
+import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
+
+// `await using` is syntax from Node 24 on; older Nodes run what esbuild makes of it, which asks for the disposal method at
+// the same moment: where the block begins.
+
+let unhandled: unknown[] = [];
+const listener = (reason: unknown): void => void unhandled.push(reason);
+let others: NodeJS.UnhandledRejectionListener[] = [];
+
+beforeEach(() => {
+  unhandled = [];
+  others = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", listener);
+});
+
+afterEach(() => {
+  process.off("unhandledRejection", listener);
+  for (const other of others) process.on("unhandledRejection", other);
+  expect(process.listenerCount("beforeExit")).toBe(0);
+});
+
+const boom = new TypeError("boom");
+const fails = async (): Promise<never> => {
+  await null;
+  throw boom;
+};
+
+describe("rule 11: the failure of a handle that a block disposes of", () => {
+  it("waits for the block, which throws it, the same object", async () => {
+    const gate = deferred();
+    async function job(): Promise<string> {
+      await using scope = createScope({ name: "job" });
+      spawn(scope, fails);
+      await gate.promise; // the block is busy with something else
+      return "returned normally";
+    }
+    const done = job();
+    await flush();
+    await flush();
+    expect(unhandled).toEqual([]);
+    gate.resolve();
+    expect(await rejection(done)).toBe(boom);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("is told once when the block has awaited the task that failed", async () => {
+    async function job(): Promise<unknown> {
+      await using scope = createScope({ name: "job" });
+      return await spawn(scope, fails);
+    }
+    expect(await rejection(job())).toBe(boom);
+  });
+
+  it("is told once when the block has awaited a task above the one that failed", async () => {
+    async function job(): Promise<unknown> {
+      await using scope = createScope();
+      return await spawn(scope, async (task) => {
+        spawn(task, fails);
+        await sleep(task, Infinity);
+      });
+    }
+    expect(await rejection(job())).toBe(boom);
+  });
+
+  it("is not told again when the block has caught it", async () => {
+    async function job(): Promise<unknown> {
+      await using scope = createScope();
+      return await spawn(scope, fails).catch((error: unknown) => error);
+    }
+    expect(await job()).toBe(boom);
+  });
+
+  it("is told once when the block has joined or closed the scope", async () => {
+    for (const end of ["join", "close"] as const) {
+      async function job(): Promise<void> {
+        await using scope = createScope();
+        spawn(scope, fails);
+        await flush();
+        await scope[end]();
+      }
+      expect(await rejection(job())).toBe(boom);
+    }
+  });
+
+  it("comes beside an error of the block's own, as of any resource", async () => {
+    const own = new Error("the block's");
+    async function job(): Promise<void> {
+      await using scope = createScope();
+      spawn(scope, fails);
+      await flush();
+      throw own;
+    }
+    expect(await rejection(job())).toMatchObject({ name: "SuppressedError", error: boom, suppressed: own });
+  });
+
+  it("of a cleanup is told although a failed task was awaited, by the error itself", async () => {
+    const late = new Error("cleanup");
+    async function job(): Promise<unknown> {
+      await using scope = createScope();
+      scope.defer(() => {
+        throw late;
+      });
+      return await spawn(scope, fails);
+    }
+    const error = await rejection(job());
+    expect(error).toBe(boom);
+    expect(suppressed(error)).toEqual([late]);
+  });
+
+  it("that is a primitive hides no later one", async () => {
+    const late = new Error("cleanup");
+    async function job(): Promise<unknown> {
+      await using scope = createScope();
+      scope.defer(() => {
+        throw late;
+      });
+      return await spawn(scope, () => {
+        // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- users throw what they like
+        throw "a string";
+      });
+    }
+    expect(await rejection(job())).toMatchObject({ error: late, suppressed: "a string" });
+  });
+
+  it("of a child scope goes to the block and not to the parent, which waits for the block", async () => {
+    const order: string[] = [];
+    const gate = deferred();
+    await withScope(async (parent) => {
+      const block = (async () => {
+        await using scope = createScope(parent);
+        spawn(scope, fails);
+        await gate.promise;
+        order.push("block ends");
+      })();
+      await flush();
+      expect(parent.cancelled).toBe(false);
+      gate.resolve();
+      expect(await rejection(block)).toBe(boom);
+    });
+    expect(order).toEqual(["block ends"]);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("of a scope that another scope uses is that one's", async () => {
+    const error = await rejection(
+      withScope(async (outer) => {
+        const scope = outer.use(createScope());
+        spawn(scope, fails);
+        await flush();
+      }),
+    );
+    expect(error).toBe(boom);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("of a selfCleaning handle waits for the block, too", async () => {
+    class Poller {
+      value = 1;
+    }
+    async function job(): Promise<void> {
+      await using poller = selfCleaning((scope) => {
+        spawn(scope, fails);
+        return new Poller();
+      });
+      await flush();
+      await flush();
+      expect(poller.value).toBe(1);
+    }
+    expect(await rejection(job())).toBe(boom);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("is an unhandled rejection at once where nobody has taken the disposal method", async () => {
+    const scope: ScopeHandle = createScope();
+    spawn(scope, fails);
+    await flush();
+    await flush();
+    expect(unhandled).toEqual([boom]);
+    await scope[Symbol.asyncDispose](); // told before
+  });
+});
+
+describe("rule 11, in a process", () => {
+  let scripts: ScriptFolder;
+  beforeAll(async () => {
+    scripts = await scriptFolder("testing");
+  });
+  afterAll(() => scripts.remove());
+
+  for (const node of nodes()) {
+    describe.skipIf(!node.path)(`on ${node.label}`, { timeout: 20_000 }, () => {
+      const run = (source: string): ReturnType<ScriptFolder["run"]> =>
+        scripts.run(source, { node: node.path });
+
+      it("the failure that a block never comes to throw ends the process when it is about to end", async () => {
+        const { code, output } = await run(`
+          const scope = createScope({ name: "job" });
+          scope[Symbol.asyncDispose]; // as await using does
+          spawn(scope, async () => { throw new Error("lost?"); });
+          setTimeout(() => log("the process goes on"), 20);`);
+        expect(code).toBe(1);
+        expect(output).toContain("the process goes on");
+        expect(output).toContain("lost?");
+      });
+
+      it("the failure of a handle that was collected instead is an unhandled rejection", async () => {
+        const { stdout } = await run(`
+          process.on("unhandledRejection", (error) => log("unhandled", error.message));
+          (() => {
+            const scope = createScope({ name: "job" });
+            scope[Symbol.asyncDispose];
+            spawn(scope, async () => { throw new Error("lost?"); });
+          })();
+          const alive = setInterval(() => {}, 1_000);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          for (let i = 0; i < 5; i++) await collectGarbage();
+          log("collected");
+          clearInterval(alive);`);
+        expect(stdout).toBe("unhandled lost?\ncollected\n");
+      });
+
+      const hasSyntax = Number(/\d+/.exec(node.label)?.[0] ?? 0) >= 24;
+      it.skipIf(!hasSyntax)(
+        "the syntax itself: the block throws the error, and the process goes on",
+        async () => {
+          const { code, stdout } = await run(`
+          const boom = new TypeError("boom");
+          async function busy() {
+            await using scope = createScope({ name: "job" });
+            spawn(scope, async () => { throw boom; });
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          async function awaiting() {
+            await using scope = createScope({ name: "job" });
+            return await spawn(scope, async () => { throw boom; });
+          }
+          log(await busy().catch((error) => error === boom), await awaiting().catch((error) => error === boom));`);
+          expect(stdout).toBe("true true\n");
+          expect(code).toBe(0);
+        },
+      );
+    });
+  }
+});
