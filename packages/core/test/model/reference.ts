@@ -87,6 +87,8 @@ class Model {
   timedOut = false;
   closedByOwner = false;
   delivered = false;
+  /** In which node each of the `errors` happened. */
+  readonly origins: Map<unknown, Model> = new Map<unknown, Model>();
   running = 0;
   signalRead = false;
 
@@ -457,11 +459,12 @@ export class ReferenceTree implements Tree {
     for (const marked of ready) this.#advance(marked);
   }
 
-  #failTree(node: Model, error: unknown, ready: Model[]): void {
+  #failTree(node: Model, error: unknown, ready: Model[], origin: Model = node): void {
     this.#effect();
     let top = node;
     while (!top.errors.includes(error)) {
       top.errors.push(error);
+      top.origins.set(error, origin);
       if (!top.sharesFailures) break;
       top = top.parent as Model;
     }
@@ -482,7 +485,7 @@ export class ReferenceTree implements Tree {
       const parent = node.parent as Model;
       if (node.kind === "handle" && !parent.supervises) {
         const ready: Model[] = [];
-        for (const error of node.errors) this.#failTree(parent, error, ready);
+        for (const error of node.errors) this.#failTree(parent, error, ready, node.origins.get(error));
         for (const marked of ready) this.#advance(marked);
       } else {
         for (const error of node.errors) this.#report(node, error);
@@ -609,13 +612,15 @@ export class ReferenceTree implements Tree {
     const failed = node.errors.length > 0;
     if (failed && waiters.some(({ kind }) => kind !== "dispose")) node.delivered = true;
     for (const { name, kind } of waiters) {
-      if (failed && !(kind === "dispose" && node.delivered)) {
+      const told = kind !== "dispose" || (!node.delivered && !isReceived(node));
+      if (failed && told) {
         this.settlements.set(name, { status: "rejected", value: node.errors[0] });
         node.delivered = true;
       } else if (!failed && kind === "join" && node.cut) {
         this.settlements.set(name, { status: "rejected", value: node.reason });
       } else {
         this.settlements.set(name, { status: "resolved", value: undefined });
+        if (failed) node.delivered = true;
       }
     }
   }
@@ -712,4 +717,11 @@ function statusOf(node: Model): string {
   if (!node.closed) return node.body === "queued" ? "queued" : "running";
   if (node.errors.length > 0) return "failed";
   return node.cut ? "cancelled" : "succeeded";
+}
+
+/** Whether somebody has awaited the task in which the first failure of `node` happened, or one that it went through. */
+function isReceived(node: Model): boolean {
+  for (let at = node.origins.get(node.errors[0]); at !== undefined && at !== node; at = at.parent)
+    if (at.delivered) return true;
+  return false;
 }
