@@ -29,14 +29,10 @@ beforeEach(() => {
 afterEach(() => {
   process.off("unhandledRejection", listener);
   for (const other of others) process.on("unhandledRejection", other);
-  expect(process.listenerCount("beforeExit")).toBe(0);
 });
 
 const boom = new TypeError("boom");
-const fails = async (): Promise<never> => {
-  await null;
-  throw boom;
-};
+const fails = (): Promise<never> => Promise.reject(boom);
 
 describe("rule 11: the failure of a handle that a block disposes of", () => {
   it("waits for the block, which throws it, the same object", async () => {
@@ -51,9 +47,11 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     await flush();
     await flush();
     expect(unhandled).toEqual([]);
+    expect(process.listenerCount("beforeExit")).toBe(1);
     gate.resolve();
     expect(await rejection(done)).toBe(boom);
     expect(unhandled).toEqual([]);
+    expect(process.listenerCount("beforeExit")).toBe(0);
   });
 
   it("is told once when the block has awaited the task that failed", async () => {

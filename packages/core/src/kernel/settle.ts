@@ -11,10 +11,11 @@ import {
 import { settled } from "./channels.js";
 import { runDefers } from "./defer.js";
 import * as flag from "./flags.js";
+import { holdFailure } from "./held-failures.js";
 import { dropHooks, type Hook } from "./hook.js";
 import type { ScopeNode } from "./node.js";
 import type { Observer } from "./observer.js";
-import { afterMicrotasks, beforeProcessEnd } from "./platform.js";
+import { afterMicrotasks } from "./platform.js";
 import type { Settings } from "./rare.js";
 import { isOwnDeadline, markHandled } from "./refusal.js";
 import { hasFailedInside, rejects } from "./rejections.js";
@@ -289,7 +290,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
     // Stays linked until that is decided, so that the parent can't settle before it has heard of it.
     if (rare.settings?.disposalExpected === true) {
-      holdFailure(node);
+      holdFailure(node, decide);
       return undefined;
     }
     try {
@@ -334,27 +335,6 @@ function release(node: ScopeNode, settings: Settings): void {
 
 export function firstError(node: ScopeNode): unknown {
   return node.rarely?.errors?.keys().next().value;
-}
-
-/** Settled nodes whose failures wait for the disposal of their handle. */
-const held = new Set<ScopeNode>();
-let forgetProcessEnd: (() => void) | undefined;
-
-function holdFailure(node: ScopeNode): void {
-  held.add(node);
-  forgetProcessEnd ??= beforeProcessEnd(() => {
-    for (const each of held) releaseFailure(each); // no disposal will come any more
-  });
-}
-
-/** The disposal that the failures of `node` waited for has come, or can't come: its handle was collected. */
-export function releaseFailure(node: ScopeNode): void {
-  if (!held.delete(node)) return;
-  if (held.size === 0) {
-    forgetProcessEnd?.();
-    forgetProcessEnd = undefined;
-  }
-  decide(node);
 }
 
 /** Finds a receiver for the failures of a settled node that nobody has waited for. */

@@ -8,7 +8,8 @@ import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
 import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/report.js";
 import { setUnheldTimer } from "../kernel/platform.js";
-import { cancelWith, releaseFailure } from "../kernel/settle.js";
+import { releaseFailure } from "../kernel/held-failures.js";
+import { cancelWith } from "../kernel/settle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
 

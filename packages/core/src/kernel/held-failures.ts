@@ -1,0 +1,28 @@
+import type { ScopeNode } from "./node.js";
+import { beforeProcessEnd } from "./platform.js";
+
+/**
+ * Settled nodes whose failures wait for the disposal of their handle (`await using`), each with what decides about its
+ * failures. A node is here until its handle is disposed of or collected, or the process is about to end.
+ */
+const held = new Map<ScopeNode, (node: ScopeNode) => void>();
+let forgetProcessEnd: (() => void) | undefined;
+
+export function holdFailure(node: ScopeNode, decide: (node: ScopeNode) => void): void {
+  held.set(node, decide);
+  forgetProcessEnd ??= beforeProcessEnd(() => {
+    for (const each of held.keys()) releaseFailure(each);
+  });
+}
+
+/** The disposal that the failures of `node` waited for has come, or can't come any more. */
+export function releaseFailure(node: ScopeNode): void {
+  const decide = held.get(node);
+  if (decide === undefined) return;
+  held.delete(node);
+  if (held.size === 0) {
+    forgetProcessEnd?.();
+    forgetProcessEnd = undefined;
+  }
+  decide(node);
+}
