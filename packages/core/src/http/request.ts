@@ -52,6 +52,8 @@ export class RequestRecord implements Hook, Observer {
   #answered = false;
   /** The application's own answer is being made. */
   #isResponding = false;
+  /** Its answer had begun, and was broken off in the handler's place. */
+  #isCutOff = false;
   #outcome: CancelledOutcome | undefined = undefined;
   /** The first failure, of a task, came when the response had not begun. */
   #failedFirst = false;
@@ -87,8 +89,8 @@ export class RequestRecord implements Hook, Observer {
     if (!response.writableEnded && this.upgraded?.writableEnded !== true) {
       cancel(node, "disconnected", undefined);
       node.flags |= CUT;
-      // One that the framework has broken off, because of a failure it has got, is not one whose client has gone.
-      if (this.#received === undefined) this.#note({ status: 499, error: node.reason });
+      // One that was broken off here, or by the framework because of a failure it has got, is not one whose client has gone.
+      if (this.#received === undefined && !this.#isCutOff) this.#note({ status: 499, error: node.reason });
       markGone(response);
     } else if (this.#outcome !== undefined || this.#answered) {
       // So that whoever watches the scope hears what the client was told.
@@ -186,7 +188,7 @@ export class RequestRecord implements Hook, Observer {
     if (this.node.reason?.kind !== "failure") return this.#conclude(this.#outcomeOfReason());
     // The failure itself is reported when the scope settles, as nobody has received it.
     if (this.#isAnswerable()) this.#answer(500);
-    else cutOff(this.response);
+    else this.#cutOff();
   }
 
   #outcomeOfReason(): CancelledOutcome {
@@ -194,11 +196,26 @@ export class RequestRecord implements Hook, Observer {
     return { status: reason?.kind === "deadline" ? this.statusOfDeadline() : 503, error: reason };
   }
 
-  /** Answers in the place of a handler that a shutdown's report calls stuck, if that has not begun to. */
+  /**
+   * Answers in the place of a handler that a shutdown's report calls stuck, or breaks off what that has begun to answer.
+   *
+   * @returns Whether an answer was given.
+   */
   answer(status: 503): boolean {
-    if (!this.#isAnswerable()) return false;
-    this.#conclude({ status, error: this.node.reason }, true);
-    return true;
+    const outcome: CancelledOutcome = { status, error: this.node.reason };
+    if (this.#isAnswerable()) {
+      this.#conclude(outcome, true);
+      return true;
+    }
+    this.#note(outcome, true);
+    this.#cutOff();
+    return false;
+  }
+
+  #cutOff(): void {
+    if (isSaid(this.response)) return;
+    this.#isCutOff = true;
+    cutOff(this.response);
   }
 
   /** The handler has failed with what `outcome` stands for: the request gets that end, once. */
@@ -230,7 +247,7 @@ export class RequestRecord implements Hook, Observer {
     const { request, response } = this;
     if (this.#answered) return;
     this.#note(outcome, isStuck);
-    if (!this.#isAnswerable()) return cutOff(response);
+    if (!this.#isAnswerable()) return this.#cutOff();
     const status = outcome.status === 504 ? 504 : 503;
     const respond = this.#responder?.respond;
     if (respond === undefined) return this.#answer(status);

@@ -11,7 +11,7 @@ import { advance, cancel } from "../kernel/settle.js";
 import { LongTimer } from "../kernel/timer.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
-import { cutOff, isSaid, stopUpload } from "./answer.js";
+import { isSaid, stopUpload } from "./answer.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
@@ -251,9 +251,8 @@ class Shutdown {
   /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
   #force(): void {
     for (const record of this.#records()) {
-      if (record.answer(503)) continue;
-      if (isResponse(record.response) && !isSaid(record.response)) this.#cutOff.add(record.response);
-      cutOff(record.response);
+      if (isSaid(record.response) || record.answer(503)) continue;
+      if (isResponse(record.response)) this.#cutOff.add(record.response);
     }
     for (const stream of this.#connections.streams) {
       if (stream.writableEnded) continue;

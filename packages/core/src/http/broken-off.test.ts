@@ -1,0 +1,87 @@
+import { createServer, type ServerResponse } from "node:http";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { deferred } from "../../test/support/deferred.js";
+import { RawConnection } from "../../test/support/http-clients.js";
+import { sleep, spawn, type Scope } from "../index.js";
+import { requestScope, serverScope, type CancelledOutcome, type ServerScope } from "./index.js";
+
+const boom = new Error("boom");
+
+/** A server whose handler begins to answer, and what its hooks are told. */
+async function serve(
+  handler: (scope: Scope, response: ServerResponse) => void,
+  options?: { timeout?: number; grace?: number },
+): Promise<{ client: RawConnection; outcomes: CancelledOutcome[]; scope: ServerScope; errors: unknown[] }> {
+  const outcomes: CancelledOutcome[] = [];
+  const errors: unknown[] = [];
+  const server = createServer((request, response) => {
+    response.write("part");
+    handler(requestScope(request, response), response);
+  });
+  const scope = serverScope(server, {
+    ...options,
+    onCancelled: (outcome) => void outcomes.push(outcome),
+    onError: (error) => void errors.push(error),
+  });
+  onTestFinished(() => scope.close());
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const client = new RawConnection((server.address() as { port: number }).port);
+  onTestFinished(() => void client.socket.destroy());
+  return { client, outcomes, scope, errors };
+}
+
+describe("an answer that is broken off in its handler's place", () => {
+  it("rule 30: is not taken for a client that has left when a task has failed", async () => {
+    const { client, outcomes, errors } = await serve((scope) => {
+      void spawn(scope, () => Promise.reject(boom));
+    });
+    expect(await client.request().answer).toMatchObject({ body: "part", complete: false });
+    await expect.poll(() => errors).toHaveLength(1);
+    expect(errors[0]).toBe(boom);
+    expect(outcomes).toEqual([]);
+  });
+
+  it("rule 30: nor when its time was up", async () => {
+    const { client, outcomes } = await serve(
+      (scope) => {
+        void sleep(scope, 60_000).catch(() => undefined);
+      },
+      { timeout: 5 },
+    );
+    expect(await client.request().answer).toMatchObject({ complete: false });
+    await expect.poll(() => outcomes).toMatchObject([{ status: 503, error: { kind: "deadline" } }]);
+  });
+
+  it.each(["waits in its scope", "is stuck"])(
+    "rule 32: nor when the server has shut down and its handler %s",
+    async (way) => {
+      const arrived = deferred();
+      const released = deferred();
+      const { client, outcomes, scope } = await serve(
+        (own) => {
+          if (way === "is stuck") void spawn(own, () => released.promise);
+          else void sleep(own, 60_000).catch(() => undefined);
+          arrived.resolve();
+        },
+        { grace: 0 },
+      );
+      const { answer } = client.request();
+      await arrived.promise;
+      const report = await scope.shutdown();
+      expect(await answer).toMatchObject({ complete: false });
+      expect(report.stuck.length > 0).toBe(way === "is stuck");
+      expect(outcomes).toMatchObject([{ status: 503, error: { kind: "shutdown" } }]);
+      released.resolve();
+    },
+  );
+
+  it("rule 30: is when the client leaves first", async () => {
+    const { client, outcomes } = await serve((scope) => {
+      void sleep(scope, 60_000).catch(() => undefined);
+    });
+    const request = client.request();
+    await request.started;
+    request.abort();
+    await expect.poll(() => outcomes).toMatchObject([{ status: 499, error: { kind: "disconnected" } }]);
+  });
+});
