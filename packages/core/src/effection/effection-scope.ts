@@ -1,6 +1,6 @@
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/lifetime/attach.js";
-import { createPromised } from "../kernel/observer.js";
+import { createPromised } from "../kernel/promised.js";
 import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 

@@ -1,9 +1,9 @@
 import { createContext, run, type Context, type Operation } from "effection";
 import type { CancelledError } from "../errors/cancelled.js";
-import { addHook, Hook, removeHook } from "../kernel/hook.js";
+import { addHook, Hook, removeHook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { notifyLate } from "../kernel/settle.js";
+import { notifyLate } from "../kernel/lifecycle.js";
 
 /** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
 export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");

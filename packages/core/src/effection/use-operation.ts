@@ -1,10 +1,10 @@
 import { run, suspend, type Operation, type Task } from "effection";
 import { checkFunction } from "../flow/time/backoff.js";
-import { defer } from "../kernel/defer.js";
+import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { fail } from "../kernel/settle.js";
+import { fail } from "../kernel/lifecycle.js";
 import { boughScope } from "./run-operation.js";
 import { nodeOf } from "../task/resolve.js";
 import { withScope } from "../task/with-scope.js";

@@ -10,7 +10,7 @@ import { RawConnection } from "../../test/support/http-clients.js";
 import { serve } from "../../test/support/http-server.js";
 import { requestScope, serverScope, type CancelledOutcome } from "../http/index.js";
 import { sleep, spawn, withScope, type CancelledError } from "../index.js";
-import type { ScopeCloseMessage } from "../kernel/channels.js";
+import type { ScopeCloseMessage } from "../kernel/diagnostics.js";
 import { expressBough } from "./index.js";
 
 const boom = new Error("boom");

@@ -10,7 +10,7 @@ import {
   type ServerScopeOptions,
 } from "../http/server-scope.js";
 import { HooksResponder, type OutcomeHooks } from "../http/responder.js";
-import { storesScopes } from "../kernel/channels.js";
+import { storesScopes } from "../kernel/diagnostics.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 import { renameLater, routeName } from "./responder.js";

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns";
 import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
-import { storesScopes } from "../kernel/channels.js";
+import { storesScopes } from "../kernel/diagnostics.js";
 import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";

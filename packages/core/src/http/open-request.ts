@@ -1,10 +1,10 @@
 import type { Duplex } from "node:stream";
-import { opening } from "../kernel/channels.js";
-import { BODY, CANCELLED } from "../kernel/flags.js";
-import { addHook } from "../kernel/hook.js";
+import { opening } from "../kernel/diagnostics.js";
+import { BODY, CANCELLED } from "../kernel/state.js";
+import { addHook } from "../kernel/cancel-hooks.js";
 import { backgroundNode, ScopeNode, type Label } from "../kernel/node.js";
 import { onNextTick } from "../kernel/platform.js";
-import { cancel } from "../kernel/settle.js";
+import { cancel } from "../kernel/lifecycle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";

@@ -1,6 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { judge } from "../kernel/settle.js";
+import { judge } from "../kernel/lifecycle.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 import { isAbandoned, type AnyRequest, type AnyResponse } from "./messages.js";
 

@@ -1,13 +1,13 @@
 import type { Duplex } from "node:stream";
 import type { CancelledError } from "../errors/cancelled.js";
 import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
-import { ANSWERED, CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/flags.js";
-import { CallbackHook, type Hook } from "../kernel/hook.js";
+import { ANSWERED, CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/state.js";
+import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
-import type { Observer } from "../kernel/observer.js";
+import type { Observer } from "../kernel/promised.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
-import { hasReceiver, report } from "../kernel/report.js";
-import { bodyReturned, cancel, fail, judge } from "../kernel/settle.js";
+import { hasReceiver, report } from "../kernel/outcome.js";
+import { bodyReturned, cancel, fail, judge } from "../kernel/lifecycle.js";
 import { answer, cutOff, isAnswerable, isSaid, leaveUpload, stopUpload } from "./answer.js";
 import { ignoreLateAnswer, markGone, recordKey, responderKey } from "./symbols.js";
 import { outcomeOf, type CancelledOutcome } from "./outcome.js";

@@ -6,7 +6,7 @@ afterEach(() => void vi.resetModules());
 /** The packages' modules once more, of which no other test has made a server's scope. */
 async function load() {
   vi.resetModules();
-  const { burstTime } = await import("../kernel/clock.js");
+  const { burstTime } = await import("../kernel/age-clock.js");
   const { serverScope } = await import("./index.js");
   return { burstTime, serverScope };
 }

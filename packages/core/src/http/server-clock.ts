@@ -1,4 +1,4 @@
-import { setBurst } from "../kernel/clock.js";
+import { setBurst } from "../kernel/age-clock.js";
 import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
 
 /** For how many ms requests and their tasks begin at the same time, as far as their ages in reports go. */

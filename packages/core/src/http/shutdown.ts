@@ -1,14 +1,14 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { foundStuck } from "../kernel/channels.js";
-import { elapsed } from "../kernel/clock.js";
-import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/flags.js";
+import { foundStuck } from "../kernel/diagnostics.js";
+import { elapsed } from "../kernel/age-clock.js";
+import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/state.js";
 import { taskInfo } from "../kernel/info.js";
 import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { advance, cancel } from "../kernel/settle.js";
-import { LongTimer } from "../kernel/timer.js";
+import { advance, cancel } from "../kernel/lifecycle.js";
+import { LongTimer } from "../kernel/long-timer.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
 import { isSaid, stopUpload } from "./answer.js";
@@ -18,7 +18,7 @@ import { recordOf, RequestRecord } from "./request.js";
 import type { ServerState } from "./server-state.js";
 import { isResponse } from "./messages.js";
 import { within } from "./within.js";
-import { Hook } from "../kernel/hook.js";
+import { Hook } from "../kernel/cancel-hooks.js";
 import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 
 /** What `shutdown` takes. */

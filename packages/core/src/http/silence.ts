@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { LongTimer } from "../kernel/timer.js";
+import { LongTimer } from "../kernel/long-timer.js";
 import { watchWrites } from "./symbols.js";
 import { isResponse, type AnyResponse } from "./messages.js";
 

@@ -1,5 +1,5 @@
 import type { realTimers } from "../kernel/platform.js";
-import { LongTimer } from "../kernel/timer.js";
+import { LongTimer } from "../kernel/long-timer.js";
 
 /**
  * Whether `promise` settles within so many milliseconds; rejects with it.

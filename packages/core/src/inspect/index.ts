@@ -6,9 +6,9 @@ export type {
   StuckMessage,
   TaskSettleMessage,
   TaskStartMessage,
-} from "../kernel/channels.js";
+} from "../kernel/diagnostics.js";
 export type { ScopeKind } from "../kernel/scope-kind.js";
-export { setTracing } from "../kernel/tracing.js";
+export { setTracing } from "../kernel/call-site.js";
 export { formatTree } from "./format.js";
 export {
   snapshot,

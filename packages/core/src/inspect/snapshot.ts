@@ -1,8 +1,8 @@
 import { describe } from "../errors/describe.js";
 import type { CancelKind, CancelledError } from "../errors/cancelled.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
-import { ageSince } from "../kernel/clock.js";
-import * as flag from "../kernel/flags.js";
+import { ageSince } from "../kernel/age-clock.js";
+import * as flag from "../kernel/state.js";
 import { statusOf } from "../kernel/info.js";
 import { backgroundNode, type ScopeNode } from "../kernel/node.js";
 import type { Scope, ScopeState } from "../kernel/scope.js";

@@ -1,7 +1,7 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
-import { cancelling } from "./channels.js";
+import { cancelling } from "./diagnostics.js";
 import {
   BACKGROUND,
   BODY,
@@ -12,13 +12,13 @@ import {
   SHIELD,
   SUPERVISE,
   TASK,
-} from "./flags.js";
+} from "./state.js";
 import { watchGrace } from "./grace.js";
-import { CallbackHook, takeHook, type Hook } from "./hook.js";
+import { CallbackHook, takeHook, type Hook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { Takeover } from "./rejections.js";
 import { nextInSubtree } from "./tree.js";
-import { unfinished } from "./unfinished.js";
+import { unfinished } from "./interrupted-steps.js";
 
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:

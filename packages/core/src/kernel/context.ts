@@ -1,7 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
 import { MissingContextError, ScopeClosedError } from "../errors/scope-errors.js";
-import { BACKGROUND, CLOSED } from "./flags.js";
+import { BACKGROUND, CLOSED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 /**

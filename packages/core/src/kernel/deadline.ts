@@ -1,10 +1,10 @@
 import { createDeadlineReason } from "../errors/cancelled.js";
-import { currentClock, instantIn, type Clock } from "./clock.js";
-import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./flags.js";
+import { currentClock, instantIn, type Clock } from "./age-clock.js";
+import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
-import { cancelWith } from "./settle.js";
-import { LongTimer } from "./timer.js";
+import { cancelWith } from "./lifecycle.js";
+import { LongTimer } from "./long-timer.js";
 import { holdProcess } from "./tree.js";
 
 /** When a scope expires: a moment of the clock that its timer goes by, and never one of the calendar. */

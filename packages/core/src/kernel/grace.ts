@@ -1,10 +1,10 @@
 import { StuckTasksError } from "../errors/scope-errors.js";
-import { foundStuck } from "./channels.js";
-import { CLOSED, HAS_GRACE, TASK } from "./flags.js";
+import { foundStuck } from "./diagnostics.js";
+import { CLOSED, HAS_GRACE, TASK } from "./state.js";
 import { taskInfo } from "./info.js";
 import type { ScopeNode } from "./node.js";
-import { hasReceiver, report } from "./report.js";
-import { LongTimer } from "./timer.js";
+import { hasReceiver, report } from "./outcome.js";
+import { LongTimer } from "./long-timer.js";
 import { liveDescendants } from "./tree.js";
 import type { Waiter } from "./wait.js";
 import { warn } from "./warn.js";

@@ -1,6 +1,6 @@
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
-import { ageSince } from "./clock.js";
-import { ANSWERED, CLOSED, CUT, QUEUED } from "./flags.js";
+import { ageSince } from "./age-clock.js";
+import { ANSWERED, CLOSED, CUT, QUEUED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 export function statusOf(node: ScopeNode): TaskStatus {

@@ -1,17 +1,17 @@
 import { describe } from "../errors/describe.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import { burstTime } from "./clock.js";
+import { burstTime } from "./age-clock.js";
 import { getContext, setContext, type ContextKey } from "./context.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
-import { defer, disposerOf } from "./defer.js";
-import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./flags.js";
-import { addHook, CallbackHook, removeHook, type Hook } from "./hook.js";
+import { defer, disposerOf } from "./defers.js";
+import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./state.js";
+import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import { Rare, Settings } from "./rare.js";
 import { pathOf } from "./path.js";
-import { cancel, notifyLate } from "./settle.js";
+import { cancel, notifyLate } from "./lifecycle.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
 import { nameOf } from "./name.js";
-import type { Observer } from "./observer.js";
+import type { Observer } from "./promised.js";
 import { TurnBudget } from "./turn-budget.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */

@@ -101,7 +101,7 @@ describe("the option holdsProcess: false", () => {
 });
 
 it("no two flags of a node are the same bit", async () => {
-  const flags: Record<string, number> = { ...(await import("./flags.js")) };
+  const flags: Record<string, number> = { ...(await import("./state.js")) };
   delete flags["INHERITED"];
   expect(new Set(Object.values(flags)).size).toBe(Object.keys(flags).length);
 });

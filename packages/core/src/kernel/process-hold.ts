@@ -1,5 +1,5 @@
-import { CANCELLED, CLOSED, UNHELD } from "./flags.js";
-import { addHook, Hook, removeHook } from "./hook.js";
+import { CANCELLED, CLOSED, UNHELD } from "./state.js";
+import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
 import { liveDescendants } from "./tree.js";

@@ -2,12 +2,12 @@ import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import type { ContextKey } from "./context.js";
 import type { Deadline } from "./deadline.js";
-import type { Defer } from "./defer.js";
-import type { Follower } from "./follow.js";
-import type { Limit } from "./limit.js";
+import type { Defer } from "./defers.js";
+import type { Follower } from "./signal-follower.js";
+import type { Limit } from "./concurrency-limit.js";
 import type { ScopeNode } from "./node.js";
 import type { ScopeKind } from "./scope-kind.js";
-import type { LongTimer } from "./timer.js";
+import type { LongTimer } from "./long-timer.js";
 import type { Waiter } from "./wait.js";
 
 /** What most nodes never have. Kept apart so that a plain task stays small; made on first need. */

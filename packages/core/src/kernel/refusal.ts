@@ -1,6 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { CLOSED, CUT, TASK, TIMED_OUT } from "./flags.js";
+import { CLOSED, CUT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { TurnBudget } from "./turn-budget.js";
 

@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { addHook, Hook, removeHook } from "./hook.js";
+import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { markHandled } from "./refusal.js";
 

@@ -1,4 +1,4 @@
-import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, WATCHED } from "./flags.js";
+import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, WATCHED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { childLinked } from "./watch.js";
 

@@ -1,10 +1,10 @@
 import { isObject } from "../errors/suppressed.js";
-import { CLOSED, CUT, DELIVERED } from "./flags.js";
+import { CLOSED, CUT, DELIVERED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { holdProcessOpen, needsHold } from "./process-hold.js";
-import { createPromised, type Promised } from "./observer.js";
+import { createPromised, type Promised } from "./promised.js";
 import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
-import type { LongTimer } from "./timer.js";
+import type { LongTimer } from "./long-timer.js";
 
 /**
  * Somebody who waits for a handle's scope. `join` rejects with a failure or, when work was cut short, with the

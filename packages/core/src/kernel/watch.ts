@@ -1,4 +1,4 @@
-import { WATCHED } from "./flags.js";
+import { WATCHED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 let watcher: ((child: ScopeNode) => void) | undefined;

@@ -1,8 +1,8 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe, isThenable } from "../errors/describe.js";
-import { CANCELLED, CLOSED } from "../kernel/flags.js";
+import { CANCELLED, CLOSED } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { report } from "../kernel/report.js";
+import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
 import { spawn } from "../task/spawn.js";
 

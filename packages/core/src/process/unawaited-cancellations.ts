@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { judge } from "../kernel/settle.js";
+import { judge } from "../kernel/lifecycle.js";
 
 /**
  * Keeps a process that is shutting down from being ended by a cancellation that nobody awaits: an event handler or a cron

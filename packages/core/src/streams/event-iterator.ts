@@ -3,10 +3,10 @@ import { attach } from "../flow/lifetime/attach.js";
 import { Fifo } from "../flow/sync/fifo.js";
 import type { Failure } from "../flow/combinators/outlet.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createPromised, type Promised } from "../kernel/observer.js";
+import { createPromised, type Promised } from "../kernel/promised.js";
 import { markHandled, yieldBefore } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { cancel, fail } from "../kernel/settle.js";
+import { cancel, fail } from "../kernel/lifecycle.js";
 
 /** Targets and emitters alike. */
 export interface Emitting {

@@ -1,7 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { throwFailure } from "../kernel/settle.js";
+import { throwFailure } from "../kernel/lifecycle.js";
 
 type Listener = (...values: unknown[]) => void;
 

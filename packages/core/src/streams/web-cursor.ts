@@ -1,6 +1,6 @@
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { throwFailure } from "../kernel/settle.js";
+import { throwFailure } from "../kernel/lifecycle.js";
 
 /** By its shape: polyfills and other realms have streams of their own. */
 export function isReadableStream(value: unknown): value is ReadableStream<unknown> {

@@ -1,5 +1,5 @@
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { BODY, CANCELLED, CLEANING, CLOSED, CLOSED_BY_OWNER, CUT, DAEMON, ENDING } from "../kernel/flags.js";
+import { BODY, CANCELLED, CLEANING, CLOSED, CLOSED_BY_OWNER, CUT, DAEMON, ENDING } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { ScopeOptions } from "./options.js";
 

@@ -1,10 +1,10 @@
-import { opened } from "../kernel/channels.js";
-import { CLOSED, HANDLE } from "../kernel/flags.js";
+import { opened } from "../kernel/diagnostics.js";
+import { CLOSED, HANDLE } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { callSite } from "../kernel/tracing.js";
-import { unfinished } from "../kernel/unfinished.js";
+import { callSite } from "../kernel/call-site.js";
+import { unfinished } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";

@@ -1,12 +1,12 @@
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context.js";
-import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/flags.js";
+import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/state.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
 import { releaseFailure } from "../kernel/held-failures.js";
-import { advance, cancel } from "../kernel/settle.js";
+import { advance, cancel } from "../kernel/lifecycle.js";
 import { wait, type Waiter } from "../kernel/wait.js";
 import { optionNames } from "./option-names.js";
 import { checkBag, checkDuration } from "./options.js";

@@ -1,15 +1,15 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { isThenable, quotePath } from "../errors/describe.js";
-import { foundOrphan, hearsOfOrphans } from "../kernel/channels.js";
-import { ageSince } from "../kernel/clock.js";
-import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/flags.js";
+import { foundOrphan, hearsOfOrphans } from "../kernel/diagnostics.js";
+import { ageSince } from "../kernel/age-clock.js";
+import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
-import type { Observer } from "../kernel/observer.js";
-import { report } from "../kernel/report.js";
+import type { Observer } from "../kernel/promised.js";
+import { report } from "../kernel/outcome.js";
 import { setUnheldTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
-import { cancelWith } from "../kernel/settle.js";
+import { cancelWith } from "../kernel/lifecycle.js";
 import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
 

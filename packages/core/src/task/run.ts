@@ -1,11 +1,11 @@
 import { isThenable } from "../errors/describe.js";
-import { BODY, CANCELLED, QUEUED, WAITING } from "../kernel/flags.js";
-import { opening } from "../kernel/channels.js";
+import { BODY, CANCELLED, QUEUED, WAITING } from "../kernel/state.js";
+import { opening } from "../kernel/diagnostics.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, bodyThrew, bodyThrewAgain } from "../kernel/settle.js";
-import { unfinished } from "../kernel/unfinished.js";
+import { bodyReturned, bodyThrew, bodyThrewAgain } from "../kernel/lifecycle.js";
+import { unfinished } from "../kernel/interrupted-steps.js";
 import { nesting } from "../kernel/headroom.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
 

@@ -1,10 +1,10 @@
 import { describe } from "../errors/describe.js";
-import { DAEMON, QUEUED, TASK } from "../kernel/flags.js";
+import { DAEMON, QUEUED, TASK } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { callSite } from "../kernel/tracing.js";
-import { unfinished } from "../kernel/unfinished.js";
+import { callSite } from "../kernel/call-site.js";
+import { unfinished } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { checkTaskOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";

@@ -9,14 +9,14 @@ import {
   STOPPED_DAEMONS,
   TASK,
   WAITING,
-} from "../kernel/flags.js";
-import type { Limit } from "../kernel/limit.js";
+} from "../kernel/state.js";
+import type { Limit } from "../kernel/concurrency-limit.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createPromised } from "../kernel/observer.js";
-import { cancel, recount, resume } from "../kernel/settle.js";
+import { createPromised } from "../kernel/promised.js";
+import { cancel, recount, resume } from "../kernel/lifecycle.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { link } from "../kernel/tree.js";
-import { unfinished } from "../kernel/unfinished.js";
+import { unfinished } from "../kernel/interrupted-steps.js";
 import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
 import { begin, type Worker } from "./run.js";
 

@@ -1,9 +1,9 @@
-import { CLOSED, CUT, DELIVERED } from "../kernel/flags.js";
+import { CLOSED, CUT, DELIVERED } from "../kernel/state.js";
 import { statusOf } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createPromised, type Promised } from "../kernel/observer.js";
+import { createPromised, type Promised } from "../kernel/promised.js";
 import { markHandled, refuse } from "../kernel/refusal.js";
-import { cancel, firstError } from "../kernel/settle.js";
+import { cancel, firstError } from "../kernel/lifecycle.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
 /**

@@ -1,13 +1,13 @@
 import { describe } from "../errors/describe.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
-import { QUEUED } from "../kernel/flags.js";
+import { QUEUED } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
-import { createPromised } from "../kernel/observer.js";
+import { createPromised } from "../kernel/promised.js";
 import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
-import { callSite } from "../kernel/tracing.js";
-import { unfinished } from "../kernel/unfinished.js";
+import { callSite } from "../kernel/call-site.js";
+import { unfinished } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";

@@ -8,7 +8,7 @@ import {
   type OrphanInfo,
   type Scope,
 } from "../../src/index.js";
-import { setTracing } from "../../src/kernel/tracing.js";
+import { setTracing } from "../../src/kernel/call-site.js";
 import { collect, collectUntil, macrotask } from "./probe.js";
 
 /** What happens to a dropped scope, and what does not happen to others. */

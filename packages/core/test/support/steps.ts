@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, vi } from "vitest";
 import { suppressed, type Scope, type ScopeHandle } from "../../src/index.js";
-import { fail } from "../../src/kernel/settle.js";
+import { fail } from "../../src/kernel/lifecycle.js";
 import { nodeOf } from "../../src/task/resolve.js";
 import { flush } from "./deferred.js";
 

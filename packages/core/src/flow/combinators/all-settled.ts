@@ -1,6 +1,6 @@
-import { BODY, SUPERVISE } from "../../kernel/flags.js";
+import { BODY, SUPERVISE } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
+import { callSite } from "../../kernel/call-site.js";
 import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 

@@ -2,11 +2,11 @@ import type { CancelledError } from "../../errors/cancelled.js";
 import { describe } from "../../errors/describe.js";
 import { isObject } from "../../errors/suppressed.js";
 import { isCancellation } from "../../kernel/cancel.js";
-import { CLOSED } from "../../kernel/flags.js";
-import { addHook, Hook, removeHook } from "../../kernel/hook.js";
+import { CLOSED } from "../../kernel/state.js";
+import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { report } from "../../kernel/report.js";
-import { fail } from "../../kernel/settle.js";
+import { report } from "../../kernel/outcome.js";
+import { fail } from "../../kernel/lifecycle.js";
 import type { Cursor } from "./source.js";
 
 /** What a feed asks its group. */

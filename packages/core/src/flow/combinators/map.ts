@@ -1,9 +1,9 @@
 import { describe } from "../../errors/describe.js";
-import { QUEUED } from "../../kernel/flags.js";
+import { QUEUED } from "../../kernel/state.js";
 import { failToBegin } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
-import { fail } from "../../kernel/settle.js";
+import { callSite } from "../../kernel/call-site.js";
+import { fail } from "../../kernel/lifecycle.js";
 import { optionNames, type OptionNames } from "../../task/option-names.js";
 import { checkBag, checkConcurrency } from "../../task/options.js";
 import type { Worker } from "../../task/run.js";

@@ -1,4 +1,4 @@
-import { createPromised, type Promised } from "../../kernel/observer.js";
+import { createPromised, type Promised } from "../../kernel/promised.js";
 import { markHandled } from "../../kernel/refusal.js";
 import { Fifo } from "../sync/fifo.js";
 

@@ -1,7 +1,7 @@
-import { BODY, SUPERVISE } from "../../kernel/flags.js";
+import { BODY, SUPERVISE } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
-import { fail } from "../../kernel/settle.js";
+import { callSite } from "../../kernel/call-site.js";
+import { fail } from "../../kernel/lifecycle.js";
 import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 

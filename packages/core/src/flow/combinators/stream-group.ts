@@ -1,7 +1,7 @@
-import { DAEMON, DELIVERED, FAILS_PARENT, QUEUED } from "../../kernel/flags.js";
-import type { Promised } from "../../kernel/observer.js";
+import { DAEMON, DELIVERED, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
+import type { Promised } from "../../kernel/promised.js";
 import type { Scope } from "../../kernel/scope.js";
-import { fail } from "../../kernel/settle.js";
+import { fail } from "../../kernel/lifecycle.js";
 import { startChild } from "../../task/start-child.js";
 import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";

@@ -1,9 +1,9 @@
 import type { ScopeKind } from "../../kernel/scope-kind.js";
-import { DAEMON, FAILS_PARENT, QUEUED } from "../../kernel/flags.js";
+import { DAEMON, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
+import { callSite } from "../../kernel/call-site.js";
 import { admits, bornCancelled } from "../../task/admit.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";

@@ -1,6 +1,6 @@
 import type { CancelledError } from "../../errors/cancelled.js";
 import type { Scope } from "../../kernel/scope.js";
-import { throwFailure } from "../../kernel/settle.js";
+import { throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeOptions } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";

@@ -3,7 +3,7 @@ import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { optionNames } from "../../task/option-names.js";
-import { callSite } from "../../kernel/tracing.js";
+import { callSite } from "../../kernel/call-site.js";
 import { checkBag, checkType } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";

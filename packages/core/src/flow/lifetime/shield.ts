@@ -1,12 +1,12 @@
 import { describe } from "../../errors/describe.js";
 import { ScopeClosedError } from "../../errors/scope-errors.js";
-import { CLOSED, QUEUED, SHIELD } from "../../kernel/flags.js";
+import { CLOSED, QUEUED, SHIELD } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import { ScopeNode } from "../../kernel/node.js";
-import { createPromised } from "../../kernel/observer.js";
+import { createPromised } from "../../kernel/promised.js";
 import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
+import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../task/option-names.js";
 import { checkBag, checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";

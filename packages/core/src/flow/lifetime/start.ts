@@ -1,13 +1,13 @@
 import { BoughError } from "../../errors/bough-error.js";
-import { PROMOTED, QUEUED, TASK } from "../../kernel/flags.js";
-import { addHook, Hook, removeHook } from "../../kernel/hook.js";
+import { PROMOTED, QUEUED, TASK } from "../../kernel/state.js";
+import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
 import { ScopeNode } from "../../kernel/node.js";
-import { createPromised, type Observer } from "../../kernel/observer.js";
+import { createPromised, type Observer } from "../../kernel/promised.js";
 import { failToBegin, markHandled } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { callSite } from "../../kernel/tracing.js";
+import { callSite } from "../../kernel/call-site.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";

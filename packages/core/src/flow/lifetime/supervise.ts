@@ -1,10 +1,10 @@
-import { elapsed } from "../../kernel/clock.js";
+import { elapsed } from "../../kernel/age-clock.js";
 import { isStackOverflow } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
-import { throwFailure } from "../../kernel/settle.js";
-import { callSite } from "../../kernel/tracing.js";
+import { throwFailure } from "../../kernel/lifecycle.js";
+import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../task/option-names.js";
 import { checkBag, checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";

@@ -1,4 +1,4 @@
-import { LongTimer } from "../../kernel/timer.js";
+import { LongTimer } from "../../kernel/long-timer.js";
 import { closedError, type ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
 import { Branch } from "./selection.js";
 import { Watch, type Watcher } from "./promise-watch.js";

@@ -1,4 +1,4 @@
-import { elapsed } from "../../kernel/clock.js";
+import { elapsed } from "../../kernel/age-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { turn } from "../../kernel/platform.js";

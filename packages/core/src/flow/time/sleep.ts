@@ -3,7 +3,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { failToBegin, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
-import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../../kernel/timer.js";
+import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../../kernel/long-timer.js";
 import { checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 

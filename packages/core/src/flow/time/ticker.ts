@@ -1,11 +1,11 @@
 import { describe } from "../../errors/describe.js";
-import { elapsed, instantIn } from "../../kernel/clock.js";
+import { elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
 import { endedAlready, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
-import { LongTimer } from "../../kernel/timer.js";
+import { LongTimer } from "../../kernel/long-timer.js";
 import { checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 

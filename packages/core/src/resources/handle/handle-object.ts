@@ -1,4 +1,4 @@
-import { UNHELD } from "../../kernel/flags.js";
+import { UNHELD } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { Results, Lease, type Convert } from "../results/lease.js";

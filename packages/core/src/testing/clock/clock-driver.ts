@@ -1,7 +1,7 @@
 import { snapshot } from "../../inspect/index.js";
 import { describe } from "../../errors/describe.js";
 import { realTimers } from "../../kernel/platform.js";
-import { MAX_DELAY } from "../../kernel/timer.js";
+import { MAX_DELAY } from "../../kernel/long-timer.js";
 import { checkDuration } from "../../task/options.js";
 import { delay, now, turn } from "./real-time.js";
 import { describeResource } from "../leaks/describe-resource.js";

@@ -2,7 +2,7 @@ import nodeModule from "node:module";
 import timersModule from "node:timers";
 import timersPromises from "node:timers/promises";
 import { promisify } from "node:util";
-import { LongTimer } from "../../kernel/timer.js";
+import { LongTimer } from "../../kernel/long-timer.js";
 
 interface WaitOptions {
   readonly signal?: AbortSignal | undefined;

@@ -2,7 +2,7 @@ import { BoughError } from "../../errors/bough-error.js";
 import { describe } from "../../errors/describe.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
-import { fail } from "../../kernel/settle.js";
+import { fail } from "../../kernel/lifecycle.js";
 import { optionNames } from "../../task/option-names.js";
 import { checkBag, checkDuration } from "../../task/options.js";
 import { withScope } from "../../task/with-scope.js";

@@ -1,4 +1,4 @@
-import { CLOSED } from "../../kernel/flags.js";
+import { CLOSED } from "../../kernel/state.js";
 import { scopeOfTimer } from "./recorder.js";
 import { isStartedAgain } from "../clock/virtual-timer.js";
 import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";

@@ -1,6 +1,6 @@
 import { isLeftByClock } from "../../inspect/left-by-clock.js";
 import { taskInfo } from "../../kernel/info.js";
-import { TASK } from "../../kernel/flags.js";
+import { TASK } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { liveDescendants } from "../../kernel/tree.js";
 import { nodeOf } from "../../task/resolve.js";

@@ -1,7 +1,7 @@
 import { createHook, type AsyncHook } from "node:async_hooks";
 import { ScopeNode } from "../../kernel/node.js";
-import { setTimerWatcher } from "../../kernel/timer.js";
-import { setTracing } from "../../kernel/tracing.js";
+import { setTimerWatcher } from "../../kernel/long-timer.js";
+import { setTracing } from "../../kernel/call-site.js";
 import { now } from "../clock/real-time.js";
 import { currentOwner, watchScopes, type Owner } from "./test-run.js";
 import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { flush, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, withScope, type Scope, type TaskInfo } from "../index.js";
-import { setTracing } from "./tracing.js";
+import { setTracing } from "./call-site.js";
 
 // Unhandled rejections are in test/unhandled.test.ts: they need a process of their own.
 

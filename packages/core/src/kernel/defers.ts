@@ -2,9 +2,9 @@ import { BoughError } from "../errors/bough-error.js";
 import { describe } from "../errors/describe.js";
 import { isObject } from "../errors/suppressed.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { BACKGROUND, CLOSED } from "./flags.js";
+import { BACKGROUND, CLOSED } from "./state.js";
 import type { ScopeNode } from "./node.js";
-import { ignore, overflow } from "./observer.js";
+import { ignore, overflow } from "./promised.js";
 
 /**
  * A cleanup behind a gate. The promise reaction is made when the cleanup is deferred, so that it runs in the

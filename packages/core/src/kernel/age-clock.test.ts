@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi, type MockInstance } from "vitest";
 import { flush } from "../../test/support/deferred.js";
-import type * as Clock from "./clock.js";
+import type * as Clock from "./age-clock.js";
 
 const loadedAt = 1_000_000;
 let now: MockInstance<() => number>;
@@ -10,7 +10,7 @@ describe("the clock of ages", () => {
   beforeEach(async () => {
     vi.resetModules();
     now = vi.spyOn(Object.getPrototypeOf(performance) as typeof performance, "now").mockReturnValue(loadedAt);
-    clock = await import("./clock.js"); // takes our clock for the real one
+    clock = await import("./age-clock.js"); // takes our clock for the real one
     now.mockReturnValue(loadedAt + 10);
   });
 

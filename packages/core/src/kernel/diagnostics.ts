@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
-import { PROMOTED, TASK, TOLD } from "./flags.js";
+import { PROMOTED, TASK, TOLD } from "./state.js";
 import { taskInfo } from "./info.js";
 import type { ScopeNode } from "./node.js";
 import type { OrphanInfo } from "./orphan-info.js";

@@ -23,7 +23,7 @@ export const unfinished: {
   wake: ((value: undefined) => void) | undefined;
   /** What interrupted the last one that had nowhere to keep it. */
   error: unknown;
-  /** That of settle.ts, which imports what would import it. */
+  /** That of lifecycle.ts, which imports what would import it. */
   advance: (node: ScopeNode) => void;
 } = { steps: [], wake: undefined, error: undefined, advance() {} };
 

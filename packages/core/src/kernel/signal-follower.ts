@@ -1,5 +1,5 @@
 import type { ScopeNode } from "./node.js";
-import { cancel } from "./settle.js";
+import { cancel } from "./lifecycle.js";
 
 const followers = new WeakMap<AbortSignal, Follower>();
 

@@ -8,21 +8,21 @@ import {
   resumeCancelling,
   runHook,
 } from "./cancel.js";
-import { settled } from "./channels.js";
-import { runDefers } from "./defer.js";
-import * as flag from "./flags.js";
+import { settled } from "./diagnostics.js";
+import { runDefers } from "./defers.js";
+import * as flag from "./state.js";
 import { holdFailure } from "./held-failures.js";
-import { dropHooks, type Hook } from "./hook.js";
+import { dropHooks, type Hook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
-import type { Observer } from "./observer.js";
+import type { Observer } from "./promised.js";
 import { afterMicrotasks } from "./platform.js";
 import type { Settings } from "./rare.js";
 import { isOwnDeadline, markHandled } from "./refusal.js";
 import { hasFailedInside, rejects } from "./rejections.js";
-import { report, reportAll } from "./report.js";
-import { isTracing } from "./tracing.js";
+import { report, reportAll } from "./outcome.js";
+import { isTracing } from "./call-site.js";
 import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
-import { unfinished } from "./unfinished.js";
+import { unfinished } from "./interrupted-steps.js";
 import { deliver } from "./wait.js";
 
 /** Cancels `node` and its subtree. Says whether this call did it. */

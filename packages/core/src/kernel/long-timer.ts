@@ -1,5 +1,5 @@
-import { UNHELD } from "./flags.js";
-import { hiddenClock, isRealTimer, learnFrom } from "./clock.js";
+import { UNHELD } from "./state.js";
+import { hiddenClock, isRealTimer, learnFrom } from "./age-clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
 /** What the global `setTimeout` returns: an object on Node, a number elsewhere and under some fake timers. */
