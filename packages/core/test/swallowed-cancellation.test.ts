@@ -183,6 +183,23 @@ it("rule 13: what such a worker does in between delays others by one round of it
   await looping;
 });
 
+it("rule 13: ten thousand orderly workers that are refused at once do not wait for a turn each", async () => {
+  const scope = createScope();
+  scope.cancel();
+  let turns = 0;
+  let over = false;
+  const counting = (async () => {
+    while (!over) {
+      await flush();
+      turns += 1;
+    }
+  })();
+  await Promise.allSettled(Array.from({ length: 10_000 }, () => sleep(scope, 1_000)));
+  over = true;
+  await counting;
+  expect(turns).toBeLessThan(1_000);
+});
+
 it("rule 13: many such workers together get no more turns than one", async () => {
   const scope = createScope();
   scope.cancel();
