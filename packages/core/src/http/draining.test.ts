@@ -186,6 +186,39 @@ describe("ServerScope.drainSignal", () => {
     expect([begunAfter, finished]).toEqual([0, 2]);
   });
 
+  it("rule 32: nor when it is cancelled in a callback of onShutdown(), whatever it waits for", async () => {
+    const server = http.createServer();
+    await listening(server);
+    const scope = serverScope(server);
+    const permits = createSemaphore(2);
+    const released = deferred();
+    const started: boolean[] = [];
+    let finished = 0;
+    const consumer = spawn(
+      scope,
+      async function consumer(own) {
+        for (;;) {
+          const permit = await permits.acquire(own);
+          started.push(scope.draining);
+          spawn(scope, async function job(task) {
+            task.use(permit);
+            await released.promise;
+            task.throwIfCancelled();
+            finished += 1;
+          });
+        }
+      },
+      { daemon: true },
+    );
+    scope.onShutdown(() => consumer.cancel());
+    await flush();
+    const report = scope.shutdown();
+    released.resolve();
+    expect(await report).toMatchObject({ cancelled: 0, stuck: [] });
+    expect(started).toEqual([false, false]);
+    expect(finished).toBe(2);
+  });
+
   it("ends the wait of a consumer that has nothing to do", async () => {
     const server = http.createServer();
     await listening(server);
