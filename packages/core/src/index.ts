@@ -6,6 +6,7 @@ export {
   StuckTasksError,
   type TaskInfo,
   type TaskStatus,
+  type WaitingFor,
 } from "./errors/scope-errors.js";
 export { suppressed } from "./errors/suppressed.js";
 export { createContextKey, type ContextKey } from "./kernel/context.js";

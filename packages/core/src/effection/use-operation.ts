@@ -5,9 +5,10 @@ import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/lifecycle.js";
+import { callSite } from "../kernel/call-site.js";
 import { boughScope } from "./run-operation.js";
 import { nodeOf } from "../task/resolve.js";
-import { withScope } from "../task/with-scope.js";
+import { enterScope } from "../task/with-scope.js";
 
 /**
  * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps alive what it
@@ -51,27 +52,29 @@ import { withScope } from "../task/with-scope.js";
  */
 export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
   try {
-    return begin(scope, operation);
+    return begin(scope, operation, callSite(useOperation));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function begin<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
+function begin<T>(scope: Scope, operation: () => Operation<T>, site: string | undefined): Promise<T> {
   const node = nodeOf("useOperation", "scope", scope);
   checkFunction("useOperation", "operation", operation);
-  return withScope(node, { name: operation.name === "" ? "useOperation" : operation.name }, async (own) => {
+  const name = operation.name === "" ? "useOperation" : operation.name;
+  const body = async (own: Scope): Promise<T> => {
     const kept = new Kept(node, operation);
     own.onCancel(() => void kept.halt().catch(() => undefined)); // awaited below
     try {
       const value = await kept.value;
-      defer(node, "useOperation", () => kept.halt());
+      defer(node, "useOperation", () => kept.halt(), operation, site);
       return value;
     } catch (error) {
       await kept.halt();
       throw own.reason ?? error;
     }
-  });
+  };
+  return enterScope("withScope", node, { name }, body, site);
 }
 
 /** An operation that goes on after it has its value. */

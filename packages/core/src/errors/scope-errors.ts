@@ -12,7 +12,37 @@ export interface TaskInfo {
   readonly age: number;
   /** Where it was spawned; recorded only while tracing is on. */
   readonly spawnedAt?: string;
+  /** In the report of what is stuck: what of it has not finished. */
+  readonly waitingFor?: WaitingFor;
+  /** With `waitingFor: "cleanup"`: the name of the function, or the class of the resource, if it has one. */
+  readonly cleanup?: string;
+  /** With `waitingFor: "cleanup"`: where it was deferred; recorded only while tracing is on. */
+  readonly deferredAt?: string;
 }
+
+/**
+ * What of a scope has not finished when it is stuck:
+ *
+ * - `worker`: the worker of a task; `body`: that of a scope (`withScope`, a combinator, `shield`, `main`)
+ * - `operation`: the Effection operation that is its worker or body
+ * - `source`: what `map` or `stream` takes its items from, which has been asked to end
+ * - `cleanup`: a function that was deferred, or the disposal of a resource
+ * - `response`: the handler of a request has not ended the response; `client`: it has, and the client has not got it yet
+ * - `close`: an owner handle whose owner has not closed it
+ * - `notification`: callbacks that are being told of the cancellation
+ * - `children`: nothing of its own; what it waits for is just ending
+ */
+export type WaitingFor =
+  | "worker"
+  | "body"
+  | "operation"
+  | "source"
+  | "cleanup"
+  | "response"
+  | "client"
+  | "close"
+  | "notification"
+  | "children";
 
 /** The life of a task: `queued` and `running` are alive, the others are final. */
 export type TaskStatus = "queued" | "running" | "succeeded" | "failed" | "cancelled";
@@ -34,18 +64,42 @@ export class ScopeClosedError extends BoughError {
 /** How many tasks the message of a {@link StuckTasksError} names; `tasks` has all of them. */
 const NAMED_TASKS = 10;
 
+const unfinished: Readonly<Record<WaitingFor, string>> = {
+  worker: "its worker has not returned",
+  body: "its body has not returned",
+  operation: "its Effection operation has not ended",
+  source: "its source has not ended",
+  cleanup: "has not finished",
+  response: "its handler has not answered",
+  client: "its answer has not reached the client",
+  close: "its owner has not closed it",
+  notification: "its cancellation is still being told",
+  children: "its children have not ended",
+};
+
+function whatIsStuck({ status, waitingFor, cleanup, deferredAt }: TaskInfo): string {
+  if (waitingFor === undefined) return status;
+  if (waitingFor !== "cleanup") return unfinished[waitingFor];
+  const name = cleanup === undefined ? "" : ` ${JSON.stringify(cleanup)}`;
+  const site = deferredAt === undefined ? "" : `, deferred at ${deferredAt},`;
+  return `a cleanup${name}${site} ${unfinished.cleanup}`;
+}
+
 /**
- * The grace period ran out: a scope was cancelled, and some of its tasks have still not settled. The scope
- * keeps waiting for them and settles when they do.
+ * The grace period ran out: a scope was cancelled, and something in it has still not ended. The scope
+ * keeps waiting for it and settles when it has.
  */
 export class StuckTasksError extends BoughError {
-  /** The tasks that are still alive, outermost first. */
+  /**
+   * The tasks and scopes that hold the scope up, outermost first; never empty. One that only waits for another of them is
+   * not among them. See {@link TaskInfo.waitingFor}.
+   */
   readonly tasks: readonly TaskInfo[];
 
   constructor(path: string, grace: number, tasks: readonly TaskInfo[]) {
     const named = tasks
       .slice(0, NAMED_TASKS)
-      .map((task) => `\n  ${task.path} (${task.status}, ${task.age} ms old)`);
+      .map((task) => `\n  ${task.path} (${whatIsStuck(task)}, ${task.age} ms old)`);
     const more = tasks.length > NAMED_TASKS ? `\n  and ${tasks.length - NAMED_TASKS} more` : "";
     const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);

@@ -66,6 +66,16 @@ export class RequestRecord implements Hook, Observer {
     this.#server = server;
   }
 
+  /** To its scope, the time until the response is done is the body. */
+  get bodyIs(): "response" | "client" {
+    return isSaid(this.response) ? "client" : "response";
+  }
+
+  /** A request may be below a scope whose body has nothing to do with it. */
+  get isAwaited(): boolean {
+    return false;
+  }
+
   get isDone(): boolean {
     return this.#done;
   }

@@ -3,7 +3,15 @@ import { once } from "node:events";
 import http from "node:http";
 import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { createScope, sleep, spawn, withScope, type CancelledError, type Scope } from "../index.js";
+import {
+  createScope,
+  sleep,
+  spawn,
+  withScope,
+  type CancelledError,
+  type Scope,
+  type StuckTasksError,
+} from "../index.js";
 import { fakeSweeps } from "../../test/support/fake-sweeps.js";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
@@ -167,6 +175,66 @@ describe("ServerScope.shutdown()", () => {
     const { stuck, cancelled } = await scope.shutdown({ grace: 0 });
     expect(cancelled).toBe(1);
     expect(stuck).toMatchObject([{ path: "server/deaf", status: "running" }]);
+  });
+
+  it("names handlers, scopes and cleanups that are stuck, each with what of it has not ended", async () => {
+    const gate = deferred();
+    const bench = await serve("http/1.1", (request, response) => {
+      const scope = requestScope(request, response);
+      if (request.url === "/deaf") return;
+      if (request.url === "/import")
+        void withScope(scope, { name: "rows" }, () => gate.promise).catch(() => undefined);
+      if (request.url === "/cleanup")
+        scope.defer(async function flushLog() {
+          await gate.promise;
+        });
+      response.end("done");
+    });
+    const scope = serverScope(bench.server);
+    scope.defer(function closePool() {
+      return gate.promise;
+    });
+    void (await bench.request({ path: "/deaf" })).answer.catch(() => undefined);
+    await (
+      await bench.request({ path: "/import" })
+    ).answer;
+    await (
+      await bench.request({ path: "/cleanup" })
+    ).answer;
+    await expect.poll(() => serverStateOf(bench.server)?.node.first?.next?.next).toBeDefined();
+    const { stuck } = await scope.shutdown({ grace: 0 });
+    expect(stuck.map(({ path, waitingFor, cleanup }) => [path, waitingFor, cleanup])).toEqual([
+      ["server/GET /deaf", "response", undefined],
+      ["server/GET /import/rows", "body", undefined],
+      ["server/GET /cleanup", "cleanup", "flushLog"],
+    ]);
+    gate.resolve();
+  });
+
+  it("waits at a shutdown for a cleanup of the server's own scope, and names it when it is stuck", async () => {
+    const gate = deferred();
+    const bench = await serve("http/1.1", () => undefined);
+    const scope = serverScope(bench.server);
+    scope.defer(function closePool() {
+      return gate.promise;
+    });
+    spawn(scope, (task) => sleep(task, 60_000), { name: "job" });
+    const { stuck } = await scope.shutdown({ grace: 0 });
+    expect(stuck).toMatchObject([{ path: "server", waitingFor: "cleanup", cleanup: "closePool" }]);
+    gate.resolve();
+  });
+
+  it("is named by the report of a scope above whose handler has not answered", async () => {
+    const parent = createScope({ name: "app" });
+    const bench = await serve("http/1.1", (request, response) => void requestScope(request, response));
+    serverScope(bench.server, { parent });
+    const { answer } = await bench.request({ path: "/deaf" });
+    await expect.poll(() => serverStateOf(bench.server)?.node.first).toBeDefined();
+    const error = (await rejection(parent.close({ grace: 0 }))) as StuckTasksError;
+    expect(error.tasks).toMatchObject([{ path: "app/server/GET /deaf", waitingFor: "response" }]);
+    expect(error.message).toContain("app/server/GET /deaf (its handler has not answered, ");
+    expect((await answer)?.status).toBe(503);
+    await parent.close();
   });
 
   it("does not wait for connections that never sent a request", async () => {

@@ -6,6 +6,7 @@ import { describe } from "../errors/describe.js";
 import { detached } from "../errors/detach-stack.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { opened } from "../kernel/diagnostics.js";
+import { defer } from "../kernel/defers.js";
 import { HANDLE, SUPERVISE } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
@@ -31,7 +32,7 @@ import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-he
 import { openIfBounded } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
 import { serverScopeKey } from "./symbols.js";
-import { ServerState } from "./server-state.js";
+import { ServerState, SHUTDOWN } from "./server-state.js";
 import { shutDown, StopHook, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
@@ -251,7 +252,7 @@ function previousOf(state: ServerState): ServerState {
 
 /** In a function of its own: a closure beside those of the server's listeners would hold the server. */
 function awaitShutdown(node: ScopeNode, state: ServerState): void {
-  node.defer(() => state.drained);
+  defer(node, "serverScope", () => state.drained, SHUTDOWN);
 }
 
 /** The server was closed, by whatever means. */

@@ -9,6 +9,9 @@ import { keepTime } from "./server-clock.js";
 import { lastRequestKey, markGone } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
+/** What the cleanup of a server's scope is called that waits for the end of its shutdown. */
+export const SHUTDOWN = "the shutdown of its server";
+
 /** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 

@@ -1,21 +1,20 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
-import type { TaskInfo } from "../errors/scope-errors.js";
+import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { CLEANING, CLOSED, ENDING, TASK } from "../kernel/state.js";
-import { taskInfo } from "../kernel/info.js";
+import { CLOSED, ENDING } from "../kernel/state.js";
+import { holdersOf, stuckInfo } from "../kernel/holders.js";
 import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { liveDescendants } from "../kernel/tree.js";
 import { wait } from "../kernel/wait.js";
 import { isSaid, stopUpload } from "./answer.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
-import type { ServerState } from "./server-state.js";
+import { SHUTDOWN, type ServerState } from "./server-state.js";
 import { isResponse } from "./messages.js";
 import { within } from "./within.js";
 import { Hook } from "../kernel/cancel-hooks.js";
@@ -35,7 +34,7 @@ export interface ShutdownReport {
   readonly running: number;
   /** How many requests and jobs had to be cancelled because the grace period was over. */
   readonly cancelled: number;
-  /** What went on regardless: requests that were answered in their handler's place, and tasks that still run. */
+  /** What went on regardless: requests that were answered in their handler's place, and what else has not ended. */
   readonly stuck: readonly TaskInfo[];
   /**
    * How many answers that had begun did not arrive whole: the handler had not ended them, or the client was too slow to
@@ -220,8 +219,7 @@ class Shutdown {
   #allSaid(): Promise<void> {
     return new Promise((resolve) => {
       this.#checkSaid = () => {
-        const { node } = this.#state;
-        const isBusy = [...liveDescendants(node)].some(({ flags }) => (flags & (TASK | CLEANING)) !== 0);
+        const isBusy = this.#holders().some(([, what]) => what !== "response");
         const said = this.#records().map(({ response }) => isSaid(response));
         for (const { writableEnded } of this.#connections.streams) said.push(writableEnded);
         if (!isBusy && !said.includes(false)) resolve();
@@ -241,11 +239,17 @@ class Shutdown {
 
   #stuck(): TaskInfo[] {
     const found = new Map<object, TaskInfo>();
-    for (const { node, response } of this.#records()) if (!isSaid(response)) found.set(node, taskInfo(node));
-    for (const node of liveDescendants(this.#state.node)) {
-      if ((node.flags & TASK) !== 0) found.set(node, taskInfo(node));
-    }
+    for (const { node, response } of this.#records())
+      if (!isSaid(response)) found.set(node, stuckInfo(node, "response"));
+    for (const [node, what] of this.#holders()) found.set(node, stuckInfo(node, what));
     return [...found.values()];
+  }
+
+  /** What holds the scope up of what runs in it: no answer on its way to its client, and not this shutdown itself. */
+  #holders(): (readonly [ScopeNode, WaitingFor])[] {
+    return [...holdersOf(this.#state.node)].filter(
+      ([node, what]) => what !== "client" && node.rarely?.cleaning?.label !== SHUTDOWN,
+    );
   }
 
   /** The last resort: an answer where none has begun, and an unmistakable end where one has. */

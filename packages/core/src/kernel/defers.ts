@@ -14,9 +14,23 @@ export interface Defer {
   readonly open: () => void;
   readonly done: Promise<unknown>;
   readonly earlier: Defer | undefined;
+  /** Whose name it goes by in reports: the function, the resource, or a name. */
+  readonly label: object | string;
+  /** Where it was deferred; only while tracing is on. */
+  readonly site: string | undefined;
 }
 
-export function defer(node: ScopeNode, operation: string, cleanup: () => unknown): void {
+/**
+ * @param label - What to call the cleanup in reports; read when one is made.
+ * @param site - Where the user called the function that defers it; see `callSite`.
+ */
+export function defer(
+  node: ScopeNode,
+  operation: string,
+  cleanup: () => unknown,
+  label: object | string = cleanup,
+  site?: string,
+): void {
   if ((node.flags & CLOSED) !== 0) throw new ScopeClosedError(operation, node.path);
   if ((node.flags & BACKGROUND) !== 0) {
     throw new BoughError(
@@ -31,14 +45,30 @@ export function defer(node: ScopeNode, operation: string, cleanup: () => unknown
     throw new RangeError(overflow);
   }
   const rare = node.rare();
-  rare.defers = { open, done: gate.then(() => cleanup()), earlier: rare.defers };
+  rare.defers = { open, done: gate.then(() => cleanup()), earlier: rare.defers, label, site };
+}
+
+/** What `scope.defer` does; `site` is where that was called. */
+export function deferCleanup(node: ScopeNode, cleanup: () => unknown, site: string | undefined): void {
+  if (typeof cleanup !== "function")
+    throw new TypeError(`defer: cleanup must be a function, got ${describe(cleanup)}`);
+  defer(node, "defer", cleanup, cleanup, site);
+}
+
+/** What `scope.use` does; `site` is where that was called. */
+export function useResource<R extends object>(node: ScopeNode, resource: R, site: string | undefined): R {
+  defer(node, "use", disposerOf(resource), resource, site);
+  return resource;
 }
 
 /** Runs the defers of `node`, last in first out, those included that a defer adds; then `onDone`. */
 export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, onDone: () => void): void {
   const rare = node.rare();
   const last = rare.defers;
-  if (last === undefined) return onDone();
+  if (last === undefined) {
+    rare.cleaning = undefined;
+    return onDone();
+  }
   last.done.then(
     () => runDefers(node, onFailure, onDone),
     (error: unknown) => {
@@ -47,7 +77,19 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
     },
   );
   rare.defers = last.earlier; // not before somebody waits for it: there may have been no room for that
+  rare.cleaning = last;
   last.open();
+}
+
+/** What a cleanup is called: by the name of its function, else by the class of the resource that it disposes of. */
+export function cleanupName({ label }: Defer): string | undefined {
+  try {
+    const named: unknown = typeof label === "object" ? label.constructor : label;
+    const name: unknown = typeof named === "function" ? named.name : named;
+    return typeof name === "string" && name !== "" && name !== "Object" ? name : undefined;
+  } catch {
+    return undefined; // a proxy, or a getter, that throws
+  }
 }
 
 /** How `use` disposes of a resource: looked up now, as `await using` does, so that a bad one is found now. */

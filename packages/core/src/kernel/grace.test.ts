@@ -42,7 +42,7 @@ describe("grace", () => {
     const error = await rejection(closed);
     expect(error).toBeInstanceOf(StuckTasksError);
     expect((error as StuckTasksError).tasks).toEqual([
-      { name: "deaf", path: "root/deaf", status: "running", age: 100 },
+      { name: "deaf", path: "root/deaf", status: "running", age: 100, waitingFor: "worker" },
     ]);
     expect(onError).not.toHaveBeenCalled();
     expect(scope.state).toBe("cancelling");

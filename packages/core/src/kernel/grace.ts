@@ -1,11 +1,10 @@
 import { StuckTasksError } from "../errors/scope-errors.js";
 import { foundStuck } from "./diagnostics.js";
-import { CLOSED, HAS_GRACE, TASK } from "./state.js";
-import { taskInfo } from "./info.js";
+import { HAS_GRACE } from "./state.js";
+import { stuckTasks } from "./holders.js";
 import type { ScopeNode } from "./node.js";
 import { hasReceiver, report } from "./outcome.js";
 import { LongTimer } from "./long-timer.js";
-import { liveDescendants } from "./tree.js";
 import type { Waiter } from "./wait.js";
 import { warn } from "./warn.js";
 
@@ -61,10 +60,7 @@ function nearestGrace(node: ScopeNode): number | undefined {
   return undefined;
 }
 
-function stuckError(node: ScopeNode, grace: number): StuckTasksError {
-  const tasks = (node.flags & (TASK | CLOSED)) === TASK ? [taskInfo(node)] : [];
-  for (const descendant of liveDescendants(node)) {
-    if ((descendant.flags & TASK) !== 0) tasks.push(taskInfo(descendant));
-  }
-  return new StuckTasksError(node.path, grace, tasks);
+/** Names what holds up `node`, so many milliseconds after it was cancelled. */
+export function stuckError(node: ScopeNode, elapsed: number): StuckTasksError {
+  return new StuckTasksError(node.path, elapsed, stuckTasks(node));
 }

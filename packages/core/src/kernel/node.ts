@@ -3,7 +3,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { burstTime } from "./age-clock.js";
 import { getContext, setContext, type ContextKey } from "./context.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
-import { defer, disposerOf } from "./defers.js";
+import { deferCleanup, useResource } from "./defers.js";
 import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./state.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import { Rare, Settings } from "./rare.js";
@@ -12,6 +12,7 @@ import { cancel, notifyLate } from "./lifecycle.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
 import { nameOf } from "./name.js";
 import type { Observer } from "./promised.js";
+import { callSite } from "./call-site.js";
 import { TurnBudget } from "./turn-budget.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
@@ -139,13 +140,13 @@ export class ScopeNode implements Scope {
   }
 
   defer(cleanup: () => unknown): void {
-    requireFunction("defer", "cleanup", cleanup);
-    defer(this, "defer", cleanup);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    deferCleanup(this, cleanup, callSite(ScopeNode.prototype.defer));
   }
 
   use<R extends Disposable | AsyncDisposable>(resource: R): R {
-    defer(this, "use", disposerOf(resource));
-    return resource;
+    // oxlint-disable-next-line typescript/unbound-method -- as above
+    return useResource(this, resource, callSite(ScopeNode.prototype.use));
   }
 
   get<T>(key: ContextKey<T>): T {

@@ -1,3 +1,5 @@
+import type { WaitingFor } from "../errors/scope-errors.js";
+
 /** Who hears how a node has ended: called once, when it settles. */
 export interface Observer {
   readonly resolve: (value: unknown) => void;
@@ -6,6 +8,10 @@ export interface Observer {
   readonly heard?: () => boolean;
   /** The promise that it settles, if it has one that anybody may await. */
   readonly promise?: Promise<unknown>;
+  /** What of the node has not finished while its body has not. Absent: its body. */
+  readonly bodyIs?: WaitingFor;
+  /** Whether the body of the parent waits for the outcome, as a rule. Absent: yes. */
+  readonly isAwaited?: boolean;
   /** Called instead, if an exception inside the runtime interrupted `resolve` or `reject`. Absent: they can be repeated. */
   readonly interrupted?: (error: unknown) => void;
 }

@@ -1,5 +1,5 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import type { TaskInfo } from "../errors/scope-errors.js";
+import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import type { ContextKey } from "./context.js";
 import type { Deadline } from "./deadline.js";
 import type { Defer } from "./defers.js";
@@ -14,6 +14,8 @@ import type { Waiter } from "./wait.js";
 export class Rare {
   controller: AbortController | undefined = undefined;
   defers: Defer | undefined = undefined;
+  /** The cleanup that is running. */
+  cleaning: Defer | undefined = undefined;
   /** Each failure once, with the node in which it happened. */
   errors: Map<unknown, ScopeNode> | undefined = undefined;
   context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
@@ -25,6 +27,8 @@ export class Rare {
   settings: Settings | undefined = undefined;
   /** Only of a scope that a diagnostics channel has told of. */
   kind: ScopeKind | undefined = undefined;
+  /** What its body is, where that is no function of the user's. */
+  bodyIs: WaitingFor | undefined = undefined;
 }
 
 /** What comes with options and with an owner handle. */

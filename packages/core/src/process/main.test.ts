@@ -123,7 +123,7 @@ for (const node of nodes()) {
         const { stderr, ...ending } = await stopped(script, "SIGTERM", "SIGINT");
         expect(ending).toEqual({ code: 130, signal: null, stdout: "ready\nready\n" });
         expect(stderr).toMatch(
-          /^Exit forced by a second signal, SIGINT\. Scope "tool" still has work \d+ ms after it was cancelled:\n {2}tool\/deaf \(running, \d+ ms old\)\n$/,
+          /^Exit forced by a second signal, SIGINT\. Scope "tool" still has work \d+ ms after it was cancelled:\n {2}tool\/deaf \(its worker has not returned, \d+ ms old\)\n$/,
         );
       });
 
@@ -166,21 +166,21 @@ for (const node of nodes()) {
       });
 
       it.each([
-        ["the body", `await deaf();`, "tool"],
-        ["a cleanup", `scope.defer(deaf); await forever(scope);`, "tool"],
+        ["the body", `await deaf();`, "tool (its body has not returned"],
+        ["a cleanup", `scope.defer(deaf); await forever(scope);`, 'tool (a cleanup "deaf" has not finished'],
         [
           "a scope in a task",
           `await spawn(scope, (task) => withScope(task, { name: "inner" }, deaf), { name: "outer" });`,
-          "tool/outer/inner",
+          "tool/outer/inner (its body has not returned",
         ],
-      ])("the end of the grace period forces the exit when %s is stuck", async (_, body, path) => {
+      ])("the end of the grace period forces the exit when %s is stuck", async (_, body, line) => {
         const script = `await main(async function tool(scope) { setTimeout(log, 20, "ready").unref(); ${body} }, { grace: 30 });`;
         const { code, stderr } = await stopped(script, "SIGINT");
         expect(code).toBe(130);
         expect(stderr).toMatch(
           /^Exit forced by the end of its grace period\. Scope "tool" still has work \d+ ms/,
         );
-        expect(stderr).toContain(`\n  ${path} (running, `);
+        expect(stderr).toContain(`ms after it was cancelled:\n  ${line}, `);
       });
 
       it("the grace period also ends a process that something outside the scope holds, after a signal", async () => {

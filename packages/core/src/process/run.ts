@@ -3,13 +3,12 @@ import { BoughError } from "../errors/bough-error.js";
 import { StuckTasksError } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { BODY, CLEANING, TASK } from "../kernel/state.js";
+import { stuckError } from "../kernel/grace.js";
 import { taskInfo } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { liveDescendants } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
 import { spawn } from "../task/spawn.js";
 import type { Settings } from "./options.js";
@@ -164,7 +163,7 @@ export class Run {
   #force(cause: string): void {
     try {
       if (!this.#ended) this.#deliver(this.#node.errors);
-      const error = this.#ended ? this.#heldError() : this.#stuckError();
+      const error = this.#ended ? this.#heldError() : stuckError(this.#node, this.#elapsed());
       if (error instanceof StuckTasksError) foundStuck(this.#node, error.tasks);
       if (this.#settings.onError !== undefined) this.#deliver([error]);
       else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
@@ -172,13 +171,6 @@ export class Run {
       if (this.#ended) process.exit(); // with the code that is set
       process.exit(this.#signal === undefined ? 1 : exitCodeOf(this.#signal));
     }
-  }
-
-  #stuckError(): StuckTasksError {
-    const nodes = [this.#node, ...liveDescendants(this.#node)];
-    // Other scopes only wait for these.
-    const busy = nodes.filter(({ flags }) => (flags & (TASK | BODY | CLEANING)) !== 0);
-    return new StuckTasksError(this.#node.path, this.#elapsed(), busy.map(taskInfo));
   }
 
   #heldError(): BoughError {

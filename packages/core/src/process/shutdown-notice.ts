@@ -1,5 +1,6 @@
 import { createReason } from "../errors/cancelled.js";
 import { describe, isThenable } from "../errors/describe.js";
+import { defer } from "../kernel/defers.js";
 import { CANCELLED, CLOSED } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/outcome.js";
@@ -98,7 +99,7 @@ export class Draining {
       if (!isThenable(result)) return;
       const settled = Promise.resolve(result);
       settled.catch(() => undefined);
-      if ((node.flags & CLOSED) === 0) node.defer(() => settled);
+      if ((node.flags & CLOSED) === 0) defer(node, "onShutdown", () => settled, "onShutdown");
       else settled.catch((error: unknown) => report(node, error, node));
     } catch (error) {
       report(node, error, node);

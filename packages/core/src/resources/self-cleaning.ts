@@ -1,5 +1,6 @@
 import { describe } from "../errors/describe.js";
 import { opening } from "../kernel/diagnostics.js";
+import { useResource } from "../kernel/defers.js";
 import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/state.js";
 import { checkHeadroom, nesting } from "../kernel/headroom.js";
 import { backgroundNode, ScopeNode } from "../kernel/node.js";
@@ -98,7 +99,8 @@ export function selfCleaning<T extends object>(
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
   checkHeadroom();
   const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
-  addChild(node, options, callSite(selfCleaning));
+  const site = callSite(selfCleaning);
+  addChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;
   nesting.depth += 1;
@@ -108,7 +110,7 @@ export function selfCleaning<T extends object>(
     const inner = stores === undefined ? build(node) : stores.run(build, node);
     checkInner(node, inner);
     if (node.label === "anonymous") node.label = classNameOf(inner);
-    if (isDisposable(inner)) node.use(inner);
+    if (isDisposable(inner)) useResource(node, inner, site);
     handle = createHandle(inner, node, build);
   } catch (error) {
     try {

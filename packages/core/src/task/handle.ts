@@ -1,12 +1,14 @@
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context.js";
+import { deferCleanup, useResource } from "../kernel/defers.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/state.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
+import { callSite } from "../kernel/call-site.js";
 import { wait, type Waiter } from "../kernel/wait.js";
 import { optionNames } from "./option-names.js";
 import { checkBag, checkDuration } from "./options.js";
@@ -123,7 +125,8 @@ export class Handle implements ScopeHandle {
 
   defer(cleanup: () => unknown): void {
     try {
-      this.#node.defer(cleanup);
+      // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+      deferCleanup(this.#node, cleanup, callSite(Handle.prototype.defer));
     } catch (error) {
       throw detached(error);
     }
@@ -131,7 +134,8 @@ export class Handle implements ScopeHandle {
 
   use<R extends Disposable | AsyncDisposable>(resource: R): R {
     try {
-      return this.#node.use(resource);
+      // oxlint-disable-next-line typescript/unbound-method -- as above
+      return useResource(this.#node, resource, callSite(Handle.prototype.use));
     } catch (error) {
       throw detached(error);
     }

@@ -137,6 +137,11 @@ class Member implements Observer {
     this.#group.rejected(this.#node, error, this.#index);
   }
 
+  /** Not by the body of the group, which is what starts it. */
+  get isAwaited(): boolean {
+    return false;
+  }
+
   /** What the group knows of its members may be wrong now. */
   interrupted(error: unknown): void {
     fail(this.#group.node, error);

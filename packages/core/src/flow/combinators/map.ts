@@ -81,6 +81,7 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
 
   constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
     super("map", callSite(map), scope, QUEUED);
+    this.node.rare().bodyIs = "source";
     this.#fn = fn;
     this.#room = concurrency;
     this.#feed = new Feed(this.node, this);

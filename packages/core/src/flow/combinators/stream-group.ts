@@ -59,6 +59,7 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
     concurrency: number,
   ) {
     super("items", site, scope, QUEUED);
+    this.node.rare().bodyIs = "source";
     this.#fn = fn;
     this.#outlet = outlet;
     this.#concurrency = concurrency;
