@@ -2,7 +2,7 @@ import { call, run as runOperation, sleep as operationSleep } from "effection";
 import { describe, expect, it } from "vitest";
 import { deferred, flush, thrown } from "../../test/support/deferred.js";
 import { BoughError, background, createScope, map, sleep, spawn, withScope, type Scope } from "../index.js";
-import { scopeBrand } from "../kernel/scope.js";
+import { scopeBrand } from "../errors/brands.js";
 import { collectGarbage } from "../testing/index.js";
 import { ambient, currentScope, runWithScope } from "./index.js";
 import "../effection/index.js";

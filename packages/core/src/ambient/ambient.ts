@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { requireFunction } from "../errors/validate.js";
 import type { Scope } from "../kernel/scope.js";
 import { isRoutine, type Routine } from "../task/routine.js";
 import type { Worker } from "../task/run.js";
@@ -21,8 +21,7 @@ import { runWithScope } from "./current-scope.js";
  * ```
  */
 export function ambient<T>(worker: Worker<T>): Worker<T> {
-  if (typeof worker !== "function")
-    throw new TypeError(`ambient: worker must be a function, got ${describe(worker)}`);
+  requireFunction("ambient", "worker", worker);
   const wrapped: Worker<T> = (scope) => {
     const result = runWithScope(scope, () => worker(scope));
     return isRoutine(result) ? stepwise(scope, result) : result;

@@ -1,5 +1,5 @@
+import { requireFunction } from "../errors/validate.js";
 import { AsyncLocalStorage } from "node:async_hooks";
-import { describe } from "../errors/describe.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
@@ -51,7 +51,6 @@ export function currentScope(): Scope | undefined {
  */
 export function runWithScope<T>(scope: Scope, fn: () => T): T {
   const node = nodeOf("runWithScope", "scope", scope);
-  if (typeof fn !== "function")
-    throw new TypeError(`runWithScope: fn must be a function, got ${describe(fn)}`);
+  requireFunction("runWithScope", "fn", fn);
   return storage.run(node, fn);
 }

@@ -1,5 +1,5 @@
+import { requireFunction } from "../errors/validate.js";
 import { run, suspend, type Operation, type Task } from "effection";
-import { checkFunction } from "../flow/time/backoff.js";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { failToBegin } from "../kernel/refusal.js";
@@ -60,7 +60,7 @@ export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Pr
 
 function begin<T>(scope: Scope, operation: () => Operation<T>, site: string | undefined): Promise<T> {
   const node = nodeOf("useOperation", "scope", scope);
-  checkFunction("useOperation", "operation", operation);
+  requireFunction("useOperation", "operation", operation);
   const name = operation.name === "" ? "useOperation" : operation.name;
   const body = async (own: Scope): Promise<T> => {
     const kept = new Kept(node, operation);

@@ -6,7 +6,7 @@ import { MissingContextError, ScopeClosedError, StuckTasksError } from "./scope-
 describe("BoughError", () => {
   const cause = new Error("cause");
   const errors = [
-    [new BoughError("BOUGH_X", "text", { cause }), BoughError, "BoughError", "BOUGH_X"],
+    [new BoughError("BOUGH_BACKGROUND", "text", { cause }), BoughError, "BoughError", "BOUGH_BACKGROUND"],
     [createReason("explicit", "a/b", cause), CancelledError, "AbortError", "BOUGH_CANCELLED"],
     [createDeadlineReason("a/b", 0), DeadlineExceededError, "TimeoutError", "BOUGH_DEADLINE_EXCEEDED"],
     [new ScopeClosedError("spawn", "a/b"), ScopeClosedError, "ScopeClosedError", "BOUGH_SCOPE_CLOSED"],
@@ -32,7 +32,7 @@ describe("BoughError", () => {
   }
 
   it("passes its cause on, and has none of its own", () => {
-    expect(new BoughError("BOUGH_X", "text", { cause }).cause).toBe(cause);
-    expect("cause" in new BoughError("BOUGH_X", "text")).toBe(false);
+    expect(new BoughError("BOUGH_BACKGROUND", "text", { cause }).cause).toBe(cause);
+    expect("cause" in new BoughError("BOUGH_BACKGROUND", "text")).toBe(false);
   });
 });

@@ -1,3 +1,5 @@
+import type { BoughErrorCode } from "./codes.js";
+
 /**
  * The base of every error that bough itself makes. User errors are never wrapped in one.
  *
@@ -13,10 +15,10 @@
  * ```
  */
 export class BoughError extends Error {
-  /** A stable identifier, `BOUGH_…`, for code that must not depend on the message. */
-  readonly code: string;
+  /** A stable identifier, for code that must not depend on the message. */
+  readonly code: BoughErrorCode;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: BoughErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }

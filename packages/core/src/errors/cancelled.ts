@@ -1,13 +1,12 @@
 import { BoughError } from "./bough-error.js";
+import { cancelledBrand } from "./brands.js";
+import type { BoughErrorCode } from "./codes.js";
 import { quotePath } from "./describe.js";
 import { detached } from "./detach-stack.js";
 
 /** Why a scope was cancelled. See `docs/semantics.md` for the table of what raises which kind. */
 export type CancelKind =
   "explicit" | "deadline" | "failure" | "signal" | "closed" | "orphaned" | "disconnected" | "shutdown";
-
-/** Marks the errors of every copy of the package, so that {@link isCancelled} knows another copy's. */
-const brand: unique symbol = Symbol.for("bough.CancelledError");
 
 /**
  * The reason of a cancellation: what `scope.reason` and `scope.signal.reason` hold, and what work that was
@@ -33,7 +32,7 @@ export class CancelledError extends BoughError {
     scope: string,
     message: string,
     options?: ErrorOptions,
-    code = "BOUGH_CANCELLED",
+    code: BoughErrorCode = "BOUGH_CANCELLED",
   ) {
     super(code, message, options);
     this.kind = kind;
@@ -42,7 +41,7 @@ export class CancelledError extends BoughError {
 
   static {
     this.prototype.name = "AbortError";
-    Object.defineProperty(this.prototype, brand, { value: true });
+    Object.defineProperty(this.prototype, cancelledBrand, { value: true });
   }
 }
 
@@ -81,7 +80,7 @@ export class DeadlineExceededError extends CancelledError {
 /** Whether `error` is a cancellation of bough's, of any scope and any copy of the package. */
 export function isCancelled(error: unknown): error is CancelledError {
   try {
-    return typeof error === "object" && error !== null && brand in error;
+    return typeof error === "object" && error !== null && cancelledBrand in error;
   } catch {
     return false; // a proxy with a trap that throws
   }

@@ -17,8 +17,8 @@ import {
 import type { Connections, ServerState } from "../http/server-state.js";
 import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
-import { optionNames, type OptionNames } from "../task/option-names.js";
-import { checkBag, checkDuration } from "../task/options.js";
+import { optionNames, type OptionNames } from "../errors/option-names.js";
+import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { afterPreClose } from "./patches.js";
 import { FastifyResponder, type Hooks } from "./responder.js";
 
@@ -127,7 +127,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.addHook("onRoute", ({ config }) => {
     if (config?.bough !== undefined) {
-      checkBag("fastifyBough: config.bough", config.bough, routeBoughOptionNames);
+      checkOptionsObject("fastifyBough: config.bough", config.bough, routeBoughOptionNames);
     }
     checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
     if (config?.bough?.timeout !== undefined) looksAtRoutes = true;

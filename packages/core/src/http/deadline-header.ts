@@ -1,8 +1,8 @@
+import { wrongType } from "../errors/validate.js";
 import { createContextKey, type ContextKey } from "../kernel/context.js";
 import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
-import { describe } from "../errors/describe.js";
 import type { AnyRequest } from "./messages.js";
 
 /** The header in which a deadline travels unless told otherwise: the milliseconds that are left. */
@@ -27,9 +27,7 @@ export function deadlineHeaderOf(option: string | boolean | undefined): string |
 export function checkDeadlineHeader(operation: string, option: unknown): void {
   if (option === undefined || typeof option === "boolean") return;
   if (typeof option === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(option)) return;
-  throw new TypeError(
-    `${operation}: deadlineHeader must be a boolean or the name of a header, got ${describe(option)}`,
-  );
+  throw wrongType(operation, "deadlineHeader must be a boolean or the name of a header", option);
 }
 
 /**

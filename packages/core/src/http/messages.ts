@@ -1,7 +1,7 @@
+import { wrongType } from "../errors/validate.js";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Duplex } from "node:stream";
-import { describe } from "../errors/describe.js";
 
 /** A request of HTTP/1.1 or of HTTP/2, as `node:http` and the compatibility API of `node:http2` make it. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;
@@ -56,5 +56,5 @@ export function nameOf(request: AnyRequest): string {
 /** @throws {TypeError} If `value` does not come from an HTTP server. */
 export function checkMessage(operation: string, name: string, value: unknown, property: string): void {
   if (typeof value === "object" && value !== null && property in value) return;
-  throw new TypeError(`${operation}: ${name} must come from an HTTP server, got ${describe(value)}`);
+  throw wrongType(operation, `${name} must come from an HTTP server`, value);
 }

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Scope } from "../kernel/scope.js";
-import { optionNames, type OptionNames } from "../task/option-names.js";
-import { checkBag, checkDuration, checkType, judgeBy, type ScopeOptions } from "../task/options.js";
+import { optionNames, type OptionNames } from "../errors/option-names.js";
+import { checkType, checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { judgeBy, type ScopeOptions } from "../task/options.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
 import { recordOf } from "./request.js";
@@ -139,7 +140,7 @@ export function checkRequestOptions(
   options: RequestScopeOptions,
   names: OptionNames = requestScopeOptionNames,
 ): void {
-  checkBag(operation, options, names);
+  checkOptionsObject(operation, options, names);
   checkDuration(operation, "timeout", options.timeout);
   checkType(operation, "name", "string", options.name);
   checkType(operation, "isCancellation", "function", options.isCancellation);

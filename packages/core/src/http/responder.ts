@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { checkType } from "../errors/validate.js";
 import type { CancelledOutcome } from "./outcome.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
@@ -22,9 +22,7 @@ export interface OutcomeHooks<Request, Response> {
 /** @throws {TypeError} If a hook is not a function. */
 export function checkHooks(operation: string, hooks: OutcomeHooks<never, never>): void {
   for (const name of ["onCancelled", "respond"] as const) {
-    const hook: unknown = hooks[name];
-    if (hook !== undefined && typeof hook !== "function")
-      throw new TypeError(`${operation}: ${name} must be a function, got ${describe(hook)}`);
+    checkType(operation, name, "function", hooks[name]);
   }
 }
 

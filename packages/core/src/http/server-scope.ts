@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
-import { describe } from "../errors/describe.js";
 import { detached } from "../errors/detach-stack.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { opened } from "../kernel/diagnostics.js";
@@ -16,15 +15,9 @@ import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import type { ShutdownNotice } from "../process/shutdown-notice.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
-import { optionNames, type OptionNames } from "../task/option-names.js";
-import {
-  applyOptions,
-  checkBag,
-  checkDuration,
-  checkOptions,
-  judgeBy,
-  type ScopeOptions,
-} from "../task/options.js";
+import { optionNames, type OptionNames } from "../errors/option-names.js";
+import { wrongType, checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { applyOptions, checkOptions, judgeBy, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
 import { connectionsOf, spareSending } from "./connections.js";
@@ -128,7 +121,7 @@ class ServerHandle extends Handle implements ServerScope {
   }
 
   async shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-    if (options !== undefined) checkBag("shutdown", options, shutdownOptionNames);
+    if (options !== undefined) checkOptionsObject("shutdown", options, shutdownOptionNames);
     checkDuration("shutdown", "grace", options?.grace);
     checkDuration("shutdown", "drainDelay", options?.drainDelay);
     return shutDown(this.#server, this.#state, options);
@@ -295,5 +288,5 @@ export function checkServerOptions(
 
 function checkServer(server: unknown): void {
   if (typeof server === "object" && server !== null && "listen" in server && "listening" in server) return;
-  throw new TypeError(`serverScope: server must be an HTTP server, got ${describe(server)}`);
+  throw wrongType("serverScope", "server must be an HTTP server", server);
 }

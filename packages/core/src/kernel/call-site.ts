@@ -1,3 +1,4 @@
+import { requireType } from "../errors/validate.js";
 type Process = { env?: Record<string, string | undefined> };
 
 let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"] === "1";
@@ -10,7 +11,7 @@ let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"
  * @throws {TypeError} If `on` is no boolean.
  */
 export function setTracing(on: boolean): boolean {
-  if (typeof on !== "boolean") throw new TypeError(`setTracing: on must be a boolean, got ${String(on)}`);
+  requireType("setTracing", "on", "boolean", on);
   const before = tracing;
   tracing = on;
   return before;

@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
-import { describe } from "../errors/describe.js";
 import { MissingContextError, ScopeClosedError } from "../errors/scope-errors.js";
+import { wrongType, requireType } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
@@ -46,8 +46,7 @@ export class ContextKey<T> {
  * ```
  */
 export function createContextKey<T>(name: string, ...defaultValue: [T?]): ContextKey<T> {
-  if (typeof name !== "string")
-    throw new TypeError(`createContextKey: name must be a string, got ${describe(name)}`);
+  requireType("createContextKey", "name", "string", name);
   return new ContextKey<T>(name, defaultValue as T[]);
 }
 
@@ -78,5 +77,5 @@ export function setContext<T>(node: ScopeNode, key: ContextKey<T>, value: T): vo
 
 function requireKey(operation: string, key: unknown): void {
   if (ContextKey.isKey(key)) return;
-  throw new TypeError(`${operation}: key must come from createContextKey(), got ${describe(key)}`);
+  throw wrongType(operation, "key must come from createContextKey()", key);
 }

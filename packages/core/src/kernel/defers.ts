@@ -1,7 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
-import { describe } from "../errors/describe.js";
 import { isObject } from "../errors/suppressed.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
+import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { ignore, overflow } from "./promised.js";
@@ -50,8 +50,7 @@ export function defer(
 
 /** What `scope.defer` does; `site` is where that was called. */
 export function deferCleanup(node: ScopeNode, cleanup: () => unknown, site: string | undefined): void {
-  if (typeof cleanup !== "function")
-    throw new TypeError(`defer: cleanup must be a function, got ${describe(cleanup)}`);
+  requireFunction("defer", "cleanup", cleanup);
   defer(node, "defer", cleanup, cleanup, site);
 }
 
@@ -99,6 +98,5 @@ export function disposerOf(resource: unknown): () => unknown {
       Reflect.get(resource, Symbol.asyncDispose) ?? Reflect.get(resource, Symbol.dispose);
     if (typeof dispose === "function") return () => Reflect.apply(dispose, resource, []);
   }
-  const message = `use: resource must have a [Symbol.asyncDispose] or [Symbol.dispose] method, got ${describe(resource)}`;
-  throw new TypeError(message);
+  throw wrongType("use", "resource must have a [Symbol.asyncDispose] or [Symbol.dispose] method", resource);
 }

@@ -49,7 +49,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
 function reportStuck(node: ScopeNode, error: StuckTasksError): void {
   foundStuck(node, error.tasks);
   if (hasReceiver(node)) report(node, error, node);
-  else warn("BoughStuckWarning", error.code, error.message);
+  else warn("BoughStuckWarning", "BOUGH_STUCK_TASKS", error.message);
 }
 
 function nearestGrace(node: ScopeNode): number | undefined {

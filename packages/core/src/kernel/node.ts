@@ -1,5 +1,6 @@
-import { describe } from "../errors/describe.js";
 import type { CancelledError } from "../errors/cancelled.js";
+import { scopeBrand } from "../errors/brands.js";
+import { requireFunction } from "../errors/validate.js";
 import { burstTime } from "./age-clock.js";
 import { getContext, setContext, type ContextKey } from "./context.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
@@ -9,7 +10,7 @@ import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js"
 import { Rare, Settings } from "./rare.js";
 import { pathOf } from "./path.js";
 import { cancel, notifyLate } from "./lifecycle.js";
-import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "./scope.js";
+import { inspectCustom, type Scope, type ScopeState } from "./scope.js";
 import { nameOf } from "./name.js";
 import type { Observer } from "./promised.js";
 import { callSite } from "./call-site.js";
@@ -192,11 +193,6 @@ function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
     isDue = false;
     return wasDue;
   };
-}
-
-function requireFunction(operation: string, name: string, value: unknown): void {
-  if (typeof value === "function") return;
-  throw new TypeError(`${operation}: ${name} must be a function, got ${describe(value)}`);
 }
 
 /** What `background` is; see there. */

@@ -2,9 +2,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "./context.js";
 
-/** Every copy of the package puts this on its scopes, so that another copy's can be told apart and refused. */
-export const scopeBrand: unique symbol = Symbol.for("bough.Scope");
-
 /** The key under which Node looks for what `console.log` should print. */
 export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
 

@@ -1,9 +1,11 @@
+import type { BoughWarningCode } from "../errors/codes.js";
+
 interface WarningProcess {
   emitWarning?: (message: string, options: { type: string; code: string }) => void;
 }
 
 /** A process warning where there is a process, else a line on the console. */
-export function warn(type: string, code: string, message: string): void {
+export function warn(type: string, code: BoughWarningCode, message: string): void {
   const { process } = globalThis as { process?: WarningProcess };
   if (typeof process?.emitWarning === "function") {
     process.emitWarning(message, { type, code });

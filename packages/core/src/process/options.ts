@@ -1,14 +1,14 @@
 import { constants } from "node:os";
-import { describe } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { optionNames } from "../task/option-names.js";
+import { optionNames } from "../errors/option-names.js";
 import {
-  checkBag,
+  wrongType,
+  outOfRange,
+  requireFunction,
   checkDuration,
-  checkOptions,
-  withScopeOptionNames,
-  type ScopeOptions,
-} from "../task/options.js";
+  checkOptionsObject,
+} from "../errors/validate.js";
+import { checkOptions, withScopeOptionNames, type ScopeOptions } from "../task/options.js";
 
 /** What `main` takes. */
 export interface MainOptions {
@@ -62,8 +62,8 @@ export interface Settings {
 }
 
 export function readOptions(body: unknown, options: MainOptions | undefined): Settings {
-  if (typeof body !== "function") throw new TypeError(`main: body must be a function, got ${describe(body)}`);
-  if (options !== undefined) checkBag("main", options, mainOptionNames);
+  requireFunction("main", "body", body);
+  if (options !== undefined) checkOptionsObject("main", options, mainOptionNames);
   const {
     name = body.name || "main",
     grace = DEFAULT_GRACE,
@@ -80,13 +80,11 @@ export function readOptions(body: unknown, options: MainOptions | undefined): Se
 
 function checkSignals(signals: unknown): void {
   if (!Array.isArray(signals))
-    throw new TypeError(`main: signals must be an array such as ["SIGINT"], got ${describe(signals)}`);
+    throw wrongType("main", 'signals must be an array such as ["SIGINT"]', signals);
   for (const signal of signals as readonly unknown[]) {
-    if (typeof signal !== "string")
-      throw new TypeError(`main: signals must be names of signals, got ${describe(signal)}`);
-    if (!(signal in constants.signals))
-      throw new RangeError(`main: signals must be names of signals, got ${describe(signal)}`);
+    if (typeof signal !== "string") throw wrongType("main", "signals must be names of signals", signal);
+    if (!(signal in constants.signals)) throw outOfRange("main", "signals must be names of signals", signal);
     if (signal === "SIGKILL" || signal === "SIGSTOP")
-      throw new RangeError(`main: signals must be some that can be caught, got ${describe(signal)}`);
+      throw outOfRange("main", "signals must be some that can be caught", signal);
   }
 }

@@ -1,5 +1,6 @@
 import { createReason } from "../errors/cancelled.js";
-import { describe, isThenable } from "../errors/describe.js";
+import { isThenable } from "../errors/describe.js";
+import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
 import { CANCELLED, CLOSED } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -58,8 +59,7 @@ export class Draining {
   }
 
   add(callback: Callback): () => boolean {
-    if (typeof callback !== "function")
-      throw new TypeError(`onShutdown: callback must be a function, got ${describe(callback)}`);
+    requireFunction("onShutdown", "callback", callback);
     if (this.#hasBegun) {
       this.#call(callback);
       return () => false;

@@ -1,4 +1,5 @@
 import { describe } from "../errors/describe.js";
+import { wrongType, requireFunction } from "../errors/validate.js";
 import { opening } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
 import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/state.js";
@@ -94,8 +95,7 @@ export function selfCleaning<T extends object>(
   build: ((scope: Scope) => T) & Buildable<T>,
   options?: ScopeOptions,
 ): SelfCleaning<T> {
-  if (typeof build !== "function")
-    throw new TypeError(`selfCleaning: build must be a function, got ${describe(build)}`);
+  requireFunction("selfCleaning", "build", build);
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
   checkHeadroom();
   const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
@@ -152,8 +152,7 @@ export function selfCleaning<T extends object>(
  */
 export async function close(handle: AsyncDisposable): Promise<void> {
   const node = Owner.nodeOf(handle);
-  if (node === undefined)
-    throw new TypeError(`close: handle must come from selfCleaning(), got ${describe(handle)}`);
+  if (node === undefined) throw wrongType("close", "handle must come from selfCleaning()", handle);
   return closeAndWait(node, "close", handle);
 }
 

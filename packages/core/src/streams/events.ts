@@ -1,8 +1,6 @@
-import { describe } from "../errors/describe.js";
-import { checkCount } from "../flow/time/backoff.js";
 import type { Scope } from "../kernel/scope.js";
-import { optionNames } from "../task/option-names.js";
-import { checkBag } from "../task/options.js";
+import { optionNames } from "../errors/option-names.js";
+import { wrongType, checkType, checkLimit, checkOptionsObject } from "../errors/validate.js";
 import { EventIterator, type Emitting } from "./event-iterator.js";
 import { hasMethods } from "./node-cursor.js";
 
@@ -74,14 +72,12 @@ export function events(
   name: string | symbol,
   options: EventsOptions = {},
 ): AsyncIterableIterator<unknown> {
-  checkBag("events", options, eventsOptionNames);
+  checkOptionsObject("events", options, eventsOptionNames);
   const { buffer = Infinity, until } = options;
-  checkCount("events", "buffer", buffer, 1);
-  if (until !== undefined && typeof until !== "string") {
-    throw new TypeError(`events: until must be a string, got ${describe(until)}`);
-  }
+  checkLimit("events", "buffer", buffer, 1);
+  checkType("events", "until", "string", until);
   if (typeof name !== "string" && typeof name !== "symbol") {
-    throw new TypeError(`events: name must be a string or a symbol, got ${describe(name)}`);
+    throw wrongType("events", "name must be a string or a symbol", name);
   }
   const iterator = new EventIterator(buffer);
   const source = sourceOf(target);
@@ -111,5 +107,5 @@ function sourceOf(target: unknown): Emitting {
       remove: (name, listener) => events.removeEventListener(String(name), listener),
     };
   }
-  throw new TypeError(`events: target must be an EventTarget or an EventEmitter, got ${describe(target)}`);
+  throw wrongType("events", "target must be an EventTarget or an EventEmitter", target);
 }

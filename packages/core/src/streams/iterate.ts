@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { wrongType } from "../errors/validate.js";
 import { stream } from "../flow/combinators/stream.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
@@ -61,7 +61,5 @@ export function checkStreamSource(operation: string, source: unknown): void {
   if (isReadableStream(source) || isNodeReadable(source)) return;
   const isIterable = typeof source === "string" || (typeof source === "object" && source !== null);
   if (isIterable && (Symbol.asyncIterator in Object(source) || Symbol.iterator in Object(source))) return;
-  throw new TypeError(
-    `${operation}: source must be a stream, an iterable or an async iterable, got ${describe(source)}`,
-  );
+  throw wrongType(operation, "source must be a stream, an iterable or an async iterable", source);
 }

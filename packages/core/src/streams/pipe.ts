@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { wrongType } from "../errors/validate.js";
 import { failToBegin } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
@@ -55,7 +55,7 @@ function begin(scope: Scope, source: StreamSource<unknown>, sink: unknown): Prom
   const node = nodeOf("pipe", "scope", scope);
   checkStreamSource("pipe", source);
   if (!isWritableStream(sink) && !isNodeWritable(sink)) {
-    throw new TypeError(`pipe: sink must be a WritableStream or a Writable, got ${describe(sink)}`);
+    throw wrongType("pipe", "sink must be a WritableStream or a Writable", sink);
   }
   return withScope(node, { name: "pipe" }, async (own) => {
     const target: Sink = isWritableStream(sink) ? new WebSink(sink) : new NodeSink(sink);

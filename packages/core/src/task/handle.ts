@@ -5,13 +5,14 @@ import { deferCleanup, useResource } from "../kernel/defers.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/state.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { inspectCustom, scopeBrand, type Scope, type ScopeState } from "../kernel/scope.js";
+import { inspectCustom, type Scope, type ScopeState } from "../kernel/scope.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { wait, type Waiter } from "../kernel/wait.js";
-import { optionNames } from "./option-names.js";
-import { checkBag, checkDuration } from "./options.js";
+import { optionNames } from "../errors/option-names.js";
+import { scopeBrand } from "../errors/brands.js";
+import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 
 /** What `close` takes. */
 export interface CloseOptions {
@@ -208,7 +209,7 @@ export async function closeAndWait(
   options?: CloseOptions,
 ): Promise<void> {
   try {
-    if (options !== undefined) checkBag("close", options, closeOptionNames);
+    if (options !== undefined) checkOptionsObject("close", options, closeOptionNames);
     checkDuration("close", "grace", options?.grace);
   } catch (error) {
     throw detached(error);

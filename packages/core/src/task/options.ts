@@ -1,5 +1,4 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import { describe, isThenable } from "../errors/describe.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
 import { HAS_GRACE, HAS_JUDGE, LIMITED, SUPERVISE } from "../kernel/state.js";
@@ -7,9 +6,16 @@ import { Follower } from "../kernel/signal-follower.js";
 import { setHoldsProcess } from "../kernel/process-hold.js";
 import { Limit } from "../kernel/concurrency-limit.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { scopeBrand } from "../kernel/scope.js";
 import { liveDescendants } from "../kernel/tree.js";
-import { checkOptionNames, optionNames, type OptionNames } from "./option-names.js";
+import { optionNames, type OptionNames } from "../errors/option-names.js";
+import {
+  wrongType,
+  checkType,
+  checkDuration,
+  checkLimit,
+  checkInstant,
+  checkOptionsObject,
+} from "../errors/validate.js";
 import type { OrphanPolicy } from "../kernel/orphan-info.js";
 
 /** What `spawn` takes. */
@@ -136,7 +142,7 @@ export function checkOptions(
   options: (ScopeOptions & TaskOptions) | undefined,
   names: OptionNames,
 ): void {
-  checkBag(operation, options, names);
+  checkOptionsObject(operation, options, names);
   checkCommon(operation, options);
   checkType(operation, "onError", "function", options.onError);
   checkType(operation, "isCancellation", "function", options.isCancellation);
@@ -148,7 +154,7 @@ export function checkOptions(
 
 /** As {@link checkOptions}, for `spawn`, which looks at nothing that a task has not. */
 export function checkTaskOptions(options: TaskOptions): void {
-  checkBag("spawn", options, taskOptionNames);
+  checkOptionsObject("spawn", options, taskOptionNames);
   checkCommon("spawn", options);
   checkType("spawn", "daemon", "boolean", options.daemon);
 }
@@ -157,24 +163,8 @@ function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): v
   checkType(operation, "name", "string", options.name);
   checkType(operation, "supervise", "boolean", options.supervise);
   checkDuration(operation, "timeout", options.timeout);
-  checkDeadline(operation, options.deadline);
-  checkConcurrency(operation, options.concurrency);
-}
-
-/** What is easily passed by mistake is an object too: a scope, a signal, a promise, a list. */
-export function checkBag(
-  operation: string,
-  options: unknown,
-  names: OptionNames,
-  example = "{ timeout: 1000 }",
-): asserts options is object {
-  const isObject = typeof options === "object" && options !== null;
-  if (
-    isObject &&
-    !(scopeBrand in options || "aborted" in options || Array.isArray(options) || isThenable(options))
-  )
-    return checkOptionNames(operation, options, names);
-  throw new TypeError(`${operation}: options must be an object such as ${example}, got ${describe(options)}`);
+  checkInstant(operation, "deadline", options.deadline);
+  checkLimit(operation, "concurrency", options.concurrency, 1);
 }
 
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
@@ -204,54 +194,15 @@ export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOption
   node.settings().isCancellation ??= isCancellation;
 }
 
-/** A duration in ms: not negative, not NaN; `Infinity` means none. */
-export function checkDuration(operation: string, name: string, value: unknown): void {
-  if (value === undefined) return;
-  checkType(operation, name, "number", value);
-  if ((value as number) >= 0) return;
-  throw new RangeError(
-    `${operation}: ${name} must be a number of ms that is not negative, got ${describe(value)}`,
-  );
-}
-
-function checkDeadline(operation: string, value: unknown): void {
-  if (value === undefined) return;
-  const instant = value instanceof Date ? value.getTime() : value;
-  if (typeof instant !== "number") {
-    throw new TypeError(
-      `${operation}: deadline must be a Date or a number of epoch ms, got ${describe(value)}`,
-    );
-  }
-  if (instant >= 0) return;
-  throw new RangeError(
-    `${operation}: deadline must be a valid instant in epoch ms, got ${describe(instant)}`,
-  );
-}
-
-/** A limit: a whole number from 1, or `Infinity` for none. */
-export function checkConcurrency(operation: string, value: unknown): void {
-  if (value === undefined || value === Infinity) return;
-  checkType(operation, "concurrency", "number", value);
-  if (Number.isInteger(value) && (value as number) >= 1) return;
-  throw new RangeError(`${operation}: concurrency must be a whole number from 1, got ${describe(value)}`);
-}
-
 function checkSignal(operation: string, value: unknown): void {
   if (value === undefined) return;
   // By its shape: polyfills and other realms have AbortSignals of their own.
   if (typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value)
     return;
-  throw new TypeError(`${operation}: signal must be an AbortSignal, got ${describe(value)}`);
+  throw wrongType(operation, "signal must be an AbortSignal", value);
 }
 
 function checkOnOrphan(operation: string, value: unknown): void {
   if (value === undefined || value === "warn" || value === "ignore" || typeof value === "function") return;
-  throw new TypeError(
-    `${operation}: onOrphan must be "warn", "ignore" or a function, got ${describe(value)}`,
-  );
-}
-
-export function checkType(operation: string, name: string, type: string, value: unknown): void {
-  if (value === undefined || typeof value === type) return;
-  throw new TypeError(`${operation}: ${name} must be a ${type}, got ${describe(value)}`);
+  throw wrongType(operation, 'onOrphan must be "warn", "ignore" or a function', value);
 }

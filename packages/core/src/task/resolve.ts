@@ -1,7 +1,9 @@
 import { BoughError } from "../errors/bough-error.js";
-import { describe, isThenable } from "../errors/describe.js";
+import { isThenable } from "../errors/describe.js";
+import { scopeBrand } from "../errors/brands.js";
+import { wrongType } from "../errors/validate.js";
 import { ScopeNode } from "../kernel/node.js";
-import { scopeBrand, type Scope } from "../kernel/scope.js";
+import type { Scope } from "../kernel/scope.js";
 import { Handle } from "./handle.js";
 
 /** The node behind a scope: a view is one, a handle has one. */
@@ -25,5 +27,5 @@ function notAScope(operation: string, parameter: string, value: unknown): Error 
     return new BoughError("BOUGH_FOREIGN_SCOPE", message);
   }
   const hint = isThenable(value) ? " (a missing await?)" : "";
-  return new TypeError(`${operation}: ${parameter} must be a Scope, got ${describe(value)}${hint}`);
+  return wrongType(operation, `${parameter} must be a Scope`, value, hint);
 }

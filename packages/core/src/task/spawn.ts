@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { requireFunction } from "../errors/validate.js";
 import { DAEMON, QUEUED, TASK } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
@@ -44,8 +44,7 @@ const DAEMON_TASK = TASK | QUEUED | DAEMON;
  */
 export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions): Task<T> {
   const parent = scope instanceof ScopeNode ? scope : nodeOf("spawn", "scope", scope);
-  if (typeof worker !== "function")
-    throw new TypeError(`spawn: worker must be a function, got ${describe(worker)}`);
+  requireFunction("spawn", "worker", worker);
   if (options !== undefined) checkTaskOptions(options);
   const node = addTask(parent, worker, options, callSite(spawn));
   try {

@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { requireFunction } from "../errors/validate.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { QUEUED } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
@@ -95,8 +95,7 @@ interface Arguments<T> {
 function parse<T>(given: readonly unknown[]): Arguments<T> {
   const parameters = [...given];
   const body = parameters.pop();
-  if (typeof body !== "function")
-    throw new TypeError(`withScope: body must be a function, got ${describe(body)}`);
+  requireFunction("withScope", "body", body);
   if (parameters.length > 2)
     throw new TypeError(`withScope: takes (parent, options, body), got ${given.length} arguments`);
   // With two values before the body the first must be a scope; a single one may be either, but not undefined:

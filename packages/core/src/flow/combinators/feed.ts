@@ -1,6 +1,6 @@
 import type { CancelledError } from "../../errors/cancelled.js";
-import { describe } from "../../errors/describe.js";
 import { isObject } from "../../errors/suppressed.js";
+import { wrongType } from "../../errors/validate.js";
 import { isCancellation } from "../../kernel/cancel.js";
 import { CLOSED } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
@@ -107,5 +107,5 @@ export class Feed<T> extends Hook {
 /** As `for … of`: what is no object has no `done`, and would go on for ever. */
 function checkStep<T>(step: IteratorResult<T>): IteratorResult<T> {
   if (isObject(step)) return step;
-  throw new TypeError(`items: next() must return an object, got ${describe(step)}`);
+  throw wrongType("items", "next() must return an object", step);
 }

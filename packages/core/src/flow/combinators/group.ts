@@ -1,5 +1,5 @@
 import { createReason } from "../../errors/cancelled.js";
-import { describe } from "../../errors/describe.js";
+import { wrongType, requireFunction } from "../../errors/validate.js";
 import { opening } from "../../kernel/diagnostics.js";
 import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../../kernel/state.js";
@@ -182,12 +182,9 @@ function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): v
 
 function checkWorkers(operation: string, workers: readonly unknown[]): void {
   if (!Array.isArray(workers)) {
-    throw new TypeError(`${operation}: workers must be an array of functions, got ${describe(workers)}`);
+    throw wrongType(operation, "workers must be an array of functions", workers);
   }
   for (let index = 0; index < workers.length; index++) {
-    if (typeof workers[index] === "function") continue;
-    throw new TypeError(
-      `${operation}: workers[${index}] must be a function, got ${describe(workers[index])}`,
-    );
+    requireFunction(operation, `workers[${index}]`, workers[index]);
   }
 }

@@ -1,11 +1,10 @@
-import { describe } from "../../errors/describe.js";
 import { QUEUED } from "../../kernel/state.js";
 import { failToBegin } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
-import { optionNames, type OptionNames } from "../../task/option-names.js";
-import { checkBag, checkConcurrency } from "../../task/options.js";
+import { optionNames, type OptionNames } from "../../errors/option-names.js";
+import { requireFunction, checkLimit, checkOptionsObject } from "../../errors/validate.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
 import { Feed, type Sink } from "./feed.js";
@@ -65,7 +64,7 @@ export function map<T, R>(
 ): Promise<R[]> {
   try {
     checkSource("map", items);
-    checkMapper("map", fn);
+    requireFunction("map", "fn", fn);
     const concurrency = checkMapOptions("map", options) ?? Infinity;
     return new MapGroup<T, R>(scope, fn, concurrency).run(items);
   } catch (error) {
@@ -121,11 +120,6 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
   }
 }
 
-export function checkMapper(operation: string, fn: unknown): void {
-  if (typeof fn === "function") return;
-  throw new TypeError(`${operation}: fn must be a function, got ${describe(fn)}`);
-}
-
 /** Checks the options and returns the concurrency, if there is one. */
 export function checkMapOptions(
   operation: string,
@@ -133,7 +127,7 @@ export function checkMapOptions(
   names: OptionNames = mapOptionNames,
 ): number | undefined {
   if (options === undefined) return undefined;
-  checkBag(operation, options, names, "{ concurrency: 10 }");
-  checkConcurrency(operation, options.concurrency);
+  checkOptionsObject(operation, options, names, "{ concurrency: 10 }");
+  checkLimit(operation, "concurrency", options.concurrency, 1);
   return options.concurrency;
 }

@@ -1,3 +1,4 @@
+import { outOfRange } from "../../errors/validate.js";
 import { BODY, SUPERVISE } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
@@ -42,7 +43,7 @@ export function race<const W extends readonly Worker<unknown>[]>(
   workers: W,
 ): Promise<WorkerResult<W[number]>> {
   if (Array.isArray(workers) && workers.length === 0) {
-    return Promise.reject(new RangeError("race: workers must not be empty, got an array of 0"));
+    return Promise.reject(outOfRange("race", "workers must not be empty", workers));
   }
   return runGroup("race", workers, () => new Race(scope));
 }

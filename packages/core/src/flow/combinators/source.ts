@@ -1,4 +1,4 @@
-import { describe } from "../../errors/describe.js";
+import { wrongType } from "../../errors/validate.js";
 import type { Scope } from "../../kernel/scope.js";
 
 /**
@@ -48,7 +48,9 @@ function iteratorMethod(operation: string, items: unknown): IteratorMethod {
     const sync = iterable[Symbol.iterator];
     if (typeof sync === "function") return { method: sync, async: false };
   }
-  throw new TypeError(
-    `${operation}: items must be iterable, async iterable, or a function of the scope that returns such, got ${describe(items)}`,
+  throw wrongType(
+    operation,
+    "items must be iterable, async iterable, or a function of the scope that returns such",
+    items,
   );
 }

@@ -4,11 +4,11 @@ import { endedAlready, yieldBefore } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { cancel, throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkType } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import { checkType, requireFunction } from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import { startChild } from "../../task/start-child.js";
-import { checkMapOptions, checkMapper, type MapOptions, type Mapper } from "./map.js";
+import { checkMapOptions, type MapOptions, type Mapper } from "./map.js";
 import { done, Outlet, type Failure } from "./outlet.js";
 import { checkSource, type Source } from "./source.js";
 import { StreamGroup, StreamScope } from "./stream-group.js";
@@ -62,7 +62,7 @@ export function stream<T, R>(
   options?: StreamOptions,
 ): AsyncIterableIterator<R> {
   checkSource("stream", items);
-  checkMapper("stream", fn);
+  requireFunction("stream", "fn", fn);
   const concurrency = checkMapOptions("stream", options, streamOptionNames) ?? 1;
   checkType("stream", "ordered", "boolean", options?.ordered);
   const ordered = options?.ordered ?? true;

@@ -2,14 +2,13 @@ import type { ContextKey } from "../../kernel/context.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
-import { optionNames } from "../../task/option-names.js";
+import { optionNames } from "../../errors/option-names.js";
+import { checkType, requireFunction, checkOptionsObject } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
-import { checkBag, checkType } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
-import { checkFunction } from "../time/backoff.js";
 
 /** What {@link detach} takes. */
 export interface DetachOptions {
@@ -57,8 +56,8 @@ export function detach<T>(
 ): Task<T> {
   const origin = nodeOf("detach", "scope", scope);
   const parent = nodeOf("detach", "target", target);
-  checkFunction("detach", "worker", worker);
-  checkBag("detach", options, detachOptionNames, "{ keepDeadline: true }");
+  requireFunction("detach", "worker", worker);
+  checkOptionsObject("detach", options, detachOptionNames, "{ keepDeadline: true }");
   checkType("detach", "name", "string", options.name);
   checkType("detach", "keepDeadline", "boolean", options.keepDeadline);
   const { name = nameOf(worker), keepDeadline = false } = options;

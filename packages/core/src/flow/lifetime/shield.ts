@@ -1,4 +1,3 @@
-import { describe } from "../../errors/describe.js";
 import { ScopeClosedError } from "../../errors/scope-errors.js";
 import { CLOSED, QUEUED, SHIELD } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
@@ -7,8 +6,8 @@ import { createPromised } from "../../kernel/promised.js";
 import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkBag, checkDuration } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import { requireFunction, requireFiniteDuration, checkOptionsObject } from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
@@ -58,7 +57,7 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
   try {
     const parent = nodeOf("shield", "scope", scope);
     const timeout = checkOptions(options);
-    if (typeof fn !== "function") throw new TypeError(`shield: fn must be a function, got ${describe(fn)}`);
+    requireFunction("shield", "fn", fn);
     if ((parent.flags & CLOSED) !== 0) throw new ScopeClosedError("shield", parent.path);
     return enter(parent, timeout, fn);
   } catch (error) {
@@ -76,12 +75,8 @@ function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T>
 }
 
 function checkOptions(options: unknown): number {
-  checkBag("shield", options, shieldOptionNames);
+  checkOptionsObject("shield", options, shieldOptionNames);
   const { timeout } = options as Partial<ShieldOptions>;
-  if (timeout === undefined) throw new TypeError("shield: timeout must be a number, got undefined");
-  checkDuration("shield", "timeout", timeout);
-  if (timeout === Infinity) {
-    throw new RangeError("shield: timeout must be finite, got Infinity: what nothing can cancel has to end");
-  }
-  return timeout;
+  requireFiniteDuration("shield", "timeout", timeout, ": nothing else can cancel the shielded work");
+  return timeout as number;
 }

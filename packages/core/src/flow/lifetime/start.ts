@@ -1,4 +1,5 @@
 import { BoughError } from "../../errors/bough-error.js";
+import { requireFunction } from "../../errors/validate.js";
 import { PROMOTED, QUEUED, TASK } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
@@ -12,7 +13,6 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import { startChild } from "../../task/start-child.js";
-import { checkFunction } from "../time/backoff.js";
 
 /** How a worker says that it is ready. Once. */
 export type Started<R> = (value: R) => void;
@@ -51,7 +51,7 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
  */
 export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promise<R> {
   try {
-    checkFunction("start", "worker", worker);
+    requireFunction("start", "worker", worker);
     return launch(nodeOf("start", "scope", scope), worker, callSite(start));
   } catch (error) {
     return failToBegin(error);

@@ -5,14 +5,20 @@ import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkBag, checkDuration } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import {
+  checkType,
+  requireFunction,
+  checkDuration,
+  checkLimit,
+  checkOptionsObject,
+} from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 import { attempt } from "./attempt.js";
-import { backoffOf, checkCount, checkFunction, delayBefore, type Backoff } from "../time/backoff.js";
+import { backoffOf, delayBefore, type Backoff } from "../time/backoff.js";
 import { sleep } from "../time/sleep.js";
 
 /** What {@link supervise} takes. */
@@ -76,12 +82,12 @@ interface Settings {
  * ```
  */
 export function supervise<T>(scope: Scope, worker: Worker<T>, options: SupervisorOptions = {}): Task<T> {
-  checkFunction("supervise", "worker", worker);
-  checkBag("supervise", options, supervisorOptionNames, "{ maxRestarts: 3 }");
+  requireFunction("supervise", "worker", worker);
+  checkOptionsObject("supervise", options, supervisorOptionNames, "{ maxRestarts: 3 }");
   const { maxRestarts = 5, window = 60_000, onRestart } = options;
-  checkCount("supervise", "maxRestarts", maxRestarts, 0);
+  checkLimit("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);
-  if (onRestart !== undefined) checkFunction("supervise", "onRestart", onRestart);
+  checkType("supervise", "onRestart", "function", onRestart);
   const settings = { maxRestarts, window, onRestart, backoff: backoffOf("supervise", options) };
   const parent = nodeOf("supervise", "scope", scope);
   const name = nameOf(worker);

@@ -1,4 +1,4 @@
-import { describe } from "../../errors/describe.js";
+import { checkLimit } from "../../errors/validate.js";
 import { refuse } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { subjectOf } from "../../kernel/stand-in.js";
@@ -81,14 +81,7 @@ export interface Channel<T> extends AsyncIterable<T> {
  * ```
  */
 export function createChannel<T>(capacity: number = 0): Channel<T> {
-  if (typeof capacity !== "number") {
-    throw new TypeError(`createChannel: capacity must be a number, got ${describe(capacity)}`);
-  }
-  if (!(capacity >= 0) || (capacity !== Infinity && !Number.isInteger(capacity))) {
-    throw new RangeError(
-      `createChannel: capacity must be a whole number from 0 or Infinity, got ${describe(capacity)}`,
-    );
-  }
+  checkLimit("createChannel", "capacity", capacity, 0);
   return new CoreChannel<T>(new ChannelCore(capacity));
 }
 

@@ -1,7 +1,7 @@
-import { describe, isThenable } from "../../errors/describe.js";
+import { isThenable } from "../../errors/describe.js";
+import { wrongType, outOfRange, checkDuration } from "../../errors/validate.js";
 import { failToBegin, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import { channelCore, type Channel } from "./channel.js";
 import { ReceiveBranch, SendBranch, TaskBranch, TimeoutBranch } from "./select-branches.js";
@@ -99,17 +99,17 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
  */
 export function sending<T>(channel: Channel<T>, value: NoInfer<T>): SendCase<T> {
   if (channelCore(channel) === undefined) {
-    throw new TypeError(`sending: channel must come from createChannel(), got ${describe(channel)}`);
+    throw wrongType("sending", "channel must come from createChannel()", channel);
   }
   return new SendCase(channel, value);
 }
 
 function parse(cases: unknown): Branch[] {
   if (typeof cases !== "object" || cases === null) {
-    throw new TypeError(`select: cases must be an object such as { job: channel }, got ${describe(cases)}`);
+    throw wrongType("select", "cases must be an object such as { job: channel }", cases);
   }
   const branches = Object.entries(cases).map(([key, value]) => toBranch(key, value));
-  if (branches.length === 0) throw new RangeError("select: cases must not be empty");
+  if (branches.length === 0) throw outOfRange("select", "cases must not be empty", cases);
   return branches;
 }
 
@@ -125,7 +125,9 @@ function toBranch(key: string, value: unknown): Branch {
   const core = channelCore(value);
   if (core !== undefined) return new ReceiveBranch(key, core, value);
   if (isThenable(value)) return new TaskBranch(key, value);
-  throw new TypeError(
-    `select: ${key} must be a channel, a task, a promise, a number of ms, or made by sending(), got ${describe(value)}`,
+  throw wrongType(
+    "select",
+    `${key} must be a channel, a task, a promise, a number of ms, or made by sending()`,
+    value,
   );
 }

@@ -1,4 +1,4 @@
-import { describe } from "../../errors/describe.js";
+import { requireCount } from "../../errors/validate.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
@@ -42,12 +42,7 @@ export interface Semaphore {
  * ```
  */
 export function createSemaphore(permits: number): Semaphore {
-  if (typeof permits !== "number") {
-    throw new TypeError(`createSemaphore: permits must be a number, got ${describe(permits)}`);
-  }
-  if (!Number.isInteger(permits) || permits < 1) {
-    throw new RangeError(`createSemaphore: permits must be a whole number from 1, got ${describe(permits)}`);
-  }
+  requireCount("createSemaphore", "permits", permits, 1);
   return new FairSemaphore(permits);
 }
 

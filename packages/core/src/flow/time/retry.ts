@@ -6,13 +6,13 @@ import type { Scope } from "../../kernel/scope.js";
 import { passOverForReason } from "../../kernel/rejections.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkBag, checkDuration } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import { requireFunction, checkDuration, checkLimit, checkOptionsObject } from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { enterScope } from "../../task/with-scope.js";
 import { attempt } from "../lifetime/attempt.js";
-import { backoffOf, checkCount, checkFunction, delayBefore } from "./backoff.js";
+import { backoffOf, delayBefore } from "./backoff.js";
 import { sleep } from "./sleep.js";
 
 /** What {@link retry} takes. */
@@ -90,12 +90,12 @@ function begin<T>(
   site: string | undefined,
 ): Promise<T> {
   const parent = nodeOf("retry", "scope", scope);
-  checkFunction("retry", "worker", worker);
-  checkBag("retry", options, retryOptionNames, "{ attempts: 5 }");
+  requireFunction("retry", "worker", worker);
+  checkOptionsObject("retry", options, retryOptionNames, "{ attempts: 5 }");
   const { attempts = 3, attemptTimeout, retryIf = always } = options;
-  checkCount("retry", "attempts", attempts, 1);
+  checkLimit("retry", "attempts", attempts, 1);
   checkDuration("retry", "attemptTimeout", attemptTimeout);
-  checkFunction("retry", "retryIf", retryIf);
+  requireFunction("retry", "retryIf", retryIf);
   const backoff = backoffOf("retry", options);
   const name = nameOf(worker);
   const body = async (own: Scope): Promise<T> => {

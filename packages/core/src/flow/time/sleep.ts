@@ -1,10 +1,9 @@
-import { describe } from "../../errors/describe.js";
+import { requireDuration } from "../../errors/validate.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { failToBegin, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../../kernel/long-timer.js";
-import { checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 
 /**
@@ -32,8 +31,7 @@ import { nodeOf } from "../../task/resolve.js";
 export function sleep(scope: Scope, ms: number): Promise<void> {
   try {
     const node = nodeOf("sleep", "scope", scope);
-    if (ms === undefined) throw new TypeError(`sleep: ms must be a number, got ${describe(ms)}`);
-    checkDuration("sleep", "ms", ms);
+    requireDuration("sleep", "ms", ms);
     return refuseIn("sleep", node) ?? new Sleep(node, ms).promise;
   } catch (error) {
     return failToBegin(error);

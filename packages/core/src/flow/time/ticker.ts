@@ -1,4 +1,4 @@
-import { describe } from "../../errors/describe.js";
+import { outOfRange, requireDuration } from "../../errors/validate.js";
 import { elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
@@ -6,7 +6,6 @@ import { endedAlready, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
-import { checkDuration } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 
 /**
@@ -37,9 +36,8 @@ import { nodeOf } from "../../task/resolve.js";
  */
 export function ticker(scope: Scope, ms: number): AsyncIterableIterator<number> {
   const node = nodeOf("ticker", "scope", scope);
-  if (ms === undefined) throw new TypeError(`ticker: ms must be a number, got ${describe(ms)}`);
-  checkDuration("ticker", "ms", ms);
-  if (ms === 0) throw new RangeError("ticker: ms must be more than 0, got 0");
+  requireDuration("ticker", "ms", ms);
+  if (ms === 0) throw outOfRange("ticker", "ms must be more than 0", ms);
   return new Ticker(node, ms);
 }
 

@@ -1,5 +1,5 @@
+import { scopeBrand } from "../../errors/brands.js";
 import { channelCore } from "../../flow/sync/channel.js";
-import { scopeBrand } from "../../kernel/scope.js";
 import { standFor, subjectOf } from "../../kernel/stand-in.js";
 import { NodeTask } from "../../task/task.js";
 import { EmitterFacade, isEmitter } from "./emitter-facade.js";

@@ -1,8 +1,7 @@
+import { requireFiniteDuration } from "../../errors/validate.js";
 import { snapshot } from "../../inspect/index.js";
-import { describe } from "../../errors/describe.js";
 import { realTimers } from "../../kernel/platform.js";
 import { MAX_DELAY } from "../../kernel/long-timer.js";
-import { checkDuration } from "../../task/options.js";
 import { delay, now, turn } from "./real-time.js";
 import { describeResource } from "../leaks/describe-resource.js";
 import { installedClock, type FakeClock } from "./fake-timers.js";
@@ -75,9 +74,7 @@ export class ClockDriver {
   }
 
   async advance(ms: number): Promise<void> {
-    if (ms === undefined) throw new TypeError(`advance: ms must be a number, got ${describe(ms)}`);
-    checkDuration("advance", "ms", ms);
-    if (ms === Infinity) throw new RangeError("advance: ms must be finite, got Infinity");
+    requireFiniteDuration("advance", "ms", ms);
     this.#targets += 1;
     await new Promise<void>((resolve) => this.#aim(ms, () => this.#arrived.push(resolve)));
   }

@@ -1,10 +1,17 @@
 import { BoughError } from "../../errors/bough-error.js";
-import { describe } from "../../errors/describe.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { fail } from "../../kernel/lifecycle.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkBag, checkDuration } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import {
+  wrongType,
+  outOfRange,
+  requireType,
+  requireFunction,
+  checkDuration,
+  requireFiniteDuration,
+  checkOptionsObject,
+} from "../../errors/validate.js";
 import { withScope } from "../../task/with-scope.js";
 import { snapshot } from "../../inspect/index.js";
 import { watchForLeft } from "../../inspect/left-by-clock.js";
@@ -115,9 +122,7 @@ export async function withVirtualClock<T>(
   body: (scope: Scope, clock: VirtualClock) => T | PromiseLike<T>,
   options: VirtualClockOptions = {},
 ): Promise<T> {
-  if (typeof body !== "function") {
-    throw new TypeError(`withVirtualClock: body must be a function, got ${describe(body)}`);
-  }
+  requireFunction("withVirtualClock", "body", body);
   const { start, settings } = checkOptions(options);
   for (let other = installed; other !== undefined; other = installed) {
     refuseUnlessOver(other);
@@ -229,28 +234,21 @@ function warnOnce(run: ClockRun): (timer: RealTimer) => void {
 }
 
 function checkOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
-  checkBag("withVirtualClock", options, virtualClockOptionNames);
+  checkOptionsObject("withVirtualClock", options, virtualClockOptionNames);
   const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500 } = options;
   const { stalledAfter = 3_000, jumps = 100_000 } = options;
-  if (typeof autojump !== "boolean") {
-    throw new TypeError(`withVirtualClock: autojump must be a boolean, got ${describe(autojump)}`);
-  }
+  requireType("withVirtualClock", "autojump", "boolean", autojump);
   if (typeof start !== "number" && !(start instanceof Date)) {
-    throw new TypeError(
-      `withVirtualClock: start must be a Date or a number of epoch ms, got ${describe(start)}`,
-    );
+    throw wrongType("withVirtualClock", "start must be a Date or a number of epoch ms", start);
   }
   if (!Number.isFinite(Number(start))) {
-    throw new RangeError(`withVirtualClock: start must be a valid instant, got ${describe(Number(start))}`);
+    throw outOfRange("withVirtualClock", "start must be a valid instant", Number(start));
   }
-  checkDuration("withVirtualClock", "quiet", quiet);
-  if (quiet === Infinity) throw new RangeError("withVirtualClock: quiet must be finite, got Infinity");
+  requireFiniteDuration("withVirtualClock", "quiet", quiet);
   checkDuration("withVirtualClock", "blockedAfter", blockedAfter);
   checkDuration("withVirtualClock", "stalledAfter", stalledAfter);
-  if (typeof jumps !== "number" || !(jumps >= 1)) {
-    const Wrong = typeof jumps === "number" ? RangeError : TypeError;
-    throw new Wrong(`withVirtualClock: jumps must be a number from 1, got ${describe(jumps)}`);
-  }
+  requireType("withVirtualClock", "jumps", "number", jumps);
+  if (!(jumps >= 1)) throw outOfRange("withVirtualClock", "jumps must be a number from 1", jumps);
   return {
     start: Math.trunc(Number(start)),
     settings: { autojump, quiet, blockedAfter, stalledAfter, jumps },

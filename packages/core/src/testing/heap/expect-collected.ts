@@ -1,5 +1,6 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { describe } from "../../errors/describe.js";
+import { wrongType, requireFunction } from "../../errors/validate.js";
 import { delay } from "../clock/real-time.js";
 import { collectGarbage } from "./collect-garbage.js";
 import { BoughHeapProbe, findRetainers } from "./retainers.js";
@@ -47,9 +48,7 @@ export class RetainedError extends BoughError {
  * ```
  */
 export async function expectCollected(make: () => object): Promise<void> {
-  if (typeof make !== "function") {
-    throw new TypeError(`expectCollected: make must be a function, got ${describe(make)}`);
-  }
+  requireFunction("expectCollected", "make", make);
   const { probe, name } = await probeFor(make);
   for (const pause of PAUSES) {
     if (pause > 0) await delay(pause);
@@ -75,7 +74,7 @@ async function probeFor(make: () => object): Promise<{ probe: BoughHeapProbe; na
   const made = make();
   const target: unknown = made instanceof Promise ? await made : made;
   if ((typeof target !== "object" && typeof target !== "function") || target === null) {
-    throw new TypeError(`expectCollected: make must return an object, got ${describe(target)}`);
+    throw wrongType("expectCollected", "make must return an object", target);
   }
   return { probe: new BoughHeapProbe(target), name: describe(target) };
 }

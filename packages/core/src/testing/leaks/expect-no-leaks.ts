@@ -1,4 +1,4 @@
-import { describe } from "../../errors/describe.js";
+import { requireFunction } from "../../errors/validate.js";
 import { verify } from "./find-leaks.js";
 import { checkLeakOptions, type LeakOptions } from "./options.js";
 import { Owner, runAs } from "./test-run.js";
@@ -28,9 +28,7 @@ import { recordOrigins } from "./recorder.js";
  * ```
  */
 export async function expectNoLeaks<T>(body: () => T | PromiseLike<T>, options?: LeakOptions): Promise<T> {
-  if (typeof body !== "function") {
-    throw new TypeError(`expectNoLeaks: body must be a function, got ${describe(body)}`);
-  }
+  requireFunction("expectNoLeaks", "body", body);
   checkLeakOptions("expectNoLeaks", options);
   const owner = new Owner(false);
   const stop = recordOrigins();

@@ -1,7 +1,6 @@
-import { describe } from "../../errors/describe.js";
 import type { Scope } from "../../kernel/scope.js";
-import { optionNames } from "../../task/option-names.js";
-import { checkBag, checkDuration } from "../../task/options.js";
+import { optionNames } from "../../errors/option-names.js";
+import { wrongType, checkType, requireFiniteDuration, checkOptionsObject } from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";
 import type { LeakReport } from "./report.js";
@@ -33,14 +32,11 @@ export const DEFAULT_TIMEOUT = 1_000;
 /** Checks all options before anything is started. */
 export function checkLeakOptions(operation: string, options: LeakOptions | undefined): void {
   if (options === undefined) return;
-  checkBag(operation, options, leakOptionNames);
+  checkOptionsObject(operation, options, leakOptionNames);
   const { scope, timeout, resources } = options;
   if (scope !== undefined) nodeOf(operation, "scope", scope);
-  checkDuration(operation, "timeout", timeout);
-  if (timeout === Infinity) throw new RangeError(`${operation}: timeout must be finite, got Infinity`);
-  if (resources !== undefined && typeof resources !== "boolean") {
-    throw new TypeError(`${operation}: resources must be a boolean, got ${describe(resources)}`);
-  }
+  if (timeout !== undefined) requireFiniteDuration(operation, "timeout", timeout);
+  checkType(operation, "resources", "boolean", resources);
   for (const filter of filtersOf(options)) checkFilter(operation, filter);
 }
 
@@ -51,7 +47,5 @@ export function filtersOf({ ignore = [] }: LeakOptions): readonly LeakFilter[] {
 function checkFilter(operation: string, filter: unknown): void {
   if (typeof filter === "string" || typeof filter === "function") return;
   if (filter instanceof RegExp || filter instanceof IgnoredLeaks) return;
-  throw new TypeError(
-    `${operation}: ignore must be a name, a RegExp, a function or ignoreCurrent(), got ${describe(filter)}`,
-  );
+  throw wrongType(operation, "ignore must be a name, a RegExp, a function or ignoreCurrent()", filter);
 }

@@ -1,4 +1,4 @@
-import { quoteList } from "../errors/describe.js";
+import { quoteList } from "./describe.js";
 
 /** The options of one function, by name. Made by {@link optionNames}. */
 export interface OptionNames {

@@ -1,0 +1,104 @@
+import { scopeBrand } from "./brands.js";
+import { describe, isThenable } from "./describe.js";
+import { checkOptionNames, type OptionNames } from "./option-names.js";
+
+// Every public function checks its arguments with these before it starts anything. A message names the function and the
+// argument, says what the argument must be, and quotes the value: `sleep: ms must be a number, got "1"`.
+//
+// `require…` refuses `undefined`; `check…` accepts it, for an option that was left out.
+
+/**
+ * The error for an argument of the wrong type.
+ *
+ * @param requirement - Begins with the name of the argument: `ms must be a number`.
+ * @param hint - Follows the value: ` (a missing await?)`.
+ */
+export function wrongType(operation: string, requirement: string, value: unknown, hint = ""): TypeError {
+  return new TypeError(`${operation}: ${requirement}, got ${describe(value)}${hint}`);
+}
+
+/** The error for an argument of the right type whose value can't be used. As {@link wrongType}. */
+export function outOfRange(operation: string, requirement: string, value: unknown, hint = ""): RangeError {
+  return new RangeError(`${operation}: ${requirement}, got ${describe(value)}${hint}`);
+}
+
+type TypeName = "string" | "number" | "boolean" | "function";
+
+export function requireType(operation: string, name: string, type: TypeName, value: unknown): void {
+  if (typeof value !== type) throw wrongType(operation, `${name} must be a ${type}`, value);
+}
+
+export function checkType(operation: string, name: string, type: TypeName, value: unknown): void {
+  if (value !== undefined) requireType(operation, name, type, value);
+}
+
+export function requireFunction(
+  operation: string,
+  name: string,
+  value: unknown,
+): asserts value is (...args: never[]) => unknown {
+  // Not by `requireType`: an engine that has not optimised this yet compares with a constant faster.
+  if (typeof value !== "function") throw wrongType(operation, `${name} must be a function`, value);
+}
+
+/** A duration in ms: not negative, not NaN; `Infinity` means no limit. */
+export function requireDuration(operation: string, name: string, value: unknown): void {
+  requireType(operation, name, "number", value);
+  if ((value as number) >= 0) return;
+  throw outOfRange(operation, `${name} must be a number of ms that is not negative`, value);
+}
+
+export function checkDuration(operation: string, name: string, value: unknown): void {
+  if (value !== undefined) requireDuration(operation, name, value);
+}
+
+/** A duration that ends. @param why - Follows the value in the message for `Infinity`. */
+export function requireFiniteDuration(operation: string, name: string, value: unknown, why = ""): void {
+  requireDuration(operation, name, value);
+  if (value === Infinity) throw outOfRange(operation, `${name} must be finite`, value, why);
+}
+
+/** A whole number from `least`. */
+export function requireCount(operation: string, name: string, value: unknown, least: number): void {
+  requireType(operation, name, "number", value);
+  if (Number.isInteger(value) && (value as number) >= least) return;
+  throw outOfRange(operation, `${name} must be a whole number from ${least}`, value);
+}
+
+/** A limit: a whole number from `least`, or `Infinity` for none. */
+export function checkLimit(operation: string, name: string, value: unknown, least: number): void {
+  if (value === undefined || value === Infinity) return;
+  requireType(operation, name, "number", value);
+  if (Number.isInteger(value) && (value as number) >= least) return;
+  throw outOfRange(operation, `${name} must be a whole number from ${least} or Infinity`, value);
+}
+
+/** An instant: a valid `Date`, or epoch ms that are not negative. */
+export function checkInstant(operation: string, name: string, value: unknown): void {
+  if (value === undefined) return;
+  const instant = value instanceof Date ? value.getTime() : value;
+  if (typeof instant !== "number")
+    throw wrongType(operation, `${name} must be a Date or a number of epoch ms`, value);
+  if (!(instant >= 0)) throw outOfRange(operation, `${name} must be a valid instant in epoch ms`, instant);
+}
+
+/**
+ * An options object that has only options of the function. Refuses objects that are passed in its place by mistake: a
+ * scope, a signal, a promise, an array.
+ *
+ * @param example - Shown in the message.
+ */
+export function checkOptionsObject(
+  operation: string,
+  options: unknown,
+  names: OptionNames,
+  example = "{ timeout: 1000 }",
+): asserts options is object {
+  const isObject = typeof options === "object" && options !== null;
+  if (
+    isObject &&
+    !(scopeBrand in options || "aborted" in options || Array.isArray(options) || isThenable(options))
+  )
+    return checkOptionNames(operation, options, names);
+  throw wrongType(operation, `options must be an object such as ${example}`, options);
+}
