@@ -331,6 +331,10 @@ export class StopHook extends Hook implements StoppableServer {
     addServer(this);
   }
 
+  get node(): ScopeNode {
+    return this.#state.node;
+  }
+
   async stop(): Promise<void> {
     const server = this.#server.deref();
     if (server !== undefined) await shutDown(server, this.#state);

@@ -202,6 +202,36 @@ describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, 
     expect(stderr).toContain("Exit forced by a second signal");
   });
 
+  it.each(["an answer has begun", "a task of its request is stuck", "a job of the server is stuck"])(
+    "rule 33: a forced exit names what the servers wait for, where %s",
+    async (what) => {
+      const child = start(`
+        await main(async function api(scope) {
+          const server = make();
+          const requests = serverScope(server, { grace: 10_000 });
+          const never = () => new Promise(() => undefined);
+          spawn(requests, async function refresh() { await never(); }, { daemon: true });
+          server.on("request", (request, response) => {
+            if (${JSON.stringify(what)}.startsWith("a task")) spawn(requestScope(request, response), async function query() { await never(); });
+            if (${JSON.stringify(what)}.startsWith("a job")) spawn(requests, async function mail() { await never(); });
+          });
+          await listen(server);
+          await sleep(scope, Infinity);
+        }, { grace: 300 });
+      `);
+      const response = await ask(child);
+      response.on("error", () => undefined);
+      child.kill("SIGTERM");
+      const { code, stderr } = await child.ending();
+      response.destroy();
+      expect(code).toBe(143);
+      expect(stderr).toContain("server/GET / (its handler has not answered");
+      expect(stderr.includes("server/GET //query (")).toBe(what.startsWith("a task"));
+      expect(stderr.includes("server/mail (")).toBe(what.startsWith("a job"));
+      expect(stderr).not.toMatch(/api.servers|refresh/);
+    },
+  );
+
   it("the scope of main tells of the shutdown before anything is cancelled, and waits for the callbacks", async () => {
     const child = start(`
       await main(async function api(scope) {

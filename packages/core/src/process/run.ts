@@ -1,9 +1,10 @@
 import { constants } from "node:os";
 import { BoughError } from "../errors/bough-error.js";
-import { StuckTasksError } from "../errors/scope-errors.js";
+import { StuckTasksError, type TaskInfo } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { stuckError } from "../kernel/grace.js";
+import { holdersOf, stuckInfo, stuckTasks } from "../kernel/holders.js";
+import { DAEMON } from "../kernel/state.js";
 import { taskInfo } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -17,7 +18,7 @@ import { FloatingCancellations } from "./unawaited-cancellations.js";
 import { MainView, type MainScope } from "./main-scope.js";
 import { OutputGuard } from "./output-guard.js";
 import { printErrors } from "./print-errors.js";
-import { stopServers, watchServers } from "./servers.js";
+import { stoppingServers, stopServers, watchServers } from "./servers.js";
 import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 
 /** What a process gets to end by itself, in ms, however short the grace period: a few turns of its event loop. */
@@ -35,6 +36,8 @@ export class Run {
   #draining!: Draining;
   /** Set when the shutdown has begun; settles when the servers are down. */
   #servers: Promise<void> | undefined;
+  /** The task that waits for the servers: what they wait for is stuck rather than this. */
+  #waitsForServers: ScopeNode | undefined;
   #drainTimer: LongTimer | undefined;
   #grace: LongTimer | undefined;
   #floating: FloatingCancellations | undefined;
@@ -74,13 +77,15 @@ export class Run {
     watchServers(undefined);
     const node = this.#node;
     if (node.state !== "open" && node.state !== "closing") return;
-    const hold = (task: Scope): Promise<void> =>
-      new Promise((resolve, reject) => {
+    const hold = (task: Scope): Promise<void> => {
+      this.#waitsForServers = nodeOf("main", "scope", task);
+      return new Promise((resolve, reject) => {
         task.onCancel(() => {
           if (!node.cancelled) return resolve(); // the body is done: its servers go on
           this.#announce().then(resolve, reject);
         });
       });
+    };
     spawn(node, hold, { name: "servers", daemon: true });
   }
 
@@ -163,7 +168,7 @@ export class Run {
   #force(cause: string): void {
     try {
       if (!this.#ended) this.#deliver(this.#node.errors);
-      const error = this.#ended ? this.#heldError() : stuckError(this.#node, this.#elapsed());
+      const error = this.#ended ? this.#heldError() : this.#stuckError();
       if (error instanceof StuckTasksError) foundStuck(this.#node, error.tasks);
       if (this.#settings.onError !== undefined) this.#deliver([error]);
       else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
@@ -171,6 +176,16 @@ export class Run {
       if (this.#ended) process.exit(); // with the code that is set
       process.exit(this.#signal === undefined ? 1 : exitCodeOf(this.#signal));
     }
+  }
+
+  #stuckError(): StuckTasksError {
+    const held: TaskInfo[] = [];
+    for (const server of stoppingServers())
+      for (const [node, what] of holdersOf(server))
+        if ((node.flags & DAEMON) === 0) held.push(stuckInfo(node, what));
+    const path = this.#waitsForServers?.path;
+    const own = stuckTasks(this.#node).filter((task) => held.length === 0 || task.path !== path);
+    return new StuckTasksError(this.#node.path, this.#elapsed(), [...own, ...held]);
   }
 
   #heldError(): BoughError {

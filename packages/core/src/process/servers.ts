@@ -1,10 +1,14 @@
+import type { ScopeNode } from "../kernel/node.js";
+
 /** A server that the process has. */
 export interface StoppableServer {
+  readonly node: ScopeNode;
   /** Shuts it down in good order; resolves when it is down. */
   stop(): Promise<unknown>;
 }
 
 const servers = new Set<StoppableServer>();
+const stopping = new Set<StoppableServer>();
 let onServer: (() => void) | undefined;
 
 /** Lets `main` shut a server down. It must not hold the server: those that are dropped are to be collected. */
@@ -25,6 +29,20 @@ export function watchServers(callback: (() => void) | undefined): void {
 
 /** Shuts all of them down, and waits for them; rejects with the first failure when all are down. */
 export async function stopServers(): Promise<void> {
-  const outcomes = await Promise.allSettled([...servers].map((server) => server.stop()));
+  const outcomes = await Promise.allSettled([...servers].map(stop));
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+}
+
+async function stop(server: StoppableServer): Promise<void> {
+  stopping.add(server);
+  try {
+    await server.stop();
+  } finally {
+    stopping.delete(server);
+  }
+}
+
+/** The scopes of the servers that are being shut down. */
+export function stoppingServers(): ScopeNode[] {
+  return [...stopping].map(({ node }) => node);
 }
