@@ -1,9 +1,10 @@
 import type { Application, NextFunction, Request, Response } from "express";
 import { openRequest } from "../http/open-request.js";
+import { isDisconnected } from "../http/messages.js";
 import { outcomeOf } from "../http/outcome.js";
 import { recordOf } from "../http/request.js";
 import { serverOf } from "../http/request-scope.js";
-import { routeName } from "./responder.js";
+import { routeName } from "./route-name.js";
 
 type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 
@@ -61,12 +62,12 @@ function routerOf(app: Application): Router {
 /** With four parameters, Express takes it for an error handler. */
 function onError(error: unknown, request: Request, response: Response, next: NextFunction): void {
   const record = recordOf(request);
-  const outcome = outcomeOf(request, response, record, error);
+  const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);
-  const answered = record?.answered === true;
+  const answered = record?.isAnswered === true;
   if (answered) spareConnection(request);
   if (outcome.status !== undefined)
-    (record ?? openRequest(request, response, serverOf(request), routeName(request))).conclude(outcome);
+    (record ?? openRequest(request, response, serverOf(request), routeName(request))).end(outcome);
   else if (!(answered && isLateAnswer(error))) next(error);
 }
 

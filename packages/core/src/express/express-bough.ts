@@ -9,11 +9,12 @@ import {
   serverScopeOptionNames,
   type ServerScopeOptions,
 } from "../http/server-scope.js";
-import { HooksResponder, type OutcomeHooks } from "../http/responder.js";
+import { NodeResponder } from "../http/node-responder.js";
+import type { OutcomeHooks } from "../http/responder.js";
 import { storesScopes } from "../kernel/diagnostics.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
-import { renameLater, routeName } from "./responder.js";
+import { renameLater, routeName } from "./route-name.js";
 
 type Hooks = OutcomeHooks<Request, Response>;
 
@@ -74,7 +75,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   /** On each server that this middleware has met. */
   const known: unique symbol = Symbol("bough.known");
   const bind = (request: Request, response: Response): void => {
-    if (timeout !== undefined) scopeOf(request, response).bound(timeout);
+    if (timeout !== undefined) scopeOf(request, response).limit(timeout);
     if (hooks !== undefined) useHooks(request, response, hooks);
   };
   // On Node 20 each of Express's requests has hidden classes of its own: a look at a property of it takes a microsecond.
@@ -83,7 +84,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
     if (server !== undefined && server[known] === undefined) {
       server[known] = true;
       serverScope(server, serverOptions);
-      meet(request, response);
+      adoptFirstRequest(request, response);
     }
     const app: Request["app"] | undefined = request.app; // a router may be used without one
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
@@ -102,7 +103,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
 }
 
 /** Does for a request what the server's scope does for those that it sees arrive. */
-function meet(request: Request, response: Response): void {
+function adoptFirstRequest(request: Request, response: Response): void {
   const state = serverOf(request);
   if (state === undefined) return;
   state.track(request, response);
@@ -115,7 +116,7 @@ function useHooks(request: Request, response: Response, hooks: Hooks): void {
   const state = serverOf(request);
   if (state !== undefined && state.hooks === undefined) state.hooks = hooks;
   else if (state?.hooks !== hooks)
-    scopeOf(request, response).responder = new HooksResponder(hooks, request, response);
+    scopeOf(request, response).responder = new NodeResponder(request, response, hooks);
 }
 
 function scopeOf(request: Request, response: Response): RequestRecord {
@@ -125,7 +126,7 @@ function scopeOf(request: Request, response: Response): RequestRecord {
     record.hasDefaultName = false;
     renameLater(request);
   }
-  record.nameAgain();
+  record.updateName();
   return record;
 }
 

@@ -5,7 +5,7 @@ import { storesScopes } from "../kernel/diagnostics.js";
 import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";
-import { noteResponder, recordOf, responderOf, type RequestRecord } from "../http/request.js";
+import { setResponder, recordOf, responderOf, type RequestRecord } from "../http/request.js";
 import {
   checkServerOptions,
   serverScope,
@@ -96,7 +96,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.addHook("onRequest", (request, reply, done) => {
     const responder = new FastifyResponder(request, reply, hooks);
-    noteResponder(request.raw, responder);
+    setResponder(request.raw, responder);
     // For a trace the handler runs in the stores that are bound to the channel of scopes.
     if (storesScopes() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
@@ -109,7 +109,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   const bound = (request: FastifyRequest): void => {
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
-    if (limit !== undefined && limit !== Infinity) open(request.raw, state).bound(limit);
+    if (limit !== undefined && limit !== Infinity) open(request.raw, state).limit(limit);
     else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
     else if (isElsewhere(request, server)) {
       spareSending((request.raw.socket as unknown as { server: Server }).server);

@@ -1,10 +1,10 @@
 import { STATUS_CODES, validateHeaderValue } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { ofBody } from "../http/answer.js";
+import { bodyHeaders, NodeResponder, type Form } from "../http/node-responder.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome, type CancelStatus } from "../http/outcome.js";
 import { recordOf } from "../http/request.js";
-import { callHook, type Form, type OutcomeHooks, type Responder } from "../http/responder.js";
+import { callHook, type AnswerStatus, type OutcomeHooks } from "../http/responder.js";
 import type { ServerState } from "../http/server-state.js";
 import { interceptLog } from "./patches.js";
 
@@ -12,13 +12,14 @@ import { interceptLog } from "./patches.js";
 export type Hooks = OutcomeHooks<FastifyRequest, FastifyReply>;
 
 /** Answers and logs in Fastify's form, for one request. */
-export class FastifyResponder implements Responder {
+export class FastifyResponder extends NodeResponder {
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   readonly #hooks: Hooks;
   #isIntercepted = false;
 
   constructor(request: FastifyRequest, reply: FastifyReply, hooks: Hooks) {
+    super(request.raw, reply.raw);
     this.#request = request;
     this.#reply = reply;
     this.#hooks = hooks;
@@ -29,7 +30,7 @@ export class FastifyResponder implements Responder {
   }
 
   /** By its route; one that no route matches, by its method alone, since whoever calls it makes up the rest. */
-  get name(): string {
+  override get name(): string {
     const { method, routeOptions } = this.#request;
     return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
   }
@@ -39,11 +40,11 @@ export class FastifyResponder implements Responder {
     return this.#reply.sent && !this.#reply.raw.writableEnded;
   }
 
-  get seesHandler(): boolean {
+  override get isHandlerRunning(): boolean {
     return !this.#reply.sent;
   }
 
-  cancelled(outcome: CancelledOutcome, isStuck: boolean): void {
+  override log(outcome: CancelledOutcome, isStuck: boolean): void {
     const { log } = this.#request;
     const { status, error } = outcome;
     if (status === 499) {
@@ -57,7 +58,7 @@ export class FastifyResponder implements Responder {
     void callHook(this.#hooks.onCancelled, outcome, this.#request, this.#reply, this.#report);
   }
 
-  get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
+  protected override ownAnswer(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
     const { respond = answerInPlace } = this.#hooks;
     // Somebody else writes the response: Fastify's hooks have no part in it.
     if (respond === answerInPlace && this.isHijacked) return undefined;
@@ -73,7 +74,7 @@ export class FastifyResponder implements Responder {
     this.#request.log.error({ err: error }, "a hook for cancelled requests has failed");
   };
 
-  takeOver(statusCode: number, text: string): Form {
+  protected override takeOver(statusCode: AnswerStatus, text: string): Form {
     const { raw } = this.#reply.hijack();
     // Fastify keeps the headers until it sends them.
     for (const [name, value] of Object.entries(this.#reply.getHeaders())) {
@@ -86,11 +87,11 @@ export class FastifyResponder implements Responder {
     return { type: "application/json", body: JSON.stringify({ statusCode, error: text, message: text }) };
   }
 
-  beforeFailure(): void {
+  onCancelled(): void {
     this.#intercept();
   }
 
-  answered(): void {
+  onAnswered(): void {
     this.#intercept();
   }
 
@@ -105,10 +106,10 @@ export class FastifyResponder implements Responder {
   failed(error: unknown): boolean {
     const { raw } = this.#request;
     const record = recordOf(raw);
-    const outcome = outcomeOf(raw, this.#reply.raw, record, error);
+    const outcome = outcomeOf(record, error, this.isDisconnected);
     if (outcome.status === undefined) return false;
     if (outcome.status !== 499 && !this.#reply.sent) return false; // Fastify, or an error handler, is about to answer
-    record?.conclude(outcome);
+    record?.end(outcome);
     return true;
   }
 
@@ -116,14 +117,14 @@ export class FastifyResponder implements Responder {
   failedUnanswered(error: unknown, state: ServerState): boolean {
     const { raw } = this.#request;
     const record = recordOf(raw);
-    const outcome = outcomeOf(raw, this.#reply.raw, record, error);
+    const outcome = outcomeOf(record, error, this.isDisconnected);
     record?.receive(error);
     if (outcome.status === undefined) {
       // An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile.
       if (record !== undefined) this.#intercept();
       return false;
     }
-    (record ?? openRequest(raw, this.#reply.raw, state)).conclude(outcome);
+    (record ?? openRequest(raw, this.#reply.raw, state)).end(outcome);
     return true;
   }
 }
@@ -173,7 +174,7 @@ async function answerInPlace(
   reply: FastifyReply,
 ): Promise<void> {
   for (const [name, value] of Object.entries(reply.getHeaders()))
-    if (ofBody.test(name) || !isSendable(name, value)) reply.removeHeader(name);
+    if (bodyHeaders.test(name) || !isSendable(name, value)) reply.removeHeader(name);
   reply.code(status);
   if (hasErrorHandler(reply)) {
     await reply.send(withStatus(error, status));

@@ -30,6 +30,16 @@ export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean
   return !response.writableEnded && isOver(request, response);
 }
 
+/** Whether the client has gone away. Body parsers notice it before the response does. */
+export function isDisconnected(request: AnyRequest, response: AnyResponse): boolean {
+  return isAbandoned(request, response) || (request.aborted && !response.writableEnded);
+}
+
+/** Whether the handler has ended the response. An upgraded socket is never known to have ended. */
+export function hasEnded(response: AnyResponse): boolean {
+  return isResponse(response) && response.writableEnded;
+}
+
 /**
  * Whether a request was upgraded although its response is one: `@fastify/websocket` has its upgrades routed so, and the
  * socket is what counts.

@@ -8,10 +8,17 @@ import { cancel } from "../kernel/lifecycle.js";
 import { link } from "../kernel/tree.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
-import { recordOf, responderOf, setRecord, RequestRecord } from "./request.js";
+import { NodeResponder } from "./node-responder.js";
+import { recordOf, responderOf, setRecord, RequestRecord, type RequestHost } from "./request.js";
 import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
+
+/** What stands in for the server of a request that has none, as a mock has. */
+const noServer: RequestHost<AnyRequest, AnyResponse> = {
+  createResponder: (request, response) => new NodeResponder(request, response),
+  onDone: () => undefined,
+};
 
 /** Opens the scope of a request whose time is limited, whether its handler asks for it or not. */
 export function openIfBounded(request: AnyRequest, response: AnyResponse, server: ServerState): void {
@@ -39,8 +46,7 @@ export function openRequest(
   const node = new ScopeNode(parent, name ?? nameOf(request), BODY);
   // A request that comes when the server's scope has ended is cancelled as that was.
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
-  const record = new RequestRecord(node, request, response, server);
-  record.responder = responder;
+  const record = new RequestRecord(node, request, response, server ?? noServer, responder);
   record.hasDefaultName = name === undefined;
   setRecord(request, record);
   if (admitted) {
@@ -56,7 +62,7 @@ export function openRequest(
     node.flags &= ~BODY;
     bornCancelled(node);
     server?.addLate(record);
-    record.watch();
+    record.watchHandler();
   }
   complete(record, server, handle);
   return record;
@@ -79,10 +85,10 @@ function complete(
 
 /** What the server wants of each request. */
 function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
-  if (timeout !== undefined) record.bound(timeout);
+  if (timeout !== undefined) record.limit(timeout);
   const header = deadlineHeaderOf(deadlineHeader);
   const left = header === undefined ? undefined : incomingTimeout(record.request, header);
-  if (left !== undefined && record.bound(left)) record.travelled = true;
+  if (left !== undefined && record.limit(left)) record.hasIncomingDeadline = true;
 }
 
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
@@ -94,7 +100,7 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
   // In front of loggers and metrics, which look at the response then, whoever was first to listen.
   response.prependListener("close", closed);
   const upgraded = isUpgrade(request, response) ? socketOf(response) : undefined;
-  record.upgraded = upgraded;
+  record.upgradedSocket = upgraded;
   const socket = response === request.socket && request.httpVersionMajor < 2 ? request.socket : upgraded;
   socket?.prependOnceListener("end", () => peerEnded(socket, record));
   // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.

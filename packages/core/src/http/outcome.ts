@@ -1,8 +1,9 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { hasReceiver, report } from "../kernel/outcome.js";
 import { judge } from "../kernel/lifecycle.js";
+import { DELIVERED, TASK } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
-import { isAbandoned, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** 499: the client is gone. 503: this server ran out of time, or shuts down. 504: another one's time was up. */
 export type CancelStatus = 499 | 503 | 504;
@@ -32,35 +33,35 @@ export type RequestOutcome = CancelledOutcome | FailedOutcome;
 /** A request that has a scope, as far as its outcome depends on it. */
 export interface OutcomeSubject {
   readonly node: ScopeNode;
-  statusOfDeadline(): 503 | 504;
+  /** The status if its deadline has passed. */
+  readonly deadlineStatus: 503 | 504;
 }
 
-/** What became of a request whose handler failed with `error`. */
+/**
+ * What the error that a handler failed with means for its request.
+ *
+ * @param request - Absent: the request has no scope.
+ * @param isDisconnected - Whether the client has gone away.
+ */
 export function outcomeOf(
-  request: AnyRequest,
-  response: AnyResponse,
-  record: OutcomeSubject | undefined,
+  request: OutcomeSubject | undefined,
   error: unknown,
+  isDisconnected: boolean,
 ): RequestOutcome {
-  const node = record?.node;
+  const node = request?.node;
   const reason = node?.reason;
-  const isCut = node !== undefined && reason !== undefined && judge(node, error);
-  if (isCut && record !== undefined && reason !== undefined) {
+  const isCancellation = node !== undefined && reason !== undefined && judge(node, error);
+  if (isCancellation && request !== undefined && reason !== undefined) {
     if (reason.kind === "disconnected") return { status: 499, error: reason };
-    if (reason.kind === "deadline") return { status: record.statusOfDeadline(), error: reason };
-    // The server's scope was cancelled, for whatever reason.
+    if (reason.kind === "deadline") return { status: request.deadlineStatus, error: reason };
+    // The server's scope was cancelled, for any reason.
     if (node.parent?.reason === reason) return { status: 503, error: reason };
   }
-  if ((reason?.kind === "disconnected" || isGone(request, response)) && isDisconnectError(error))
+  if ((reason?.kind === "disconnected" || isDisconnected) && isDisconnectError(error))
     return { status: 499, error: reason?.kind === "disconnected" ? reason : error };
   const deadline = deadlineIn(error);
   if (deadline !== undefined) return { status: 504, error: deadline };
-  return { error: isCut && reason?.kind === "failure" ? reason.cause : error };
-}
-
-/** Whether the client has gone. Body parsers hear of it before the response does. */
-function isGone(request: AnyRequest, response: AnyResponse): boolean {
-  return isAbandoned(request, response) || (request.aborted && !response.writableEnded);
+  return { error: isCancellation && reason?.kind === "failure" ? reason.cause : error };
 }
 
 /** How many causes deep to look; a chain can be circular. */
@@ -74,4 +75,25 @@ function deadlineIn(error: unknown): CancelledError | undefined {
     at = (at as { cause?: unknown }).cause;
   }
   return undefined;
+}
+
+/**
+ * Gives the failure of a task to the nearest `onError`, or prints it, if the handler has not received it: a request that
+ * fails must not end the process, which answers others.
+ *
+ * @param origin - The task.
+ */
+export function reportUnreceived(request: ScopeNode, error: unknown, origin: ScopeNode): void {
+  if (wasAwaited(request, origin)) return;
+  const from = request.parent ?? request;
+  if (hasReceiver(from)) return report(from, error, origin);
+  // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
+  console.error(`A task of a request has failed: ${origin.path}`, error);
+}
+
+/** Whether the handler awaited the task in which a failure happened: then the failure is the handler's. */
+function wasAwaited(request: ScopeNode, origin: ScopeNode): boolean {
+  let at = origin;
+  while (at !== request && at.parent !== request && at.parent !== undefined) at = at.parent;
+  return at !== request && (at.flags & TASK) !== 0 && (at.flags & DELIVERED) !== 0;
 }

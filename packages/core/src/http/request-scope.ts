@@ -10,7 +10,7 @@ import { outcomeOf, type RequestOutcome } from "./outcome.js";
 import { recordOf } from "./request.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
-import { checkMessage, type AnyRequest } from "./messages.js";
+import { checkMessage, isDisconnected, type AnyRequest } from "./messages.js";
 
 /** What `requestScope` takes. */
 export interface RequestScopeOptions {
@@ -80,7 +80,7 @@ export function requestScope(
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request), options?.name);
   if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
-  if (options?.timeout !== undefined) record.bound(options.timeout);
+  if (options?.timeout !== undefined) record.limit(options.timeout);
   return record.node;
 }
 
@@ -129,9 +129,9 @@ export function requestOutcome(
   checkMessage("requestOutcome", "request", request, "headers");
   checkMessage("requestOutcome", "response", response, "writableEnded");
   const record = recordOf(request);
-  const outcome = outcomeOf(request, response, record, error);
+  const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);
-  if (outcome.status !== undefined) record?.note(outcome);
+  if (outcome.status !== undefined) record?.log(outcome);
   return outcome;
 }
 

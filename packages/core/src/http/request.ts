@@ -1,74 +1,116 @@
-import type { Duplex } from "node:stream";
 import type { CancelledError } from "../errors/cancelled.js";
 import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
-import { ANSWERED, CLOSED_BY_OWNER, CUT, DELIVERED, TASK, TIMED_OUT } from "../kernel/state.js";
+import { ANSWERED, CLOSED_BY_OWNER, CUT, TIMED_OUT } from "../kernel/state.js";
 import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/promised.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
-import { hasReceiver, report } from "../kernel/outcome.js";
 import { bodyReturned, cancel, fail, judge } from "../kernel/lifecycle.js";
-import { answer, cutOff, isAnswerable, isSaid, leaveUpload, stopUpload } from "./answer.js";
-import { ignoreLateAnswer, markGone, recordKey, responderKey } from "./symbols.js";
-import { outcomeOf, type CancelledOutcome } from "./outcome.js";
-import { HooksResponder, printHookFailure, type Responder } from "./responder.js";
-import type { ServerState } from "./server-state.js";
-import { awaitSilence } from "./silence.js";
-import { isResponse, type AnyRequest, type AnyResponse } from "./messages.js";
+import { LongTimer } from "../kernel/long-timer.js";
+import type { AnyRequest, AnyResponse } from "./messages.js";
+import { outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
+import { printHookFailure, type AnswerStatus, type Responder } from "./responder.js";
+import { recordKey, responderKey } from "./symbols.js";
 import { within } from "./within.js";
+
+// One request that has a scope, from the opening of the scope to the end of its response. The file decides who ends the
+// request and with which outcome. It does not know how to answer (its `Responder` does) nor when its response closes
+// (open-request.ts listens).
+//
+//   running ──response.end()──────────────────────────────────────────────► done
+//      │
+//      ├─ the response closes before that: cancel "disconnected", 499 ─────► done
+//      │
+//      └─ the scope is cancelled ──► the handler may answer ──► done
+//           "deadline"                 not at all: after this turn of the event loop, 503 or 504
+//           a task's failure           until it has been silent for 1,000 ms, then 500
+//           "shutdown", other          until it has been silent for 500 ms, then 503
+//                                          │
+//                                          ▼
+//                                 the application's own answer (`respond`), else the framework's form;
+//                                 if the answer has begun, the connection is broken off ──► done
+//
+// "Silent": no task of the scope is alive, and nothing is written to the response. In every state the first outcome is
+// logged, once.
 
 /** How long a handler has to answer by itself after a task's failure has cancelled its request, in ms. */
 const PATIENCE_AFTER_FAILURE = 1_000;
-/** The same after a shutdown has: what it gives at least for clean-up is a second. */
+/** The same after a shutdown, which leaves a second at least for cleanup. */
 const PATIENCE_AT_SHUTDOWN = 500;
-/** How long the application's `respond` may take. */
+/** How long the application's `respond` may take, in ms. */
 const MAX_RESPOND = 1_000;
+/** How often to look whether a handler is silent, in ms. */
+const SILENCE_STEP = 50;
+
+/** What a record has to know of its response without asking the responder, of which most requests need none. */
+export interface Answer {
+  readonly writableEnded: boolean;
+}
+
+/** The server of a request, or what stands in for it. */
+export interface RequestHost<Request extends object, Response extends Answer> {
+  /** Makes the responder of a request to which its framework has given none. */
+  createResponder(request: Request, response: Response): Responder;
+  /** Called when the response of a request is done. */
+  onDone(record: RequestRecord<Request, Response>): void;
+}
 
 /**
- * One request that has a scope, in one object: the hook that its cancellation runs, and the observer that gets its
- * outcome. To its scope, the time until the response is done is the body.
+ * A request that has a scope, in one object: the hook that runs when the scope is cancelled, and the observer that
+ * receives its outcome. The time until the response is done is the body of the scope.
  *
- * No subclass: V8 does not compile the making of one into its caller, and every request makes one.
+ * It is not a subclass: V8 does not inline the constructor of one into its caller, and every request makes a record.
  */
-export class RequestRecord implements Hook, Observer {
+export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
+  implements Hook, Observer
+{
   next: Hook | undefined = undefined;
   previous: Hook | undefined = this;
   readonly node: ScopeNode;
-  readonly request: AnyRequest;
-  readonly response: AnyResponse;
-  /** The framework's, if it has an integration. */
-  responder: Responder | undefined = undefined;
-  /** The deadline came with the request, from another server. */
-  travelled = false;
-  /** The socket of an upgraded request that has a response all the same. */
-  upgraded: Duplex | undefined = undefined;
-  /** Named by method and path, for want of something better. */
+  readonly request: Request;
+  readonly response: Response;
+  /** Whether the deadline came with the request, from another server. */
+  hasIncomingDeadline = false;
+  /** The socket of an upgraded request whose framework has given it a response as well. */
+  upgradedSocket: Answer | undefined = undefined;
+  /** Whether the scope is named by method and path, as its route was not known. */
   hasDefaultName = false;
-  /** Gives the scope its name when the route is known, if it was asked for before. */
-  rename: (() => string | undefined) | undefined = undefined;
-  readonly #server: ServerState | undefined;
-  #done = false;
-  /** Answered in the handler's place. */
-  #answered = false;
-  /** The application's own answer is being made. */
-  #isResponding = false;
-  /** Its answer had begun, and was broken off in the handler's place. */
+  /** Finds the name of the route, if the scope was named before that was known. */
+  resolveName: (() => string | undefined) | undefined = undefined;
+  readonly #host: RequestHost<Request, Response>;
+  #responder: Responder | undefined;
+  #isDone = false;
+  /** Whether an answer has been given in the handler's place. */
+  #isAnswered = false;
+  /** Whether an answer had begun, and was broken off in the handler's place. */
   #isCutOff = false;
+  /** Whether the application's own answer is being made. */
+  #isResponding = false;
+  #isWatched = false;
+  /** The outcome that was logged. */
   #outcome: CancelledOutcome | undefined = undefined;
-  /** The first failure, of a task, came when the response had not begun. */
+  /** Whether a task failed before the response had begun. */
   #failedFirst = false;
+  /** The failures that the framework has received. */
   #received: unknown[] | undefined = undefined;
 
-  constructor(node: ScopeNode, request: AnyRequest, response: AnyResponse, server: ServerState | undefined) {
+  constructor(
+    node: ScopeNode,
+    request: Request,
+    response: Response,
+    host: RequestHost<Request, Response>,
+    responder: Responder | undefined,
+  ) {
     this.node = node;
     this.request = request;
     this.response = response;
-    this.#server = server;
+    this.#host = host;
+    this.#responder = responder;
   }
 
   /** To its scope, the time until the response is done is the body. */
   get bodyIs(): "response" | "client" {
-    return isSaid(this.response) ? "client" : "response";
+    return this.responder.hasEnded ? "client" : "response";
   }
 
   /** A request may be below a scope whose body has nothing to do with it. */
@@ -77,101 +119,109 @@ export class RequestRecord implements Hook, Observer {
   }
 
   get isDone(): boolean {
-    return this.#done;
+    return this.#isDone;
   }
 
-  /** Answered in the handler's place. */
-  get answered(): boolean {
-    return this.#answered;
+  get isAnswered(): boolean {
+    return this.#isAnswered;
   }
 
-  /** Whether the handler, or somebody in its place, is done but for what remains to be sent. */
+  /** Whether nothing is left to do but to finish and send the answer. */
   get isAnswering(): boolean {
-    return this.#isResponding || isSaid(this.response);
+    return this.#isResponding || this.responder.hasEnded;
   }
 
-  /** The response is done, or never will be. */
-  done(): void {
-    if (this.#done) return;
-    this.#done = true;
-    const { node, response } = this;
-    if (this.rename !== undefined) this.nameAgain();
-    if (!response.writableEnded && this.upgraded?.writableEnded !== true) {
-      cancel(node, "disconnected", undefined);
-      node.flags |= CUT;
-      // One that was broken off here, or by the framework because of a failure it has got, is not one whose client has gone.
-      if (this.#received === undefined && !this.#isCutOff) this.#note({ status: 499, error: node.reason });
-      markGone(response);
-    } else if (this.#outcome !== undefined || this.#answered) {
-      // So that whoever watches the scope hears what the client was told.
-      if (node.cancelled) node.flags |= ANSWERED;
-      else fail(node, this.#outcome?.error);
-    } else if (node.first !== undefined && !node.cancelled) {
-      node.flags |= CLOSED_BY_OWNER;
-      cancel(node, "closed", undefined);
-    }
-    // A handler that answers with an error once a task has failed has got the failure, or what followed from it.
-    if (this.#failedFirst && !this.#answered && isResponse(response) && response.statusCode >= 500)
-      this.receive(node.reason);
-    this.#server?.closed(this);
-    bodyReturned(node, undefined);
+  /** Made when it is first needed: most requests are answered by their handler. */
+  get responder(): Responder {
+    return (this.#responder ??= this.#host.createResponder(this.request, this.response));
   }
 
-  /** Gives the scope the name of its route, if that is known by now and was not when the name was asked for. */
-  nameAgain(): void {
-    const name = this.rename?.();
+  set responder(responder: Responder) {
+    this.#responder = responder;
+  }
+
+  /** Names the scope after its route, if it was named before the route was known. */
+  updateName(): void {
+    const name = this.resolveName?.();
     if (name === undefined) return;
     this.node.label = name;
-    this.rename = undefined;
+    this.resolveName = undefined;
   }
 
-  /** Bounds the request further, to `timeout` ms from now. More than it has left changes nothing. */
-  bound(timeout: number): boolean {
+  /** Limits the request to `timeout` ms from now. Returns false if it has less time left, or has ended. */
+  limit(timeout: number): boolean {
     const { node } = this;
     const own = node.rarely?.settings;
-    if (node.cancelled || this.#done || (own?.deadline !== undefined && own.deadline.left <= timeout))
+    if (node.cancelled || this.#isDone || (own?.deadline !== undefined && own.deadline.left <= timeout))
       return false;
     own?.deadlineTimer?.clear();
     setDeadline(node, timeout);
     return true;
   }
 
-  statusOfDeadline(): 503 | 504 {
-    return this.travelled && (this.node.flags & TIMED_OUT) !== 0 ? 504 : 503;
+  /** The status for a passed deadline: 504 if it is the caller's, otherwise 503. */
+  get deadlineStatus(): 503 | 504 {
+    return this.hasIncomingDeadline && (this.node.flags & TIMED_OUT) !== 0 ? 504 : 503;
+  }
+
+  /** The response has closed, or never will be sent: the end of the body of the scope. */
+  done(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    const { node } = this;
+    if (this.resolveName !== undefined) this.updateName();
+    if (!this.response.writableEnded && this.upgradedSocket?.writableEnded !== true) {
+      cancel(node, "disconnected", undefined);
+      node.flags |= CUT;
+      // A response that was broken off here, or by the framework after a failure, does not mean that the client has gone.
+      if (this.#received === undefined && !this.#isCutOff) this.#log({ status: 499, error: node.reason });
+      this.responder.markDisconnected();
+    } else if (this.#outcome !== undefined || this.#isAnswered) {
+      // So that the scope ends as the client was told.
+      if (node.cancelled) node.flags |= ANSWERED;
+      else fail(node, this.#outcome?.error);
+    } else if (node.first !== undefined && !node.cancelled) {
+      node.flags |= CLOSED_BY_OWNER;
+      cancel(node, "closed", undefined);
+    }
+    // A handler that answers with an error after a task has failed has received the failure, or its consequence.
+    if (this.#failedFirst && !this.#isAnswered && this.responder.statusCode >= 500) this.receive(node.reason);
+    this.#host.onDone(this);
+    bodyReturned(node, undefined);
   }
 
   /** Runs when the scope is cancelled. The handler goes first: it may have a better answer. */
   run(reason: CancelledError): void {
-    if (this.#done) return;
-    const { response } = this;
-    if (reason.kind === "failure" && isResponse(response)) this.#failedFirst = !response.headersSent;
-    this.#responder?.beforeFailure?.();
+    if (this.#isDone) return;
+    const { responder } = this;
+    if (reason.kind === "failure" && responder.isExchange) this.#failedFirst = !responder.hasBegun;
+    responder.onCancelled?.();
     if (reason.kind === "deadline") {
       onTurn(() => {
-        if (this.#isAnswerable()) this.#conclude(this.#outcomeOfReason());
-        else this.watch();
+        if (this.#isAnswerable()) this.#end(this.#outcomeOfReason());
+        else this.watchHandler();
       });
-    } else if (!this.#isFromAbove() || (this.#responder?.seesHandler !== true && this.#hears())) {
-      this.watch();
+    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && this.#notifiesHandler())) {
+      this.watchHandler();
     }
   }
 
-  /** It is the server's scope that was cancelled, or one above. */
+  /** Whether the server's scope was cancelled, or a scope above it. */
   #isFromAbove(): boolean {
     const { parent, reason } = this.node;
     return parent?.reason === reason;
   }
 
   #isUpgraded(): boolean {
-    return this.upgraded !== undefined && this.#responder?.isHijacked === true;
+    return this.upgradedSocket !== undefined && this.responder.isHijacked === true;
   }
 
   #isAnswerable(): boolean {
-    return isAnswerable(this.request, this.response) && !this.#isUpgraded();
+    return this.responder.isAnswerable && !this.#isUpgraded();
   }
 
-  /** Whether a promise of the handler's is rejected by the cancellation. One that nobody tells is stuck rather than done. */
-  #hears(): boolean {
+  /** Whether the cancellation reaches the handler's code. A handler that it does not reach is stuck rather than done. */
+  #notifiesHandler(): boolean {
     const { hooks, rarely, first } = this.node;
     if (rarely?.controller !== undefined || first !== undefined) return true;
     for (let hook = hooks; hook !== undefined; hook = hook.next)
@@ -179,23 +229,33 @@ export class RequestRecord implements Hook, Observer {
     return false;
   }
 
-  /** Answers in the place of a handler that leaves its cancelled request without an end. */
-  watch(): void {
-    const { node, response } = this;
-    // An upgraded socket is open as long as its peers want.
-    if (!isResponse(response) || this.#isUpgraded()) return;
-    const patience = this.#isFromAbove() ? PATIENCE_AT_SHUTDOWN : PATIENCE_AFTER_FAILURE;
-    const left = Math.max(0, effectiveDeadline(node)?.left ?? Infinity);
-    const isOver = (): boolean => this.#done || isSaid(response);
-    awaitSilence(node, response, response.headersSent ? patience : Math.min(patience, left), isOver, () =>
-      this.#giveUp(),
-    );
+  /** Ends a cancelled request when its handler has been silent for too long. */
+  watchHandler(): void {
+    const { node, responder } = this;
+    // An upgraded socket stays open as long as its peers want.
+    if (this.#isWatched || !responder.isExchange || this.#isUpgraded()) return;
+    this.#isWatched = true;
+    let patience = this.#isFromAbove() ? PATIENCE_AT_SHUTDOWN : PATIENCE_AFTER_FAILURE;
+    if (!responder.hasBegun)
+      patience = Math.min(patience, Math.max(0, effectiveDeadline(node)?.left ?? Infinity));
+    responder.isSending(); // from now on
+    let silent = 0;
+    const look = (): void => {
+      if (this.#isDone || responder.hasEnded) return;
+      const isSending = responder.isSending();
+      silent = isSending || node.first !== undefined ? 0 : silent + SILENCE_STEP;
+      if (silent < patience) return void new LongTimer(SILENCE_STEP, look);
+      this.#isWatched = false;
+      this.#giveUp();
+    };
+    new LongTimer(SILENCE_STEP, look);
   }
 
   #giveUp(): void {
-    const outcome = outcomeOf(this.request, this.response, this, this.node.reason);
-    if (outcome.status !== undefined) return this.#conclude(outcome);
-    if (this.node.reason?.kind !== "failure") return this.#conclude(this.#outcomeOfReason());
+    const { node, responder } = this;
+    const outcome = outcomeOf(this, node.reason, responder.isDisconnected);
+    if (outcome.status !== undefined) return this.#end(outcome);
+    if (node.reason?.kind !== "failure") return this.#end(this.#outcomeOfReason());
     // The failure itself is reported when the scope settles, as nobody has received it.
     if (this.#isAnswerable()) this.#answer(500);
     else this.#cutOff();
@@ -203,110 +263,91 @@ export class RequestRecord implements Hook, Observer {
 
   #outcomeOfReason(): CancelledOutcome {
     const { reason } = this.node;
-    return { status: reason?.kind === "deadline" ? this.statusOfDeadline() : 503, error: reason };
+    return { status: reason?.kind === "deadline" ? this.deadlineStatus : 503, error: reason };
   }
 
   /**
-   * Answers in the place of a handler that a shutdown's report calls stuck, or breaks off what that has begun to answer.
+   * Answers in the place of a handler that is stuck at the end of a shutdown, or breaks the answer off that it has begun.
    *
    * @returns Whether an answer was given.
    */
   answer(status: 503): boolean {
     const outcome: CancelledOutcome = { status, error: this.node.reason };
     if (this.#isAnswerable()) {
-      this.#conclude(outcome, true);
+      this.#end(outcome, true);
       return true;
     }
-    this.#note(outcome, true);
+    this.#log(outcome, true);
     this.#cutOff();
     return false;
   }
 
   #cutOff(): void {
-    if (isSaid(this.response)) return;
+    if (this.responder.hasEnded) return;
     this.#isCutOff = true;
-    cutOff(this.response);
+    this.responder.cutOff();
   }
 
-  /** The handler has failed with what `outcome` stands for: the request gets that end, once. */
-  conclude(outcome: CancelledOutcome): void {
+  /** Ends the request with `outcome`, which its handler's failure stands for. The first call counts. */
+  end(outcome: CancelledOutcome): void {
+    const { responder } = this;
     if (outcome.status === 499) {
-      this.note(outcome);
-      if (isResponse(this.response) && !this.response.headersSent) this.response.statusCode = 499;
-    } else if (!isSaid(this.response)) {
-      this.#conclude(outcome);
+      this.log(outcome);
+      if (!responder.hasBegun) responder.statusCode = 499;
+    } else if (!responder.hasEnded) {
+      this.#end(outcome);
     }
   }
 
-  /** Somebody else gives the request the end that `outcome` stands for. */
-  note(outcome: CancelledOutcome): void {
-    if (!isSaid(this.response)) this.#note(outcome);
+  /** Logs the outcome of a request that its handler, or the framework, ends with it. */
+  log(outcome: CancelledOutcome): void {
+    if (!this.responder.hasEnded) this.#log(outcome);
   }
 
-  #note(outcome: CancelledOutcome, isStuck = false): void {
+  #log(outcome: CancelledOutcome, isStuck = false): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
     try {
-      this.#responder?.cancelled(outcome, isStuck);
+      this.responder.log(outcome, isStuck);
     } catch (error) {
-      printHookFailure(error); // a logger's, say: the client has to be answered all the same
+      printHookFailure(error); // of a logger: the client has to be answered all the same
     }
   }
 
-  #conclude(outcome: CancelledOutcome, isStuck = false): void {
-    const { request, response } = this;
-    if (this.#answered) return;
-    this.#note(outcome, isStuck);
+  #end(outcome: CancelledOutcome, isStuck = false): void {
+    const { responder } = this;
+    if (this.#isAnswered) return;
+    this.#log(outcome, isStuck);
     if (!this.#isAnswerable()) return this.#cutOff();
     const status = outcome.status === 504 ? 504 : 503;
-    const respond = this.#responder?.respond;
+    const { respond } = responder;
     if (respond === undefined) return this.#answer(status);
-    this.#becomeAnswered(); // first: error handlers that it calls may bring the same error back
-    leaveUpload(request, response);
-    const responded = respond(outcome);
-    if (isResponse(response)) ignoreLateAnswer(response, "writableEnded");
+    this.#setAnswered(); // first: an error handler that `respond` calls may pass the same error on
     this.#isResponding = true;
-    void within(MAX_RESPOND, responded).then(() => {
+    void within(MAX_RESPOND, respond(outcome)).then(() => {
       this.#isResponding = false;
-      if (isSaid(response) && !request.complete) stopUpload(response);
-      if (isAnswerable(request, response)) answer(request, response, status, this.#form);
-      else if (!isSaid(response) && isResponse(response) && response.headersSent) this.watch();
+      if (responder.hasEnded) responder.stopUpload();
+      if (responder.isAnswerable) responder.answer(status);
+      else if (!responder.hasEnded && responder.hasBegun) this.watchHandler();
     });
   }
 
-  #answer(status: 500 | 503 | 504): void {
-    answer(this.request, this.response, status, this.#form);
-    this.#becomeAnswered();
+  #answer(status: AnswerStatus): void {
+    this.responder.answer(status);
+    this.#setAnswered();
   }
 
-  #becomeAnswered(): void {
-    this.#answered = true;
-    this.#responder?.answered?.();
+  #setAnswered(): void {
+    this.#isAnswered = true;
+    this.responder.onAnswered?.();
   }
 
-  get #responder(): Responder | undefined {
-    const hooks = this.#server?.hooks;
-    if (this.responder === undefined && hooks !== undefined)
-      this.responder = new HooksResponder(hooks, this.request, this.response);
-    return this.responder;
-  }
-
-  get #form(): Responder["takeOver"] | undefined {
-    const responder = this.#responder;
-    return responder === undefined ? undefined : (status, text) => responder.takeOver(status, text);
-  }
-
-  /** The framework has got `error` from the handler: that failure has a receiver. */
+  /** Notes that the framework has received `error` from the handler, so that nothing else reports it. */
   receive(error: unknown): void {
     const { reason } = this.node;
     this.#received ??= [];
     this.#received.push(error);
     if (reason?.kind === "failure" && judge(this.node, error)) this.#received.push(reason.cause);
-  }
-
-  /** The framework has got a failure of the handler's. */
-  get hasReceived(): boolean {
-    return this.#received !== undefined;
   }
 
   ended(): void {}
@@ -321,58 +362,38 @@ export class RequestRecord implements Hook, Observer {
     afterMicrotasks(() => {
       for (const [error, origin] of errors) {
         if (this.#received?.includes(error) === true || error === this.#outcome?.error) continue;
-        if (!wasAwaited(node, origin)) reportOf(node, error, origin);
+        reportUnreceived(node, error, origin);
       }
     });
   }
 }
 
-/**
- * A failure that nobody has received goes to the nearest `onError`, else on the console: a request that fails must not end
- * the process, in which others are being answered.
- */
-function reportOf(request: ScopeNode, error: unknown, origin: ScopeNode): void {
-  const from = request.parent ?? request;
-  if (hasReceiver(from)) return report(from, error, origin);
-  // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
-  console.error(`A task of a request has failed: ${origin.path}`, error);
-}
-
-/** Whether the handler awaited the task of its own in which a failure happened: then the failure is the handler's. */
-function wasAwaited(request: ScopeNode, origin: ScopeNode): boolean {
-  let at = origin;
-  while (at !== request && at.parent !== request && at.parent !== undefined) at = at.parent;
-  return at !== request && (at.flags & TASK) !== 0 && (at.flags & DELIVERED) !== 0;
-}
-
-/**
- * What we keep on a request. Nothing is kept on its response: Express changes the prototypes of both, after which a new
- * property takes as long as half a task, and on Node 20 several microseconds.
- */
-interface Recorded {
+/** The slots of a request. See symbols.ts. */
+interface Slots {
   [recordKey]?: RequestRecord | undefined;
   [responderKey]?: Responder;
 }
 
-/** The record of a request whose handler has asked for its scope. */
+/** The record of a request, if its scope has been made. */
 export function recordOf(request: AnyRequest): RequestRecord | undefined {
-  return (request as Recorded)[recordKey];
+  return (request as Slots)[recordKey];
 }
 
 export function setRecord(request: AnyRequest, record: RequestRecord): void {
-  (request as Recorded)[recordKey] = record;
+  (request as Slots)[recordKey] = record;
 }
 
-/** Tells whoever answers in the handler's place how its framework does it. */
-export function noteResponder(request: AnyRequest, responder: Responder): void {
-  const recorded = request as Recorded;
-  recorded[responderKey] = responder;
-  const record = recorded[recordKey];
+/** The responder that a framework has given to a request. */
+export function responderOf(request: AnyRequest): Responder | undefined {
+  return (request as Slots)[responderKey];
+}
+
+/** Gives a request the responder of its framework. */
+export function setResponder(request: AnyRequest, responder: Responder): void {
+  const slots = request as Slots;
+  slots[responderKey] = responder;
+  const record = slots[recordKey];
   if (record === undefined) return;
   record.responder = responder;
   if (record.hasDefaultName && responder.name !== undefined) record.node.label = responder.name;
-}
-
-export function responderOf(request: AnyRequest): Responder | undefined {
-  return (request as Recorded)[responderKey];
 }

@@ -1,19 +1,24 @@
 import { checkType } from "../errors/validate.js";
 import type { CancelledOutcome } from "./outcome.js";
-import type { AnyRequest, AnyResponse } from "./messages.js";
 
-/** What an application wants of requests that were cancelled. `Request` and `Response` are the framework's. */
+// The interface between a request and a framework. An integration implements `Responder` once. The file knows no
+// framework and no objects of Node: `NodeResponder` implements the interface for the responses of `node:http` and
+// `node:http2`, and is what an integration extends that stands on them. One for handlers that return a `Response` would
+// implement it directly: it answers by resolving the promise that the server awaits.
+
+/** What the application wants of requests that were cancelled. `Request` and `Response` are the framework's. */
 export interface OutcomeHooks<Request, Response> {
   /**
    * Called once for each request that ends with 499, 503 or 504, before the answer: to log or count it. `outcome.error`
-   * says why; its `scope` is the path of what was cancelled. A request whose handler answers by itself is not among them.
+   * says why; its `scope` is the path of the scope that was cancelled. It is not called for a request whose handler
+   * answers by itself. Default: none.
    */
   readonly onCancelled?:
     ((outcome: CancelledOutcome, request: Request, response: Response) => void) | undefined;
   /**
    * Answers 503 and 504 in the application's own form. Called once, when nothing has been sent. If it has not answered
-   * when it returns, or when its promise settles (a second later at most), the answer is bough's own. (In Fastify it is given
-   * when the hooks of the reply that it has sent are through.)
+   * when it returns, or when its promise settles (a second later at most), bough answers. (In Fastify, when the hooks of
+   * the reply that it has sent have run.) Default: bough answers, in the framework's form.
    */
   readonly respond?:
     ((outcome: CancelledOutcome, request: Request, response: Response) => unknown) | undefined;
@@ -26,69 +31,59 @@ export function checkHooks(operation: string, hooks: OutcomeHooks<never, never>)
   }
 }
 
-/** An answer in the form of a framework's own. */
-export interface Form {
-  readonly type: string;
-  readonly body: string;
-}
+/** A status that bough answers with: 500 if a handler does not answer after a task of its request has failed. */
+export type AnswerStatus = 500 | 503 | 504;
 
-/** What an integration does for one request in place of its handler. */
+/** How far an answer has come, and how to answer one request if its handler does not. */
 export interface Responder {
-  /** What the framework calls the route: method and pattern. */
+  /** Method and pattern of the route. Default: the scope is named by method and path. */
   readonly name?: string | undefined;
-  /**
-   * The request ends with this. Called once.
-   *
-   * @param isStuck - The report of a shutdown names it as well.
-   */
-  cancelled(outcome: CancelledOutcome, isStuck: boolean): void;
-  /** The application's own answer; `undefined` if it gives none. The response has not begun. */
-  readonly respond?: ((outcome: CancelledOutcome) => Promise<void>) | undefined;
-  /** Somebody has taken the response from the framework, to upgrade its connection, say. */
+
+  /** Whether an answer can be given: nothing has been sent, and the client is connected. */
+  readonly isAnswerable: boolean;
+  /** Whether the status of the answer has been sent. */
+  readonly hasBegun: boolean;
+  /** Whether the answer has been ended; parts of it may still have to be sent. */
+  readonly hasEnded: boolean;
+  /** Whether the client has gone away before the answer was complete. */
+  readonly isDisconnected: boolean;
+  /** The status of the answer as it stands; for loggers, 499 is written to it. */
+  statusCode: number;
+  /** Whether the request ends with an answer at all. The socket of an upgraded one does not. */
+  readonly isExchange: boolean;
+  /** Whether the response has been taken away from the framework, to upgrade its connection. Default: false. */
   readonly isHijacked?: boolean;
-  /** The framework answers as soon as the handler returns: one that has not been answered is still at work. */
-  readonly seesHandler?: boolean;
-  /** Takes the response away from the framework, and says how the answer looks there. */
-  takeOver(status: number, text: string): Form;
-  /** The scope has been cancelled, and the handler is going to fail because of it. */
-  beforeFailure?(): void;
-  /** An answer has been given in the handler's place. */
-  answered?(): void;
-}
+  /** Whether the handler is known to be running. Default: false, where a handler that has returned can't be told from one that runs. */
+  readonly isHandlerRunning?: boolean;
+  /** Whether a part of the answer has been written since the last call, or waits to be sent. */
+  isSending(): boolean;
 
-/** The form of an answer where there is no framework, or one without a form of its own. */
-export const plainForm = (text: string): Form => ({ type: "text/plain", body: `${text}\n` });
+  /** Answers with `status` in the framework's form. Called if {@link isAnswerable}. */
+  answer(status: AnswerStatus): void;
+  /** The application's own answer. `undefined` if it gives none. */
+  readonly respond?: ((outcome: CancelledOutcome) => Promise<void>) | undefined;
+  /** Breaks the connection off if the answer has not ended, so that the client can't take it for complete. */
+  cutOff(): void;
+  /** Stops the upload of a request that has its answer. */
+  stopUpload(): void;
 
-/** For requests of servers and frameworks that give hooks, and no more. */
-export class HooksResponder implements Responder {
-  readonly #hooks: OutcomeHooks<never, never>;
-  readonly #request: AnyRequest;
-  readonly #response: AnyResponse;
-
-  constructor(hooks: OutcomeHooks<never, never>, request: AnyRequest, response: AnyResponse) {
-    this.#hooks = hooks;
-    this.#request = request;
-    this.#response = response;
-  }
-
-  cancelled(outcome: CancelledOutcome): void {
-    void callHook(this.#hooks.onCancelled, outcome, this.#request, this.#response);
-  }
-
-  get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
-    const { respond } = this.#hooks;
-    if (respond === undefined) return undefined;
-    return (outcome) => callHook(respond, outcome, this.#request, this.#response);
-  }
-
-  takeOver(_: number, text: string): Form {
-    return plainForm(text);
-  }
+  /**
+   * Logs the outcome of a cancelled request, and calls the application's hook. Called once.
+   *
+   * @param isStuck - Whether the report of a shutdown names the request as well.
+   */
+  log(outcome: CancelledOutcome, isStuck: boolean): void;
+  /** Gives the response the status 499, for loggers that read it when the response closes. Nothing is sent. */
+  markDisconnected(): void;
+  /** Called when the scope is cancelled, before the handler hears of it and fails. */
+  onCancelled?(): void;
+  /** Called when an answer has been given in the handler's place. */
+  onAnswered?(): void;
 }
 
 type Hook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
 
-/** Calls a hook of the application's. One that fails is reported, and the request goes its way. */
+/** Calls a hook of the application. A failure of the hook is reported, and the request goes on. */
 export async function callHook(
   hook: Hook | undefined,
   outcome: CancelledOutcome,
@@ -103,7 +98,8 @@ export async function callHook(
   }
 }
 
+/** Prints the failure of a hook where no logger is known. */
 export function printHookFailure(error: unknown): void {
   // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
-  console.error("A hook or a logger has failed that was told of a cancelled request", error);
+  console.error("A hook or logger for cancelled requests has failed", error);
 }

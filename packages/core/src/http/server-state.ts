@@ -3,10 +3,11 @@ import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Connection } from "./connections.js";
 import { Draining } from "../process/shutdown-notice.js";
-import { recordOf, RequestRecord, responderOf } from "./request.js";
-import { HooksResponder, type OutcomeHooks, type Responder } from "./responder.js";
+import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
+import { NodeResponder } from "./node-responder.js";
+import type { OutcomeHooks, Responder } from "./responder.js";
 import { keepTime } from "./server-clock.js";
-import { lastRequestKey, markGone } from "./symbols.js";
+import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** What the cleanup of a server's scope is called that waits for the end of its shutdown. */
@@ -72,7 +73,7 @@ export type Connections = "drain" | "force" | "keep" | "leave";
  * What a server's scope knows about its server's requests, whether their handlers ever ask for a scope or not.
  * Costs one entry per connection and no listener per request, save on HTTP/2.
  */
-export class ServerState {
+export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   readonly node: ScopeNode;
   timeout: number | undefined = undefined;
   grace: number | undefined = undefined;
@@ -142,14 +143,11 @@ export class ServerState {
     const record = recordOf(request);
     if (record !== undefined) return record.done();
     if (!isResponse(response) || response.writableEnded) return;
-    markGone(response);
-    const { hooks } = this;
-    const responder: Responder | undefined =
-      responderOf(request) ??
-      (hooks === undefined ? undefined : new HooksResponder(hooks, request, response));
+    markDisconnected(response);
+    const responder = responderOf(request) ?? (this.hooks && this.createResponder(request, response));
     if (responder === undefined) return;
     const path = `${this.node.path}/${responder.name ?? nameOf(request)}`;
-    responder.cancelled({ status: 499, error: createReason("disconnected", path, undefined) }, false);
+    responder.log({ status: 499, error: createReason("disconnected", path, undefined) }, false);
   }
 
   /** The requests that have no complete answer yet. */
@@ -166,8 +164,12 @@ export class ServerState {
     this.#late.add(record);
   }
 
+  createResponder(request: AnyRequest, response: AnyResponse): Responder {
+    return new NodeResponder(request, response, this.hooks);
+  }
+
   /** The response of a request is done. */
-  closed(record: RequestRecord): void {
+  onDone(record: RequestRecord): void {
     if (this.#late.size > 0) this.#late.delete(record);
     this.onQuiet?.();
   }

@@ -10,12 +10,12 @@ import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import { wait } from "../kernel/wait.js";
-import { isSaid, stopUpload } from "./answer.js";
+import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
 import { SHUTDOWN, type ServerState } from "./server-state.js";
-import { isResponse } from "./messages.js";
+import { hasEnded, isResponse } from "./messages.js";
 import { within } from "./within.js";
 import { Hook } from "../kernel/cancel-hooks.js";
 import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
@@ -220,7 +220,7 @@ class Shutdown {
     return new Promise((resolve) => {
       this.#checkSaid = () => {
         const isBusy = this.#holders().some(([, what]) => what !== "response");
-        const said = this.#records().map(({ response }) => isSaid(response));
+        const said = this.#records().map(({ response }) => hasEnded(response));
         for (const { writableEnded } of this.#connections.streams) said.push(writableEnded);
         if (!isBusy && !said.includes(false)) resolve();
       };
@@ -240,7 +240,7 @@ class Shutdown {
   #stuck(): TaskInfo[] {
     const found = new Map<object, TaskInfo>();
     for (const { node, response } of this.#records())
-      if (!isSaid(response)) found.set(node, stuckInfo(node, "response"));
+      if (!hasEnded(response)) found.set(node, stuckInfo(node, "response"));
     for (const [node, what] of this.#holders()) found.set(node, stuckInfo(node, what));
     return [...found.values()];
   }
@@ -255,7 +255,7 @@ class Shutdown {
   /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
   #force(): void {
     for (const record of this.#records()) {
-      if (isSaid(record.response) || record.answer(503)) continue;
+      if (hasEnded(record.response) || record.answer(503)) continue;
       if (isResponse(record.response)) this.#cutOff.add(record.response);
     }
     for (const stream of this.#connections.streams) {
@@ -310,7 +310,7 @@ function countAlive({ node }: ServerState): number {
   let count = 0;
   for (let child = node.first; child !== undefined; child = child.next) {
     const record = child.observer;
-    if (!(record instanceof RequestRecord && child.first === undefined && isSaid(record.response)))
+    if (!(record instanceof RequestRecord && child.first === undefined && hasEnded(record.response)))
       count += 1;
   }
   return count;

@@ -82,7 +82,7 @@ export function disable(target: object, method: string): () => void {
  * closes; it is not sent. morgan and pino take the status of a response for unknown while its `headersSent` is false: so
  * that is true while the listeners of its `close` run, and no longer, since the handler may go by it.
  */
-export function markGone(response: AnyResponse): void {
+export function markDisconnected(response: AnyResponse): void {
   if (!isResponse(response) || response.headersSent) return;
   response.statusCode = 499;
   Object.defineProperty(response, "headersSent", { value: true, configurable: true });

@@ -50,7 +50,7 @@ class RouteName {
 /** Has the scope of a request named again when its route is known. */
 export function renameLater(request: Request): void {
   const record = recordOf(request);
-  if (record !== undefined) record.rename = () => nameByRoute(request);
+  if (record !== undefined) record.resolveName = () => nameByRoute(request);
 }
 
 function nameByRoute(request: Request): string | undefined {
