@@ -47,12 +47,16 @@ export function addChild(
     if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
       cancel(node, "closed", undefined);
   } catch (error) {
-    const { steps } = unfinished;
-    steps[steps.length] = giveUp;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    try {
+      giveUp(node, error); // at once: its slot is free when the caller hears of it
+    } catch {
+      const { steps } = unfinished;
+      steps[steps.length] = giveUp;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
+      unfinished.wake?.(undefined);
+      unfinished.wake = undefined;
+    }
     throw error;
   }
 }
