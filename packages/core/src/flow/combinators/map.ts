@@ -7,9 +7,8 @@ import { optionNames, type OptionNames } from "../../errors/option-names.js";
 import { requireFunction, checkLimit, checkOptionsObject } from "../../errors/validate.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
-import { Feed, type Sink } from "./feed.js";
 import { Group } from "./group.js";
-import { checkSource, openSource, type Source } from "./source.js";
+import { checkSource, Feed, openSource, type Sink, type Source } from "./source.js";
 
 /** What {@link map} takes. */
 export interface MapOptions {

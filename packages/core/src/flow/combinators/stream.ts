@@ -1,17 +1,19 @@
 import { isCancelled } from "../../errors/cancelled.js";
-import type { ScopeNode } from "../../kernel/node.js";
-import { endedAlready, yieldBefore } from "../../kernel/refusal.js";
-import type { Scope } from "../../kernel/scope.js";
-import { cancel, throwFailure } from "../../kernel/lifecycle.js";
-import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
 import { checkType, requireFunction } from "../../errors/validate.js";
+import { callSite } from "../../kernel/call-site.js";
+import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { type Promised, createPromised } from "../../kernel/promised.js";
+import { endedAlready, markHandled, yieldBefore } from "../../kernel/refusal.js";
+import type { Scope } from "../../kernel/scope.js";
+import { DAEMON, DELIVERED, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
 import { nodeOf } from "../../task/resolve.js";
 import { startChild } from "../../task/start-child.js";
-import { checkMapOptions, type MapOptions, type Mapper } from "./map.js";
-import { done, Outlet, type Failure } from "./outlet.js";
-import { checkSource, type Source } from "./source.js";
-import { StreamGroup, StreamScope } from "./stream-group.js";
+import { Fifo } from "../sync/fifo.js";
+import { Group } from "./group.js";
+import { type MapOptions, type Mapper, checkMapOptions } from "./map.js";
+import { checkSource, Feed, openSource, type Sink, type Source } from "./source.js";
 
 /** What {@link stream} takes. */
 export interface StreamOptions extends MapOptions {
@@ -168,5 +170,188 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     if (isReason || this.#returning || this.#outlet.failure === undefined) return true;
     void this.#outlet.taken().then(() => this.#owner?.delivered());
     return false;
+  }
+}
+
+/**
+ * The scope of a stream as its owner sees it. A daemon: a stream that nobody reads on must not keep the owner from
+ * ending. It outlives a failed {@link StreamGroup} until somebody has taken the failure. If nobody does, that is its
+ * owner's: as a handle's failure that no `join` or `close` receives. Its promise resolves when it has settled.
+ */
+export class StreamScope extends Group<void> {
+  /**
+   * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
+   */
+  constructor(site: string | undefined, scope: Scope, end: (failure?: Failure) => boolean) {
+    super("stream", site, scope, DAEMON | FAILS_PARENT | QUEUED);
+    const node = this.node;
+    const { resolve } = node.observer as Promised<void>;
+    node.observer = {
+      resolve: () => {
+        end();
+        resolve(undefined);
+      },
+      reject: (error) => {
+        if (!end({ error, isReason: node.rarely?.errors === undefined })) node.flags &= ~DELIVERED;
+        resolve(undefined);
+      },
+    };
+  }
+
+  /** Somebody has taken the failure. */
+  delivered(): void {
+    this.node.flags |= DELIVERED;
+  }
+
+  succeeded(): void {}
+  failed(): void {}
+}
+
+/** The work of a stream: the source and the items in flight. */
+export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
+  readonly #fn: Mapper<T, R>;
+  readonly #outlet: Outlet<R>;
+  readonly #concurrency: number;
+  readonly #feed: Feed<T>;
+  #started = 0;
+
+  constructor(
+    site: string | undefined,
+    scope: Scope,
+    fn: Mapper<T, R>,
+    outlet: Outlet<R>,
+    concurrency: number,
+  ) {
+    super("items", site, scope, QUEUED);
+    this.node.rare().bodyIs = "source";
+    this.#fn = fn;
+    this.#outlet = outlet;
+    this.#concurrency = concurrency;
+    this.#feed = new Feed(this.node, this);
+  }
+
+  run(items: Source<T>): Promise<void> {
+    const body = (own: Scope): Promise<void> => this.#feed.pull(openSource("stream", items, own));
+    startChild(this.node, undefined, this.site, body, "stream");
+    return this.promise;
+  }
+
+  /** The consumer has asked for one more. */
+  wake(): void {
+    this.#feed.wake();
+  }
+
+  /** What the consumer has in hand counts until it asks for the next. */
+  hasRoom(): boolean {
+    return this.#started < this.#outlet.requested - 1 + this.#concurrency;
+  }
+
+  accept(item: T, index: number): void {
+    this.#started += 1;
+    const fn = this.#fn;
+    this.start(fn, (own) => fn(item, own, index), index);
+  }
+
+  succeeded(value: unknown, index: number): void {
+    this.#outlet.push(value as R, index);
+  }
+
+  failed(error: unknown): void {
+    fail(this.node, error);
+  }
+}
+
+export interface Failure {
+  readonly error: unknown;
+  /** It is the cancellation of the stream's scope: nobody has to take it. */
+  readonly isReason?: boolean;
+}
+
+export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** Where the results of a stream wait for its consumer, and the consumer's `next()` calls for results. */
+export class Outlet<R> {
+  /** How many results were asked for, ever. */
+  requested = 0;
+  /** What the stream ended with, until somebody has taken it. */
+  failure: Failure | undefined = undefined;
+  ended = false;
+  readonly #ordered: boolean;
+  #ready = new Map<number, R>();
+  /** Which key of {@link #ready} goes next; in an unordered outlet the keys just count. */
+  #next = 0;
+  #pushed = 0;
+  readonly #requests = new Fifo<Promised<IteratorResult<R, undefined>>>();
+  #onTaken: (() => void) | undefined;
+
+  constructor(ordered: boolean) {
+    this.#ordered = ordered;
+  }
+
+  /** Whether it has ended and there is nothing left in it: no result, no failure. */
+  get isOver(): boolean {
+    return this.ended && this.failure === undefined && this.#ready.size === 0;
+  }
+
+  request(): Promise<IteratorResult<R, undefined>> {
+    this.requested += 1;
+    const request = createPromised<IteratorResult<R, undefined>>();
+    this.#requests.push(request);
+    this.#deliver();
+    return request.promise;
+  }
+
+  push(value: R, index: number): void {
+    this.#ready.set(this.#ordered ? index : this.#pushed++, value);
+    this.#deliver();
+  }
+
+  /** Nothing more will come. What is ready is delivered first, then the failure, once. */
+  end(failure: Failure | undefined): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.failure = failure;
+    this.#deliver();
+  }
+
+  drop(): void {
+    this.#ready.clear();
+  }
+
+  /** Nobody waits any more. A failure that comes is for who asks then. */
+  abandon(): void {
+    for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
+      next.resolve(done);
+  }
+
+  /** Resolves when the failure has been taken, if ever. */
+  taken(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.failure === undefined) resolve();
+      else this.#onTaken = resolve;
+    });
+  }
+
+  take(): Failure | undefined {
+    const failure = this.failure;
+    this.failure = undefined;
+    this.#onTaken?.();
+    return failure;
+  }
+
+  #deliver(): void {
+    while (this.#requests.size > 0) {
+      const value = this.#ready.get(this.#next);
+      if (value !== undefined || this.#ready.has(this.#next)) {
+        this.#ready.delete(this.#next++);
+        this.#requests.shift()?.resolve({ done: false, value: value as R });
+      } else if (this.ended) {
+        const failure = this.take();
+        const request = this.#requests.shift();
+        if (failure === undefined) request?.resolve(done);
+        else request?.reject(failure.error);
+        if (failure?.isReason === true && request !== undefined) markHandled(request.promise);
+      } else return;
+    }
   }
 }

@@ -1,11 +1,13 @@
+import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit } from "../../errors/validate.js";
-import { refuse } from "../../kernel/refusal.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { endedAlready, refuse, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { subjectOf } from "../../kernel/stand-in.js";
 import { inScope } from "../../task/in-scope.js";
 import { nodeOf } from "../../task/resolve.js";
-import { ChannelCore, closedError } from "./channel-core.js";
-import { ChannelIterator, PendingReceive, PendingSend } from "./channel-waiters.js";
+import { Fifo } from "./fifo.js";
+import { type Queued, QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /**
  * A queue between tasks, with back-pressure. Made by {@link createChannel}.
@@ -85,6 +87,20 @@ export function createChannel<T>(capacity: number = 0): Channel<T> {
   return new CoreChannel<T>(new ChannelCore(capacity));
 }
 
+/**
+ * The channel is closed: thrown by `receive` when nothing is left in it, and by `send` at once. Its `cause` is what
+ * `close(cause)` was given.
+ */
+export class ChannelClosedError extends BoughError {
+  constructor(operation: string, options?: ErrorOptions) {
+    super("BOUGH_CHANNEL_CLOSED", `${operation}: the channel is closed`, options);
+  }
+
+  static {
+    this.prototype.name = "ChannelClosedError";
+  }
+}
+
 class CoreChannel<T> implements Channel<T> {
   readonly #core: ChannelCore<T>;
 
@@ -147,4 +163,227 @@ export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
   if (core !== undefined) return core;
   const subject = subjectOf(value);
   return subject === undefined ? undefined : channelCore(subject);
+}
+
+/** How a channel was closed. */
+export interface Closing {
+  readonly cause: unknown;
+}
+
+/** Waits for a value. */
+export interface Receiver<T> extends Queued {
+  accept(value: T): void;
+  closed(closing: Closing): void;
+}
+
+/** Waits for somebody to take its value. */
+export interface Sender<T> extends Queued {
+  readonly value: T;
+  sent(): void;
+  closed(closing: Closing): void;
+}
+
+/**
+ * The state of a channel. A value passes from its sender to its receiver, or into the buffer, in one synchronous
+ * step in which both leave their queues: there is no moment at which it could be lost or be taken twice.
+ *
+ * Receivers wait only while the buffer is empty and no sender waits; senders only while the buffer is full.
+ */
+export class ChannelCore<T> {
+  readonly capacity: number;
+  readonly #buffer = new Fifo<T>();
+  readonly #receivers = new WaitQueue<Receiver<T>>();
+  readonly #senders = new WaitQueue<Sender<T>>();
+  /** Facades of this channel, which need nobody who sends once it is closed. */
+  #ends: WeakRef<{ end(): void }>[] = [];
+  closing: Closing | undefined = undefined;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** Takes a value if there is one. */
+  poll(): { value: T } | undefined {
+    if (this.#buffer.size > 0) {
+      const value = this.#buffer.shift() as T;
+      const sender = this.#senders.shift();
+      if (sender !== undefined) {
+        this.#buffer.push(sender.value);
+        sender.sent();
+      }
+      return { value };
+    }
+    const sender = this.#senders.shift();
+    if (sender === undefined) return undefined;
+    sender.sent();
+    return { value: sender.value };
+  }
+
+  /** Gives a value away if somebody waits for it or there is room. The channel must not be closed. */
+  offer(value: T): boolean {
+    const receiver = this.#receivers.shift();
+    if (receiver !== undefined) receiver.accept(value);
+    else if (this.#buffer.size < this.capacity) this.#buffer.push(value);
+    else return false;
+    return true;
+  }
+
+  /** Lets a receiver wait. The channel must be empty, and not closed. */
+  awaitValue(receiver: Receiver<T>): void {
+    this.#receivers.push(receiver);
+  }
+
+  /** Lets a sender wait. The channel must be full, and not closed. */
+  awaitRoom(sender: Sender<T>): void {
+    this.#senders.push(sender);
+  }
+
+  /** Ends what `end` refers to, if it is still there, when the channel closes; at once if it has. */
+  onClose(end: WeakRef<{ end(): void }>): void {
+    if (this.closing !== undefined) end.deref()?.end();
+    else this.#ends.push(end);
+  }
+
+  close(cause: unknown): void {
+    if (this.closing !== undefined) return;
+    const closing = { cause };
+    this.closing = closing;
+    for (const end of this.#ends.splice(0)) end.deref()?.end();
+    for (let at = this.#receivers.shift(); at !== undefined; at = this.#receivers.shift()) at.closed(closing);
+    for (let at = this.#senders.shift(); at !== undefined; at = this.#senders.shift()) at.closed(closing);
+  }
+}
+
+export function closedError(operation: string, { cause }: Closing): ChannelClosedError {
+  return new ChannelClosedError(operation, cause === undefined ? undefined : { cause });
+}
+
+/** A pending `send`. */
+export class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
+  readonly value: T;
+
+  constructor(node: ScopeNode, value: T) {
+    super(node);
+    this.value = value;
+  }
+
+  get operation(): string {
+    return "send";
+  }
+
+  sent(): void {
+    this.succeed();
+  }
+
+  closed(closing: Closing): void {
+    this.fail(closedError("send", closing));
+  }
+}
+
+/** A pending `receive`. */
+export class PendingReceive<T> extends QueuedWait<T> implements Receiver<T> {
+  get operation(): string {
+    return "receive";
+  }
+
+  accept(value: T): void {
+    this.succeed(value);
+  }
+
+  closed(closing: Closing): void {
+    this.fail(closedError("receive", closing));
+  }
+}
+
+type Result<T> = IteratorResult<T, undefined>;
+
+interface Iteration<T> {
+  ended: boolean;
+  readonly pending: Set<PendingNext<T>>;
+}
+
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** A pending `next()` of an iterator; without a scope only the channel or `return()` ends it. */
+class PendingNext<T> extends QueuedWait<Result<T>> implements Receiver<T> {
+  readonly #iteration: Iteration<T>;
+
+  constructor(node: ScopeNode | undefined, iteration: Iteration<T>) {
+    super(node);
+    this.#iteration = iteration;
+    iteration.pending.add(this);
+  }
+
+  get operation(): string {
+    return "values";
+  }
+
+  accept(value: T): void {
+    this.#iteration.pending.delete(this);
+    this.succeed({ done: false, value });
+  }
+
+  closed({ cause }: Closing): void {
+    this.#endIteration();
+    if (cause === undefined) this.succeed(done);
+    else this.fail(cause);
+  }
+
+  returned(): void {
+    this.withdraw();
+    this.succeed(done);
+  }
+
+  protected override withdraw(): void {
+    super.withdraw();
+    this.#endIteration();
+  }
+
+  #endIteration(): void {
+    this.#iteration.ended = true;
+    this.#iteration.pending.delete(this);
+  }
+}
+
+/** Receives until the channel ends. Several may iterate: each value goes to one of them. */
+export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #core: ChannelCore<T>;
+  readonly #node: ScopeNode | undefined;
+  readonly #iteration: Iteration<T> = { ended: false, pending: new Set() };
+
+  constructor(core: ChannelCore<T>, node: ScopeNode | undefined) {
+    this.#core = core;
+    this.#node = node;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<Result<T>> {
+    const core = this.#core;
+    const node = this.#node;
+    const iteration = this.#iteration;
+    if (iteration.ended) return endedAlready();
+    const refused = node === undefined ? undefined : refuseIn("values", node);
+    if (refused !== undefined) {
+      iteration.ended = true;
+      return refused;
+    }
+    const ready = core.poll();
+    if (ready !== undefined) return Promise.resolve({ done: false, value: ready.value });
+    if (core.closing === undefined) {
+      const wait = new PendingNext(node, iteration);
+      core.awaitValue(wait);
+      return wait.promise;
+    }
+    iteration.ended = true;
+    return core.closing.cause === undefined ? Promise.resolve(done) : refuse(core.closing.cause);
+  }
+
+  return(): Promise<Result<T>> {
+    this.#iteration.ended = true;
+    for (const next of this.#iteration.pending) next.returned();
+    return Promise.resolve(done);
+  }
 }

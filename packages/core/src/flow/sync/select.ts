@@ -1,11 +1,22 @@
 import { isThenable } from "../../errors/describe.js";
-import { wrongType, outOfRange, checkDuration } from "../../errors/validate.js";
-import { failToBegin, refuseIn } from "../../kernel/refusal.js";
+import { checkDuration, outOfRange, wrongType } from "../../errors/validate.js";
+import { LongTimer } from "../../kernel/long-timer.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { failToBegin, refuseIn, yieldBefore } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/resolve.js";
-import { channelCore, type Channel } from "./channel.js";
-import { ReceiveBranch, SendBranch, TaskBranch, TimeoutBranch } from "./select-branches.js";
-import { Selection, type Branch } from "./selection.js";
+import {
+  channelCore,
+  closedError,
+  type Channel,
+  type ChannelCore,
+  type Closing,
+  type Receiver,
+  type Sender,
+} from "./channel.js";
+import { Watch, type Watcher } from "./promise-watch.js";
+import type { Queued, WaitQueue } from "./wait-queue.js";
 
 /** A branch of {@link select} that sends. Made by {@link sending}. */
 export class SendCase<T> {
@@ -130,4 +141,210 @@ function toBranch(key: string, value: unknown): Branch {
     `${key} must be a channel, a task, a promise, a number of ms, or made by sending()`,
     value,
   );
+}
+
+/** The branch that was taken, and its value. */
+export interface Taken {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+/** One of the things that a `select` waits for, and its place in a queue while it does. */
+export abstract class Branch implements Queued {
+  queue: WaitQueue<Queued> | undefined = undefined;
+  ahead: Queued | undefined = undefined;
+  behind: Queued | undefined = undefined;
+  protected readonly key: string;
+  /** Set before `poll` and `enter` are called. */
+  selection!: Selection;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  /** Calls code of the user's, which may send, close and cancel: before anything is looked at. */
+  prepare(): void {}
+
+  /** Does it if it can be done now; says whether the selection is over. */
+  abstract poll(): boolean;
+
+  /** Waits for its turn. */
+  abstract enter(): void;
+
+  leave(): void {
+    this.queue?.remove(this);
+  }
+}
+
+/** A pending `select`: whatever ends it takes all its branches out of their queues in the same step. */
+export class Selection extends ScopedWait<Taken> {
+  readonly #branches: readonly Branch[];
+
+  /** The scope that it ends with. */
+  get owner(): ScopeNode | undefined {
+    return this.node;
+  }
+
+  private constructor(node: ScopeNode, branches: readonly Branch[]) {
+    super(node);
+    this.#branches = branches;
+  }
+
+  get operation(): string {
+    return "select";
+  }
+
+  /** Takes the first branch that is ready; without one, waits for all of them. */
+  static begin(node: ScopeNode, branches: readonly Branch[]): Promise<Taken> {
+    for (const branch of branches) branch.prepare();
+    const refused = refuseIn("select", node);
+    if (refused !== undefined) return refused;
+    const selection = new Selection(node, branches);
+    for (const branch of branches) branch.selection = selection;
+    for (const branch of branches) if (branch.poll()) return yieldIfFailed(selection);
+    for (const branch of branches) branch.enter();
+    return selection.promise;
+  }
+
+  /** Whether {@link fail} was called. */
+  failed = false;
+
+  take(key: string, value: unknown): void {
+    this.withdraw();
+    this.succeed({ key, value });
+  }
+
+  override fail(error: unknown): void {
+    this.failed = true;
+    this.withdraw();
+    super.fail(error);
+  }
+
+  protected override withdraw(): void {
+    for (const branch of this.#branches) branch.leave();
+  }
+}
+
+function yieldIfFailed(selection: Selection): Promise<Taken> {
+  return selection.failed ? yieldBefore(selection.promise, false) : selection.promise;
+}
+
+export class ReceiveBranch extends Branch implements Receiver<unknown> {
+  readonly #core: ChannelCore<unknown>;
+  /** What was given for the channel: it may hold whoever sends. */
+  readonly channel: unknown;
+
+  constructor(key: string, core: ChannelCore<unknown>, channel: unknown) {
+    super(key);
+    this.#core = core;
+    this.channel = channel;
+  }
+
+  poll(): boolean {
+    const ready = this.#core.poll();
+    if (ready !== undefined) this.accept(ready.value);
+    else if (this.#core.closing !== undefined) this.closed(this.#core.closing);
+    else return false;
+    return true;
+  }
+
+  enter(): void {
+    this.#core.awaitValue(this);
+  }
+
+  accept(value: unknown): void {
+    this.selection.take(this.key, value);
+  }
+
+  closed(closing: Closing): void {
+    this.selection.fail(closedError("select", closing));
+  }
+}
+
+export class SendBranch extends Branch implements Sender<unknown> {
+  readonly value: unknown;
+  readonly #core: ChannelCore<unknown>;
+  /** What was given for the channel: it may hold whoever receives. */
+  readonly channel: unknown;
+
+  constructor(key: string, core: ChannelCore<unknown>, value: unknown, channel: unknown) {
+    super(key);
+    this.value = value;
+    this.#core = core;
+    this.channel = channel;
+  }
+
+  poll(): boolean {
+    if (this.#core.closing !== undefined) this.closed(this.#core.closing);
+    else if (this.#core.offer(this.value)) this.sent();
+    else return false;
+    return true;
+  }
+
+  enter(): void {
+    this.#core.awaitRoom(this);
+  }
+
+  sent(): void {
+    this.selection.take(this.key, undefined);
+  }
+
+  closed(closing: Closing): void {
+    this.selection.fail(closedError("select", closing));
+  }
+}
+
+export class TaskBranch extends Branch implements Watcher {
+  readonly #promise: PromiseLike<unknown>;
+  #watch!: Watch;
+
+  constructor(key: string, promise: PromiseLike<unknown>) {
+    super(key);
+    this.#promise = promise;
+  }
+
+  /** A thenable has a `then` of its own. */
+  override prepare(): void {
+    this.#watch = Watch.of(this.#promise);
+  }
+
+  poll(): boolean {
+    const { outcome } = this.#watch;
+    if (outcome === undefined) return false;
+    this.settled(outcome);
+    return true;
+  }
+
+  enter(): void {
+    this.#watch.add(this);
+  }
+
+  settled(outcome: PromiseSettledResult<unknown>): void {
+    if (outcome.status === "fulfilled") this.selection.take(this.key, outcome.value);
+    else this.selection.fail(outcome.reason);
+  }
+}
+
+export class TimeoutBranch extends Branch {
+  readonly #ms: number;
+  #timer: LongTimer | undefined;
+
+  constructor(key: string, ms: number) {
+    super(key);
+    this.#ms = ms;
+  }
+
+  poll(): boolean {
+    return false;
+  }
+
+  enter(): void {
+    if (this.#ms === Infinity) return;
+    const { owner } = this.selection;
+    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key, undefined), owner);
+  }
+
+  override leave(): void {
+    this.#timer?.clear();
+  }
 }
