@@ -108,7 +108,7 @@ describe.each([
   ["throws for unknown names", env],
   ["throws whatever is asked", hostile],
 ])("a proxy that %s", (_, value) => {
-  it("rule 5: is a value like any other, whether the worker is async or plain", async () => {
+  it("rule 3: is a value like any other, whether the worker is async or plain", async () => {
     const same = (result: unknown): boolean => result === value;
     expect(same(await withScope(async () => value))).toBe(true);
     expect(same(await withScope(() => value))).toBe(true);
@@ -122,7 +122,7 @@ describe.each([
   });
 });
 
-it("rule 5: a value whose then throws is a failure, whether the worker is async or plain", async () => {
+it("rule 3: a value whose then throws is a failure, whether the worker is async or plain", async () => {
   const value = Object.defineProperty({}, "then", {
     get: () => {
       throw failure;

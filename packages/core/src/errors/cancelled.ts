@@ -4,7 +4,7 @@ import type { BoughErrorCode } from "./codes.js";
 import { quotePath } from "./describe.js";
 import { detached } from "./detach-stack.js";
 
-/** Why a scope was cancelled. See `docs/semantics.md` for the table of what raises which kind. */
+/** Why a scope was cancelled. The table in `docs/rules.md` says what raises each kind. */
 export type CancelKind =
   "explicit" | "deadline" | "failure" | "signal" | "closed" | "orphaned" | "disconnected" | "shutdown";
 

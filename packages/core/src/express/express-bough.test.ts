@@ -107,7 +107,7 @@ describe.each([
     expect(counts[0]).toEqual(counts[1]);
   });
 
-  it("req.scope is the scope that requestScope() returns, a child of the server's", async () => {
+  it("rule 31: req.scope is the scope that requestScope() returns, a child of the server's", async () => {
     const app = makeApp();
     let seen: Scope[] = [];
     app.get("/users/:id", (request, response) => {
@@ -120,7 +120,7 @@ describe.each([
     expect(seen[0]?.path).toBe("server/GET /users/:id");
   });
 
-  it("req.scope works in routers, sub-apps and error handlers", async () => {
+  it("rule 31: req.scope works in routers, sub-apps and error handlers", async () => {
     const app = makeApp();
     const names: string[] = [];
     const sub = create();

@@ -28,7 +28,7 @@ describe("fastifyBough", () => {
     expect((await scope.promise).reason?.kind).toBe("deadline");
   });
 
-  it("is a plugin as Fastify's own are", async () => {
+  it("rule 31: is a plugin as Fastify's own are", async () => {
     expect(defaultExport).toBe(fastifyBough);
     const meta = fastifyBough as unknown as Record<symbol, unknown>;
     expect(meta[Symbol.for("skip-override")]).toBe(true);
@@ -40,7 +40,7 @@ describe("fastifyBough", () => {
     expect(app.hasRequestDecorator("scope")).toBe(true);
   });
 
-  it("is encapsulated: a sibling context has nothing of it", async () => {
+  it("rule 31: is encapsulated: a sibling context has nothing of it", async () => {
     const app = Fastify();
     onTestFinished(() => app.close());
     await app.register(async (inner) => {
@@ -63,7 +63,7 @@ describe("fastifyBough", () => {
     expect((await app.inject("/")).statusCode).toBe(503);
   });
 
-  it("request.scope is the scope that requestScope() returns, in every hook", async () => {
+  it("rule 31: request.scope is the scope that requestScope() returns, in every hook", async () => {
     const { app } = await makeApp();
     const seen: Scope[] = [];
     const note = async (request: FastifyRequest): Promise<void> => void seen.push(request.scope);
@@ -85,7 +85,7 @@ describe("fastifyBough", () => {
     expect(() => app.get("/", { config: { bough: { timeout: -1 } } }, () => "x")).toThrow(RangeError);
   });
 
-  it("has a timeout for each route, and one for the others", async () => {
+  it("rule 31: has a timeout for each route, and one for the others", async () => {
     const { app, errors } = await makeApp({ timeout: 5 });
     const wait = async (request: FastifyRequest): Promise<string> => {
       await sleep(request.scope, 20);

@@ -8,7 +8,7 @@ import { spawn, type CancelledError } from "../index.js";
 import { collectGarbage } from "../testing/index.js";
 import { serverScope } from "./index.js";
 
-// Contract, rule 19, for servers: one that nobody closes and nobody holds is collected, and its jobs are stopped.
+// Rule 19 for servers: one that nobody closes and nobody holds is collected, and its jobs are stopped.
 
 const makers: Record<string, () => Promise<http.Server>> = {
   "node:http": () => Promise.resolve(http.createServer()),

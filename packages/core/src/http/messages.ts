@@ -25,7 +25,7 @@ export function isOver(request: AnyRequest, response: AnyResponse): boolean {
   return (request.socket as { destroyed?: boolean } | undefined)?.destroyed === true;
 }
 
-/** The rule of contract 28: over, and not because the handler had ended its response. */
+/** Rule 28: over, and not because the handler had ended its response. */
 export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean {
   return !response.writableEnded && isOver(request, response);
 }

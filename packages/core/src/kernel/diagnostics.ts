@@ -7,7 +7,7 @@ import type { OrphanInfo } from "./orphan-info.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
 
-// Contract, rule 27. A message is made only for somebody who has subscribed; else a channel costs a look at a variable.
+// Rule 27. A message is made only for somebody who has subscribed; else a channel costs a look at a variable.
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {

@@ -23,7 +23,7 @@ export type Label = string | Function;
 /**
  * A node of the tree, and at the same time the `Scope` view that its worker gets.
  *
- * THE INVARIANT (contract, rule 19): nothing reachable from here may reach an owner handle, save the entries of
+ * THE INVARIANT (rule 19): nothing reachable from here may reach an owner handle, save the entries of
  * `rare.waiters`, which pin it on purpose while a `join` or `close` is pending. The handle points at the node,
  * never the other way.
  *

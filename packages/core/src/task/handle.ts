@@ -52,7 +52,7 @@ export interface ScopeHandle extends Scope, AsyncDisposable {
 }
 
 /**
- * Nothing in the runtime refers to a handle, save a pending `join` or `close` (contract, rules 19 and 20). So
+ * Nothing in the runtime refers to a handle, save a pending `join` or `close` (rules 19 and 20). So
  * every method hands its node on, and none makes a closure that mentions `this`. An error that is made below a
  * method would keep its receiver: hence `detached`, wherever one is thrown while the scope goes on.
  */

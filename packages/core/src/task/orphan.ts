@@ -14,7 +14,7 @@ import { liveDescendants } from "../kernel/tree.js";
 import { warn } from "../kernel/warn.js";
 
 /**
- * The fallback of contract rule 19: cancels the scope of `handle` when that was collected. (A `function` policy that
+ * The fallback of rule 19: cancels the scope of `handle` when that was collected. (A `function` policy that
  * mentions the handle pins it, as any closure would.)
  *
  * @param dropped - Dropping it is how its user lets go of it. Then it is registered without a token, since looking that

@@ -128,7 +128,7 @@ class Model {
 }
 
 /**
- * The reference: the tree of the contract as plain data, searched and filtered instead of linked, recursive, slow
+ * The reference: the tree of `docs/rules.md` as plain data, searched and filtered instead of linked, recursive, slow
  * and meant to be read beside the rules.
  *
  * User code runs in it as in the real tree. What happens later is a job in a list. The order of two independent jobs is
@@ -699,7 +699,7 @@ function comesFirst(earlier: Job, job: Job): boolean {
   return false;
 }
 
-/** The table of docs/semantics.md; `undefined`: it starts. */
+/** The table of rule 4; `undefined`: it starts. */
 function admission(parent: Model): "throws" | "born cancelled" | undefined {
   if (parent.reason !== undefined) return parent.closed && parent.closedByOwner ? "throws" : "born cancelled";
   if (parent.closed || parent.cleaning) return "throws";

@@ -8,7 +8,7 @@ import type {
   TaskStartMessage,
 } from "../../src/inspect/index.js";
 
-/** Keeps the books on what the diagnostics channels say, and notes what can't be true (contract, rule 27). */
+/** Keeps the books on what the diagnostics channels say, and notes what can't be true (rule 27). */
 export class Ledger {
   readonly breaches: string[] = [];
   /** What is open by the books, and its parent. */

@@ -192,7 +192,7 @@ sending(createChannel<number | undefined>(), aNumber);
 // @ts-expect-error -- no such branch
 void select(scope, { word: "hello" });
 
-// An operation that is no generator is a plain value: see docs/semantics.md.
+// An operation that is no generator is a plain value: see rule 8.
 declare const operation: Operation<number>;
 expectType<Promise<[Operation<number>]>>()(all(scope, [() => operation]));
 

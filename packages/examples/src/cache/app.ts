@@ -1,6 +1,6 @@
 import { createScope, spawn, ticker, type Scope } from "bough";
 
-/** Lives about as long as the program, so its owner stops it explicitly: the seed's first way. */
+/** Lives about as long as the program, so its owner stops it explicitly: the first way of the article. */
 export class App {
   /** Told when the watch has stopped. */
   onStopped: (() => void) | undefined = undefined;

@@ -40,7 +40,7 @@ describe("App", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("leaks when it is forgotten, as in the seed", async () => {
+  it("leaks when it is forgotten, as in the original", async () => {
     const onStopped = vi.fn<() => void>();
     const apps = ((): WeakRef<App>[] => {
       const app = new App(() => {}, 1_000);

@@ -1,6 +1,6 @@
 import { selfCleaning, spawn, ticker, type Scope, type SelfCleaning } from "bough";
 
-/** The seed's inner `cache`. Who uses it need not know that it has a worker. */
+/** The inner `cache` of the original. Who uses it need not know that it has a worker. */
 export class Cache<T> {
   /** Told when the worker has stopped. */
   onStopped: (() => void) | undefined = undefined;
@@ -34,7 +34,7 @@ export class Cache<T> {
   }
 }
 
-/** Returns the see-through wrapper, the seed's `wrapper`: it looks like a {@link Cache}, and dropping it stops `run`. */
+/** Returns the see-through wrapper, the original's `wrapper`: it looks like a {@link Cache}, and dropping it stops `run`. */
 export function createCache<T>(lifetime: number, interval: number): SelfCleaning<Cache<T>> {
   return selfCleaning(
     (scope) => {

@@ -1,4 +1,4 @@
-// Prints the seed's three ways to end a background worker: the owner stops it, the garbage collector does, and
+// Prints the article's three ways to end a background worker: the owner stops it, the garbage collector does, and
 // somebody waits for it.
 
 import { close, sleep, withScope, type Scope } from "bough";
@@ -25,7 +25,7 @@ async function stopExplicitly(): Promise<void> {
   console.log("  stop() has returned");
 }
 
-/** The seed's `TestFinalizer`. */
+/** The original's `TestFinalizer`. */
 async function forget(scope: Scope): Promise<void> {
   console.log("A cache that is forgotten");
   let stops = 0;

@@ -2,7 +2,7 @@ import { ChannelClosedError, close, type Scope, type SelfCleaning } from "bough"
 import { createWriter, type Sink, type Writer } from "./writer.js";
 
 /**
- * A writer that can be replaced while others write: what the seed keeps in an `atomic.Value`. No message is lost, none
+ * A writer that can be replaced while others write: what the original keeps in an `atomic.Value`. No message is lost, none
  * is handled twice, and those of the old sink are handled before `replace` resolves.
  */
 export class HotWriter {

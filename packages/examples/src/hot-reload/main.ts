@@ -1,4 +1,4 @@
-// Prints how many workers the seed's two writers leave behind, what becomes of the messages that are written while a
+// Prints how many workers the original's two writers leave behind, what becomes of the messages that are written while a
 // configuration file is rewritten and reloaded, and what the compaction loop does until it is stopped.
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,11 +12,11 @@ import { HotWriter } from "./hot-writer.js";
 import { openStorage } from "./storage.js";
 import { createLeakyWriter, createWriter, type Sink } from "./writer.js";
 
-/** The seed's `runtime.NumGoroutine()`. */
+/** The original's `runtime.NumGoroutine()`. */
 const countTasks = (): number => snapshot().counts.tasks;
 const ignoreAll: Sink = async () => {};
 
-/** The seed's `main`, for a writer that is made and forgotten by `test`. */
+/** The original's `main`, for a writer that is made and forgotten by `test`. */
 async function countLeaks(scope: Scope, test: () => void): Promise<void> {
   console.log(`  tasks before: ${countTasks()}`);
   test();
@@ -78,7 +78,7 @@ async function reload(scope: Scope, path: string): Promise<void> {
   );
 }
 
-/** The seed's update: closing the queue is a stop as well. */
+/** The original's update: closing the queue is a stop as well. */
 async function drain(scope: Scope): Promise<void> {
   let handled = 0;
   const writer = createWriter(async (_, scope) => {

@@ -23,7 +23,7 @@ export class Storage {
 }
 
 /**
- * Opens a storage that compacts itself at each interval: the seed's loop that waits for no channel. `close(storage)`
+ * Opens a storage that compacts itself at each interval: the original's loop that waits for no channel. `close(storage)`
  * is its stop, and so is dropping it.
  *
  * @param interval - Milliseconds.

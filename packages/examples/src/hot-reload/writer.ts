@@ -5,7 +5,7 @@ export type Sink = (message: string, scope: Scope) => Promise<void>;
 
 const CAPACITY = 10;
 
-/** Queues messages for a worker that handles one after the other: the seed's `Writer`. */
+/** Queues messages for a worker that handles one after the other: the original's `Writer`. */
 export class Writer {
   readonly #queue: Channel<string> = createChannel<string>(CAPACITY);
   readonly #sink: Sink;
@@ -42,7 +42,7 @@ export class Writer {
   }
 }
 
-/** The writer with which the seed begins: its worker lives until `owner` ends, whether anybody holds it or not. */
+/** The writer with which the original begins: its worker lives until `owner` ends, whether anybody holds it or not. */
 export function createLeakyWriter(owner: Scope, sink: Sink): Writer {
   const writer = new Writer(sink);
   spawn(owner, (scope) => writer.process(scope), { name: "process" });

@@ -3,7 +3,7 @@ import { collectGarbage } from "bough/testing";
 import { MAX_INT32 } from "./perform.js";
 
 export interface Figures {
-  /** Nanoseconds of one call, scaled up to as many rounds as the seed's loops have. */
+  /** Nanoseconds of one call, scaled up to as many rounds as the original's loops have. */
   readonly time: number;
   /** Bytes that a call leaves behind, in a parent that lives on. */
   readonly left: number;
@@ -13,7 +13,7 @@ const CALLS = 5;
 /** For the bytes: many, since each leaves little. */
 const SHORT_CALLS = 10_000;
 
-/** Measures a pattern. `rounds` is the length of its loop, shorter than the seed's. */
+/** Measures a pattern. `rounds` is the length of its loop, shorter than the original's. */
 export async function measure(
   pattern: (parent: Scope, rounds: number) => void | Promise<void>,
   rounds: number,

@@ -1,5 +1,5 @@
-// Prints what the seed's `go test -v` and its benchmarks print. `--rounds=2147483647` makes the loops of the benchmark
-// as long as the seed's; by default they are shorter, and the times scaled up.
+// Prints what the original's `go test -v` and its benchmarks print. `--rounds=2147483647` makes the loops of the benchmark
+// as long as the original's; by default they are shorter, and the times scaled up.
 
 import { parseArgs } from "node:util";
 import { recordOrigins } from "bough/testing";
@@ -28,7 +28,7 @@ for (const test of tests) {
 }
 stopRecording();
 
-/** The patterns, with what the seed measured: ns/op, B/op and allocs/op, on a Mac of 2020. */
+/** The patterns, with what the original measured: ns/op, B/op and allocs/op, on a Mac of 2020. */
 const benchmarks = [
   { name: "Selecting", pattern: selecting, go: [10_114_375_732, 104, 2] },
   { name: "LeakyAsync", pattern: leakyAsync, go: [585_489_776, 704, 3] },
@@ -38,7 +38,7 @@ const benchmarks = [
 const row = (cells: readonly string[]): string =>
   cells.map((cell, column) => (column === 0 ? cell.padEnd(14) : cell.padStart(14))).join("");
 
-console.log(`\nLoops of ${rounds} rounds, the times scaled up to the seed's ${MAX_INT32}\n`);
+console.log(`\nLoops of ${rounds} rounds, the times scaled up to the original's ${MAX_INT32}\n`);
 console.log(row(["", "Go ns/op", "B/op", "allocs/op", "here ns/op", "B/op left"]));
 for (const { name, pattern, go } of benchmarks) {
   const { time, left } = await measure(pattern, rounds);

@@ -1,6 +1,6 @@
 import { sleep, spawn, withScope, type Scope } from "bough";
 
-/** How often the loops of the seed go round, `math.MaxInt32`. */
+/** How often the loops of the original go round, `math.MaxInt32`. */
 export const MAX_INT32: number = 2 ** 31 - 1;
 
 /** Asks its parent in every round whether to go on. A scope is also asked for its deadline, which ends even a busy loop. */

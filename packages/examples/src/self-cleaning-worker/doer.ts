@@ -2,7 +2,7 @@ import { selfCleaning, sleep, spawn, type Scope, type SelfCleaning } from "bough
 
 let alive = 0;
 
-/** How many daemons run at this moment: what the seed prints as `runtime.NumGoroutine()`. */
+/** How many daemons run at this moment: what the original prints as `runtime.NumGoroutine()`. */
 export function liveDaemons(): number {
   return alive;
 }

@@ -1,4 +1,4 @@
-// Prints how many daemons are alive, as the seed does: while they are started, after each phase, and after a forced
+// Prints how many daemons are alive, as the original does: while they are started, after each phase, and after a forced
 // garbage collection. `--rounds=4096` starts fewer.
 
 import { parseArgs } from "node:util";

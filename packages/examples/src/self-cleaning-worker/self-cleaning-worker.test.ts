@@ -58,7 +58,7 @@ describe("Doer.daemon()", () => {
 });
 
 describe("main.ts", () => {
-  it("prints the seed's numbers, and comes down to zero", { timeout: 60_000 }, async () => {
+  it("prints the original's numbers, and comes down to zero", { timeout: 60_000 }, async () => {
     const rounds = 64 * 1024;
     const growth = (from: number): number[] =>
       Array.from({ length: rounds / 1024 }, (_, step) => from + step * 1024 + 1);

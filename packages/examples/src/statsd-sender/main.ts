@@ -7,7 +7,7 @@ import { createBufferedSender, liveFlushers } from "./buffered-sender.js";
 import { createCache, liveJanitors } from "./cache.js";
 import { openStatsd, type StatsdListener } from "./statsd-listener.js";
 
-/** The seed's `Process`: makes a sender, uses it, and forgets it. */
+/** The original's `Process`: makes a sender, uses it, and forgets it. */
 function countAndForget(port: number): void {
   const x = createBufferedSender({ port, flushInterval: 20 });
   x.increment("stat");

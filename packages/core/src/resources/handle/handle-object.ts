@@ -29,7 +29,7 @@ let made = 0;
 
 /**
  * What every handle of `selfCleaning` is made of: it points at the inner object and at the scope's node, and
- * neither points back (contract, rule 19).
+ * neither points back (rule 19).
  */
 export class Owner extends Returning {
   readonly #inner: object;

@@ -87,7 +87,7 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
     if (Array.isArray(value)) return containerKind(lease, value, args);
     const plain = isPlain(value);
     if (!plain && isPlatformData(value)) return "data";
-    if (scopeBrand in value) return "data"; // only the owner handle counts (contract, rule 20)
+    if (scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
     const kind = liveKind(value, args);
     if (kind !== undefined) return kind;
     if (plain) return containerKind(lease, value, args);

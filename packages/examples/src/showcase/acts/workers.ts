@@ -19,7 +19,7 @@ export interface WorkersPace {
   readonly phase: number;
 }
 
-/** As many as the seed starts. */
+/** As many as the original starts: see `../../self-cleaning-worker`. */
 const WORKERS = 64 * 1024;
 const defaultPace: WorkersPace = { growth: 2_500, phase: 800 };
 /** At least so many steps on the way to the last worker, with time to draw between them. */
