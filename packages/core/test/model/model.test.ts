@@ -7,7 +7,7 @@ const more = process.env["BOUGH_MODEL_RUNS"];
 const seed = process.env["BOUGH_MODEL_SEED"];
 const parameters = {
   numRuns: Number(more ?? 1_500),
-  // The same runs every time, unless asked for more. fast-check prints the seed and the path of a failure.
+  // The same runs every time, unless asked for more. fast-check prints the random-number seed and the path of a failure.
   ...(seed !== undefined ? { seed: Number(seed) } : more === undefined ? { seed: 20_260_101 } : {}),
 };
 const TIMEOUT = more === undefined ? 60_000 : 24 * 3_600_000;

@@ -90,7 +90,7 @@ export class Steps {
 
 /**
  * Plays `scene` for random plans: undisturbed, and then once more for each of its steps, interrupted there. A plan that
- * fails is not made smaller, which would take minutes; its seed is printed.
+ * fails is not made smaller, which would take minutes; its random-number seed is printed.
  */
 export async function atEveryStep<P>(
   plans: number,
