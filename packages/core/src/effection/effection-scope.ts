@@ -1,5 +1,6 @@
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/lifetime/attach.js";
+import { callSite } from "../kernel/call-site.js";
 import { createPromised } from "../kernel/promised.js";
 import { failToBegin, markHandled } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
@@ -42,7 +43,7 @@ import type { Scope } from "../kernel/scope.js";
 export function effectionScope(scope: Scope): Promise<EffectionScope> {
   try {
     const { promise, resolve, reject } = createPromised<EffectionScope>();
-    const node = attach(effectionScope, scope, function* (own) {
+    const node = attach("effectionScope", callSite(effectionScope), scope, function* (own) {
       resolve(guarded(own, yield* useScope()));
       yield* suspend();
     });

@@ -1,7 +1,9 @@
 import { resource, spawn, until, type Operation } from "effection";
+import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { createScope } from "../task/create-scope.js";
+import { background } from "../task/background.js";
+import { openScope } from "../task/create-scope.js";
 import { boughScope } from "./run-operation.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { nodeOf } from "../task/resolve.js";
@@ -36,9 +38,10 @@ import { nodeOf } from "../task/resolve.js";
  */
 export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
   checkOptions("useBoughScope", options, scopeOptionNames);
+  const site = callSite(useBoughScope);
   return resource(function* (provide) {
     const parent = yield* boughScope.get();
-    const handle = parent === undefined ? createScope(options) : createScope(parent, options);
+    const handle = openScope(nodeOf("useBoughScope", "parent", parent ?? background), options, site);
     let ending = false;
     const failed = new Promise<never>((_, reject) => {
       // Asked for at once: a failure that a closing call receives is not the parent's.

@@ -5,12 +5,13 @@ import { recordOf, type RequestRecord } from "../http/request.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
 import {
   checkServerOptions,
-  serverScope,
+  openServer,
   serverScopeOptionNames,
   type ServerScopeOptions,
 } from "../http/server-scope.js";
 import { NodeResponder } from "../http/node-responder.js";
 import type { OutcomeHooks } from "../http/responder.js";
+import { callSite, recordSite } from "../kernel/call-site.js";
 import { storesScopes } from "../kernel/diagnostics.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
@@ -72,6 +73,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   const { timeout, onCancelled, respond, ...serverOptions } = options;
   const hooks: Hooks | undefined =
     onCancelled === undefined && respond === undefined ? undefined : { onCancelled, respond };
+  const site = callSite(expressBough);
   /** On each server that this middleware has met. */
   const known: unique symbol = Symbol("bough.known");
   const bind = (request: Request, response: Response): void => {
@@ -83,7 +85,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
     const { server } = request.socket as { server?: Server & { [known]?: true } };
     if (server !== undefined && server[known] === undefined) {
       server[known] = true;
-      serverScope(server, serverOptions);
+      openServer(server, serverOptions, site);
       adoptFirstRequest(request, response);
     }
     const app: Request["app"] | undefined = request.app; // a router may be used without one
@@ -137,8 +139,10 @@ function addScope(request: Request, response: Response): void {
   Object.defineProperty(target, "scope", {
     configurable: true,
     enumerable: false,
-    get(this: Request): Scope {
-      return scopeOf(this, hasApp ? (this.res as Response) : response).node;
+    get: function scope(this: Request): Scope {
+      const { node } = scopeOf(this, hasApp ? (this.res as Response) : response);
+      recordSite(node, callSite(scope));
+      return node;
     },
   });
 }

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns";
 import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
+import { callSite, recordSite } from "../kernel/call-site.js";
 import { storesScopes } from "../kernel/diagnostics.js";
 import { spareSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
@@ -8,7 +9,7 @@ import { openRequest } from "../http/open-request.js";
 import { setResponder, recordOf, responderOf, type RequestRecord } from "../http/request.js";
 import {
   checkServerOptions,
-  serverScope,
+  openServer,
   serverScopeOptionNames,
   serverStateOf,
   type ServerScope,
@@ -76,10 +77,9 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   } = others as Registered & typeof others;
   const hooks: Hooks = { onCancelled, respond };
   checkServerOptions("fastifyBough", options as ServerScopeOptions, fastifyBoughOptionNames);
-  const scope = serverScope(fastify.server, {
-    onError: logTo(new WeakRef(fastify)),
-    ...serverOptions,
-  });
+  // Fastify calls the plugin later: nobody's line is on the stack.
+  const onError = logTo(new WeakRef(fastify));
+  const scope = openServer(fastify.server, { onError, ...serverOptions }, undefined);
   const state = serverStateOf(fastify.server);
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
@@ -89,8 +89,10 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   fastify.decorate("scope", scope);
   fastify.decorateRequest("scope", {
-    getter(this: FastifyRequest): Scope {
-      return open(this.raw, state).node;
+    getter: function scope(this: FastifyRequest): Scope {
+      const { node } = open(this.raw, state);
+      recordSite(node, callSite(scope));
+      return node;
     },
   });
 

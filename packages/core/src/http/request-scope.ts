@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
+import { callSite, recordSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames, type OptionNames } from "../errors/option-names.js";
 import { checkType, checkDuration, checkOptionsObject } from "../errors/validate.js";
@@ -78,7 +79,9 @@ export function requestScope(
   checkMessage("requestScope", "request", request, "headers");
   checkMessage("requestScope", "response", response, "writableEnded");
   if (options !== undefined) checkRequestOptions("requestScope", options);
-  const record = recordOf(request) ?? openRequest(request, response, serverOf(request), options?.name);
+  const site = callSite(requestScope);
+  const record = recordOf(request) ?? openRequest(request, response, serverOf(request, site), options?.name);
+  recordSite(record.node, site);
   if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
   if (options?.timeout !== undefined) record.limit(options.timeout);
   return record.node;
@@ -147,7 +150,7 @@ export function checkRequestOptions(
 }
 
 /** The state of the server that accepted a request, found through its socket; a mock has none. */
-export function serverOf(request: AnyRequest): ServerState | undefined {
+export function serverOf(request: AnyRequest, site?: string): ServerState | undefined {
   const server = (request.socket as { server?: Server } | undefined)?.server;
-  return server === undefined ? undefined : serverStateOf(server);
+  return server === undefined ? undefined : serverStateOf(server, site);
 }

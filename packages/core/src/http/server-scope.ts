@@ -4,6 +4,7 @@ import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
 import { detached } from "../errors/detach-stack.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
+import { callSite, recordSite } from "../kernel/call-site.js";
 import { opened } from "../kernel/diagnostics.js";
 import { defer } from "../kernel/defers.js";
 import { HANDLE, SUPERVISE } from "../kernel/state.js";
@@ -114,7 +115,8 @@ class ServerHandle extends Handle implements ServerScope {
 
   onShutdown(callback: (scope: Scope) => unknown): () => boolean {
     try {
-      return this.#state.draining.add(callback);
+      // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+      return this.#state.draining.add(callback, callSite(ServerHandle.prototype.onShutdown));
     } catch (error) {
       throw detached(error);
     }
@@ -158,6 +160,15 @@ class ServerHandle extends Handle implements ServerScope {
  * ```
  */
 export function serverScope(server: Server, options: ServerScopeOptions = {}): ServerScope {
+  return openServer(server, options, callSite(serverScope));
+}
+
+/** `serverScope`, for another public function, which was called at `site`; see `callSite`. */
+export function openServer(
+  server: Server,
+  options: ServerScopeOptions,
+  site: string | undefined,
+): ServerScope {
   const known =
     typeof server === "object" && server !== null ? (server as Attached)[serverScopeKey] : undefined;
   // A server can listen again when it was closed.
@@ -165,20 +176,21 @@ export function serverScope(server: Server, options: ServerScopeOptions = {}): S
   if (handle !== undefined && options === noOptions) return handle;
   checkServer(server);
   checkServerOptions("serverScope", options);
-  return handle === undefined ? create(server, options) : update(handle, options);
+  return handle === undefined ? create(server, options, site) : update(handle, options);
 }
 
 const noOptions: ServerScopeOptions = {};
 
 /** The state of a server's scope, which is made if need be. */
-export function serverStateOf(server: Server): ServerState {
-  return ServerHandle.stateOf(serverScope(server, noOptions) as ServerHandle);
+export function serverStateOf(server: Server, site?: string): ServerState {
+  return ServerHandle.stateOf(openServer(server, noOptions, site) as ServerHandle);
 }
 
-function create(server: Server, options: ServerScopeOptions): ServerScope {
+function create(server: Server, options: ServerScopeOptions, site: string | undefined): ServerScope {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
   const node = new ScopeNode(parent, options.name ?? "server", HANDLE | SUPERVISE);
+  recordSite(node, site);
   const state = new ServerState(node);
   const handle = new ServerHandle(node, server, state);
   const admitted = admits("serverScope", parent);

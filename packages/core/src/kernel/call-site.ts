@@ -31,6 +31,11 @@ export function callSite(api: Function): string | undefined {
   return tracing ? capture(api) : undefined;
 }
 
+/** Keeps the site with what was started there; of several, the first. */
+export function recordSite(node: { rare(): { site: string | undefined } }, site: string | undefined): void {
+  if (site !== undefined) node.rare().site ??= site;
+}
+
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- as above
 function capture(api: Function): string | undefined {
   try {

@@ -68,7 +68,7 @@ describe("tracing", () => {
     await scope.join();
     await flush();
     expect(infos).toHaveLength(2);
-    expect(infos[0]?.spawnedAt).toContain("report.test.ts");
+    expect(infos[0]?.spawnedAt).toContain("outcome.test.ts");
     expect(infos[1]).not.toHaveProperty("spawnedAt");
   });
 

@@ -1,3 +1,4 @@
+import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { Handle } from "../task/handle.js";
@@ -24,6 +25,7 @@ export class MainView extends Handle implements MainScope {
   }
 
   onShutdown(callback: (scope: Scope) => unknown): () => boolean {
-    return this.#draining.add(callback);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    return this.#draining.add(callback, callSite(MainView.prototype.onShutdown));
   }
 }

@@ -1,6 +1,8 @@
 import { BoughError } from "../errors/bough-error.js";
+import { callSite } from "../kernel/call-site.js";
+import { backgroundNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { withScope } from "../task/with-scope.js";
+import { enterScope } from "../task/with-scope.js";
 import type { MainScope } from "./main-scope.js";
 import { readOptions, type MainOptions } from "./options.js";
 import { Run } from "./run.js";
@@ -50,6 +52,7 @@ let current: Run | undefined;
  * ```
  */
 export async function main(body: (scope: MainScope) => unknown, options?: MainOptions): Promise<void> {
+  const site = callSite(main);
   const settings = readOptions(body, options);
   if (current !== undefined && !current.ended) {
     const message = `main: another main, ${JSON.stringify(current.name)}, runs in this process; use withScope inside it`;
@@ -62,7 +65,7 @@ export async function main(body: (scope: MainScope) => unknown, options?: MainOp
     return body(run.open(scope));
   };
   try {
-    await withScope({ name, onError, isCancellation }, enter);
+    await enterScope("withScope", backgroundNode, { name, onError, isCancellation }, enter, site);
     run.succeed();
   } catch (error) {
     run.fail(error);

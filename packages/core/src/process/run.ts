@@ -11,7 +11,7 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import { nodeOf } from "../task/resolve.js";
-import { spawn } from "../task/spawn.js";
+import { startTask } from "../task/spawn.js";
 import type { Settings } from "./options.js";
 import { Draining } from "./shutdown-notice.js";
 import { FloatingCancellations } from "./unawaited-cancellations.js";
@@ -86,7 +86,7 @@ export class Run {
         });
       });
     };
-    spawn(node, hold, { name: "servers", daemon: true });
+    startTask(node, hold, { name: "servers", daemon: true }, node.rarely?.site);
   }
 
   /** Says that the process is to stop. */

@@ -6,7 +6,7 @@ import { CANCELLED, CLOSED } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
-import { spawn } from "../task/spawn.js";
+import { startTask } from "../task/spawn.js";
 
 /** What a scope that is shut down in good order says before it is cancelled: no new work, please. */
 export interface ShutdownNotice {
@@ -35,10 +35,15 @@ export interface ShutdownNotice {
 
 type Callback = (scope: Scope) => unknown;
 
+interface Entry {
+  readonly callback: Callback;
+  readonly site: string | undefined;
+}
+
 /** The word that a shutdown of a scope has begun, and those who wait for it. */
 export class Draining {
   readonly #node: ScopeNode;
-  readonly #callbacks = new Set<{ readonly callback: Callback }>();
+  readonly #callbacks = new Set<Entry>();
   #controller: AbortController | undefined;
   #hasBegun = false;
 
@@ -58,13 +63,14 @@ export class Draining {
     return this.#controller.signal;
   }
 
-  add(callback: Callback): () => boolean {
+  /** @param site - Where `onShutdown` was called; see `callSite`. */
+  add(callback: Callback, site: string | undefined): () => boolean {
     requireFunction("onShutdown", "callback", callback);
     if (this.#hasBegun) {
-      this.#call(callback);
+      this.#call({ callback, site });
       return () => false;
     }
-    const entry = { callback }; // one function may be added twice
+    const entry = { callback, site }; // one function may be added twice
     this.#callbacks.add(entry);
     return () => this.#callbacks.delete(entry);
   }
@@ -76,7 +82,7 @@ export class Draining {
     if (this.#controller !== undefined) this.#abort(this.#controller);
     for (const entry of this.#callbacks) {
       this.#callbacks.delete(entry);
-      this.#call(entry.callback);
+      this.#call(entry);
     }
   }
 
@@ -84,11 +90,11 @@ export class Draining {
     controller.abort(createReason("shutdown", this.#node.path, undefined));
   }
 
-  #call(callback: Callback): void {
+  #call({ callback, site }: Entry): void {
     const node = this.#node;
     if ((node.flags & (CANCELLED | CLOSED)) === 0) {
       try {
-        return void spawn(node, callback, { name: callback.name || "onShutdown" });
+        return void startTask(node, callback, { name: callback.name || "onShutdown" }, site);
       } catch {
         // The scope is ending: as below.
       }
@@ -99,7 +105,7 @@ export class Draining {
       if (!isThenable(result)) return;
       const settled = Promise.resolve(result);
       settled.catch(() => undefined);
-      if ((node.flags & CLOSED) === 0) defer(node, "onShutdown", () => settled, "onShutdown");
+      if ((node.flags & CLOSED) === 0) defer(node, "onShutdown", () => settled, callback, site);
       else settled.catch((error: unknown) => report(node, error, node));
     } catch (error) {
       report(node, error, node);

@@ -37,14 +37,9 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   }
 
   /** Listens until the scope ends. In one that is cancelled already it does not even begin. */
-  attach(
-    // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name and identity matter
-    api: Function,
-    scope: Scope,
-    listen: (add: Add) => void,
-  ): void {
+  attach(scope: Scope, site: string | undefined, listen: (add: Add) => void): void {
     try {
-      this.#node = attach(api, scope, (own) => this.#serve(own));
+      this.#node = attach("events", site, scope, (own) => this.#serve(own));
     } catch (error) {
       if (!isCancelled(error)) throw error;
       return this.end({ error, isReason: true });

@@ -1,3 +1,4 @@
+import { callSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames } from "../errors/option-names.js";
 import { wrongType, checkType, checkLimit, checkOptionsObject } from "../errors/validate.js";
@@ -81,7 +82,7 @@ export function events(
   }
   const iterator = new EventIterator(buffer);
   const source = sourceOf(target);
-  iterator.attach(events, scope, (add) => {
+  iterator.attach(scope, callSite(events), (add) => {
     add(source, name, (...values) => iterator.push(source.single ? values[0] : values));
     if (until !== undefined) add(source, until, () => iterator.end(undefined));
     if (!source.single && name !== "error") add(source, "error", (error) => iterator.end({ error }));

@@ -1,5 +1,7 @@
 import { wrongType } from "../errors/validate.js";
-import { stream } from "../flow/combinators/stream.js";
+import { streamFrom } from "../flow/combinators/stream.js";
+import { callSite } from "../kernel/call-site.js";
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { isNodeReadable, NodeCursor, type NodeReadable } from "./node-cursor.js";
@@ -46,7 +48,16 @@ export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T>
 export function iterate<T>(scope: Scope, source: StreamSource<T>): AsyncIterableIterator<T> {
   const node = nodeOf("iterate", "scope", scope);
   checkStreamSource("iterate", source);
-  return stream(node, (own) => open(source, own), identity);
+  return iterateFrom(node, source, callSite(iterate));
+}
+
+/** `iterate`, for another public function, which was called at `site` and has looked at the source. */
+export function iterateFrom<T>(
+  node: ScopeNode,
+  source: StreamSource<T>,
+  site: string | undefined,
+): AsyncIterableIterator<T> {
+  return streamFrom(node, (own) => open(source, own), identity<T>, site);
 }
 
 const identity = <T>(item: T): T => item;

@@ -1,10 +1,13 @@
 import { wrongType } from "../errors/validate.js";
 import { failToBegin } from "../kernel/refusal.js";
+import { callSite } from "../kernel/call-site.js";
+import { defer } from "../kernel/defers.js";
+import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
-import { spawn } from "../task/spawn.js";
-import { withScope } from "../task/with-scope.js";
-import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
+import { startTask } from "../task/spawn.js";
+import { enterScope } from "../task/with-scope.js";
+import { checkStreamSource, iterateFrom, type StreamSource } from "./iterate.js";
 import { isNodeWritable, NodeSink, type NodeWritable } from "./node-sink.js";
 import type { Sink } from "./sink.js";
 import { isWritableStream, WebSink } from "./web-sink.js";
@@ -45,31 +48,43 @@ export function pipe<T>(
   sink: WritableStream<T> | NodeWritable,
 ): Promise<void> {
   try {
-    return begin(scope, source, sink);
+    return begin(scope, source, sink, callSite(pipe));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function begin(scope: Scope, source: StreamSource<unknown>, sink: unknown): Promise<void> {
+function begin(
+  scope: Scope,
+  source: StreamSource<unknown>,
+  sink: unknown,
+  site: string | undefined,
+): Promise<void> {
   const node = nodeOf("pipe", "scope", scope);
   checkStreamSource("pipe", source);
   if (!isWritableStream(sink) && !isNodeWritable(sink)) {
     throw wrongType("pipe", "sink must be a WritableStream or a Writable", sink);
   }
-  return withScope(node, { name: "pipe" }, async (own) => {
+  const body = async (own: Scope): Promise<void> => {
     const target: Sink = isWritableStream(sink) ? new WebSink(sink) : new NodeSink(sink);
-    own.defer(() => target.release());
+    defer(own as ScopeNode, "pipe", () => target.release(), "sink", site);
     target.failed.catch(() => undefined);
-    await transfer(own, source, target);
-  });
+    await transfer(own as ScopeNode, source, target, site);
+  };
+  return enterScope("withScope", node, { name: "pipe" }, body, site);
 }
 
-async function transfer(own: Scope, source: StreamSource<unknown>, target: Sink): Promise<void> {
+async function transfer(
+  own: ScopeNode,
+  source: StreamSource<unknown>,
+  target: Sink,
+  site: string | undefined,
+): Promise<void> {
   let aborted: Promise<void> | undefined;
   const abort = (reason: unknown): Promise<void> => (aborted ??= target.abort(reason));
   // A failure of the sink is noticed while the source is silent, too.
-  spawn(own, (task) => Promise.race([target.failed, cancellation(task)]), { daemon: true, name: "sink" });
+  const watch = (task: Scope): Promise<unknown> => Promise.race([target.failed, cancellation(task)]);
+  startTask(own, watch, { daemon: true, name: "sink" }, site);
   // A write that waits for room would wait for ever.
   const stop = own.onCancel((reason) => {
     const [failure = reason] = own.errors; // of either side; who cancels from outside has a reason
@@ -77,13 +92,13 @@ async function transfer(own: Scope, source: StreamSource<unknown>, target: Sink)
   });
   try {
     // Not by `for await`: when its body throws, what closing the source throws is lost. Left open, it is the scope's.
-    const items = iterate(own, source);
+    const items = iterateFrom(own, source, site);
     for (let item = await items.next(); item.done !== true; item = await items.next())
       await target.write(item.value);
     own.throwIfCancelled(); // in the moment after the last item: the sink has been aborted
     await target.end();
   } catch (error) {
-    own.defer(() => abort(error)); // after the body: its error is the first
+    defer(own, "pipe", () => abort(error), "sink", site); // after the body: its error is the first
     throw error;
   } finally {
     stop();

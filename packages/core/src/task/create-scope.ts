@@ -43,6 +43,15 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   const parent = hasParent ? nodeOf("createScope", "parent", given[0] as Scope) : backgroundNode;
   const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
   if (options !== undefined) checkOptions("createScope", options, scopeOptionNames);
+  return openScope(parent, options, callSite(createScope));
+}
+
+/** `createScope`, for another public function, which was called at `site` and has checked the options. */
+export function openScope(
+  parent: ScopeNode,
+  options: ScopeOptions | undefined,
+  site: string | undefined,
+): ScopeHandle {
   checkHeadroom();
   const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
   const handle = new Handle(node);
@@ -51,7 +60,7 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
     return handle;
   }
   watchHandle(handle, node, options?.onOrphan);
-  addChild(node, options, callSite(createScope));
+  addChild(node, options, site);
   try {
     if ((node.flags & CLOSED) === 0) opened(node, "createScope");
   } catch (error) {

@@ -68,7 +68,17 @@ export function stream<T, R>(
   const concurrency = checkMapOptions("stream", options, streamOptionNames) ?? 1;
   checkType("stream", "ordered", "boolean", options?.ordered);
   const ordered = options?.ordered ?? true;
-  return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered);
+  return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered, callSite(stream));
+}
+
+/** `stream`, one item at a time, for another public function, which was called at `site`. */
+export function streamFrom<T, R>(
+  scope: ScopeNode,
+  items: Source<T>,
+  fn: Mapper<T, R>,
+  site: string | undefined,
+): AsyncIterableIterator<R> {
+  return new Stream(scope, items, fn, 1, true, site);
 }
 
 /**
@@ -85,7 +95,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** A node, and no owner handle: the work of a stream must not keep one alive. */
   readonly #scope: ScopeNode;
   /** Where `stream` was called: the work begins later. */
-  readonly #site: string | undefined = callSite(stream);
+  readonly #site: string | undefined;
   readonly #outlet: Outlet<R>;
   /** Made with the first request: what has not begun has nothing to close, and holds nobody up. */
   #owner: StreamScope | undefined;
@@ -93,8 +103,16 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   #returning = false;
   readonly #run: (own: Scope) => Promise<void>;
 
-  constructor(scope: ScopeNode, items: Source<T>, fn: Mapper<T, R>, concurrency: number, ordered: boolean) {
+  constructor(
+    scope: ScopeNode,
+    items: Source<T>,
+    fn: Mapper<T, R>,
+    concurrency: number,
+    ordered: boolean,
+    site: string | undefined,
+  ) {
     this.#scope = scope;
+    this.#site = site;
     this.#outlet = new Outlet(ordered);
     this.#run = (own) => {
       this.#group = new StreamGroup(this.#site, own, fn, this.#outlet, concurrency);
