@@ -26,7 +26,8 @@ export class JobRunner<J extends Job> {
 
   constructor(scope: Scope, options: JobRunnerOptions<J>) {
     this.#options = options;
-    supervise(scope, (own) => this.#work(own), options);
+    const { handle: _handle, attempts: _attempts, onGivenUp: _onGivenUp, ...restarts } = options;
+    supervise(scope, (own) => this.#work(own), restarts);
   }
 
   /** How many jobs were done. */
