@@ -109,8 +109,10 @@ let sample: unknown;
 /** A timer of the platform's: an object in Node and Bun, a number in browsers. */
 function realTimer(): unknown {
   if (sample === undefined) {
-    const timer = realTimers.setTimeout(() => {}, 0);
-    realTimers.clearTimeout(timer);
+    const set = realTimers.setTimeout;
+    const clear = realTimers.clearTimeout;
+    const timer = set(() => {}, 0);
+    clear(timer);
     sample = timer;
   }
   return sample;

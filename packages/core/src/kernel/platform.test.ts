@@ -32,6 +32,48 @@ describe("afterMicrotasks()", () => {
   });
 });
 
+describe("a copy of the package that is loaded where the platform is stricter or poorer than Node's", () => {
+  async function loadWith(changes: Record<string, unknown>): Promise<typeof Bough> {
+    for (const [name, value] of Object.entries(changes)) vi.stubGlobal(name, value);
+    onTestFinished(() => void vi.unstubAllGlobals());
+    vi.resetModules();
+    return import("../index.js");
+  }
+
+  it.each(["setTimeout", "clearTimeout", "setInterval", "clearInterval", "queueMicrotask"] as const)(
+    "a browser's %s refuses every other `this` than the global object, and warnings and clocks still work",
+    async (name) => {
+      const own = globalThis[name] as (...args: unknown[]) => unknown;
+      const refusals: unknown[] = [];
+      const strict = function (this: unknown, ...args: unknown[]): unknown {
+        if (this !== undefined && this !== globalThis) {
+          refusals.push(this);
+          throw new TypeError("Illegal invocation");
+        }
+        return own(...args);
+      };
+      const { createScope, selfCleaning, sleep } = await loadWith({
+        [name]: strict,
+        setImmediate: undefined,
+      });
+      await using scope = createScope({ holdsProcess: false });
+      await sleep(scope, 1);
+      await using handle = selfCleaning((own) => ({ rest: () => sleep(own, 1) }), { holdsProcess: false });
+      await handle.rest();
+      expect(refusals).toEqual([]);
+    },
+  );
+
+  it("Bun's Performance.prototype has no `now`", async () => {
+    class Performance {}
+    const now = performance.now.bind(performance);
+    const own = Object.assign(new Performance(), { now });
+    const { createScope, sleep } = await loadWith({ Performance, performance: own });
+    await using scope = createScope();
+    await expect(sleep(scope, 1)).resolves.toBeUndefined();
+  });
+});
+
 const fakes = Object.entries(timeKeepers).filter(([, time]) => time.isFake);
 
 describe.each(fakes)("a copy of the package that is loaded under the fake timers of %s", (_, time) => {

@@ -69,7 +69,10 @@ const platform = globalThis as {
 
 // ---- taken at load
 
-/** What timers are set and cleared with when no test is in charge of time. */
+/**
+ * What timers are set and cleared with when no test is in charge of time. Where a browser may do it, call them taken off
+ * this object: it refuses to be called with another `this`.
+ */
 export const realTimers: {
   readonly setTimeout: typeof setTimeout;
   readonly clearTimeout: typeof clearTimeout;
@@ -84,9 +87,11 @@ export const realTimers: {
   queueMicrotask: originalOf(platform, "queueMicrotask"),
 };
 
+const { setTimeout: realSetTimeout } = realTimers;
+
 /** A delay of the runtime's own that does not keep the process alive. */
 export function setUnheldTimer(callback: Callback, ms: number): void {
-  const timer: { unref?: () => void } | number = realTimers.setTimeout(callback, ms);
+  const timer: { unref?: () => void } | number = realSetTimeout(callback, ms);
   if (typeof timer === "object") timer.unref?.();
   else platform.Deno?.unrefTimer?.(timer); // its global `setTimeout` returns a number
 }
@@ -97,8 +102,8 @@ export const realNow: () => number = chooseNow();
 function chooseNow(): () => number {
   const performance = originalOf(platform, "performance");
   const prototype = platform.Performance?.prototype;
-  // Of the prototype: tests put a `now` of their own on the object.
-  const inherits = prototype !== undefined && prototype.isPrototypeOf(performance);
+  // Of the prototype: tests put a `now` of their own on the object. Bun's prototype has none.
+  const inherits = prototype !== undefined && "now" in prototype && prototype.isPrototypeOf(performance);
   return (inherits ? prototype : performance).now.bind(performance);
 }
 
@@ -143,7 +148,7 @@ function chooseTurn(): (callback: Callback) => void {
       port2.postMessage(undefined);
     };
   }
-  return (callback) => void realTimers.setTimeout(callback, 0);
+  return (callback) => void realSetTimeout(callback, 0);
 }
 
 /** Resolves after one turn of the event loop; see {@link onTurn}. */

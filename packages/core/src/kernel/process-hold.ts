@@ -20,8 +20,10 @@ export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
 
 /** Keeps the process alive until the function that it returns is called. */
 export function holdProcessOpen(): () => void {
-  const timer = realTimers.setInterval(() => undefined, LONG);
-  return () => realTimers.clearInterval(timer);
+  const set = realTimers.setInterval;
+  const clear = realTimers.clearInterval;
+  const timer = set(() => undefined, LONG);
+  return () => clear(timer);
 }
 
 /** Whether somebody who waits for the end of `node` waits for timers that don't keep the process alive. */
