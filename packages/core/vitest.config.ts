@@ -2,7 +2,14 @@ import "../../scripts/vitest-on-node-20.mjs";
 import { defineConfig } from "vitest/config";
 
 // vitest leaves one core to itself by default: with two cores that would be one file at a time.
-const shared = { pool: "forks", environment: "node", maxWorkers: 2 } as const;
+// Most tests take milliseconds; those that play a scene at each of its steps take seconds, and minutes on a busy machine.
+const shared = {
+  pool: "forks",
+  environment: "node",
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+} as const;
 
 /** Tests of what is built and packed: they need a build, and seconds instead of milliseconds. */
 const packaged = ["test/package.test.ts", "test/bundle.test.ts"];
@@ -25,8 +32,6 @@ export default defineConfig({
           name: "package",
           include: packaged,
           globalSetup: "test/support/install-nodes.ts",
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
         },
       },
     ],

@@ -8,5 +8,7 @@ export default defineConfig({
     environment: "node",
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     passWithNoTests: false,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });
