@@ -45,7 +45,7 @@ describe("suppressed()", () => {
     }
   });
 
-  it("rule 23: is empty for primitives", async () => {
+  it("rule 10: is empty for primitives", async () => {
     for (const primitive of ["text", 1, null, undefined, Symbol("s")]) {
       await rejection(withScope(failing(primitive, new Error("later"))));
       expect(suppressed(primitive)).toEqual([]);
@@ -53,7 +53,7 @@ describe("suppressed()", () => {
   });
 
   describe("of an error on its way up", () => {
-    it("rule 23: accumulates over nested scopes, each failure once", async () => {
+    it("rule 10: accumulates over nested scopes, each failure once", async () => {
       const [error, inner, middle, outer] = errors();
       const outcome = withScope((scope) => {
         scope.defer(() => {
@@ -73,7 +73,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, middle, outer]);
     });
 
-    it("rule 23: accumulates when it passes a task, a sibling task and a handle", async () => {
+    it("rule 10: accumulates when it passes a task, a sibling task and a handle", async () => {
       const [error, inner, task, outer] = errors();
       const outcome = withScope(async (scope) => {
         scope.defer(() => {
@@ -92,7 +92,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, task, outer]);
     });
 
-    it("rule 23: accumulates when somebody cleans up for a while before it goes on", async () => {
+    it("rule 10: accumulates when somebody cleans up for a while before it goes on", async () => {
       const [error, inner, outer] = errors();
       const outcome = withScope(async (scope) => {
         scope.defer(() => {
@@ -108,7 +108,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, outer]);
     });
 
-    it("rule 23: accumulates over a root inside a root, also when the outer one has no failure of its own", async () => {
+    it("rule 10: accumulates over a root inside a root, also when the outer one has no failure of its own", async () => {
       const [error, inner] = errors();
       const outcome = withScope(async () => {
         try {
@@ -121,7 +121,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner]);
     });
 
-    it("rule 23: accumulates from a combinator that runs in another scope than the one that awaits it", async () => {
+    it("rule 10: accumulates from a combinator that runs in another scope than the one that awaits it", async () => {
       const [error, inner, outer] = errors();
       const elsewhere = createScope();
       const beside = withScope(async (scope) => {
@@ -135,7 +135,7 @@ describe("suppressed()", () => {
       await elsewhere.close();
     });
 
-    it("rule 23: is as long as the tree is deep", async () => {
+    it("rule 10: is as long as the tree is deep", async () => {
       const error = new Error("first");
       const nest = (scope: Scope, depth: number): Promise<unknown> =>
         withScope(scope, async (own) => {
@@ -155,7 +155,7 @@ describe("suppressed()", () => {
   describe("of one object that is thrown many times", () => {
     const NOT_FOUND = new Error("not found");
 
-    it("tells of the last scope only, and nothing of a scope that failed once", async () => {
+    it("rule 10: tells of the last scope only, and nothing of a scope that failed once", async () => {
       for (let request = 0; request < 100; request++) {
         const later = new Error(`the cleanup of request ${request}`);
         await rejection(withScope(failing(NOT_FOUND, later)));
