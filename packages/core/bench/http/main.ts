@@ -8,9 +8,11 @@
 // 1,000 requests scatter six times as much. Two processes that run the same code differ by some percent, as long as they
 // live, so each generation starts them all anew.
 // `control` is the plain app once more: what differs there is noise. `idle` is the plain app with a middleware or a hook
-// that does nothing: what mounting anything costs. `by hand` is the plain app with an AbortController per request,
-// listened to as in `used`: what Node's own part of the price is. `all()` is as `used`, with `all` for the three tasks in
-// the place of `spawn` and `Promise.all`.
+// that does nothing: what mounting anything costs. `used` is a handler with a scope, its signal and three tasks; `all()` is
+// as `used`, with `all` for the three tasks in the place of `spawn` and `Promise.all`.
+// `same job by hand` does what `used` does without bough: an AbortController per request, a listener for the client's
+// leaving, an abort on the first failure, and `Promise.allSettled` of the three tasks before the answer. The last column
+// compares `used` and `all()` with it. `by hand, no join` has the controller and the listener alone.
 //
 // `--seconds` measures the heap instead of the speed, before and after a load of so many seconds.
 
@@ -44,9 +46,12 @@ const requests = Number(values.requests);
 const connections = Number(values.connections);
 const warmUp = Number(values["warm-up"]);
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
-const all = ["plain", "control", "idle", "by hand", "unused", "used", "all()"];
+const byHand = "same job by hand";
+const all = ["plain", "control", "idle", "by hand, no join", byHand, "unused", "used", "all()"];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
 const targets: Readonly<Record<string, number>> = { unused: 0.97, used: 0.9, "all()": 0.9 };
+/** What these are to keep of the requests per second of the same job by hand. */
+const handTargets: Readonly<Record<string, number>> = { used: 0.97, "all()": 1 };
 
 interface Usage {
   /** User time since it was last asked for, in microseconds. */
@@ -134,12 +139,11 @@ async function compare(framework: string): Promise<Row[]> {
   return variants.map((variant) => {
     const perRequest = (cost: keyof Costs): number =>
       median(results.map((costs) => median(costs.get(variant)?.[cost] ?? []) / requests));
-    const share = (cost: keyof Costs): string =>
+    const share = (cost: keyof Costs, base = "plain"): string =>
       spread(
-        results.map((costs) =>
-          medianRatio(costs.get("plain")?.[cost] ?? [], costs.get(variant)?.[cost] ?? []),
-        ),
+        results.map((costs) => medianRatio(costs.get(base)?.[cost] ?? [], costs.get(variant)?.[cost] ?? [])),
       );
+    const isCompared = variant in handTargets && variants.includes(byHand);
     return {
       framework,
       variant,
@@ -148,6 +152,9 @@ async function compare(framework: string): Promise<Row[]> {
       "µs/request": perRequest("cpu").toFixed(1),
       "share by cpu": share("cpu"),
       target: targets[variant] ?? "",
+      "of the same job by hand": isCompared ? share("elapsed", byHand) : "",
+      "by cpu": isCompared ? share("cpu", byHand) : "",
+      "target by hand": handTargets[variant] ?? "",
     };
   });
 }

@@ -14,7 +14,8 @@ const [framework, variant] = process.argv.slice(2);
 const used = variant === "used";
 const combined = variant === "all()";
 const mounted = variant === "unused" || used || combined;
-const byHand = variant === "by hand";
+const byHand = variant === "same job by hand";
+const unjoined = variant === "by hand, no join";
 const idle = variant === "idle";
 const body = { hello: "world" };
 
@@ -46,19 +47,39 @@ const scopedWork = (scope: Scope): Promise<unknown> =>
 const combinedWork = (scope: Scope): Promise<unknown> =>
   listening(scope.signal, () => all(scope, [part, part, part]));
 
-/** What one would write without bough, with the same signal; what no child of it can be: awaited, when another fails. */
-function handWork(response: ServerResponse): Promise<unknown> {
+/** A controller for the request, which aborts when the client leaves before the answer. */
+function controllerOf(response: ServerResponse): AbortController {
   const controller = new AbortController();
   response.on("close", () => {
     if (!response.writableEnded) controller.abort();
   });
-  return listening(controller.signal, () => Promise.all([part(), part(), part()]));
+  return controller;
+}
+
+/** The same job by hand: the first failure aborts the other tasks, and all of them have settled before the answer. */
+function handWork(response: ServerResponse): Promise<unknown> {
+  const controller = controllerOf(response);
+  const { signal } = controller;
+  const fail = (error: unknown): void => controller.abort(error);
+  return listening(signal, async () => {
+    const tasks = [part(), part(), part()];
+    for (const task of tasks) task.catch(fail);
+    const results = await Promise.allSettled(tasks);
+    signal.throwIfAborted(); // with the first failure
+    return results;
+  });
+}
+
+/** The controller and the listener alone: a failure neither aborts the other tasks nor waits for them. */
+function unjoinedWork(response: ServerResponse): Promise<unknown> {
+  return listening(controllerOf(response).signal, () => Promise.all([part(), part(), part()]));
 }
 
 function work(response: ServerResponse, scope: () => Scope): Promise<unknown> {
   if (used) return scopedWork(scope());
   if (combined) return combinedWork(scope());
-  return byHand ? handWork(response) : plainWork();
+  if (byHand) return handWork(response);
+  return unjoined ? unjoinedWork(response) : plainWork();
 }
 
 function makeNode(): Server {

@@ -6,9 +6,12 @@ import { recordOf } from "../http/request.js";
 import { serverOf } from "../http/request-scope.js";
 import { routeName } from "./route-name.js";
 
+// How the errors of handlers reach the request they belong to, before the error handlers of the app. This replaces the
+// handlers in the layers of the app's router.
+
 type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 
-/** What Express keeps of each middleware, in both majors. */
+/** The part of Express's layers that both majors have: one per middleware. */
 interface Layer {
   handle: Handle;
 }
@@ -20,7 +23,7 @@ interface Router {
 const prepared: unique symbol = Symbol("bough.prepared");
 
 interface Prepared {
-  /** How many layers the app had when it was last looked at. */
+  /** How many layers the app had at the last look. */
   [prepared]?: number;
 }
 
@@ -32,8 +35,8 @@ export function isPrepared(app: Application & Prepared): boolean {
 }
 
 /**
- * Puts {@link onError} in front of the app's error handlers, which would take a client's going away for an error, and
- * behind them all, since they can fail of that, too. Moves no layer: requests are on their way through them.
+ * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error, and after the
+ * last, as error handlers can fail for the same reason. No layer is moved: requests are on their way through them.
  */
 export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);
@@ -54,12 +57,12 @@ function guard(handle: Handle): Handle {
   return guarded;
 }
 
-/** `app.router` throws in Express 4, and `app._router` is no more in Express 5. */
+/** Express 4 has `_router`, and throws on `router`. Express 5 has `router` only. */
 function routerOf(app: Application): Router {
   return (app as { _router?: Router })._router ?? (app as unknown as { router: Router }).router;
 }
 
-/** With four parameters, Express takes it for an error handler. */
+/** Ends a cancelled request, and passes every other error on. Its four parameters make it an error handler to Express. */
 function onError(error: unknown, request: Request, response: Response, next: NextFunction): void {
   const record = recordOf(request);
   const outcome = outcomeOf(record, error, isDisconnected(request, response));
@@ -73,12 +76,12 @@ function onError(error: unknown, request: Request, response: Response, next: Nex
 
 ours.add(onError);
 
-/** What Express's `send` says of a file when the response has been sent, which the handler could not know. */
+/** Whether the error comes from sending a file after the answer in the handler's place. */
 function isLateAnswer(error: unknown): boolean {
   return (error as Error | null)?.message === "Can't set headers after they are sent.";
 }
 
-/** Express destroys the connection of a request that fails after its answer, though it may have brought the next. */
+/** Keeps Express from destroying the connection of a request that fails after its answer: it may carry the next request. */
 function spareConnection(request: Request): void {
   const { socket } = request;
   const value: unknown = Object.create(socket, { destroy: { value: () => socket } });

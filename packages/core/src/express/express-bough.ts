@@ -1,6 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
-import { openIfBounded, openRequest } from "../http/open-request.js";
+import { openIfLimited, openRequest } from "../http/open-request.js";
 import { recordOf, type RequestRecord } from "../http/request.js";
 import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
 import {
@@ -17,9 +17,12 @@ import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 import { renameLater, routeName } from "./route-name.js";
 
+// The way in for Express: the middleware and `req.scope`. Express has no form of its own for errors, so its responder is
+// `NodeResponder`.
+
 type Hooks = OutcomeHooks<Request, Response>;
 
-/** What `expressBough` takes. */
+/** The options of `expressBough`. */
 export interface ExpressBoughOptions
   extends RequestScopeOptions, Omit<ServerScopeOptions, keyof Hooks>, Hooks {}
 
@@ -27,28 +30,30 @@ declare global {
   // oxlint-disable-next-line typescript/no-namespace -- how Express wants its requests to be extended
   namespace Express {
     interface Request {
-      /** The request's scope, a child of its server's: made when it is first read. See `bough/express`. */
+      /** The scope of the request, a child of its server's scope, made on the first read. See `bough/express`. */
       readonly scope: Scope;
     }
   }
 }
 
 /**
- * Gives each request a scope: `req.scope`, a child of `serverScope(server)`, where the server is found through the
- * socket. Mount it first; mount it again on a route for a `timeout` of its own. For Express 4 and 5.
+ * Gives each request a scope: `req.scope`, a child of `serverScope(server)`.
  *
- * **Cancellation:** as that of `requestScope`: by the client's going away, the `timeout`, the header when
- * `deadlineHeader` is on, and the server's shutdown.
+ * For Express 4 and 5. Mount it first; mount it again on a route for another `timeout`. The server is found through the
+ * socket of the request.
  *
- * **Failure:** a handler that fails because its client is gone answers nothing and is no error; the status is 499 for
- * those who log requests. One that runs out of time answers 503, or 504 where the time was another server's. These do
- * not reach the app's error handlers; everything else does, unchanged. For that, the first request looks for the
- * error handlers of the app, and adds one.
+ * **Cancellation:** as with `requestScope`: when the client goes away, by the `timeout`, by the header if `deadlineHeader`
+ * is on, and at the server's shutdown.
  *
- * 503 and 504 are told to `onCancelled`, and answered by `respond` if that is given.
+ * **Failure:** a handler that fails because its client has gone is not an error and is not answered; request loggers see the
+ * status 499. A request that runs out of time is answered with 503, or with 504 if another server ran out of time. Neither
+ * reaches the app's error handlers; every other error does, unchanged. To that end the first request looks for the error
+ * handlers of the app, and adds one.
  *
- * @param options - `timeout` of each request that comes by and `grace` of the shutdown in ms; the rest is what
- *   `serverScope` takes.
+ * `onCancelled` is called for 499, 503 and 504. `respond`, if given, answers 503 and 504.
+ *
+ * @param options - `timeout` of each request that passes through and `grace` of the shutdown, in ms, and the other options
+ *   of `serverScope`.
  * @throws {TypeError | RangeError} If an option is of the wrong type or out of range.
  * @example
  * ```ts no-run
@@ -74,13 +79,13 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   const hooks: Hooks | undefined =
     onCancelled === undefined && respond === undefined ? undefined : { onCancelled, respond };
   const site = callSite(expressBough);
-  /** On each server that this middleware has met. */
+  /** On each server whose requests have passed through this middleware. */
   const known: unique symbol = Symbol("bough.known");
   const bind = (request: Request, response: Response): void => {
     if (timeout !== undefined) scopeOf(request, response).limit(timeout);
     if (hooks !== undefined) useHooks(request, response, hooks);
   };
-  // On Node 20 each of Express's requests has hidden classes of its own: a look at a property of it takes a microsecond.
+  // On Node 20 every request of Express has its own hidden class, and reading a property takes a microsecond.
   return function bough(request: Request, response: Response, next: NextFunction): void {
     const { server } = request.socket as { server?: Server & { [known]?: true } };
     if (server !== undefined && server[known] === undefined) {
@@ -88,10 +93,10 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
       openServer(server, serverOptions, site);
       adoptFirstRequest(request, response);
     }
-    const app: Request["app"] | undefined = request.app; // a router may be used without one
+    const app: Request["app"] | undefined = request.app; // a router may be used without an app
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
-    // For a trace the handler runs in the stores that are bound to the channel of scopes, and so in its request's scope.
+    // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
     if (storesScopes() && recordOf(request) === undefined) {
       openRequest(request, response, serverOf(request), routeName(request), () => {
         bind(request, response);
@@ -104,16 +109,16 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   };
 }
 
-/** Does for a request what the server's scope does for those that it sees arrive. */
+/** Adds the request that has made the server's scope, which sees only later ones arrive. */
 function adoptFirstRequest(request: Request, response: Response): void {
   const state = serverOf(request);
   if (state === undefined) return;
   state.track(request, response);
-  openIfBounded(request, response, state);
+  openIfLimited(request, response, state);
   renameLater(request);
 }
 
-/** The hooks of the first middleware are those of the server; those of others are for the requests that come by. */
+/** Uses the hooks of the first middleware for the server, and those of others for the requests that pass through them. */
 function useHooks(request: Request, response: Response, hooks: Hooks): void {
   const state = serverOf(request);
   if (state !== undefined && state.hooks === undefined) state.hooks = hooks;
@@ -132,7 +137,7 @@ function scopeOf(request: Request, response: Response): RequestRecord {
   return record;
 }
 
-/** On the prototype that the app's requests share, once; a router without an app has none of its own. */
+/** Defines `scope` once, on the prototype that the app's requests share. A router without an app has no such prototype. */
 function addScope(request: Request, response: Response): void {
   const hasApp = request.app !== undefined;
   const target: object = hasApp ? (request.app as unknown as { request: object }).request : request;

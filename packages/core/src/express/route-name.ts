@@ -3,7 +3,9 @@ import type { Label } from "../kernel/node.js";
 import { recordOf } from "../http/request.js";
 import { nameOf } from "../http/messages.js";
 
-/** What Express keeps of a route or a middleware. It differs between the versions. */
+// The name of a route, which Express does not keep. It is found as Express finds the route itself.
+
+/** Express's layer of a route or a middleware, with the differences between its versions. */
 interface Layer {
   readonly route?: object | undefined;
   readonly handle: { readonly stack?: readonly Layer[] };
@@ -21,11 +23,10 @@ interface Match {
 }
 
 /**
- * The name of a request's scope: method and pattern of its route (`GET /orders/:id`), with the patterns of the routers
- * that it is in. Found out when somebody asks, as most do not. Before a route has matched, and where none does, it is the
- * path; then the scope is named again once the route is known.
+ * The name of a request's scope: method and pattern of its route (`GET /orders/:id`), including the patterns of its routers.
  *
- * To a scope this is a function: of such a label, only `name` is read.
+ * It is computed on the first read; most are never read. Until a route has matched it is the path, and the scope is named
+ * again when the route is known. To a scope this label is a function, of which it reads only `name`.
  */
 export function routeName(request: Request): Label {
   return new RouteName(request) as unknown as Label;
@@ -47,7 +48,7 @@ class RouteName {
   }
 }
 
-/** Has the scope of a request named again when its route is known. */
+/** Names the scope of a request again when its route is known. */
 export function renameLater(request: Request): void {
   const record = recordOf(request);
   if (record !== undefined) record.resolveName = () => nameByRoute(request);
@@ -59,7 +60,7 @@ function nameByRoute(request: Request): string | undefined {
   try {
     return `${method} ${patternOf(request, route)}`;
   } catch {
-    return undefined; // a parameter that can't be decoded, say
+    return undefined; // for example, a parameter that can't be decoded
   }
 }
 
@@ -95,7 +96,7 @@ function matchOf(layer: Layer, path: string): Match | undefined {
   return result === true ? { path: layer.path ?? "", params: layer.params ?? {} } : result;
 }
 
-/** Where the pattern is not kept: the path, with the parameters in place of their values. */
+/** The pattern of a router that does not keep it: the path with names of parameters in place of their values. */
 function patternFrom({ path, params }: Match): string {
   const names = new Map(Object.entries(params).map(([name, value]) => [String(value), name]));
   return path
@@ -107,13 +108,13 @@ function patternFrom({ path, params }: Match): string {
     .join("/");
 }
 
-/** `app.router` throws in Express 4, and `app._router` is no more in Express 5. */
+/** Express 4 has `_router`, and throws on `router`. Express 5 has `router` only. */
 export function stackOf(app: Application): Layer[] {
   const router = (app as { _router?: object })._router ?? (app as unknown as { router: object }).router;
   return (router as { stack: Layer[] }).stack;
 }
 
-/** Of a regular expression, its source; of several patterns, all of them. */
+/** The text of a pattern: the source of a regular expression, or several patterns joined by `|`. */
 function textOf(path: unknown): string {
   return Array.isArray(path) ? path.map(String).join("|") : String(path);
 }

@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import { storesScopes } from "../kernel/diagnostics.js";
-import { spareSending } from "../http/connections.js";
+import { protectSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";
 import { setResponder, recordOf, responderOf, type RequestRecord } from "../http/request.js";
@@ -15,7 +15,7 @@ import {
   type ServerScope,
   type ServerScopeOptions,
 } from "../http/server-scope.js";
-import type { Connections, ServerState } from "../http/server-state.js";
+import type { ConnectionPolicy, ServerState } from "../http/server-state.js";
 import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames, type OptionNames } from "../errors/option-names.js";
@@ -23,16 +23,18 @@ import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { afterPreClose } from "./patches.js";
 import { FastifyResponder, type Hooks } from "./responder.js";
 
-/** What `fastifyBough` takes: `timeout` is the one of routes that have none of their own. */
+// The way in for Fastify: the plugin, its decorations and its hooks.
+
+/** The options of `fastifyBough`. `timeout` is that of routes without a `config.bough.timeout`. */
 export interface FastifyBoughOptions extends Omit<ServerScopeOptions, keyof Hooks>, Hooks {}
 
-/** What a route's `config.bough` holds. */
+/** The options of a route, in `config.bough`. */
 export interface RouteBoughOptions {
-  /** Milliseconds that a request of this route has; `Infinity` for no limit. */
+  /** Milliseconds that a request of this route has; `Infinity` for no limit. Default: the plugin's `timeout`. */
   readonly timeout?: number | undefined;
 }
 
-/** What Fastify's `register` takes itself, and passes on. */
+/** The options of Fastify's own `register`, which it passes on. */
 interface Registered {
   readonly prefix?: unknown;
   readonly logLevel?: unknown;
@@ -48,11 +50,11 @@ const routeBoughOptionNames = optionNames<RouteBoughOptions>({ timeout: true });
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** The request's scope, a child of `fastify.scope`: made when it is first read. See `bough/fastify`. */
+    /** The scope of the request, a child of `fastify.scope`, made on the first read. See `bough/fastify`. */
     readonly scope: Scope;
   }
   interface FastifyInstance {
-    /** The server's scope: the place for work that outlives a request. */
+    /** The scope of the server: the place for work that outlives a request. */
     readonly scope: ServerScope;
   }
   interface FastifyContextConfig {
@@ -60,13 +62,13 @@ declare module "fastify" {
   }
 }
 
-/** How much later than ours Fastify's look-up of the same name may end. */
+/** How much later than ours Fastify's look-up of the same name may end, in ms. */
 const LOOKUP_MARGIN = 50;
 
-/** What Fastify prints of an app without routes. */
+/** The output of `printRoutes()` for an app without routes. */
 const NO_ROUTES = "(empty tree)";
 
-/** The body of the plugin; see `fastifyBough`. */
+/** The plugin; see `fastifyBough`. */
 export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
   const { timeout, onCancelled, respond, ...others } = options;
   const {
@@ -84,7 +86,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
   let listens = false;
-  // `routeOptions` is made anew on each call. Of routes that were declared before, we know nothing.
+  // Fastify makes `routeOptions` anew on each read. Routes that were declared before may have options.
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
 
   fastify.decorate("scope", scope);
@@ -99,7 +101,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   fastify.addHook("onRequest", (request, reply, done) => {
     const responder = new FastifyResponder(request, reply, hooks);
     setResponder(request.raw, responder);
-    // For a trace the handler runs in the stores that are bound to the channel of scopes.
+    // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
     if (storesScopes() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
         bound(request);
@@ -113,18 +115,18 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) open(request.raw, state).limit(limit);
     else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
-    else if (isElsewhere(request, server)) {
-      spareSending((request.raw.socket as unknown as { server: Server }).server);
+    else if (isFromOtherServer(request, server)) {
+      protectSending((request.raw.socket as unknown as { server: Server }).server);
       open(request.raw, state);
     }
   };
 
-  // Not calling `done` keeps the error handlers, and the logs, out of it.
+  // If `done` is not called, neither the error handlers nor the log get the error.
   fastify.addHook("onError", (request, reply, error, done) => {
     const responder = responderOf(request.raw);
     if (!(responder instanceof FastifyResponder)) return done();
-    // Another reply is the answer in this one's place, on its way to the error handlers.
-    if (reply !== responder.reply || !responder.failedUnanswered(error, state)) done();
+    // Another reply is that of the answer in the handler's place, on its way to the error handlers.
+    if (reply !== responder.reply || !responder.onFailure(error, state)) done();
   });
 
   fastify.addHook("onRoute", ({ config }) => {
@@ -143,13 +145,13 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   state.afterListen = afterListen;
   afterPreClose(fastify, async (hasBegun) => {
     if (!hasBegun) return scope.state === "open" ? void (await scope.shutdown({ grace: 0 })) : undefined;
-    state.connections = connectionsOf(fastify, listens);
+    state.connections = connectionPolicyOf(fastify, listens);
     const { stuck } = await scope.shutdown({ drainDelay: 0 });
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
 };
 
-/** Weakly, and in a function of its own: the server's scope must not hold the server, which holds its handle. */
+/** Holds the app weakly, in a separate function: the server's scope must not hold the server, which holds its handle. */
 function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["onError"]> {
   return (error, { path }) => {
     const log = app.deref()?.log;
@@ -158,20 +160,20 @@ function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["o
   };
 }
 
-/** What `close()` is to do with the app's connections. */
-function connectionsOf({ server, initialConfig }: FastifyInstance, listens: boolean): Connections {
-  // Fastify does not close a server either that somebody else has made and told to listen.
+/** What `close()` does with the connections of the app. */
+function connectionPolicyOf({ server, initialConfig }: FastifyInstance, listens: boolean): ConnectionPolicy {
+  // Fastify does not close a server that other code has told to listen.
   if (server.listening && !listens) return "leave";
-  // `false`: kept connections are answered with Fastify's 503.
+  // `false`: Fastify answers further requests with 503.
   const { forceCloseConnections } = initialConfig;
   return forceCloseConnections === true ? "force" : forceCloseConnections === false ? "keep" : "drain";
 }
 
 /**
- * Once it listens on `localhost`, Fastify looks for further addresses of that and then asks the server for its own, which a
- * server that was closed meanwhile does not have. If it opens no further one, nothing tells when it is through.
+ * Returns a wait for the end of Fastify's `listen()`. Once it listens on `localhost`, Fastify looks for further addresses and
+ * then reads the server's own, which a server that was closed meanwhile does not have. It emits nothing if it finds none.
  *
- * In a function of its own: what the server's scope reaches must not hold the server.
+ * A separate function, as the server's scope must not reach the server.
  */
 function watchListen(): { onListen: () => void; afterListen: () => Promise<void> } {
   let onListen: () => void = () => undefined;
@@ -184,43 +186,45 @@ function watchListen(): { onListen: () => void; afterListen: () => Promise<void>
 }
 
 /**
- * Whether a request came through another server than the app's: Fastify makes one for each further address of
- * `localhost`. The server's scope does not see it arrive, so it gets a scope of its own to be waited for.
+ * Whether a request came through another server than the app's: Fastify makes one for each further address of `localhost`.
+ * The server's scope does not see such a request arrive, so the request gets a scope, which a shutdown waits for.
  */
-function isElsewhere(request: FastifyRequest, server: FastifyInstance["server"]): boolean {
+function isFromOtherServer(request: FastifyRequest, server: FastifyInstance["server"]): boolean {
   const { server: actual } = request.raw.socket as { server?: unknown };
   return actual !== undefined && actual !== server;
 }
 
-/** The record of a request, whose scope is made if need be. */
+/** The record of a request, whose scope is made if it has none. */
 function open(request: FastifyRequest["raw"], state: ServerState): RequestRecord {
   const known = recordOf(request);
   if (known !== undefined) return known;
-  // Before our hook has run, the server's scope still knows the response.
+  // Before our hook has run, only the server's state knows the response.
   const responder = responderOf(request);
   const response =
     responder instanceof FastifyResponder
       ? responder.reply.raw
-      : state.pending().find((pending) => pending.request === request)?.response;
+      : state.openRequests().find((open) => open.request === request)?.response;
   if (response === undefined)
     throw new TypeError("request.scope: register fastifyBough before the hooks that read it");
   return openRequest(request, response, state);
 }
 
 /**
- * Gives each request a scope: `request.scope`, a child of `fastify.scope`. For Fastify 5; register it first.
+ * Gives each request a scope: `request.scope`, a child of `fastify.scope`.
  *
- * **Cancellation:** as that of `requestScope`: by the client's going away (also during `inject()`), by the `timeout`
- * of the plugin or the route (`config: { bough: { timeout } }`), by the header when `deadlineHeader` is on, and by
- * `app.close()`, which lets running requests finish within `grace`. Fastify's own `request.signal` is another thing:
- * it aborts as soon as a body has been read.
+ * For Fastify 5. Register it first.
  *
- * **Failure:** a handler that fails because its client is gone answers nothing and is logged as 499, at level info;
- * that does not reach the error handlers. One that runs out of time answers 503, or 504 where the time was another server's,
- * which is logged once at level warn and told to `onCancelled`. The answer is that of `respond`, or of the app's own error
- * handler, which gets the cancellation with a `statusCode`, or in the form of Fastify's errors. Everything else reaches the
- * error handlers unchanged. A task's failure that nobody receives is logged as an error, unless there is an `onError` in the
- * options.
+ * **Cancellation:** as with `requestScope`: when the client goes away (also during `inject()`), by the `timeout` of the plugin
+ * or the route (`config: { bough: { timeout } }`), by the header if `deadlineHeader` is on, and by `app.close()`, which lets
+ * running requests finish within `grace`. Fastify's own `request.signal` is different: it aborts as soon as a body has been
+ * read.
+ *
+ * **Failure:** a handler that fails because its client has gone is not answered, and is logged as 499, at level info; the
+ * error handlers do not get its error. A request that runs out of time is answered with 503, or with 504 if another server
+ * ran out of time, and is logged once at level warn. `onCancelled` is called for all three. The answer is that of `respond`,
+ * or of the app's own error handler, which gets the cancellation with a `statusCode`, or has the form of Fastify's errors.
+ * Every other error reaches the error handlers unchanged. The failure of a task that nothing receives is logged as an error,
+ * unless the options have an `onError`.
  *
  * @example
  * ```ts

@@ -1,18 +1,20 @@
 import type { FastifyInstance } from "fastify";
 
-/** What Fastify does to its server once the hooks `preClose` are through, `close` at the end. */
+// The methods of Fastify's server and reply that are replaced, each for a time, and why.
+
+/** The methods that Fastify calls on its server after the `preClose` hooks, before `close`. */
 const methods = ["closeIdleConnections", "closeAllConnections", "closeHttp2Sessions"] as const;
 
 type Closing = Record<(typeof methods)[number] | "close", unknown>;
 
 /**
- * Has `shutDown` run when Fastify closes: after every hook `preClose` of the app's, those of contexts inside and those
- * added later included, since they may end what it would wait for; and before Fastify closes any connection.
+ * Calls `shutDown` when Fastify closes: after all `preClose` hooks of the app and its plugins, as they may end work that the
+ * shutdown would wait for, and before Fastify closes any connection.
  *
- * There is no hook at that moment: those of `preClose` run in the order they were added, each within `pluginTimeout`, and
- * those of `onClose` after the server has closed. But the next thing that Fastify does then is to close its server.
+ * Fastify has no hook at that moment: `preClose` hooks run in the order they were added, each within `pluginTimeout`, and
+ * `onClose` hooks after the server has closed. But next it closes its server, so those methods are replaced until then.
  *
- * @param shutDown - Gets whether the app's hooks have run; they don't when an app fails to start.
+ * @param shutDown - Gets whether the hooks of the app have run. They don't if the app fails to start.
  */
 export function afterPreClose(
   fastify: FastifyInstance,
@@ -30,11 +32,11 @@ export function afterPreClose(
     restore = intercept(fastify.server as unknown as Closing, run);
     done();
   });
-  // Fastify does not close a server that somebody else has made and told to listen.
+  // Fastify does not close a server that other code has told to listen.
   fastify.addHook("onClose", run);
 }
 
-/** Puts off what Fastify does to `server` until `run` is through. Returns what ends that. */
+/** Postpones the calls of Fastify on `server` until `run` is done. Returns a function that restores the methods. */
 function intercept(server: Closing, run: () => Promise<void>): () => void {
   const put = new Map<string, PropertyDescriptor | undefined>();
   const replace = (name: keyof Closing, value: (...args: unknown[]) => unknown): void => {
@@ -49,7 +51,7 @@ function intercept(server: Closing, run: () => Promise<void>): () => void {
       for (const name of skipped) call(server, name, []);
       call(server, "close", args);
     };
-    void run().then(goOn, goOn); // the hook `onClose` passes its failure on
+    void run().then(goOn, goOn); // the `onClose` hook passes its failure on
     return server;
   });
   return () => {
@@ -71,15 +73,14 @@ interface Log {
 }
 
 /**
- * Gives `onFailure` what Fastify logs through the reply when a handler fails that can't be answered any more ("Promise
- * errored, but reply.sent = true was set"): it may have been answered for, or have hijacked the reply. If `onFailure` says
- * that it has dealt with that, it is not logged.
+ * Passes `onFailure` the errors that Fastify logs through a reply which can't be sent any more ("Promise errored, but
+ * reply.sent = true was set"). If `onFailure` returns true, the error is not logged.
  *
- * Here rather than around the handler: no other request pays for it, and whoever calls the handler gets what it returns.
+ * The handler itself is not wrapped: that would slow down every request, and change what the handler returns to its caller.
  */
 export function interceptLog(reply: { log: Log }, onFailure: (error: unknown) => boolean): void {
   const { log } = reply;
-  // Not of the log itself: it may be frozen.
+  // A proxy of an empty object: the log itself may be frozen.
   reply.log = new Proxy({} as Log, {
     get(_, key) {
       const value: unknown = Reflect.get(log, key);

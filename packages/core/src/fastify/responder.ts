@@ -8,10 +8,12 @@ import { callHook, type AnswerStatus, type OutcomeHooks } from "../http/responde
 import type { ServerState } from "../http/server-state.js";
 import { interceptLog } from "./patches.js";
 
-/** What the application wants of requests that are cancelled. */
+// Fastify's responder: its answers go through the reply, and so through the app's hooks and error handlers.
+
+/** The application's hooks for cancelled requests. */
 export type Hooks = OutcomeHooks<FastifyRequest, FastifyReply>;
 
-/** Answers and logs in Fastify's form, for one request. */
+/** Answers one request in the form of Fastify's errors, and logs it with its logger. */
 export class FastifyResponder extends NodeResponder {
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
@@ -29,13 +31,12 @@ export class FastifyResponder extends NodeResponder {
     return this.#reply;
   }
 
-  /** By its route; one that no route matches, by its method alone, since whoever calls it makes up the rest. */
+  /** Method and route. Without a route, the method alone, as the client makes the path up. */
   override get name(): string {
     const { method, routeOptions } = this.#request;
     return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
   }
 
-  /** Of a reply that has been sent, `sent` says the same as its response. */
   get isHijacked(): boolean {
     return this.#reply.sent && !this.#reply.raw.writableEnded;
   }
@@ -60,7 +61,7 @@ export class FastifyResponder extends NodeResponder {
 
   protected override ownAnswer(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
     const { respond = answerInPlace } = this.#hooks;
-    // Somebody else writes the response: Fastify's hooks have no part in it.
+    // The reply was hijacked: other code writes the response, without Fastify's hooks.
     if (respond === answerInPlace && this.isHijacked) return undefined;
     return async (outcome) => {
       const { reply, hasSent } = continuationOf(this.#reply.hijack(), outcome.status);
@@ -81,7 +82,7 @@ export class FastifyResponder extends NodeResponder {
       try {
         if (value !== undefined) raw.setHeader(name, value);
       } catch {
-        // Of no valid value: Fastify finds out when it sends it, and then leaves it out, too.
+        // An invalid value, which Fastify notices when it sends the headers, and leaves out too.
       }
     }
     return { type: "application/json", body: JSON.stringify({ statusCode, error: text, message: text }) };
@@ -95,15 +96,15 @@ export class FastifyResponder extends NodeResponder {
     this.#intercept();
   }
 
-  /** Failures that come when the reply can't be sent any more, and follow from the cancellation. */
+  /** Receives the failures that Fastify would only log, as the reply can't be sent any more. */
   #intercept(): void {
     if (this.#isIntercepted) return;
     this.#isIntercepted = true;
-    interceptLog(this.#reply, (error) => this.failed(error));
+    interceptLog(this.#reply, (error) => this.onLoggedFailure(error));
   }
 
-  /** Fastify is about to log a failure. Says whether it need not. */
-  failed(error: unknown): boolean {
+  /** Called when Fastify is about to log a failure. Returns true if the failure needs no log. */
+  onLoggedFailure(error: unknown): boolean {
     const { raw } = this.#request;
     const record = recordOf(raw);
     const outcome = outcomeOf(record, error, this.isDisconnected);
@@ -113,14 +114,14 @@ export class FastifyResponder extends NodeResponder {
     return true;
   }
 
-  /** The handler or a hook has failed, and Fastify would answer that. Says whether the answer is given. */
-  failedUnanswered(error: unknown, state: ServerState): boolean {
+  /** Called when the handler or a hook has failed. Returns true if the request has its answer, so that Fastify gives none. */
+  onFailure(error: unknown, state: ServerState): boolean {
     const { raw } = this.#request;
     const record = recordOf(raw);
     const outcome = outcomeOf(record, error, this.isDisconnected);
     record?.receive(error);
     if (outcome.status === undefined) {
-      // An error handler of the app's may wait for something in its turn, and fail because the client goes away meanwhile.
+      // An error handler of the app may wait as well, and fail because the client goes away meanwhile.
       if (record !== undefined) this.#intercept();
       return false;
     }
@@ -130,8 +131,8 @@ export class FastifyResponder extends NodeResponder {
 }
 
 /**
- * What Fastify keeps on a reply, and a reply that takes another's place starts with: it refuses to send anything while it
- * deals with the handler's failure, or when the reply was hijacked.
+ * The fields of a reply that a continuation of it resets: Fastify refuses to send while it handles a failure, or when the
+ * reply was hijacked.
  */
 const ofHandler: ReadonlySet<string | undefined> = new Set([
   "fastify.reply.hijacked",
@@ -139,7 +140,7 @@ const ofHandler: ReadonlySet<string | undefined> = new Set([
   "fastify.reply.isRunningOnErrorHook",
 ]);
 
-/** A reply that goes on where the handler's ends, which is hijacked, so that nothing is sent twice. */
+/** Returns a reply that continues `reply`, the handler's, which is hijacked so that nothing is sent twice. */
 function continuationOf(
   reply: FastifyReply,
   status: CancelStatus,
@@ -153,7 +154,7 @@ function continuationOf(
     sent = true;
     return reply.send.call(next, payload);
   };
-  // The log and whoever watches have been told the status. 500 is what an error handler answers to what it does not know.
+  // The status has been logged. Error handlers answer unknown errors with 500.
   const code = (value: number): FastifyReply => {
     reply.code.call(next, value === 500 ? status : value);
     return next;
@@ -165,8 +166,8 @@ function continuationOf(
 }
 
 /**
- * The answer if the application gives none by `respond`: that of its own error handler, which gets the cancellation as it
- * would get an error with a `statusCode`, or else one in the form of Fastify's, which logs nothing.
+ * Answers if the application has no `respond`: by its own error handler, which gets the cancellation as an error with a
+ * `statusCode`, otherwise in the form of Fastify's errors, without a log.
  */
 async function answerInPlace(
   { status, error }: CancelledOutcome,
@@ -185,7 +186,7 @@ async function answerInPlace(
   }
 }
 
-/** Fastify finds out when it sends a header that it can't, and then sends none of them. */
+/** Whether a header can be sent. Fastify sends none of the headers if one can't. */
 function isSendable(name: string, value: unknown): boolean {
   try {
     for (const one of Array.isArray(value) ? (value as unknown[]) : [value])
@@ -196,7 +197,7 @@ function isSendable(name: string, value: unknown): boolean {
   }
 }
 
-/** Whether an error handler of the application's is there that has not been called yet. Its default would log an error. */
+/** Whether the application has an error handler that was not called yet. Fastify's default one would log an error. */
 function hasErrorHandler(reply: FastifyReply): boolean {
   const context = fieldOf(reply, "fastify.context") as { errorHandler?: object } | undefined;
   const handler = context?.errorHandler;
@@ -204,7 +205,7 @@ function hasErrorHandler(reply: FastifyReply): boolean {
   return Object.getPrototypeOf(handler) !== Object.prototype; // the default one ends the chain of handlers
 }
 
-/** What Fastify keeps on a reply, or on what it inherits from, under a symbol. */
+/** The value that Fastify keeps on a reply, or on its prototypes, under a symbol. */
 function fieldOf(reply: FastifyReply, description: string): unknown {
   for (let at: object | null = reply; at !== null; at = Object.getPrototypeOf(at) as object | null)
     for (const symbol of Object.getOwnPropertySymbols(at))
@@ -212,7 +213,7 @@ function fieldOf(reply: FastifyReply, description: string): unknown {
   return undefined;
 }
 
-/** Fastify, and error handlers, look for the status on the error. The same object, as `request.scope.reason` is it. */
+/** Gives the error the status that Fastify and error handlers read. The same object: it is `request.scope.reason`. */
 function withStatus(error: unknown, status: CancelStatus): unknown {
   if (typeof error === "object" && error !== null && !("statusCode" in error) && Object.isExtensible(error))
     Object.defineProperty(error, "statusCode", { value: status, configurable: true });

@@ -2,13 +2,23 @@ import { subscribe } from "node:diagnostics_channel";
 import type { Server as HttpServer, ServerResponse } from "node:http";
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Server, Socket } from "node:net";
-import { connectionKey, connectionsKey, disable } from "./symbols.js";
+import type { AnyRequest, AnyResponse } from "./messages.js";
+import { connectionKey, connectionsKey, disable, replaceCloseIdle, type lastRequestKey } from "./symbols.js";
 import { onTurn, realTimers } from "../kernel/platform.js";
 import { within } from "./within.js";
 
-/** What Node keeps on a socket that speaks HTTP/1.1. */
+// The connections of a server: its sockets, its HTTP/2 sessions, and the requests that a connection carries. The file knows
+// which of them are in use, silent or upgraded, and how to stop accepting more. It does not decide when to close one
+// (shutdown.ts does) and knows no scopes.
+//
+//   accepted ──► idle ◄──► in use: a request is being answered, or an answer is being sent
+//      │          │
+//      │          └──► upgraded: belongs to the listener of `upgrade` or `connect`, and may stay open for ever
+//      └─ silent: brings nothing for so many looks, in mid-request or without one
+
+/** The fields that Node keeps on a socket that speaks HTTP/1.1. */
 interface HttpSocket extends Socket {
-  /** The response whose turn it is, until its last byte has been handed to the operating system. */
+  /** The response whose turn it is, until the operating system has its last byte. */
   _httpMessage?: ServerResponse | null;
   /** `null` once the socket has been upgraded, or given to a `connect` listener. */
   parser?: object | null;
@@ -19,22 +29,23 @@ interface HttpSocket extends Socket {
 /** An accepted connection. */
 export class Connection {
   readonly #raw: Socket;
-  /** The socket that requests come through: with TLS, known when the handshake is done. */
+  /** The socket that requests come through. With TLS it is known after the handshake. */
   #socket: HttpSocket;
   session: Http2Session | undefined = undefined;
-  #bytes = -1;
-  /** How many sweeps ago it brought something. */
-  #silentFor = 0;
+  #bytesRead = -1;
+  /** How many looks ago it last brought something. */
+  #silentLooks = 0;
 
   constructor(raw: Socket) {
     this.#raw = this.#socket = raw;
   }
 
-  secured(socket: HttpSocket): void {
+  /** Called after the handshake of TLS. */
+  setSecureSocket(socket: HttpSocket): void {
     this.#socket = socket;
   }
 
-  /** The HTTP/1.1 response that is being made or sent. Node calls a connection idle as soon as its response has ended. */
+  /** The HTTP/1.1 response that is being made or sent. To Node a connection is idle as soon as its response has ended. */
   get response(): ServerResponse | undefined {
     return this.#socket._httpMessage ?? undefined;
   }
@@ -46,21 +57,21 @@ export class Connection {
     return this.response !== undefined || this.#socket.writableLength > 0;
   }
 
-  /** Whether it belongs to somebody who has upgraded it, or who speaks WebSocket over its HTTP/2: it may stay for ever. */
+  /** Whether it was upgraded, or carries a WebSocket over HTTP/2. Then it may stay open for ever. */
   get isUpgraded(): boolean {
     if (this.session !== undefined) return (tunnels.get(this.session) ?? 0) > 0;
     return this.response === undefined && this.#socket.parser === null;
   }
 
-  /** Whether it has brought nothing for so many calls of this. */
-  isSilentFor(calls: number): boolean {
+  /** Whether it has brought nothing since `looks` calls ago. */
+  isSilentFor(looks: number): boolean {
     const { bytesRead } = this.#raw;
-    this.#silentFor = bytesRead === this.#bytes ? this.#silentFor + 1 : 0;
-    this.#bytes = bytesRead;
-    return this.#silentFor >= calls;
+    this.#silentLooks = bytesRead === this.#bytesRead ? this.#silentLooks + 1 : 0;
+    this.#bytesRead = bytesRead;
+    return this.#silentLooks >= looks;
   }
 
-  /** Makes `destroy()` do nothing, until what this returns is called. */
+  /** Makes `destroy()` of its socket do nothing, until the returned function is called. */
   protect(): () => void {
     return disable(this.#socket, "destroy");
   }
@@ -75,57 +86,103 @@ export class Connection {
 /** How many streams of a session were opened by CONNECT. */
 const tunnels = new WeakMap<Http2Session, number>();
 
+/** The slot of a server. See symbols.ts. */
 interface Watched extends Server {
   [connectionsKey]?: Connections;
 }
 
+/** The slot of a socket. See symbols.ts. */
 interface Known {
   [connectionKey]?: Connection;
 }
 
+/** A request whose response may be open, and the earlier ones of its connection that are (pipelining). */
+export interface OpenRequest {
+  readonly request: AnyRequest;
+  readonly response: AnyResponse;
+  earlier: OpenRequest | undefined;
+}
+
+/** The socket or HTTP/2 stream that requests come through. */
+export interface Carrier {
+  [lastRequestKey]?: LastRequest;
+  prependOnceListener(event: "close", listener: () => void): unknown;
+}
+
+/** The last request of a connection. One object serves all requests of the connection, so that each costs less. */
+export class LastRequest implements OpenRequest {
+  /** The state of the server, which is another one after the server has been closed. */
+  readonly server: object;
+  request: AnyRequest;
+  response: AnyResponse;
+  earlier: OpenRequest | undefined = undefined;
+
+  constructor(server: object, request: AnyRequest, response: AnyResponse) {
+    this.server = server;
+    this.request = request;
+    this.response = response;
+  }
+
+  /** Makes `request` the last one. Returns false if it was added before. */
+  add(request: AnyRequest, response: AnyResponse): boolean {
+    // A connection answers in order: when a response is done, so are those before it, and the next gets the socket.
+    for (let at: OpenRequest | undefined = this; at !== undefined; at = at.earlier) {
+      if (at.response === response) return false;
+      if (at.earlier?.response.destroyed === true) at.earlier = undefined;
+    }
+    const isNext = "assignSocket" in response && response.socket !== null;
+    const { request: before, response: itsResponse, earlier } = this;
+    this.earlier =
+      isNext || itsResponse.destroyed ? undefined : { request: before, response: itsResponse, earlier };
+    this.request = request;
+    this.response = response;
+    return true;
+  }
+}
+
 /**
- * The open connections of a server, whether they have ever brought a request or not: Node lists none that has not
- * finished its TLS handshake, and does not count those as idle that have sent nothing, or half a request.
+ * The open connections of a server, with or without a request. Node does not list those that have not finished their TLS
+ * handshake, and does not count as idle those that have sent nothing, or half a request.
  *
- * Hangs on the server, and costs nothing per request.
+ * Costs nothing per request.
  */
 export class Connections implements Iterable<Connection> {
-  /** A `listen()` has not come to its end: a host name is being looked up, say. */
+  /** Whether a `listen()` is under way, as during the look-up of a host name. */
   isBinding = false;
-  /** Whether none can have been opened before the first look at the server. */
+  /** Whether the server did not listen yet when this object was made, so that no connection is missing. */
   readonly areAllKnown: boolean;
-  /** Streams of HTTP/2 that are answered by themselves, without the compatibility API. */
+  /** HTTP/2 streams that a listener of `stream` answers, without Node's compatibility API. */
   readonly streams: Set<ServerHttp2Stream> = new Set();
   readonly #open = new Set<Connection>();
 
   constructor(server: Server) {
     this.areAllKnown = !server.listening;
-    // In front of Node's own listener, which makes the session of HTTP/2 at once.
+    // Before Node's own listener, which makes the HTTP/2 session at once.
     server.prependListener("connection", (socket: Socket) => this.#add(socket));
     server.prependListener("secureConnection", (socket: HttpSocket) => {
       const connection = this.#add(socket._parent ?? socket);
       (socket as Known)[connectionKey] = connection;
-      connection.secured(socket);
+      connection.setSecureSocket(socket);
     });
     server.on("session", (session: Http2Session) => {
-      const { socket } = session; // a proxy, which shows the properties of the socket
+      const { socket } = session; // a proxy with the properties of the socket
       const connection = (socket as Known)[connectionKey];
       if (connection !== undefined) connection.session = session;
     });
-    server.on("close", () => (this.isBinding = false)); // `close()` cancels a `listen()` without another word
+    server.on("close", () => (this.isBinding = false)); // `close()` cancels a `listen()` without an event
   }
 
   [Symbol.iterator](): IterableIterator<Connection> {
     return this.#open.values();
   }
 
-  /** Notes a stream that somebody answers who listens for streams. */
+  /** Adds a stream that a listener of `stream` answers. */
   addStream(stream: ServerHttp2Stream): void {
     this.streams.add(stream);
     stream.once("close", () => this.streams.delete(stream));
   }
 
-  /** Notes a stream that was opened by CONNECT, as a WebSocket's is. It is nobody's but its listener's. */
+  /** Adds a stream that was opened by CONNECT, as that of a WebSocket. It belongs to its listener. */
   addTunnel(stream: ServerHttp2Stream): void {
     const { session } = stream;
     if (session === undefined) return;
@@ -144,35 +201,26 @@ export class Connections implements Iterable<Connection> {
   }
 }
 
-/** The connections of `server`, as far as they were opened after the first call, or after this module was loaded. */
+/** The connections of `server`: those accepted after the first call, or after a `listen()` that this module has seen. */
 export function connectionsOf(server: Server): Connections {
   return ((server as Watched)[connectionsKey] ??= new Connections(server));
 }
 
-/**
- * Lets `closeIdleConnections()`, which `close()` calls too, spare the connections whose answer has ended and is still
- * being sent.
- */
-export function spareSending(server: Server): void {
-  const { closeIdleConnections: original } = server as Partial<HttpServer>;
-  if (typeof original !== "function" || sparing.has(server)) return;
-  sparing.add(server);
+/** Keeps `closeIdleConnections()` of a server from closing connections whose answer is still being sent. */
+export function protectSending(server: Server): void {
   const connections = connectionsOf(server);
-  const value = function closeIdleConnections(): void {
+  replaceCloseIdle(server, (closeIdleConnections) => {
     const restore: (() => void)[] = [];
     for (const connection of connections) if (connection.isInUse) restore.push(connection.protect());
     try {
-      original.call(server as HttpServer);
+      closeIdleConnections();
     } finally {
       for (const undo of restore) undo();
     }
-  };
-  Object.defineProperty(server, "closeIdleConnections", { value, writable: true, configurable: true });
+  });
 }
 
-const sparing = new WeakSet<Server>();
-
-// A server's scope may be made at its first request. By then connections are open, of which nothing tells any more.
+// A server's scope may be made at its first request. By then connections are open that Node does not list.
 subscribe("tracing:net.server.listen:asyncStart", (message) => {
   const { server } = message as { server: Server };
   if (isHttp(server)) connectionsOf(server).isBinding = true;
@@ -191,8 +239,8 @@ function isHttp(server: Server): boolean {
 /**
  * Stops accepting connections, and calls back when the last one is closed.
  *
- * @param lingering - The server's sessions of HTTP/2, if what is on its way is to come in yet. By itself `close()` drops
- *   idle keep-alive connections at once, and from Node 24 refuses each new stream of a session.
+ * @param lingering - The HTTP/2 sessions of the server, if requests that are on their way are to be accepted. By itself
+ *   `close()` drops idle keep-alive connections at once, and since Node 24 refuses every new stream of a session.
  */
 export function stopListening(
   server: Server,
@@ -216,19 +264,19 @@ export function stopListening(
   }
 }
 
-/** How long to wait for a name that is looked up before that is given up. */
+/** How long to wait for the look-up of a host name, in ms. */
 const MAX_BINDING = 1_000;
 
 /**
- * Resolves when no `listen()` is under way any more. Who waits for that one hears of its end, as Node says nothing of a
- * `listen()` that `close()` has cancelled: `await once(server, "listening")` would wait for ever. `false`: it takes too long.
+ * Resolves when no `listen()` is under way any more, or with `false` if that takes too long. Node emits no event for a
+ * `listen()` that `close()` has cancelled, and `await once(server, "listening")` would never return.
  */
 export function whenBound(server: Server): Promise<boolean> | undefined {
   if (!connectionsOf(server).isBinding) return undefined;
   const bound = new Promise<void>((resolve) => {
     const over = (): void => {
       for (const event of events) server.off(event, over);
-      onTurn(resolve); // whoever waits for the event may look at the server's address
+      onTurn(resolve); // other listeners of the event may read the server's address
     };
     const events = ["listening", "error", "close"];
     for (const event of events) server.on(event, over);

@@ -5,25 +5,28 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import type { AnyRequest } from "./messages.js";
 
-/** The header in which a deadline travels unless told otherwise: the milliseconds that are left. */
+// The header in which a deadline travels from one server to the next: what is read from a request, and what is written to
+// one. The file sets no deadlines.
+
+/** The default name of the header. Its value is the milliseconds that are left. */
 const defaultDeadlineHeader: string = "x-request-timeout-ms";
 
-/** A day: nobody waits longer for a response, so a larger value is a mistake. */
+/** The largest value that is accepted, in ms: a day. A larger one is a mistake. */
 const MAX_LEFT = 86_400_000;
 
-/** The name that the server which a scope belongs to has for the header. */
+/** The context value that holds the name of the header in the scope of a server. */
 export const headerName: ContextKey<string> = createContextKey(
   "bough deadline header",
   defaultDeadlineHeader,
 );
 
-/** What the option `deadlineHeader` means: the name of the header, in lower case; `undefined` when it is off. */
+/** The name of the header according to the option `deadlineHeader`, in lower case; `undefined` if it is off. */
 export function deadlineHeaderOf(option: string | boolean | undefined): string | undefined {
   if (option === undefined || option === false) return undefined;
   return option === true ? defaultDeadlineHeader : option.toLowerCase();
 }
 
-/** @throws {TypeError} If the option is no name of a header. */
+/** @throws {TypeError} If the option is not a boolean or the name of a header. */
 export function checkDeadlineHeader(operation: string, option: unknown): void {
   if (option === undefined || typeof option === "boolean") return;
   if (typeof option === "string" && /^[!#$%&'*+\-.^_`|~\w]+$/.test(option)) return;
@@ -31,7 +34,8 @@ export function checkDeadlineHeader(operation: string, option: unknown): void {
 }
 
 /**
- * The milliseconds in which a request has to be answered according to its header. `undefined` if there is no header, or one that makes no sense: whoever sent it must not be able to do harm with it.
+ * The milliseconds in which a request has to be answered according to its header. `undefined` if there is no header, or its
+ * value is malformed or too large: a client must not be able to do harm with it.
  */
 export function incomingTimeout(request: AnyRequest, name: string): number | undefined {
   const value = request.headers[name];
@@ -41,15 +45,14 @@ export function incomingTimeout(request: AnyRequest, name: string): number | und
 }
 
 /**
- * The headers with which a deadline travels to the server that is called: the milliseconds that are left to
- * `scope`. Time that is left, not an instant, since the clocks of two machines differ. Empty for a scope that
- * has no deadline.
+ * Returns the headers that pass the deadline of `scope` on to another server: the milliseconds that are left. Time that is
+ * left and not an instant, since the clocks of two machines differ. Empty if `scope` has no deadline.
  *
- * The other side reads them if its option `deadlineHeader` is on. The header is `x-request-timeout-ms`, or
- * what the server that `scope` belongs to was told.
+ * The other server reads them if its option `deadlineHeader` is on. The header is `x-request-timeout-ms`, or the
+ * `deadlineHeader` of the server that `scope` belongs to.
  *
- * @param scope - The scope of the call, or the request's.
- * @throws {TypeError} If `scope` is no scope.
+ * @param scope - The scope of the call, or that of the request.
+ * @throws {TypeError} If `scope` is not a scope.
  * @example
  * ```ts
  * await withScope({ timeout: 2_000 }, async (scope) => {

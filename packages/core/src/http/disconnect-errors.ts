@@ -1,11 +1,9 @@
 import { read } from "../errors/foreign-aborts.js";
 
-/**
- * What libraries fail with when the client goes away while they read its request or write its response.
- *
- * Such an error is believed only where the client *is* gone ({@link isGone} in outcome.ts): each of them can mean
- * something else as well, such as an upstream that has broken off. Whatever is not of this list stays a failure.
- */
+// The errors of Node and of libraries when the client goes away while they read its request or write its response.
+//
+// Such an error counts only if the client has gone (`isDisconnected` in messages.ts): each can mean something else too, for
+// example that an upstream has broken off. Every other error is a failure.
 
 /** By `code`. */
 const codes: ReadonlySet<unknown> = new Set([

@@ -3,10 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Duplex } from "node:stream";
 
+// The requests and responses of `node:http` and `node:http2`, and of mocks of them: what can be told from one by looking at
+// it. The file keeps nothing.
+
 /** A request of HTTP/1.1 or of HTTP/2, as `node:http` and the compatibility API of `node:http2` make it. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;
 
-/** What a request is answered with: its response, or the socket that it was upgraded to. */
+/** The response to a request, or the socket that it was upgraded to. */
 export type AnyResponse = ServerResponse | Http2ServerResponse | Duplex;
 
 /** Whether the request was answered with a response, not with an upgraded socket. */
@@ -14,7 +17,7 @@ export function isResponse(response: AnyResponse): response is ServerResponse {
   return "headersSent" in response && "writeHead" in response;
 }
 
-/** Whether nothing more will come of this request: its response has been closed, or what it goes through. */
+/** Whether the response of a request, or the connection below it, has closed. */
 export function isOver(request: AnyRequest, response: AnyResponse): boolean {
   if (response.destroyed) return true;
   if (request.httpVersionMajor === 2) {
@@ -25,7 +28,7 @@ export function isOver(request: AnyRequest, response: AnyResponse): boolean {
   return (request.socket as { destroyed?: boolean } | undefined)?.destroyed === true;
 }
 
-/** Rule 28: over, and not because the handler had ended its response. */
+/** Whether the response has closed before the handler ended it: the client has gone (rule 28). */
 export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean {
   return !response.writableEnded && isOver(request, response);
 }
@@ -41,12 +44,12 @@ export function hasEnded(response: AnyResponse): boolean {
 }
 
 /**
- * Whether a request was upgraded although its response is one: `@fastify/websocket` has its upgrades routed so, and the
- * socket is what counts.
+ * Whether a request was upgraded although it has a response as well: some frameworks route upgrades like requests. Then the
+ * socket counts.
  */
 export function isUpgrade(request: AnyRequest, response: AnyResponse): boolean {
   if (!isResponse(response)) return false;
-  // What `injectWS` makes is no request of Node's.
+  // A mock may be no request of Node's, and lack the property.
   const { upgrade = request.headers["upgrade"] !== undefined } = request as { upgrade?: boolean };
   return upgrade && request.httpVersionMajor !== 2;
 }
@@ -56,7 +59,7 @@ export function socketOf(response: AnyResponse): Duplex | undefined {
   return ("socket" in response ? (response.socket as Duplex | null) : undefined) ?? undefined;
 }
 
-/** Without a route to go by: the path. Routers rewrite `url`; the query may hold secrets. */
+/** Method and path, for a request whose route is not known. Routers rewrite `url`; the query may hold secrets. */
 export function nameOf(request: AnyRequest): string {
   const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
   const query = url.indexOf("?");

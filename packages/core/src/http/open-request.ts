@@ -14,24 +14,27 @@ import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
+// How a request of `node:http` or `node:http2` gets its scope, and when its response counts as closed. The rest of its life is
+// that of its record, in request.ts.
+
 /** What stands in for the server of a request that has none, as a mock has. */
 const noServer: RequestHost<AnyRequest, AnyResponse> = {
   createResponder: (request, response) => new NodeResponder(request, response),
   onDone: () => undefined,
 };
 
-/** Opens the scope of a request whose time is limited, whether its handler asks for it or not. */
-export function openIfBounded(request: AnyRequest, response: AnyResponse, server: ServerState): void {
+/** Makes the scope of a request whose time is limited, even if its handler never reads it. */
+export function openIfLimited(request: AnyRequest, response: AnyResponse, server: ServerState): void {
   const header = deadlineHeaderOf(server.deadlineHeader);
-  const bounded = server.timeout !== undefined || (header !== undefined && header in request.headers);
-  if (bounded && recordOf(request) === undefined) openRequest(request, response, server);
+  const isLimited = server.timeout !== undefined || (header !== undefined && header in request.headers);
+  if (isLimited && recordOf(request) === undefined) openRequest(request, response, server);
 }
 
 /**
  * Makes the scope of a request that has none.
  *
- * @param handle - Called when all is in place, in the stores that are bound to the channel of scopes: what handles the
- *   request.
+ * @param handle - Handles the request. Called at the end, in the stores that are bound to the diagnostics channel of
+ *   scopes.
  */
 export function openRequest(
   request: AnyRequest,
@@ -44,7 +47,7 @@ export function openRequest(
   const responder = responderOf(request);
   const name = label ?? responder?.name;
   const node = new ScopeNode(parent, name ?? nameOf(request), BODY);
-  // A request that comes when the server's scope has ended is cancelled as that was.
+  // A request that arrives after the server's scope has been cancelled has its reason.
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server ?? noServer, responder);
   record.hasDefaultName = name === undefined;
@@ -77,14 +80,14 @@ function complete(
   listen(request, response, record);
   if (server !== undefined) {
     server.track(request, response); // the server's scope may have been made for this request
-    applyServer(record, server);
+    applyLimits(record, server);
   }
   if (isOver(request, response)) record.done();
   handle?.();
 }
 
-/** What the server wants of each request. */
-function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
+/** Applies the limits that the server sets to each request. */
+function applyLimits(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
   if (timeout !== undefined) record.limit(timeout);
   const header = deadlineHeaderOf(deadlineHeader);
   const left = header === undefined ? undefined : incomingTimeout(record.request, header);
@@ -94,10 +97,10 @@ function applyServer(record: RequestRecord, { timeout, deadlineHeader }: ServerS
 function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   const closed = (): void => {
     response.removeListener("close", closed);
-    (request.socket as Queue | undefined)?.[queuedKey]?.delete(record);
+    (request.socket as QueuingSocket | undefined)?.[queuedKey]?.delete(record);
     record.done();
   };
-  // In front of loggers and metrics, which look at the response then, whoever was first to listen.
+  // Before the listeners of loggers and metrics, which read the response.
   response.prependListener("close", closed);
   const upgraded = isUpgrade(request, response) ? socketOf(response) : undefined;
   record.upgradedSocket = upgraded;
@@ -105,7 +108,7 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
   socket?.prependOnceListener("end", () => peerEnded(socket, record));
   // A pipelined response gets no socket before its turn, and on Node 20 no `close` when the socket dies before.
   const waits = request.httpVersionMajor < 2 && "assignSocket" in response && response.socket === null;
-  const { socket: queue } = request as { socket?: Queue };
+  const { socket: queue } = request as { socket?: QueuingSocket };
   if (!waits || queue === undefined || typeof queue.on !== "function") return;
   if (queue[queuedKey] === undefined) {
     queue[queuedKey] = new Set();
@@ -115,8 +118,8 @@ function listen(request: AnyRequest, response: AnyResponse, record: RequestRecor
 }
 
 /**
- * The peer of an upgraded socket says that it will send no more. If the socket is ended upon that, its peer was gone:
- * so do libraries for WebSockets when one breaks off. Else it waits for what it is still sent.
+ * Cancels the request of an upgraded socket whose peer has ended, if our side is ended in response, as WebSocket libraries do
+ * when a connection breaks off. Otherwise the peer still waits for data.
  */
 function peerEnded(socket: Duplex, { node }: RequestRecord): void {
   if (socket.writableEnded) return;
@@ -125,12 +128,12 @@ function peerEnded(socket: Duplex, { node }: RequestRecord): void {
   });
 }
 
-/** A socket, with the requests on it whose responses wait for their turn: one listener for all of them. */
-interface Queue {
+/** The slot of a socket. See symbols.ts. */
+interface QueuingSocket {
   [queuedKey]?: Set<RequestRecord>;
-  on(event: "close", listener: (this: Queue) => void): unknown;
+  on(event: "close", listener: (this: QueuingSocket) => void): unknown;
 }
 
-function socketClosed(this: Queue): void {
+function socketClosed(this: QueuingSocket): void {
   for (const record of this[queuedKey] ?? []) record.done();
 }

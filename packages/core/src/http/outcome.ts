@@ -5,32 +5,35 @@ import { judge } from "../kernel/lifecycle.js";
 import { DELIVERED, TASK } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 
-/** 499: the client is gone. 503: this server ran out of time, or shuts down. 504: another one's time was up. */
+// What a failure means for its request: the client has gone (499), the time is up (503 or 504), or a failure (500, by the
+// framework). The file answers nothing and knows no objects of Node.
+
+/** 499: the client has gone. 503: this server ran out of time, or shuts down. 504: another server ran out of time. */
 export type CancelStatus = 499 | 503 | 504;
 
-/** A request that was cancelled: it is to be answered with `status`, and is no failure of the handler's. */
+/** The outcome of a request that was cancelled: answer with `status`. It is not a failure of the handler. */
 export interface CancelledOutcome {
   /**
    * - 499: the client has gone away; nothing can be sent.
    * - 503: the request ran out of time, or the server shuts down.
-   * - 504: a call that the handler made ran out of a time of its own, or the caller's deadline passed.
+   * - 504: a call that the handler made exceeded its own timeout, or the caller's deadline passed.
    */
   readonly status: CancelStatus;
-  /** Why: mostly the `CancelledError`, whose `kind` and `scope` (a path) say what was cancelled. */
+  /** The reason, usually a `CancelledError`: its `kind` says why, its `scope` is the path of the cancelled scope. */
   readonly error: unknown;
 }
 
-/** A request that has failed. */
+/** The outcome of a request that has failed: report `error`. */
 export interface FailedOutcome {
   readonly status?: undefined;
-  /** What to report: of a request that was cancelled by the failure of one of its tasks, that failure. */
+  /** The failure. If a task of the request has failed, the failure of the task, not the cancellation that followed. */
   readonly error: unknown;
 }
 
-/** What an error of a handler's means for its request. */
+/** The meaning of a handler's failure for its request. */
 export type RequestOutcome = CancelledOutcome | FailedOutcome;
 
-/** A request that has a scope, as far as its outcome depends on it. */
+/** A request with a scope, as far as its outcome depends on it. */
 export interface OutcomeSubject {
   readonly node: ScopeNode;
   /** The status if its deadline has passed. */
@@ -38,7 +41,7 @@ export interface OutcomeSubject {
 }
 
 /**
- * What the error that a handler failed with means for its request.
+ * Returns the outcome of a request whose handler has failed with `error`.
  *
  * @param request - Absent: the request has no scope.
  * @param isDisconnected - Whether the client has gone away.
@@ -64,10 +67,10 @@ export function outcomeOf(
   return { error: isCancellation && reason?.kind === "failure" ? reason.cause : error };
 }
 
-/** How many causes deep to look; a chain can be circular. */
+/** How many causes to follow; a chain can be circular. */
 const MAX_CAUSES = 10;
 
-/** The deadline among the causes of a failure: a call of the handler's had a time of its own, and overran it. */
+/** The deadline among the causes of a failure: a call of the handler has exceeded its own timeout. */
 function deadlineIn(error: unknown): CancelledError | undefined {
   let at = error;
   for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {

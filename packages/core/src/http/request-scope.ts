@@ -13,16 +13,19 @@ import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
 import { checkMessage, isDisconnected, type AnyRequest } from "./messages.js";
 
-/** What `requestScope` takes. */
+// The way in for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
+// `requestOutcome()`. Both find the server of a request through its socket.
+
+/** The options of `requestScope`. */
 export interface RequestScopeOptions {
   /**
-   * Default: the route where the framework knows it, else method and path, without the query, which may hold secrets.
-   * Counts on the call that makes the scope.
+   * The name of the scope. Used by the call that makes the scope. Default: the route if the framework knows it, otherwise
+   * method and path, without the query, which may hold secrets.
    */
   readonly name?: string | undefined;
-  /** Milliseconds from now. The earliest of all that were given counts. */
+  /** Milliseconds from now. If several calls give one, the earliest deadline counts. Default: that of the server. */
   readonly timeout?: number | undefined;
-  /** What else counts as the request's cancellation coming back; as in `ScopeOptions`. The first that was given counts. */
+  /** Says which further errors are cancellations, as in `ScopeOptions`. The first that was given counts. Default: none. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
@@ -33,20 +36,19 @@ const requestScopeOptionNames = optionNames<RequestScopeOptions>({
 });
 
 /**
- * The scope of a request: a child of its server's scope, made on the first call, and the same on every call for
- * one request.
+ * Returns the scope of a request: a child of its server's scope, made on the first call, and the same on every call.
  *
- * It ends when the response is done; tasks that are still running then are cancelled (kind `"closed"`) and awaited.
- * What must outlive the request is spawned in `serverScope(server)`.
+ * It ends when the response is done. Tasks that still run then are cancelled (kind `"closed"`) and awaited. Spawn work that
+ * outlives the request in `serverScope(server)`.
  *
- * **Cancellation:** kind `"disconnected"` when the client goes away before the response has ended; `"deadline"`
- * when its time is up, which also answers 503 unless the handler has begun to answer (504 when the deadline came
- * with the request); `"shutdown"` when the server does not wait any longer. Never by a body that was read to its
- * end, and never after `response.end()`.
+ * **Cancellation:** kind `"disconnected"` when the client goes away before the response has ended; `"deadline"` when the
+ * time is up, which also answers 503 (504 if the deadline came with the request) unless the handler has begun to answer;
+ * `"shutdown"` at the end of the server's grace period. A body that was read to its end does not cancel, and nothing does
+ * after `response.end()`.
  *
- * **Failure:** a task's failure cancels the request, not the server. If the handler awaits the task, it is the
- * handler's to answer; one that nobody awaits goes to the nearest `onError`, else it is printed. `requestOutcome` says
- * what an error that the handler gets means for the request.
+ * **Failure:** the failure of a task cancels the request, not the server. If the handler awaits the task, the handler
+ * answers; otherwise the failure goes to the nearest `onError`, or is printed. `requestOutcome` tells the handler what an
+ * error means for the request.
  *
  * @param request - As the server's `request` event gives it, or its `upgrade` event.
  * @param response - Its response; after an upgrade, the socket, whose scope lives as long as it does.
@@ -88,23 +90,23 @@ export function requestScope(
 }
 
 /**
- * Says what an error that a handler failed with means for its request: for a server or a framework that bough has no
- * integration for. Call it once where the framework hands errors to you.
+ * Returns the meaning of a handler's failure for its request, for servers and frameworks without an integration.
+ *
+ * Call it where the framework hands you the error.
  *
  * - `{ status: 499 | 503 | 504, error }`: the request was cancelled. Answer with that status; 499 can't be sent, it is for
  *   the log.
- * - `{ error }`: anything else. If a task of the request has failed, the handler mostly gets the cancellation that
- *   followed from it; then `error` is the task's failure. Answer 500 and report it.
+ * - `{ error }`: a failure. Answer 500 and report `error`. If a task of the request has failed, the handler usually gets the
+ *   cancellation that followed; then `error` is the failure of the task.
  *
- * **Failure:** the failure counts as received, so nothing else reports it.
+ * **Failure:** the failure counts as received: nothing else reports it.
  *
- * If bough has answered in the handler's place meanwhile, what is still written to the response goes nowhere, and throws
- * nothing.
+ * If bough has answered in the handler's place meanwhile, writing to the response does nothing and does not throw.
  *
  * @param request - Node's request, as the server's `request` event gives it.
  * @param response - Its response.
- * @param error - What the handler has failed with.
- * @returns The outcome. The same for the same error, however often it is asked.
+ * @param error - The failure of the handler.
+ * @returns The outcome: on every call for the same error, the same.
  * @throws {TypeError} If `request` or `response` is not one of an HTTP server's.
  * @example In a server of `node:http`
  * ```ts
@@ -149,7 +151,7 @@ export function checkRequestOptions(
   checkType(operation, "isCancellation", "function", options.isCancellation);
 }
 
-/** The state of the server that accepted a request, found through its socket; a mock has none. */
+/** The state of the server that accepted a request, found through its socket. A mock has none. */
 export function serverOf(request: AnyRequest, site?: string): ServerState | undefined {
   const server = (request.socket as { server?: Server } | undefined)?.server;
   return server === undefined ? undefined : serverStateOf(server, site);

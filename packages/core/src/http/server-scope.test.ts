@@ -501,7 +501,7 @@ describe("a server's scope", () => {
       );
       counts.push({ listeners, timers: vi.getTimerCount() });
       expect(serverStateOf(bench.server).records).toEqual([]);
-      expect(serverStateOf(bench.server).pending()).toEqual([]);
+      expect(serverStateOf(bench.server).openRequests()).toEqual([]);
     }
     expect(sockets.size).toBe(1);
     expect(counts[0]).toMatchObject({ timers: 0 });
@@ -593,7 +593,7 @@ describe("what a server's scope knows of a connection", () => {
       answer = next;
     }
     let known = 0;
-    let [at] = serverStateOf(bench.server).pending();
+    let [at] = serverStateOf(bench.server).openRequests();
     for (; at !== undefined; at = at.earlier) known += 1;
     expect(known).toBe(2); // the last, and the one that was answered when it came
     before?.end();
@@ -619,7 +619,7 @@ describe("a server's scope whose server goes on without it", () => {
     expect(serverScope(bench.server)).not.toBe(first);
     const { answer } = connection.request({ path: "/waits" });
     await arrived.promise;
-    expect(serverStateOf(bench.server).pending().length).toBe(1);
+    expect(serverStateOf(bench.server).openRequests().length).toBe(1);
     gate.resolve();
     expect((await answer)?.body).toBe("answered");
   });

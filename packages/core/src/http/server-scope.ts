@@ -21,38 +21,41 @@ import { wrongType, checkDuration, checkOptionsObject } from "../errors/validate
 import { applyOptions, checkOptions, judgeBy, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
-import { connectionsOf, spareSending } from "./connections.js";
+import { connectionsOf, protectSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
-import { openIfBounded } from "./open-request.js";
+import { openIfLimited } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
 import { serverScopeKey } from "./symbols.js";
 import { ServerState, SHUTDOWN } from "./server-state.js";
 import { shutDown, StopHook, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
-/** What `serverScope` takes. What was given first counts. */
+// The way in for a server: `serverScope()` makes the scope of a server once, listens to the server, and hands its owner the
+// handle. What is known of the server while it runs stands in server-state.ts.
+
+/** The options of `serverScope`. On later calls for the same server, options that were given before are kept. */
 export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, ServerResponse> {
-  /** Default `"server"`. */
+  /** The name of the scope. Default: `"server"`. */
   readonly name?: string | undefined;
-  /** What the server's scope is a child of. Default: a root. When it is cancelled, the server shuts down at once. */
+  /** The parent of the server's scope. When it is cancelled, the server shuts down at once. Default: none, a root. */
   readonly parent?: Scope | undefined;
-  /** Milliseconds that a shutdown lets running requests finish. Default 10,000. */
+  /** Milliseconds that running requests get to finish at a shutdown. Default: 10,000. */
   readonly grace?: number | undefined;
   /**
-   * Milliseconds between the beginning of a shutdown and the end of listening, for load balancers that look at a readiness
-   * probe: it answers 503 while `draining`, and the server takes what still comes. Default 0.
+   * Milliseconds between the beginning of a shutdown and the end of listening, for load balancers that poll a readiness
+   * probe: the probe answers 503 while `draining`, and the server still takes requests. Default: 0.
    */
   readonly drainDelay?: number | undefined;
   /** Milliseconds that each request has. Default: no limit. */
   readonly timeout?: number | undefined;
-  /** Lets a header bound the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
+  /** Lets a header limit the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
   readonly deadlineHeader?: string | boolean | undefined;
   /**
-   * Receives the failures of requests and jobs that nobody else does. Without it, those of requests are printed with
+   * Receives the failures of requests and jobs that nothing else receives. Default: those of requests are printed with
    * `console.error`, and those of jobs are unhandled rejections.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
-  /** What else counts as the cancellation coming back, in every request and job; as in `ScopeOptions`. */
+  /** Says which further errors are cancellations, in every request and job; as in `ScopeOptions`. Default: none. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
@@ -74,19 +77,21 @@ const shutdownOptionNames = optionNames<ShutdownOptions>({ grace: true, drainDel
 /** The owner handle of a server's scope. */
 export interface ServerScope extends ScopeHandle, ShutdownNotice {
   /**
-   * Tells those who wait for `onShutdown`, waits for `drainDelay`, stops accepting, lets what is running finish within the grace period, then cancels it with kind `"shutdown"`,
-   * waits for its clean-up as long again (a second at least), answers 503 where a handler still has not, and
-   * reports it as stuck. Connections that wait for their next request are closed.
+   * Shuts the server down: requests finish within the grace period, and are cancelled after it.
    *
-   * What is running is the requests, and the tasks of the server's scope that are no daemons.
+   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes idle
+   * connections; running requests, and tasks of the server's scope that are not daemons, get the grace period; then they are
+   * cancelled with kind `"shutdown"`, and get as long again for their cleanup (a second at least); requests without an
+   * answer are answered with 503, and reported as stuck.
    *
    * @param options - `grace` and `drainDelay` in ms. Default: the server's.
-   * @returns What became of the requests. A second call gets the same.
-   * @throws The failure of a cleanup of the server's scope (as a rejection), when all is down.
+   * @returns How the requests ended. A second call returns the same.
+   * @throws The failure of a cleanup of the server's scope (as a rejection), at the end of the shutdown.
    */
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }
 
+/** The slot of a server. See symbols.ts. */
 interface Attached {
   [serverScopeKey]?: ServerHandle | undefined;
 }
@@ -131,14 +136,15 @@ class ServerHandle extends Handle implements ServerScope {
 }
 
 /**
- * The scope of a server, in which its requests' scopes are, and which is the place for work that outlives a
- * request. One per server, made on the first call. A failing request or job does not concern the others.
+ * Returns the scope of a server: the parent of the scopes of its requests, and the place for work that outlives a request.
+ *
+ * There is one per server, made on the first call. The failure of a request or job does not affect the others.
  *
  * **Cancellation:** cancelling or closing it, or its `parent`, shuts the server down without a grace period;
- * `shutdown()` is the way to end it. It ends with the server when that is closed by other means.
+ * `shutdown()` is the way to end it. If the server is closed by other means, the scope ends with it.
  *
  * @param server - Of `node:http`, `node:https` or `node:http2`; listening or not yet.
- * @param options - `grace` and `timeout` in ms. What an earlier call has given is kept.
+ * @param options - `grace` and `timeout` in ms. Options that an earlier call has given are kept.
  * @returns The owner handle; the server holds it.
  * @throws {BoughError} If the scope exists and has another parent.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
@@ -181,7 +187,7 @@ export function openServer(
 
 const noOptions: ServerScopeOptions = {};
 
-/** The state of a server's scope, which is made if need be. */
+/** The state of a server, whose scope is made if it has none. */
 export function serverStateOf(server: Server, site?: string): ServerState {
   return ServerHandle.stateOf(openServer(server, noOptions, site) as ServerHandle);
 }
@@ -201,7 +207,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   if (before !== undefined && !server.listening) state.before = previousOf(ServerHandle.stateOf(before));
   update(handle, options);
   const connections = connectionsOf(server);
-  spareSending(server);
+  protectSending(server);
   if (before === undefined) {
     listen(server);
     server.on("close", () => {
@@ -216,18 +222,18 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   }
   addHook(node, new StopHook(server, state));
   awaitShutdown(node, state);
-  // Quietly: a server that nobody listens to and nobody holds leaves nothing undone.
+  // "ignore": a server that is dropped without having listened leaves nothing undone.
   watchHandle(handle, node, "ignore");
   opened(node, "server");
   return handle;
 }
 
-/** Through the server, which may get another scope when it listens again. */
+/** Listens to the server for its requests. It looks the state up each time: a server that listens again gets a new one. */
 function listen(server: Server): void {
   const onRequest = (request: AnyRequest, response: AnyResponse): void => {
     const state = serverStateOf(server);
     state.track(request, response);
-    openIfBounded(request, response, state);
+    openIfLimited(request, response, state);
   };
   if (!isHttp2(server)) return void server.prependListener("request", onRequest);
   server.on("session", (session: Http2Session) => serverStateOf(server).addSession(session));
@@ -235,7 +241,7 @@ function listen(server: Server): void {
     if (headers[":method"] === "CONNECT") connectionsOf(server).addTunnel(stream);
     else if (server.listenerCount("request") === 0) connectionsOf(server).addStream(stream);
   });
-  // The first listener for `request` switches Node's compatibility API on, which answers CONNECT with 405.
+  // The first listener of `request` switches on Node's compatibility API, which answers CONNECT with 405.
   if (server.listenerCount("request") > 0) return void server.prependListener("request", onRequest);
   server.on("newListener", function follow(event) {
     if (event !== "request") return;
@@ -248,19 +254,19 @@ function isHttp2(server: Server): boolean {
   return "updateSettings" in server;
 }
 
-/** The last that has a report. No chain of them: it would grow with each call. */
+/** The last state with a report. Not a chain of states: it would grow with each call. */
 function previousOf(state: ServerState): ServerState {
   const { before } = state;
   state.before = undefined;
   return before ?? state;
 }
 
-/** In a function of its own: a closure beside those of the server's listeners would hold the server. */
+/** A separate function, as a closure beside those of the server's listeners would hold the server. */
 function awaitShutdown(node: ScopeNode, state: ServerState): void {
   defer(node, "serverScope", () => state.drained, SHUTDOWN);
 }
 
-/** The server was closed, by whatever means. */
+/** Ends the scope of a server that was closed without a shutdown. */
 function end(state: ServerState): void {
   if (state.drained === undefined) cancel(state.node, "shutdown", undefined);
 }

@@ -1,77 +1,48 @@
 import type { Http2Session } from "node:http2";
 import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
-import type { Connection } from "./connections.js";
+import { LastRequest, type Carrier, type Connection, type OpenRequest } from "./connections.js";
 import { Draining } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
 import type { OutcomeHooks, Responder } from "./responder.js";
-import { keepTime } from "./server-clock.js";
+import { setBurst } from "../kernel/age-clock.js";
+import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
-/** What the cleanup of a server's scope is called that waits for the end of its shutdown. */
+/** The label of the cleanup that waits for the end of a shutdown. */
 export const SHUTDOWN = "the shutdown of its server";
 
-/** What can be closed softly: an HTTP/2 session, by sending GOAWAY. */
+/** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
-/** What requests come through: a socket, or an HTTP/2 stream. */
-interface Carrier {
-  [lastRequestKey]?: LastRequest;
-  prependOnceListener(event: "close", listener: () => void): unknown;
-}
+// What is known of a server that has a scope: its options, its open requests, and whether it shuts down. The file keeps
+// books. It does not listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
 
-/** A request whose response may still be open, and the earlier ones on its connection that are (pipelining). */
-interface Pending {
-  readonly request: AnyRequest;
-  readonly response: AnyResponse;
-  earlier: Pending | undefined;
-}
+/** Requests that start within so many ms get one time of start, as far as their ages in reports are concerned. */
+const CLOCK_STEP = 5;
 
-/** A connection and its last request: one object for all that come through it, as it costs each of them less. */
-class LastRequest implements Pending {
-  readonly server: ServerState;
-  request: AnyRequest;
-  response: AnyResponse;
-  earlier: Pending | undefined = undefined;
-
-  constructor(server: ServerState, request: AnyRequest, response: AnyResponse) {
-    this.server = server;
-    this.request = request;
-    this.response = response;
-  }
-
-  /** Says whether the request is news. */
-  add(request: AnyRequest, response: AnyResponse): boolean {
-    // A connection answers in order: when a response is done, so are those before it, and the next gets the socket.
-    for (let at: Pending | undefined = this; at !== undefined; at = at.earlier) {
-      if (at.response === response) return false;
-      if (at.earlier?.response.destroyed === true) at.earlier = undefined;
-    }
-    const isNext = "assignSocket" in response && response.socket !== null;
-    const { request: before, response: itsResponse, earlier } = this;
-    this.earlier =
-      isNext || itsResponse.destroyed ? undefined : { request: before, response: itsResponse, earlier };
-    this.request = request;
-    this.response = response;
-    return true;
-  }
+/** Has the clock read every few ms instead of once per request, as nginx does. */
+function shareClock(): void {
+  if (isFake(realTimers.setTimeout)) return; // nobody might advance a fake timer
+  setBurst((forget) => setUnheldTimer(forget, CLOCK_STEP));
 }
 
 /**
- * What a shutdown does with the server's connections.
+ * What a shutdown does with the connections of the server.
  *
- * - `"drain"`: tells them to end, gives them the time to bring what is on its way, and closes them.
- * - `"force"`: tells them to end, and closes idle ones at once.
- * - `"keep"`: tells them nothing, since the framework answers what they still bring, and closes idle ones.
- * - `"leave"`: nothing; the server goes on, as it is somebody else's.
+ * - `"drain"`: asks the clients to close, accepts requests that are on their way, and closes the rest.
+ * - `"force"`: asks the clients to close, and closes idle connections at once.
+ * - `"keep"`: asks nothing, since the framework answers further requests itself, and closes idle connections.
+ * - `"leave"`: nothing. The server belongs to other code and goes on.
  */
-export type Connections = "drain" | "force" | "keep" | "leave";
+export type ConnectionPolicy = "drain" | "force" | "keep" | "leave";
 
 /**
- * What a server's scope knows about its server's requests, whether their handlers ever ask for a scope or not.
- * Costs one entry per connection and no listener per request, save on HTTP/2.
+ * The options and the open requests of a server, with or without a scope of their own.
+ *
+ * Costs one entry per connection and, except on HTTP/2, no listener per request.
  */
 export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   readonly node: ScopeNode;
@@ -79,33 +50,33 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   grace: number | undefined = undefined;
   drainDelay: number | undefined = undefined;
   readonly draining: Draining;
-  /** The state that the server had before, if it has not listened since. */
+  /** The earlier state of the server, if it has not listened since. */
   before: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
-  /** Told to stop: connections end with the response under way. */
+  /** Whether each connection is to end with its next response. */
   closing = false;
-  connections: Connections = "drain";
-  /** What a framework still does when a `listen()` of its server's that was under way has come to its end. */
+  connections: ConnectionPolicy = "drain";
+  /** Awaited after a `listen()` that a shutdown has interrupted: the framework goes on with it. */
   afterListen: (() => Promise<unknown>) | undefined = undefined;
-  /** Called whenever a request may have been the last. */
-  onQuiet: (() => void) | undefined = undefined;
-  /** What the application wants of requests that are cancelled. */
+  /** Called after each request: it may have been the last. */
+  onRequestDone: (() => void) | undefined = undefined;
+  /** The application's hooks for cancelled requests. */
   hooks: OutcomeHooks<never, never> | undefined = undefined;
-  /** Settles when the server has let go of its connections. */
+  /** Settles when a shutdown has closed the connections. `undefined` before the shutdown. */
   drained: Promise<void> | undefined = undefined;
   readonly sessions: Set<Closable> = new Set();
   readonly #lingering = new WeakSet<Closable>();
   readonly #connections = new Set<LastRequest>();
-  /** Those that came when the scope had ended, and so are not in it. */
+  /** The requests that arrived after the scope had ended, and so are not in it. */
   readonly #late = new Set<RequestRecord>();
 
   constructor(node: ScopeNode) {
     this.node = node;
     this.draining = new Draining(node);
-    keepTime();
+    shareClock();
   }
 
-  /** Notes what is going on already, and what the server is not told of since its client expects something. */
+  /** Adds the requests that are open already, and those for which Node emits no `request`: their client expects 100. */
   adopt(connections: Iterable<Connection>): void {
     for (const { response, session } of connections) {
       if (session !== undefined) this.addSession(session);
@@ -113,7 +84,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     }
   }
 
-  /** Notes a request that has arrived, once. */
+  /** Adds a request that has arrived. */
   track(request: AnyRequest, response: AnyResponse): void {
     const { stream } = request as { stream?: Carrier & { session?: Http2Session } };
     const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
@@ -124,22 +95,23 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
     const { earlier } = carrier[lastRequestKey] as LastRequest;
-    if (earlier !== undefined) keepAlive(earlier.response, true); // else this one's answer would be lost with it
+    if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise this one's answer would be lost with it
     keepAlive(response, false);
   }
 
   #connect(carrier: Carrier, connection: LastRequest): void {
     carrier[lastRequestKey] = connection;
     this.#connections.add(connection);
-    // Before Node tells the responses of it: who hears of that finds the status set.
+    // Before Node closes the responses, whose listeners find the status set.
     carrier.prependOnceListener("close", () => {
       this.#connections.delete(connection);
-      for (let at: Pending | undefined = connection; at !== undefined; at = at.earlier) this.#lost(at);
+      for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
+        this.#onDisconnect(at);
     });
   }
 
-  /** The client of a request is gone; unless it has its answer. */
-  #lost({ request, response }: Pending): void {
+  /** Ends a request whose connection has closed: with 499, unless it has its answer. */
+  #onDisconnect({ request, response }: OpenRequest): void {
     const record = recordOf(request);
     if (record !== undefined) return record.done();
     if (!isResponse(response) || response.writableEnded) return;
@@ -150,11 +122,11 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     responder.log({ status: 499, error: createReason("disconnected", path, undefined) }, false);
   }
 
-  /** The requests that have no complete answer yet. */
-  pending(): Pending[] {
-    const found: Pending[] = [];
+  /** The requests whose responses are not complete. */
+  openRequests(): OpenRequest[] {
+    const found: OpenRequest[] = [];
     for (const last of this.#connections) {
-      for (let at: Pending | undefined = last; at !== undefined; at = at.earlier)
+      for (let at: OpenRequest | undefined = last; at !== undefined; at = at.earlier)
         if (!at.response.destroyed) found.push(at);
     }
     return found;
@@ -168,13 +140,12 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     return new NodeResponder(request, response, this.hooks);
   }
 
-  /** The response of a request is done. */
   onDone(record: RequestRecord): void {
     if (this.#late.size > 0) this.#late.delete(record);
-    this.onQuiet?.();
+    this.onRequestDone?.();
   }
 
-  /** The requests that have a scope, and whose response is not done. */
+  /** The open requests that have a scope. */
   get records(): readonly RequestRecord[] {
     const found: RequestRecord[] = [];
     for (let child = this.node.first; child !== undefined; child = child.next) {
@@ -184,15 +155,15 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     return [...found, ...this.#late];
   }
 
-  /** Lets each connection end when its request is answered. */
-  close(): void {
+  /** Has each connection end with its next response. */
+  closeConnections(): void {
     if (this.connections === "leave") return;
     this.closing = true;
     if (this.connections !== "keep") for (const { response } of this.#connections) keepAlive(response, false);
     for (const session of this.sessions) this.#closeSession(session);
   }
 
-  /** Not on the first call: `close()` refuses what is on its way, as does any GOAWAY that Node can send. */
+  /** Not on the first call: `close()` refuses requests that are on their way, as does any GOAWAY that Node can send. */
   #closeSession(session: Closable): void {
     const lingers = this.connections !== "force" && !this.#lingering.has(session);
     if (lingers) this.#lingering.add(session);
@@ -207,7 +178,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   }
 }
 
-/** Without it the client sends nothing more on this connection, so that nothing can be lost with it. */
+/** Sets whether the client may send more on the connection of a response. If not, no request can be lost with it. */
 function keepAlive(response: AnyResponse, value: boolean): void {
   if ("shouldKeepAlive" in response && !response.headersSent) response.shouldKeepAlive = value;
 }

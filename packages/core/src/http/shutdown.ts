@@ -20,7 +20,19 @@ import { within } from "./within.js";
 import { Hook } from "../kernel/cancel-hooks.js";
 import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 
-/** What `shutdown` takes. */
+// The shutdown of a server, in its order:
+//
+//   announce   `draining`, `drainSignal` and the `onShutdown` callbacks; then `drainDelay` passes, and requests are taken
+//   drain      the server stops listening; running requests and jobs get `grace` ms. Sweeps, every 100 ms, close idle,
+//              silent and answered connections
+//   cancel     the server's scope, with kind "shutdown", and so every request and job; they get `grace` ms, 1,000 at least
+//   answer     503 for requests whose handlers have not begun to answer; answers that have begun are broken off; the report
+//              names what is stuck
+//   close      500 ms for the last answers to be sent; then the remaining connections
+//
+// It goes on to "close" as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
+
+/** The options of `shutdown`. */
 export interface ShutdownOptions {
   /** Milliseconds that running requests, jobs and answers get. Default: the server's `grace`. */
   readonly grace?: number | undefined;
@@ -28,33 +40,33 @@ export interface ShutdownOptions {
   readonly drainDelay?: number | undefined;
 }
 
-/** What became of a server's requests when it shut down. */
+/** The outcome of a shutdown: how the requests of the server ended. */
 export interface ShutdownReport {
   /** How many requests were running when the shutdown began. */
   readonly running: number;
   /** How many requests and jobs had to be cancelled because the grace period was over. */
   readonly cancelled: number;
-  /** What went on regardless: requests that were answered in their handler's place, and what else has not ended. */
+  /** The requests that were answered in their handler's place, and the tasks and cleanups that still run. */
   readonly stuck: readonly TaskInfo[];
   /**
-   * How many answers that had begun did not arrive whole: the handler had not ended them, or the client was too slow to
-   * take them, when the time was up.
+   * How many answers that had begun were not sent completely when the time was up: their handler had not ended them, or the
+   * client was too slow.
    */
   readonly cutOff: number;
-  /** Milliseconds. */
+  /** How long the shutdown took, in milliseconds. */
   readonly duration: number;
 }
 
 const DEFAULT_GRACE = 10_000;
-/** What cancelled work gets for its clean-up, however short the grace period. */
+/** The least that cancelled work gets for its cleanup, in ms, however short the grace period. */
 const MIN_CLEANUP = 1_000;
-/** How long a connection may still bring the request that was on its way when the server stopped listening. */
+/** How long to accept a request that was on its way when the server stopped listening, in ms; also between two sweeps. */
 const LINGER = 100;
-/** How long the last answers may take to be sent when the grace period is over. */
+/** How long the last answers may take to be sent after the grace period, in ms. */
 const MAX_FLUSH = 500;
-/** After how many sweeps a connection that brings nothing is closed: it never spoke, or stopped in mid-sentence. */
+/** After how many sweeps without a byte a connection is closed: it has sent no request, or half of one. */
 const SILENT_SWEEPS = 3;
-/** After how many sweeps it is closed although it brings something, but never a whole request. */
+/** After how many sweeps a connection is closed that sends bytes, but never a complete request. */
 const MAX_SWEEPS = 10;
 
 const running = new WeakMap<ServerState, Promise<ShutdownReport>>();
@@ -68,12 +80,12 @@ export function shutDown(
   let report = running.get(state);
   if (report === undefined) {
     const { grace = state.grace ?? DEFAULT_GRACE, drainDelay = state.drainDelay ?? 0 } = options ?? {};
-    // First, since a callback that is told of the shutdown may call for it.
+    // First, since an `onShutdown` callback may call `shutdown()`.
     let start: (started: Promise<ShutdownReport>) => void = () => undefined;
     running.set(state, (report = new Promise((resolve) => (start = resolve))));
     state.draining.begin();
     const down = new Shutdown(server, state, drainDelay).run(grace);
-    // Asked for again when all was over: by `main` first, then by the program.
+    // A second call after the end, as by `main` and then by the program, gets the first report.
     const before = state.before === undefined ? undefined : running.get(state.before);
     const isAgain = before !== undefined && !server.listening && !connectionsOf(server).isBinding;
     if (!isAgain) state.before = undefined;
@@ -82,28 +94,31 @@ export function shutDown(
   return report;
 }
 
+/** One shutdown of one server. */
 class Shutdown {
   readonly #server: Server;
   readonly #state: ServerState;
+  /** Resolves when the connections are closed. */
   readonly #released: Promise<void>;
-  /** Before the server stops listening. */
+  /** The `drainDelay`, if there is one. */
   readonly #delay: Promise<void> | undefined;
   #isReleased = false;
-  /** The answers that were broken off. */
+  /** The responses and streams that were broken off. */
   readonly #cutOff = new Set<object>();
-  #letGo: () => void = () => undefined;
+  #setReleased: () => void = () => undefined;
   #sweeps = 0;
-  #checkSaid: (() => void) | undefined;
-  /** Those who wait for the end of a request. */
+  /** Called by each sweep while the shutdown waits for the last answers to be ended. */
+  #checkAnswers: (() => void) | undefined;
+  /** Called at the next end of a request. */
   readonly #waiting: (() => void)[] = [];
 
   constructor(server: Server, state: ServerState, drainDelay: number) {
     this.#server = server;
     this.#state = state;
-    // One that was cancelled has no time to wait.
+    // A scope that has been cancelled has no time left to wait.
     if (drainDelay > 0 && !state.node.cancelled) this.#delay = untilCancelled(state.node, drainDelay);
     this.#released = state.drained = this.#release();
-    state.onQuiet = () => {
+    state.onRequestDone = () => {
       for (const resolve of this.#waiting.splice(0)) resolve();
     };
   }
@@ -113,9 +128,9 @@ class Shutdown {
     const { node } = state;
     const began = elapsed();
     state.adopt(this.#connections);
-    const atStart = this.#requests();
+    const atStart = this.#countRequests();
     if (this.#delay !== undefined) await this.#delay;
-    state.close();
+    state.closeConnections();
     const sweeper = realTimers.setInterval(() => this.#sweep(), LINGER);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
@@ -123,11 +138,11 @@ class Shutdown {
       const finished = this.#finish();
       const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
       if (node.cancelled || !(await Promise.race([within(grace, finished), cancelledMeanwhile]))) {
-        this.#records(); // each pending request gets a scope, whose cancellation is its handler's last chance
+        this.#records(); // gives every open request a scope, whose cancellation is the last chance of its handler
         cancelled = countAlive(state);
         cancel(node, "shutdown", undefined);
         this.#sweep();
-        if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allSaid()])))) {
+        if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allAnswered()])))) {
           stuck = this.#stuck();
           if (stuck.length > 0) foundStuck(node, stuck);
           this.#force();
@@ -147,30 +162,32 @@ class Shutdown {
     return connectionsOf(this.#server);
   }
 
-  /** Stops accepting; resolves when the server's own connections are closed, or when all is answered on others. */
+  /** Stops listening. Resolves when all connections are closed, or all requests answered if the policy is "leave". */
   async #release(): Promise<void> {
     if (this.#delay !== undefined) await this.#delay;
     if (this.#state.connections === "leave") {
-      while (this.#requests() > 0) await new Promise((resolve) => realTimers.setTimeout(resolve, LINGER));
+      while (this.#countRequests() > 0)
+        await new Promise((resolve) => realTimers.setTimeout(resolve, LINGER));
     } else {
       const bound = whenBound(this.#server);
       if (bound !== undefined && (await bound)) await this.#state.afterListen?.();
       const lingers = this.#state.connections === "drain";
       await new Promise<void>((resolve) => {
-        this.#letGo = resolve;
+        this.#setReleased = resolve;
         stopListening(this.#server, lingers ? this.#state.sessions : undefined, resolve);
       });
     }
     this.#isReleased = true;
   }
 
-  #requests(): number {
-    const responses = new Set<object>(this.#state.pending().map(({ response }) => response));
+  /** How many requests are open. */
+  #countRequests(): number {
+    const responses = new Set<object>(this.#state.openRequests().map(({ response }) => response));
     for (const { response } of this.#state.records) responses.add(response);
     return responses.size + this.#connections.streams.size;
   }
 
-  /** Resolves when every connection is closed, and then everything in the scope. */
+  /** Resolves when every connection is closed, and then everything in the scope has settled. */
   async #finish(): Promise<void> {
     const state = this.#state;
     await this.#released;
@@ -179,18 +196,18 @@ class Shutdown {
     node.flags |= ENDING;
     const { promise } = wait(node, "dispose", this);
     advance(node);
-    await promise.catch(() => undefined); // the caller gets it when all is down
+    await promise.catch(() => undefined); // `run` passes the failure on, at the end
   }
 
-  /** Closes the connections that wait for their next request, and streams that have been answered. */
+  /** Closes connections that are idle, silent or answered. */
   #sweep(): void {
-    this.#checkSaid?.();
+    this.#checkAnswers?.();
     if (this.#isReleased || this.#state.connections === "leave") return;
     const state = this.#state;
     const connections = this.#connections;
     state.adopt(connections);
-    state.close();
-    for (const { response } of state.pending()) stopUpload(response);
+    state.closeConnections();
+    for (const { response } of state.openRequests()) stopUpload(response);
     (this.#server as Partial<HttpServer>).closeIdleConnections?.();
     this.#sweeps += 1;
     const busy = this.#busySessions();
@@ -201,33 +218,33 @@ class Shutdown {
       isLeft = true;
       if (isSilent && !connection.isInUse) connection.destroy();
     }
-    // What is open even then has been upgraded by somebody who made no scope for it, and may stay so for ever.
-    if (!isLeft && connections.areAllKnown && this.#requests() === 0) this.#letGo();
+    // Only upgraded connections without a scope are left. They may stay open for ever.
+    if (!isLeft && connections.areAllKnown && this.#countRequests() === 0) this.#setReleased();
   }
 
-  /** The sessions of HTTP/2 on which something is answered. */
+  /** The HTTP/2 sessions with a request that is being answered. */
   #busySessions(): Set<unknown> {
     const busy = new Set<unknown>();
     for (const { session } of this.#connections.streams) busy.add(session);
-    for (const { request } of this.#state.pending())
+    for (const { request } of this.#state.openRequests())
       busy.add((request as { stream?: { session?: unknown } }).stream?.session);
     busy.delete(undefined);
     return busy;
   }
 
-  /** Resolves when nothing is left but to send what handlers have said. */
-  #allSaid(): Promise<void> {
+  /** Resolves when every answer has been ended and no task is left. */
+  #allAnswered(): Promise<void> {
     return new Promise((resolve) => {
-      this.#checkSaid = () => {
+      this.#checkAnswers = () => {
         const isBusy = this.#holders().some(([, what]) => what !== "response");
-        const said = this.#records().map(({ response }) => hasEnded(response));
-        for (const { writableEnded } of this.#connections.streams) said.push(writableEnded);
-        if (!isBusy && !said.includes(false)) resolve();
+        const ended = this.#records().map(({ response }) => hasEnded(response));
+        for (const { writableEnded } of this.#connections.streams) ended.push(writableEnded);
+        if (!isBusy && !ended.includes(false)) resolve();
       };
     });
   }
 
-  /** Resolves when the answers that handlers have ended, and those in their place, are sent. */
+  /** Resolves when the answers that have been ended are sent. */
   async #answersSent(): Promise<void> {
     await this.#released;
     while (this.#state.records.some(({ isAnswering }) => isAnswering)) await this.#nextEnd();
@@ -245,14 +262,14 @@ class Shutdown {
     return [...found.values()];
   }
 
-  /** What holds the scope up of what runs in it: no answer on its way to its client, and not this shutdown itself. */
+  /** The nodes that keep the scope from settling, without answers on their way to the client and this shutdown itself. */
   #holders(): (readonly [ScopeNode, WaitingFor])[] {
     return [...holdersOf(this.#state.node)].filter(
       ([node, what]) => what !== "client" && node.rarely?.cleaning?.label !== SHUTDOWN,
     );
   }
 
-  /** The last resort: an answer where none has begun, and an unmistakable end where one has. */
+  /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */
   #force(): void {
     for (const record of this.#records()) {
       if (hasEnded(record.response) || record.answer(503)) continue;
@@ -263,7 +280,7 @@ class Shutdown {
       if (!stream.headersSent) stream.respond({ ":status": 503 }, { endStream: true });
       else {
         this.#cutOff.add(stream);
-        // Not by `close(code)`, which ends the stream first, as if all had been said.
+        // Not by `close(code)`, which ends the stream first, as if the answer were complete.
         stream.on("error", () => undefined).destroy(this.#state.node.reason);
       }
     }
@@ -271,28 +288,28 @@ class Shutdown {
 
   #records(): readonly RequestRecord[] {
     const state = this.#state;
-    for (const { request, response } of state.pending())
+    for (const { request, response } of state.openRequests())
       if (recordOf(request) === undefined) openRequest(request, response, state);
     return state.records;
   }
 
   #dropConnections(): void {
     if (this.#state.connections === "leave") return;
-    const responses = [...this.#state.pending(), ...this.#state.records].map(({ response }) => response);
+    const responses = [...this.#state.openRequests(), ...this.#state.records].map(({ response }) => response);
     for (const response of responses) {
-      // An upgraded socket has been cut off before, if it is part of this.
+      // An upgraded socket has been destroyed before, if it had a scope.
       if (!isResponse(response) || response.destroyed || !response.headersSent) continue;
       this.#cutOff.add(response);
       if ("destroy" in response) response.destroy();
     }
     for (const stream of this.#connections.streams) if (stream.headersSent) this.#cutOff.add(stream);
-    if (this.#connections.isBinding) this.#server.close(() => undefined); // which cancels that
+    if (this.#connections.isBinding) this.#server.close(() => undefined); // which cancels the `listen()`
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const connection of this.#connections) if (!connection.isUpgraded) connection.destroy();
   }
 }
 
-/** Resolves after so many ms, or when the scope is cancelled. */
+/** Resolves after `ms` milliseconds, or when the scope is cancelled. */
 function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const over = (): void => {
@@ -305,7 +322,7 @@ function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
   });
 }
 
-/** Requests and jobs directly below the server's scope; not those of which only the answer is still being sent. */
+/** How many requests and jobs of the server run. A request whose answer is only being sent is not counted. */
 function countAlive({ node }: ServerState): number {
   let count = 0;
   for (let child = node.first; child !== undefined; child = child.next) {
@@ -317,8 +334,8 @@ function countAlive({ node }: ServerState): number {
 }
 
 /**
- * A server whose scope is cancelled, or ends, shuts down; so does one whose process is told to stop. Holds the server
- * weakly: see the invariant of node.ts.
+ * Shuts a server down when its scope is cancelled or the process is told to stop. It holds the server weakly: nothing that
+ * a scope reaches may hold an owner handle, and the server does (the invariant of node.ts).
  */
 export class StopHook extends Hook implements StoppableServer {
   readonly #server: WeakRef<Server>;
@@ -347,7 +364,7 @@ export class StopHook extends Hook implements StoppableServer {
   run(): void {
     removeServer(this);
     const server = this.#server.deref();
-    // Failures of the scope itself are for whoever closes it.
+    // The call that closes the scope receives its failures.
     if (server !== undefined) shutDown(server, this.#state, { grace: 0 }).catch(() => undefined);
   }
 }

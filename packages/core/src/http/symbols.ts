@@ -2,22 +2,55 @@ import type { ServerResponse } from "node:http";
 import { onNextTick } from "../kernel/platform.js";
 import { isResponse, type AnyResponse } from "./messages.js";
 
-/** On a server: the connections that it has accepted. */
-export const connectionsKey: unique symbol = Symbol("bough.connections");
-/** On a socket: its connection, which the socket of TLS above it shares. */
-export const connectionKey: unique symbol = Symbol("bough.connection");
-/** On a server: the owner handle of its scope, which the server is to hold. */
-export const serverScopeKey: unique symbol = Symbol("bough.serverScope");
-/** On a request: its record, once its scope has been made. */
-export const recordKey: unique symbol = Symbol("bough.requestScope");
-/** On a request: the framework's responder. */
-export const responderKey: unique symbol = Symbol("bough.responder");
-/** On a socket or a stream of HTTP/2: the last request that came through it, and those before it that are open. */
-export const lastRequestKey: unique symbol = Symbol("bough.lastRequest");
-/** On a socket: the requests whose responses wait for their turn. */
-export const queuedKey: unique symbol = Symbol("bough.queuedRequests");
+// Every symbol that the HTTP layer puts on an object of Node, and every method of such an object that it replaces, each
+// with the reason. The types of the symbols' values are declared where the values are used. What an integration does to
+// the objects of its framework stands in its own folder: express/catch-errors.ts and fastify/patches.ts.
 
-/** What throws, fails or breaks the stream once a response has been sent, for HTTP/1.1 or for HTTP/2. */
+/** On a server: the connections that it has accepted, of which Node does not list all. */
+export const connectionsKey: unique symbol = Symbol("bough.connections");
+/** On a socket: its connection. A TLS socket and the socket below it share one. */
+export const connectionKey: unique symbol = Symbol("bough.connection");
+/** On a server: the owner handle of its scope, so that the scope lives as long as the server. */
+export const serverScopeKey: unique symbol = Symbol("bough.serverScope");
+/** On a socket or an HTTP/2 stream: the requests that came through it and are open. One entry per connection, not per request. */
+export const lastRequestKey: unique symbol = Symbol("bough.lastRequest");
+/** On a socket: the records whose pipelined responses wait for their turn. One listener serves all of them. */
+export const queuedKey: unique symbol = Symbol("bough.queuedRequests");
+/**
+ * On a request: its record, so that it has one scope. Not on its response: a framework that changes the prototypes of both
+ * makes a new property there take several microseconds on Node 20.
+ */
+export const recordKey: unique symbol = Symbol("bough.requestScope");
+/** On a request: the responder of its framework, which is known before the record is made. */
+export const responderKey: unique symbol = Symbol("bough.responder");
+
+/** Makes a method do nothing, until the returned function is called. */
+export function disable(target: object, method: string): () => void {
+  const own = Object.getOwnPropertyDescriptor(target, method);
+  Object.defineProperty(target, method, { value: () => undefined, configurable: true });
+  return () => {
+    if (own === undefined) Reflect.deleteProperty(target, method);
+    else Object.defineProperty(target, method, own);
+  };
+}
+
+/**
+ * Replaces `closeIdleConnections` of a server by `replacement`, which gets the original. `close()` calls that method too,
+ * and would cut off connections whose answer has ended and is still being sent.
+ */
+export function replaceCloseIdle(server: object, replacement: (original: () => void) => void): void {
+  const original: unknown = Reflect.get(server, "closeIdleConnections");
+  if (typeof original !== "function" || withReplacedCloseIdle.has(server)) return;
+  withReplacedCloseIdle.add(server);
+  const value = function closeIdleConnections(): void {
+    replacement(() => void Reflect.apply(original, server, []));
+  };
+  Object.defineProperty(server, "closeIdleConnections", { value, writable: true, configurable: true });
+}
+
+const withReplacedCloseIdle = new WeakSet<object>();
+
+/** The methods that throw, fail or break the stream once a response has been sent, over HTTP/1.1 or HTTP/2. */
 const methods = [
   "setHeader",
   "setHeaders",
@@ -32,11 +65,11 @@ const methods = [
 ] as const;
 
 /**
- * Lets a handler answer in vain that has been answered for: it does not know, and what Node throws at it then ends
- * the process when nobody catches it, in a callback, say.
+ * Makes the methods of a response do nothing once it has been answered in the handler's place. The handler does not know
+ * that, and the errors that Node throws end the process if nobody catches them, as in a callback.
  *
- * @param from - `"headersSent"`: from when the answer has begun, as all of it is sent at once. `"writableEnded"`: from when
- *   it has ended, as the application gives it.
+ * @param from - `"headersSent"`: from the beginning of an answer that is sent at once. `"writableEnded"`: from the end of
+ *   one that the application gives.
  */
 export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" | "writableEnded"): void {
   for (const method of methods) {
@@ -44,7 +77,7 @@ export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" |
     if (typeof original !== "function") continue; // newer than this Node
     const nothing = method === "write" ? writeNothing : doNothing;
     const value = function (this: ServerResponse, ...args: readonly unknown[]): unknown {
-      // Middleware may have put the end off, to save a session, say.
+      // Middleware may have postponed the end, for example to save a session.
       return Reflect.apply(response[from] ? nothing : original, this, args);
     };
     Object.defineProperty(response, method, { value, writable: true, configurable: true });
@@ -61,26 +94,16 @@ function writeNothing(...args: readonly unknown[]): boolean {
   return true;
 }
 
-/** Whoever waits for it to be sent waits no longer. */
+/** Calls the callback of a write that is not made, so that nobody waits for it. */
 function callBack(args: readonly unknown[]): void {
   const callback = args.at(-1);
   if (typeof callback === "function") onNextTick(callback as () => void);
 }
 
-/** Makes a method do nothing, until what this returns is called. */
-export function disable(target: object, method: string): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, method);
-  Object.defineProperty(target, method, { value: () => undefined, configurable: true });
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(target, method);
-    else Object.defineProperty(target, method, own);
-  };
-}
-
 /**
- * Gives the response of a client that is gone the status by which nginx calls that, for whoever logs when a response
- * closes; it is not sent. morgan and pino take the status of a response for unknown while its `headersSent` is false: so
- * that is true while the listeners of its `close` run, and no longer, since the handler may go by it.
+ * Gives the response of a disconnected client the status 499, as nginx does, for loggers that run when a response closes.
+ * It is not sent. morgan and pino ignore the status while `headersSent` is false, so that is true while the listeners of
+ * `close` run, and no longer, since the handler may read it.
  */
 export function markDisconnected(response: AnyResponse): void {
   if (!isResponse(response) || response.headersSent) return;
@@ -89,7 +112,7 @@ export function markDisconnected(response: AnyResponse): void {
   onNextTick(() => Reflect.deleteProperty(response, "headersSent"));
 }
 
-/** On HTTP/2 the bytes of a connection say nothing of one response. */
+/** Calls back on every write to a response. The byte counts of an HTTP/2 connection can't be told apart by response. */
 export function watchWrites(response: { write: unknown }, onWrite: () => void): void {
   const { write } = response;
   if (typeof write !== "function") return;

@@ -93,7 +93,7 @@ describe.each(Object.keys(hosts))("a WebSocket over %s", (host) => {
       if (upgraded.socket.readyState !== WebSocket.CLOSED) await once(upgraded.socket, "close");
       await expect.poll(() => upgraded.scope.state).toBe("closed");
       expect(stateOf(upgraded).records.length).toBe(0);
-      expect(stateOf(upgraded).pending()).toEqual([]);
+      expect(stateOf(upgraded).openRequests()).toEqual([]);
     },
   );
 

@@ -1,10 +1,13 @@
 import type { realTimers } from "../kernel/platform.js";
 import { LongTimer } from "../kernel/long-timer.js";
 
+// A promise with a time limit.
+
 /**
- * Whether `promise` settles within so many milliseconds; rejects with it.
+ * Whether `promise` settles within `ms` milliseconds. Rejects if `promise` does.
  *
- * @param timers - For what is no matter of the user's time, but of sockets, which follow no fake timers.
+ * @param timers - The platform's own timers, where sockets are waited for, which don't follow fake timers. Default: the
+ *   current global timers.
  */
 export async function within(
   ms: number,
