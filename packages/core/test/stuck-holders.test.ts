@@ -287,7 +287,7 @@ function linesOf({ message }: StuckTasksError): string[] {
   return lines.map((line) => line.trim().replace(/, \d+ ms old\)$/, ")"));
 }
 
-describe("the report of what is stuck names", () => {
+describe("rule 17: the report of what is stuck names", () => {
   it.each(table)("%s", async (_, begin, expected) => {
     const lines = expected.split("\n");
     const scope = createScope({ name: "app", onOrphan: "ignore" });
