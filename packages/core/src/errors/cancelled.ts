@@ -9,11 +9,11 @@ export type CancelKind =
   "explicit" | "deadline" | "failure" | "signal" | "closed" | "orphaned" | "disconnected" | "shutdown";
 
 /**
- * The reason of a cancellation: what `scope.reason` and `scope.signal.reason` hold, and what work that was
- * cut short rejects with. Its `name` is `"AbortError"`, as the platform's own cancellations are named.
+ * The reason of a cancellation: the value of `scope.reason` and `scope.signal.reason`, and the rejection of everything that
+ * waits in the scope. Its `name` is `"AbortError"`, as with the platform's cancellations.
  *
  * It carries strings only, never a scope, so that an error kept in a log keeps no tree alive. It has a stack trace,
- * of the `cancel()` call, only while tracing is on (`BOUGH_TRACE=1`): cancelling is no error, and has to be cheap.
+ * of the `cancel()` call, only while tracing is on (`BOUGH_TRACE=1`): a cancellation is not an error, and has to be cheap.
  *
  * @example
  * ```ts

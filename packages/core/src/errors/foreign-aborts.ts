@@ -26,7 +26,7 @@ interface Traits {
   readonly classes: readonly string[];
 }
 
-/** Codes that mean an abort whoever uses them. */
+/** Codes that mean an abort in every client that uses them. */
 const abortCodes: ReadonlySet<unknown> = new Set([
   "ABORT_ERR", // Node.js: streams, child processes, fs, timers; libp2p
   "ERR_ABORTED", // got 13 and newer
@@ -44,9 +44,9 @@ const abortCodes: ReadonlySet<unknown> = new Set([
   "RequestAbortedError", // AWS SDK 2
 ]);
 
-/** Clients whose aborts have no code of their own. */
+/** Clients whose aborts have no distinctive code. */
 const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
-  // `CanceledError`; before 0.22 an object that is no Error, marked with `__CANCEL__`. A user's own class of that name
+  // `CanceledError`; before 0.22 an object that is not an Error, marked with `__CANCEL__`. A user's own class of that name
   // is taken for a cancellation, too.
   axios: ({ error, name }) => name === "CanceledError" || read(error, "__CANCEL__") === true,
 

@@ -10,7 +10,7 @@ export interface OptionNames {
  * Lists the options of a function. The type argument makes the compiler demand every one of them, so that a new option
  * is not refused.
  *
- * @param has - Says the same, faster than looking it up in a set, for functions where that counts.
+ * @param has - The same test, faster than a look-up in a set, for a function on a hot path.
  */
 export function optionNames<O extends object>(
   names: { readonly [K in keyof Required<O>]: true },
@@ -22,11 +22,11 @@ export function optionNames<O extends object>(
 }
 
 /**
- * Refuses an option that means nothing for the function: misspelt, or another function's. Only what the object itself
- * has, enumerable and under a string, counts: an instance of a class may have methods. One that is `undefined` is as good
- * as left out, for those who pass on the options that they were given.
+ * Refuses an option that the function does not have: a misspelt one, or one of another function. Only own enumerable
+ * properties with a string key count, since an instance of a class may have methods. A property that is `undefined` counts
+ * as left out, for callers that pass options on.
  *
- * @throws {TypeError} Names the option and those that there are.
+ * @throws {TypeError} Names the option, the most similar one, and all options of the function.
  */
 export function checkOptionNames(operation: string, options: object, names: OptionNames): void {
   for (const name in options) if (!names.has(name)) checkUnknown(operation, options, name, names.all);
@@ -42,7 +42,7 @@ function checkUnknown(operation: string, options: object, name: string, known: r
   );
 }
 
-/** How many letters may be wrong, missing, too many or exchanged. */
+/** How many letters of a misspelt option may be wrong, missing, superfluous or exchanged. */
 const MAX_DISTANCE = 3;
 
 function mostSimilar(name: string, known: readonly string[]): string | undefined {
@@ -55,7 +55,7 @@ function mostSimilar(name: string, known: readonly string[]): string | undefined
   return best;
 }
 
-/** Levenshtein's. */
+/** The Levenshtein distance. */
 function distanceBetween(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -1,6 +1,6 @@
-/** What is known of an error since the last scope that rejected with it. */
+/** The record of an error that a scope has rejected with. A later rejection with the same error replaces it. */
 export interface Rejection {
-  /** The failures after the first, of that scope and of those that it took the error over from. */
+  /** The later failures of that scope, and of the scopes inside it that rejected with the same error. */
   readonly later: Set<unknown>;
   /** Weak, as everything an error leads to: a logged error must not keep a tree alive. Made by `kernel/rejections.ts`. */
   readonly from: unknown;
@@ -10,15 +10,16 @@ export interface Rejection {
 const rejections = new WeakMap<object, Rejection>();
 
 /**
- * The failures that came after `error` in the scope that rejected with it, in the order they happened.
+ * Returns the failures that came after `error` in the scope that rejected with it, in the order they happened.
  *
- * A scope rejects with its first failure itself, unwrapped; this is where the others are. On the way up they accumulate:
- * when a scope fails because one inside it has rejected with the same object, the list goes on. A scope that rejects with
- * an object for another reason (a constant, a cached rejection) begins a new list: only the last rejection counts. For a
- * primitive (`throw "x"`) it is always empty: nothing can be attached to one; read `scope.errors` there.
+ * A scope rejects with its first failure, unwrapped; `suppressed` has the others. They accumulate from scope to scope: when
+ * a scope fails because a scope inside it has rejected with the same object, the list is extended. When a scope rejects
+ * with the object for another reason (a constant, a cached rejection), a new list begins: only the last rejection counts.
+ * For a primitive (`throw "x"`) the list is always empty, since nothing can be attached to a primitive; read
+ * `scope.errors` there.
  *
- * @param error - What a scope rejected with.
- * @returns The later failures; empty if there were none.
+ * @param error - The error that a scope rejected with.
+ * @returns The later failures. Empty if there were none.
  * @example
  * ```ts
  * const first = new Error("first");
@@ -39,7 +40,7 @@ export function rejectionOf(error: unknown): Rejection | undefined {
   return isObject(error) ? rejections.get(error) : undefined;
 }
 
-/** Replaces what is known of `error`. */
+/** Replaces the record of `error`. */
 export function setRejection(error: object, rejection: Rejection): void {
   rejections.set(error, rejection);
 }

@@ -5,19 +5,17 @@ import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
- * Runs `workers` at once, each as a task, and resolves with what each came to, in the order of the workers, as
- * `Promise.allSettled` does.
+ * Runs `workers` concurrently, each as a task, and resolves with the result of each, as `Promise.allSettled` does.
  *
- * **Failure:** a worker's failure is its result and cancels nothing. What fails after `scope` was cancelled, a
- * clean-up that is, makes the promise reject with it, and the failures before that are in `suppressed(error)`.
+ * **Failure:** the failure of a worker is its result and cancels nothing. If a worker fails after `scope` was cancelled,
+ * in a cleanup, the promise rejects with that failure, and the failures before it are in `suppressed(error)`.
  *
  * **Cancellation:** when `scope` is cancelled, so are the workers, and the promise rejects with the reason once
- * they have settled; failures from before are in `suppressed(reason)`. In a scope that is cancelled already no
- * worker is called.
+ * they have settled; earlier failures are in `suppressed(reason)`. If `scope` is already cancelled, no worker is called.
  *
  * @param scope - The owner of the workers.
  * @param workers - Functions, generator functions included. Called synchronously, in order.
- * @returns A result for each; a tuple for a tuple.
+ * @returns The results in the order of the workers; a tuple for a tuple.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
  * @example
@@ -53,7 +51,7 @@ class AllSettled<R> extends Group<R> {
     this.#failures.push(reason);
   }
 
-  override passedOver(): unknown[] {
+  override ignoredFailures(): unknown[] {
     return this.#failures;
   }
 }

@@ -6,20 +6,19 @@ import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
- * Runs `workers` at once, each as a task, and resolves with their values in the order of the workers.
+ * Runs `workers` concurrently, each as a task, and resolves with their values in the order of the workers.
  *
- * **Failure:** the first worker that fails cancels the others (kind `"failure"`), and those that were not started
- * yet never are. When all have settled, the promise rejects with that failure, the same object; later ones are in
- * `suppressed(error)`. The failure goes to the caller alone: `scope` does not hear of it. A worker that cancels
- * its own scope has no value to give: that fails the others, too.
+ * **Failure:** the first failure cancels the other workers (kind `"failure"`); workers that have not been started are not
+ * called. When all have settled, the promise rejects with that failure, the same object; later failures are in
+ * `suppressed(error)`. Only the caller receives the failure: `scope` is not cancelled by it. A worker that cancels its own
+ * scope has no value, so that counts as a failure.
  *
- * **Cancellation:** when `scope` is cancelled, so are the workers; the promise rejects with the reason once they
- * have settled, unless each of them has returned a value all the same. In a scope that is cancelled already no
- * worker is called.
+ * **Cancellation:** when `scope` is cancelled, so are the workers. Once they have settled, the promise rejects with the
+ * reason, unless every worker has returned a value nevertheless. If `scope` is already cancelled, no worker is called.
  *
  * @param scope - The owner of the workers.
  * @param workers - Functions, generator functions included. Called synchronously, in order.
- * @returns Their values; a tuple for a tuple. Empty for no workers.
+ * @returns Their values; a tuple for a tuple. Empty if there are no workers.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
  * @example

@@ -8,24 +8,23 @@ import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
- * Runs `workers` at once and resolves with the value of the first that succeeds, once the others are through with
- * their clean-up.
+ * Runs `workers` concurrently and resolves with the value of the first that succeeds, once the others have settled.
  *
- * A worker that succeeds while the workers are being started decides: those after it are never called.
+ * If a worker succeeds while the workers are being started, the workers after it are not called.
  *
- * **Failure:** failures before the first success are passed over. When every worker has failed, the promise rejects
- * with an `AggregateError` whose `errors` are in the order of the workers. A loser that fails after the decision,
- * in its clean-up, makes the promise reject with that, and those that were passed over are in `suppressed(error)`. The
- * failure goes to the caller alone.
+ * **Failure:** failures before the first success are ignored. If every worker fails, the promise rejects with an
+ * `AggregateError` whose `errors` are in the order of the workers. If a loser fails after the decision, in its cleanup,
+ * the promise rejects with that failure, and the ignored failures are in `suppressed(error)`. Only the caller receives
+ * the failure.
  *
- * **Cancellation:** losers are cancelled with kind `"closed"`, and waited for. When `scope` is cancelled before
- * there is a winner, so are the workers, and the promise rejects with the reason; failures from before are in
- * `suppressed(reason)`. In a scope that is cancelled already no worker is called.
+ * **Cancellation:** losers are cancelled with kind `"closed"`, and `any` waits for them. When `scope` is cancelled before
+ * a worker has succeeded, so are the workers, and the promise rejects with the reason; earlier failures are in
+ * `suppressed(reason)`. If `scope` is already cancelled, no worker is called.
  *
  * @param scope - The owner of the workers.
- * @param workers - Functions. What a loser returns is dropped.
+ * @param workers - Functions, called synchronously, in order. The values of losers are discarded.
  * @returns The winner's value.
- * @throws {AggregateError} (as a rejection) If none succeeds; with no workers at once, its `errors` empty.
+ * @throws {AggregateError} (as a rejection) If no worker succeeds. Without workers, its `errors` are empty.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
  * @example
@@ -52,7 +51,7 @@ class Any<R> extends Group<R> {
     this.#left = count;
   }
 
-  override hasNone(): void {
+  override noWorkers(): void {
     this.#giveUp();
   }
 
@@ -68,13 +67,13 @@ class Any<R> extends Group<R> {
     if (this.#left === 0) this.#giveUp();
   }
 
-  override passedOver(): unknown[] {
+  override ignoredFailures(): unknown[] {
     return this.#errors.filter(() => true); // without the holes
   }
 
   #giveUp(): void {
     this.decided = true;
-    // Nested without end, this would be a thousand errors in each other.
+    // Recursion without end would nest a thousand of these errors in each other.
     if (this.#errors.length > 0 && this.#errors.every(isStackOverflow))
       return fail(this.node, this.#errors[0]);
     const error = new AggregateError(this.#errors, "any: no worker succeeded");

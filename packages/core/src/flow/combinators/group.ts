@@ -17,30 +17,32 @@ import type { Routine } from "../../task/routine.js";
 import { begin, type Worker } from "../../task/run.js";
 import { addChild } from "../../task/start-child.js";
 
-/** What a worker comes to: the value of its promise or of its Effection operation, else what it returns. */
+/** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */
 export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;
 type Outcome<R> = R extends Routine<infer T> ? T : Awaited<R>;
 
 /**
- * The scope of a combinator: a child of the caller's, whose failure goes to the caller alone, as with `withScope`,
- * and which does not settle before every member has. A member that settles tells the group at once, without a
- * promise of its own; the group decides what that means.
+ * The scope of a combinator, and the promise that the combinator returns.
+ *
+ * The scope is a child of the caller's scope. As with `withScope`, only the caller receives its failure, and it does not
+ * settle before every member has settled. A member notifies the group synchronously when it settles; there is no promise
+ * for each member. The subclass defines what a result means.
  */
 export abstract class Group<R> {
   readonly node: ScopeNode;
   readonly promise: Promise<R>;
-  /** Where the public function was called that this works for. */
+  /** The call site of the public function, while tracing is on. */
   readonly site: string | undefined;
-  /** The outcome is known: nothing more is started. */
+  /** Whether the outcome is known. From then on no member is started. */
   decided = false;
-  /** What {@link passedOver} was kept with. */
-  #keptWith: unknown;
+  /** The error with which the {@link ignoredFailures} were recorded. */
+  #recordedWith: unknown;
 
   /**
-   * @param flags - `BODY` for a group that is ended by {@link startAll}, `QUEUED` for one that `begin` starts.
-   * @param site - Where the public function was called.
-   * The group is not in the tree yet: that is for what starts it.
+   * Makes the node, which is not in the tree until it is started.
    *
+   * @param site - The call site of the public function.
+   * @param flags - `BODY` for a group that {@link startAll} ends, `QUEUED` for one that `begin` starts.
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
   constructor(operation: string, site: string | undefined, scope: Scope, flags: number) {
@@ -54,31 +56,31 @@ export abstract class Group<R> {
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
   }
 
-  /** A member has succeeded. */
+  /** Called when a member has succeeded. */
   abstract succeeded(value: unknown, index: number): void;
-  /** A member has failed, or has cancelled itself, while the group was neither decided nor cancelled. */
+  /** Called when a member has failed, or has cancelled itself, while the group was neither decided nor cancelled. */
   abstract failed(error: unknown, index: number): void;
-  /** The failures that have decided nothing: they are kept with what the group rejects with instead. */
-  passedOver(): readonly unknown[] {
+  /** The failures that did not decide the outcome. They are in `suppressed()` of the error that the group rejects with. */
+  ignoredFailures(): readonly unknown[] {
     return [];
   }
 
-  /** There are no workers. */
-  hasNone(): void {}
+  /** Called when there are no workers. */
+  noWorkers(): void {}
 
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
   start(label: Function, worker: Worker<unknown>, index: number): void {
     const member = new ScopeNode(this.node, label, TASK | QUEUED);
-    member.observer = new Member(this, member, index);
+    member.observer = new MemberObserver(this, member, index);
     addChild(member, undefined, this.site);
-    begin(member, worker); // if it can't, the group fails, and so the member is cancelled
+    begin(member, worker); // if the worker can't begin, the group fails, and so the member is cancelled
   }
 
-  /** Starts the members in order, until the group is decided. Then the body of the group has ended. */
+  /** Starts the members in order until the outcome is known, then ends the body of the group. */
   startAll(workers: readonly Worker<unknown>[]): void {
     let index = 0;
-    if (workers.length === 0) this.hasNone();
+    if (workers.length === 0) this.noWorkers();
     for (; index < workers.length && !this.decided && !this.node.cancelled; index++) {
       const worker = workers[index] as Worker<unknown>;
       this.start(worker, worker, index);
@@ -87,7 +89,7 @@ export abstract class Group<R> {
     bodyReturned(this.node, this.node.value);
   }
 
-  /** The outcome is known: the members that are still alive are losers. The group itself is not cancelled. */
+  /** Called when the outcome is known: cancels the members that are still running, but not the group. */
   decide(): void {
     this.decided = true;
     const losers: ScopeNode[] = [];
@@ -99,26 +101,26 @@ export abstract class Group<R> {
     for (const loser of losers) if ((loser.flags & (CANCELLED | CLOSED)) === 0) cancelWith(loser, reason);
   }
 
-  /** What a member rejected with. After the decision a failure, of a clean-up that is, is the group's. */
+  /** Called when a member has rejected. After the decision, a failure (in a cleanup) is a failure of the group. */
   rejected(member: ScopeNode, error: unknown, index: number): void {
     const node = this.node;
     if (!this.decided && !node.cancelled) return this.failed(error, index);
     for (const each of member.rarely?.errors?.keys() ?? []) fail(node, each);
-    const wasCut = node.cancelled && member.reason === node.reason;
-    this.#keep(firstError(node) ?? (wasCut ? node.reason : undefined));
+    const wasCancelled = node.cancelled && member.reason === node.reason;
+    this.#recordIgnored(firstError(node) ?? (wasCancelled ? node.reason : undefined));
   }
 
-  /** Once for each: after the decision or the cancellation, nothing is passed over any more. */
-  #keep(outcome: unknown): void {
-    if (outcome === undefined || outcome === this.#keptWith) return;
-    this.#keptWith = outcome;
-    if (this.node.rarely?.errors === undefined) passOverForReason(this.node, this.passedOver());
-    else passOver(this.node, this.passedOver());
+  /** Records the ignored failures once for each error: none is added after the decision or the cancellation. */
+  #recordIgnored(outcome: unknown): void {
+    if (outcome === undefined || outcome === this.#recordedWith) return;
+    this.#recordedWith = outcome;
+    if (this.node.rarely?.errors === undefined) passOverForReason(this.node, this.ignoredFailures());
+    else passOver(this.node, this.ignoredFailures());
   }
 }
 
-/** Watches one member, which is no task that anybody holds. */
-class Member implements Observer {
+/** Receives the result of one member. Nobody holds a task for it. */
+class MemberObserver implements Observer {
   readonly #group: Group<unknown>;
   readonly #node: ScopeNode;
   readonly #index: number;
@@ -142,13 +144,13 @@ class Member implements Observer {
     return false;
   }
 
-  /** What the group knows of its members may be wrong now. */
+  /** The runtime was interrupted, so the state that the group keeps of its members may be wrong. */
   interrupted(error: unknown): void {
     fail(this.#group.node, error);
   }
 }
 
-/** Starts `workers` in the group that `make` makes. Every error of the arguments is a rejection. */
+/** Starts `workers` in the group that `make` returns. Rejects, and does not throw, if an argument is bad. */
 export function runGroup<R>(
   operation: ScopeKind,
   workers: readonly Worker<unknown>[],

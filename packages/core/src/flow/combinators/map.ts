@@ -8,40 +8,40 @@ import { requireFunction, checkLimit, checkOptionsObject } from "../../errors/va
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
 import { Group } from "./group.js";
-import { checkSource, Feed, openSource, type Sink, type Source } from "./source.js";
+import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
-/** What {@link map} takes. */
+/** The options of {@link map}. */
 export interface MapOptions {
-  /** How many items are worked on at once; a whole number from 1. Default: all of them. */
+  /** How many items are processed concurrently; a whole number from 1. Default: no limit. */
   readonly concurrency?: number | undefined;
 }
 
 const mapOptionNames = optionNames<MapOptions>({ concurrency: true });
 
-/** What {@link map} and `stream` do with one item. */
+/** The function that {@link map} and `stream` call for each item. */
 export type Mapper<T, R> = (item: T, scope: Scope, index: number) => ReturnType<Worker<R>>;
 
 /**
  * Calls `fn` for each item, each as a task, and resolves with the results in the order of the items.
  *
- * Takes an item from the source only when it can be worked on: with a `concurrency` an endless source is read no
- * further ahead. Without one, everything is started as fast as the source gives it. The results are kept until the
- * end; for an endless source use `stream`.
+ * With a `concurrency`, the next item is read from the source only when a task for it can start. Without one, tasks start
+ * as fast as the source yields items. The results are kept until the end; for an endless source use `stream`.
  *
- * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`) and is what the
- * promise rejects with once everything has settled, the same object. Nothing more is started; the source's
- * `return()` is called and awaited. The failure goes to the caller alone.
+ * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). No further task is
+ * started, and the source's `return()` is called and awaited. Once everything has settled, the promise rejects with that
+ * failure, the same object. Only the caller receives it.
  *
- * **Cancellation:** when `scope` is cancelled, so is everything here; the source's `return()` is called and awaited,
- * and the promise rejects with the reason. A source that may wait for long should be a function of the scope, which
- * is cancelled with the rest: an async generator runs its `return()` only after the read that it is waiting for. In
- * a scope that is cancelled already the source is not touched.
+ * **Cancellation:** when `scope` is cancelled, so are the tasks and the source. The source's `return()` is called and
+ * awaited, then the promise rejects with the reason. A source that may wait for a long time should be a function of the
+ * scope, which is cancelled with the rest: an async generator runs its `return()` only after its pending read. If `scope`
+ * is already cancelled, the source is not opened.
  *
- * @param scope - The owner.
+ * @param scope - The owner of the tasks.
  * @param items - Any iterable or async iterable, or a function of the scope that returns one. Promises among the
  *   items are not awaited.
- * @param fn - Gets the item, the scope of its own task, and the item's index.
- * @returns The results.
+ * @param fn - Called with the item, the scope of its task, and the index of the item.
+ * @param options - `concurrency`: how many items are processed concurrently.
+ * @returns The results, in the order of the items.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example At most two at once
@@ -71,10 +71,10 @@ export function map<T, R>(
   }
 }
 
-class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
+class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
   readonly #fn: Mapper<T, R>;
   readonly #results: R[] = [];
-  readonly #feed: Feed<T>;
+  readonly #reader: SourceReader<T>;
   #room: number;
 
   constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
@@ -82,12 +82,12 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
     this.node.rare().bodyIs = "source";
     this.#fn = fn;
     this.#room = concurrency;
-    this.#feed = new Feed(this.node, this);
+    this.#reader = new SourceReader(this.node, this);
   }
 
   run(items: Source<T>): Promise<R[]> {
     const body = async (own: Scope): Promise<R[]> => {
-      await this.#feed.pull(openSource("map", items, own));
+      await this.#reader.readAll(openSource("map", items, own));
       return this.#results;
     };
     startChild(this.node, undefined, this.site, body, "map");
@@ -106,20 +106,16 @@ class MapGroup<T, R> extends Group<R[]> implements Sink<T> {
 
   succeeded(value: unknown, index: number): void {
     this.#results[index] = value as R;
-    this.#leave();
+    this.#room += 1;
+    this.#reader.wake();
   }
 
   failed(error: unknown): void {
     fail(this.node, error);
   }
-
-  #leave(): void {
-    this.#room += 1;
-    this.#feed.wake();
-  }
 }
 
-/** Checks the options and returns the concurrency, if there is one. */
+/** Checks the options. Returns the concurrency if it was given. */
 export function checkMapOptions(
   operation: string,
   options: MapOptions | undefined,

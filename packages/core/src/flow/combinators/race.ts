@@ -7,24 +7,23 @@ import type { Worker } from "../../task/run.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
- * Runs `workers` at once and settles as the first of them that settles does, once the others are through with
- * their clean-up.
+ * Runs `workers` concurrently and settles as the first that settles, once the others have settled too.
  *
- * A worker that settles while the workers are being started decides the race: those after it are never called.
+ * If a worker settles while the workers are being started, the workers after it are not called.
  *
- * **Failure:** if the first to settle has failed, the promise rejects with its error. A loser that fails
- * afterwards, in its clean-up, makes the promise reject, too: with the first failure there is, the others in
- * `suppressed(error)`. The failure goes to the caller alone.
+ * **Failure:** if the first worker to settle has failed, the promise rejects with its error. If a loser fails afterwards,
+ * in its cleanup, the promise rejects with the first failure, and the others are in `suppressed(error)`. Only the caller
+ * receives the failure.
  *
- * **Cancellation:** losers are cancelled with kind `"closed"`; `race` waits for them, so a loser that ignores its
- * signal holds it up. When `scope` is cancelled before there is a winner, so are the workers, and the promise
- * rejects with the reason. In a scope that is cancelled already no worker is called.
+ * **Cancellation:** losers are cancelled with kind `"closed"`. `race` waits for them, so a loser that ignores its signal
+ * delays it. When `scope` is cancelled before a worker has settled, so are the workers, and the promise rejects with the
+ * reason. If `scope` is already cancelled, no worker is called.
  *
  * @param scope - The owner of the workers.
- * @param workers - One or more functions. What a loser returns is dropped, so release inside the worker what it
- *   acquires.
+ * @param workers - One or more functions, called synchronously, in order. The values of losers are discarded, so a worker
+ *   must release the resources that it acquires.
  * @returns The winner's value.
- * @throws {RangeError} (as a rejection) If there are no workers: nobody could win.
+ * @throws {RangeError} (as a rejection) If there are no workers.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
  * @example

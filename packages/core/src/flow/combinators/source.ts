@@ -10,22 +10,24 @@ import type { Scope } from "../../kernel/scope.js";
 import { CLOSED } from "../../kernel/state.js";
 
 /**
- * Where `map` and `stream` take their items from. A function of the scope is called when the work begins; its
- * scope is cancelled when the work ends early, so that a source that waits can stop waiting.
+ * The source of the items of `map` and `stream`: an iterable, or a function that returns one.
+ *
+ * The function is called when the work begins. Its scope is cancelled when the work ends early, so that a source that
+ * waits can stop waiting.
  */
 export type Source<T> = Items<T> | ((scope: Scope) => Items<T>);
 
 type Items<T> = Iterable<T> | AsyncIterable<T>;
 
-/** An opened source, sync or async alike. */
-export interface Cursor<T> {
+/** The iterator of a source, sync or async. */
+interface Cursor<T> {
   readonly async: boolean;
   next(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
-  /** Asks the source to end, and waits until it has; a source without `return` has nothing to do. */
+  /** Calls `return()` of the source, if it has one, and waits for it. */
   close(): Promise<void>;
 }
 
-/** Says what is wrong with a source that is no function before anything is started. */
+/** Refuses a source that is neither a function nor iterable, before anything is started. */
 export function checkSource(operation: string, source: unknown): void {
   if (typeof source !== "function") iteratorMethod(operation, source);
 }
@@ -63,70 +65,70 @@ function iteratorMethod(operation: string, items: unknown): IteratorMethod {
   );
 }
 
-/** What a feed asks its group. */
-export interface Sink<T> {
+/** The group that a {@link SourceReader} reads for. */
+export interface ItemReceiver<T> {
   /** Whether one more item may be started now. */
   hasRoom(): boolean;
   accept(item: T, index: number): void;
 }
 
 /**
- * Takes items from a source as long as there is room for them, one at a time: the body of the scopes of `map` and
- * `stream`. When that scope is cancelled, it stops at once, closes the source, and waits for it.
+ * Reads items from a source, one at a time, while its group has room for them: the body of the scopes of `map` and
+ * `stream`. When that scope is cancelled, it stops reading, closes the source, and waits until the source is closed.
  */
-export class Feed<T> extends Hook {
+export class SourceReader<T> extends Hook {
   readonly #node: ScopeNode;
-  readonly #sink: Sink<T>;
-  /** Continues a feed that waits for room. */
-  #goOn: (() => void) | undefined;
-  /** Continues a feed that waits for anything. */
+  readonly #receiver: ItemReceiver<T>;
+  /** Resumes a reader that waits for room. */
+  #resume: (() => void) | undefined;
+  /** Resumes a reader that waits for room or for an item. */
   #stop: (() => void) | undefined;
 
-  constructor(node: ScopeNode, sink: Sink<T>) {
+  constructor(node: ScopeNode, receiver: ItemReceiver<T>) {
     super();
     this.#node = node;
-    this.#sink = sink;
+    this.#receiver = receiver;
   }
 
-  /** There may be room again. */
+  /** Called when there may be room again. */
   wake(): void {
-    this.#goOn?.();
+    this.#resume?.();
   }
 
   run(): void {
     this.#stop?.();
   }
 
-  /** Runs until the source is exhausted. */
-  async pull(cursor: Cursor<T>): Promise<void> {
+  /** Reads until the source is exhausted. */
+  async readAll(cursor: Cursor<T>): Promise<void> {
     const node = this.#node;
     addHook(node, this);
     for (let index = 0; ; index++) {
-      while (!this.#sink.hasRoom() && !node.cancelled) await this.#room();
+      while (!this.#receiver.hasRoom() && !node.cancelled) await this.#roomFreed();
       if (node.cancelled) return this.#close(cursor);
       let step = cursor.next();
       if (cursor.async) {
-        const arrived = await this.#arrival(Promise.resolve(step));
-        if (arrived === undefined) return this.#close(cursor);
-        step = arrived;
+        const received = await this.#nextStep(Promise.resolve(step));
+        if (received === undefined) return this.#close(cursor);
+        step = received;
       }
       const { done, value } = checkStep(step as IteratorResult<T>);
       if (done === true) break;
-      if (node.cancelled) return this.#close(cursor); // by the source itself
-      this.#sink.accept(value, index);
+      if (node.cancelled) return this.#close(cursor); // the source has cancelled it
+      this.#receiver.accept(value, index);
     }
     removeHook(node, this);
   }
 
-  async #room(): Promise<void> {
+  async #roomFreed(): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#goOn = this.#stop = resolve;
+      this.#resume = this.#stop = resolve;
     });
-    this.#goOn = this.#stop = undefined;
+    this.#resume = this.#stop = undefined;
   }
 
-  /** The step, or `undefined` if the cancellation came first. */
-  async #arrival(step: Promise<IteratorResult<T>>): Promise<IteratorResult<T> | undefined> {
+  /** The result of `next()`, or `undefined` if the cancellation came first. */
+  async #nextStep(step: Promise<IteratorResult<T>>): Promise<IteratorResult<T> | undefined> {
     try {
       return await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
         this.#stop = () => {
@@ -134,7 +136,7 @@ export class Feed<T> extends Hook {
           resolve(undefined);
         };
         step.then(resolve, reject);
-        if (this.#node.cancelled) this.#stop(); // by the source itself, when it was asked
+        if (this.#node.cancelled) this.#stop(); // the source has cancelled it in `next()`
       });
     } finally {
       this.#stop = undefined;
@@ -146,7 +148,7 @@ export class Feed<T> extends Hook {
     throw this.#node.reason as CancelledError;
   }
 
-  /** A read that was under way when the scope was cancelled. */
+  /** Receives the failure of a read that was pending when the scope was cancelled. */
   #failedLate(error: unknown): void {
     const node = this.#node;
     const failures: unknown[] = [];
@@ -158,7 +160,7 @@ export class Feed<T> extends Hook {
   }
 }
 
-/** As `for … of`: what is no object has no `done`, and would go on for ever. */
+/** Throws as `for … of` does. A primitive has no `done`, so the loop would not end. */
 function checkStep<T>(step: IteratorResult<T>): IteratorResult<T> {
   if (isObject(step)) return step;
   throw wrongType("items", "next() must return an object", step);

@@ -13,37 +13,37 @@ import { startChild } from "../../task/start-child.js";
 import { Fifo } from "../sync/fifo.js";
 import { Group } from "./group.js";
 import { type MapOptions, type Mapper, checkMapOptions } from "./map.js";
-import { checkSource, Feed, openSource, type Sink, type Source } from "./source.js";
+import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
-/** What {@link stream} takes. */
+/** The options of {@link stream}. */
 export interface StreamOptions extends MapOptions {
-  /** How many items are worked on at once, the one that the consumer has in hand included. Default 1. */
+  /** How many items are processed concurrently, including the item that the consumer is processing. Default 1. */
   readonly concurrency?: number | undefined;
-  /** Whether results come in the order of the items or as they are ready. Default `true`. */
+  /** Whether results come in the order of the items, and not as they are ready. Default `true`. */
   readonly ordered?: boolean | undefined;
 }
 
 const streamOptionNames = optionNames<StreamOptions>({ concurrency: true, ordered: true });
 
 /**
- * Calls `fn` for each item, each as a task, and gives the results one by one, in the order of the items: by default
- * what `for await (const item of items) yield await fn(item)` does in an async generator, but with a scope, and
- * with a `concurrency`.
+ * Calls `fn` for each item, each as a task, and yields the results in the order of the items.
  *
- * Nothing is started before the first `next()`. After that at most `concurrency` items are being worked on, wait to
- * be taken, or are in the consumer's hands: an endless source needs no more memory than that. A stream that nobody
- * reads on does not keep its scope from ending: it is stopped when nothing else is left there.
+ * By default it does what `for await (const item of items) yield await fn(item)` does in an async generator, but in a
+ * scope, and with a `concurrency`. No task is started before the first `next()`. After that at most `concurrency` items
+ * are being processed, wait to be read, or are with the consumer, so an endless source needs no more memory than that. A
+ * stream that is not read to its end does not keep its scope open: it is cancelled when the scope has nothing else to do.
  *
- * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). When everything
- * has settled, `next()` first gives what was ready, then rejects with that failure. It goes to the consumer alone;
- * if nobody has taken it when the scope ends, it is the scope's.
+ * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). When everything has
+ * settled, `next()` first yields the results that were ready, then rejects with that failure. Only the consumer receives
+ * it; if the consumer has not read it when the scope ends, it is a failure of the scope.
  *
- * **Cancellation:** leaving the loop (`return()`) cancels what is running with kind `"closed"`, calls the source's
+ * **Cancellation:** leaving the loop (`return()`) cancels the running tasks with kind `"closed"`, calls the source's
  * `return()`, and waits for both. When `scope` is cancelled, the same happens, and `next()` rejects with the reason.
  *
- * @param scope - The owner.
+ * @param scope - The owner of the tasks.
  * @param items - Any iterable or async iterable, or a function of the scope that returns one.
- * @param fn - Gets the item, the scope of its own task, and the item's index.
+ * @param fn - Called with the item, the scope of its task, and the index of the item.
+ * @param options - `concurrency`, and whether the results are `ordered`.
  * @returns An iterator for one consumer. Its `next()` rejects with `ScopeClosedError` if `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad.
  * @example
@@ -82,8 +82,8 @@ export function streamFrom<T, R>(
 }
 
 /**
- * Ends the `next()` calls that are pending, for a consumer that has got its answer elsewhere: so it does not take a
- * failure that it would drop.
+ * Resolves the pending `next()` calls of `results` with `done`, for a consumer that no longer needs them: it would receive
+ * a failure and discard it.
  */
 export function abandonReads(results: AsyncIterableIterator<unknown>): void {
   if (results instanceof Stream) results.abandon();
@@ -92,12 +92,12 @@ export function abandonReads(results: AsyncIterableIterator<unknown>): void {
 function ignore(): void {}
 
 class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
-  /** A node, and no owner handle: the work of a stream must not keep one alive. */
+  /** Not an owner handle: the tasks of a stream must not keep a handle alive. */
   readonly #scope: ScopeNode;
-  /** Where `stream` was called: the work begins later. */
+  /** The call site of `stream`. The work begins later, in `next()`. */
   readonly #site: string | undefined;
-  readonly #outlet: Outlet<R>;
-  /** Made with the first request: what has not begun has nothing to close, and holds nobody up. */
+  readonly #results: ResultQueue<R>;
+  /** Made with the first request. A stream that was not read has nothing to close and delays no scope. */
   #owner: StreamScope | undefined;
   #group: StreamGroup<T, R> | undefined;
   #returning = false;
@@ -113,9 +113,9 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   ) {
     this.#scope = scope;
     this.#site = site;
-    this.#outlet = new Outlet(ordered);
+    this.#results = new ResultQueue(ordered);
     this.#run = (own) => {
-      this.#group = new StreamGroup(this.#site, own, fn, this.#outlet, concurrency);
+      this.#group = new StreamGroup(this.#site, own, fn, this.#results, concurrency);
       return this.#group.run(items);
     };
   }
@@ -125,10 +125,10 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   next(): Promise<IteratorResult<R, undefined>> {
-    if (this.#outlet.isOver) return endedAlready();
-    const result = this.#outlet.request();
+    if (this.#results.isExhausted) return endedAlready();
+    const result = this.#results.request();
     try {
-      if (this.#owner === undefined && !this.#outlet.ended && !this.#begin())
+      if (this.#owner === undefined && !this.#results.ended && !this.#begin())
         return yieldBefore(result, this.#scope.reason !== undefined);
       this.#group?.wake();
     } catch (error) {
@@ -139,29 +139,29 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   abandon(): void {
-    this.#outlet.abandon();
+    this.#results.abandon();
   }
 
   async return(): Promise<IteratorResult<R, undefined>> {
     this.#returning = true;
-    this.#outlet.drop();
+    this.#results.discard();
     const owner = this.#owner;
-    if (owner === undefined) this.#outlet.end(undefined);
+    if (owner === undefined) this.#results.end(undefined);
     else cancel(owner.node, "closed", undefined);
     await owner?.promise;
-    const failure = this.#outlet.take();
+    const failure = this.#results.takeFailure();
     if (failure !== undefined && failure.error !== owner?.node.reason) throw failure.error;
     return done;
   }
 
-  /** Says whether its scope takes it. */
+  /** Starts the work. Returns false if the scope refuses it. */
   #begin(): boolean {
     try {
       this.#owner = new StreamScope(this.#site, this.#scope, (failure) => this.#finish(failure));
       startChild(this.#owner.node, undefined, this.#site, (own) => this.#work(own), "stream");
       return true;
     } catch (error) {
-      this.#outlet.end({ error, isReason: isCancelled(error) });
+      this.#results.end({ error, isReason: isCancelled(error) });
       return false;
     }
   }
@@ -171,53 +171,56 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
       await this.#run(own);
     } catch (error) {
       if (!own.cancelled) {
-        this.#outlet.end({ error });
-        await Promise.race([this.#outlet.taken(), new Promise((resolve) => own.onCancel(resolve))]);
-        if (this.#outlet.failure === undefined) return;
+        this.#results.end({ error });
+        await Promise.race([this.#results.failureTaken(), new Promise((resolve) => own.onCancel(resolve))]);
+        if (this.#results.failure === undefined) return;
       }
-      if (this.#group?.node.reason === error) throw error; // its source has cancelled itself
+      if (this.#group?.node.reason === error) throw error; // the source has cancelled its scope
       throwFailure(own as ScopeNode, error);
     }
   }
 
-  /** The stream's scope has settled. Says whether there is no failure left that somebody has to receive. */
+  /** Called when the scope of the stream has settled. Returns whether no failure is left for the consumer to read. */
   #finish(failure: Failure | undefined): boolean {
     const isReason = failure?.isReason === true;
-    if (failure !== undefined) this.#outlet.drop();
-    this.#outlet.end(isReason && this.#returning ? undefined : failure);
-    if (isReason || this.#returning || this.#outlet.failure === undefined) return true;
-    void this.#outlet.taken().then(() => this.#owner?.delivered());
+    if (failure !== undefined) this.#results.discard();
+    this.#results.end(isReason && this.#returning ? undefined : failure);
+    if (isReason || this.#returning || this.#results.failure === undefined) return true;
+    void this.#results.failureTaken().then(() => this.#owner?.failureDelivered());
     return false;
   }
 }
 
 /**
- * The scope of a stream as its owner sees it. A daemon: a stream that nobody reads on must not keep the owner from
- * ending. It outlives a failed {@link StreamGroup} until somebody has taken the failure. If nobody does, that is its
- * owner's: as a handle's failure that no `join` or `close` receives. Its promise resolves when it has settled.
+ * The scope of a stream, a child of the scope that `stream` was called with.
+ *
+ * It is a daemon: a stream that is not read to its end must not keep its parent open. It outlives a failed
+ * {@link StreamGroup} until the consumer has read the failure. If the consumer never does, the parent receives the failure,
+ * as it receives the failure of a handle that no `join` or `close` receives. Its promise resolves when it has settled.
  */
-export class StreamScope extends Group<void> {
+class StreamScope extends Group<void> {
   /**
-   * @param end - Called when it settles; says whether the failure is taken, which a mere reason always is.
+   * @param onSettled - Called when it settles. Returns whether the failure needs no other receiver; a cancellation
+   *   needs none.
    */
-  constructor(site: string | undefined, scope: Scope, end: (failure?: Failure) => boolean) {
+  constructor(site: string | undefined, scope: Scope, onSettled: (failure?: Failure) => boolean) {
     super("stream", site, scope, DAEMON | FAILS_PARENT | QUEUED);
     const node = this.node;
     const { resolve } = node.observer as Promised<void>;
     node.observer = {
       resolve: () => {
-        end();
+        onSettled();
         resolve(undefined);
       },
       reject: (error) => {
-        if (!end({ error, isReason: node.rarely?.errors === undefined })) node.flags &= ~DELIVERED;
+        if (!onSettled({ error, isReason: node.rarely?.errors === undefined })) node.flags &= ~DELIVERED;
         resolve(undefined);
       },
     };
   }
 
-  /** Somebody has taken the failure. */
-  delivered(): void {
+  /** The consumer has read the failure. */
+  failureDelivered(): void {
     this.node.flags |= DELIVERED;
   }
 
@@ -225,43 +228,43 @@ export class StreamScope extends Group<void> {
   failed(): void {}
 }
 
-/** The work of a stream: the source and the items in flight. */
-export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
+/** The scope of the work: the source, and a task for each item. */
+class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
   readonly #fn: Mapper<T, R>;
-  readonly #outlet: Outlet<R>;
+  readonly #results: ResultQueue<R>;
   readonly #concurrency: number;
-  readonly #feed: Feed<T>;
+  readonly #reader: SourceReader<T>;
   #started = 0;
 
   constructor(
     site: string | undefined,
     scope: Scope,
     fn: Mapper<T, R>,
-    outlet: Outlet<R>,
+    results: ResultQueue<R>,
     concurrency: number,
   ) {
     super("items", site, scope, QUEUED);
     this.node.rare().bodyIs = "source";
     this.#fn = fn;
-    this.#outlet = outlet;
+    this.#results = results;
     this.#concurrency = concurrency;
-    this.#feed = new Feed(this.node, this);
+    this.#reader = new SourceReader(this.node, this);
   }
 
   run(items: Source<T>): Promise<void> {
-    const body = (own: Scope): Promise<void> => this.#feed.pull(openSource("stream", items, own));
+    const body = (own: Scope): Promise<void> => this.#reader.readAll(openSource("stream", items, own));
     startChild(this.node, undefined, this.site, body, "stream");
     return this.promise;
   }
 
-  /** The consumer has asked for one more. */
+  /** Called when the consumer has requested one more result. */
   wake(): void {
-    this.#feed.wake();
+    this.#reader.wake();
   }
 
-  /** What the consumer has in hand counts until it asks for the next. */
+  /** The item that the consumer is processing counts until it requests the next. */
   hasRoom(): boolean {
-    return this.#started < this.#outlet.requested - 1 + this.#concurrency;
+    return this.#started < this.#results.requested - 1 + this.#concurrency;
   }
 
   accept(item: T, index: number): void {
@@ -271,7 +274,7 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
   }
 
   succeeded(value: unknown, index: number): void {
-    this.#outlet.push(value as R, index);
+    this.#results.push(value as R, index);
   }
 
   failed(error: unknown): void {
@@ -281,22 +284,22 @@ export class StreamGroup<T, R> extends Group<void> implements Sink<T> {
 
 export interface Failure {
   readonly error: unknown;
-  /** It is the cancellation of the stream's scope: nobody has to take it. */
+  /** Whether it is the reason of the scope, which nobody has to receive. */
   readonly isReason?: boolean;
 }
 
-export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** Where the results of a stream wait for its consumer, and the consumer's `next()` calls for results. */
-export class Outlet<R> {
-  /** How many results were asked for, ever. */
+/** The results that the consumer has not requested yet, and its `next()` calls that have no result yet. */
+class ResultQueue<R> {
+  /** How many results were requested so far. */
   requested = 0;
-  /** What the stream ended with, until somebody has taken it. */
+  /** The failure that ended the stream, until the consumer has received it. */
   failure: Failure | undefined = undefined;
   ended = false;
   readonly #ordered: boolean;
   #ready = new Map<number, R>();
-  /** Which key of {@link #ready} goes next; in an unordered outlet the keys just count. */
+  /** The key in {@link #ready} of the next result. In an unordered queue the keys are the order of arrival. */
   #next = 0;
   #pushed = 0;
   readonly #requests = new Fifo<Promised<IteratorResult<R, undefined>>>();
@@ -306,8 +309,8 @@ export class Outlet<R> {
     this.#ordered = ordered;
   }
 
-  /** Whether it has ended and there is nothing left in it: no result, no failure. */
-  get isOver(): boolean {
+  /** Whether it has ended and has neither a result nor a failure left. */
+  get isExhausted(): boolean {
     return this.ended && this.failure === undefined && this.#ready.size === 0;
   }
 
@@ -324,7 +327,7 @@ export class Outlet<R> {
     this.#deliver();
   }
 
-  /** Nothing more will come. What is ready is delivered first, then the failure, once. */
+  /** Ends the queue. The results that are ready are delivered first, then the failure, once. */
   end(failure: Failure | undefined): void {
     if (this.ended) return;
     this.ended = true;
@@ -332,25 +335,25 @@ export class Outlet<R> {
     this.#deliver();
   }
 
-  drop(): void {
+  discard(): void {
     this.#ready.clear();
   }
 
-  /** Nobody waits any more. A failure that comes is for who asks then. */
+  /** Resolves the pending requests with `done`, so that a later request receives the failure. */
   abandon(): void {
     for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
       next.resolve(done);
   }
 
-  /** Resolves when the failure has been taken, if ever. */
-  taken(): Promise<void> {
+  /** Resolves when the consumer has received the failure; never if it does not. */
+  failureTaken(): Promise<void> {
     return new Promise((resolve) => {
       if (this.failure === undefined) resolve();
       else this.#onTaken = resolve;
     });
   }
 
-  take(): Failure | undefined {
+  takeFailure(): Failure | undefined {
     const failure = this.failure;
     this.failure = undefined;
     this.#onTaken?.();
@@ -364,7 +367,7 @@ export class Outlet<R> {
         this.#ready.delete(this.#next++);
         this.#requests.shift()?.resolve({ done: false, value: value as R });
       } else if (this.ended) {
-        const failure = this.take();
+        const failure = this.takeFailure();
         const request = this.#requests.shift();
         if (failure === undefined) request?.resolve(done);
         else request?.reject(failure.error);

@@ -9,12 +9,16 @@ import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
 
 /**
- * Runs `worker` as a servant of `scope`: cancelled with it, or when nothing else is left there, and awaited. As a
- * daemon task, but it takes no slot of a `concurrency`, and nobody can await it: its failure is the scope's.
+ * Runs `worker` as a daemon of `scope`: cancelled with it, or when nothing else is left in it.
  *
- * @param operation - The public function, whose name it gets. Not read off the function: a bundler may have renamed it.
- * @param site - Where that was called; see `callSite`.
- * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
+ * Unlike a daemon task it takes no slot of a `concurrency`, and there is no task to await: its failure is the failure of
+ * `scope`.
+ *
+ * @param operation - The public function, whose name the child gets. Not read off the function: a bundler may have
+ *   renamed it.
+ * @param site - The call site of that function; see `callSite`.
+ * @returns The node of the child.
+ * @throws The reason if `scope` is cancelled, a `ScopeClosedError` if it has ended. Nothing was started.
  */
 export function attach(
   operation: ScopeKind,

@@ -6,18 +6,19 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { enterScope } from "../../task/with-scope.js";
 
-/** What one run of a worker came to. */
+/** The outcome of one run of a worker. */
 export type Attempt<T> =
   | { readonly status: "succeeded"; readonly value: T }
   | { readonly status: "failed"; readonly error: unknown }
-  /** By itself, and not by its time limit. */
+  /** The worker cancelled its own scope. Exceeding the time limit is a failure. */
   | { readonly status: "cancelled"; readonly reason: CancelledError };
 
 /**
- * Runs `worker` once, in a scope of its own.
+ * Runs `worker` once, in its own scope.
  *
- * @param site - Where the public function was called that makes the attempt.
- * @throws What it failed with, or the reason, when `scope` is cancelled: then it is no longer an attempt's affair.
+ * @param site - The call site of the public function that makes the attempt.
+ * @returns The outcome. A failure of the worker does not reject.
+ * @throws The failure of the worker, or the reason, if `scope` is cancelled.
  */
 export async function attempt<T>(
   scope: Scope,

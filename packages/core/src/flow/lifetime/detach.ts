@@ -10,30 +10,32 @@ import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 
-/** What {@link detach} takes. */
+/** The options of {@link detach}. */
 export interface DetachOptions {
-  /** Default: the worker's function name, else `"anonymous"`. */
+  /** The name of the task. Default: the name of the worker function, or `"anonymous"`. */
   readonly name?: string | undefined;
-  /** Whether the deadline of `scope` holds for the task, too. Default `false`. */
+  /** Whether the deadline of `scope` also applies to the task. Default `false`. */
   readonly keepDeadline?: boolean | undefined;
 }
 
 const detachOptionNames = optionNames<DetachOptions>({ name: true, keepDeadline: true });
 
 /**
- * Hands work over to another scope: starts `worker` as a child task of `target`, with the context values that `scope`
- * has now. For what must outlive its beginner, such as an audit record written after the response, without belonging
- * to nobody.
+ * Starts `worker` as a child task of `target`, with the context values that `scope` has now.
  *
- * **Cancellation:** the task is cancelled with `target`, no longer with `scope`; `scope` does not wait for it, and may
- * be cancelled or closed already. With `keepDeadline` it is cut when the deadline of `scope` passes, which is a
- * failure of the task. In a `target` that is cancelled already the worker is not called.
+ * Use it for work that must outlive the scope in which it began and still needs an owner, such as an audit record written
+ * after the response.
  *
- * **Failure:** is `target`'s, as with `spawn`.
+ * **Cancellation:** the task is cancelled with `target`, not with `scope`. `scope` does not wait for it, and may already be
+ * cancelled or closed. With `keepDeadline` the task is cancelled when the deadline of `scope` passes, and fails with that.
+ * If `target` is already cancelled, the worker is not called.
  *
- * @param scope - Where the values, and if wanted the deadline, come from.
- * @param target - The new owner; open, or closing with a child alive.
- * @param worker - The work. `get` in it finds first what `scope` has, then what `target` has.
+ * **Failure:** is a failure of `target`, as with `spawn`.
+ *
+ * @param scope - The source of the context values and, with `keepDeadline`, of the deadline.
+ * @param target - The new owner. Must be open, or closing with a child still running.
+ * @param worker - The work. `get` in it finds the values of `scope` first, then those of `target`.
+ * @param options - The name of the task, and whether it keeps the deadline.
  * @returns The task.
  * @throws {ScopeClosedError} If `target` has ended.
  * @throws {TypeError} If an argument is of the wrong type. Nothing was started.
@@ -70,7 +72,7 @@ export function detach<T>(
   return startTask(parent, carrying, taskOptions, callSite(detach));
 }
 
-/** Everything that `get` would find, nearest first. */
+/** All context values that `get` would find in `origin`. */
 function valuesOf(origin: ScopeNode): ReadonlyMap<ContextKey<unknown>, unknown> {
   const values = new Map<ContextKey<unknown>, unknown>();
   for (let at: ScopeNode | undefined = origin; at !== undefined; at = at.parent) {

@@ -12,32 +12,32 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
 
-/** What {@link shield} takes. */
+/** The options of {@link shield}. */
 export interface ShieldOptions {
-  /** Milliseconds from now that it may go on; finite. */
+  /** How long `fn` may run, in milliseconds from the call; finite. Required. */
   readonly timeout: number;
 }
 
 const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
 
 /**
- * Runs `fn` in a scope that cancellation from outside does not reach: for the goodbye to a server, the flush of a
- * buffer, the end of a transaction. It works in a `defer`, too, of a scope that is closing or cancelled.
+ * Runs `fn` in a scope that is not cancelled with the scopes around it, until a time limit.
  *
- * Tasks spawned inside are shielded with it. Context values still come through `get`. The enclosing scope waits for
- * it, and the deadlines of the scopes around it don't hold inside: only `timeout` does.
+ * Use it to log out of a server, to flush a buffer, or to end a transaction; also in a `defer` of a scope that is closing
+ * or cancelled. Tasks spawned inside are shielded too. `get` still finds the context values of the scopes around it. The
+ * enclosing scope waits for it. The deadlines of the scopes around it do not apply inside: only `timeout` does.
  *
- * **Cancellation:** when `timeout` has passed since the call, the scope is cancelled: with the reason of `scope` if
- * that was cancelled, whenever that was, else with a `DeadlineExceededError`. `cancel()` from inside works as ever. With
- * `timeout: 0` the body is not called.
+ * **Cancellation:** when `timeout` has passed since the call, the scope is cancelled: with the reason of `scope` if that
+ * has been cancelled, otherwise with a `DeadlineExceededError`. `cancel()` from inside works as usual. With `timeout: 0`
+ * the body is not called.
  *
- * **Failure:** goes to the caller alone, as with `withScope`.
+ * **Failure:** only the caller receives it, as with `withScope`.
  *
- * @param scope - The enclosing scope; anything but closed.
- * @param options - `timeout` in ms, more of a promise than a limit: nothing else stops the body.
- * @param fn - The body, called synchronously. Gets the shielded scope: pass on its `signal`, not that of `scope`.
+ * @param scope - The enclosing scope. Must not be closed.
+ * @param options - `timeout` in ms. Nothing else stops the body, so choose it as a promise to the enclosing scope.
+ * @param fn - The body, called synchronously with the shielded scope. Pass on its `signal`, not that of `scope`.
  * @returns The body's value.
- * @throws {CancelledError} (as a rejection) If it ran out of time.
+ * @throws {CancelledError} (as a rejection) If `timeout` has passed.
  * @throws {ScopeClosedError} (as a rejection) If `scope` is closed.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
@@ -45,12 +45,12 @@ const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
  * const log: string[] = [];
  * await withScope({ timeout: 5 }, async (scope) => {
  *   scope.defer(() => shield(scope, { timeout: 1_000 }, async (own) => {
- *     await sleep(own, 5); // says goodbye
- *     log.push(scope.cancelled ? "cancelled, but polite" : "done");
+ *     await sleep(own, 5); // logs out
+ *     log.push(scope.cancelled ? "cancelled, but logged out" : "done");
  *   }));
  *   await sleep(scope, 60_000);
  * }).catch(() => undefined);
- * console.log(log[0]); // cancelled, but polite
+ * console.log(log[0]); // cancelled, but logged out
  * ```
  */
 export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): Promise<T> {

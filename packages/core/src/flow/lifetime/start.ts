@@ -14,27 +14,28 @@ import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import { startChild } from "../../task/start-child.js";
 
-/** How a worker says that it is ready. Once. */
+/** Called once by a worker when it is ready, with a value for the caller of {@link start}. */
 export type Started<R> = (value: R) => void;
 
-/** A worker that says when it is ready. What it returns later is dropped. */
+/** A worker that calls `started` when it is ready. Its return value is discarded. */
 export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnType<Worker<unknown>>;
 
 /**
- * Starts `worker` as a child task of `scope` and waits until it says that it is ready: Trio's `nursery.start`. For a
- * server that has to listen before its clients may begin.
+ * Starts `worker` as a child task of `scope` and waits until it calls `started`, as Trio's `nursery.start` does.
  *
- * **Failure:** what the worker throws before it is ready goes to the caller alone, once everything in its scope has
- * settled, and `scope` does not hear of it; a worker that ends without a word is an error of that kind (code
- * `BOUGH_NOT_STARTED`). After that its failure is `scope`'s, as with `spawn`.
+ * Use it for a server that has to listen before its clients may begin.
  *
- * **Cancellation:** when `scope` is cancelled before the worker is ready, so is the worker, and the promise rejects
- * with the reason, once everything in it has settled; `started` has no effect then. In a scope that is cancelled
- * already the worker is not called.
+ * **Failure:** if the worker fails before it has called `started`, only the caller receives the failure, once everything
+ * in the worker's scope has settled; `scope` is not cancelled. A worker that ends without having called `started` has
+ * failed with the code `BOUGH_NOT_STARTED`. A later failure is a failure of `scope`, as with `spawn`.
  *
- * @param scope - The owner.
- * @param worker - Gets its own scope and `started`, to be called once with a value for the caller.
- * @returns What `started` was called with.
+ * **Cancellation:** when `scope` is cancelled before the worker has called `started`, so is the worker, and the promise
+ * rejects with the reason once everything in the worker's scope has settled. `started` has no effect then. If `scope` is
+ * already cancelled, the worker is not called.
+ *
+ * @param scope - The owner of the task.
+ * @param worker - Called with its own scope and `started`, which it must call once.
+ * @returns The value that `started` was called with.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
  * @example
@@ -58,22 +59,24 @@ export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promi
   }
 }
 
-/** Apart from `start`, so that the closures here don't keep an owner handle alive. */
+/** A function apart from `start`, so that its closures do not keep an owner handle alive. */
 function launch<R>(parent: ScopeNode, worker: StartableWorker<R>, site: string | undefined): Promise<R> {
-  const starting = new Starting(worker);
+  const starting = new PendingStart(worker);
   const name = nameOf(worker);
   startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);
   return starting.waitIn(parent);
 }
 
 /**
- * The worker runs in a scope of its own inside its task. That scope hears of nothing above it until the worker is
- * ready; from then on it counts as a task, whose failures go up.
+ * A worker that has not called `started`, and the promise for the caller.
+ *
+ * The worker runs in its own scope inside the task. Until it calls `started`, that scope passes its failure to the caller;
+ * from then on it counts as a task, whose failure is passed to its parent.
  */
-class Starting<R> extends Hook implements Observer {
+class PendingStart<R> extends Hook implements Observer {
   readonly #worker: StartableWorker<R>;
   readonly #outcome = createPromised<R>();
-  /** Where it waits for its turn, if the scope has a `concurrency`. */
+  /** The scope in whose queue the worker waits, if that has a `concurrency`. */
   #parent: ScopeNode | undefined;
   #node: ScopeNode | undefined;
   #settled = false;
@@ -83,12 +86,12 @@ class Starting<R> extends Hook implements Observer {
     this.#worker = worker;
   }
 
-  /** For the caller; as an observer's, see there. */
+  /** The promise for the caller. */
   get promise(): Promise<R> {
     return this.#outcome.promise;
   }
 
-  /** Called right after the spawn: the worker may still be in the queue, or be born cancelled. */
+  /** Called right after the spawn, when the worker may still be queued, or its task be born cancelled. */
   waitIn(parent: ScopeNode): Promise<R> {
     if (this.#node !== undefined) return this.promise;
     if (parent.reason !== undefined) return failToBegin(parent.reason);
@@ -124,7 +127,7 @@ class Starting<R> extends Hook implements Observer {
         "start: started() was called twice, or after the worker had ended",
       );
     }
-    if (node.cancelled) return; // too late: the caller gets the reason, or the failure that has cancelled it
+    if (node.cancelled) return; // the caller receives the reason, or the failure that has cancelled the scope
     this.#settled = true;
     node.flags |= TASK | PROMOTED;
     this.#outcome.resolve(value);

@@ -18,20 +18,20 @@ import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 import { attempt } from "./attempt.js";
-import { backoffOf, delayBefore, type Backoff } from "../time/backoff.js";
+import { readBackoff, delayBefore, type Backoff } from "../time/backoff.js";
 import { sleep } from "../time/sleep.js";
 
-/** What {@link supervise} takes. */
+/** The options of {@link supervise}. */
 export interface SupervisorOptions {
-  /** How many restarts there may be within {@link window}; a whole number from 0, or `Infinity`. Default 5. */
+  /** How many restarts are allowed within {@link window}; a whole number from 0, or `Infinity`. Default 5. */
   readonly maxRestarts?: number | undefined;
-  /** Milliseconds after which a restart no longer counts. Default 60,000. */
+  /** The time in milliseconds after which a restart no longer counts. Default 60,000. */
   readonly window?: number | undefined;
-  /** Milliseconds before the first restart within the window; doubles with each, with jitter. Default 100. */
+  /** The delay in milliseconds before the first restart within the window. It doubles with each restart, with jitter. Default 100. */
   readonly minDelay?: number | undefined;
-  /** Milliseconds that no delay exceeds. Default 30,000. */
+  /** The longest delay in milliseconds. Default 30,000. */
   readonly maxDelay?: number | undefined;
-  /** Hears of each failure that leads to a restart, before the delay; `restarts` counts all so far, this one included. */
+  /** Called before the delay with each failure that leads to a restart. `restarts` counts all restarts including this one. Default: none. */
   readonly onRestart?: ((error: unknown, restarts: number) => void) | undefined;
 }
 
@@ -51,22 +51,22 @@ interface Settings {
 }
 
 /**
- * Starts `worker` as a child task of `scope` and, whenever it fails, starts it again, with growing delays.
+ * Starts `worker` as a child task of `scope`, and restarts it with growing delays whenever it fails.
  *
- * Each run has a scope of its own, called `#1`, `#2` and so on; the next begins only when everything in the one
- * before has settled. A worker that returns is done, and is not restarted.
+ * Each run has its own scope, named `#1`, `#2` and so on. The next run begins only when everything in the previous scope
+ * has settled. A worker that returns is not restarted.
  *
- * **Failure:** when there have been `maxRestarts` restarts within `window` and the worker fails once more, the task
- * fails with that last error, the same object, as any task does: its scope hears of it. The failures before went to
- * `onRestart` only. What `onRestart` throws fails the task.
+ * **Failure:** if the worker fails after `maxRestarts` restarts within `window`, the task fails with that error, the same
+ * object, and as with any task `scope` is cancelled. Earlier failures were passed to `onRestart` only. If `onRestart`
+ * throws, the task fails with that error.
  *
- * **Cancellation:** cancelling the task or `scope` ends the run or the delay, and nothing is restarted. A worker that
- * cancels its own scope ends the task as cancelled. In a scope that is cancelled already the worker is not called.
+ * **Cancellation:** cancelling the task or `scope` ends the run or the delay, and the worker is not restarted. A worker
+ * that cancels its own scope ends the task as cancelled. If `scope` is already cancelled, the worker is not called.
  *
- * @param scope - The owner.
+ * @param scope - The owner of the task.
  * @param worker - Called synchronously, and again for each restart.
- * @param options - How many restarts, and how long to wait between; times in ms.
- * @returns The task: await it for the worker's value.
+ * @param options - How many restarts, and the delays between them in ms.
+ * @returns The task. Await it for the worker's value.
  * @throws {ScopeClosedError} If `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad. Nothing was started.
  * @example
@@ -88,7 +88,7 @@ export function supervise<T>(scope: Scope, worker: Worker<T>, options: Superviso
   checkLimit("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);
   checkType("supervise", "onRestart", "function", onRestart);
-  const settings = { maxRestarts, window, onRestart, backoff: backoffOf("supervise", options) };
+  const settings = { maxRestarts, window, onRestart, backoff: readBackoff("supervise", options) };
   const parent = nodeOf("supervise", "scope", scope);
   const name = nameOf(worker);
   const site = callSite(supervise);
@@ -113,8 +113,8 @@ async function keepRunning<T>(
     }
     const now = elapsed();
     recent = recent.filter((instant) => now - instant < window);
-    if (isStackOverflow(result.error)) throwFailure(node, result.error); // the same again, from an empty stack, has no end
-    // Cancelled in the moment after the run: there will be no restart that onRestart could hear of.
+    if (isStackOverflow(result.error)) throwFailure(node, result.error); // a restart would overflow the stack again
+    // Cancelled right after the run: there will be no restart, so onRestart is not called.
     if (own.cancelled || recent.length >= maxRestarts) throwFailure(node, result.error);
     recent.push(now);
     try {

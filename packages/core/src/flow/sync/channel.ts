@@ -12,18 +12,18 @@ import { type Queued, QueuedWait, WaitQueue } from "./wait-queue.js";
 /**
  * A queue between tasks, with back-pressure. Made by {@link createChannel}.
  *
- * Each value goes to one receiver. Senders and receivers are served in the order they came. A `send` or `receive`
- * that was cancelled has sent or received nothing.
+ * Each value goes to one receiver. Senders and receivers are served first come, first served. A `send` or `receive` that
+ * was cancelled has sent or received nothing.
  *
- * As an async iterable it gives values until it is closed; nothing else ends that iteration. Use {@link values} for
- * one that ends with a scope.
+ * A channel is an async iterable that yields values until the channel is closed; nothing else ends that iteration. To end
+ * it with a scope, iterate over {@link values}.
  */
 export interface Channel<T> extends AsyncIterable<T> {
-  /** How many values it holds that nobody has taken yet. */
+  /** How many values the channel buffers. */
   readonly capacity: number;
 
   /**
-   * Resolves when a receiver has taken `value` or the buffer has.
+   * Sends `value`: resolves when a receiver or the buffer has accepted it.
    *
    * @throws {CancelledError} The reason of `scope` (as a rejection); `value` was not sent.
    * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
@@ -32,7 +32,7 @@ export interface Channel<T> extends AsyncIterable<T> {
   send(scope: Scope, value: T): Promise<void>;
 
   /**
-   * Resolves with the next value.
+   * Receives the next value.
    *
    * @throws {CancelledError} The reason of `scope` (as a rejection); no value was taken.
    * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
@@ -40,36 +40,36 @@ export interface Channel<T> extends AsyncIterable<T> {
    */
   receive(scope: Scope): Promise<T>;
 
-  /** Takes a value if one is there, be it from a sender that waits. */
+  /** Receives a value from the buffer or from a sender that waits, if there is one. Does not wait. */
   tryReceive(): { value: T } | undefined;
 
   /**
-   * Ends the channel: what is buffered can still be received, senders that wait are refused. Only the first call
-   * counts.
+   * Closes the channel. Buffered values can still be received; senders that wait are rejected. Later calls have no effect.
    *
-   * @param cause - What iterations throw at the end, and the `cause` of every `ChannelClosedError`.
+   * @param cause - The error that iterations throw at their end, and the `cause` of every `ChannelClosedError`.
    */
   close(cause?: unknown): void;
 
   /**
-   * Iterates until the channel ends or `scope` is cancelled; then `next()` rejects with the reason. Leaving the loop
-   * leaves the channel open.
+   * Iterates over the values until the channel is closed. When `scope` is cancelled, `next()` rejects with the reason.
+   * Leaving the loop does not close the channel.
    */
   values(scope: Scope): AsyncIterableIterator<T>;
 }
 
 /**
- * Makes a channel.
+ * Creates a channel.
  *
  * **Cancellation:** `send`, `receive` and `values` take the scope that waits, and reject with its reason when it is
- * cancelled. The message is then neither lost nor delivered twice: it was not sent, or stays for somebody else.
+ * cancelled. A value is then neither lost nor delivered twice: it was not sent, or another receiver gets it.
  *
- * **Failure:** `close(cause)` hands a failure on to the other end. A channel belongs to no scope: close it where the
- * last sender ends (`scope.defer(() => channel.close())`), or its receivers wait until they are cancelled.
+ * **Failure:** `close(cause)` passes a failure to the other end. A channel belongs to no scope. Close it when the last
+ * sender ends (`scope.defer(() => channel.close())`); otherwise its receivers wait until they are cancelled.
  *
- * @param capacity - How many values may wait for a receiver; a whole number from 0, or `Infinity`. Default 0: a
- *   `send` waits for its receiver.
- * @throws {TypeError | RangeError} If `capacity` is no such number.
+ * @param capacity - How many values may wait for a receiver; a whole number from 0, or `Infinity`. Default 0: a `send`
+ *   waits for its receiver.
+ * @returns The channel.
+ * @throws {TypeError | RangeError} If `capacity` is not such a number.
  * @example
  * ```ts
  * await withScope(async (scope) => {
@@ -84,12 +84,12 @@ export interface Channel<T> extends AsyncIterable<T> {
  */
 export function createChannel<T>(capacity: number = 0): Channel<T> {
   checkLimit("createChannel", "capacity", capacity, 0);
-  return new CoreChannel<T>(new ChannelCore(capacity));
+  return new BufferedChannel<T>(new ChannelCore(capacity));
 }
 
 /**
- * The channel is closed: thrown by `receive` when nothing is left in it, and by `send` at once. Its `cause` is what
- * `close(cause)` was given.
+ * Thrown by `send` when the channel is closed, and by `receive` when it is closed and empty. Its `cause` is the argument of
+ * `close(cause)`.
  */
 export class ChannelClosedError extends BoughError {
   constructor(operation: string, options?: ErrorOptions) {
@@ -101,7 +101,7 @@ export class ChannelClosedError extends BoughError {
   }
 }
 
-class CoreChannel<T> implements Channel<T> {
+class BufferedChannel<T> implements Channel<T> {
   readonly #core: ChannelCore<T>;
 
   constructor(core: ChannelCore<T>) {
@@ -122,7 +122,7 @@ class CoreChannel<T> implements Channel<T> {
       if (core.closing !== undefined) return refuse(closedError("send", core.closing));
       if (core.offer(value)) return Promise.resolve();
       const wait = new PendingSend(node, value);
-      core.awaitRoom(wait);
+      core.addSender(wait);
       return wait.promise;
     });
   }
@@ -134,7 +134,7 @@ class CoreChannel<T> implements Channel<T> {
       if (ready !== undefined) return Promise.resolve(ready.value);
       if (core.closing !== undefined) return refuse(closedError("receive", core.closing));
       const wait = new PendingReceive<T>(node);
-      core.awaitValue(wait);
+      core.addReceiver(wait);
       return wait.promise;
     });
   }
@@ -156,27 +156,27 @@ class CoreChannel<T> implements Channel<T> {
   }
 }
 
-/** The inside of a channel, or of one that `value` stands for; `undefined` for anything else. */
+/** The state of a channel, or of the channel that the facade `value` stands for. `undefined` for any other value. */
 export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const core = CoreChannel.coreOf(value);
+  const core = BufferedChannel.coreOf(value);
   if (core !== undefined) return core;
   const subject = subjectOf(value);
   return subject === undefined ? undefined : channelCore(subject);
 }
 
-/** How a channel was closed. */
+/** The record of how a channel was closed. */
 export interface Closing {
   readonly cause: unknown;
 }
 
-/** Waits for a value. */
+/** A pending receive. */
 export interface Receiver<T> extends Queued {
   accept(value: T): void;
   closed(closing: Closing): void;
 }
 
-/** Waits for somebody to take its value. */
+/** A pending send. */
 export interface Sender<T> extends Queued {
   readonly value: T;
   sent(): void;
@@ -184,25 +184,26 @@ export interface Sender<T> extends Queued {
 }
 
 /**
- * The state of a channel. A value passes from its sender to its receiver, or into the buffer, in one synchronous
- * step in which both leave their queues: there is no moment at which it could be lost or be taken twice.
+ * The state of a channel.
  *
- * Receivers wait only while the buffer is empty and no sender waits; senders only while the buffer is full.
+ * A value passes from its sender to its receiver, or into the buffer, in one synchronous step in which both leave their
+ * queues. So it can't be lost or delivered twice. Receivers wait only while the buffer is empty and no sender waits;
+ * senders wait only while the buffer is full.
  */
 export class ChannelCore<T> {
   readonly capacity: number;
   readonly #buffer = new Fifo<T>();
   readonly #receivers = new WaitQueue<Receiver<T>>();
   readonly #senders = new WaitQueue<Sender<T>>();
-  /** Facades of this channel, which need nobody who sends once it is closed. */
-  #ends: WeakRef<{ end(): void }>[] = [];
+  /** The leases of facades of this channel. A closed channel no longer needs its senders. */
+  #closeListeners: WeakRef<{ end(): void }>[] = [];
   closing: Closing | undefined = undefined;
 
   constructor(capacity: number) {
     this.capacity = capacity;
   }
 
-  /** Takes a value if there is one. */
+  /** Removes and returns a value, if there is one. */
   poll(): { value: T } | undefined {
     if (this.#buffer.size > 0) {
       const value = this.#buffer.shift() as T;
@@ -219,7 +220,7 @@ export class ChannelCore<T> {
     return { value: sender.value };
   }
 
-  /** Gives a value away if somebody waits for it or there is room. The channel must not be closed. */
+  /** Passes a value to a receiver that waits, or to the buffer if it has room. The channel must not be closed. */
   offer(value: T): boolean {
     const receiver = this.#receivers.shift();
     if (receiver !== undefined) receiver.accept(value);
@@ -228,27 +229,27 @@ export class ChannelCore<T> {
     return true;
   }
 
-  /** Lets a receiver wait. The channel must be empty, and not closed. */
-  awaitValue(receiver: Receiver<T>): void {
+  /** Adds a receiver to the queue. The channel must be empty and not closed. */
+  addReceiver(receiver: Receiver<T>): void {
     this.#receivers.push(receiver);
   }
 
-  /** Lets a sender wait. The channel must be full, and not closed. */
-  awaitRoom(sender: Sender<T>): void {
+  /** Adds a sender to the queue. The channel must be full and not closed. */
+  addSender(sender: Sender<T>): void {
     this.#senders.push(sender);
   }
 
-  /** Ends what `end` refers to, if it is still there, when the channel closes; at once if it has. */
+  /** Calls `end()` of the object when the channel is closed, immediately if it is. Does not keep the object alive. */
   onClose(end: WeakRef<{ end(): void }>): void {
     if (this.closing !== undefined) end.deref()?.end();
-    else this.#ends.push(end);
+    else this.#closeListeners.push(end);
   }
 
   close(cause: unknown): void {
     if (this.closing !== undefined) return;
     const closing = { cause };
     this.closing = closing;
-    for (const end of this.#ends.splice(0)) end.deref()?.end();
+    for (const end of this.#closeListeners.splice(0)) end.deref()?.end();
     for (let at = this.#receivers.shift(); at !== undefined; at = this.#receivers.shift()) at.closed(closing);
     for (let at = this.#senders.shift(); at !== undefined; at = this.#senders.shift()) at.closed(closing);
   }
@@ -259,7 +260,7 @@ export function closedError(operation: string, { cause }: Closing): ChannelClose
 }
 
 /** A pending `send`. */
-export class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
+class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   readonly value: T;
 
   constructor(node: ScopeNode, value: T) {
@@ -281,7 +282,7 @@ export class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
 }
 
 /** A pending `receive`. */
-export class PendingReceive<T> extends QueuedWait<T> implements Receiver<T> {
+class PendingReceive<T> extends QueuedWait<T> implements Receiver<T> {
   get operation(): string {
     return "receive";
   }
@@ -304,7 +305,7 @@ interface Iteration<T> {
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** A pending `next()` of an iterator; without a scope only the channel or `return()` ends it. */
+/** A pending `next()` of an iterator. Without a scope, only the channel or `return()` ends it. */
 class PendingNext<T> extends QueuedWait<Result<T>> implements Receiver<T> {
   readonly #iteration: Iteration<T>;
 
@@ -345,8 +346,8 @@ class PendingNext<T> extends QueuedWait<Result<T>> implements Receiver<T> {
   }
 }
 
-/** Receives until the channel ends. Several may iterate: each value goes to one of them. */
-export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
+/** Receives values until the channel is closed. With several iterators, each value goes to one of them. */
+class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #core: ChannelCore<T>;
   readonly #node: ScopeNode | undefined;
   readonly #iteration: Iteration<T> = { ended: false, pending: new Set() };
@@ -374,7 +375,7 @@ export class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
     if (ready !== undefined) return Promise.resolve({ done: false, value: ready.value });
     if (core.closing === undefined) {
       const wait = new PendingNext(node, iteration);
-      core.awaitValue(wait);
+      core.addReceiver(wait);
       return wait.promise;
     }
     iteration.ended = true;

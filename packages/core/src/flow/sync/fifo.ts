@@ -1,7 +1,7 @@
-/** A queue of two stacks: constant time on average, and it keeps nothing that was taken out. */
+/** A queue made of two stacks: constant time on average, and it keeps no reference to a removed value. */
 export class Fifo<T> {
   #in: T[] = [];
-  /** What goes out next, last first. */
+  /** The values to remove next, in reverse. */
   #out: T[] = [];
 
   get size(): number {
@@ -12,7 +12,7 @@ export class Fifo<T> {
     this.#in.push(value);
   }
 
-  /** `undefined` when it is empty. */
+  /** Removes and returns the first value; `undefined` if the queue is empty. */
   shift(): T | undefined {
     if (this.#out.length === 0) {
       this.#out = this.#in.reverse();

@@ -2,20 +2,21 @@ import { nativeThen } from "../../task/run.js";
 import { NodeTask } from "../../task/task.js";
 import { WaitQueue, type Queued } from "./wait-queue.js";
 
-/** Waits for a promise. */
-export interface Watcher extends Queued {
+/** Receives the outcome of a promise. */
+export interface PromiseWatcher extends Queued {
   settled(outcome: PromiseSettledResult<unknown>): void;
 }
 
 /**
- * One reaction on a promise, shared by all who watch it. A reaction can't be taken off a promise again, so a loop
- * that selects on the same long-lived task would leave one behind with each turn. A task of which nobody waits any
- * more when it fails is reported as if it had never been watched.
+ * One reaction on a promise, shared by all its watchers.
+ *
+ * A reaction can't be removed from a promise, so a loop that selects on the same long-lived task would add one in each
+ * iteration. If a task fails while it has no watcher, its failure is reported as if it had never been watched.
  */
-export class Watch {
-  static readonly #watches = new WeakMap<PromiseLike<unknown>, Watch>();
+export class PromiseWatch {
+  static readonly #watches = new WeakMap<PromiseLike<unknown>, PromiseWatch>();
   outcome: PromiseSettledResult<unknown> | undefined = undefined;
-  readonly #queue = new WaitQueue<Watcher>();
+  readonly #queue = new WaitQueue<PromiseWatcher>();
 
   private constructor(promise: PromiseLike<unknown>) {
     const watched = NodeTask.isTask(promise)
@@ -27,16 +28,16 @@ export class Watch {
     ]);
   }
 
-  static of(promise: PromiseLike<unknown>): Watch {
-    let watch = Watch.#watches.get(promise);
+  static of(promise: PromiseLike<unknown>): PromiseWatch {
+    let watch = PromiseWatch.#watches.get(promise);
     if (watch === undefined) {
-      watch = new Watch(promise);
-      Watch.#watches.set(promise, watch);
+      watch = new PromiseWatch(promise);
+      PromiseWatch.#watches.set(promise, watch);
     }
     return watch;
   }
 
-  add(watcher: Watcher): void {
+  add(watcher: PromiseWatcher): void {
     this.#queue.push(watcher);
   }
 

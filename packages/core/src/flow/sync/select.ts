@@ -15,10 +15,10 @@ import {
   type Receiver,
   type Sender,
 } from "./channel.js";
-import { Watch, type Watcher } from "./promise-watch.js";
+import { PromiseWatch, type PromiseWatcher } from "./promise-watch.js";
 import type { Queued, WaitQueue } from "./wait-queue.js";
 
-/** A branch of {@link select} that sends. Made by {@link sending}. */
+/** A case of {@link select} that sends. Made by {@link sending}. */
 export class SendCase<T> {
   readonly channel: Channel<T>;
   readonly value: T;
@@ -29,10 +29,10 @@ export class SendCase<T> {
   }
 }
 
-/** A channel to receive from, a task or promise to wait for, milliseconds to wait at most, or something to send. */
+/** A case of {@link select}: a channel to receive from, a task or promise, a timeout in ms, or a value to send. */
 export type SelectCase = Channel<unknown> | PromiseLike<unknown> | number | SendCase<unknown>;
 
-/** What a branch gives: the value received or awaited, nothing for what was sent and for a timeout. */
+/** The value of a case: the value received or awaited; `undefined` for a send and a timeout. */
 export type SelectValue<C> =
   C extends SendCase<unknown>
     ? undefined
@@ -44,28 +44,28 @@ export type SelectValue<C> =
           ? T
           : never;
 
-/** The branch that was taken, and its value: `switch` on `key`. */
+/** The result of {@link select}: the key of the case that happened, to `switch` on, and its value. */
 export type Selected<C> = {
   [K in keyof C]-?: { readonly key: K; readonly value: SelectValue<C[K]> };
 }[keyof C];
 
 /**
- * Waits for the first of several things, and does that one only: Go's `select`. A branch is a channel (receive), a
- * `sending(channel, value)`, a task or any promise, or a number of milliseconds.
+ * Waits until one of several cases is ready, and does exactly that one, as Go's `select` does.
  *
- * If several are ready, the one that is written first is taken, so put what must not starve on top. The other branches
- * have not happened: nothing was received or sent there, no task was cancelled, no timer is left.
+ * A case is a channel (receive), `sending(channel, value)`, a task or any promise, or a timeout in milliseconds. If
+ * several are ready, the first in the object is taken, so list a case that must not starve first. The other cases have no
+ * effect: nothing is received or sent there, no task is cancelled, and no timer remains.
  *
- * **Failure:** rejects with what the task or promise of the branch rejected with, or with a `ChannelClosedError` when a
- * channel turns out to be closed, drained that is for a branch that receives.
+ * **Failure:** rejects with the rejection of the task or promise of the case that was taken. Rejects with a
+ * `ChannelClosedError` when the channel of a case is closed and, for a receive, empty.
  *
- * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, at once if it already is; no branch was
- * taken.
+ * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, immediately if it already is. No case was
+ * taken then.
  *
- * @param scope - Who waits.
- * @param cases - The branches by name; at least one.
- * @returns The name of the branch and its value, as a union to switch on.
- * @throws {RangeError} (as a rejection) If there are no branches.
+ * @param scope - The scope that waits.
+ * @param cases - The cases by name; at least one.
+ * @returns The name of the case and its value, as a union to switch on.
+ * @throws {RangeError} (as a rejection) If there are no cases.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended, or ends while this waits.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type.
  * @example
@@ -92,13 +92,16 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
 }
 
 /**
- * A branch of {@link select} that sends `value` as soon as `channel` takes it, and only if that branch is chosen.
+ * Makes a case of {@link select} that sends `value` to `channel`.
  *
- * **Cancellation:** none of its own; see {@link select}.
+ * **Cancellation:** as {@link select}. The value is sent only if the case is taken.
  *
- * **Failure:** none of its own; see {@link select}.
+ * **Failure:** as {@link select}.
  *
- * @throws {TypeError} If `channel` is no channel.
+ * @param channel - The channel to send to.
+ * @param value - The value to send.
+ * @returns The case.
+ * @throws {TypeError} If `channel` is not a channel.
  * @example
  * ```ts
  * await withScope(async (scope) => {
@@ -144,12 +147,12 @@ function toBranch(key: string, value: unknown): Branch {
 }
 
 /** The branch that was taken, and its value. */
-export interface Taken {
+interface Taken {
   readonly key: string;
   readonly value: unknown;
 }
 
-/** One of the things that a `select` waits for, and its place in a queue while it does. */
+/** A case of a pending `select`, and its entry in the queue of a channel or a promise while it waits. */
 export abstract class Branch implements Queued {
   queue: WaitQueue<Queued> | undefined = undefined;
   ahead: Queued | undefined = undefined;
@@ -162,13 +165,13 @@ export abstract class Branch implements Queued {
     this.key = key;
   }
 
-  /** Calls code of the user's, which may send, close and cancel: before anything is looked at. */
+  /** Calls user code, which may send, close and cancel. So it runs before any branch is polled. */
   prepare(): void {}
 
-  /** Does it if it can be done now; says whether the selection is over. */
+  /** Does the case if it is ready. Returns whether the selection has ended. */
   abstract poll(): boolean;
 
-  /** Waits for its turn. */
+  /** Starts to wait. */
   abstract enter(): void;
 
   leave(): void {
@@ -176,11 +179,11 @@ export abstract class Branch implements Queued {
   }
 }
 
-/** A pending `select`: whatever ends it takes all its branches out of their queues in the same step. */
+/** A pending `select`. Ending it removes all its branches from their queues in the same synchronous step. */
 export class Selection extends ScopedWait<Taken> {
   readonly #branches: readonly Branch[];
 
-  /** The scope that it ends with. */
+  /** The scope that waits. */
   get owner(): ScopeNode | undefined {
     return this.node;
   }
@@ -194,7 +197,7 @@ export class Selection extends ScopedWait<Taken> {
     return "select";
   }
 
-  /** Takes the first branch that is ready; without one, waits for all of them. */
+  /** Does the first branch that is ready. If none is ready, waits for all of them. */
   static begin(node: ScopeNode, branches: readonly Branch[]): Promise<Taken> {
     for (const branch of branches) branch.prepare();
     const refused = refuseIn("select", node);
@@ -229,9 +232,9 @@ function yieldIfFailed(selection: Selection): Promise<Taken> {
   return selection.failed ? yieldBefore(selection.promise, false) : selection.promise;
 }
 
-export class ReceiveBranch extends Branch implements Receiver<unknown> {
+class ReceiveBranch extends Branch implements Receiver<unknown> {
   readonly #core: ChannelCore<unknown>;
-  /** What was given for the channel: it may hold whoever sends. */
+  /** The argument that was passed as the channel. A facade keeps the owner of its senders alive. */
   readonly channel: unknown;
 
   constructor(key: string, core: ChannelCore<unknown>, channel: unknown) {
@@ -249,7 +252,7 @@ export class ReceiveBranch extends Branch implements Receiver<unknown> {
   }
 
   enter(): void {
-    this.#core.awaitValue(this);
+    this.#core.addReceiver(this);
   }
 
   accept(value: unknown): void {
@@ -261,10 +264,10 @@ export class ReceiveBranch extends Branch implements Receiver<unknown> {
   }
 }
 
-export class SendBranch extends Branch implements Sender<unknown> {
+class SendBranch extends Branch implements Sender<unknown> {
   readonly value: unknown;
   readonly #core: ChannelCore<unknown>;
-  /** What was given for the channel: it may hold whoever receives. */
+  /** The argument that was passed as the channel. A facade keeps the owner of its receivers alive. */
   readonly channel: unknown;
 
   constructor(key: string, core: ChannelCore<unknown>, value: unknown, channel: unknown) {
@@ -282,7 +285,7 @@ export class SendBranch extends Branch implements Sender<unknown> {
   }
 
   enter(): void {
-    this.#core.awaitRoom(this);
+    this.#core.addSender(this);
   }
 
   sent(): void {
@@ -294,18 +297,18 @@ export class SendBranch extends Branch implements Sender<unknown> {
   }
 }
 
-export class TaskBranch extends Branch implements Watcher {
+class TaskBranch extends Branch implements PromiseWatcher {
   readonly #promise: PromiseLike<unknown>;
-  #watch!: Watch;
+  #watch!: PromiseWatch;
 
   constructor(key: string, promise: PromiseLike<unknown>) {
     super(key);
     this.#promise = promise;
   }
 
-  /** A thenable has a `then` of its own. */
+  /** Calls `then` of a thenable. */
   override prepare(): void {
-    this.#watch = Watch.of(this.#promise);
+    this.#watch = PromiseWatch.of(this.#promise);
   }
 
   poll(): boolean {
@@ -325,7 +328,7 @@ export class TaskBranch extends Branch implements Watcher {
   }
 }
 
-export class TimeoutBranch extends Branch {
+class TimeoutBranch extends Branch {
   readonly #ms: number;
   #timer: LongTimer | undefined;
 

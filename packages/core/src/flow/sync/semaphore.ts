@@ -3,15 +3,15 @@ import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
-/** A number of permits that many may ask for. Made by {@link createSemaphore}. */
+/** A limited number of permits. Made by {@link createSemaphore}. */
 export interface Semaphore {
   /**
-   * Waits for a permit. Those who wait are served in the order they came; nobody overtakes them.
+   * Waits for a permit. Permits are given first come, first served.
    *
-   * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, at once if it already is. Then no
-   * permit was taken.
+   * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, immediately if it already is. No permit was
+   * acquired then.
    *
-   * @returns The permit. Disposing it gives it back, once.
+   * @returns The permit. Disposing of it releases it; disposing of it again has no effect.
    * @throws {CancelledError} The reason of `scope` (as a rejection).
    * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
    */
@@ -19,22 +19,23 @@ export interface Semaphore {
 }
 
 /**
- * Makes a semaphore: at most `permits` hold one at a time, however many scopes they are spread over.
+ * Creates a semaphore, which limits how many tasks hold a permit at a time, across any number of scopes.
  *
- * **Cancellation:** waiting ends with the scope that waits. A permit that was given stays with its holder until it is
- * disposed: hand it to `scope.use`, or say `using` where the syntax is there.
+ * **Cancellation:** cancelling a scope ends its waiting for a permit. A permit that was acquired is released only when it
+ * is disposed of: pass it to `scope.use`, or declare it with `using`.
  *
- * **Failure:** none of its own.
+ * **Failure:** a semaphore does not fail.
  *
- * @param permits - How many; a whole number from 1.
- * @throws {TypeError | RangeError} If `permits` is no such number.
- * @example At most two connections, whoever asks
+ * @param permits - How many permits there are; a whole number from 1.
+ * @returns The semaphore.
+ * @throws {TypeError | RangeError} If `permits` is not such a number.
+ * @example At most two connections in the whole program
  * ```ts
  * const connections = createSemaphore(2);
  * await withScope(async (scope) => {
  *   for (const id of [1, 2, 3]) {
  *     spawn(scope, async (own) => {
- *       own.use(await connections.acquire(own)); // given back when this task ends
+ *       own.use(await connections.acquire(own)); // released when this task ends
  *       console.log("connected", id);
  *     });
  *   }
@@ -57,7 +58,7 @@ class FairSemaphore implements Semaphore {
   acquire(scope: Scope): Promise<Disposable> {
     return inScope("acquire", scope, (node) => {
       if (this.#free > 0) {
-        this.#free -= 1; // nobody waits while a permit is free
+        this.#free -= 1; // the queue is empty while a permit is free
         return Promise.resolve(new Permit(this.#release));
       }
       const acquisition = new Acquisition(node);

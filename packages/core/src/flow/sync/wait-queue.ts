@@ -1,13 +1,13 @@
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 
-/** A place in a {@link WaitQueue}. */
+/** An entry of a {@link WaitQueue}. */
 export interface Queued {
   queue: WaitQueue<Queued> | undefined;
   ahead: Queued | undefined;
   behind: Queued | undefined;
 }
 
-/** A wait that is its own place in a queue. */
+/** A wait that is its own entry in a queue. */
 export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
   queue: WaitQueue<Queued> | undefined = undefined;
   ahead: Queued | undefined = undefined;
@@ -18,7 +18,7 @@ export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
   }
 }
 
-/** A queue, first come first served, that one can leave from the middle at no cost. */
+/** A first-come, first-served queue as a linked list: an entry can leave from the middle in constant time. */
 export class WaitQueue<W extends Queued> {
   #first: Queued | undefined = undefined;
   #last: Queued | undefined = undefined;
@@ -35,7 +35,7 @@ export class WaitQueue<W extends Queued> {
     this.#last = waiter;
   }
 
-  /** Takes out the first. */
+  /** Removes and returns the first entry. */
   shift(): W | undefined {
     const first = this.#first;
     if (first !== undefined) this.remove(first);

@@ -1,6 +1,6 @@
 import { outOfRange, requireType, checkDuration } from "../../errors/validate.js";
 
-/** How long to wait before the n-th repetition; complete. */
+/** The delays between repetitions, with all defaults filled in. */
 export interface Backoff {
   readonly minDelay: number;
   readonly maxDelay: number;
@@ -8,7 +8,7 @@ export interface Backoff {
   readonly jitter: boolean;
 }
 
-/** The options that say so. */
+/** The options of a {@link Backoff}. */
 export interface BackoffOptions {
   readonly minDelay?: number | undefined;
   readonly maxDelay?: number | undefined;
@@ -16,8 +16,8 @@ export interface BackoffOptions {
   readonly jitter?: boolean | undefined;
 }
 
-/** @throws {TypeError | RangeError} If an option is bad. */
-export function backoffOf(operation: string, options: BackoffOptions): Backoff {
+/** Checks the options and fills in the defaults. @throws {TypeError | RangeError} If an option is bad. */
+export function readBackoff(operation: string, options: BackoffOptions): Backoff {
   const { minDelay = 100, maxDelay = 30_000, factor = 2, jitter = true } = options;
   checkDuration(operation, "minDelay", minDelay);
   checkDuration(operation, "maxDelay", maxDelay);
@@ -27,7 +27,7 @@ export function backoffOf(operation: string, options: BackoffOptions): Backoff {
   return { minDelay, maxDelay, factor, jitter };
 }
 
-/** The delay before repetition `count`, the first being 1, in ms. With jitter between half of it and all of it. */
+/** The delay in ms before repetition `count`, which counts from 1. With jitter, a random one from half of it to all of it. */
 export function delayBefore(count: number, { minDelay, maxDelay, factor, jitter }: Backoff): number {
   const full = Math.min(maxDelay, minDelay === 0 ? 0 : minDelay * factor ** (count - 1));
   return jitter && full !== Infinity ? full / 2 + (Math.random() * full) / 2 : full;

@@ -6,34 +6,32 @@ import { failToBegin, markHandled, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/resolve.js";
 
-/** How long, in ms, everybody together may compute before timers and I/O get their turn. */
-const SLICE = 5;
+/** How long, in ms, all computations together may run before timers and I/O get a turn. */
+const SLICE_MS = 5;
 
-/** So many calls use a slice up, too: under a fake clock that stands still, nobody else would ever have a turn. */
-const CALLS = 10_000;
+/** How many calls use up a slice, too: under a fake clock that stands still, no slice would ever end by time. */
+const MAX_CALLS = 10_000;
 
-let sliceStart = -SLICE;
+let sliceStart = -SLICE_MS;
 let calls = 0;
 
-/** What all wait for who have used their slice up: they go on together, in one slice, and not in one each. */
+/** Shared by all computations that wait for the next slice: they continue together in one slice. */
 let nextSlice: Promise<void> | undefined;
 
 /**
- * A point at which a long computation can be cancelled, and lets others have a turn. Call it in a loop, as often as
- * you like: most calls only look at the clock.
+ * Marks a point at which a long computation can be cancelled, and yields to the event loop from time to time.
  *
- * When the time slice (5 ms, shared by all who compute) is used up, it yields to the event loop, so that timers, I/O
- * and the cancellation that comes with them get their turn.
+ * Call it in a loop, as often as you like: most calls only read the clock. When the time slice is used up (5 ms, shared by
+ * all computations), it yields to the event loop, so that timers and I/O run, and with them the code that may cancel.
  *
- * **Cancellation:** rejects with the reason if `scope` is cancelled or its deadline has passed, before it yields or
- * meanwhile.
+ * **Cancellation:** rejects with the reason if `scope` is cancelled or its deadline has passed, before or during the yield.
  *
- * **Failure:** none of its own.
+ * **Failure:** a checkpoint does not fail.
  *
- * @param scope - Whose cancellation ends the computation.
+ * @param scope - The scope of the computation. Its cancellation ends it.
  * @throws {CancelledError} The reason of `scope` (as a rejection).
  * @throws {ScopeClosedError} If `scope` has ended (as a rejection).
- * @throws {TypeError} If `scope` is no scope (as a rejection).
+ * @throws {TypeError} If `scope` is not a scope (as a rejection).
  * @example
  * ```ts
  * const outcome = await withScope({ timeout: 20 }, async (scope) => {
@@ -46,15 +44,15 @@ export function checkpoint(scope: Scope): Promise<void> {
   try {
     const node = nodeOf("checkpoint", "scope", scope);
     if (!node.cancelled) checkDeadline(node);
-    return refuseIn("checkpoint", node) ?? pass(node);
+    return refuseIn("checkpoint", node) ?? passOrYield(node);
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function pass(node: ScopeNode): Promise<void> {
+function passOrYield(node: ScopeNode): Promise<void> {
   const used = elapsed() - sliceStart;
-  if (used < SLICE && ++calls < CALLS) return Promise.resolve();
+  if (used < SLICE_MS && ++calls < MAX_CALLS) return Promise.resolve();
   const passed: Promise<void> = (nextSlice ??= beginSlice()).then(() => {
     if (!node.cancelled) checkDeadline(node);
     if (node.cancelled) markHandled(passed);

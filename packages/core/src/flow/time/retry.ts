@@ -12,24 +12,24 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { enterScope } from "../../task/with-scope.js";
 import { attempt } from "../lifetime/attempt.js";
-import { backoffOf, delayBefore } from "./backoff.js";
+import { readBackoff, delayBefore } from "./backoff.js";
 import { sleep } from "./sleep.js";
 
-/** What {@link retry} takes. */
+/** The options of {@link retry}. */
 export interface RetryOptions {
-  /** How often the worker is called at most; a whole number from 1, or `Infinity`. Default 3. */
+  /** How many times the worker is called at most; a whole number from 1, or `Infinity`. Default 3. */
   readonly attempts?: number | undefined;
   /** Milliseconds before the second attempt. Default 100. */
   readonly minDelay?: number | undefined;
-  /** Milliseconds that no delay exceeds. Default 30,000. */
+  /** The longest delay in milliseconds. Default 30,000. */
   readonly maxDelay?: number | undefined;
-  /** By what the delay grows from attempt to attempt; at least 1. Default 2. */
+  /** The factor by which the delay grows with each attempt; at least 1. Default 2. */
   readonly factor?: number | undefined;
-  /** Makes each delay a random one between half of it and all of it, so that clients don't return in step. Default `true`. */
+  /** Whether each delay is random, from half of it to all of it, so that clients do not retry in step. Default `true`. */
   readonly jitter?: boolean | undefined;
-  /** Milliseconds that one attempt may take; running out of them is a failure of the attempt. Default: no limit. */
+  /** The time limit of one attempt in milliseconds. An attempt that exceeds it has failed. Default: no limit. */
   readonly attemptTimeout?: number | undefined;
-  /** Whether to try again after `error`, the failure of attempt number `attempt`, the first being 1. */
+  /** Decides whether to retry after `error`, the failure of attempt number `attempt`, which counts from 1. Default: always. */
   readonly retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
@@ -46,20 +46,20 @@ const retryOptionNames = optionNames<RetryOptions>({
 /**
  * Runs `worker` until an attempt succeeds, with growing delays between the attempts.
  *
- * Each attempt has a scope of its own, and the next begins only when everything in it has settled.
+ * Each attempt runs in its own scope. The next attempt begins only when everything in that scope has settled.
  *
- * **Failure:** when the attempts are used up, or `retryIf` says no, the promise rejects with the last attempt's
- * failure, the same object. It goes to the caller alone. An attempt that runs out of `attemptTimeout` has failed with a
- * `DeadlineExceededError`. What `retryIf` throws ends the retrying, too, with the attempt's failure in
+ * **Failure:** when the attempts are used up, or `retryIf` returns false, the promise rejects with the failure of the last
+ * attempt, the same object. Only the caller receives it. An attempt that exceeds `attemptTimeout` has failed with a
+ * `DeadlineExceededError`. If `retryIf` throws, the promise rejects with that error, and the failure of the attempt is in
  * `suppressed(error)`.
  *
- * **Cancellation:** when `scope` is cancelled, the attempt or the delay ends, nothing more is tried, and the promise
- * rejects with the reason; if that was during a delay, the last failure is in `suppressed(reason)`. A worker that
- * cancels its own scope ends the retrying as well. In a scope that is cancelled already the worker is not called.
+ * **Cancellation:** when `scope` is cancelled, the attempt or the delay ends, there is no further attempt, and the promise
+ * rejects with the reason. If that happens during a delay, the last failure is in `suppressed(reason)`. A worker that
+ * cancels its own scope also ends the attempts. If `scope` is already cancelled, the worker is not called.
  *
- * @param scope - The owner.
+ * @param scope - The owner of the attempts.
  * @param worker - Called once per attempt.
- * @param options - How often, and how long to wait between; times in ms.
+ * @param options - How many attempts, and the delays between them in ms.
  * @returns The value of the attempt that succeeded.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
@@ -92,11 +92,11 @@ function begin<T>(
   const parent = nodeOf("retry", "scope", scope);
   requireFunction("retry", "worker", worker);
   checkOptionsObject("retry", options, retryOptionNames, "{ attempts: 5 }");
-  const { attempts = 3, attemptTimeout, retryIf = always } = options;
+  const { attempts = 3, attemptTimeout, retryIf = alwaysRetry } = options;
   checkLimit("retry", "attempts", attempts, 1);
   checkDuration("retry", "attemptTimeout", attemptTimeout);
   requireFunction("retry", "retryIf", retryIf);
-  const backoff = backoffOf("retry", options);
+  const backoff = readBackoff("retry", options);
   const name = nameOf(worker);
   const body = async (own: Scope): Promise<T> => {
     for (let count = 1; ; count++) {
@@ -105,7 +105,8 @@ function begin<T>(
       if (result.status === "cancelled") throw result.reason;
       const { error } = result;
       const isLast = count >= attempts || isStackOverflow(error);
-      if (isLast || !asks(own as ScopeNode, retryIf, error, count)) throwFailure(own as ScopeNode, error);
+      if (isLast || !shouldRetry(own as ScopeNode, retryIf, error, count))
+        throwFailure(own as ScopeNode, error);
       await sleep(own, delayBefore(count, backoff)).catch((reason: unknown) => {
         if (reason === own.reason) passOverForReason(own as ScopeNode, [error]);
         throw reason;
@@ -115,11 +116,11 @@ function begin<T>(
   return enterScope("retry", parent, { name: "retry" }, body, site);
 }
 
-function always(): boolean {
+function alwaysRetry(): boolean {
   return true;
 }
 
-function asks(
+function shouldRetry(
   own: ScopeNode,
   retryIf: NonNullable<RetryOptions["retryIf"]>,
   error: unknown,

@@ -9,17 +9,17 @@ import { nodeOf } from "../../task/resolve.js";
 /**
  * Waits for `ms` milliseconds.
  *
- * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, at once if it already is; the timer
- * is cleared.
+ * **Cancellation:** rejects with the reason as soon as `scope` is cancelled, immediately if it already is. The timer is
+ * cleared.
  *
- * **Failure:** none of its own.
+ * **Failure:** a sleep does not fail.
  *
- * @param scope - Whose cancellation ends the sleep.
- * @param ms - How long. Beyond 2^31-1 works; `Infinity` waits for the cancellation only and keeps no process
- *   alive.
+ * @param scope - The scope that sleeps. Its cancellation ends the sleep.
+ * @param ms - The duration. It may exceed 2^31-1. `Infinity` waits for the cancellation only, and does not keep the
+ *   process alive.
  * @throws {CancelledError} The scope's reason (as a rejection).
  * @throws {ScopeClosedError} If `scope` has ended, or ends while this waits (as a rejection).
- * @throws {TypeError | RangeError} If `scope` is no scope, or `ms` negative or no number (as a rejection).
+ * @throws {TypeError | RangeError} If `scope` is not a scope, or `ms` is negative or not a number (as a rejection).
  * @example
  * ```ts
  * await withScope({ timeout: 20 }, async (scope) => {

@@ -9,20 +9,21 @@ import { LongTimer } from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/resolve.js";
 
 /**
- * Ticks every `ms` milliseconds: an async iterator for `for await`, whose values are the instants of the ticks in
- * epoch ms, as Go's are.
+ * Ticks every `ms` milliseconds: an async iterator whose values are the instants of the ticks in epoch ms, as with Go's
+ * `time.Ticker`.
  *
- * It keeps to its schedule, which begins with this call: a slow loop body delays no later tick. Ticks that nobody
- * waits for are dropped. Only a pending `next()` has a timer, so a ticker that is not read on costs nothing.
+ * The schedule begins with this call, and a slow loop body does not shift it. A tick that comes while no `next()` is
+ * pending is dropped. Only a pending `next()` has a timer, so a ticker that is no longer read costs nothing.
  *
- * **Cancellation:** when `scope` is cancelled, `next()` rejects with the reason, at once if it already is; the timer is
- * cleared. It rejects with `ScopeClosedError` when `scope` ends.
+ * **Cancellation:** when `scope` is cancelled, `next()` rejects with the reason, immediately if it already is, and the
+ * timer is cleared. `next()` rejects with `ScopeClosedError` when `scope` ends.
  *
- * **Failure:** none of its own.
+ * **Failure:** a ticker does not fail.
  *
- * @param scope - Whose cancellation ends the ticking.
- * @param ms - The time between two ticks, more than 0.
- * @throws {TypeError | RangeError} If `scope` is no scope, or `ms` no such number.
+ * @param scope - The scope that waits. Its cancellation ends the ticker.
+ * @param ms - The time between two ticks; more than 0.
+ * @returns An iterator for `for await`.
+ * @throws {TypeError | RangeError} If `scope` is not a scope, or `ms` is not such a number.
  * @example
  * ```ts
  * await withScope(async (scope) => {
@@ -48,9 +49,9 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
   readonly #node: ScopeNode;
   readonly #ms: number;
   readonly #start: number = elapsed();
-  /** The instant of the start, by the calendar. */
+  /** The instant of the start by the system clock. */
   #epoch: number = calendarNow();
-  /** The number of the last tick that somebody has waited for. */
+  /** The number of the last tick that a `next()` has waited for. */
   #last = 0;
   readonly #iteration: Iteration = { ended: false, pending: new Set() };
 
@@ -72,14 +73,14 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
       return refused;
     }
     const now = elapsed();
-    // A timer may fire a little early; the same tick is not given twice.
+    // A timer may fire a little early. The same tick must not be delivered twice.
     this.#last = Math.max(this.#last, Math.floor((now - this.#start) / this.#ms)) + 1;
     const passed = this.#last * this.#ms;
     const delay = Math.ceil(this.#start + passed - now);
     return new Tick(this.#node, iteration, delay, () => this.#instant(passed)).promise;
   }
 
-  /** The calendar's instant of a tick. It may have been set to another time. */
+  /** The instant of a tick by the system clock, which may have been changed since the start. */
   #instant(passed: number): number {
     const expected = this.#epoch + passed;
     const instant = instantIn(this.#start + passed - elapsed(), expected);
