@@ -45,9 +45,9 @@ export function namedByTitles(root: string, files: readonly string[]): NamingTes
   });
 }
 
-/** Everything that `text` says about rules: `rule 4`, `rules 9 to 12`, `rules 1, 2 and 7`. */
+/** Everything that `text` says about rules: `rule 4`, `rules 9 to 12`, `rules 1, 2 and 7`, `rules.md#rule-4`. */
 export function mentionsIn(place: string, text: string): Mention[] {
-  return [...text.matchAll(/\brules?[\s*/#]+(\d+(?:(?:, | and | or | to |, and )\d+)*)/gi)].flatMap(
+  return [...text.matchAll(/\brules?[\s*/#-]+(\d+(?:(?:, | and | or | to |, and )\d+)*)/gi)].flatMap(
     (match) => {
       const line = text.slice(0, match.index).split("\n").length;
       return (match[1] ?? "")
