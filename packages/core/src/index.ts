@@ -9,8 +9,8 @@ export {
   type WaitingFor,
 } from "./errors/scope-errors.js";
 export { suppressed } from "./errors/suppressed.js";
-export { createContextKey, type ContextKey } from "./kernel/context.js";
-export type { OrphanInfo, OrphanPolicy } from "./kernel/orphan-info.js";
+export { createContextKey, type ContextKey } from "./kernel/context-key.js";
+export type { OrphanInfo, OrphanPolicy } from "./kernel/diagnostics.js";
 export type { Scope, ScopeState } from "./kernel/scope.js";
 export { background } from "./task/background.js";
 export { createScope } from "./task/create-scope.js";

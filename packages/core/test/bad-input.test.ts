@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import * as bough from "../src/index.js";
-import { backgroundNode } from "../src/kernel/node.js";
+import { backgroundNode } from "../src/kernel/scope-view.js";
 import { liveDescendants } from "../src/kernel/tree.js";
 import { flowRows } from "./support/bad-input-flow.js";
 import {

@@ -213,7 +213,7 @@ describe("what waits in a scope", () => {
     const node = nodeOf("test", "scope", scope);
     expect(node.hooks).toBeUndefined();
     expect(node.first).toBeUndefined();
-    expect(node.rarely?.defers).toBeUndefined();
+    expect(node.extras?.defers).toBeUndefined();
     expect(vi.getTimerCount()).toBe(0);
     await scope.join();
   });

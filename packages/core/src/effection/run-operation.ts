@@ -3,7 +3,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { addHook, Hook, removeHook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { notifyLate } from "../kernel/lifecycle.js";
+import { notifyLateHook } from "../kernel/lifecycle.js";
 
 /** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
 export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
@@ -14,14 +14,14 @@ export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
-  node.rare().bodyIs = "operation";
+  node.ensureExtras().bodyIs = "operation";
   const task = run(function* () {
     yield* boughScope.set(node);
     return yield* operation;
   });
   const hook = new HaltHook(task);
   // The operation may have cancelled its scope already.
-  if (node.cancelled) notifyLate(node, hook);
+  if (node.cancelled) notifyLateHook(node, hook);
   else addHook(node, hook);
   try {
     return await task;

@@ -2,7 +2,8 @@ import type { Duplex } from "node:stream";
 import { opening } from "../kernel/diagnostics.js";
 import { BODY, CANCELLED } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
-import { backgroundNode, ScopeNode, type Label } from "../kernel/node.js";
+import type { Label } from "../kernel/node.js";
+import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import { onNextTick } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { link } from "../kernel/tree.js";
@@ -46,7 +47,7 @@ export function openRequest(
   const parent = server?.node ?? backgroundNode;
   const responder = responderOf(request);
   const name = label ?? responder?.name;
-  const node = new ScopeNode(parent, name ?? nameOf(request), BODY);
+  const node = new ScopeView(parent, name ?? nameOf(request), BODY);
   // A request that arrives after the server's scope has been cancelled has its reason.
   const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server ?? noServer, responder);

@@ -1,7 +1,7 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { hasReceiver, report } from "../kernel/outcome.js";
-import { judge } from "../kernel/lifecycle.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { DELIVERED, TASK } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 
@@ -53,7 +53,7 @@ export function outcomeOf(
 ): RequestOutcome {
   const node = request?.node;
   const reason = node?.reason;
-  const isCancellation = node !== undefined && reason !== undefined && judge(node, error);
+  const isCancellation = node !== undefined && reason !== undefined && isReturnedCancellation(node, error);
   if (isCancellation && request !== undefined && reason !== undefined) {
     if (reason.kind === "disconnected") return { status: 499, error: reason };
     if (reason.kind === "deadline") return { status: request.deadlineStatus, error: reason };

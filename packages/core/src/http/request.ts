@@ -5,7 +5,8 @@ import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/promised.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
-import { bodyReturned, cancel, fail, judge } from "../kernel/lifecycle.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
@@ -13,9 +14,8 @@ import { printHookFailure, type AnswerStatus, type Responder } from "./responder
 import { recordKey, responderKey } from "./symbols.js";
 import { within } from "./within.js";
 
-// One request that has a scope, from the opening of the scope to the end of its response. The file decides who ends the
-// request and with which outcome. It does not know how to answer (its `Responder` does) nor when its response closes
-// (open-request.ts listens).
+// One request that has a scope, from the opening of the scope to the end of its response: who ends it, and with which
+// outcome. Its `Responder` knows how to answer; open-request.ts listens for the close of the response.
 //
 //   running ──response.end()──────────────────────────────────────────────► done
 //      │
@@ -151,7 +151,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** Limits the request to `timeout` ms from now. Returns false if it has less time left, or has ended. */
   limit(timeout: number): boolean {
     const { node } = this;
-    const own = node.rarely?.settings;
+    const own = node.extras?.settings;
     if (node.cancelled || this.#isDone || (own?.deadline !== undefined && own.deadline.left <= timeout))
       return false;
     own?.deadlineTimer?.clear();
@@ -222,8 +222,8 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** Whether the cancellation reaches the handler's code. A handler that it does not reach is stuck rather than done. */
   #notifiesHandler(): boolean {
-    const { hooks, rarely, first } = this.node;
-    if (rarely?.controller !== undefined || first !== undefined) return true;
+    const { hooks, extras, first } = this.node;
+    if (extras?.controller !== undefined || first !== undefined) return true;
     for (let hook = hooks; hook !== undefined; hook = hook.next)
       if (!(hook instanceof CallbackHook)) return true;
     return false;
@@ -347,7 +347,8 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     const { reason } = this.node;
     this.#received ??= [];
     this.#received.push(error);
-    if (reason?.kind === "failure" && judge(this.node, error)) this.#received.push(reason.cause);
+    if (reason?.kind === "failure" && isReturnedCancellation(this.node, error))
+      this.#received.push(reason.cause);
   }
 
   ended(): void {}
@@ -357,7 +358,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** The scope has settled, and has failures or was cut short. */
   reject(): void {
     const { node } = this;
-    const errors = node.rarely?.errors;
+    const errors = node.extras?.errors;
     if (errors === undefined) return;
     afterMicrotasks(() => {
       for (const [error, origin] of errors) {

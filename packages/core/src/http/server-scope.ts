@@ -9,7 +9,8 @@ import { opened } from "../kernel/diagnostics.js";
 import { defer } from "../kernel/defers.js";
 import { HANDLE, SUPERVISE } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
-import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { link } from "../kernel/tree.js";
@@ -195,7 +196,7 @@ export function serverStateOf(server: Server, site?: string): ServerState {
 function create(server: Server, options: ServerScopeOptions, site: string | undefined): ServerScope {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
-  const node = new ScopeNode(parent, options.name ?? "server", HANDLE | SUPERVISE);
+  const node = new ScopeView(parent, options.name ?? "server", HANDLE | SUPERVISE);
   recordSite(node, site);
   const state = new ServerState(node);
   const handle = new ServerHandle(node, server, state);
@@ -287,7 +288,7 @@ function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope 
     const name = deadlineHeaderOf(options.deadlineHeader);
     if (name !== undefined && node.state !== "closed") node.set(headerName, name);
   }
-  if (options.onError !== undefined && node.rarely?.settings?.onError === undefined)
+  if (options.onError !== undefined && node.extras?.settings?.onError === undefined)
     applyOptions(node, { onError: options.onError });
   if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
   return handle;

@@ -9,7 +9,7 @@ import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { wait } from "../kernel/wait.js";
+import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
@@ -265,7 +265,7 @@ class Shutdown {
   /** The nodes that keep the scope from settling, without answers on their way to the client and this shutdown itself. */
   #holders(): (readonly [ScopeNode, WaitingFor])[] {
     return [...holdersOf(this.#state.node)].filter(
-      ([node, what]) => what !== "client" && node.rarely?.cleaning?.label !== SHUTDOWN,
+      ([node, what]) => what !== "client" && node.extras?.cleaning?.label !== SHUTDOWN,
     );
   }
 

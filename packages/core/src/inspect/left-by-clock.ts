@@ -1,4 +1,5 @@
-import { backgroundNode, type ScopeNode } from "../kernel/node.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import { liveDescendants } from "../kernel/tree.js";
 
 const left = new WeakSet<ScopeNode>();

@@ -3,8 +3,9 @@ import type { CancelKind, CancelledError } from "../errors/cancelled.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { ageSince } from "../kernel/age-clock.js";
 import * as flag from "../kernel/state.js";
-import { statusOf } from "../kernel/info.js";
-import { backgroundNode, type ScopeNode } from "../kernel/node.js";
+import { statusOf } from "../kernel/diagnostics.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope, ScopeState } from "../kernel/scope.js";
 import { nextInSubtree } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
@@ -99,7 +100,7 @@ export function snapshot(scope?: Scope): Snapshot {
     const parent = drafts.get(at.parent as ScopeNode) as Draft;
     // The engine shares the text with the parent's path: at 100,000 levels, copies would take gigabytes.
     const path = parent.path === "" ? at.name : `${parent.path}/${at.name}`;
-    const made = draft(at, path, at.rarely?.settings?.deadline?.instant ?? parent.snapshot.deadline, reasons);
+    const made = draft(at, path, at.extras?.settings?.deadline?.instant ?? parent.snapshot.deadline, reasons);
     made.parent = parent;
     parent.children.push(made.snapshot);
     parent.counts.children += 1;
@@ -128,7 +129,7 @@ function draft(
   deadline: number | undefined,
   reasons: Map<CancelledError, SnapshotReason>,
 ): Draft {
-  const { reason, rarely: rare } = node;
+  const { reason, extras } = node;
   const children: Snapshot[] = [];
   const kind = kindOf(node);
   const counts = {
@@ -136,8 +137,8 @@ function draft(
     tasks: 0,
     queued: 0,
     cleanups: countCleanups(node),
-    waiters: rare?.settings?.waiters?.size ?? 0,
-    failures: rare?.errors?.size ?? 0,
+    waiters: extras?.settings?.waiters?.size ?? 0,
+    failures: extras?.errors?.size ?? 0,
   };
   const made: Snapshot = {
     name: node.name,
@@ -152,7 +153,7 @@ function draft(
     counts,
     waitingForCleanup: waitsForCleanup(node),
     ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
-    ...(rare?.site === undefined ? {} : { spawnedAt: rare.site }),
+    ...(extras?.site === undefined ? {} : { spawnedAt: extras.site }),
     children,
   };
   return { path, snapshot: made, children, counts, parent: undefined };
@@ -172,7 +173,7 @@ function waitsForCleanup({ flags }: ScopeNode): boolean {
 
 function countCleanups(node: ScopeNode): number {
   let count = 0;
-  for (let at = node.rarely?.defers; at !== undefined; at = at.earlier) count += 1;
+  for (let at = node.extras?.defers; at !== undefined; at = at.earlier) count += 1;
   return count;
 }
 

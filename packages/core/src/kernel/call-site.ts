@@ -32,8 +32,11 @@ export function callSite(api: Function): string | undefined {
 }
 
 /** Keeps the site with what was started there; of several, the first. */
-export function recordSite(node: { rare(): { site: string | undefined } }, site: string | undefined): void {
-  if (site !== undefined) node.rare().site ??= site;
+export function recordSite(
+  node: { ensureExtras(): { site: string | undefined } },
+  site: string | undefined,
+): void {
+  if (site !== undefined) node.ensureExtras().site ??= site;
 }
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- as above

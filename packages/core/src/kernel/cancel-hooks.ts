@@ -1,22 +1,21 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import type { ScopeNode } from "./node.js";
+import type { CancelHook, ScopeNode } from "./node.js";
 
 /**
- * What runs when a scope is cancelled: an entry of the doubly linked list `node.hooks`, so that adding and
- * removing one costs the same however many there are (an AbortSignal scans its listeners for duplicates).
+ * A listener for the cancellation of a scope: an entry of the doubly linked list `node.hooks`, so that adding and
+ * removing one takes constant time (an AbortSignal scans its listeners for duplicates).
  *
- * A primitive that waits, as `sleep` does, subclasses it and is then one object: hook, timer and promise
- * together.
+ * A primitive that waits, such as `sleep`, subclasses it: hook, timer and promise are then one object.
  */
-export abstract class Hook {
-  next: Hook | undefined = undefined;
-  /** The first one's is the last of the list. Refers to itself until it is added, to nothing when it is off. */
-  previous: Hook | undefined = this;
+export abstract class Hook implements CancelHook {
+  next: CancelHook | undefined = undefined;
+  /** Of the first hook, the last of the list. The hook itself until it is added, `undefined` once it is removed. */
+  previous: CancelHook | undefined = this;
 
-  /** Runs at most once. May throw: then its scope has failed. */
+  /** Called at most once, by the cancellation. An exception is a failure of the scope. */
   abstract run(reason: CancelledError): void;
 
-  /** Its node has ended without ever having been cancelled. */
+  /** Called if the node has settled without having been cancelled. */
   ended(): void {}
 }
 
@@ -43,13 +42,13 @@ export function addHook(node: ScopeNode, hook: Hook): void {
     node.hooks = hook;
     return;
   }
-  const last = first.previous as Hook;
+  const last = first.previous as CancelHook;
   last.next = hook;
   hook.previous = last;
   first.previous = hook;
 }
 
-/** Takes a hook off. Says whether that prevented its run. */
+/** Removes a hook. Returns whether that prevented its run. */
 export function removeHook(node: ScopeNode, hook: Hook): boolean {
   const { next, previous } = hook;
   if (previous === undefined) return false;
@@ -63,19 +62,19 @@ export function removeHook(node: ScopeNode, hook: Hook): boolean {
   return true;
 }
 
-/** Drops the hooks of a node that has ended: what still waits there is told. */
+/** Removes the hooks of a node that has settled, and notifies each by `ended`. */
 export function dropHooks(node: ScopeNode): void {
   for (let hook = node.hooks; hook !== undefined; hook = node.hooks) {
-    hook.ended(); // may take itself off
+    hook.ended(); // may remove itself
     if (node.hooks !== hook) continue;
-    node.hooks = hook.next; // without a word to the hook: taking it off later prevents its run
+    node.hooks = hook.next; // the hook keeps `previous`: removing it later still returns true
     if (hook.next !== undefined) hook.next.previous = hook.previous;
     hook.next = undefined;
   }
 }
 
-/** Takes the first hook off, if the node has one: how a cancellation empties the list. */
-export function takeHook(node: ScopeNode): Hook | undefined {
+/** Removes and returns the first hook: a cancellation empties the list this way. */
+export function takeHook(node: ScopeNode): CancelHook | undefined {
   const hook = node.hooks;
   if (hook === undefined) return undefined;
   const next = hook.next;

@@ -1,7 +1,7 @@
-import type { ScopeNode } from "./node.js";
+import type { ConcurrencyLimit, ScopeNode } from "./node.js";
 
-/** How many tasks of one scope run at once; the rest wait in spawn order. */
-export class Limit {
+/** How many tasks of one scope run at once; the others wait in spawn order. */
+export class Limit implements ConcurrencyLimit {
   readonly #max: number;
   #free: number;
   /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */

@@ -1,14 +1,14 @@
 import { createDeadlineReason } from "../errors/cancelled.js";
 import { currentClock, instantIn, type Clock } from "./age-clock.js";
 import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./state.js";
-import type { ScopeNode } from "./node.js";
+import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { cancelWith } from "./lifecycle.js";
 import { LongTimer } from "./long-timer.js";
 import { holdProcess } from "./tree.js";
 
-/** When a scope expires: a moment of the clock that its timer goes by, and never one of the calendar. */
-export class Deadline {
+/** The moment at which a scope expires, on the clock that its timer follows, never on the calendar. */
+class ClockDeadline implements Deadline {
   /** The duration that was given, in ms; `undefined` where a date was. */
   readonly timeout: number | undefined;
   readonly #clock: Clock;
@@ -50,20 +50,20 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   const today = calendarNow();
   const left = Math.min(timeout, date - today);
   const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
-  const outerDeadline = outer?.rarely?.settings?.deadline;
+  const outerDeadline = outer?.extras?.settings?.deadline;
   if (outer !== undefined && outerDeadline !== undefined && !isEarlier(left, timeout, date, outerDeadline)) {
     // A busy process may be past it without its timer having fired.
     if (outerDeadline.isOver) expire(outer);
     return;
   }
-  const settings = node.settings();
+  const settings = node.ensureSettings();
   node.flags |= HAS_DEADLINE;
   if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node), node);
   const clock = currentClock(); // only now is it sure which one the timer goes by
   settings.deadline =
     left === timeout
-      ? new Deadline(clock, left, timeout, today + timeout)
-      : new Deadline(clock, left, undefined, date);
+      ? new ClockDeadline(clock, left, timeout, today + timeout)
+      : new ClockDeadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
   node.flags |= HAS_TIMER;
   holdProcess(node);
@@ -77,19 +77,19 @@ function isEarlier(left: number, timeout: number, date: number, outer: Deadline)
 
 /** The deadline that holds for `node`: its own, or the nearest above, which is the earliest. */
 export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
-  return nearestDeadline(node)?.rarely?.settings?.deadline;
+  return nearestDeadline(node)?.extras?.settings?.deadline;
 }
 
 /** Cancels what has run out of time on the way to the root, by the clock and not by the timer. */
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
-  if (owner?.rarely?.settings?.deadline?.isOver === true) expire(owner);
+  if (owner?.extras?.settings?.deadline?.isOver === true) expire(owner);
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
   if (node === undefined || (node.flags & HAS_DEADLINE) === 0) return undefined;
   let at: ScopeNode | undefined = node;
-  while (at !== undefined && at.rarely?.settings?.deadline === undefined) at = at.parent;
+  while (at !== undefined && at.extras?.settings?.deadline === undefined) at = at.parent;
   return at;
 }
 
@@ -97,6 +97,6 @@ function expire(node: ScopeNode): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
   node.flags |= TIMED_OUT;
   const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
-  const deadline = node.rarely?.settings?.deadline as Deadline;
+  const deadline = node.extras?.settings?.deadline as Deadline;
   cancelWith(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
 }

@@ -3,25 +3,14 @@ import { isObject } from "../errors/suppressed.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
-import type { ScopeNode } from "./node.js";
+import type { Defer, ScopeNode } from "./node.js";
 import { ignore, overflow } from "./promised.js";
 
 /**
- * A cleanup behind a gate. The promise reaction is made when the cleanup is deferred, so that it runs in the
- * async context (AsyncLocalStorage) of that moment, without a `node:` module and without a tax on others.
- */
-export interface Defer {
-  readonly open: () => void;
-  readonly done: Promise<unknown>;
-  readonly earlier: Defer | undefined;
-  /** Whose name it goes by in reports: the function, the resource, or a name. */
-  readonly label: object | string;
-  /** Where it was deferred; only while tracing is on. */
-  readonly site: string | undefined;
-}
-
-/**
- * @param label - What to call the cleanup in reports; read when one is made.
+ * Adds a cleanup behind a gate. The promise reaction is made now, so that the cleanup runs in the async context
+ * (AsyncLocalStorage) of this call, without a `node:` module and without a cost for code that defers nothing.
+ *
+ * @param label - Names the cleanup in reports; read when a report is made.
  * @param site - Where the user called the function that defers it; see `callSite`.
  */
 export function defer(
@@ -44,8 +33,8 @@ export function defer(
     gate.then(undefined, ignore);
     throw new RangeError(overflow);
   }
-  const rare = node.rare();
-  rare.defers = { open, done: gate.then(() => cleanup()), earlier: rare.defers, label, site };
+  const extras = node.ensureExtras();
+  extras.defers = { open, done: gate.then(() => cleanup()), earlier: extras.defers, label, site };
 }
 
 /** What `scope.defer` does; `site` is where that was called. */
@@ -62,10 +51,10 @@ export function useResource<R extends object>(node: ScopeNode, resource: R, site
 
 /** Runs the defers of `node`, last in first out, those included that a defer adds; then `onDone`. */
 export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, onDone: () => void): void {
-  const rare = node.rare();
-  const last = rare.defers;
+  const extras = node.ensureExtras();
+  const last = extras.defers;
   if (last === undefined) {
-    rare.cleaning = undefined;
+    extras.cleaning = undefined;
     return onDone();
   }
   last.done.then(
@@ -75,8 +64,8 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
       runDefers(node, onFailure, onDone);
     },
   );
-  rare.defers = last.earlier; // not before somebody waits for it: there may have been no room for that
-  rare.cleaning = last;
+  extras.defers = last.earlier; // not before somebody waits for it: there may have been no room for that
+  extras.cleaning = last;
   last.open();
 }
 

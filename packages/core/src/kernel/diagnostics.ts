@@ -1,13 +1,45 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
-import { PROMOTED, TASK, TOLD } from "./state.js";
-import { taskInfo } from "./info.js";
+import { ageSince } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
-import type { OrphanInfo } from "./orphan-info.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
+import { ANSWERED, CLOSED, CUT, PROMOTED, QUEUED, TASK, TOLD } from "./state.js";
 
-// Rule 27. A message is made only for somebody who has subscribed; else a channel costs a look at a variable.
+export function statusOf(node: ScopeNode): TaskStatus {
+  const flags = node.flags;
+  if ((flags & CLOSED) === 0) return (flags & QUEUED) !== 0 ? "queued" : "running";
+  if (node.extras?.errors !== undefined) return "failed";
+  return (flags & (CUT | ANSWERED)) !== 0 ? "cancelled" : "succeeded";
+}
+
+export function taskInfo(node: ScopeNode): TaskInfo {
+  const site = node.extras?.site;
+  return {
+    name: node.name,
+    path: node.path,
+    status: statusOf(node),
+    age: ageSince(node.startedAt),
+    ...(site === undefined ? {} : { spawnedAt: site }),
+  };
+}
+
+/** What a scope whose handle was collected tells about itself. A plain object: it keeps nothing alive. */
+export interface OrphanInfo {
+  readonly name: string;
+  readonly path: string;
+  /** Milliseconds since it was created. */
+  readonly age: number;
+  /** Tasks below it that were still running. */
+  readonly liveTasks: number;
+  /** Where it was created; recorded only while tracing is on. */
+  readonly createdAt?: string;
+}
+
+/** What happens when an owner handle is collected before its scope was closed. */
+export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);
+
+// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read.
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {
@@ -151,7 +183,7 @@ function tellOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | und
   }
   if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return undefined;
   node.flags |= TOLD;
-  node.rare().kind = kind;
+  node.ensureExtras().kind = kind;
   return tell(scopeOpen, { scope: node, parent, kind });
 }
 
@@ -178,7 +210,7 @@ function tellSettled(node: ScopeNode): void {
   const parent = node.parent as ScopeNode;
   const task = taskInfo(node);
   const { status, age } = task as { status: ScopeCloseMessage["status"]; age: number };
-  const failed = status === "failed" ? { error: node.rarely?.errors?.keys().next().value } : {};
+  const failed = status === "failed" ? { error: node.extras?.errors?.keys().next().value } : {};
   const cut = status === "cancelled" ? { error: node.reason } : {};
   if (isTask(node)) taskSettle.publish({ scope: node, parent, task, ...failed, ...cut });
   else scopeClose.publish({ scope: node, parent, kind: kindOf(node), status, age, ...failed, ...cut });
@@ -186,7 +218,7 @@ function tellSettled(node: ScopeNode): void {
 
 /** A task that has become a scope since it was told of has no other kind. */
 function kindOf(node: ScopeNode): ScopeKind {
-  return node.rarely?.kind ?? "start";
+  return node.extras?.kind ?? "start";
 }
 
 function isTask({ flags }: ScopeNode): boolean {
@@ -194,7 +226,7 @@ function isTask({ flags }: ScopeNode): boolean {
 }
 
 /** A cancellation begins at `node`: everything below it is marked, and no listener has run. */
-export function cancelling(node: ScopeNode, reason: CancelledError): void {
+export function publishCancel(node: ScopeNode, reason: CancelledError): void {
   if (listening && scopeCancel.hasSubscribers) scopeCancel.publish({ scope: node, reason });
 }
 

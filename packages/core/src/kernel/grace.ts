@@ -2,10 +2,9 @@ import { StuckTasksError } from "../errors/scope-errors.js";
 import { foundStuck } from "./diagnostics.js";
 import { HAS_GRACE } from "./state.js";
 import { stuckTasks } from "./holders.js";
-import type { ScopeNode } from "./node.js";
+import type { ScopeNode, Waiter } from "./node.js";
 import { hasReceiver, report } from "./outcome.js";
 import { LongTimer } from "./long-timer.js";
-import type { Waiter } from "./wait.js";
 import { warn } from "./warn.js";
 
 /**
@@ -16,7 +15,7 @@ export function watchGrace(node: ScopeNode): void {
   if ((node.flags & HAS_GRACE) === 0) return;
   const grace = nearestGrace(node);
   if (grace === undefined) return;
-  const settings = node.settings();
+  const settings = node.ensureSettings();
   settings.graceTimer = new LongTimer(
     grace,
     () => {
@@ -34,7 +33,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
   waiter.graceTimer = new LongTimer(
     grace,
     () => {
-      const settings = node.settings();
+      const settings = node.ensureSettings();
       settings.waiters?.delete(waiter);
       settings.graceTimer?.clear(); // this call is the receiver
       const error = stuckError(node, grace);
@@ -54,7 +53,7 @@ function reportStuck(node: ScopeNode, error: StuckTasksError): void {
 
 function nearestGrace(node: ScopeNode): number | undefined {
   for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
-    const grace = at.rarely?.settings?.grace;
+    const grace = at.extras?.settings?.grace;
     if (grace !== undefined) return grace;
   }
   return undefined;

@@ -1,7 +1,7 @@
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { cleanupName } from "./defers.js";
 import { BODY, CLEANING, CLOSED, ENDING, CANCELLED, HANDLE, NOTIFYING, TASK } from "./state.js";
-import { taskInfo } from "./info.js";
+import { taskInfo } from "./diagnostics.js";
 import type { ScopeNode } from "./node.js";
 import { liveDescendants } from "./tree.js";
 
@@ -32,7 +32,7 @@ export function stuckTasks(root: ScopeNode): TaskInfo[] {
 
 /** What a report says of a node that has not settled because of `what`. */
 export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
-  const cleaning = what === "cleanup" ? node.rarely?.cleaning : undefined;
+  const cleaning = what === "cleanup" ? node.extras?.cleaning : undefined;
   const name = cleaning === undefined ? undefined : cleanupName(cleaning);
   return {
     ...taskInfo(node),
@@ -46,14 +46,14 @@ export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
 function ownWork(node: ScopeNode): WaitingFor | undefined {
   const { flags } = node;
   if ((flags & BODY) !== 0)
-    return node.rarely?.bodyIs ?? node.observer?.bodyIs ?? ((flags & TASK) !== 0 ? "worker" : "body");
+    return node.extras?.bodyIs ?? node.observer?.bodyIs ?? ((flags & TASK) !== 0 ? "worker" : "body");
   if ((flags & CLEANING) !== 0) return "cleanup";
   if ((flags & NOTIFYING) !== 0) return "notification";
   const isOpen = (flags & (HANDLE | ENDING | CANCELLED)) === HANDLE;
   return isOpen && node.first === undefined ? "close" : undefined;
 }
 
-function isAwaited({ observer, rarely }: ScopeNode): boolean {
+function isAwaited({ observer, extras }: ScopeNode): boolean {
   if (observer !== undefined) return observer.isAwaited !== false;
-  return rarely?.settings?.waiters !== undefined;
+  return extras?.settings?.waiters !== undefined;
 }

@@ -1,46 +1,49 @@
 import type { ScopeNode } from "./node.js";
 
-type Finish = (node: ScopeNode, value: never) => void;
+/** Finishes a step for `node`. Appends to `ready` the nodes that may be able to settle because of it. */
+type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
 
 /**
- * Steps that were interrupted by an exception inside the runtime, a stack overflow as a rule: they are finished in a
- * microtask, where the stack is empty, so that no tree waits for ever.
+ * Steps of the runtime that an exception interrupted, a stack overflow as a rule. They are finished in a microtask, where
+ * the stack is empty, so that no scope waits for ever.
  *
- * A handler that catches such an exception may have no room for a single call to a JavaScript function, nor for an
- * object literal (the engine checks the stack when it makes the first ones of each). So there is no function for it; a
- * handler stores three values, and calls the engine's own function with as many arguments as that declares:
+ * Each `catch` that stores a step repeats the same lines. **They must stay inline:** right after an overflow there may be no
+ * room for a single call of a JavaScript function, nor for an object literal (the engine checks the stack when it makes the
+ * first ones of each). Such a `catch` stores three values and calls one function of the engine:
  *
- *     const { steps } = unfinished;
+ *     const { steps } = interrupted;
  *     steps[steps.length] = finish;
  *     steps[steps.length] = node;
  *     steps[steps.length] = value;
- *     unfinished.wake?.(undefined);
- *     unfinished.wake = undefined;
+ *     interrupted.wake?.(undefined);
+ *     interrupted.wake = undefined;
  */
-export const unfinished: {
+export const interrupted: {
+  /** Triples of a {@link Finish}, its node and its value. */
   readonly steps: unknown[];
-  /** Has the steps finished soon. Of a promise, which is made in time. */
+  /** Schedules the microtask: the resolver of a promise that was made in advance. Takes as many arguments as it declares. */
   wake: ((value: undefined) => void) | undefined;
-  /** What interrupted the last one that had nowhere to keep it. */
+  /** The last exception that interrupted an advance. */
   error: unknown;
-  /** That of lifecycle.ts, which imports what would import it. */
-  advance: (node: ScopeNode) => void;
-} = { steps: [], wake: undefined, error: undefined, advance() {} };
+} = { steps: [], wake: undefined, error: undefined };
 
-function arm(): void {
-  void new Promise<undefined>((resolve) => (unfinished.wake = resolve)).then(finishAll);
+/** Finishes interrupted steps from now on. `advance` is called for each node that may be able to settle. */
+export function finishInterruptedSteps(advance: (node: ScopeNode) => void): void {
+  void new Promise<undefined>((resolve) => (interrupted.wake = resolve)).then(() => {
+    finishInterruptedSteps(advance);
+    finishAll(advance);
+  });
 }
 
-function finishAll(): void {
-  arm();
-  const steps = unfinished.steps.splice(0);
+function finishAll(advance: (node: ScopeNode) => void): void {
+  const steps = interrupted.steps.splice(0);
   for (let at = 0; at < steps.length; at += 3) {
     try {
-      (steps[at] as Finish)(steps[at + 1] as ScopeNode, steps[at + 2] as never);
+      const ready: ScopeNode[] = [];
+      (steps[at] as Finish)(steps[at + 1] as ScopeNode, steps[at + 2] as never, ready);
+      for (const node of ready) advance(node);
     } catch (error) {
-      void Promise.reject(error); // twice, and with room: not to be hidden
+      void Promise.reject(error); // failed twice, the second time with an empty stack: must not be hidden
     }
   }
 }
-
-arm();

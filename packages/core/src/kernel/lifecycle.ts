@@ -1,31 +1,72 @@
 import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
-import {
-  cancelTree,
-  failAgain,
-  failTree,
-  isCancellation,
-  isParentsAffair,
-  resumeCancelling,
-  runHook,
-} from "./cancel.js";
-import { settled } from "./diagnostics.js";
-import { runDefers } from "./defers.js";
-import * as flag from "./state.js";
-import { holdFailure } from "./held-failures.js";
-import { dropHooks, type Hook } from "./cancel-hooks.js";
-import type { ScopeNode } from "./node.js";
-import type { Observer } from "./promised.js";
-import { afterMicrotasks } from "./platform.js";
-import type { Settings } from "./rare.js";
-import { isOwnDeadline, markHandled } from "./refusal.js";
-import { hasFailedInside, rejects } from "./rejections.js";
-import { report, reportAll } from "./outcome.js";
 import { isTracing } from "./call-site.js";
-import { hasOnlyDaemons, holdProcess, unlink } from "./tree.js";
-import { unfinished } from "./interrupted-steps.js";
-import { deliver } from "./wait.js";
+import { dropHooks, type Hook } from "./cancel-hooks.js";
+import { cancelTree, failAgain, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
+import { runDefers } from "./defers.js";
+import { settled } from "./diagnostics.js";
+import { holdFailure } from "./held-failures.js";
+import { finishInterruptedSteps, interrupted } from "./interrupted-steps.js";
+import { isCancellation } from "./is-cancellation.js";
+import type { ScopeNode, Settings } from "./node.js";
+import { deliver, firstError, rejectWithReason, report, reportAll } from "./outcome.js";
+import { afterMicrotasks } from "./platform.js";
+import { hasFailedInside, rejects } from "./rejections.js";
+import * as flag from "./state.js";
+import { hasOnlyDaemons, holdProcess, recount, unlink } from "./tree.js";
 
-/** Cancels `node` and its subtree. Says whether this call did it. */
+/**
+ * The life cycle of a node: the whole state machine, together with `cancellation.ts`, which it calls. Cancelling and failing
+ * go down the tree and are there; ending and settling go up the tree and are here.
+ *
+ * | state      | in `state.ts`       | the node has                                         | leaves the state when                     |
+ * | ---------- | ------------------- | ---------------------------------------------------- | ----------------------------------------- |
+ * | queued     | QUEUED              | a body that has not been called                      | the body is called; cancelled             |
+ * | open       | none of the others  | a running body (BODY), or a handle that is not closed | the body ends; `join`, `close`; cancelled |
+ * | closing    | ENDING              | a body that has ended; children may be alive         | only daemons are left; cancelled          |
+ * | notifying  | CANCELLED NOTIFYING | been marked by a cancellation, not yet notified      | its signal and its hooks have run         |
+ * | cancelling | CANCELLED           | been notified; body and children may be alive        | body ended and only daemons are left      |
+ * | cleaning   | CLEANING            | no child, no running body; its defers run            | the last defer has ended                  |
+ * | closed     | CLOSED              | settled                                              | never; unlinked from the tree soon after  |
+ *
+ * ```text
+ *              begin          body ended, join()        only daemons left
+ *    queued ──────────► open ───────────────────► closing ─────────────────┐
+ *       │                 │                          │                     ▼
+ *       │ cancel, fail,   │                          │                 cleaning ───► closed ───► out of the tree
+ *       │ deadline        │                          │                     ▲  no defers left
+ *       ▼                 ▼                          ▼                     │
+ *       └───────────► notifying ────────────► cancelling ──────────────────┘
+ *                               all notified              body ended, only daemons left
+ * ```
+ *
+ * A node that is cleaning can be cancelled, too; it stays cleaning. A closed node never changes its state.
+ *
+ * **Cancellation of N**, in this order, synchronously:
+ *
+ * 1. The reason is stored in N. N and every node below it, except shielded and already cancelled subtrees, are marked. No
+ *    user code runs meanwhile.
+ * 2. The channel `bough:scope:cancel` publishes.
+ * 3. For N, then for each marked node, parents first and children in spawn order: its grace period starts, the listeners
+ *    of its signal run, then its hooks (`onCancel`, waits) in the order they were added.
+ * 4. The marked nodes that have nothing left to wait for settle, after all listeners have run.
+ *
+ * **Failure of N**: it is recorded in N and in each ancestor up to the first that keeps failures to itself, and that one is
+ * cancelled, as above.
+ *
+ * **Settlement of N**, once its body has ended or it was cancelled, and only daemons are left:
+ *
+ * 1. The daemons are cancelled, and settle.
+ * 2. The defers run, last in first out, each awaited before the next.
+ * 3. N is closed. Hooks that are left are notified by `ended`. Timers are cleared, the foreign signal is released.
+ * 4. The observer receives the outcome: the promise of the task, the `withScope` or the combinator.
+ * 5. The pending calls of `join`, `close` and dispose receive the outcome.
+ * 6. A failure that nobody has received waits until the microtasks after that have run (or for the disposal, where one is
+ *    expected). Then it goes to the parent, or to the nearest `onError`, or becomes an unhandled rejection.
+ * 7. N leaves the tree; the next queued task of its parent starts; the channel for its end publishes.
+ * 8. The parent continues with step 1 if N was the last thing that it waited for.
+ */
+
+/** Cancels `node` and its subtree. Returns whether this call did it. */
 export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, cause: unknown): boolean {
   if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
   cancelWith(node, createReason(kind, node.path, cause, isTracing()));
@@ -40,17 +81,17 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     advanceAll(ready);
   } catch (error) {
     if ((node.flags & flag.CANCELLED) === 0) throw error; // nothing has happened
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = resume;
     steps[steps.length] = node;
     steps[steps.length] = ready;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
   }
 }
 
-/** Tells a hook that came too late for the cancellation of its node. */
-export function notifyLate(node: ScopeNode, hook: Hook): void {
+/** Runs a hook that was added after the cancellation of its node. */
+export function notifyLateHook(node: ScopeNode, hook: Hook): void {
   hook.previous = undefined;
   if ((node.flags & flag.CLOSED) === 0) {
     const ready: ScopeNode[] = [];
@@ -60,7 +101,7 @@ export function notifyLate(node: ScopeNode, hook: Hook): void {
   try {
     hook.run(node.reason as CancelledError);
   } catch (error) {
-    report(node, error, node); // its scope can't fail any more
+    report(node, error, node); // a closed scope can't fail
   }
 }
 
@@ -89,28 +130,21 @@ function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
   for (const thrown of broken) fail(node, thrown);
 }
 
-/**
- * Whether `error` is the cancellation of `node` coming back, where the node can't record a failure. What an option
- * `isCancellation` throws goes to the nearest `onError`.
- */
-export function judge(node: ScopeNode, error: unknown): boolean {
-  const broken: unknown[] = [];
-  const verdict = isCancellation(node, error, broken);
-  for (const thrown of broken) report(node, thrown, node);
-  return verdict;
-}
-
 function bodyEnded(node: ScopeNode): void {
   node.flags = (node.flags & ~flag.BODY) | flag.ENDING;
   if ((node.flags & flag.HAS_TIMER) !== 0) holdProcess(node);
   advance(node);
 }
 
-/** Does again what {@link bodyThrew} does, which was interrupted. */
+/** Repeats {@link bodyThrew}, which was interrupted. */
 export function bodyThrewAgain(node: ScopeNode, error: unknown): void {
-  const isRecorded = node.rarely?.errors?.has(error) === true;
+  const isRecorded = node.extras?.errors?.has(error) === true;
   if (!isRecorded && (node.flags & flag.CANCELLED) !== 0) rejectedWhenCancelled(node, error);
-  else failAgain(node, error);
+  else {
+    const ready: ScopeNode[] = [];
+    failAgain(node, error, ready);
+    advanceAll(ready);
+  }
   bodyEnded(node);
 }
 
@@ -121,28 +155,28 @@ export function fail(node: ScopeNode, error: unknown): void {
     failTree(node, error, ready);
     advanceAll(ready);
   } catch {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = failAgain;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
   }
 }
 
 /**
- * Throws, out of the body of `node`, a failure that was noticed earlier and kept back until now. It is recorded as a
- * failure first: that the node has been cancelled meanwhile does not turn it into a cancellation, whatever its name is.
+ * Throws, out of the body of `node`, a failure that was noticed earlier. It is recorded as a failure first, so that it is not
+ * taken for a cancellation if the node has been cancelled meanwhile.
  */
 export function throwFailure(node: ScopeNode, error: unknown): never {
   if (error !== node.reason) fail(node, error);
   throw error;
 }
 
-/** A task that its own timeout has cut short has failed; one that an ancestor's has was cancelled. Says if so. */
+/** A task that was cut short by its own timeout has failed; by an ancestor's timeout it is cancelled. Returns whether it failed now. */
 function failIfTimedOut(node: ScopeNode): boolean {
-  const cutByOwnTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;
-  if ((node.flags & cutByOwnTimeout) !== cutByOwnTimeout || node.rarely?.errors !== undefined) return false;
+  const ownTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;
+  if ((node.flags & ownTimeout) !== ownTimeout || node.extras?.errors !== undefined) return false;
   fail(node, node.reason);
   return true;
 }
@@ -152,8 +186,8 @@ function advanceAll(ready: readonly ScopeNode[]): void {
 }
 
 /**
- * Takes `start` as far towards `closed` as it can go, and then its ancestors one after the other: stop the
- * daemons, run the defers, settle. A loop, not a recursion: the tree may be 100,000 levels deep.
+ * Takes `start` as far towards `closed` as possible, and then its ancestors one after the other: stop the daemons, run the
+ * defers, settle. A loop and not a recursion: the tree may be 100,000 levels deep.
  */
 export function advance(start: ScopeNode): void {
   let work: ScopeNode[] | undefined;
@@ -161,13 +195,14 @@ export function advance(start: ScopeNode): void {
   try {
     for (; node !== undefined; node = work?.pop()) {
       while (node !== undefined && isReady(node)) {
+        if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its body was called
         if (failIfTimedOut(node)) continue;
         if (node.first !== undefined) {
           stopDaemons(node, (work ??= []));
           break;
         }
-        if (node.rarely?.defers !== undefined) {
-          clean(node);
+        if (node.extras?.defers !== undefined) {
+          startCleanup(node);
           break;
         }
         node = settle(node);
@@ -175,25 +210,25 @@ export function advance(start: ScopeNode): void {
     }
   } catch (error) {
     if (resuming) throw error;
-    unfinished.error = error;
-    const { steps } = unfinished;
+    interrupted.error = error;
+    const { steps } = interrupted;
     steps[steps.length] = resume;
     steps[steps.length] = node ?? start;
     steps[steps.length] = work;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
   }
 }
 
-unfinished.advance = advance;
+finishInterruptedSteps(advance);
 let resuming = false;
 
-/** Takes `node` on from wherever an exception has left it, and those that were to follow it. */
+/** Continues with `node` from wherever an exception interrupted it, and then with `others`. */
 export function resume(node: ScopeNode, others: readonly ScopeNode[] | undefined): void {
-  resuming = true; // what fails here has had the room: it is told, and not tried for ever
+  resuming = true; // an exception is reported now, since the stack is empty; another attempt would fail again
   try {
     const ready: ScopeNode[] = [];
-    if (node.first !== undefined) node.flags &= ~flag.STOPPED_DAEMONS; // not all of them, perhaps
+    if (node.first !== undefined) node.flags &= ~flag.STOPPED_DAEMONS; // perhaps not all of them
     if ((node.flags & flag.CLOSED) === 0) resumeCancelling(node, ready);
     else resumeSettling(node);
     advanceAll([...ready, node, ...(others ?? [])]);
@@ -204,32 +239,30 @@ export function resume(node: ScopeNode, others: readonly ScopeNode[] | undefined
 
 function resumeSettling(node: ScopeNode): void {
   const parent = node.parent as ScopeNode;
-  if (node.previous === undefined)
-    recount(parent); // it is out of the tree, and that is all that is sure
-  else {
+  if (node.previous === undefined) {
+    recount(parent); // it is out of the tree; nothing else is certain
+  } else {
     const { observer } = node;
     if (observer?.interrupted !== undefined) {
       node.observer = undefined;
-      observer.interrupted(unfinished.error);
+      observer.interrupted(interrupted.error);
     }
     if (finishSettling(node) === undefined) return; // its failure waits for a receiver
   }
-  propagateCut(node, parent);
+  propagateCutShort(node, parent);
   settled(node);
   advance(parent);
 }
 
-/** Nothing is left to wait for but daemons and defers. */
+/** Whether only daemons and defers are left to wait for. */
 function isReady(node: ScopeNode): boolean {
   const flags = node.flags;
   if (!hasOnlyDaemons(node)) return false;
   if ((flags & (flag.BODY | flag.NOTIFYING | flag.CLEANING | flag.CLOSED)) !== 0) return false;
-  if ((flags & (flag.CANCELLED | flag.ENDING)) === 0) return false;
-  if ((flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its turn came
-  return true;
+  return (flags & (flag.CANCELLED | flag.ENDING)) !== 0;
 }
 
-/** The nodes that this lets settle go to `work`: advancing them here could recurse as deep as the tree is. */
+/** Appends the nodes that may settle now to `work`: advancing them here could recurse as deep as the tree is. */
 function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   if ((node.flags & flag.STOPPED_DAEMONS) !== 0) return;
   node.flags |= flag.STOPPED_DAEMONS; // from now on, daemons are born cancelled
@@ -242,7 +275,7 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   }
 }
 
-function clean(node: ScopeNode): void {
+function startCleanup(node: ScopeNode): void {
   node.flags |= flag.CLEANING;
   try {
     runDefers(
@@ -259,64 +292,57 @@ function clean(node: ScopeNode): void {
   }
 }
 
-/** Ends `node`, tells who waits for it, and returns the parent, which may be ready now. */
+/** Closes `node`, delivers its outcome, and returns the parent, which may be ready now. */
 function settle(node: ScopeNode): ScopeNode | undefined {
   node.flags |= flag.CLOSED;
   return finishSettling(node);
 }
 
-/** Each step can be done twice: an exception may have come between two of them. */
+/** Each step can be repeated: an exception may have interrupted between two of them. */
 function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (node.hooks !== undefined) dropHooks(node);
   node.dropWorker();
-  const { observer, rarely: rare } = node;
-  if (rare !== undefined) {
-    if (rare.errors !== undefined) rejects(node, rare.errors.keys(), !isParentsAffair(node));
-    if (rare.settings !== undefined) release(node, rare.settings);
+  const { observer, extras } = node;
+  if (extras !== undefined) {
+    if (extras.errors !== undefined) rejects(node, extras.errors.keys(), !failsParent(node));
+    if (extras.settings !== undefined) releaseExternals(node, extras.settings);
   }
   if (observer !== undefined) {
-    if (observer.heard === undefined || observer.heard()) node.flags |= flag.DELIVERED;
-    if (rare?.errors !== undefined) observer.reject(firstError(node));
+    if (observer.isReceiver === undefined || observer.isReceiver()) node.flags |= flag.DELIVERED;
+    if (extras?.errors !== undefined) observer.reject(firstError(node));
     else if ((node.flags & flag.CUT) !== 0) rejectWithReason(node, observer);
     else observer.resolve(node.value);
     node.observer = undefined;
     if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
   }
-  const waiters = rare?.settings?.waiters;
+  const waiters = extras?.settings?.waiters;
   if (waiters !== undefined) {
     deliver(node, [...waiters]);
-    node.settings().waiters = undefined;
+    node.ensureSettings().waiters = undefined;
   }
-  if (rare?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !isParentsAffair(node)) {
-    // Stays linked until that is decided, so that the parent can't settle before it has heard of it.
-    if (rare.settings?.disposalExpected === true) {
-      holdFailure(node, decide);
+  if (extras?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !failsParent(node)) {
+    // It stays linked until then, so that the parent can't settle before it has received the failure.
+    if (extras.settings?.disposalExpected === true) {
+      holdFailure(node, deliverUnreceived);
       return undefined;
     }
     try {
-      afterMicrotasks(() => decide(node));
+      afterMicrotasks(() => deliverUnreceived(node));
     } catch (error) {
-      const { steps } = unfinished;
-      steps[steps.length] = decide;
+      const { steps } = interrupted;
+      steps[steps.length] = deliverUnreceived;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      unfinished.wake?.(undefined);
-      unfinished.wake = undefined;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
     }
     return undefined;
   }
-  return leave(node);
+  return leaveTree(node);
 }
 
-/** Nobody has to await it, unless the scope ran out of its own time. A task's promise goes to those who asked for it. */
-function rejectWithReason(node: ScopeNode, observer: Observer): void {
-  observer.reject(node.reason);
-  const { promise } = observer;
-  if (promise !== undefined && (node.flags & flag.TASK) === 0 && !isOwnDeadline(node)) markHandled(promise);
-}
-
-/** A stranger's signal and timers may throw; that must not keep the scope from settling. */
-function release(node: ScopeNode, settings: Settings): void {
+/** A foreign signal and replaced timers may throw; that must not keep the scope from settling. */
+function releaseExternals(node: ScopeNode, settings: Settings): void {
   const { deadlineTimer, graceTimer, follower } = settings;
   settings.deadlineTimer = settings.graceTimer = undefined;
   settings.follower = undefined;
@@ -333,13 +359,9 @@ function release(node: ScopeNode, settings: Settings): void {
   }
 }
 
-export function firstError(node: ScopeNode): unknown {
-  return node.rarely?.errors?.keys().next().value;
-}
-
-/** Finds a receiver for the failures of a settled node that nobody has waited for. */
-function decide(node: ScopeNode): void {
-  if (node.previous === undefined) return; // asked twice
+/** Delivers the failures of a settled node that nobody has received: to the parent, to `onError`, or as unhandled rejections. */
+function deliverUnreceived(node: ScopeNode): void {
+  if (node.previous === undefined) return; // called twice
   if ((node.flags & flag.DELIVERED) === 0) {
     node.flags |= flag.DELIVERED;
     const parent = node.parent as ScopeNode;
@@ -348,42 +370,29 @@ function decide(node: ScopeNode): void {
       (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0
     ) {
       const ready: ScopeNode[] = [];
-      for (const [error, origin] of node.rarely?.errors ?? []) failTree(parent, error, ready, origin);
+      for (const [error, origin] of node.extras?.errors ?? []) failTree(parent, error, ready, origin);
       advanceAll(ready);
     } else {
       reportAll(node, node);
     }
   }
-  const parent = leave(node);
+  const parent = leaveTree(node);
   if (parent !== undefined) advance(parent);
 }
 
-function leave(node: ScopeNode): ScopeNode | undefined {
+function leaveTree(node: ScopeNode): ScopeNode | undefined {
   const parent = node.parent as ScopeNode;
   unlink(node);
-  propagateCut(node, parent);
+  propagateCutShort(node, parent);
   if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
-    parent.rarely?.settings?.limit?.leave(node);
+    parent.extras?.settings?.limit?.leave(node);
   settled(node);
   return parent;
 }
 
-/** A daemon is there to be cut; and a child that was cancelled by itself says nothing of its parent. */
-function propagateCut(node: ScopeNode, parent: ScopeNode): void {
-  const cut = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
-  if (cut && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason) parent.flags |= flag.CUT;
-}
-
-/** Counts anew what is counted of the children of `parent`: an exception may have come before a count. */
-export function recount(parent: ScopeNode): void {
-  const { rarely: rare } = parent;
-  if (rare === undefined) return;
-  rare.others = 0;
-  const running: ScopeNode[] = [];
-  for (let child = parent.first; child !== undefined; child = child.next) {
-    if ((child.flags & flag.DAEMON) === 0) rare.others += 1;
-    if ((child.flags & flag.TASK) !== 0) running.push(child);
-  }
-  rare.settings?.limit?.recount(running);
-  if ((parent.flags & flag.HAS_TIMER) !== 0) holdProcess(parent);
+/** A child that was cut short cuts its parent short, unless it is a daemon, or was cancelled without its parent. */
+function propagateCutShort(node: ScopeNode, parent: ScopeNode): void {
+  const isCutShort = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
+  if (isCutShort && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason)
+    parent.flags |= flag.CUT;
 }

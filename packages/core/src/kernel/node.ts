@@ -1,65 +1,72 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import { scopeBrand } from "../errors/brands.js";
-import { requireFunction } from "../errors/validate.js";
+import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { burstTime } from "./age-clock.js";
-import { getContext, setContext, type ContextKey } from "./context.js";
-import { checkDeadline, effectiveDeadline } from "./deadline.js";
-import { deferCleanup, useResource } from "./defers.js";
-import { BACKGROUND, CANCELLED, CLOSED, ENDING, INHERITED, NOTIFYING } from "./state.js";
-import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
-import { Rare, Settings } from "./rare.js";
-import { pathOf } from "./path.js";
-import { cancel, notifyLate } from "./lifecycle.js";
-import { inspectCustom, type Scope, type ScopeState } from "./scope.js";
+import type { ContextKey } from "./context-key.js";
+import type { LongTimer } from "./long-timer.js";
 import { nameOf } from "./name.js";
-import type { Observer } from "./promised.js";
-import { callSite } from "./call-site.js";
-import { TurnBudget } from "./turn-budget.js";
+import type { Observer, Promised } from "./promised.js";
+import type { ScopeKind } from "./scope-kind.js";
+import type { Scope, ScopeState } from "./scope.js";
+import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 
 /** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
 export type Label = string | Function;
 
 /**
- * A node of the tree, and at the same time the `Scope` view that its worker gets.
+ * A node of the tree: the record that everything else in this folder works on. A scope, a task and the view that a worker
+ * receives are this one object.
  *
- * THE INVARIANT (rule 19): nothing reachable from here may reach an owner handle, save the entries of
- * `rare.waiters`, which pin it on purpose while a `join` or `close` is pending. The handle points at the node,
- * never the other way.
+ * The class holds the fields and the getters that read nothing but fields. The operations of `Scope` are declared here and
+ * implemented at the top of the folder, in `scope-view.ts`: every node is made as a `ScopeView`, so all nodes have one
+ * shape. That is what keeps the imports free of cycles.
  *
- * All fields are set in the constructor, in one order, so that all nodes have one shape.
+ * **Invariant (rule 19):** nothing that a node reaches may reach an owner handle. The handle points at the node,
+ * never the other way. The only exception are the entries of `extras.settings.waiters`, which keep the handle alive on
+ * purpose while a `join` or `close` is pending.
+ *
+ * The fields are initialised in the constructor, in one order. The fields that cancelling a wide tree reads come first.
  */
-export class ScopeNode implements Scope {
-  // What cancelling a wide tree reads comes first: it has to fetch each node from memory.
+export abstract class ScopeNode implements Scope {
+  /** The life cycle; read and written with the functions of `state.ts` only. */
   flags: number;
+  /** The next child of the same parent, in spawn order. */
   next: ScopeNode | undefined = undefined;
+  /** The first child. Children that have settled are not in the list. */
   first: ScopeNode | undefined = undefined;
-  hooks: Hook | undefined = undefined;
-  rarely: Rare | undefined = undefined;
+  /** The listeners for a cancellation, oldest first; see `cancel-hooks.ts`. Empty once the cancellation has been notified. */
+  hooks: CancelHook | undefined = undefined;
+  /** What few nodes need; allocated by {@link ensureExtras}. */
+  extras: Extras | undefined = undefined;
+  /** Never changes. `undefined` for the background only. */
   readonly parent: ScopeNode | undefined;
+  /** The previous child; of the first child, the last one. `undefined` when the node is not in the tree. */
   previous: ScopeNode | undefined = undefined;
-  /** Only where a cancellation began, and where it was looked up from afar; see {@link reason}. */
+  /** Set where a cancellation began, and cached where it was looked up from far below; see {@link reason}. */
   ownReason: CancelledError | undefined = undefined;
-  /** Who waits for the outcome of a task or a `withScope`. */
+  /** Receives the outcome when the node settles; cleared then. */
   observer: Observer | undefined = undefined;
-  /** What the body returned. */
+  /** The value that the body returned. A task keeps it, any other node drops it when it settles. */
   value: unknown = undefined;
+  /** Replaced by the name when the worker has been called, so that a node does not keep its worker's closure alive. */
   label: Label;
+  /** On the clock of `age-clock.ts`. */
   readonly startedAt: number;
 
-  constructor(parent: ScopeNode | undefined, label: Label, flags: number) {
-    this.flags = parent === undefined ? flags : flags | (parent.flags & INHERITED);
+  /** @param initialFlags - One of the initial states of `state.ts`. */
+  constructor(parent: ScopeNode | undefined, label: Label, initialFlags: number) {
+    this.flags = parent === undefined ? initialFlags : initialFlags | (parent.flags & INHERITED);
     this.parent = parent;
     this.label = label;
     this.startedAt = burstTime();
   }
 
-  rare(): Rare {
-    return (this.rarely ??= new Rare());
+  ensureExtras(): Extras {
+    return (this.extras ??= new Extras());
   }
 
-  settings(): Settings {
-    return (this.rare().settings ??= new Settings());
+  ensureSettings(): Settings {
+    return (this.ensureExtras().settings ??= new Settings());
   }
 
   get name(): string {
@@ -67,14 +74,29 @@ export class ScopeNode implements Scope {
     return this.label as string;
   }
 
-  /** Keeps the worker's name and forgets the worker, so that a task somebody keeps does not keep its closure. */
+  /** Replaces the worker by its name, so that a task somebody keeps does not keep the worker's closure. */
   dropWorker(): void {
     if (typeof this.label === "string") return;
     this.label = nameOf(this.label);
   }
 
+  /**
+   * The names from the root, joined by `/`. Cached on inner nodes, so that the paths of a deep tree share their prefixes:
+   * when each of 100,000 levels reports a failure, that must not make 100,000 long strings.
+   */
   get path(): string {
-    return pathOf(this);
+    const below: ScopeNode[] = [];
+    let at: ScopeNode = this;
+    while (at.parent?.parent !== undefined && at.extras?.path === undefined) {
+      below.push(at);
+      at = at.parent;
+    }
+    let path = at.parent === undefined ? "" : (at.extras?.path ?? at.name); // the path of a root is its name
+    for (let next = below.pop(); next !== undefined; next = below.pop()) {
+      path = path === "" ? next.name : `${path}/${next.name}`;
+      if (next.extras !== undefined || next.first !== undefined) next.ensureExtras().path = path;
+    }
+    return path;
   }
 
   get state(): ScopeState {
@@ -84,24 +106,14 @@ export class ScopeNode implements Scope {
     return (flags & ENDING) !== 0 ? "closing" : "open";
   }
 
-  get signal(): AbortSignal {
-    const rare = this.rare();
-    if (rare.controller === undefined) {
-      rare.controller = new AbortController();
-      // While its cancellation is under way, the signal's turn is still to come.
-      if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) rare.controller.abort(this.reason);
-    }
-    return rare.controller.signal;
-  }
-
   get cancelled(): boolean {
     return (this.flags & CANCELLED) !== 0;
   }
 
   /**
-   * The nearest ancestor's that has one: whatever lies between was cancelled with it. Not copied to every node,
-   * because a pointer from an old object to a new one costs the collector more than all else that cancelling a
-   * node does. A long way is remembered, so that a deep tree is not walked again from every level.
+   * The reason of the nearest ancestor that has one: every node in between was cancelled with it. It is not copied to every
+   * node, because a pointer from an old object to a new one costs the collector more than everything else that cancelling a
+   * node does. Where the way is long it is cached, so that a deep tree is not walked again from every level.
    */
   get reason(): CancelledError | undefined {
     if ((this.flags & CANCELLED) === 0) return undefined;
@@ -114,86 +126,116 @@ export class ScopeNode implements Scope {
     return reason;
   }
 
-  get deadline(): number | undefined {
-    return effectiveDeadline(this)?.instant;
-  }
-
   get errors(): readonly unknown[] {
-    const errors = this.rarely?.errors;
+    const errors = this.extras?.errors;
     return errors === undefined ? [] : [...errors.keys()];
   }
 
-  cancel(cause?: unknown): boolean {
-    return cancel(this, "explicit", cause);
-  }
-
-  throwIfCancelled(): void {
-    if ((this.flags & CANCELLED) === 0) checkDeadline(this);
-    if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
-  }
-
-  onCancel(callback: (reason: CancelledError) => void): () => boolean {
-    requireFunction("onCancel", "callback", callback);
-    const hook = new CallbackHook(callback);
-    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) return notifyAtOnce(this, hook);
-    if ((this.flags & CLOSED) === 0) addHook(this, hook);
-    return () => removeHook(this, hook);
-  }
-
-  defer(cleanup: () => unknown): void {
-    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-    deferCleanup(this, cleanup, callSite(ScopeNode.prototype.defer));
-  }
-
-  use<R extends Disposable | AsyncDisposable>(resource: R): R {
-    // oxlint-disable-next-line typescript/unbound-method -- as above
-    return useResource(this, resource, callSite(ScopeNode.prototype.use));
-  }
-
-  get<T>(key: ContextKey<T>): T {
-    return getContext(this, key);
-  }
-
-  set<T>(key: ContextKey<T>, value: NoInfer<T>): void {
-    setContext(this, key, value);
-  }
-
-  /** What `JSON.stringify` and loggers print instead of walking the tree. */
-  toJSON(): { name: string; path: string; state: ScopeState } {
-    return { name: this.name, path: this.path, state: this.state };
-  }
-
-  static {
-    Object.defineProperty(this.prototype, scopeBrand, { value: true });
-    Object.defineProperty(this.prototype, inspectCustom, {
-      value(this: ScopeNode) {
-        return `Scope(${JSON.stringify(this.path)}, ${this.state})`;
-      },
-    });
-  }
+  abstract readonly signal: AbortSignal;
+  abstract readonly deadline: number | undefined;
+  abstract cancel(cause?: unknown): boolean;
+  abstract throwIfCancelled(): void;
+  abstract onCancel(callback: (reason: CancelledError) => void): () => boolean;
+  abstract defer(cleanup: () => unknown): void;
+  abstract use<R extends Disposable | AsyncDisposable>(resource: R): R;
+  abstract get<T>(key: ContextKey<T>): T;
+  abstract set<T>(key: ContextKey<T>, value: NoInfer<T>): void;
+  abstract toJSON(): { name: string; path: string; state: ScopeState };
 }
 
-/** A worker that waits by callbacks of its own, again and again, must not keep others from their turn, either (rule 13). */
-const lateCallbacks = new TurnBudget();
-
-/** Tells a hook at once that its node is cancelled. From the hundredth one in a turn of the event loop on, with a later turn. */
-function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
-  const turnEnd = lateCallbacks.take();
-  if (turnEnd === undefined) {
-    notifyLate(node, hook);
-    return () => false;
-  }
-  let isDue = true;
-  void turnEnd.then(() => {
-    if (isDue) notifyLate(node, hook);
-    isDue = false;
-  });
-  return () => {
-    const wasDue = isDue;
-    isDue = false;
-    return wasDue;
-  };
+/** The fields that most nodes never need. Kept apart so that a plain task stays small. */
+export class Extras {
+  /** Of `signal`; made on the first read. */
+  controller: AbortController | undefined = undefined;
+  /** The cleanup that runs next: the one deferred last. */
+  defers: Defer | undefined = undefined;
+  /** The cleanup that is running. */
+  cleaning: Defer | undefined = undefined;
+  /** Each failure once, in the order they happened, with the node in which it happened. Never empty. */
+  errors: Map<unknown, ScopeNode> | undefined = undefined;
+  context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
+  /** The number of live children that are not daemons. Counted only from the first daemon on; see `tree.ts`. */
+  others = 0;
+  /** The cached path. */
+  path: string | undefined = undefined;
+  /** Where the node was spawned or created; recorded only while tracing is on. */
+  site: string | undefined = undefined;
+  settings: Settings | undefined = undefined;
+  /** Set only if a diagnostics channel has published the opening of the scope. */
+  kind: ScopeKind | undefined = undefined;
+  /** What the body is waiting for, if it is not a function of the user's. */
+  bodyIs: WaitingFor | undefined = undefined;
 }
 
-/** What `background` is; see there. */
-export const backgroundNode: ScopeNode = new ScopeNode(undefined, "background", BACKGROUND);
+/** The fields that options and owner handles need. */
+export class Settings {
+  /** The node's own deadline. Set only if it is earlier than the deadline of every ancestor. */
+  deadline: Deadline | undefined = undefined;
+  deadlineTimer: LongTimer | undefined = undefined;
+  /** The node's own grace period, in ms. */
+  grace: number | undefined = undefined;
+  /** Runs from the cancellation of the node. */
+  graceTimer: LongTimer | undefined = undefined;
+  limit: ConcurrencyLimit | undefined = undefined;
+  follower: SignalFollower | undefined = undefined;
+  onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
+  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
+  /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
+  earlier: Set<unknown> | undefined = undefined;
+  /** The pending calls of `join`, `close` and dispose. */
+  waiters: Set<Waiter> | undefined = undefined;
+  /** The disposal method of the handle was read, as `await using` does: a failure waits for the disposal. */
+  disposalExpected = false;
+}
+
+/** A listener for the cancellation of a node; see `Hook` in `cancel-hooks.ts`. */
+export interface CancelHook {
+  next: CancelHook | undefined;
+  previous: CancelHook | undefined;
+  run(reason: CancelledError): void;
+  ended(): void;
+}
+
+/** A deferred cleanup; see `defers.ts`. */
+export interface Defer {
+  /** Starts the cleanup, in the async context of its `defer()`. */
+  readonly open: () => void;
+  readonly done: Promise<unknown>;
+  readonly earlier: Defer | undefined;
+  /** Names the cleanup in reports: the function, the resource, or a name. */
+  readonly label: object | string;
+  /** Where it was deferred; recorded only while tracing is on. */
+  readonly site: string | undefined;
+}
+
+/** The deadline of a node; see `deadline.ts`. */
+export interface Deadline {
+  readonly timeout: number | undefined;
+  readonly left: number;
+  readonly isOver: boolean;
+  readonly instant: number;
+}
+
+/** Limits how many tasks of a scope run at once; see `concurrency-limit.ts`. */
+export interface ConcurrencyLimit {
+  tryTake(): boolean;
+  enqueue(node: ScopeNode, start: () => void): void;
+  recount(tasks: readonly ScopeNode[]): void;
+  leave(node: ScopeNode): void;
+}
+
+/** Cancels nodes when a foreign signal aborts; see `signal-follower.ts`. */
+export interface SignalFollower {
+  remove(node: ScopeNode): void;
+}
+
+/**
+ * A pending `join`, `close` or disposal of a handle. `join` rejects with a failure or, if work was cut short, with the
+ * reason; `close` only with a failure; `dispose` only with a failure that nobody else has received.
+ */
+export interface Waiter extends Promised<void> {
+  readonly kind: "join" | "close" | "dispose";
+  /** The owner handle: a caller that waits for the scope still owns it. The exception to the invariant of `ScopeNode`. */
+  readonly pin: object;
+  graceTimer: LongTimer | undefined;
+}

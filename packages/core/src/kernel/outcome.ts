@@ -1,6 +1,117 @@
-import { taskInfo } from "./info.js";
-import type { ScopeNode } from "./node.js";
-import type { Settings } from "./rare.js";
+import { isObject } from "../errors/suppressed.js";
+import { taskInfo } from "./diagnostics.js";
+import type { ScopeNode, Settings, Waiter } from "./node.js";
+import { holdProcessOpen, needsHold } from "./process-hold.js";
+import { createPromised, type Observer, type Promised } from "./promised.js";
+import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
+import { CLOSED, CUT, DELIVERED, TASK } from "./state.js";
+
+// Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`, or,
+// if there is nobody, the platform's unhandled rejections. (The observer of a node is called by `lifecycle.ts`.)
+
+/** Waits for `node` to settle. The returned waiter is `undefined` if it has already. */
+export function wait(
+  node: ScopeNode,
+  kind: Waiter["kind"],
+  pin: object,
+): { promise: Promise<void>; waiter?: Waiter } {
+  const isClosed = (node.flags & CLOSED) !== 0;
+  const promised = createPromised<void>();
+  const waiter: Waiter = {
+    kind,
+    pin,
+    graceTimer: undefined,
+    ...(!isClosed && needsHold(node) ? held(promised) : promised),
+  };
+  const promise = waiter.promise;
+  if (isClosed) {
+    deliver(node, [waiter]);
+    return { promise: yieldBefore(promise, node.extras?.errors === undefined && !isOwnDeadline(node)) };
+  }
+  (node.ensureSettings().waiters ??= new Set()).add(waiter);
+  return { promise, waiter };
+}
+
+/** Keeps the process alive until it is settled, since the timers of the scope do not. */
+function held(promised: Promised<void>): Promised<void> {
+  const release = holdProcessOpen();
+  return {
+    ...promised,
+    resolve: (value) => {
+      release();
+      promised.resolve(value);
+    },
+    reject: (error) => {
+      release();
+      promised.reject(error);
+    },
+  };
+}
+
+/** Tells those who waited how `node` ended. A disposal stays quiet about a failure that was delivered before. */
+export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
+  const errors = node.extras?.errors;
+  if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;
+  for (const { kind, resolve, reject, promise, graceTimer } of waiters) {
+    graceTimer?.clear();
+    if (errors !== undefined) {
+      const unreceived = kind === "dispose" ? firstUnreceived(node, errors) : firstOf(errors);
+      if (unreceived === undefined) resolve(undefined);
+      else reject(unreceived.error);
+      node.flags |= DELIVERED;
+    } else if (kind === "join" && (node.flags & CUT) !== 0) {
+      reject(node.reason);
+      if (!isOwnDeadline(node)) markHandled(promise);
+    } else {
+      resolve(undefined);
+    }
+  }
+}
+
+interface Failure {
+  readonly error: unknown;
+}
+
+function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
+  const [error] = errors.keys();
+  return { error };
+}
+
+/**
+ * What a disposal rejects with. A failure that somebody has received by awaiting the task in which it happened is not news:
+ * a block that lets it through must throw the error itself, and not a `SuppressedError` that holds it twice. The failures
+ * after a first one that was received are in `suppressed(error)`.
+ */
+function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
+  if ((node.flags & DELIVERED) !== 0) return undefined;
+  for (const [error, origin] of errors) {
+    if (!isReceived(node, origin)) return { error };
+    if (isObject(error)) return undefined;
+  }
+  return undefined;
+}
+
+/** Whether somebody has awaited the task in which a failure of `node` happened, or one that it went through. */
+function isReceived(node: ScopeNode, origin: ScopeNode): boolean {
+  for (let at: ScopeNode | undefined = origin; at !== undefined && at !== node; at = at.parent)
+    if ((at.flags & DELIVERED) !== 0) return true;
+  return false;
+}
+
+/** The failure that `node` rejects with. */
+export function firstError(node: ScopeNode): unknown {
+  return node.extras?.errors?.keys().next().value;
+}
+
+/**
+ * Rejects with the reason of `node`. The promise of a scope counts as handled, unless the scope ran out of its own time: then
+ * only its caller knows. The promise of a task was asked for, and does not.
+ */
+export function rejectWithReason(node: ScopeNode, observer: Observer): void {
+  observer.reject(node.reason);
+  const { promise } = observer;
+  if (promise !== undefined && (node.flags & TASK) === 0 && !isOwnDeadline(node)) markHandled(promise);
+}
 
 /**
  * Hands `error` to the nearest `onError` on the way from `from` to the root; without one it becomes an
@@ -24,7 +135,7 @@ export function hasReceiver(from: ScopeNode): boolean {
 
 function nearestOnError(from: ScopeNode): Settings["onError"] {
   for (let at: ScopeNode | undefined = from; at !== undefined; at = at.parent) {
-    const onError = at.rarely?.settings?.onError;
+    const onError = at.extras?.settings?.onError;
     if (onError !== undefined) return onError;
   }
   return undefined;
@@ -32,7 +143,7 @@ function nearestOnError(from: ScopeNode): Settings["onError"] {
 
 /** Reports every failure of `node`, which nobody else receives. */
 export function reportAll(from: ScopeNode, node: ScopeNode): void {
-  const errors = node.rarely?.errors ?? new Map<unknown, ScopeNode>();
+  const errors = node.extras?.errors ?? new Map<unknown, ScopeNode>();
   for (const [error, origin] of errors) report(from, error, origin);
 }
 

@@ -1,27 +1,27 @@
 import type { WaitingFor } from "../errors/scope-errors.js";
 
-/** Who hears how a node has ended: called once, when it settles. */
+/** Receives the outcome of a node, once, when the node settles. */
 export interface Observer {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
-  /** Whether anybody hears of the outcome. Absent: yes. */
-  readonly heard?: () => boolean;
-  /** The promise that it settles, if it has one that anybody may await. */
+  /** Whether the outcome has a receiver: then a failure is handled. Default: yes. */
+  readonly isReceiver?: () => boolean;
+  /** The promise that it settles, if a caller may await one. */
   readonly promise?: Promise<unknown>;
   /** What of the node has not finished while its body has not. Absent: its body. */
   readonly bodyIs?: WaitingFor;
   /** Whether the body of the parent waits for the outcome, as a rule. Absent: yes. */
   readonly isAwaited?: boolean;
-  /** Called instead, if an exception inside the runtime interrupted `resolve` or `reject`. Absent: they can be repeated. */
+  /** Called if an exception inside the runtime interrupted `resolve` or `reject`. Default: these are called again. */
   readonly interrupted?: (error: unknown) => void;
 }
 
-/** One that gives what it hears to whoever has got its promise: of a task, or of a `withScope`. */
+/** An observer that settles a promise: of a task, of a `withScope`. */
 export interface Promised<T> extends Observer {
   readonly promise: Promise<T>;
 }
 
-/** The stack had no room for the function that a new promise calls; the promise has been rejected with that. */
+/** The engine's message. A promise constructor whose function had no room on the stack rejects with it instead of throwing. */
 export const overflow = "Maximum call stack size exceeded";
 
 export function ignore(): void {}

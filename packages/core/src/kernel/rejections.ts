@@ -34,7 +34,7 @@ class Origin {
     this.#youngest = weak(youngestBeside(node));
     this.#youngestRoot = weak(youngestBeside(rootOf(node)));
     this.shared = shared;
-    this.isFailure = node.rarely?.errors !== undefined;
+    this.isFailure = node.extras?.errors !== undefined;
     if (!shared) afterMicrotasks(() => (this.#isRecent = false));
   }
 
@@ -127,14 +127,14 @@ export class Takeover {
     const origin = from as Origin;
     this.#taken ||=
       this.#error === node.reason || origin.isInside(node, this.#above) || origin.mayReach(node);
-    if (this.#taken) node.settings().earlier = later;
+    if (this.#taken) node.ensureSettings().earlier = later;
   }
 }
 
 /** Keeps failures that have decided nothing for what `node` is going to reject with. */
 export function passOver(node: ScopeNode, errors: readonly unknown[]): void {
   if (errors.length === 0) return;
-  const earlier = (node.settings().earlier ??= new Set());
+  const earlier = (node.ensureSettings().earlier ??= new Set());
   for (const error of errors) earlier.add(error);
 }
 
@@ -152,7 +152,7 @@ export function passOverForReason(node: ScopeNode, errors: readonly unknown[]): 
 export function rejects(node: ScopeNode, errors: Iterable<unknown>, toCaller: boolean): void {
   const [first, ...rest] = errors;
   if (!isObject(first)) return;
-  const earlier = node.rarely?.settings?.earlier;
+  const earlier = node.extras?.settings?.earlier;
   const before = any ? rejectionOf(first) : undefined;
   const isNews = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
   if (before === undefined && !isNews) return;

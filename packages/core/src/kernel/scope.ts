@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { CancelledError } from "../errors/cancelled.js";
-import type { ContextKey } from "./context.js";
+import type { ContextKey } from "./context-key.js";
 
 /** The key under which Node looks for what `console.log` should print. */
 export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");

@@ -1,4 +1,4 @@
-import type { ScopeNode } from "./node.js";
+import type { ScopeNode, SignalFollower } from "./node.js";
 import { cancel } from "./lifecycle.js";
 
 const followers = new WeakMap<AbortSignal, Follower>();
@@ -8,7 +8,7 @@ const followers = new WeakMap<AbortSignal, Follower>();
  * slower with each, Node 20 warns at the eleventh, and `AbortSignal.any` keeps what it joined alive. The
  * listener is removed when the last scope that follows the signal has settled.
  */
-export class Follower {
+export class Follower implements SignalFollower {
   readonly #signal: AbortSignal;
   readonly #nodes = new Set<ScopeNode>();
 
@@ -26,7 +26,7 @@ export class Follower {
     }
     const follower = followers.get(signal) ?? new Follower(signal);
     follower.#nodes.add(node);
-    node.settings().follower = follower;
+    node.ensureSettings().follower = follower;
   }
 
   remove(node: ScopeNode): void {
@@ -46,7 +46,7 @@ export class Follower {
   };
 }
 
-/** A polyfill's may have a getter that throws: that is no reason not to be cancelled. */
+/** The getter of a polyfill may throw; the scope is cancelled all the same. */
 function reasonOf(signal: AbortSignal): unknown {
   try {
     return signal.reason;

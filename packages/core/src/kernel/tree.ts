@@ -1,4 +1,4 @@
-import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, WATCHED } from "./state.js";
+import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, TASK, WATCHED } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { childLinked } from "./watch.js";
 
@@ -39,19 +39,19 @@ export function unlink(child: ScopeNode): void {
 
 /** Only a scope that has had a daemon needs to tell the others apart; most nodes have no count to keep. */
 function countOthers(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
-  const rare = parent.rare();
+  const extras = parent.ensureExtras();
   if ((parent.flags & HAS_DAEMONS) === 0) {
     parent.flags |= HAS_DAEMONS;
     for (let at = parent.first; at !== undefined; at = at.next)
-      if ((at.flags & DAEMON) === 0) rare.others += 1;
+      if ((at.flags & DAEMON) === 0) extras.others += 1;
   } else if ((child.flags & DAEMON) === 0) {
-    rare.others += step;
+    extras.others += step;
   }
 }
 
 /** Whether no child is alive but daemons. */
 export function hasOnlyDaemons(node: ScopeNode): boolean {
-  return node.first === undefined || ((node.flags & HAS_DAEMONS) !== 0 && node.rarely?.others === 0);
+  return node.first === undefined || ((node.flags & HAS_DAEMONS) !== 0 && node.extras?.others === 0);
 }
 
 /**
@@ -83,7 +83,21 @@ export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, vo
 
 /** Lets the node's timer keep the process alive only while there is something it may have to cut. */
 export function holdProcess(node: ScopeNode): void {
-  node.rarely?.settings?.deadlineTimer?.hold(
+  node.extras?.settings?.deadlineTimer?.hold(
     (node.flags & (BODY | QUEUED)) !== 0 || node.first !== undefined,
   );
+}
+
+/** Recounts the children of `parent`: an exception may have come before a count. */
+export function recount(parent: ScopeNode): void {
+  const { extras } = parent;
+  if (extras === undefined) return;
+  extras.others = 0;
+  const running: ScopeNode[] = [];
+  for (let child = parent.first; child !== undefined; child = child.next) {
+    if ((child.flags & DAEMON) === 0) extras.others += 1;
+    if ((child.flags & TASK) !== 0) running.push(child);
+  }
+  extras.settings?.limit?.recount(running);
+  if ((parent.flags & HAS_TIMER) !== 0) holdProcess(parent);
 }

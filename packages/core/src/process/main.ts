@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
 import { callSite } from "../kernel/call-site.js";
-import { backgroundNode } from "../kernel/node.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { enterScope } from "../task/with-scope.js";
 import type { MainScope } from "./main-scope.js";

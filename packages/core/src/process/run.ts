@@ -1,11 +1,10 @@
 import { constants } from "node:os";
 import { BoughError } from "../errors/bough-error.js";
 import { StuckTasksError, type TaskInfo } from "../errors/scope-errors.js";
-import { foundStuck } from "../kernel/diagnostics.js";
+import { foundStuck, taskInfo } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { holdersOf, stuckInfo, stuckTasks } from "../kernel/holders.js";
 import { DAEMON } from "../kernel/state.js";
-import { taskInfo } from "../kernel/info.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
@@ -86,7 +85,7 @@ export class Run {
         });
       });
     };
-    startTask(node, hold, { name: "servers", daemon: true }, node.rarely?.site);
+    startTask(node, hold, { name: "servers", daemon: true }, node.extras?.site);
   }
 
   /** Says that the process is to stop. */

@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { judge } from "../kernel/lifecycle.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 
 /**
  * Keeps a process that is shutting down from being ended by a cancellation that nobody awaits: an event handler or a cron
@@ -20,7 +20,7 @@ export class FloatingCancellations {
   }
 
   readonly #onUnhandled = (error: unknown): void => {
-    if (judge(this.#node, error)) return;
+    if (isReturnedCancellation(this.#node, error)) return;
     // The other listeners decide. Without one, it is an uncaught exception, by default.
     if (process.listenerCount("unhandledRejection") === 1) throw error;
   };

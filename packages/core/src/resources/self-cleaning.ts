@@ -4,13 +4,15 @@ import { opening } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
 import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/state.js";
 import { checkHeadroom, nesting } from "../kernel/headroom.js";
-import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
-import { advance, judge } from "../kernel/lifecycle.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { holdProcess } from "../kernel/tree.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { addChild } from "../task/start-child.js";
@@ -98,7 +100,7 @@ export function selfCleaning<T extends object>(
   requireFunction("selfCleaning", "build", build);
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
   checkHeadroom();
-  const node = new ScopeNode(backgroundNode, options?.name ?? build, HANDLE | BODY);
+  const node = new ScopeView(backgroundNode, options?.name ?? build, HANDLE | BODY);
   const site = callSite(selfCleaning);
   addChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
@@ -116,12 +118,12 @@ export function selfCleaning<T extends object>(
     try {
       buildThrew(node, error);
     } catch {
-      const { steps } = unfinished;
+      const { steps } = interrupted;
       steps[steps.length] = buildThrew;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      unfinished.wake?.(undefined);
-      unfinished.wake = undefined;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
     }
     throw error;
   } finally {
@@ -182,7 +184,7 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
 /** The promise of an async `build`: nobody will await it. */
 function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
   promise.catch((error: unknown) => {
-    if (!judge(node, error)) report(node, error, node);
+    if (!isReturnedCancellation(node, error)) report(node, error, node);
   });
 }
 

@@ -31,6 +31,6 @@ export function bornCancelled(node: ScopeNode, options?: ScopeOptions): ScopeNod
   node.flags |= CANCELLED | CLOSED | CUT;
   if ((parent.flags & CLOSED) === 0 && (node.flags & DAEMON) === 0) parent.flags |= CUT;
   // A callback that it gets later can still throw, and then its own receiver is the nearest.
-  if (options?.onError !== undefined) node.settings().onError = options.onError;
+  if (options?.onError !== undefined) node.ensureSettings().onError = options.onError;
   return node;
 }

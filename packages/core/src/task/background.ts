@@ -1,4 +1,4 @@
-import { backgroundNode } from "../kernel/node.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 
 /**

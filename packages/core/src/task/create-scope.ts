@@ -1,10 +1,11 @@
 import { opened } from "../kernel/diagnostics.js";
 import { CLOSED, HANDLE } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
-import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";
@@ -53,7 +54,7 @@ export function openScope(
   site: string | undefined,
 ): ScopeHandle {
   checkHeadroom();
-  const node = new ScopeNode(parent, options?.name ?? "anonymous", HANDLE);
+  const node = new ScopeView(parent, options?.name ?? "anonymous", HANDLE);
   const handle = new Handle(node);
   if (!admits("createScope", parent)) {
     bornCancelled(node, options);
@@ -64,12 +65,12 @@ export function openScope(
   try {
     if ((node.flags & CLOSED) === 0) opened(node, "createScope");
   } catch (error) {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = giveUp;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
     throw error;
   }
   return handle;

@@ -1,15 +1,15 @@
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import type { ContextKey } from "../kernel/context.js";
+import type { ContextKey } from "../kernel/context-key.js";
 import { deferCleanup, useResource } from "../kernel/defers.js";
 import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/state.js";
 import { watchClose } from "../kernel/grace.js";
-import type { ScopeNode } from "../kernel/node.js";
+import type { ScopeNode, Waiter } from "../kernel/node.js";
 import { inspectCustom, type Scope, type ScopeState } from "../kernel/scope.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
-import { wait, type Waiter } from "../kernel/wait.js";
+import { wait } from "../kernel/outcome.js";
 import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
@@ -192,7 +192,7 @@ function disposeHandle(this: Handle): Promise<void> {
  * waits for the disposal, instead of becoming an unhandled rejection while the block still goes on.
  */
 export function expectDisposal(node: ScopeNode): void {
-  if ((node.flags & CLOSED) === 0) node.settings().disposalExpected = true;
+  if ((node.flags & CLOSED) === 0) node.ensureSettings().disposalExpected = true;
 }
 
 /** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */

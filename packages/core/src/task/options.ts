@@ -16,7 +16,7 @@ import {
   checkInstant,
   checkOptionsObject,
 } from "../errors/validate.js";
-import type { OrphanPolicy } from "../kernel/orphan-info.js";
+import type { OrphanPolicy } from "../kernel/diagnostics.js";
 
 /** What `spawn` takes. */
 export interface TaskOptions {
@@ -173,13 +173,13 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
   if (options.holdsProcess !== undefined) setHoldsProcess(node, options.holdsProcess);
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {
     node.flags |= LIMITED;
-    node.settings().limit = new Limit(options.concurrency);
+    node.ensureSettings().limit = new Limit(options.concurrency);
   }
   if (options.grace !== undefined && options.grace !== Infinity) {
     node.flags |= HAS_GRACE;
-    node.settings().grace = options.grace;
+    node.ensureSettings().grace = options.grace;
   }
-  if (options.onError !== undefined) node.settings().onError = options.onError;
+  if (options.onError !== undefined) node.ensureSettings().onError = options.onError;
   if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
   if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
   const { timeout = Infinity, deadline = Infinity } = options;
@@ -191,7 +191,7 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
 export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOptions["isCancellation"]>): void {
   node.flags |= HAS_JUDGE;
   for (const below of liveDescendants(node)) below.flags |= HAS_JUDGE; // a server's scope may have requests already
-  node.settings().isCancellation ??= isCancellation;
+  node.ensureSettings().isCancellation ??= isCancellation;
 }
 
 function checkSignal(operation: string, value: unknown): void {

@@ -4,7 +4,7 @@ import { foundOrphan, hearsOfOrphans } from "../kernel/diagnostics.js";
 import { ageSince } from "../kernel/age-clock.js";
 import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
-import type { OrphanInfo, OrphanPolicy } from "../kernel/orphan-info.js";
+import type { OrphanInfo, OrphanPolicy } from "../kernel/diagnostics.js";
 import type { Observer } from "../kernel/promised.js";
 import { report } from "../kernel/outcome.js";
 import { setUnheldTimer } from "../kernel/platform.js";
@@ -50,7 +50,7 @@ class HandleWatch implements Observer {
   }
 
   /** Whatever happens to the scope, this is nobody who hears of it. */
-  heard(): boolean {
+  isReceiver(): boolean {
     return false;
   }
 
@@ -61,7 +61,7 @@ class HandleWatch implements Observer {
 
   /** If the failure waits for a disposal, the handle may still be collected instead. */
   reject(): void {
-    if (this.node?.rarely?.settings?.disposalExpected !== true) this.resolve();
+    if (this.node?.extras?.settings?.disposalExpected !== true) this.resolve();
   }
 }
 
@@ -140,7 +140,7 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   let liveTasks = 0;
   for (const descendant of liveDescendants(node)) if ((descendant.flags & TASK) !== 0) liveTasks += 1;
   const { name, path } = node;
-  const site = node.rarely?.site;
+  const site = node.extras?.site;
   return {
     name,
     path,

@@ -5,7 +5,7 @@ import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew, bodyThrewAgain } from "../kernel/lifecycle.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { nesting } from "../kernel/headroom.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
 
@@ -38,12 +38,12 @@ export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): 
       bodyThrew(node, error);
     } catch {
       const value = finish === workerReturnedAgain ? result : error;
-      const { steps } = unfinished;
+      const { steps } = interrupted;
       steps[steps.length] = finish;
       steps[steps.length] = node;
       steps[steps.length] = value;
-      unfinished.wake?.(undefined);
-      unfinished.wake = undefined;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
     }
   }
   nesting.depth -= 1;

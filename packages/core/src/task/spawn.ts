@@ -2,9 +2,10 @@ import { requireFunction } from "../errors/validate.js";
 import { DAEMON, QUEUED, TASK } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
+import { ScopeView } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { checkTaskOptions, type TaskOptions } from "./options.js";
 import { nodeOf } from "./resolve.js";
@@ -52,12 +53,12 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
     begin(node, worker);
     return task;
   } catch (error) {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = giveUp;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
     throw error;
   }
 }
@@ -75,12 +76,12 @@ export function startTask<T>(
     begin(node, worker);
     return task;
   } catch (error) {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = giveUp;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
     throw error;
   }
 }
@@ -92,7 +93,7 @@ function addTask(
   site: string | undefined,
 ): ScopeNode {
   checkHeadroom();
-  const node = new ScopeNode(
+  const node = new ScopeView(
     parent,
     options?.name ?? worker,
     options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,

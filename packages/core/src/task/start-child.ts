@@ -10,13 +10,12 @@ import {
   TASK,
   WAITING,
 } from "../kernel/state.js";
-import type { Limit } from "../kernel/concurrency-limit.js";
-import type { ScopeNode } from "../kernel/node.js";
+import type { ConcurrencyLimit, ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/promised.js";
-import { cancel, recount, resume } from "../kernel/lifecycle.js";
+import { cancel, resume } from "../kernel/lifecycle.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
-import { link } from "../kernel/tree.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { link, recount } from "../kernel/tree.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
 import { begin, type Worker } from "./run.js";
 
@@ -36,10 +35,10 @@ export function addChild(
 ): void {
   const parent = node.parent as ScopeNode;
   try {
-    if (site !== undefined) node.rare().site = site;
+    if (site !== undefined) node.ensureExtras().site = site;
     link(parent, node);
     if ((parent.flags & LIMITED) !== 0 && (node.flags & TASK) !== 0) {
-      const { limit } = parent.settings();
+      const { limit } = parent.ensureSettings();
       if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
@@ -50,12 +49,12 @@ export function addChild(
     try {
       giveUp(node, error); // at once: its slot is free when the caller hears of it
     } catch {
-      const { steps } = unfinished;
+      const { steps } = interrupted;
       steps[steps.length] = giveUp;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      unfinished.wake?.(undefined);
-      unfinished.wake = undefined;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
     }
     throw error;
   }
@@ -76,18 +75,18 @@ export function startChild(
   try {
     begin(node, worker, kind);
   } catch (error) {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = giveUp;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
     throw error;
   }
 }
 
 /** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
-function enqueue(limit: Limit, node: ScopeNode, worker: Worker<unknown>): void {
+function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknown>): void {
   const gate = createPromised();
   node.flags |= WAITING;
   void gate.promise.then(() => {

@@ -1,9 +1,10 @@
 import { CLOSED, CUT, DELIVERED } from "../kernel/state.js";
-import { statusOf } from "../kernel/info.js";
+import { statusOf } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/promised.js";
 import { markHandled, refuse } from "../kernel/refusal.js";
-import { cancel, firstError } from "../kernel/lifecycle.js";
+import { cancel } from "../kernel/lifecycle.js";
+import { firstError } from "../kernel/outcome.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
 /**
@@ -44,12 +45,12 @@ export class NodeTask<T> implements Task<T> {
 
   /**
    * The promise for the outcome, for one who may look away before it comes: it makes nobody a receiver of the task's
-   * failures unless `heard` says so when it settles.
+   * failures unless `isReceiver` says so when it settles.
    */
-  static watch<T>(task: NodeTask<T>, heard: () => boolean): Promise<T> {
+  static watch<T>(task: NodeTask<T>, isReceiver: () => boolean): Promise<T> {
     const node = task.#node;
     if ((node.flags & CLOSED) !== 0) return outcome(node);
-    node.observer ??= { ...createPromised<T>(), heard };
+    node.observer ??= { ...createPromised<T>(), isReceiver };
     return (node.observer as Promised<T>).promise;
   }
 
@@ -108,13 +109,13 @@ export class NodeTask<T> implements Task<T> {
 
 /** Whether a task that has settled rejects only because it was cancelled: then nobody has to await it. */
 function wasCancelled(node: ScopeNode): boolean {
-  return (node.flags & CUT) !== 0 && node.rarely?.errors === undefined;
+  return (node.flags & CUT) !== 0 && node.extras?.errors === undefined;
 }
 
 /** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
 function outcome<T>(node: ScopeNode): Promise<T> {
   if ((node.flags & CLOSED) === 0) {
-    if (node.observer?.heard !== undefined) {
+    if (node.observer?.isReceiver !== undefined) {
       const { promise, resolve, reject } = node.observer as Promised<T>;
       node.observer = { promise, resolve, reject };
     }
@@ -122,7 +123,7 @@ function outcome<T>(node: ScopeNode): Promise<T> {
     return (node.observer as Promised<T>).promise;
   }
   node.flags |= DELIVERED;
-  if (node.rarely?.errors !== undefined) return refuse(firstError(node));
+  if (node.extras?.errors !== undefined) return refuse(firstError(node));
   if ((node.flags & CUT) !== 0) return refuse(node.reason);
   return Promise.resolve(node.value as T);
 }

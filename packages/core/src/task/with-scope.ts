@@ -2,12 +2,13 @@ import { requireFunction } from "../errors/validate.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { QUEUED } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
-import { backgroundNode, ScopeNode } from "../kernel/node.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { backgroundNode, ScopeView } from "../kernel/scope-view.js";
 import { createPromised } from "../kernel/promised.js";
 import { failToBegin, promiseFor } from "../kernel/refusal.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
-import { unfinished } from "../kernel/interrupted-steps.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
 import { admits, bornCancelled } from "./admit.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
@@ -67,7 +68,7 @@ export function enterScope<T>(
   site: string | undefined,
 ): Promise<T> {
   checkHeadroom();
-  const node = new ScopeNode(parent, options?.name ?? body, QUEUED);
+  const node = new ScopeView(parent, options?.name ?? body, QUEUED);
   const observer = createPromised<T>();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
@@ -75,12 +76,12 @@ export function enterScope<T>(
   try {
     begin(node, body, kind);
   } catch (error) {
-    const { steps } = unfinished;
+    const { steps } = interrupted;
     steps[steps.length] = giveUp;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    unfinished.wake?.(undefined);
-    unfinished.wake = undefined;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
     throw error;
   }
   return promiseFor(node, observer.promise);

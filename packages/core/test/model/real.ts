@@ -12,7 +12,7 @@ import {
   type Task,
   type TaskOptions,
 } from "../../src/index.js";
-import { backgroundNode } from "../../src/kernel/node.js";
+import { backgroundNode } from "../../src/kernel/scope-view.js";
 import {
   errorNamed,
   SIGNALS,
@@ -182,9 +182,9 @@ export class RealTree implements Tree {
   /** What a finished run must not leave behind. */
   leftovers(): string[] {
     const left: string[] = [];
-    const { first, hooks, rarely } = backgroundNode;
+    const { first, hooks, extras } = backgroundNode;
     if (first !== undefined) left.push(`the background has ${first.path}`);
-    if ((rarely?.others ?? 0) !== 0) left.push(`the background counts ${rarely?.others} children`);
+    if ((extras?.others ?? 0) !== 0) left.push(`the background counts ${extras?.others} children`);
     if (hooks !== undefined) left.push("the background has hooks");
     if (vi.getTimerCount() !== 0) left.push(`${vi.getTimerCount()} timers`);
     for (const { signal } of this.#signals)

@@ -141,7 +141,7 @@ export async function expectNothingLeft(steps: Steps, ...scopes: readonly ScopeH
     expectNoHooks(scope);
     await steps.play(scope.close().catch(() => undefined));
     const node = nodeOf("test", "scope", scope);
-    expect([node.first, node.rarely?.defers]).toEqual([undefined, undefined]);
+    expect([node.first, node.extras?.defers]).toEqual([undefined, undefined]);
   }
   if (vi.isFakeTimers()) expect(vi.getTimerCount()).toBe(0);
 }

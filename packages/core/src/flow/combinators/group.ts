@@ -4,12 +4,14 @@ import { opening } from "../../kernel/diagnostics.js";
 import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
-import { ScopeNode } from "../../kernel/node.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { ScopeView } from "../../kernel/scope-view.js";
 import { createPromised, type Observer } from "../../kernel/promised.js";
 import { failToBegin } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { unfinished } from "../../kernel/interrupted-steps.js";
-import { bodyReturned, bodyThrewAgain, cancelWith, fail, firstError } from "../../kernel/lifecycle.js";
+import { interrupted } from "../../kernel/interrupted-steps.js";
+import { firstError } from "../../kernel/outcome.js";
+import { bodyReturned, bodyThrewAgain, cancelWith, fail } from "../../kernel/lifecycle.js";
 import { passOver, passOverForReason } from "../../kernel/rejections.js";
 import { admits, bornCancelled } from "../../task/admit.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -50,7 +52,7 @@ export abstract class Group<R> {
     checkHeadroom();
     this.site = site;
     const observer = createPromised<R>();
-    this.node = new ScopeNode(parent, operation, flags);
+    this.node = new ScopeView(parent, operation, flags);
     this.node.observer = observer;
     this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
@@ -71,7 +73,7 @@ export abstract class Group<R> {
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
   start(label: Function, worker: Worker<unknown>, index: number): void {
-    const member = new ScopeNode(this.node, label, TASK | QUEUED);
+    const member = new ScopeView(this.node, label, TASK | QUEUED);
     member.observer = new MemberObserver(this, member, index);
     addChild(member, undefined, this.site);
     begin(member, worker); // if the worker can't begin, the group fails, and so the member is cancelled
@@ -105,7 +107,7 @@ export abstract class Group<R> {
   rejected(member: ScopeNode, error: unknown, index: number): void {
     const node = this.node;
     if (!this.decided && !node.cancelled) return this.failed(error, index);
-    for (const each of member.rarely?.errors?.keys() ?? []) fail(node, each);
+    for (const each of member.extras?.errors?.keys() ?? []) fail(node, each);
     const wasCancelled = node.cancelled && member.reason === node.reason;
     this.#recordIgnored(firstError(node) ?? (wasCancelled ? node.reason : undefined));
   }
@@ -114,7 +116,7 @@ export abstract class Group<R> {
   #recordIgnored(outcome: unknown): void {
     if (outcome === undefined || outcome === this.#recordedWith) return;
     this.#recordedWith = outcome;
-    if (this.node.rarely?.errors === undefined) passOverForReason(this.node, this.ignoredFailures());
+    if (this.node.extras?.errors === undefined) passOverForReason(this.node, this.ignoredFailures());
     else passOver(this.node, this.ignoredFailures());
   }
 }
@@ -165,12 +167,12 @@ export function runGroup<R>(
       if (stores === undefined) group.startAll(workers);
       else stores.run(startAll, group, workers);
     } catch (error) {
-      const { steps } = unfinished;
+      const { steps } = interrupted;
       steps[steps.length] = bodyThrewAgain;
       steps[steps.length] = group.node;
       steps[steps.length] = error;
-      unfinished.wake?.(undefined);
-      unfinished.wake = undefined;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
     }
     return group.promise;
   } catch (error) {

@@ -79,7 +79,7 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
 
   constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
     super("map", callSite(map), scope, QUEUED);
-    this.node.rare().bodyIs = "source";
+    this.node.ensureExtras().bodyIs = "source";
     this.#fn = fn;
     this.#room = concurrency;
     this.#reader = new SourceReader(this.node, this);

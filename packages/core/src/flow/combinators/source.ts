@@ -2,7 +2,7 @@ import type { CancelledError } from "../../errors/cancelled.js";
 import { isObject } from "../../errors/suppressed.js";
 import { wrongType } from "../../errors/validate.js";
 import { Hook, addHook, removeHook } from "../../kernel/cancel-hooks.js";
-import { isCancellation } from "../../kernel/cancel.js";
+import { isCancellation } from "../../kernel/is-cancellation.js";
 import { fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { report } from "../../kernel/outcome.js";

@@ -213,7 +213,7 @@ class StreamScope extends Group<void> {
         resolve(undefined);
       },
       reject: (error) => {
-        if (!onSettled({ error, isReason: node.rarely?.errors === undefined })) node.flags &= ~DELIVERED;
+        if (!onSettled({ error, isReason: node.extras?.errors === undefined })) node.flags &= ~DELIVERED;
         resolve(undefined);
       },
     };
@@ -244,7 +244,7 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
     concurrency: number,
   ) {
     super("items", site, scope, QUEUED);
-    this.node.rare().bodyIs = "source";
+    this.node.ensureExtras().bodyIs = "source";
     this.#fn = fn;
     this.#results = results;
     this.#concurrency = concurrency;

@@ -1,7 +1,8 @@
 import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { DAEMON, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
-import { ScopeNode } from "../../kernel/node.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { ScopeView } from "../../kernel/scope-view.js";
 import type { Scope } from "../../kernel/scope.js";
 import { admits, bornCancelled } from "../../task/admit.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -28,7 +29,7 @@ export function attach(
 ): ScopeNode {
   checkHeadroom();
   const parent = nodeOf(operation, "scope", scope);
-  const node = new ScopeNode(parent, operation, DAEMON | FAILS_PARENT | QUEUED);
+  const node = new ScopeView(parent, operation, DAEMON | FAILS_PARENT | QUEUED);
   if (!admits(operation, parent)) throw bornCancelled(node).reason;
   startChild(node, undefined, site, worker, operation);
   return node;

@@ -1,4 +1,4 @@
-import type { ContextKey } from "../../kernel/context.js";
+import type { ContextKey } from "../../kernel/context-key.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -76,7 +76,7 @@ export function detach<T>(
 function valuesOf(origin: ScopeNode): ReadonlyMap<ContextKey<unknown>, unknown> {
   const values = new Map<ContextKey<unknown>, unknown>();
   for (let at: ScopeNode | undefined = origin; at !== undefined; at = at.parent) {
-    for (const [key, value] of at.rarely?.context ?? []) if (!values.has(key)) values.set(key, value);
+    for (const [key, value] of at.extras?.context ?? []) if (!values.has(key)) values.set(key, value);
   }
   return values;
 }

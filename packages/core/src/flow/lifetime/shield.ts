@@ -1,7 +1,8 @@
 import { ScopeClosedError } from "../../errors/scope-errors.js";
 import { CLOSED, QUEUED, SHIELD } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
-import { ScopeNode } from "../../kernel/node.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { ScopeView } from "../../kernel/scope-view.js";
 import { createPromised } from "../../kernel/promised.js";
 import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -67,7 +68,7 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   checkHeadroom();
-  const node = new ScopeNode(parent, fn, QUEUED | SHIELD);
+  const node = new ScopeView(parent, fn, QUEUED | SHIELD);
   const observer = createPromised<T>();
   node.observer = observer;
   startChild(node, { timeout }, callSite(shield), fn, "shield");

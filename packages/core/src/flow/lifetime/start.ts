@@ -4,7 +4,8 @@ import { PROMOTED, QUEUED, TASK } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
-import { ScopeNode } from "../../kernel/node.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { ScopeView } from "../../kernel/scope-view.js";
 import { createPromised, type Observer } from "../../kernel/promised.js";
 import { failToBegin, markHandled } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -108,13 +109,13 @@ class PendingStart<R> extends Hook implements Observer {
   begin(task: ScopeNode): void {
     if (this.#parent !== undefined) removeHook(this.#parent, this);
     const worker = this.#worker;
-    const node = new ScopeNode(task, "start", QUEUED);
+    const node = new ScopeView(task, "start", QUEUED);
     this.#node = node;
     node.observer = this;
     try {
       checkHeadroom();
       const body: Worker<unknown> = (own) => worker(own, (value) => this.#started(node, value));
-      startChild(node, undefined, task.rarely?.site, body, "start");
+      startChild(node, undefined, task.extras?.site, body, "start");
     } catch (error) {
       this.reject(error);
     }

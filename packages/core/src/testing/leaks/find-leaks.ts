@@ -1,5 +1,5 @@
 import { isLeftByClock } from "../../inspect/left-by-clock.js";
-import { taskInfo } from "../../kernel/info.js";
+import { taskInfo } from "../../kernel/diagnostics.js";
 import { TASK } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { liveDescendants } from "../../kernel/tree.js";

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { ScopeNode } from "../../kernel/node.js";
-import { backgroundNode } from "../../kernel/node.js";
+import { backgroundNode } from "../../kernel/scope-view.js";
 import { liveDescendants, nextInSubtree } from "../../kernel/tree.js";
 import { CLOSED, FAILS_PARENT, HANDLE, MAY_BE_DROPPED } from "../../kernel/state.js";
 import { setChildWatcher, watch } from "../../kernel/watch.js";

@@ -1,0 +1,256 @@
+import { createReason, type CancelledError } from "../errors/cancelled.js";
+import { CallbackHook, takeHook } from "./cancel-hooks.js";
+import { publishCancel } from "./diagnostics.js";
+import { watchGrace } from "./grace.js";
+import { interrupted } from "./interrupted-steps.js";
+import type { CancelHook, ScopeNode } from "./node.js";
+import { Takeover } from "./rejections.js";
+import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
+import { nextInSubtree } from "./tree.js";
+
+// The half of the life cycle that goes down the tree: cancel and fail. The other half, which goes up from a node that has
+// nothing left to wait for, is lifecycle.ts; its header has the states and the order of the notifications.
+
+/**
+ * Cancels `root` and everything below it, in two passes and without recursion:
+ *
+ * 1. mark every descendant, so that nobody sees a half-cancelled tree (no user code runs in this pass);
+ * 2. fire signals and run hooks, parents first, children in spawn order.
+ *
+ * A subtree that was cancelled before keeps its own reason, and a shielded subtree is left alone. Afterwards `root` may be
+ * able to settle, and so may the nodes below it that were appended to `ready`: the caller advances them.
+ */
+export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
+  root.ownReason = reason;
+  root.flags |= CANCELLED | NOTIFYING;
+  const from = markedEnd;
+  try {
+    markSubtree(root, ready);
+    if (nesting < MAX_NESTING) notifySubtree(root, reason, from, markedEnd, ready);
+    else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
+  } catch (error) {
+    const { steps } = interrupted;
+    steps[steps.length] = finishCancelling;
+    steps[steps.length] = root;
+    steps[steps.length] = error;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
+  } finally {
+    markedEnd = from;
+    if (from === 0 && marked.length > MAX_KEPT) marked.length = 0;
+  }
+  if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
+}
+
+/**
+ * A stack of the nodes that are marked and not notified yet, of all cancellations under way: a listener of one can begin
+ * another, which completes before the first continues. One array for all, since most subtrees are smaller than an array.
+ */
+const marked: (ScopeNode | undefined)[] = [];
+let markedEnd = 0;
+/** The array is dropped after a cancellation that needed more entries than this. */
+const MAX_KEPT = 1_000;
+
+/** The number of cancellations that are notifying, each begun by a listener of the one before. */
+let nesting = 0;
+/** A cancellation nested deeper only marks its subtree; the outermost one notifies it, so that a chain needs no stack. */
+const MAX_NESTING = 32;
+const postponed: { root: ScopeNode; reason: CancelledError; nodes: readonly ScopeNode[] }[] = [];
+
+function notifyPostponed(ready: ScopeNode[]): void {
+  for (let next = 0; next < postponed.length; next++) {
+    const { root, reason, nodes } = postponed[next] as (typeof postponed)[number];
+    const from = markedEnd;
+    try {
+      for (const node of nodes) marked[markedEnd++] = node;
+      notifySubtree(root, reason, from, markedEnd, ready);
+    } catch (error) {
+      const { steps } = interrupted;
+      steps[steps.length] = finishCancelling;
+      steps[steps.length] = root;
+      steps[steps.length] = error;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
+    } finally {
+      markedEnd = from;
+    }
+    ready.push(root, ...nodes.filter((node) => (node.flags & BODY) === 0));
+  }
+  postponed.length = 0;
+}
+
+/** Notifies `root`, and then the nodes of {@link marked} between two indices. */
+function notifySubtree(
+  root: ScopeNode,
+  reason: CancelledError,
+  from: number,
+  end: number,
+  ready: ScopeNode[],
+): void {
+  nesting += 1;
+  try {
+    publishCancel(root, reason);
+    watchGrace(root);
+    notify(root, reason, ready);
+    for (let index = from; index < end; index++) {
+      const node = marked[index] as ScopeNode;
+      marked[index] = undefined;
+      if (node.extras?.settings?.grace !== undefined) watchGrace(node);
+      notify(node, reason, ready);
+    }
+  } finally {
+    nesting -= 1;
+  }
+}
+
+/** Marks the nodes below `root` as cancelled. Those with something to notify go to {@link marked}. */
+function markSubtree(root: ScopeNode, ready: ScopeNode[]): void {
+  for (let node = root.first; node !== undefined;) {
+    const skip = (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
+    if (!skip) {
+      node.flags |= CANCELLED;
+      const hasEnded = (node.flags & BODY) === 0;
+      if (hasEnded || node.hooks !== undefined || node.extras !== undefined) {
+        node.flags |= NOTIFYING;
+        marked[markedEnd++] = node;
+        if (hasEnded) ready.push(node); // a running body settles its node itself
+      }
+    }
+    node = nextInSubtree(root, node, skip);
+  }
+}
+
+/** Continues an interrupted cancellation, wherever it was interrupted. Appends to `ready` as {@link cancelTree} does. */
+export function resumeCancelling(root: ScopeNode, ready: ScopeNode[]): void {
+  const { reason } = root;
+  if (reason === undefined) return;
+  const nodes = [root];
+  for (let node = root.first; node !== undefined;) {
+    const isCancelled = (node.flags & CANCELLED) !== 0;
+    const skip = (node.flags & (CLOSED | SHIELD)) !== 0 || (isCancelled && node.reason !== reason);
+    if (!skip) {
+      if (!isCancelled) node.flags |= CANCELLED | NOTIFYING;
+      nodes.push(node);
+    }
+    node = nextInSubtree(root, node, skip);
+  }
+  for (const node of nodes) {
+    if ((node.flags & NOTIFYING) === 0) continue;
+    if (node === root || node.extras?.settings?.grace !== undefined) watchGrace(node);
+    notify(node, reason, ready);
+  }
+  for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node);
+  if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
+}
+
+function finishCancelling(root: ScopeNode, _error: unknown, ready: ScopeNode[]): void {
+  resumeCancelling(root, ready);
+}
+
+function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
+  if (node.extras?.controller !== undefined) abort(node, node.extras.controller, reason);
+  for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node))
+    runHook(node, hook, reason, ready);
+  node.flags &= ~NOTIFYING;
+  const late = node.extras?.controller; // a hook may have been the first to read the signal
+  if (late?.signal.aborted === false) abort(node, late, reason);
+}
+
+function abort(node: ScopeNode, controller: AbortController, reason: CancelledError): void {
+  try {
+    controller.abort(reason);
+  } catch (error) {
+    const { steps } = interrupted;
+    steps[steps.length] = finishAborting;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
+  }
+}
+
+/** After an overflow in the platform's `abort`: the signal may be aborted, with listeners that were not notified. */
+function finishAborting(node: ScopeNode): void {
+  const controller = node.extras?.controller;
+  if (controller?.signal.aborted === true) controller.signal.dispatchEvent(new Event("abort"));
+  else controller?.abort(node.reason);
+}
+
+/** Runs a hook of a cancelled node. An exception is a failure of the node. */
+export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledError, ready: ScopeNode[]): void {
+  try {
+    hook.run(reason);
+  } catch (error) {
+    try {
+      // A hook of the runtime throws only when there is no room for it, and may be run twice; see finishHook.
+      if (!(hook instanceof CallbackHook)) throw error;
+      failTree(node, error, ready);
+    } catch {
+      const finish = hook instanceof CallbackHook ? failAgain : finishHook;
+      const value = hook instanceof CallbackHook ? error : hook;
+      const { steps } = interrupted;
+      steps[steps.length] = finish;
+      steps[steps.length] = node;
+      steps[steps.length] = value;
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
+    }
+  }
+}
+
+/** Runs a hook of the runtime that had no room to run. */
+function finishHook(node: ScopeNode, hook: CancelHook, ready: ScopeNode[]): void {
+  try {
+    hook.run(node.reason as CancelledError);
+  } catch (error) {
+    failAgain(node, error, ready);
+  }
+}
+
+/**
+ * Records a failure in `node` and in every ancestor that it reaches, and cancels the topmost of them. The failure of a task
+ * reaches its parent, at once and not when the task has settled, unless the parent supervises. A `withScope` and a handle
+ * keep their failures for the caller that awaits them.
+ */
+export function failTree(
+  node: ScopeNode,
+  error: unknown,
+  ready: ScopeNode[],
+  origin: ScopeNode = node,
+): void {
+  const takeover = Takeover.of(error);
+  let top = node;
+  while (record(top, error, origin, takeover) && failsParent(top)) top = top.parent as ScopeNode;
+  if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
+  ready.push(top);
+  cancelTree(top, createReason("failure", top.path, error), ready);
+}
+
+/** Repeats {@link failTree}, which may have been interrupted on its way up. */
+export function failAgain(node: ScopeNode, error: unknown, ready: ScopeNode[]): void {
+  const takeover = Takeover.of(error);
+  let top = node;
+  for (record(top, error, node, takeover); failsParent(top); record(top, error, node, takeover))
+    top = top.parent as ScopeNode;
+  if ((top.flags & CLOSED) !== 0) return;
+  if ((top.flags & CANCELLED) !== 0) resumeCancelling(top, ready);
+  else cancelTree(top, createReason("failure", top.path, error), ready);
+  ready.push(top);
+}
+
+/** Whether a failure of `node` is a failure of its parent, too, at once. */
+export function failsParent(node: ScopeNode): boolean {
+  return (node.flags & TASK) !== 0 && ((node.parent as ScopeNode).flags & (SUPERVISE | BACKGROUND)) === 0;
+}
+
+/** Returns whether the failure is new for `node`; only then can it be new for the ancestors. */
+function record(node: ScopeNode, error: unknown, origin: ScopeNode, takeover: Takeover | undefined): boolean {
+  const rare = node.ensureExtras();
+  if (rare.errors === undefined) {
+    rare.errors = new Map();
+    takeover?.by(node);
+  }
+  if (rare.errors.has(error)) return false;
+  rare.errors.set(error, origin);
+  return true;
+}

@@ -1,0 +1,77 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { describe } from "../errors/describe.js";
+import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
+import type { ScopeNode } from "./node.js";
+import { report } from "./outcome.js";
+import { HAS_JUDGE } from "./state.js";
+
+/**
+ * Returns whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure (rule 12). It is
+ * if one of these holds:
+ *
+ * 1. it is the reason, or has the reason among its causes, as the rejections of `timers/promises` and `events.once` have.
+ *    That includes a TypeError: the code that put our reason there states where the error comes from;
+ * 2. it is the rejection of a known client after an abort: see `errors/foreign-aborts.ts`;
+ * 3. an option `isCancellation`, of this scope or of an ancestor, accepts it;
+ * 4. it is an AggregateError or a SuppressedError that consists of such errors only.
+ *
+ * @param broken - Receives the exceptions of options `isCancellation`. The rejection is a failure then, and so are these:
+ *   the caller records them after it.
+ */
+export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
+  const { reason } = node;
+  if (error === reason || hasCause(error, reason) || isForeignAbort(error)) return true;
+  if ((node.flags & HAS_JUDGE) === 0)
+    return consistsOf(error, (part) => part === reason || hasCause(part, reason) || isForeignAbort(part));
+  if (anyOptionAccepts(node, error, broken)) return true;
+  const isOne = (part: unknown): boolean =>
+    part === reason || hasCause(part, reason) || isForeignAbort(part) || anyOptionAccepts(node, part, broken);
+  return broken.length === 0 && consistsOf(error, isOne) && broken.length === 0;
+}
+
+/** The maximal depth of causes to look at; a chain can be circular. */
+const MAX_CAUSES = 100;
+
+function hasCause(error: unknown, reason: CancelledError | undefined): boolean {
+  let at = error;
+  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+    at = read(at, "cause");
+    if (at === reason) return true;
+  }
+  return false;
+}
+
+/** Calls the options `isCancellation` from `node` up to the root, until one returns true. */
+function anyOptionAccepts(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
+  const reason = node.reason as CancelledError;
+  for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
+    const isCancellation = at.extras?.settings?.isCancellation;
+    if (isCancellation === undefined) continue;
+    try {
+      const verdict: unknown = isCancellation(error, reason);
+      if (verdict === true) return true;
+      if (verdict !== false) throw notBoolean(verdict);
+    } catch (thrown) {
+      broken.push(thrown);
+      return false;
+    }
+  }
+  return false;
+}
+
+function notBoolean(verdict: unknown): TypeError {
+  const hint =
+    verdict instanceof Promise ? " (it can't be async: it is asked when the scope is settling)" : "";
+  return new TypeError(`isCancellation must return a boolean, got ${describe(verdict)}${hint}`);
+}
+
+/**
+ * Returns whether `error` is the cancellation of `node` coming back, where the node can't record a failure. The exceptions of
+ * options `isCancellation` go to the nearest `onError`.
+ */
+export function isReturnedCancellation(node: ScopeNode, error: unknown): boolean {
+  const broken: unknown[] = [];
+  const isReturned = isCancellation(node, error, broken);
+  for (const thrown of broken) report(node, thrown, node);
+  return isReturned;
+}

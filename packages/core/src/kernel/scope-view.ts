@@ -1,0 +1,105 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { scopeBrand } from "../errors/brands.js";
+import { requireFunction } from "../errors/validate.js";
+import { callSite } from "./call-site.js";
+import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
+import type { ContextKey } from "./context-key.js";
+import { getContext, setContext } from "./context.js";
+import { checkDeadline, effectiveDeadline } from "./deadline.js";
+import { deferCleanup, useResource } from "./defers.js";
+import { cancel, notifyLateHook } from "./lifecycle.js";
+import { ScopeNode } from "./node.js";
+import { inspectCustom, type ScopeState } from "./scope.js";
+import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
+import { TurnBudget } from "./turn-budget.js";
+
+/** The only class of nodes: the record of `node.ts` with the operations of `Scope`, each of which calls one file below. */
+export class ScopeView extends ScopeNode {
+  get signal(): AbortSignal {
+    const extras = this.ensureExtras();
+    if (extras.controller === undefined) {
+      extras.controller = new AbortController();
+      // While the cancellation is under way, the signal's turn is still to come.
+      if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) extras.controller.abort(this.reason);
+    }
+    return extras.controller.signal;
+  }
+
+  get deadline(): number | undefined {
+    return effectiveDeadline(this)?.instant;
+  }
+
+  cancel(cause?: unknown): boolean {
+    return cancel(this, "explicit", cause);
+  }
+
+  throwIfCancelled(): void {
+    if ((this.flags & CANCELLED) === 0) checkDeadline(this);
+    if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
+  }
+
+  onCancel(callback: (reason: CancelledError) => void): () => boolean {
+    requireFunction("onCancel", "callback", callback);
+    const hook = new CallbackHook(callback);
+    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) return notifyAtOnce(this, hook);
+    if ((this.flags & CLOSED) === 0) addHook(this, hook);
+    return () => removeHook(this, hook);
+  }
+
+  defer(cleanup: () => unknown): void {
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    deferCleanup(this, cleanup, callSite(ScopeView.prototype.defer));
+  }
+
+  use<R extends Disposable | AsyncDisposable>(resource: R): R {
+    // oxlint-disable-next-line typescript/unbound-method -- as above
+    return useResource(this, resource, callSite(ScopeView.prototype.use));
+  }
+
+  get<T>(key: ContextKey<T>): T {
+    return getContext(this, key);
+  }
+
+  set<T>(key: ContextKey<T>, value: NoInfer<T>): void {
+    setContext(this, key, value);
+  }
+
+  /** `JSON.stringify` and loggers print this instead of walking the tree. */
+  toJSON(): { name: string; path: string; state: ScopeState } {
+    return { name: this.name, path: this.path, state: this.state };
+  }
+
+  static {
+    Object.defineProperty(this.prototype, scopeBrand, { value: true });
+    Object.defineProperty(this.prototype, inspectCustom, {
+      value(this: ScopeView) {
+        return `Scope(${JSON.stringify(this.path)}, ${this.state})`;
+      },
+    });
+  }
+}
+
+/** A worker that registers callbacks again and again must leave others their turn (rule 13). */
+const lateCallbacks = new TurnBudget();
+
+/** Notifies a hook that came after the cancellation: at once, or from the hundredth in a turn of the event loop on in a later turn. */
+function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
+  const turnEnd = lateCallbacks.take();
+  if (turnEnd === undefined) {
+    notifyLateHook(node, hook);
+    return () => false;
+  }
+  let isDue = true;
+  void turnEnd.then(() => {
+    if (isDue) notifyLateHook(node, hook);
+    isDue = false;
+  });
+  return () => {
+    const wasDue = isDue;
+    isDue = false;
+    return wasDue;
+  };
+}
+
+/** The node above all roots; see `background`. */
+export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", BACKGROUND);
