@@ -41,11 +41,11 @@ class Source {
     const { lines } = this;
     return this.#keep({ [Symbol.asyncIterator]: () => lines[Symbol.asyncIterator]() });
   }
-  subscribe(listener: Listener): { unsubscribe(): void } {
+  subscribe(listener: Listener, _options?: { signal: AbortSignal }): { unsubscribe(): void } {
     this.listeners.add(listener);
     return this.#keep({ unsubscribe: () => void this.listeners.delete(listener) });
   }
-  onLine(listener: Listener): () => void {
+  onLine(listener: Listener, _signal?: AbortSignal): () => void {
     this.listeners.add(listener);
     return this.#keep(() => void this.listeners.delete(listener));
   }
@@ -59,10 +59,25 @@ class Source {
     return this.#keep([this.lines, "total"]);
   }
   session(): Session {
-    return new Session(this);
+    return this.#keep(new Session(this));
   }
   asking(): () => number {
-    return () => this.given.length;
+    return this.#keep(() => this.given.length);
+  }
+  opening(): () => Channel<number> {
+    return this.#keep(() => this.lines);
+  }
+  tools(): { open(): Channel<number> } {
+    return this.#keep({ open: () => this.lines });
+  }
+  byName(): Map<string, Channel<number>> {
+    return this.#keep(new Map([["lines", this.lines]]));
+  }
+  memoize(load: () => number): (...args: unknown[]) => number {
+    return this.#keep((...args: unknown[]) => load() + args.length);
+  }
+  cursor(): Cursor {
+    return this.#keep(new Cursor(this.lines));
   }
   async open(): Promise<Channel<number>> {
     await Promise.resolve();
@@ -102,10 +117,29 @@ class Query {
   }
 }
 
+class Cursor {
+  readonly #lines: Channel<number>;
+  constructor(lines: Channel<number>) {
+    this.#lines = lines;
+  }
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+  next(): Promise<IteratorResult<number>> {
+    return this.#lines[Symbol.asyncIterator]().next();
+  }
+  async close(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
 class Session {
   readonly #source: Source;
   constructor(source: Source) {
     this.#source = source;
+  }
+  lines(): Channel<number> {
+    return this.#source.lines;
   }
   ask(): number {
     return this.#source.given.length;
@@ -155,6 +189,7 @@ function giver<T extends object>(probe: Probe, make: () => T): { give(): T } {
 }
 
 const world = new Set<unknown>();
+const load = (): number => 1;
 
 /** Rows of "What is not collected": results in use. Nobody holds the handle, and mostly not even the result. */
 export const resultsInUse: readonly PinnedCase[] = [
@@ -263,7 +298,18 @@ export const resultsInUse: readonly PinnedCase[] = [
     row: "an object with methods, or a function, that one of its methods returned and that you hold",
     keptBy: /Source$/,
     run(probe, copy): unknown {
-      return copy % 2 === 0 ? source(probe).session() : [source(probe).asking()];
+      if (copy % 3 === 0) return [source(probe).memoize(() => 1)].map((cached) => (cached(), cached));
+      return copy % 3 === 1 ? [source(probe).session()] : [source(probe).asking()];
+    },
+  },
+  {
+    row: "what a method of such an object, such a function, or a `Map` of such gave, if it is in use",
+    keptBy: /Source$/,
+    run(probe, copy) {
+      if (copy % 4 === 0) silently(readAll(source(probe).session().lines()));
+      else if (copy % 4 === 1) silently(readAll(source(probe).opening()()));
+      else if (copy % 4 === 2) silently(readAll(source(probe).tools().open()));
+      else silently(readAll(source(probe).byName().get("lines") ?? createChannel<number>()));
     },
   },
 ];
@@ -393,6 +439,35 @@ export const resultsAtRest: readonly Case[] = [
       const mine = new Session(new Source());
       handle.put(mine);
       return copy % 2 === 0 ? handle.value() : handle.thing();
+    },
+  },
+  {
+    row: "an object with methods, or a function, that one of its methods returned, and that nobody holds",
+    run(probe, copy) {
+      const handle = source(probe);
+      if (copy % 4 === 0) handle.session().ask();
+      else if (copy % 4 === 1) handle.asking()();
+      else if (copy % 4 === 2) handle.tools().open();
+      else handle.memoize(load)();
+    },
+  },
+  {
+    row: "a cursor of its methods that you hold, and that was closed",
+    async run(probe): Promise<unknown> {
+      const cursor = source(probe).cursor();
+      await cursor.close();
+      return [cursor];
+    },
+  },
+  {
+    row: "a subscription whose `signal` was aborted",
+    run(probe, copy): unknown {
+      const stop = new AbortController();
+      world.add(stop);
+      if (copy % 2 === 0) source(probe).subscribe(() => undefined, { signal: stop.signal });
+      else source(probe).onLine(() => undefined, stop.signal);
+      stop.abort();
+      return stop;
     },
   },
   {

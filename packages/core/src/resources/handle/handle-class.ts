@@ -1,3 +1,4 @@
+import { describe } from "../../errors/describe.js";
 import { inspectCustom } from "../../kernel/scope.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js";
@@ -189,8 +190,13 @@ function takeDisposer(this: object): () => Promise<void> {
   return disposeHandle;
 }
 
-function disposeHandle(this: object): Promise<void> {
-  const owner = Owner.behind(this) as Owner;
+async function disposeHandle(this: unknown): Promise<void> {
+  const owner = Owner.behind(this);
+  if (owner === undefined) {
+    throw new TypeError(
+      `[Symbol.asyncDispose] of a selfCleaning() handle must be called on the handle, got ${describe(this)} as its this`,
+    );
+  }
   return closeAndWait(Owner.nodeOf(owner) as ScopeNode, "dispose", owner);
 }
 

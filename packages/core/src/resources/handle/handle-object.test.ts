@@ -229,6 +229,30 @@ describe("rule 24: a handle behind something else", () => {
     expect("late" in new Proxy(handle, {})).toBe(true);
   });
 
+  it("names the mistake when Symbol.asyncDispose is called without its handle", async () => {
+    const dispose = make()[Symbol.asyncDispose];
+    await expect(Reflect.apply(dispose, undefined, [])).rejects.toThrow(
+      new TypeError(
+        "[Symbol.asyncDispose] of a selfCleaning() handle must be called on the handle, got undefined as its this",
+      ),
+    );
+  });
+
+  it("does not show a field that a method has deleted", () => {
+    class Loader {
+      error?: string = "x";
+      ready = true;
+      reset(): void {
+        delete this.error;
+      }
+    }
+    const handle = selfCleaning(() => new Loader(), quiet);
+    handle.reset();
+    expect("error" in handle).toBe(false);
+    expect(JSON.stringify(handle)).toBe('{"ready":true}');
+    expect({ ...handle }).toEqual({ ready: true });
+  });
+
   it("can be closed by Symbol.asyncDispose of a Proxy", async () => {
     const handle = make();
     await new Proxy(handle, {})[Symbol.asyncDispose]();

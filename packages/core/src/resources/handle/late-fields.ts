@@ -27,9 +27,9 @@ export function buildGrows(inner: object, build: unknown): boolean {
 const ownNames =
   /\b(?:this|self|that|_this)\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
 const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
-/** By a name that is computed, or by a helper of the language. */
+/** By a name that is computed, or by a helper of the language; and what takes a field away. */
 const computed =
-  /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies))\s*\(\s*this\b/;
+  /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
 
 // eslint-disable-next-line @typescript-eslint/unbound-method -- it is given its `this`
 const toSource = Function.prototype.toString;

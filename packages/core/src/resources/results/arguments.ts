@@ -20,7 +20,17 @@ export function incoming(lease: Lease, value: unknown): unknown {
   const subject = subjectOf(value);
   if (subject !== undefined && known(lease, value, subject)) return subject;
   if (!isPlain(value)) lease.results.visitors.add(value);
+  else if (!Array.isArray(value)) admitMembers(lease, value);
   return value;
+}
+
+/** The functions and objects in a literal are the caller's own as well, if they come out with it. */
+function admitMembers({ results }: Lease, value: object): void {
+  for (const key in value) {
+    const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
+    if (typeof member === "function") results.visitors.add(member);
+    else if (typeof member === "object" && member !== null && !isPlain(member)) results.visitors.add(member);
+  }
 }
 
 /** As {@link incoming}, in place. */

@@ -77,11 +77,11 @@ export class EmitterFacade extends Facade {
     if (adding.has(key)) args[1] = this.#registeredFor(args[1], true);
     else if (removing.has(key)) args[1] = this.#registeredFor(args[1], false);
     else if ((key === "write" || key === "end") && isNodes(this.subject, key)) this.#holdUntilWritten(args);
-    const result = super.call(key, own, self, args);
-    if (listing.has(key) && Array.isArray(result)) {
-      return result.map((listener: AnyFunction) => unwrap(listener, listener));
+    if (listing.has(key)) {
+      const listed: unknown = Reflect.apply(own, this.subject, args);
+      if (Array.isArray(listed)) return listed.map((listener: AnyFunction) => unwrap(listener, listener));
     }
-    return result;
+    return super.call(key, own, self, args);
   }
 
   #registeredFor(listener: unknown, add: boolean): unknown {
@@ -174,7 +174,9 @@ function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
       return;
     }
     subject.on("close", end);
-    if (subject.writable !== true) subject.on("end", end); // what is still written to needs its handle
+    // What is still written to, or read from, needs its handle.
+    if (subject.writable !== true) subject.on("end", end);
+    if (subject.writable === true && subject.readable !== true) subject.on("finish", end);
   } catch {
     // It has no such event.
   }

@@ -114,16 +114,18 @@ export class ThenableFacade extends Facade {
       if (typeof reactions[1] !== "function") reactions[1] = rethrow;
       this.lease.process?.enter();
     }
-    return reactions.map((reaction) =>
-      typeof reaction === "function" ? this.#reacting(reaction, key === "then") : reaction,
+    return reactions.map((reaction, index) =>
+      typeof reaction === "function"
+        ? this.#reacting(reaction, key === "then", key === "catch" || index === 1)
+        : reaction,
     );
   }
 
-  #reacting(reaction: AnyFunction, waited: boolean): (...values: unknown[]) => unknown {
+  #reacting(reaction: AnyFunction, waited: boolean, failed: boolean): (...values: unknown[]) => unknown {
     return (...values) => {
       const { lease } = this;
       if (waited) lease.process?.leave();
-      const shown = values.map((value) => lease.convert(lease, value, []));
+      const shown = values.map((value) => (failed ? detached(value) : lease.convert(lease, value, [])));
       if (this.#endsOnce) lease.end();
       return Reflect.apply(reaction, undefined, shown) as unknown;
     };
@@ -134,9 +136,13 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
+/** By these a cursor is left. */
+const closing = new Set<PropertyKey>(["close", "destroy", "dispose", Symbol.dispose, Symbol.asyncDispose]);
+
 /** A cursor, a generator, an iterator helper. It lets go of the handle when it is done, has failed, or was left. */
 export class IteratorFacade extends Facade {
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
+    if (closing.has(key)) return this.#closed(super.returned(key, result, args));
     if (key !== "next" && key !== "return" && key !== "throw") return super.returned(key, result, args);
     if (typeof result !== "object" || result === null) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
@@ -150,6 +156,13 @@ export class IteratorFacade extends Facade {
 
   protected override threw(key: PropertyKey): void {
     if (key === "next" || key === "throw") this.lease.end();
+  }
+
+  #closed(result: unknown): unknown {
+    const end = (): void => this.lease.end();
+    if (result instanceof Promise) void result.then(end, end);
+    else end();
+    return result;
   }
 
   #step(step: unknown): unknown {
@@ -179,6 +192,29 @@ export class SubscriptionFacade extends Facade {
     const converted = super.returned(key, result, args);
     if (SubscriptionFacade.endings.has(key)) this.lease.end();
     return converted;
+  }
+}
+
+/** An object whose methods may ask more of the handle: a session, a collection, a transaction. */
+export class ObjectFacade extends Facade {
+  protected override field(key: PropertyKey, value: unknown): unknown {
+    const shown = super.field(key, value);
+    return shown === value ? this.lease.convert(this.lease, value) : shown;
+  }
+}
+
+/** A `Map` or a `Set` with such results in it. */
+export class MapFacade extends Facade {
+  protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
+    const [callback] = args;
+    if (key !== "forEach" || self !== this.proxy || typeof callback !== "function")
+      return super.call(key, own, self, args);
+    const { lease, proxy, subject } = this;
+    const visit = (...members: unknown[]): void => {
+      const shown = members.map((value) => (value === subject ? proxy : lease.convert(lease, value, [])));
+      Reflect.apply(callback, args[1], shown);
+    };
+    return Reflect.apply(own, subject, [visit]) as unknown;
   }
 }
 

@@ -57,3 +57,12 @@ function isGenerator(value: AnyFunction): boolean {
   const tag: unknown = Reflect.get(value, Symbol.toStringTag);
   return tag === "GeneratorFunction" || tag === "AsyncGeneratorFunction";
 }
+
+/** Whether a function has no parameters, as what ends a subscription; a function made of another one passes them on. */
+export function takesNothing(value: AnyFunction): boolean {
+  if (value.length > 0) return false;
+  const source = Function.prototype.toString.call(value);
+  const close = source.indexOf(")");
+  const parameters = source.slice(source.indexOf("(") + 1, close);
+  return parameters.trim() === "" && !/\barguments\b/.test(source);
+}

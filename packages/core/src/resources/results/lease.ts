@@ -38,6 +38,8 @@ export class Lease {
   readonly convert: Convert;
   /** Of a scope whose timers don't keep the process alive: what does while a result is waited for. */
   readonly process: ProcessHold | undefined;
+  /** Called once, at its end. */
+  onEnd: (() => void) | undefined;
   #using = false;
   #held: object | undefined;
   #last: WeakRef<object> | undefined;
@@ -82,6 +84,8 @@ export class Lease {
     if (this.#held === undefined) return;
     this.#last = new WeakRef(this.#held);
     this.#held = undefined;
+    this.onEnd?.();
+    this.onEnd = undefined;
   }
 }
 

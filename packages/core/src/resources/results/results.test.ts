@@ -483,6 +483,110 @@ describe("rule 24: the web's streams, events and subscriptions that a method ret
   });
 });
 
+describe("rule 24: an object or a function that can ask more of the handle", () => {
+  class Collection {
+    readonly #items: readonly number[];
+    label = "all";
+    constructor(items: readonly number[]) {
+      this.#items = items;
+    }
+    find(): AsyncGenerator<number> {
+      const items = this.#items;
+      return (async function* () {
+        for (const item of items) yield item;
+      })();
+    }
+    same(): this {
+      return this;
+    }
+  }
+  const tellsFacades = (value: unknown): boolean => types.isProxy(value);
+
+  it("looks like it, runs with its private members, and gives facades in turn", async () => {
+    const own = new Collection([1, 2]);
+    const shown = giving(own).give();
+    expect(shown).toBeInstanceOf(Collection);
+    expect(shown.same()).toBe(shown);
+    shown.label = "some";
+    expect(own.label).toBe("some");
+    expect(tellsFacades(shown) && tellsFacades(shown.find())).toBe(true);
+    const seen: number[] = [];
+    for await (const item of shown.find()) seen.push(item);
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it("is known again when it comes back as an argument", () => {
+    const own = new Collection([]);
+    const held: unknown[] = [];
+    const pool = selfCleaning(() => ({
+      acquire: () => own,
+      release: (item: Collection): void => void held.push(item),
+    }));
+    pool.release(pool.acquire());
+    expect(held).toEqual([own]);
+    expect(held[0]).toBe(own);
+  });
+
+  it("is reached by public fields, by literals with functions, and by functions", () => {
+    class Db {
+      readonly client: Collection;
+      constructor(client: Collection) {
+        this.client = client;
+      }
+      collection(): Collection {
+        return this.client;
+      }
+    }
+    const db = giving(new Db(new Collection([]))).give();
+    expect([db, db.client, db.collection()].map(tellsFacades)).toEqual([true, true, true]);
+    const tools = giving({ open: () => new Collection([]) }).give();
+    expect(tellsFacades(tools.open())).toBe(true);
+    const open = giving(Object.assign(() => new Collection([]), { label: "open" })).give();
+    expect(open.label).toBe("open");
+    expect(tellsFacades(open())).toBe(true);
+  });
+
+  it("may be in a Map or a Set, whose members are facades whichever way they are read", async () => {
+    const own = new Collection([1]);
+    const map = giving(new Map([["a", own]])).give();
+    expect(map).toBeInstanceOf(Map);
+    expect(map.size).toBe(1);
+    const shown = map.get("a");
+    expect(tellsFacades(shown)).toBe(true);
+    expect([...map]).toEqual([["a", shown]]);
+    map.forEach((member, key, self) => expect([member, key, self]).toEqual([shown, "a", map]));
+    const [only] = giving(new Set([own])).give();
+    expect(tellsFacades(only)).toBe(true);
+    const self = selfCleaning(() => ({ all: (): Map<string, unknown> => new Map([["self", 1]]) }));
+    expect(self.all()).toEqual(new Map([["self", 1]]));
+  });
+
+  it("a function made of the caller's is called any number of times", () => {
+    const handle = selfCleaning(() => ({
+      memoize: (load: (key: number) => number) => {
+        const known = new Map<number, number>();
+        return (key: number): number => known.get(key) ?? (known.set(key, load(key)), load(key));
+      },
+    }));
+    const cached = handle.memoize((key) => key * 2);
+    expect([cached(1), cached(2), cached(1)]).toEqual([2, 4, 2]);
+  });
+
+  it("the failure of a thenable is the failure, and that of a function as well", async () => {
+    const failure = new Error("boom");
+    const query = giving({
+      where: () => 1,
+      // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+      then: (_: unknown, reject: (error: unknown) => void) => reject(failure),
+    }).give();
+    await expect(Promise.resolve(query)).rejects.toBe(failure);
+    const fail = giving(() => {
+      throw failure;
+    }).give();
+    expect(fail).toThrow(failure);
+  });
+});
+
 describe("rule 24: what is not replaced", () => {
   it("is data, and what the caller put in", () => {
     class Point {
@@ -532,6 +636,20 @@ describe("rule 24: what is not replaced", () => {
     const session = giving(own).give();
     expect(session).toBe(own);
     expect(session.is(giving(session).give())).toBe(true);
+  });
+
+  it("is an object whose fields are data, though it has methods", () => {
+    class User {
+      name = "Ada";
+      tags = ["x"];
+      born = new Date(0);
+      greet(): string {
+        return this.name;
+      }
+    }
+    const own = new User();
+    expect(giving(own).give()).toBe(own);
+    expect(structuredClone(giving({ user: own }).give().user)).toMatchObject({ name: "Ada" });
   });
 
   it("is a frozen result's value, whatever it is", async () => {

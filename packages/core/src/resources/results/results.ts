@@ -1,13 +1,23 @@
 import { scopeBrand } from "../../errors/brands.js";
+import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/channel.js";
 import { standFor, subjectOf } from "../../kernel/stand-in.js";
 import { NodeTask } from "../../task/task.js";
 import { EmitterFacade, isEmitter } from "./emitter-facade.js";
-import { ContainerFacade, Facade, IteratorFacade, SubscriptionFacade, ThenableFacade } from "./facades.js";
-import { isConstructor, type AnyFunction } from "./function-stand-ins.js";
-import { isPlain } from "./arguments.js";
+import {
+  ContainerFacade,
+  Facade,
+  IteratorFacade,
+  MapFacade,
+  ObjectFacade,
+  SubscriptionFacade,
+  ThenableFacade,
+} from "./facades.js";
+import { isConstructor, takesNothing, type AnyFunction } from "./function-stand-ins.js";
+import { admitAll, isPlain } from "./arguments.js";
 import { hold, unhold, type Lease } from "./lease.js";
 import { Owner } from "../handle/handle-object.js";
+import { hasMethods, maySend } from "./sending.js";
 import { settling } from "./promises.js";
 import { isStreamPair, streamFacade } from "./web-stream-facades.js";
 
@@ -18,8 +28,9 @@ import { isStreamPair, streamFacade } from "./web-stream-facades.js";
  * - a promise: one that settles with it, whose reaction holds the handle until then;
  * - a channel, a stream, an emitter, an iterable, a subscription, a thenable with members: a facade that holds it until
  *   the end, since the inner object may keep the result itself;
- * - an array or a literal with such in it: a facade, too;
- * - any other object with methods, and a function: itself. It holds the handle as long as it lives.
+ * - an array, a literal, a `Map` or a `Set` with such or with functions in it, a function, and an object whose methods may
+ *   ask more of the handle: a facade, too, so that what they return holds the handle in turn;
+ * - any other object with methods: itself. It holds the handle as long as it lives.
  *
  * Data is what it was, and holds nothing.
  */
@@ -52,7 +63,9 @@ type Kind =
   | "iterable"
   | "emitter"
   | "subscription"
-  | "container";
+  | "container"
+  | "map"
+  | "object";
 
 function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unknown[] = []): object {
   switch (kind) {
@@ -69,6 +82,10 @@ function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unkn
       return new SubscriptionFacade(value, lease).proxy;
     case "container":
       return new ContainerFacade(value, lease).proxy;
+    case "map":
+      return new MapFacade(value, lease).proxy;
+    case "object":
+      return new ObjectFacade(value, lease).proxy;
     default:
       channelCore(value)?.onClose(new WeakRef(lease));
       return new Facade(value, lease).proxy;
@@ -86,12 +103,14 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
   try {
     if (Array.isArray(value)) return containerKind(lease, value, args);
     const plain = isPlain(value);
+    if (value instanceof Map || value instanceof Set) return mapKind(lease, value);
     if (!plain && isPlatformData(value)) return "data";
     if (scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
     const kind = liveKind(value, args);
     if (kind !== undefined) return kind;
     if (plain) return containerKind(lease, value, args);
-    return hasMethods(value) ? "itself" : "data";
+    if (!hasMethods(value)) return "data";
+    return maySend(value, (member) => member === lease.inner || isLiveMember(member)) ? "object" : "itself";
   } catch {
     return "data";
   }
@@ -99,14 +118,31 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
 
 /** How many members of arrays and literals are looked at, all in all, and how deep. */
 const MEMBERS = 64;
-const DEPTH = 3;
+const DEPTH = 8;
 
 function containerKind(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
   const search: Search = { lease, left: MEMBERS, needing: [] };
   if (containsLive(value, DEPTH, search)) return "container";
   if (search.needing.length === 0 || args === undefined) return "data";
+  if (search.needing.some((member) => typeof member === "function")) return "container";
   for (const member of search.needing) hold(member, lease);
-  return search.needing.some((member) => typeof member === "function") ? "itself" : "data";
+  return "data";
+}
+
+function mapKind(lease: Lease, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): Kind {
+  const search: Search = { lease, left: MEMBERS, needing: [] };
+  const visit = (member: unknown): boolean =>
+    (typeof member === "object" && member !== null && isLive(member, DEPTH, search)) ||
+    (typeof member === "function" && !isConstructor(member) && !lease.results.visitors.has(member));
+  for (const member of value.values()) {
+    if ((search.left -= 1) < 0) return "data";
+    if (visit(member)) return "map";
+  }
+  return "data";
+}
+
+function isLiveMember(member: object): boolean {
+  return Owner.isOwner(member) || (!isPlatformData(member) && liveKind(member, undefined) !== undefined);
 }
 
 function liveKind(value: object, args: readonly unknown[] | undefined): Kind | undefined {
@@ -144,7 +180,7 @@ function containsLive(value: object, depth: number, search: Search): boolean {
     if ((search.left -= 1) < 0) return false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
-      if (!isConstructor(member)) search.needing.push(member);
+      if (!isConstructor(member) && !search.lease.results.visitors.has(member)) search.needing.push(member);
     } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
   }
   return false;
@@ -156,11 +192,14 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (results.visitors.has(member)) return false;
   if (Array.isArray(member)) return depth > 1 && containsLive(member, depth - 1, search);
   const plain = isPlain(member);
+  if (member instanceof Map || member instanceof Set) return mapKind(search.lease, member) === "map";
   if (!plain && isPlatformData(member)) return false;
   if (scopeBrand in member) return false;
   if (Owner.isOwner(member) || liveKind(member, undefined) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
-  if (hasMethods(member)) search.needing.push(member);
+  if (!hasMethods(member)) return false;
+  if (maySend(member, (field) => field === inner || isLiveMember(field))) return true;
+  search.needing.push(member);
   return false;
 }
 
@@ -195,27 +234,6 @@ const dataClasses = new Set([
   "Symbol",
 ]);
 
-const withMethods = new WeakMap<object, boolean>();
-
-function hasMethods(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype === null) return false;
-  let found = withMethods.get(prototype);
-  if (found === undefined) withMethods.set(prototype, (found = hasMethodsOf(prototype)));
-  return found;
-}
-
-function hasMethodsOf(prototype: object): boolean {
-  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    if (Object.getPrototypeOf(at) === null) return false; // what every object has
-    for (const key of Reflect.ownKeys(at)) {
-      if (key !== "constructor" && typeof Object.getOwnPropertyDescriptor(at, key)?.value === "function")
-        return true;
-    }
-  }
-  return false;
-}
-
 /** It, and what it is taken apart into. */
 function holdByItself(lease: Lease, value: object): void {
   hold(value, lease);
@@ -224,27 +242,32 @@ function holdByItself(lease: Lease, value: object): void {
   if (typeof body === "object" && body !== null && isWebStream(body)) hold(body, lease);
 }
 
-/** A function that came for functions is the end of a subscription; any other is a method without an object. */
+/**
+ * A function. One that takes nothing, and came for functions, is the end of a subscription; any other is like a method: what
+ * it returns holds the handle in turn.
+ */
 function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
   if (args === undefined || isConstructor(value) || lease.results.visitors.has(value)) return value;
-  if (!args.some(isCallback)) {
-    hold(value, lease);
-    return value;
-  }
+  const ends = args.some(isCallback) && takesNothing(value);
   return lease.results.facadeOf(value, () => {
-    const subscription = lease.derive();
-    holdCallbacks(subscription, value, args);
-    return endingFunction(subscription, value);
+    const derived = lease.derive();
+    if (ends) holdCallbacks(derived, value, args);
+    return functionFacade(derived, value, ends);
   });
 }
 
 /** In a function of its own: what it makes has to reach no other lease. */
-function endingFunction(lease: Lease, value: AnyFunction): object {
+function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object {
   const facade = new Proxy(value, {
     apply(_, self, args: unknown[]): unknown {
-      const result: unknown = Reflect.apply(value, self, args);
-      const converted = lease.convert(lease, result, args);
-      lease.end();
+      let result: unknown;
+      try {
+        result = Reflect.apply(value, self, admitAll(lease, args));
+      } catch (error) {
+        throw detached(error);
+      }
+      const converted = result === value ? facade : lease.convert(lease, result, args);
+      if (ends) lease.end();
       return converted;
     },
   });
@@ -262,6 +285,7 @@ function holdCallbacks(lease: Lease, subscription: object, args: readonly unknow
         if (typeof member === "function") hold(member as object, lease);
     }
   }
+  for (const value of args) endWith(lease, value);
   const { add, closed } = subscription as { add?: unknown; closed?: unknown };
   if (typeof add !== "function" || typeof closed !== "boolean") return;
   Reflect.apply(add, subscription, [
@@ -270,6 +294,18 @@ function holdCallbacks(lease: Lease, subscription: object, args: readonly unknow
       for (const callback of callbacks) unhold(callback, lease);
     },
   ]);
+}
+
+/** A signal among the arguments, or in a literal of options, ends a subscription as well. It reaches no handle by that. */
+function endWith(lease: Lease, value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  const signal: unknown = value instanceof AbortSignal ? value : Reflect.get(value, "signal");
+  if (!(signal instanceof AbortSignal)) return;
+  const weak = new WeakRef(lease);
+  const end = (): void => weak.deref()?.end();
+  if (signal.aborted) return end();
+  signal.addEventListener("abort", end, { once: true });
+  lease.onEnd = () => signal.removeEventListener("abort", end);
 }
 
 /** A function, or an observer. */

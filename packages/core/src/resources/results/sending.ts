@@ -1,0 +1,104 @@
+import { isPlain } from "./arguments.js";
+import { isConstructor } from "./function-stand-ins.js";
+
+/** What is known of the objects of a class by its source. */
+interface ClassInfo {
+  readonly hasMethods: boolean;
+  /** Whether they have private members, in which anything may be. */
+  readonly hides: boolean;
+  /** Whether a proxy of one can't be told from it by its own class and the platform. */
+  readonly canBeShown: boolean;
+}
+
+const classes = new WeakMap<object, ClassInfo>();
+
+export function hasMethods(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype !== null && infoOf(prototype).hasMethods;
+}
+
+/**
+ * Whether the methods of `value` may give out what needs the handle, as `client.db().find()` does: it has private members,
+ * or reaches by its fields something that is `live`, or a function. A class that looks into the private members of other
+ * objects than `this` (`#x in other`, `other.#x`), and one of the platform's, would not take a facade for its own.
+ */
+export function maySend(value: object, live: (member: object) => boolean): boolean {
+  const prototype = Object.getPrototypeOf(value) as object;
+  const { hides, canBeShown } = infoOf(prototype);
+  return canBeShown && (hides || reachesLive(value, live, { left: 64 }, 4));
+}
+
+function reachesLive(
+  value: object,
+  live: (member: object) => boolean,
+  budget: { left: number },
+  depth: number,
+): boolean {
+  for (const key in value) {
+    const own = Object.getOwnPropertyDescriptor(value, key);
+    if (own === undefined) continue; // of its class
+    if ((budget.left -= 1) < 0) return false;
+    const member: unknown = own.value;
+    if (typeof member === "function") {
+      if (!isConstructor(member)) return true;
+      continue;
+    }
+    if (typeof member !== "object" || member === null) continue;
+    if (live(member)) return true;
+    if (Array.isArray(member) || isPlain(member)) {
+      if (depth > 1 && reachesLive(member, live, budget, depth - 1)) return true;
+      continue;
+    }
+    if (!hasMethods(member)) continue;
+    const { hides, canBeShown } = infoOf(Object.getPrototypeOf(member) as object);
+    if (canBeShown && (hides || (depth > 1 && reachesLive(member, live, budget, depth - 1)))) return true;
+  }
+  return false;
+}
+
+function infoOf(prototype: object): ClassInfo {
+  let info = classes.get(prototype);
+  if (info === undefined) classes.set(prototype, (info = look(prototype)));
+  return info;
+}
+
+function look(prototype: object): ClassInfo {
+  let [methods, hides, canBeShown] = [false, false, true];
+  for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.getPrototypeOf(at) === null) break; // what every object has
+    const made: unknown = Object.getOwnPropertyDescriptor(at, "constructor")?.value;
+    const source = typeof made === "function" ? sourceOf(made) : "";
+    canBeShown &&= !native.test(source) && !looksAtPeers(source, made);
+    hides ||= privates.test(source);
+    methods ||= Reflect.ownKeys(at).some(
+      (key) => key !== "constructor" && typeof Object.getOwnPropertyDescriptor(at, key)?.value === "function",
+    );
+  }
+  return { hasMethods: methods, hides, canBeShown };
+}
+
+const native = /\{\s*\[native code\]\s*\}\s*$/;
+/** As they are written, and as TypeScript, esbuild and SWC make them for older engines. */
+const helpers = String.raw`(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*`;
+const privates = new RegExp(String.raw`\.\s*#[\w$]|${helpers}`);
+const inside = /#[\w$]+\s+in\b/;
+const accessed = new RegExp(String.raw`([\w$)\]]+)\s*\??\.\s*#[\w$]|${helpers}([\w$]+)`, "g");
+
+function looksAtPeers(source: string, made: unknown): boolean {
+  if (inside.test(source)) return true;
+  const { name } = made as { name?: unknown };
+  for (const [, written, lowered] of source.matchAll(accessed)) {
+    const whose = written ?? lowered;
+    if (whose !== "this" && whose !== name) return true;
+  }
+  return false;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
+function sourceOf(made: Function): string {
+  try {
+    return Function.prototype.toString.call(made);
+  } catch {
+    return "{ [native code] }"; // a proxy
+  }
+}
