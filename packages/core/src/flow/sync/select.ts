@@ -153,7 +153,7 @@ interface Taken {
 }
 
 /** A case of a pending `select`, and its entry in the queue of a channel or a promise while it waits. */
-export abstract class Branch implements Queued {
+abstract class Branch implements Queued {
   queue: WaitQueue<Queued> | undefined = undefined;
   ahead: Queued | undefined = undefined;
   behind: Queued | undefined = undefined;
@@ -180,7 +180,7 @@ export abstract class Branch implements Queued {
 }
 
 /** A pending `select`. Ending it removes all its branches from their queues in the same synchronous step. */
-export class Selection extends ScopedWait<Taken> {
+class Selection extends ScopedWait<Taken> {
   readonly #branches: readonly Branch[];
 
   /** The scope that waits. */
