@@ -11,7 +11,7 @@ interface Layer {
   readonly handle: { readonly stack?: readonly Layer[] };
   /** The pattern, since router 2.3. */
   readonly rawPath?: unknown;
-  /** Since router 2.3 it returns what it has found, before that it keeps it in the layer. */
+  /** Since router 2.3 it returns the match, before that it keeps the match in the layer. */
   match(path: string): boolean | Match | undefined;
   readonly path?: string | undefined;
   readonly params?: Match["params"] | undefined;

@@ -244,7 +244,7 @@ function open(request: FastifyRequest["raw"], state: ServerState): RequestRecord
  * ```
  */
 export const fastifyBough: FastifyPluginAsync<FastifyBoughOptions> = Object.assign(plugin, {
-  // What the package fastify-plugin would set: what is decorated here is the registering context's.
+  // As the package fastify-plugin sets it: the decorations belong to the context that registers the plugin.
   [Symbol.for("skip-override")]: true,
   [Symbol.for("fastify.display-name")]: "bough",
   [Symbol.for("plugin-meta")]: { name: "bough", fastify: "5.x" },

@@ -32,7 +32,7 @@ export class FastifyResponder extends NodeResponder {
   }
 
   /** Method and route. Without a route, the method alone, as the client makes the path up. */
-  override get name(): string {
+  get name(): string {
     const { method, routeOptions } = this.#request;
     return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
   }
@@ -41,7 +41,7 @@ export class FastifyResponder extends NodeResponder {
     return this.#reply.sent && !this.#reply.raw.writableEnded;
   }
 
-  override get isHandlerRunning(): boolean {
+  get isHandlerRunning(): boolean {
     return !this.#reply.sent;
   }
 

@@ -5,8 +5,8 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import type { AnyRequest } from "./messages.js";
 
-// The header in which a deadline travels from one server to the next: what is read from a request, and what is written to
-// one. The file sets no deadlines.
+// The header in which a deadline travels from one server to the next: how it is read and written. The file sets no
+// deadlines.
 
 /** The default name of the header. Its value is the milliseconds that are left. */
 const defaultDeadlineHeader: string = "x-request-timeout-ms";

@@ -7,7 +7,7 @@ import { read } from "../errors/foreign-aborts.js";
 
 /** By `code`. */
 const codes: ReadonlySet<unknown> = new Set([
-  // The socket: `request` and `response` of node:http, and what reads or writes them.
+  // The socket: `request` and `response` of node:http, and streams that read or write them.
   "ECONNRESET",
   "ECONNABORTED", // also multiparty, raw-body (body-parser, co-body)
   "EPIPE",
@@ -24,7 +24,7 @@ const codes: ReadonlySet<unknown> = new Set([
   1002, // formidable: `errors.aborted`
 ]);
 
-/** By message, of libraries that give their errors nothing else. */
+/** By message, for libraries whose errors have nothing else. */
 const messages: ReadonlySet<unknown> = new Set([
   "Request aborted", // multer, multiparty
   "Request closed", // multer, since 2.1: the request was destroyed

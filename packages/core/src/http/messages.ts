@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Duplex } from "node:stream";
 
-// The requests and responses of `node:http` and `node:http2`, and of mocks of them: what can be told from one by looking at
-// it. The file keeps nothing.
+// The requests and responses of `node:http` and `node:http2`, and of mocks of them, and their properties. The file keeps no
+// state.
 
 /** A request of HTTP/1.1 or of HTTP/2, as `node:http` and the compatibility API of `node:http2` make it. */
 export type AnyRequest = IncomingMessage | Http2ServerRequest;

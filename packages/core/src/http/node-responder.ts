@@ -45,10 +45,6 @@ export class NodeResponder implements Responder {
     this.hooks = hooks;
   }
 
-  get name(): string | undefined {
-    return undefined;
-  }
-
   get isAnswerable(): boolean {
     const { response } = this;
     if (!isResponse(response) || response.headersSent || response.writableEnded) return false;
@@ -77,10 +73,6 @@ export class NodeResponder implements Responder {
 
   get isExchange(): boolean {
     return isResponse(this.response);
-  }
-
-  get isHandlerRunning(): boolean {
-    return false;
   }
 
   isSending(): boolean {
@@ -131,7 +123,10 @@ export class NodeResponder implements Responder {
   }
 
   cutOff(): void {
-    cutOff(this.response);
+    const stream = streamOf(this.response);
+    // With an error code: without it, HTTP/2 ends the stream as if the answer were complete.
+    if (stream !== undefined) stream.close(INTERNAL_ERROR);
+    else this.response.destroy();
   }
 
   /** Closes a connection of HTTP/1.1 after the answer, as it would have to take the rest of the upload first. */
@@ -154,21 +149,9 @@ export class NodeResponder implements Responder {
   }
 }
 
-/** Tells a client of HTTP/2, once it has the whole answer, to stop its upload. */
+/** Asks an HTTP/2 client that has the whole answer to stop its upload. */
 export function stopUpload(response: AnyResponse): void {
   if (response.writableEnded) streamOf(response)?.close(NO_ERROR);
-}
-
-/**
- * Breaks the connection of an answer off that has not ended, so that the client can't take it for complete. One that has
- * ended is left alone: it may wait for its turn.
- */
-export function cutOff(response: AnyResponse): void {
-  if (hasEnded(response)) return;
-  const stream = streamOf(response);
-  // With an error code: without it, HTTP/2 ends the stream as if the answer were complete.
-  if (stream !== undefined) stream.close(INTERNAL_ERROR);
-  else response.destroy();
 }
 
 /** The stream of a response of HTTP/2. */

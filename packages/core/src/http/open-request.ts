@@ -18,7 +18,7 @@ import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse 
 // How a request of `node:http` or `node:http2` gets its scope, and when its response counts as closed. The rest of its life is
 // that of its record, in request.ts.
 
-/** What stands in for the server of a request that has none, as a mock has. */
+/** The host of a request without a server, as a mock has none. */
 const noServer: RequestHost<AnyRequest, AnyResponse> = {
   createResponder: (request, response) => new NodeResponder(request, response),
   onDone: () => undefined,

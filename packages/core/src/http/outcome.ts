@@ -5,8 +5,8 @@ import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { DELIVERED, TASK } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 
-// What a failure means for its request: the client has gone (499), the time is up (503 or 504), or a failure (500, by the
-// framework). The file answers nothing and knows no objects of Node.
+// The meaning of a failure for its request: the client has gone (499), the time is up (503 or 504), or the handler has
+// failed (500, by the framework). The file answers nothing and knows no objects of Node.
 
 /** 499: the client has gone. 503: this server ran out of time, or shuts down. 504: another server ran out of time. */
 export type CancelStatus = 499 | 503 | 504;

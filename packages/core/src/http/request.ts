@@ -27,7 +27,7 @@ import { within } from "./within.js";
 //           "shutdown", other          until it has been silent for 500 ms, then 503
 //                                          │
 //                                          ▼
-//                                 the application's own answer (`respond`), else the framework's form;
+//                                 the application's own answer (`respond`), or one in the framework's form;
 //                                 if the answer has begun, the connection is broken off ──► done
 //
 // "Silent": no task of the scope is alive, and nothing is written to the response. In every state the first outcome is
@@ -42,12 +42,12 @@ const MAX_RESPOND = 1_000;
 /** How often to look whether a handler is silent, in ms. */
 const SILENCE_STEP = 50;
 
-/** What a record has to know of its response without asking the responder, of which most requests need none. */
+/** The property of a response that a record reads itself. Most requests need no responder. */
 export interface Answer {
   readonly writableEnded: boolean;
 }
 
-/** The server of a request, or what stands in for it. */
+/** The server of a request. */
 export interface RequestHost<Request extends object, Response extends Answer> {
   /** Makes the responder of a request to which its framework has given none. */
   createResponder(request: Request, response: Response): Responder;
@@ -177,7 +177,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
       if (this.#received === undefined && !this.#isCutOff) this.#log({ status: 499, error: node.reason });
       this.responder.markDisconnected();
     } else if (this.#outcome !== undefined || this.#isAnswered) {
-      // So that the scope ends as the client was told.
+      // So that the scope ends like the answer.
       if (node.cancelled) node.flags |= ANSWERED;
       else fail(node, this.#outcome?.error);
     } else if (node.first !== undefined && !node.cancelled) {

@@ -3,10 +3,10 @@ import type { CancelledOutcome } from "./outcome.js";
 
 // The interface between a request and a framework. An integration implements `Responder` once. The file knows no
 // framework and no objects of Node: `NodeResponder` implements the interface for the responses of `node:http` and
-// `node:http2`, and is what an integration extends that stands on them. One for handlers that return a `Response` would
-// implement it directly: it answers by resolving the promise that the server awaits.
+// `node:http2`, and is the base of integrations on top of them. An integration for handlers that return a `Response` would
+// implement the interface directly: it answers by resolving the promise that the server awaits.
 
-/** What the application wants of requests that were cancelled. `Request` and `Response` are the framework's. */
+/** The application's hooks for cancelled requests. `Request` and `Response` are those of the framework. */
 export interface OutcomeHooks<Request, Response> {
   /**
    * Called once for each request that ends with 499, 503 or 504, before the answer: to log or count it. `outcome.error`
@@ -17,8 +17,8 @@ export interface OutcomeHooks<Request, Response> {
     ((outcome: CancelledOutcome, request: Request, response: Response) => void) | undefined;
   /**
    * Answers 503 and 504 in the application's own form. Called once, when nothing has been sent. If it has not answered
-   * when it returns, or when its promise settles (a second later at most), bough answers. (In Fastify, when the hooks of
-   * the reply that it has sent have run.) Default: bough answers, in the framework's form.
+   * when it returns, or when its promise settles (a second later at most), bough answers. A framework may wait for
+   * its own hooks as well. Default: bough answers, in the framework's form.
    */
   readonly respond?:
     ((outcome: CancelledOutcome, request: Request, response: Response) => unknown) | undefined;
@@ -53,7 +53,7 @@ export interface Responder {
   readonly isExchange: boolean;
   /** Whether the response has been taken away from the framework, to upgrade its connection. Default: false. */
   readonly isHijacked?: boolean;
-  /** Whether the handler is known to be running. Default: false, where a handler that has returned can't be told from one that runs. */
+  /** Whether the handler is known to be running. Default: false, if the framework can't tell. */
   readonly isHandlerRunning?: boolean;
   /** Whether a part of the answer has been written since the last call, or waits to be sent. */
   isSending(): boolean;
@@ -62,7 +62,7 @@ export interface Responder {
   answer(status: AnswerStatus): void;
   /** The application's own answer. `undefined` if it gives none. */
   readonly respond?: ((outcome: CancelledOutcome) => Promise<void>) | undefined;
-  /** Breaks the connection off if the answer has not ended, so that the client can't take it for complete. */
+  /** Breaks the connection off, so that the client can't take the answer for complete. Called if it has not {@link hasEnded}. */
   cutOff(): void;
   /** Stops the upload of a request that has its answer. */
   stopUpload(): void;
@@ -75,7 +75,7 @@ export interface Responder {
   log(outcome: CancelledOutcome, isStuck: boolean): void;
   /** Gives the response the status 499, for loggers that read it when the response closes. Nothing is sent. */
   markDisconnected(): void;
-  /** Called when the scope is cancelled, before the handler hears of it and fails. */
+  /** Called when the scope is cancelled, before the handler fails of it. */
   onCancelled?(): void;
   /** Called when an answer has been given in the handler's place. */
   onAnswered?(): void;

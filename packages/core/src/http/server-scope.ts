@@ -32,7 +32,7 @@ import { shutDown, StopHook, type ShutdownOptions, type ShutdownReport } from ".
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
 // The way in for a server: `serverScope()` makes the scope of a server once, listens to the server, and hands its owner the
-// handle. What is known of the server while it runs stands in server-state.ts.
+// handle. The options and the open requests of a server are in server-state.ts.
 
 /** The options of `serverScope`. On later calls for the same server, options that were given before are kept. */
 export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, ServerResponse> {

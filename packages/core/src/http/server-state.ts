@@ -2,7 +2,7 @@ import type { Http2Session } from "node:http2";
 import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { LastRequest, type Carrier, type Connection, type OpenRequest } from "./connections.js";
-import { Draining } from "../process/shutdown-notice.js";
+import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
 import type { OutcomeHooks, Responder } from "./responder.js";
@@ -17,8 +17,7 @@ export const SHUTDOWN = "the shutdown of its server";
 /** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
-// What is known of a server that has a scope: its options, its open requests, and whether it shuts down. The file keeps
-// books. It does not listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
+// The state of a server that has a scope: its options, its open requests, and whether it shuts down. The file does not listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
 
 /** Requests that start within so many ms get one time of start, as far as their ages in reports are concerned. */
 const CLOCK_STEP = 5;
@@ -30,7 +29,7 @@ function shareClock(): void {
 }
 
 /**
- * What a shutdown does with the connections of the server.
+ * How a shutdown treats the connections of the server.
  *
  * - `"drain"`: asks the clients to close, accepts requests that are on their way, and closes the rest.
  * - `"force"`: asks the clients to close, and closes idle connections at once.
@@ -49,7 +48,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   timeout: number | undefined = undefined;
   grace: number | undefined = undefined;
   drainDelay: number | undefined = undefined;
-  readonly draining: Draining;
+  readonly draining: ShutdownAnnouncement;
   /** The earlier state of the server, if it has not listened since. */
   before: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
@@ -72,7 +71,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
 
   constructor(node: ScopeNode) {
     this.node = node;
-    this.draining = new Draining(node);
+    this.draining = new ShutdownAnnouncement(node);
     shareClock();
   }
 

@@ -27,7 +27,7 @@ import { addServer, removeServer, type StoppableServer } from "../process/server
 //              silent and answered connections
 //   cancel     the server's scope, with kind "shutdown", and so every request and job; they get `grace` ms, 1,000 at least
 //   answer     503 for requests whose handlers have not begun to answer; answers that have begun are broken off; the report
-//              names what is stuck
+//              names the stuck tasks
 //   close      500 ms for the last answers to be sent; then the remaining connections
 //
 // It goes on to "close" as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".

@@ -3,8 +3,8 @@ import { onNextTick } from "../kernel/platform.js";
 import { isResponse, type AnyResponse } from "./messages.js";
 
 // Every symbol that the HTTP layer puts on an object of Node, and every method of such an object that it replaces, each
-// with the reason. The types of the symbols' values are declared where the values are used. What an integration does to
-// the objects of its framework stands in its own folder: express/catch-errors.ts and fastify/patches.ts.
+// with the reason. The types of the symbols' values are declared where the values are used. An integration has a
+// file for the objects of its framework in its own folder.
 
 /** On a server: the connections that it has accepted, of which Node does not list all. */
 export const connectionsKey: unique symbol = Symbol("bough.connections");

@@ -2,16 +2,16 @@ import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { Handle } from "../task/handle.js";
-import type { Draining, ShutdownNotice } from "./shutdown-notice.js";
+import type { ShutdownAnnouncement, ShutdownNotice } from "./shutdown-notice.js";
 
-/** What `main` gives its body: the root scope of the process, which also says when it is told to stop. */
+/** The scope that `main` passes to its body: the root scope of the process, with the announcement of its shutdown. */
 export interface MainScope extends Scope, ShutdownNotice {}
 
-/** A scope's view with the members of {@link ShutdownNotice}. Nobody's collection matters here, as `main` holds it. */
+/** A scope with the members of {@link ShutdownNotice}. It is never an orphan, as `main` holds it. */
 export class MainView extends Handle implements MainScope {
-  readonly #draining: Draining;
+  readonly #draining: ShutdownAnnouncement;
 
-  constructor(node: ScopeNode, draining: Draining) {
+  constructor(node: ScopeNode, draining: ShutdownAnnouncement) {
     super(node);
     this.#draining = draining;
   }

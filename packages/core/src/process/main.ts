@@ -7,11 +7,11 @@ import type { MainScope } from "./main-scope.js";
 import { readOptions, type MainOptions } from "./options.js";
 import { Run } from "./run.js";
 
-/** The exit code of one process can't say how two of them ended. */
+/** The current or last call: a process has one exit code, so only one `main` may run. */
 let current: Run | undefined;
 
 /**
- * Runs `body` in the root scope of a process, which ends when the scope has: on its own, by a signal, or by force.
+ * Runs `body` in the root scope of a process. When the scope has ended, the process ends.
  *
  * SIGINT, SIGTERM and SIGHUP cancel the scope with kind `"shutdown"` and the signal's name as cause. So does a reader
  * that closes stdout (`tool | head`), as `"SIGPIPE"`. While the scope is open, it keeps the process alive, so that a
@@ -22,23 +22,23 @@ let current: Run | undefined;
  * | the body returned             | as it was: 0, or what the program has set         |                                     |
  * | a failure, of a cleanup, too  | 1                                                 | the error and the suppressed ones   |
  * | a signal                      | 128 + its number, unless the program has set one  |                                     |
- * | by force                      | the signal's, else 1                              | what was stuck                      |
+ * | by force                      | the signal's, or 1                                | what was stuck                      |
  *
  * **Servers:** before the cancellation, the servers of the process that have a scope (`serverScope`, `expressBough`,
- * `fastifyBough`) begin to shut down, whatever it comes from: they stop listening, and requests have their grace period.
- * The scope waits for that before its cleanups run. `scope.onShutdown(callback)`, `scope.draining` and `scope.drainSignal`
- * tell of the beginning.
+ * `fastifyBough`) begin to shut down, for any cause: they stop listening, and requests have their grace period. The scope
+ * waits for that before its cleanups run. `scope.onShutdown(callback)`, `scope.draining` and `scope.drainSignal` announce
+ * the beginning.
  *
  * **Cancellation:** a second signal forces the exit (one that arrives within 250 ms is the same one: watchers and process
- * groups deliver a Ctrl-C twice); so does `grace`, counted from the cancellation, whatever that came
- * from. It also ends a process that failed or was told to stop and is then held by something outside the scope. Only
- * a forced exit calls `process.exit`; else output that is on its way to a pipe arrives.
+ * groups deliver a Ctrl-C twice); so does the end of `grace`, counted from the cancellation of any cause. It also ends a
+ * process that has failed or was asked to stop, and that something outside the scope keeps alive. Only a forced exit calls
+ * `process.exit`; otherwise output that is on its way to a pipe arrives.
  *
- * **Failure:** is printed once, and is no rejection. A cancellation that no signal asked for counts as one if it cut work
+ * **Failure:** is printed once, and does not reject the returned promise. A cancellation that no signal asked for counts as one if it cut work
  * short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation that nobody awaits
  * does not end a process whose scope is cancelled: its cleanups run.
  *
- * @param body - Gets the root scope. What it returns is awaited and not used: set `process.exitCode` for a code.
+ * @param body - Gets the root scope. Its result is awaited and not used: set `process.exitCode` for a code.
  * @param options - `grace` in ms.
  * @returns Resolves when all is cleaned up and the exit code is set, also after a failure.
  * @throws {BoughError} (as a rejection) If another `main` has not ended: use `withScope(scope, …)` inside.

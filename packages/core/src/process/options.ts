@@ -10,9 +10,9 @@ import {
 } from "../errors/validate.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "../task/options.js";
 
-/** What `main` takes. */
+/** The options of `main`. */
 export interface MainOptions {
-  /** Default: the body's function name, else `"main"`. */
+  /** The name of the root scope. Default: the name of the function `body`, or `"main"`. */
   readonly name?: string | undefined;
   /**
    * Milliseconds that cancelled work gets, from the cancellation, before the exit is forced. Default 25,000: longer than
@@ -27,11 +27,11 @@ export interface MainOptions {
   /** The signals that cancel the scope. Default: SIGINT, SIGTERM, SIGHUP, and SIGBREAK on Windows. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
-   * Receives, instead of stderr, what ends the process: the failure, or a `StuckTasksError` when the exit is forced. As
-   * in other scopes also the failures below that nobody else receives.
+   * Receives the failure that ends the process, or a `StuckTasksError` when the exit is forced, and, as in other scopes, the
+   * failures below that nothing else receives. Default: they are printed on stderr.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
-  /** What else counts as the cancellation coming back; as in `ScopeOptions`. */
+  /** Says which further errors are cancellations, as in `ScopeOptions`. Default: none. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 

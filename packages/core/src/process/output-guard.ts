@@ -1,11 +1,11 @@
 import { onTurn } from "../kernel/platform.js";
 
-/** Says that nobody reads on: the pipe was closed, or the terminal is gone. */
+/** The codes of writes whose reader has gone: the pipe was closed, or the terminal. */
 const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "EIO"]);
 
 /**
- * Hears when nobody reads stdout or stderr any more. Other programs die of SIGPIPE then; Node ignores that signal and
- * makes it an error event, which, unless somebody listens, is an uncaught exception: cleanups would not run.
+ * Calls back when the reader of stdout or stderr has gone. Other programs die of SIGPIPE then. Node ignores that signal and
+ * emits an error instead, which without a listener is an uncaught exception: cleanups would not run.
  */
 export class OutputGuard {
   readonly #onGone: () => void;
@@ -19,7 +19,7 @@ export class OutputGuard {
     this.#onGone = onGone;
   }
 
-  /** Lets go of the streams when what was written to them has arrived, or has failed to. */
+  /** Removes the listeners when the output so far has arrived, or has failed to. */
   end(): void {
     for (const { stream, onError } of this.#streams) {
       // A write calls back before its error is emitted.
@@ -28,7 +28,7 @@ export class OutputGuard {
   }
 
   #failed(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
-    if (stream.listenerCount("error") > 1) return; // the program's own affair
+    if (stream.listenerCount("error") > 1) return; // the program handles it
     if (!goneCodes.has(error.code)) throw error;
     this.#onGone();
   }

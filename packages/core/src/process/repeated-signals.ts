@@ -19,7 +19,7 @@ export function isRepeated(): boolean {
 export function expectRepeats(): void {
   if (isOpen) return;
   isOpen = true;
-  // What came while the event loop was busy is read after the timers and before `setImmediate`.
+  // Signals that arrived while the event loop was busy are read after the timers and before `setImmediate`.
   setUnheldTimer(() => onTurn(close), REPEATS);
 }
 

@@ -12,34 +12,34 @@ import { LongTimer } from "../kernel/long-timer.js";
 import { nodeOf } from "../task/resolve.js";
 import { startTask } from "../task/spawn.js";
 import type { Settings } from "./options.js";
-import { Draining } from "./shutdown-notice.js";
-import { FloatingCancellations } from "./unawaited-cancellations.js";
+import { ShutdownAnnouncement } from "./shutdown-notice.js";
+import { UnawaitedCancellations } from "./unawaited-cancellations.js";
 import { MainView, type MainScope } from "./main-scope.js";
 import { OutputGuard } from "./output-guard.js";
 import { printErrors } from "./print-errors.js";
 import { stoppingServers, stopServers, watchServers } from "./servers.js";
 import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 
-/** What a process gets to end by itself, in ms, however short the grace period: a few turns of its event loop. */
+/** The least that a process gets to end by itself, in ms: a few turns of its event loop. */
 const MIN_EXIT = 100;
 
-/** One call of `main`: what it listens to while its scope is open, and how it makes the process end. */
+/** One call of `main`: it listens to signals while the scope is open, and ends the process. */
 export class Run {
   readonly #settings: Settings;
-  /** A signal's listener holds no process, and a scope that waits for one has nothing else. */
+  /** Keeps the process alive while the scope waits for a signal, whose listener does not. */
   readonly #hold = new LongTimer(Infinity, () => {});
   readonly #output: OutputGuard;
   #node!: ScopeNode;
-  /** The last signal that arrived; SIGPIPE stands for an output that nobody reads. */
+  /** The last signal that arrived. SIGPIPE: the reader of the output has gone. */
   #signal: NodeJS.Signals | undefined;
-  #draining!: Draining;
+  #draining!: ShutdownAnnouncement;
   /** Set when the shutdown has begun; settles when the servers are down. */
   #servers: Promise<void> | undefined;
-  /** The task that waits for the servers: what they wait for is stuck rather than this. */
+  /** The task that waits for the servers. It is never stuck itself: the requests that it waits for are. */
   #waitsForServers: ScopeNode | undefined;
   #drainTimer: LongTimer | undefined;
   #grace: LongTimer | undefined;
-  #floating: FloatingCancellations | undefined;
+  #unawaited: UnawaitedCancellations | undefined;
   #cancelledAt = 0;
   #ended = false;
 
@@ -59,11 +59,11 @@ export class Run {
   /** Begins, with the root scope, before its body. */
   open(scope: Scope): MainScope {
     this.#node = nodeOf("main", "scope", scope);
-    this.#draining = new Draining(this.#node);
+    this.#draining = new ShutdownAnnouncement(this.#node);
     this.#node.onCancel(() => {
       this.#cancelledAt = elapsed();
       this.#startGrace(this.#settings.grace);
-      this.#floating = new FloatingCancellations(this.#node);
+      this.#unawaited = new UnawaitedCancellations(this.#node);
       void this.#announce();
     });
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
@@ -71,7 +71,7 @@ export class Run {
     return new MainView(this.#node, this.#draining);
   }
 
-  /** Keeps the cleanups of a cancelled scope waiting until the servers are down, whose requests may use what they close. */
+  /** Delays the cleanups of a cancelled scope until the servers are down: their requests may use the resources. */
   #holdForServers(): void {
     watchServers(undefined);
     const node = this.#node;
@@ -88,7 +88,7 @@ export class Run {
     startTask(node, hold, { name: "servers", daemon: true }, node.extras?.site);
   }
 
-  /** Says that the process is to stop. */
+  /** Announces the shutdown to the callbacks and the servers. */
   #announce(): Promise<void> {
     if (this.#servers !== undefined) return this.#servers;
     let stop: (down: Promise<void>) => void = () => undefined;
@@ -111,12 +111,12 @@ export class Run {
     this.#deliver(errors.length > 0 ? errors : [error]);
   }
 
-  /** The scope has settled. What remains of the grace period is for the process, if something else holds it. */
+  /** Called when the scope has settled. The process gets the rest of the grace period if something else keeps it alive. */
   end(): void {
     this.#ended = true;
     watchServers(undefined);
     this.#drainTimer?.clear();
-    // A signal that arrives again would else end the process before its output has, and what follows `main`.
+    // Otherwise a repeated signal would end the process before its output has arrived and the code after `main` has run.
     afterRepeats(() => {
       for (const signal of this.#settings.signals) process.off(signal, this.#onSignal);
     });
@@ -129,7 +129,7 @@ export class Run {
 
   /** Lets the process live on. */
   forget(): void {
-    this.#floating?.end();
+    this.#unawaited?.end();
     this.#grace?.clear();
     this.#grace = undefined;
   }
@@ -149,7 +149,7 @@ export class Run {
     if (signal !== "SIGPIPE") expectRepeats();
   }
 
-  /** Tells everybody, and cancels after the delay. */
+  /** Announces the shutdown, and cancels the scope after the delay. */
   #drain(signal: NodeJS.Signals): void {
     if (this.#cancelledAt === 0) this.#cancelledAt = elapsed();
     void this.#announce();
@@ -205,7 +205,7 @@ export class Run {
         onError(error, taskInfo(this.#node));
       } catch (thrown) {
         process.exitCode = 1;
-        printErrors([error, thrown]); // who throws has not handled it
+        printErrors([error, thrown]); // a hook that throws has not handled the error
       }
     }
   }

@@ -1,9 +1,11 @@
 import type { ScopeNode } from "../kernel/node.js";
 
-/** A server that the process has. */
+// The servers of the process that have a scope: a registry, so that `main` shuts them down without importing http/.
+
+/** A server of the process. */
 export interface StoppableServer {
   readonly node: ScopeNode;
-  /** Shuts it down in good order; resolves when it is down. */
+  /** Shuts the server down, with its grace period. */
   stop(): Promise<unknown>;
 }
 
@@ -11,7 +13,7 @@ const servers = new Set<StoppableServer>();
 const stopping = new Set<StoppableServer>();
 let onServer: (() => void) | undefined;
 
-/** Lets `main` shut a server down. It must not hold the server: those that are dropped are to be collected. */
+/** Adds a server for `main` to shut down. `server` must not hold the actual server, which can be collected when dropped. */
 export function addServer(server: StoppableServer): void {
   servers.add(server);
   onServer?.();
@@ -21,13 +23,13 @@ export function removeServer(server: StoppableServer): void {
   servers.delete(server);
 }
 
-/** Calls back when there is a server; `undefined`: never again. */
+/** Calls back when there is a server. `undefined` removes the callback. */
 export function watchServers(callback: (() => void) | undefined): void {
   onServer = callback;
   if (servers.size > 0) callback?.();
 }
 
-/** Shuts all of them down, and waits for them; rejects with the first failure when all are down. */
+/** Shuts all servers down. Rejects with the first failure when all are down. */
 export async function stopServers(): Promise<void> {
   const outcomes = await Promise.allSettled([...servers].map(stop));
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;

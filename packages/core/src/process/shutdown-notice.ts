@@ -8,15 +8,15 @@ import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
 import { startTask } from "../task/spawn.js";
 
-/** What a scope that is shut down in good order says before it is cancelled: no new work, please. */
+/** The announcement that a scope is going to be shut down: take no new work. */
 export interface ShutdownNotice {
   /**
-   * Whether the shutdown has begun. Work that has begun goes on; who takes new work in a loop stops, and a readiness
-   * probe answers 503.
+   * Whether the shutdown has begun. Running work goes on; a loop that takes new work stops, and a readiness probe answers
+   * 503.
    */
   readonly draining: boolean;
   /**
-   * Aborts when the shutdown begins, for whoever waits for new work. The scope and its `signal` are cancelled later, when
+   * Aborts when the shutdown begins, to end waits for new work. The scope and its `signal` are cancelled later, when
    * the grace period is over, or never. Made on the first read.
    */
   readonly drainSignal: AbortSignal;
@@ -25,7 +25,7 @@ export interface ShutdownNotice {
    * place to end event streams, close WebSockets and leave a consumer group. If it has begun already, at once.
    *
    * The callback runs as a task of the scope: the shutdown waits for its promise as for any other work, within the grace
-   * period. What it throws is that task's failure.
+   * period. An error that it throws is the failure of that task.
    *
    * @returns `stop()`, which says whether it prevented the call.
    * @throws {TypeError} If `callback` is not a function.
@@ -40,8 +40,8 @@ interface Entry {
   readonly site: string | undefined;
 }
 
-/** The word that a shutdown of a scope has begun, and those who wait for it. */
-export class Draining {
+/** The announcement of the shutdown of one scope, and the callbacks that wait for it. */
+export class ShutdownAnnouncement {
   readonly #node: ScopeNode;
   readonly #callbacks = new Set<Entry>();
   #controller: AbortController | undefined;
@@ -75,7 +75,7 @@ export class Draining {
     return () => this.#callbacks.delete(entry);
   }
 
-  /** Tells everybody, once: the flag and the signal first. */
+  /** Announces the shutdown, once: first by the flag and the signal, then to the callbacks. */
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
@@ -99,7 +99,7 @@ export class Draining {
         // The scope is ending: as below.
       }
     }
-    // No task starts any more in a scope that was cancelled, by a failure, say.
+    // In a scope that was cancelled, for example by a failure, no task starts any more.
     try {
       const result = callback(node);
       if (!isThenable(result)) return;

@@ -2,11 +2,11 @@ import type { ScopeNode } from "../kernel/node.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 
 /**
- * Keeps a process that is shutting down from being ended by a cancellation that nobody awaits: an event handler or a cron
- * callback is often an async function of the user's, and its promise is nobody's. Before the cancellation, and for
- * everything else, Node decides, as without us.
+ * Keeps a cancellation that nothing awaits from ending a process during its shutdown. Event handlers and cron callbacks are
+ * often async functions, whose promises are not awaited. Before the cancellation, and for all other rejections, Node
+ * decides, as without bough.
  */
-export class FloatingCancellations {
+export class UnawaitedCancellations {
   readonly #node: ScopeNode;
 
   /** @param node - Cancelled. */
@@ -26,7 +26,7 @@ export class FloatingCancellations {
   };
 }
 
-/** Whether the program was started with `--unhandled-rejections`: then that says what happens, and no default of Node's. */
+/** Whether the program was started with `--unhandled-rejections`. Then that decides, not Node's default. */
 function isModeChosen(): boolean {
   return [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((option) =>
     option.includes("--unhandled-rejections"),
