@@ -60,7 +60,7 @@ describe.each([
     const app = create();
     app.use(
       expressBough({
-        timeout: 20,
+        timeout: 300,
         onCancelled: (outcome, request) => told.push([outcome, request.path]),
         respond: ({ status, error }, request, response) =>
           response.status(status).json({ of: request.path, why: (error as CancelledError).scope }),
@@ -76,7 +76,7 @@ describe.each([
       "/slow",
       failing((request) => sleep(request.scope, 60_000)),
     );
-    app.get("/deaf", (_request, response) => void setTimeout(() => response.json("late"), 60));
+    app.get("/deaf", (_request, response) => void setTimeout(() => response.json("late"), 400));
     const connect = await listen(app);
     const connection = connect();
     const bodies: unknown[] = [];
@@ -89,7 +89,7 @@ describe.each([
       [503, { of: "/slow", why: "server/GET /slow" }],
       [503, { of: "/deaf", why: expect.stringMatching(/^server\/GET \/deaf$/) }],
     ]);
-    await new Promise((resolve) => setTimeout(resolve, 80)); // the late answer
+    await new Promise((resolve) => setTimeout(resolve, 150)); // the late answer
     expect(told.map(([{ status }, path]) => [status, path])).toEqual([
       [504, "/stock"],
       [503, "/slow"],

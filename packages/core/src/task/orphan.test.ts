@@ -1,7 +1,6 @@
 /* oxlint-disable unicorn/no-thenable -- a thenable is what is tested */
 import { describe, expect, it, vi } from "vitest";
 import { createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
-import { realTimers } from "../kernel/platform.js";
 import { collectGarbage } from "../testing/index.js";
 
 /** Drops a handle; what its worker holds is its view. */
@@ -18,6 +17,20 @@ function drop(name: string, onOrphan?: (info: OrphanInfo) => void): Scope {
   });
   return view;
 }
+
+/** What ends the interval of each path, since no test waits for ten seconds. */
+const intervalEnds = vi.hoisted((): (() => void)[] => []);
+
+vi.mock(import("../kernel/platform.js"), async (importOriginal) => {
+  const platform = await importOriginal();
+  return {
+    ...platform,
+    setUnheldTimer: (callback, ms) => {
+      if (ms === 10_000) intervalEnds.push(callback);
+      else platform.setUnheldTimer(callback, ms);
+    },
+  };
+});
 
 describe("orphans that are collected together", () => {
   it("rule 19: each have the reason that names them, which those of one path share", async () => {
@@ -66,29 +79,20 @@ describe("orphans that are collected together", () => {
 describe("the warning of an orphan", () => {
   /** The warnings that are made while `act` runs, and the reports that come after the interval. */
   async function warningsOf(act: () => void | Promise<void>): Promise<{ at: string[]; after: string[] }> {
+    await collectGarbage(); // what earlier tests have dropped
+    for (const end of intervalEnds.splice(0)) end();
     const at: string[] = [];
-    const later: (() => void)[] = [];
     const emit = vi
       .spyOn(process, "emitWarning")
       .mockImplementation((message) => void at.push(String(message)));
-    const real = realTimers.setTimeout;
-    const timers = vi.spyOn(realTimers, "setTimeout").mockImplementation(((
-      callback: () => void,
-      ms: number,
-    ) => {
-      if (ms !== 10_000) return real(callback, ms);
-      later.push(callback);
-      return 0;
-    }) as never);
     try {
       await act();
       await collectGarbage();
       const seen = [...at];
       at.length = 0;
-      for (const report of later) report();
+      for (const end of intervalEnds.splice(0)) end();
       return { at: seen, after: [...at] };
     } finally {
-      timers.mockRestore();
       emit.mockRestore();
     }
   }
