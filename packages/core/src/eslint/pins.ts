@@ -313,20 +313,13 @@ export class Pins {
 
   // --- handles that hold each other -----------------------------------------------------------------------------
 
-  /** `a.peer = b; b.peer = a`, and workers that mention each other's handle. */
+  /** Workers that mention each other's handle. (`a.peer = b; b.peer = a` is collected: each gets a companion of the other.) */
   *#mutual(): Generator<Pin> {
     const held = new Map<Variable, Map<Variable, AstNode>>();
     const note = (from: Variable, to: Variable, node: AstNode): void => {
       const known = held.get(from) ?? new Map<Variable, AstNode>();
       held.set(from, known.set(to, node));
     };
-    for (const [target, value] of this.#file.assignments) {
-      const object = target.type === "MemberExpression" ? bare(target["object"]) : undefined;
-      const from = variableOf(this.#file.source, object);
-      const to = variableOf(this.#file.source, value);
-      if (from === undefined || to === undefined || from === to) continue;
-      if (this.#isSelfCleaning(from) && this.#isSelfCleaning(to)) note(from, to, target);
-    }
     for (const call of this.#file.calls) {
       if (this.#file.calleeOf(call) === undefined) continue;
       const [scope, ...rest] = call["arguments"] as readonly AstNode[];
@@ -344,17 +337,6 @@ export class Pins {
       for (const [to, node] of others)
         if (held.get(to)?.has(from) === true && !isOfModule(from) && !isOfModule(to))
           yield { node, messageId: "mutual", data: { name: from.name, other: to.name } };
-  }
-
-  /** A handle of selfCleaning's, made here or by a function of this file, which nobody closes here. */
-  #isSelfCleaning(variable: Variable): boolean {
-    if (isEndedByMaker(variable)) return false;
-    const made = bare(variable.defs[0]?.node["init"]);
-    if (made?.type !== "CallExpression") return false;
-    if (this.#file.calleeOf(made) === "selfCleaning") return true;
-    const [maker] = this.#file.reach.closuresIn(made["callee"] as AstNode);
-    const returned = maker === undefined ? undefined : returnedBy(maker);
-    return returned?.type === "CallExpression" && this.#file.calleeOf(returned) === "selfCleaning";
   }
 }
 

@@ -91,6 +91,10 @@ const valid: Record<string, string> = {
     'const key = createContextKey("db"); export function f() { const h = createScope(); h.set(key, connect(h.signal)); return h; }',
   "a set of something else":
     "const seen = new Map(); export function f(id) { const h = createScope(); seen.set(id, h); return h; }",
+  "handles that are each other's peer, which are collected together":
+    "export function pair() { const a = selfCleaning((s) => new Peer().start(s)); const b = selfCleaning((s) => new Peer().start(s)); a.peer = b; b.peer = a; }",
+  "handles of a factory that are each other's peer, as well":
+    'export function pair() { const make = (name) => selfCleaning((s) => new Peer().start(s), { name }); const a = make("a"), b = make("b"); a.peer = b; b.peer = a; }',
   "a handle that knows another":
     "export function f() { const a = selfCleaning(() => ({ peer: null })); const b = selfCleaning(() => ({ peer: null })); a.peer = b; return [a, b]; }",
   "retries and maps in a handle's scope":
@@ -238,14 +242,6 @@ const invalid: Record<string, readonly [message: string, code: string]> = {
   "a function of a handle on the window": [
     "stored",
     "export function expose() { const cache = selfCleaning(() => ({ dump: () => 1 })); const { dump } = cache; globalThis.dump = dump; }",
-  ],
-  "handles that are each other's peer": [
-    "mutual",
-    "export function pair() { const a = selfCleaning((s) => new Peer().start(s)); const b = selfCleaning((s) => new Peer().start(s)); a.peer = b; b.peer = a; }",
-  ],
-  "handles of a factory that are each other's peer": [
-    "mutual",
-    'export function pair() { const make = (name) => selfCleaning((s) => new Peer().start(s), { name }); const a = make("a"), b = make("b"); a.peer = b; b.peer = a; }',
   ],
   "workers that mention each other's handle": [
     "mutual",
