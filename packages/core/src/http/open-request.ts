@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { opening } from "../kernel/diagnostics.js";
-import { BODY, CANCELLED } from "../kernel/state.js";
+import { clearBody, initialGroup, isCancelled } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { Label } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
@@ -47,9 +47,9 @@ export function openRequest(
   const parent = server?.node ?? backgroundNode;
   const responder = responderOf(request);
   const name = label ?? responder?.name;
-  const node = new ScopeView(parent, name ?? nameOf(request), BODY);
+  const node = new ScopeView(parent, name ?? nameOf(request), initialGroup);
   // A request that arrives after the server's scope has been cancelled has its reason.
-  const admitted = (parent.flags & CANCELLED) === 0 && admits("requestScope", parent);
+  const admitted = !isCancelled(parent) && admits("requestScope", parent);
   const record = new RequestRecord(node, request, response, server ?? noServer, responder);
   record.hasDefaultName = name === undefined;
   setRecord(request, record);
@@ -63,7 +63,7 @@ export function openRequest(
       return record;
     }
   } else {
-    node.flags &= ~BODY;
+    clearBody(node);
     bornCancelled(node);
     server?.addLate(record);
     record.watchHandler();

@@ -2,7 +2,7 @@ import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { hasReceiver, report } from "../kernel/outcome.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
-import { DELIVERED, TASK } from "../kernel/state.js";
+import { isDelivered, isTask } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 
 // The meaning of a failure for its request: the client has gone (499), the time is up (503 or 504), or the handler has
@@ -98,5 +98,5 @@ export function reportUnreceived(request: ScopeNode, error: unknown, origin: Sco
 function wasAwaited(request: ScopeNode, origin: ScopeNode): boolean {
   let at = origin;
   while (at !== request && at.parent !== request && at.parent !== undefined) at = at.parent;
-  return at !== request && (at.flags & TASK) !== 0 && (at.flags & DELIVERED) !== 0;
+  return at !== request && isTask(at) && isDelivered(at);
 }

@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
-import { ANSWERED, CLOSED_BY_OWNER, CUT, TIMED_OUT } from "../kernel/state.js";
+import { isTimedOut, markAnswered, markClosedByOwner, markCutShort } from "../kernel/state.js";
 import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/promised.js";
@@ -161,7 +161,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** The status for a passed deadline: 504 if it is the caller's, otherwise 503. */
   get deadlineStatus(): 503 | 504 {
-    return this.hasIncomingDeadline && (this.node.flags & TIMED_OUT) !== 0 ? 504 : 503;
+    return this.hasIncomingDeadline && isTimedOut(this.node) ? 504 : 503;
   }
 
   /** The response has closed, or never will be sent: the end of the body of the scope. */
@@ -172,16 +172,16 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     if (this.resolveName !== undefined) this.updateName();
     if (!this.response.writableEnded && this.upgradedSocket?.writableEnded !== true) {
       cancel(node, "disconnected", undefined);
-      node.flags |= CUT;
+      markCutShort(node);
       // A response that was broken off here, or by the framework after a failure, does not mean that the client has gone.
       if (this.#received === undefined && !this.#isCutOff) this.#log({ status: 499, error: node.reason });
       this.responder.markDisconnected();
     } else if (this.#outcome !== undefined || this.#isAnswered) {
       // So that the scope ends like the answer.
-      if (node.cancelled) node.flags |= ANSWERED;
+      if (node.cancelled) markAnswered(node);
       else fail(node, this.#outcome?.error);
     } else if (node.first !== undefined && !node.cancelled) {
-      node.flags |= CLOSED_BY_OWNER;
+      markClosedByOwner(node);
       cancel(node, "closed", undefined);
     }
     // A handler that answers with an error after a task has failed has received the failure, or its consequence.

@@ -7,7 +7,7 @@ import type { TaskInfo } from "../errors/scope-errors.js";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import { opened } from "../kernel/diagnostics.js";
 import { defer } from "../kernel/defers.js";
-import { HANDLE, SUPERVISE } from "../kernel/state.js";
+import { initialServer } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
@@ -196,7 +196,7 @@ export function serverStateOf(server: Server, site?: string): ServerState {
 function create(server: Server, options: ServerScopeOptions, site: string | undefined): ServerScope {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
-  const node = new ScopeView(parent, options.name ?? "server", HANDLE | SUPERVISE);
+  const node = new ScopeView(parent, options.name ?? "server", initialServer);
   recordSite(node, site);
   const state = new ServerState(node);
   const handle = new ServerHandle(node, server, state);

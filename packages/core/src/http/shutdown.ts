@@ -3,7 +3,7 @@ import type { Server } from "node:net";
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { CLOSED, ENDING } from "../kernel/state.js";
+import { isClosed, markEnding } from "../kernel/state.js";
 import { holdersOf, stuckInfo } from "../kernel/holders.js";
 import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -153,7 +153,7 @@ class Shutdown {
       realTimers.clearInterval(sweeper);
       this.#dropConnections();
     }
-    if ((node.flags & CLOSED) !== 0) await wait(node, "close", this).promise; // rejects with a failed cleanup
+    if (isClosed(node)) await wait(node, "close", this).promise; // rejects with a failed cleanup
     const duration = Math.round(elapsed() - began);
     return { running: atStart, cancelled, stuck, cutOff: this.#cutOff.size, duration };
   }
@@ -193,7 +193,7 @@ class Shutdown {
     await this.#released;
     while (state.records.length > 0) await this.#nextEnd();
     const { node } = state;
-    node.flags |= ENDING;
+    markEnding(node);
     const { promise } = wait(node, "dispose", this);
     advance(node);
     await promise.catch(() => undefined); // `run` passes the failure on, at the end

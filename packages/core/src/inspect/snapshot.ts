@@ -2,7 +2,7 @@ import { describe } from "../errors/describe.js";
 import type { CancelKind, CancelledError } from "../errors/cancelled.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { ageSince } from "../kernel/age-clock.js";
-import * as flag from "../kernel/state.js";
+import { hasHandle, isBackground, isDaemon, isTask, isWindingUp } from "../kernel/state.js";
 import { statusOf } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
@@ -146,12 +146,12 @@ function draft(
     kind,
     state: node.state,
     ...(kind === "task" ? { status: statusOf(node) } : {}),
-    ...((node.flags & flag.DAEMON) === 0 ? {} : { daemon: true as const }),
+    ...(!isDaemon(node) ? {} : { daemon: true as const }),
     age: ageSince(node.startedAt),
     ...(deadline === undefined ? {} : { deadline }),
     ...(reason === undefined ? {} : { reason: plainReason(reason, reasons) }),
     counts,
-    waitingForCleanup: waitsForCleanup(node),
+    waitingForCleanup: isWindingUp(node),
     ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
     ...(extras?.site === undefined ? {} : { spawnedAt: extras.site }),
     children,
@@ -159,16 +159,10 @@ function draft(
   return { path, snapshot: made, children, counts, parent: undefined };
 }
 
-function kindOf({ flags }: ScopeNode): SnapshotKind {
-  if ((flags & flag.BACKGROUND) !== 0) return "background";
-  if ((flags & flag.TASK) !== 0) return "task";
-  return (flags & flag.HANDLE) !== 0 ? "handle" : "scope";
-}
-
-function waitsForCleanup({ flags }: ScopeNode): boolean {
-  if ((flags & flag.CLOSED) !== 0) return false;
-  const windsUp = flag.CANCELLED | flag.BODY;
-  return (flags & flag.CLEANING) !== 0 || (flags & windsUp) === windsUp;
+function kindOf(node: ScopeNode): SnapshotKind {
+  if (isBackground(node)) return "background";
+  if (isTask(node)) return "task";
+  return hasHandle(node) ? "handle" : "scope";
 }
 
 function countCleanups(node: ScopeNode): number {

@@ -4,13 +4,13 @@ import { ageSince } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
-import { ANSWERED, CLOSED, CUT, PROMOTED, QUEUED, TASK, TOLD } from "./state.js";
+import { ANSWERED, CLOSED, CUT_SHORT, PROMOTED, QUEUED, TASK, TOLD } from "./state.js";
 
 export function statusOf(node: ScopeNode): TaskStatus {
   const flags = node.flags;
   if ((flags & CLOSED) === 0) return (flags & QUEUED) !== 0 ? "queued" : "running";
   if (node.extras?.errors !== undefined) return "failed";
-  return (flags & (CUT | ANSWERED)) !== 0 ? "cancelled" : "succeeded";
+  return (flags & (CUT_SHORT | ANSWERED)) !== 0 ? "cancelled" : "succeeded";
 }
 
 export function taskInfo(node: ScopeNode): TaskInfo {

@@ -122,7 +122,7 @@ function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
   const broken: unknown[] = [];
   const isReason = error === node.reason;
   if (isReason || (!hasFailedInside(node, error) && isCancellation(node, error, broken))) {
-    node.flags |= flag.CUT;
+    node.flags |= flag.CUT_SHORT;
     failIfTimedOut(node);
   } else {
     fail(node, error);
@@ -175,7 +175,7 @@ export function throwFailure(node: ScopeNode, error: unknown): never {
 
 /** A task that was cut short by its own timeout has failed; by an ancestor's timeout it is cancelled. Returns whether it failed now. */
 function failIfTimedOut(node: ScopeNode): boolean {
-  const ownTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT;
+  const ownTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT_SHORT;
   if ((node.flags & ownTimeout) !== ownTimeout || node.extras?.errors !== undefined) return false;
   fail(node, node.reason);
   return true;
@@ -195,7 +195,7 @@ export function advance(start: ScopeNode): void {
   try {
     for (; node !== undefined; node = work?.pop()) {
       while (node !== undefined && isReady(node)) {
-        if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT; // cancelled before its body was called
+        if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT_SHORT; // cancelled before its body was called
         if (failIfTimedOut(node)) continue;
         if (node.first !== undefined) {
           stopDaemons(node, (work ??= []));
@@ -310,7 +310,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (observer !== undefined) {
     if (observer.isReceiver === undefined || observer.isReceiver()) node.flags |= flag.DELIVERED;
     if (extras?.errors !== undefined) observer.reject(firstError(node));
-    else if ((node.flags & flag.CUT) !== 0) rejectWithReason(node, observer);
+    else if ((node.flags & flag.CUT_SHORT) !== 0) rejectWithReason(node, observer);
     else observer.resolve(node.value);
     node.observer = undefined;
     if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
@@ -392,7 +392,7 @@ function leaveTree(node: ScopeNode): ScopeNode | undefined {
 
 /** A child that was cut short cuts its parent short, unless it is a daemon, or was cancelled without its parent. */
 function propagateCutShort(node: ScopeNode, parent: ScopeNode): void {
-  const isCutShort = (node.flags & (flag.CUT | flag.DAEMON)) === flag.CUT;
+  const isCutShort = (node.flags & (flag.CUT_SHORT | flag.DAEMON)) === flag.CUT_SHORT;
   if (isCutShort && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason)
-    parent.flags |= flag.CUT;
+    parent.flags |= flag.CUT_SHORT;
 }

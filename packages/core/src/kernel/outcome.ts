@@ -4,7 +4,7 @@ import type { ScopeNode, Settings, Waiter } from "./node.js";
 import { holdProcessOpen, needsHold } from "./process-hold.js";
 import { createPromised, type Observer, type Promised } from "./promised.js";
 import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
-import { CLOSED, CUT, DELIVERED, TASK } from "./state.js";
+import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
 // Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`, or,
 // if there is nobody, the platform's unhandled rejections. (The observer of a node is called by `lifecycle.ts`.)
@@ -59,7 +59,7 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
       if (unreceived === undefined) resolve(undefined);
       else reject(unreceived.error);
       node.flags |= DELIVERED;
-    } else if (kind === "join" && (node.flags & CUT) !== 0) {
+    } else if (kind === "join" && (node.flags & CUT_SHORT) !== 0) {
       reject(node.reason);
       if (!isOwnDeadline(node)) markHandled(promise);
     } else {

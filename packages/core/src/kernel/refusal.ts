@@ -1,6 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
-import { CLOSED, CUT, TASK, TIMED_OUT } from "./state.js";
+import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { TurnBudget } from "./turn-budget.js";
 
@@ -56,7 +56,7 @@ export function failToBegin(error: unknown): Promise<never> {
 
 /** The promise for what `node` comes to, which was just begun. If it was cancelled at birth, that is a refusal, too. */
 export function promiseFor<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
-  const bornCancelled = (node.flags & (CLOSED | CUT)) === (CLOSED | CUT);
+  const bornCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
   return bornCancelled ? yieldBefore(promise, !isOwnDeadline(node)) : promise;
 }
 

@@ -1,5 +1,9 @@
 /**
- * The life of a node in one integer. `state` and `status` are derived from it, so that they can't disagree.
+ * The life cycle of a node as bits of one integer. `state` and `status` are derived from it, so that they can't disagree.
+ *
+ * The layers above the kernel use the functions at the end of this file; the bits themselves are for the kernel, whose inner
+ * loops test several at once. `test/architecture.test.ts` refuses an import of a bit elsewhere. Which bits make which state,
+ * and what leads from one to the next, is in the header of `lifecycle.ts`.
  */
 
 /** The worker or body has been called and has not ended. */
@@ -15,11 +19,11 @@ export const CLOSED: number = 1 << 3;
 export const TASK: number = 1 << 4;
 /** Owned by a handle: of `createScope`, `selfCleaning`, a server. */
 export const HANDLE: number = 1 << 5;
-/** Nobody holds it: a failure that nobody has received is its parent's, as that of a {@link HANDLE} is. */
+/** Has no handle, but as with a {@link HANDLE} a failure that nobody has received goes to its parent. */
 export const FAILS_PARENT: number = 1 << 30;
 /** Cancelled when its scope has nothing else left to do. */
 export const DAEMON: number = 1 << 6;
-/** A failing child stays the child's affair. */
+/** A failing child does not fail this node. */
 export const SUPERVISE: number = 1 << 7;
 /** The node above all roots: never cancelled, never ends. */
 export const BACKGROUND: number = 1 << 8;
@@ -30,8 +34,8 @@ export const QUEUED: number = 1 << 9;
 export const NOTIFYING: number = 1 << 10;
 /** Running its defers. */
 export const CLEANING: number = 1 << 11;
-/** Cancellation kept its body, or a child that is no daemon, from finishing. */
-export const CUT: number = 1 << 12;
+/** Cancellation kept its body, or a child that is not a daemon, from finishing. */
+export const CUT_SHORT: number = 1 << 12;
 /** Cancelled by its own timeout rather than by an ancestor's. */
 export const TIMED_OUT: number = 1 << 13;
 /** Cancelled by its owner's `close()`: when it has settled, it is closed rather than cancelled. */
@@ -52,25 +56,25 @@ export const HAS_DAEMONS: number = 1 << 21;
 /** Has cancelled its daemons: nothing else was left to do. */
 export const STOPPED_DAEMONS: number = 1 << 20;
 
-/** Somebody wants to hear of its new children: see watch.ts. */
+/** Its new children are announced: see watch.ts. */
 export const WATCHED: number = 1 << 22;
 
 /** A cancellation from outside does not enter it; its own time limit, or one from inside, does. */
 export const SHIELD: number = 1 << 23;
 
-/** Its user has said what is to happen when the owner handle is dropped. */
+/** The option `onOrphan` was given: dropping the handle is intended. */
 export const MAY_BE_DROPPED: number = 1 << 24;
 
-/** A diagnostics channel has told of its start. */
+/** A diagnostics channel has published its start. */
 export const TOLD: number = 1 << 25;
 
-/** A task whose failure was its own affair at first: inside, it is a scope. */
+/** Became a task when `start` had its value: before that its failure was not its parent's. */
 export const PROMOTED: number = 1 << 26;
 
 /** This node or an ancestor has an option `isCancellation`. */
-export const HAS_JUDGE: number = 1 << 27;
+export const HAS_IS_CANCELLATION: number = 1 << 27;
 
-/** Was given its end in its holder's place: cancelled to whoever asks, but nothing of its parent's was cut short. */
+/** Was answered by the runtime in place of its handler: its status is `cancelled`, but its parent was not cut short. */
 export const ANSWERED: number = 1 << 28;
 /** Waits for a slot of its parent's `concurrency`. */
 export const WAITING: number = 1 << 29;
@@ -78,5 +82,214 @@ export const WAITING: number = 1 << 29;
 /** Timers of this node don't keep the process alive. */
 export const UNHELD: number = 1 << 31;
 
-/** What a new node takes over from its parent. */
-export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_JUDGE | UNHELD;
+/** Copied from the parent when a node is made. */
+export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_IS_CANCELLATION | UNHELD;
+
+// ---- Initial states
+
+export const initialTask: number = TASK | QUEUED;
+export const initialDaemon: number = TASK | QUEUED | DAEMON;
+/** Of a scope whose body is about to be called. */
+export const initialScope: number = QUEUED;
+/** Of a scope that a handle holds open. */
+export const initialHandle: number = HANDLE;
+/** Of a scope with a handle that can't settle before `clearBody`. */
+export const initialBuild: number = HANDLE | BODY;
+/** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
+export const initialGroup: number = BODY;
+export const initialSupervisingGroup: number = BODY | SUPERVISE;
+/** Of work that runs beside the scope, and ends with it: a stream, `detach`. */
+export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;
+export const initialShield: number = QUEUED | SHIELD;
+export const initialServer: number = HANDLE | SUPERVISE;
+
+// ---- Predicates
+
+/** What the functions below work on: a node. */
+export interface LifeCycle {
+  flags: number;
+}
+
+/** Whether the node has settled. */
+export function isClosed(node: LifeCycle): boolean {
+  return (node.flags & CLOSED) !== 0;
+}
+
+export function isCancelled(node: LifeCycle): boolean {
+  return (node.flags & CANCELLED) !== 0;
+}
+
+/** Whether the node is neither cancelled nor closed. */
+export function isLive(node: LifeCycle): boolean {
+  return (node.flags & (CANCELLED | CLOSED)) === 0;
+}
+
+/** Whether a new child may be started without a further look: the node is not ending, cancelled, cleaning or closed. */
+export function isOpen(node: LifeCycle): boolean {
+  return (node.flags & (ENDING | CANCELLED | CLOSED | CLEANING)) === 0;
+}
+
+/** Whether the worker or body has been called and has not ended. */
+export function hasRunningBody(node: LifeCycle): boolean {
+  return (node.flags & BODY) !== 0;
+}
+
+/** Whether the worker may be called now: the node is not cancelled, and does not wait for a slot. */
+export function canBegin(node: LifeCycle): boolean {
+  return (node.flags & (CANCELLED | WAITING)) === 0;
+}
+
+export function isTask(node: LifeCycle): boolean {
+  return (node.flags & TASK) !== 0;
+}
+
+export function isDaemon(node: LifeCycle): boolean {
+  return (node.flags & DAEMON) !== 0;
+}
+
+export function isBackground(node: LifeCycle): boolean {
+  return (node.flags & BACKGROUND) !== 0;
+}
+
+/** Whether an owner handle holds the node open until it is closed. */
+export function hasHandle(node: LifeCycle): boolean {
+  return (node.flags & HANDLE) !== 0;
+}
+
+/** Whether the node outlives the call that made it: it has a handle, or is attached to its scope. */
+export function isHandleOrAttached(node: LifeCycle): boolean {
+  return (node.flags & (HANDLE | FAILS_PARENT)) !== 0;
+}
+
+/** Whether cancellation kept the body or a child from finishing. */
+export function isCutShort(node: LifeCycle): boolean {
+  return (node.flags & CUT_SHORT) !== 0;
+}
+
+/** Whether the node was cancelled by its own timeout. */
+export function isTimedOut(node: LifeCycle): boolean {
+  return (node.flags & TIMED_OUT) !== 0;
+}
+
+/** Whether the owner's `close()` cancelled the node and it has settled. */
+export function isClosedByOwner(node: LifeCycle): boolean {
+  return (node.flags & (CLOSED | CLOSED_BY_OWNER)) === (CLOSED | CLOSED_BY_OWNER);
+}
+
+/** Whether a caller has received the failures, or will. */
+export function isDelivered(node: LifeCycle): boolean {
+  return (node.flags & DELIVERED) !== 0;
+}
+
+/** Whether dropping the owner handle is intended. */
+export function mayBeDropped(node: LifeCycle): boolean {
+  return (node.flags & MAY_BE_DROPPED) !== 0;
+}
+
+export function isLimited(node: LifeCycle): boolean {
+  return (node.flags & LIMITED) !== 0;
+}
+
+/** Whether the daemons were cancelled because nothing else was left to do. */
+export function hasStoppedDaemons(node: LifeCycle): boolean {
+  return (node.flags & STOPPED_DAEMONS) !== 0;
+}
+
+/** Whether the node has a timer whose hold on the process follows its children. */
+export function hasTimer(node: LifeCycle): boolean {
+  return (node.flags & HAS_TIMER) !== 0;
+}
+
+/** Whether the timers of the node keep the process alive. */
+export function timersHoldProcess(node: LifeCycle): boolean {
+  return (node.flags & UNHELD) === 0;
+}
+
+/** Whether the node runs its defers, or was cancelled while its body runs. */
+export function isWindingUp(node: LifeCycle): boolean {
+  const { flags } = node;
+  if ((flags & CLOSED) !== 0) return false;
+  return (flags & CLEANING) !== 0 || (flags & (CANCELLED | BODY)) === (CANCELLED | BODY);
+}
+
+// ---- Transitions
+
+/** The body is called now. */
+export function beginBody(node: LifeCycle): void {
+  node.flags = (node.flags & ~QUEUED) | BODY;
+}
+
+/** The body has ended. Whether the node settles then depends on its handle, or on its caller. */
+export function clearBody(node: LifeCycle): void {
+  node.flags &= ~BODY;
+}
+
+/** The node settles once its body and its children have. */
+export function markEnding(node: LifeCycle): void {
+  node.flags |= ENDING;
+}
+
+/** The node ends without its body having been called. */
+export function abandonBody(node: LifeCycle): void {
+  node.flags = (node.flags & ~(BODY | QUEUED)) | ENDING;
+}
+
+/** The node is cancelled and closed, and was never linked. */
+export function closeUnlinked(node: LifeCycle): void {
+  node.flags |= CANCELLED | CLOSED;
+}
+
+export function waitForSlot(node: LifeCycle): void {
+  node.flags |= WAITING;
+}
+
+export function takeSlot(node: LifeCycle): void {
+  node.flags &= ~WAITING;
+}
+
+export function markCutShort(node: LifeCycle): void {
+  node.flags |= CUT_SHORT;
+}
+
+export function markDelivered(node: LifeCycle): void {
+  node.flags |= DELIVERED;
+}
+
+export function markUndelivered(node: LifeCycle): void {
+  node.flags &= ~DELIVERED;
+}
+
+/** Its owner closes it: from now on it refuses children instead of starting them cancelled. */
+export function markClosedByOwner(node: LifeCycle): void {
+  node.flags |= CLOSED_BY_OWNER;
+}
+
+/** The runtime has answered in place of the handler: its status is `cancelled`. */
+export function markAnswered(node: LifeCycle): void {
+  node.flags |= ANSWERED;
+}
+
+/** From now on a failure of the node fails its parent, as that of a task does. */
+export function promoteToTask(node: LifeCycle): void {
+  node.flags |= TASK | PROMOTED;
+}
+
+export function markDroppable(node: LifeCycle): void {
+  node.flags |= MAY_BE_DROPPED;
+}
+
+export function markSupervising(node: LifeCycle): void {
+  node.flags |= SUPERVISE;
+}
+
+export function markLimited(node: LifeCycle): void {
+  node.flags |= LIMITED;
+}
+
+export function markGrace(node: LifeCycle): void {
+  node.flags |= HAS_GRACE;
+}
+
+export function markIsCancellationOption(node: LifeCycle): void {
+  node.flags |= HAS_IS_CANCELLATION;
+}

@@ -4,7 +4,7 @@ import { StuckTasksError, type TaskInfo } from "../errors/scope-errors.js";
 import { foundStuck, taskInfo } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { holdersOf, stuckInfo, stuckTasks } from "../kernel/holders.js";
-import { DAEMON } from "../kernel/state.js";
+import { isDaemon } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
@@ -180,8 +180,7 @@ export class Run {
   #stuckError(): StuckTasksError {
     const held: TaskInfo[] = [];
     for (const server of stoppingServers())
-      for (const [node, what] of holdersOf(server))
-        if ((node.flags & DAEMON) === 0) held.push(stuckInfo(node, what));
+      for (const [node, what] of holdersOf(server)) if (!isDaemon(node)) held.push(stuckInfo(node, what));
     const path = this.#waitsForServers?.path;
     const own = stuckTasks(this.#node).filter((task) => held.length === 0 || task.path !== path);
     return new StuckTasksError(this.#node.path, this.#elapsed(), [...own, ...held]);

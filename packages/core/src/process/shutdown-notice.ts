@@ -2,7 +2,7 @@ import { createReason } from "../errors/cancelled.js";
 import { isThenable } from "../errors/describe.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
-import { CANCELLED, CLOSED } from "../kernel/state.js";
+import { isClosed, isLive } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
@@ -92,7 +92,7 @@ export class ShutdownAnnouncement {
 
   #call({ callback, site }: Entry): void {
     const node = this.#node;
-    if ((node.flags & (CANCELLED | CLOSED)) === 0) {
+    if (isLive(node)) {
       try {
         return void startTask(node, callback, { name: callback.name || "onShutdown" }, site);
       } catch {
@@ -105,7 +105,7 @@ export class ShutdownAnnouncement {
       if (!isThenable(result)) return;
       const settled = Promise.resolve(result);
       settled.catch(() => undefined);
-      if ((node.flags & CLOSED) === 0) defer(node, "onShutdown", () => settled, callback, site);
+      if (!isClosed(node)) defer(node, "onShutdown", () => settled, callback, site);
       else settled.catch((error: unknown) => report(node, error, node));
     } catch (error) {
       report(node, error, node);

@@ -2,7 +2,7 @@ import { describe } from "../errors/describe.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { opening } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
-import { BODY, CANCELLED, HANDLE, HAS_TIMER } from "../kernel/state.js";
+import { clearBody, hasTimer, initialBuild, isCancelled } from "../kernel/state.js";
 import { checkHeadroom, nesting } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
@@ -100,14 +100,14 @@ export function selfCleaning<T extends object>(
   requireFunction("selfCleaning", "build", build);
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
   checkHeadroom();
-  const node = new ScopeView(backgroundNode, options?.name ?? build, HANDLE | BODY);
+  const node = new ScopeView(backgroundNode, options?.name ?? build, initialBuild);
   const site = callSite(selfCleaning);
   addChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;
   nesting.depth += 1;
   try {
-    if ((node.flags & CANCELLED) !== 0) throw node.reason as unknown;
+    if (isCancelled(node)) throw node.reason as unknown;
     const stores = opening(node, "selfCleaning");
     const inner = stores === undefined ? build(node) : stores.run(build, node);
     checkInner(node, inner);
@@ -165,8 +165,8 @@ function buildThrew(node: ScopeNode, error: unknown): void {
 
 /** While `build` runs, the scope can't settle: what it starts may fail at once. */
 function bodyDone(node: ScopeNode): void {
-  node.flags &= ~BODY;
-  if ((node.flags & HAS_TIMER) !== 0) holdProcess(node);
+  clearBody(node);
+  if (hasTimer(node)) holdProcess(node);
   advance(node);
 }
 

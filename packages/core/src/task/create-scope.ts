@@ -1,5 +1,5 @@
 import { opened } from "../kernel/diagnostics.js";
-import { CLOSED, HANDLE } from "../kernel/state.js";
+import { initialHandle, isClosed } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
@@ -54,7 +54,7 @@ export function openScope(
   site: string | undefined,
 ): ScopeHandle {
   checkHeadroom();
-  const node = new ScopeView(parent, options?.name ?? "anonymous", HANDLE);
+  const node = new ScopeView(parent, options?.name ?? "anonymous", initialHandle);
   const handle = new Handle(node);
   if (!admits("createScope", parent)) {
     bornCancelled(node, options);
@@ -63,7 +63,7 @@ export function openScope(
   watchHandle(handle, node, options?.onOrphan);
   addChild(node, options, site);
   try {
-    if ((node.flags & CLOSED) === 0) opened(node, "createScope");
+    if (!isClosed(node)) opened(node, "createScope");
   } catch (error) {
     const { steps } = interrupted;
     steps[steps.length] = giveUp;

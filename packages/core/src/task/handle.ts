@@ -2,7 +2,7 @@ import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context-key.js";
 import { deferCleanup, useResource } from "../kernel/defers.js";
-import { CANCELLED, CLOSED, CLOSED_BY_OWNER, ENDING } from "../kernel/state.js";
+import { isClosed, isLive, markClosedByOwner, markEnding } from "../kernel/state.js";
 import { watchClose } from "../kernel/grace.js";
 import type { ScopeNode, Waiter } from "../kernel/node.js";
 import { inspectCustom, type Scope, type ScopeState } from "../kernel/scope.js";
@@ -160,7 +160,7 @@ export class Handle implements ScopeHandle {
 
   join(): Promise<void> {
     const node = this.#node;
-    node.flags |= ENDING;
+    markEnding(node);
     return endAndWait(node, "join", this).promise;
   }
 
@@ -192,12 +192,12 @@ function disposeHandle(this: Handle): Promise<void> {
  * waits for the disposal, instead of becoming an unhandled rejection while the block still goes on.
  */
 export function expectDisposal(node: ScopeNode): void {
-  if ((node.flags & CLOSED) === 0) node.ensureSettings().disposalExpected = true;
+  if (!isClosed(node)) node.ensureSettings().disposalExpected = true;
 }
 
 /** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */
 export function closeByOwner(node: ScopeNode, cause: unknown): void {
-  if ((node.flags & (CANCELLED | CLOSED)) === 0) node.flags |= CLOSED_BY_OWNER;
+  if (isLive(node)) markClosedByOwner(node);
   cancel(node, "closed", cause);
 }
 
@@ -216,7 +216,7 @@ export async function closeAndWait(
   }
   closeByOwner(node, options?.cause);
   const { promise, waiter } = endAndWait(node, kind, pin);
-  if (waiter !== undefined && (node.flags & CLOSED) === 0) watchClose(node, waiter, options?.grace);
+  if (waiter !== undefined && !isClosed(node)) watchClose(node, waiter, options?.grace);
   return promise;
 }
 

@@ -1,7 +1,7 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
-import { HAS_GRACE, HAS_JUDGE, LIMITED, SUPERVISE } from "../kernel/state.js";
+import { markGrace, markIsCancellationOption, markLimited, markSupervising } from "../kernel/state.js";
 import { Follower } from "../kernel/signal-follower.js";
 import { setHoldsProcess } from "../kernel/process-hold.js";
 import { Limit } from "../kernel/concurrency-limit.js";
@@ -169,14 +169,14 @@ function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): v
 
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
 export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
-  if (options.supervise === true) node.flags |= SUPERVISE;
+  if (options.supervise === true) markSupervising(node);
   if (options.holdsProcess !== undefined) setHoldsProcess(node, options.holdsProcess);
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {
-    node.flags |= LIMITED;
+    markLimited(node);
     node.ensureSettings().limit = new Limit(options.concurrency);
   }
   if (options.grace !== undefined && options.grace !== Infinity) {
-    node.flags |= HAS_GRACE;
+    markGrace(node);
     node.ensureSettings().grace = options.grace;
   }
   if (options.onError !== undefined) node.ensureSettings().onError = options.onError;
@@ -189,8 +189,8 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
 
 /** Sets the option `isCancellation`, unless the node has one. */
 export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOptions["isCancellation"]>): void {
-  node.flags |= HAS_JUDGE;
-  for (const below of liveDescendants(node)) below.flags |= HAS_JUDGE; // a server's scope may have requests already
+  markIsCancellationOption(node);
+  for (const below of liveDescendants(node)) markIsCancellationOption(below); // a server's scope may have requests already
   node.ensureSettings().isCancellation ??= isCancellation;
 }
 

@@ -2,7 +2,7 @@ import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { isThenable, quotePath } from "../errors/describe.js";
 import { foundOrphan, hearsOfOrphans } from "../kernel/diagnostics.js";
 import { ageSince } from "../kernel/age-clock.js";
-import { CANCELLED, CLOSED, MAY_BE_DROPPED, TASK } from "../kernel/state.js";
+import { isCancelled, isClosed, isTask, markDroppable } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/diagnostics.js";
 import type { Observer } from "../kernel/promised.js";
@@ -27,8 +27,8 @@ export function watchHandle(
   policy: OrphanPolicy = "warn",
   dropped = false,
 ): void {
-  if (typeof FinalizationRegistry !== "function" || (node.flags & CLOSED) !== 0) return;
-  if (policy !== "warn") node.flags |= MAY_BE_DROPPED;
+  if (typeof FinalizationRegistry !== "function" || isClosed(node)) return;
+  if (policy !== "warn") markDroppable(node);
   const watch = new HandleWatch(node, policy, nextRegistry());
   node.observer = watch;
   watch.registry.register(handle, watch, dropped ? undefined : watch);
@@ -97,8 +97,8 @@ function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
   // Else it winds up by itself, and its owner has nothing left to forget.
   if (node === undefined) return;
-  if ((node.flags & CLOSED) !== 0) return releaseFailure(node);
-  if ((node.flags & CANCELLED) !== 0) return;
+  if (isClosed(node)) return releaseFailure(node);
+  if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
   const info = policy !== "ignore" || hearsOfOrphans() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));
@@ -138,7 +138,7 @@ export function leftCallback(node: ScopeNode, method: string | undefined): void 
 
 function orphanInfo(node: ScopeNode): OrphanInfo {
   let liveTasks = 0;
-  for (const descendant of liveDescendants(node)) if ((descendant.flags & TASK) !== 0) liveTasks += 1;
+  for (const descendant of liveDescendants(node)) if (isTask(descendant)) liveTasks += 1;
   const { name, path } = node;
   const site = node.extras?.site;
   return {

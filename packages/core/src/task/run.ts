@@ -1,5 +1,5 @@
 import { isThenable } from "../errors/describe.js";
-import { BODY, CANCELLED, QUEUED, WAITING } from "../kernel/state.js";
+import { beginBody, canBegin, hasRunningBody } from "../kernel/state.js";
 import { opening } from "../kernel/diagnostics.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -22,8 +22,8 @@ export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
  * @param kind - Of a scope that is not a task.
  */
 export function begin<T>(node: ScopeNode, worker: Worker<T>, kind?: ScopeKind): void {
-  if ((node.flags & (CANCELLED | WAITING)) !== 0) return;
-  node.flags = (node.flags & ~QUEUED) | BODY;
+  if (!canBegin(node)) return;
+  beginBody(node);
   let result: unknown = nothing;
   nesting.depth += 1;
   try {
@@ -58,7 +58,7 @@ function workerReturned(node: ScopeNode, result: unknown): void {
 }
 
 function workerReturnedAgain(node: ScopeNode, result: unknown): void {
-  if ((node.flags & BODY) === 0) return bodyReturned(node, result); // what it returned has been looked at
+  if (!hasRunningBody(node)) return bodyReturned(node, result); // what it returned has been looked at
   try {
     workerReturned(node, result);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { requireFunction } from "../errors/validate.js";
-import { DAEMON, QUEUED, TASK } from "../kernel/state.js";
+import { initialDaemon, initialTask } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import { ScopeNode } from "../kernel/node.js";
 import { ScopeView } from "../kernel/scope-view.js";
@@ -12,8 +12,6 @@ import { nodeOf } from "./resolve.js";
 import { begin, type Worker } from "./run.js";
 import { addChild, giveUp } from "./start-child.js";
 import { NodeTask, type Task } from "./task.js";
-
-const DAEMON_TASK = TASK | QUEUED | DAEMON;
 
 /**
  * Starts `worker` as a child task of `scope`.
@@ -96,7 +94,7 @@ function addTask(
   const node = new ScopeView(
     parent,
     options?.name ?? worker,
-    options?.daemon === true ? DAEMON_TASK : TASK | QUEUED,
+    options?.daemon === true ? initialDaemon : initialTask,
   );
   if (admits("spawn", parent)) addChild(node, options, site, worker);
   else bornCancelled(node);

@@ -1,14 +1,12 @@
 import {
-  BODY,
-  CANCELLED,
-  CLOSED,
-  DAEMON,
-  ENDING,
-  LIMITED,
-  QUEUED,
-  STOPPED_DAEMONS,
-  TASK,
-  WAITING,
+  abandonBody,
+  closeUnlinked,
+  hasStoppedDaemons,
+  isDaemon,
+  isLimited,
+  isTask,
+  takeSlot,
+  waitForSlot,
 } from "../kernel/state.js";
 import type { ConcurrencyLimit, ScopeNode } from "../kernel/node.js";
 import { createPromised } from "../kernel/promised.js";
@@ -37,14 +35,13 @@ export function addChild(
   try {
     if (site !== undefined) node.ensureExtras().site = site;
     link(parent, node);
-    if ((parent.flags & LIMITED) !== 0 && (node.flags & TASK) !== 0) {
+    if (isLimited(parent) && isTask(node)) {
       const { limit } = parent.ensureSettings();
       if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
     // A daemon that comes too late: nothing else is left to do.
-    if ((node.flags & DAEMON) !== 0 && (parent.flags & STOPPED_DAEMONS) !== 0)
-      cancel(node, "closed", undefined);
+    if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
   } catch (error) {
     try {
       giveUp(node, error); // at once: its slot is free when the caller hears of it
@@ -88,9 +85,9 @@ export function startChild(
 /** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
 function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknown>): void {
   const gate = createPromised();
-  node.flags |= WAITING;
+  waitForSlot(node);
   void gate.promise.then(() => {
-    node.flags &= ~WAITING;
+    takeSlot(node);
     begin(node, worker);
   });
   limit.enqueue(node, gate.resolve as () => void);
@@ -98,9 +95,9 @@ function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknow
 
 /** Ends a node whose start was interrupted, by an exception that its caller has got, and nothing else. */
 export function giveUp(node: ScopeNode, error: unknown): void {
-  if (node.previous === undefined) return void (node.flags |= CANCELLED | CLOSED); // it was not linked
+  if (node.previous === undefined) return closeUnlinked(node); // it was not linked
   node.observer = undefined;
-  node.flags = (node.flags & ~(BODY | QUEUED)) | ENDING;
+  abandonBody(node);
   recount(node.parent as ScopeNode);
   if (!cancel(node, "closed", error)) resume(node, undefined);
 }

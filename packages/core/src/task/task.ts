@@ -1,4 +1,4 @@
-import { CLOSED, CUT, DELIVERED } from "../kernel/state.js";
+import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/promised.js";
@@ -49,7 +49,7 @@ export class NodeTask<T> implements Task<T> {
    */
   static watch<T>(task: NodeTask<T>, isReceiver: () => boolean): Promise<T> {
     const node = task.#node;
-    if ((node.flags & CLOSED) !== 0) return outcome(node);
+    if (isClosed(node)) return outcome(node);
     node.observer ??= { ...createPromised<T>(), isReceiver };
     return (node.observer as Promised<T>).promise;
   }
@@ -109,12 +109,12 @@ export class NodeTask<T> implements Task<T> {
 
 /** Whether a task that has settled rejects only because it was cancelled: then nobody has to await it. */
 function wasCancelled(node: ScopeNode): boolean {
-  return (node.flags & CUT) !== 0 && node.extras?.errors === undefined;
+  return isCutShort(node) && node.extras?.errors === undefined;
 }
 
 /** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
 function outcome<T>(node: ScopeNode): Promise<T> {
-  if ((node.flags & CLOSED) === 0) {
+  if (!isClosed(node)) {
     if (node.observer?.isReceiver !== undefined) {
       const { promise, resolve, reject } = node.observer as Promised<T>;
       node.observer = { promise, resolve, reject };
@@ -122,8 +122,8 @@ function outcome<T>(node: ScopeNode): Promise<T> {
     node.observer ??= createPromised<T>();
     return (node.observer as Promised<T>).promise;
   }
-  node.flags |= DELIVERED;
+  markDelivered(node);
   if (node.extras?.errors !== undefined) return refuse(firstError(node));
-  if ((node.flags & CUT) !== 0) return refuse(node.reason);
+  if (isCutShort(node)) return refuse(node.reason);
   return Promise.resolve(node.value as T);
 }

@@ -1,6 +1,6 @@
 import { requireFunction } from "../errors/validate.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
-import { QUEUED } from "../kernel/state.js";
+import { initialScope } from "../kernel/state.js";
 import { checkHeadroom } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode, ScopeView } from "../kernel/scope-view.js";
@@ -68,7 +68,7 @@ export function enterScope<T>(
   site: string | undefined,
 ): Promise<T> {
   checkHeadroom();
-  const node = new ScopeView(parent, options?.name ?? body, QUEUED);
+  const node = new ScopeView(parent, options?.name ?? body, initialScope);
   const observer = createPromised<T>();
   node.observer = observer;
   if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;

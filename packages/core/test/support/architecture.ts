@@ -36,14 +36,10 @@ const portable = new Set([
 /** Entries whose host loads a default export: Fastify's autoload and ESLint's plugins. */
 const mayExportDefault = new Set(["fastify/index.ts", "eslint/index.ts"]);
 
-/** Layers in which types may still close a cycle of imports. To be emptied. */
-const mayHaveTypeCycles = new Set(["kernel"]);
-
 const maxLines = 400;
 
 interface Import {
   readonly from: string;
-  readonly typeOnly: boolean;
 }
 
 interface ParsedFile {
@@ -109,8 +105,7 @@ function findCycles(files: ReadonlyMap<string, ParsedFile>): string[] {
     if (start >= 0) cycles.push(`import cycle: ${[...trail.slice(start), path].join(" → ")}`);
     if (start >= 0 || done.has(path)) return;
     trail.push(path);
-    for (const { from, typeOnly } of files.get(path)?.imports ?? []) {
-      if (typeOnly && mayHaveTypeCycles.has(layerOf(path))) continue;
+    for (const { from } of files.get(path)?.imports ?? []) {
       if (from.startsWith(".")) visit(resolve(path, from));
     }
     trail.pop();
@@ -129,12 +124,29 @@ function parse(path: string, text: string): ParsedFile {
   walk(program as unknown as Node, undefined, (node, parent) => {
     const from = (node["source"] as { value?: unknown } | null | undefined)?.value;
     if (typeof from === "string") {
-      imports.push({ from, typeOnly: node["importKind"] === "type" || node["exportKind"] === "type" });
+      imports.push({ from });
     }
-    const found = [syntaxBreach(node, path), globalsBreach(node, parent, path)];
+    const found = [syntaxBreach(node, path), globalsBreach(node, parent, path), stateBreach(node, path)];
     breaches.push(...found.filter((breach) => breach !== undefined));
   });
   return { imports, breaches };
+}
+
+/** Above the kernel, the life cycle of a node is read and changed by the functions of `kernel/state.ts`, not by its bits. */
+function stateBreach(node: Node, path: string): string | undefined {
+  if (layerOf(path) === "kernel") return undefined;
+  if (node.type === "MemberExpression" && (node["property"] as { name?: string }).name === "flags")
+    return path.startsWith("eslint/") ? undefined : "reads the bits of a node";
+  const source = (node["source"] as { value?: unknown } | null | undefined)?.value;
+  if (typeof source !== "string" || !source.endsWith("kernel/state.js")) return undefined;
+  const specifiers = (node["specifiers"] ?? []) as readonly {
+    readonly type: string;
+    readonly imported?: { readonly name?: string };
+  }[];
+  const isBit = specifiers.some(
+    ({ type, imported }) => type === "ImportNamespaceSpecifier" || /^[A-Z_]+$/.test(imported?.name ?? ""),
+  );
+  return isBit ? "imports a bit of kernel/state.ts; use its functions" : undefined;
 }
 
 function syntaxBreach(node: Node, path: string): string | undefined {

@@ -1,4 +1,4 @@
-import { BODY, SUPERVISE } from "../../kernel/state.js";
+import { initialSupervisingGroup } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import type { Worker } from "../../task/run.js";
@@ -38,7 +38,7 @@ class AllSettled<R> extends Group<R> {
   readonly #failures: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("allSettled", callSite(allSettled), scope, BODY | SUPERVISE);
+    super("allSettled", callSite(allSettled), scope, initialSupervisingGroup);
     this.node.value = this.#results;
   }
 

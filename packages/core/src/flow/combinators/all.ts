@@ -1,4 +1,4 @@
-import { BODY } from "../../kernel/state.js";
+import { initialGroup } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
@@ -38,7 +38,7 @@ class All<R> extends Group<R> {
   readonly #values: unknown[] = [];
 
   constructor(scope: Scope) {
-    super("all", callSite(all), scope, BODY);
+    super("all", callSite(all), scope, initialGroup);
     this.node.value = this.#values;
   }
 

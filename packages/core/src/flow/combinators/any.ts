@@ -1,5 +1,5 @@
 import { detached } from "../../errors/detach-stack.js";
-import { BODY, SUPERVISE } from "../../kernel/state.js";
+import { initialSupervisingGroup } from "../../kernel/state.js";
 import { isStackOverflow } from "../../kernel/headroom.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
@@ -47,7 +47,7 @@ class Any<R> extends Group<R> {
   #left: number;
 
   constructor(scope: Scope, count: number) {
-    super("any", callSite(any), scope, BODY | SUPERVISE);
+    super("any", callSite(any), scope, initialSupervisingGroup);
     this.#left = count;
   }
 

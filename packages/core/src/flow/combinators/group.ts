@@ -2,7 +2,7 @@ import { createReason } from "../../errors/cancelled.js";
 import { wrongType, requireFunction } from "../../errors/validate.js";
 import { opening } from "../../kernel/diagnostics.js";
 import type { ScopeKind } from "../../kernel/scope-kind.js";
-import { CANCELLED, CLOSED, CUT, QUEUED, TASK } from "../../kernel/state.js";
+import { initialTask, isLive, markCutShort } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ScopeView } from "../../kernel/scope-view.js";
@@ -44,15 +44,15 @@ export abstract class Group<R> {
    * Makes the node, which is not in the tree until it is started.
    *
    * @param site - The call site of the public function.
-   * @param flags - `BODY` for a group that {@link startAll} ends, `QUEUED` for one that `begin` starts.
+   * @param initialState - `initialGroup` for a group that {@link startAll} ends, `initialScope` for one that `begin` starts.
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
-  constructor(operation: string, site: string | undefined, scope: Scope, flags: number) {
+  constructor(operation: string, site: string | undefined, scope: Scope, initialState: number) {
     const parent = nodeOf(operation, "scope", scope);
     checkHeadroom();
     this.site = site;
     const observer = createPromised<R>();
-    this.node = new ScopeView(parent, operation, flags);
+    this.node = new ScopeView(parent, operation, initialState);
     this.node.observer = observer;
     this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
@@ -73,7 +73,7 @@ export abstract class Group<R> {
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
   start(label: Function, worker: Worker<unknown>, index: number): void {
-    const member = new ScopeView(this.node, label, TASK | QUEUED);
+    const member = new ScopeView(this.node, label, initialTask);
     member.observer = new MemberObserver(this, member, index);
     addChild(member, undefined, this.site);
     begin(member, worker); // if the worker can't begin, the group fails, and so the member is cancelled
@@ -87,7 +87,7 @@ export abstract class Group<R> {
       const worker = workers[index] as Worker<unknown>;
       this.start(worker, worker, index);
     }
-    if (index < workers.length && !this.decided) this.node.flags |= CUT;
+    if (index < workers.length && !this.decided) markCutShort(this.node);
     bodyReturned(this.node, this.node.value);
   }
 
@@ -96,11 +96,11 @@ export abstract class Group<R> {
     this.decided = true;
     const losers: ScopeNode[] = [];
     for (let child = this.node.first; child !== undefined; child = child.next) {
-      if ((child.flags & (CANCELLED | CLOSED)) === 0) losers.push(child);
+      if (isLive(child)) losers.push(child);
     }
     if (losers.length === 0) return;
     const reason = createReason("closed", this.node.path, undefined);
-    for (const loser of losers) if ((loser.flags & (CANCELLED | CLOSED)) === 0) cancelWith(loser, reason);
+    for (const loser of losers) if (isLive(loser)) cancelWith(loser, reason);
   }
 
   /** Called when a member has rejected. After the decision, a failure (in a cleanup) is a failure of the group. */

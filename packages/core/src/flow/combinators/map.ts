@@ -1,4 +1,4 @@
-import { QUEUED } from "../../kernel/state.js";
+import { initialScope } from "../../kernel/state.js";
 import { failToBegin } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
@@ -78,7 +78,7 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
   #room: number;
 
   constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
-    super("map", callSite(map), scope, QUEUED);
+    super("map", callSite(map), scope, initialScope);
     this.node.ensureExtras().bodyIs = "source";
     this.#fn = fn;
     this.#room = concurrency;

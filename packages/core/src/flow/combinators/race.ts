@@ -1,5 +1,5 @@
 import { outOfRange } from "../../errors/validate.js";
-import { BODY, SUPERVISE } from "../../kernel/state.js";
+import { initialSupervisingGroup } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
@@ -49,7 +49,7 @@ export function race<const W extends readonly Worker<unknown>[]>(
 
 class Race<R> extends Group<R> {
   constructor(scope: Scope) {
-    super("race", callSite(race), scope, BODY | SUPERVISE);
+    super("race", callSite(race), scope, initialSupervisingGroup);
   }
 
   succeeded(value: unknown): void {

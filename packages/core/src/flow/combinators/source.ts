@@ -7,7 +7,7 @@ import { fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { report } from "../../kernel/outcome.js";
 import type { Scope } from "../../kernel/scope.js";
-import { CLOSED } from "../../kernel/state.js";
+import { isClosed } from "../../kernel/state.js";
 
 /**
  * The source of the items of `map` and `stream`: an iterable, or a function that returns one.
@@ -154,7 +154,7 @@ export class SourceReader<T> extends Hook {
     const failures: unknown[] = [];
     if (!isCancellation(node, error, failures)) failures.unshift(error);
     for (const failure of failures) {
-      if ((node.flags & CLOSED) === 0) fail(node, failure);
+      if (!isClosed(node)) fail(node, failure);
       else report(node, failure, node);
     }
   }

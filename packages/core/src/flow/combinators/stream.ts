@@ -7,7 +7,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { type Promised, createPromised } from "../../kernel/promised.js";
 import { endedAlready, markHandled, yieldBefore } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { DAEMON, DELIVERED, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
+import { initialAttached, initialScope, markDelivered, markUndelivered } from "../../kernel/state.js";
 import { nodeOf } from "../../task/resolve.js";
 import { startChild } from "../../task/start-child.js";
 import { Fifo } from "../sync/fifo.js";
@@ -204,7 +204,7 @@ class StreamScope extends Group<void> {
    *   needs none.
    */
   constructor(site: string | undefined, scope: Scope, onSettled: (failure?: Failure) => boolean) {
-    super("stream", site, scope, DAEMON | FAILS_PARENT | QUEUED);
+    super("stream", site, scope, initialAttached);
     const node = this.node;
     const { resolve } = node.observer as Promised<void>;
     node.observer = {
@@ -213,7 +213,7 @@ class StreamScope extends Group<void> {
         resolve(undefined);
       },
       reject: (error) => {
-        if (!onSettled({ error, isReason: node.extras?.errors === undefined })) node.flags &= ~DELIVERED;
+        if (!onSettled({ error, isReason: node.extras?.errors === undefined })) markUndelivered(node);
         resolve(undefined);
       },
     };
@@ -221,7 +221,7 @@ class StreamScope extends Group<void> {
 
   /** The consumer has read the failure. */
   failureDelivered(): void {
-    this.node.flags |= DELIVERED;
+    markDelivered(this.node);
   }
 
   succeeded(): void {}
@@ -243,7 +243,7 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
     results: ResultQueue<R>,
     concurrency: number,
   ) {
-    super("items", site, scope, QUEUED);
+    super("items", site, scope, initialScope);
     this.node.ensureExtras().bodyIs = "source";
     this.#fn = fn;
     this.#results = results;

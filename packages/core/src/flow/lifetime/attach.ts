@@ -1,5 +1,5 @@
 import type { ScopeKind } from "../../kernel/scope-kind.js";
-import { DAEMON, FAILS_PARENT, QUEUED } from "../../kernel/state.js";
+import { initialAttached } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ScopeView } from "../../kernel/scope-view.js";
@@ -29,7 +29,7 @@ export function attach(
 ): ScopeNode {
   checkHeadroom();
   const parent = nodeOf(operation, "scope", scope);
-  const node = new ScopeView(parent, operation, DAEMON | FAILS_PARENT | QUEUED);
+  const node = new ScopeView(parent, operation, initialAttached);
   if (!admits(operation, parent)) throw bornCancelled(node).reason;
   startChild(node, undefined, site, worker, operation);
   return node;

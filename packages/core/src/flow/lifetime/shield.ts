@@ -1,5 +1,5 @@
 import { ScopeClosedError } from "../../errors/scope-errors.js";
-import { CLOSED, QUEUED, SHIELD } from "../../kernel/state.js";
+import { initialShield, isClosed } from "../../kernel/state.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ScopeView } from "../../kernel/scope-view.js";
@@ -59,7 +59,7 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
     const parent = nodeOf("shield", "scope", scope);
     const timeout = checkOptions(options);
     requireFunction("shield", "fn", fn);
-    if ((parent.flags & CLOSED) !== 0) throw new ScopeClosedError("shield", parent.path);
+    if (isClosed(parent)) throw new ScopeClosedError("shield", parent.path);
     return enter(parent, timeout, fn);
   } catch (error) {
     return failToBegin(error);
@@ -68,7 +68,7 @@ export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): 
 
 function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
   checkHeadroom();
-  const node = new ScopeView(parent, fn, QUEUED | SHIELD);
+  const node = new ScopeView(parent, fn, initialShield);
   const observer = createPromised<T>();
   node.observer = observer;
   startChild(node, { timeout }, callSite(shield), fn, "shield");

@@ -1,6 +1,6 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { requireFunction } from "../../errors/validate.js";
-import { PROMOTED, QUEUED, TASK } from "../../kernel/state.js";
+import { initialScope, promoteToTask } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
@@ -109,7 +109,7 @@ class PendingStart<R> extends Hook implements Observer {
   begin(task: ScopeNode): void {
     if (this.#parent !== undefined) removeHook(this.#parent, this);
     const worker = this.#worker;
-    const node = new ScopeView(task, "start", QUEUED);
+    const node = new ScopeView(task, "start", initialScope);
     this.#node = node;
     node.observer = this;
     try {
@@ -130,7 +130,7 @@ class PendingStart<R> extends Hook implements Observer {
     }
     if (node.cancelled) return; // the caller receives the reason, or the failure that has cancelled the scope
     this.#settled = true;
-    node.flags |= TASK | PROMOTED;
+    promoteToTask(node);
     this.#outcome.resolve(value);
   }
 

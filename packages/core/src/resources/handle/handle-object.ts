@@ -1,4 +1,4 @@
-import { UNHELD } from "../../kernel/state.js";
+import { timersHoldProcess } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
@@ -13,7 +13,7 @@ export type AnyFunction = Function;
 const reach: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
-  const process = (node.flags & UNHELD) === 0 ? undefined : new ProcessHold(node);
+  const process = timersHoldProcess(node) ? undefined : new ProcessHold(node);
   return new Lease(owner, inner, new Results(), Owner.convert, process);
 }
 

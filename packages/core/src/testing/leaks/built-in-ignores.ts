@@ -1,4 +1,4 @@
-import { CLOSED } from "../../kernel/state.js";
+import { isClosed } from "../../kernel/state.js";
 import { scopeOfTimer } from "./recorder.js";
 import { isStartedAgain } from "../clock/virtual-timer.js";
 import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
@@ -50,7 +50,7 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
       if (origin?.frames[0] === undefined || !isBoughs(origin.frames[0])) return false;
       if (isStartedAgain(resource)) return false;
       const scope = scopeOfTimer(resource);
-      return scope === undefined || (scope.flags & CLOSED) === 0;
+      return scope === undefined || !isClosed(scope);
     },
   },
   {

@@ -1,6 +1,6 @@
 import { isLeftByClock } from "../../inspect/left-by-clock.js";
 import { taskInfo } from "../../kernel/diagnostics.js";
-import { TASK } from "../../kernel/state.js";
+import { isTask, mayBeDropped } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { liveDescendants } from "../../kernel/tree.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -14,7 +14,7 @@ import {
   type LeakFilter,
   type LeakOptions,
 } from "./options.js";
-import { currentOwner, liveScopesOf, mayBeDropped, type Owner } from "./test-run.js";
+import { currentOwner, liveScopesOf, type Owner } from "./test-run.js";
 import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";
@@ -121,12 +121,12 @@ function findNodes({ scope }: LeakOptions, owner: Owner | undefined): readonly S
 
 function foundNode(node: ScopeNode): Found {
   const { status, spawnedAt, ...info } = taskInfo(node);
-  const isTask = (node.flags & TASK) !== 0;
+  const isTaskNode = isTask(node);
   return {
     identity: node,
     report: {
-      kind: isTask ? "task" : "scope",
-      status: isTask ? status : stateOf(node),
+      kind: isTaskNode ? "task" : "scope",
+      status: isTaskNode ? status : stateOf(node),
       ...info,
       ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
       ...(spawnedAt === undefined ? {} : { spawnedAt: plain(spawnedAt) }),

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ScopeNode } from "../../kernel/node.js";
 import { backgroundNode } from "../../kernel/scope-view.js";
 import { liveDescendants, nextInSubtree } from "../../kernel/tree.js";
-import { CLOSED, FAILS_PARENT, HANDLE, MAY_BE_DROPPED } from "../../kernel/state.js";
+import { isClosed, isHandleOrAttached, mayBeDropped } from "../../kernel/state.js";
 import { setChildWatcher, watch } from "../../kernel/watch.js";
 
 /**
@@ -24,7 +24,7 @@ export class Owner {
   addHandle(node: ScopeNode): void {
     this.#handles.push(node);
     if (this.#handles.length < this.#room) return;
-    this.#handles = this.#handles.filter((each) => (each.flags & CLOSED) === 0 || wasOrphaned(each));
+    this.#handles = this.#handles.filter((each) => !isClosed(each) || wasOrphaned(each));
     this.#room = 2 * this.#handles.length + 1_000;
   }
 
@@ -39,11 +39,6 @@ export class Owner {
 
 function wasOrphaned(node: ScopeNode): boolean {
   return node.reason?.kind === "orphaned" && node.reason.scope === node.path && !mayBeDropped(node);
-}
-
-/** Whether the user has said what is to happen when the owner handle is dropped. */
-export function mayBeDropped(node: ScopeNode): boolean {
-  return (node.flags & MAY_BE_DROPPED) !== 0;
 }
 
 const storage = new AsyncLocalStorage<Owner>();
@@ -73,7 +68,7 @@ export function watchScopes(): void {
     const owner = currentOwner();
     if (owner === undefined) return watch(child);
     owners.set(child, owner);
-    if ((child.flags & (HANDLE | FAILS_PARENT)) !== 0) owner.addHandle(child);
+    if (isHandleOrAttached(child)) owner.addHandle(child);
   });
   watch(backgroundNode);
   for (const node of liveDescendants(backgroundNode)) watch(node);
@@ -88,7 +83,7 @@ export function liveScopesOf(owner: Owner | undefined): ScopeNode[] {
   for (let node = next(backgroundNode); node !== undefined; node = next(node)) {
     const whose = owners.get(node) ?? ownerOf.get(node.parent as ScopeNode);
     ownerOf.set(node, whose);
-    if ((node.flags & CLOSED) === 0 && concerns(owner, whose)) found.push(node);
+    if (!isClosed(node) && concerns(owner, whose)) found.push(node);
   }
-  return [...found, ...owner.orphans().filter((node) => (node.flags & CLOSED) !== 0)];
+  return [...found, ...owner.orphans().filter((node) => isClosed(node))];
 }
