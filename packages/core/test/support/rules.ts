@@ -67,19 +67,19 @@ export function sectionsOf(text: string): RuleSection[] {
 
 /**
  * Returns the page with every stale link to a test corrected: the link of a file that has moved leads to its new place.
- * A link is removed if no test file of that name names the rule.
+ * Where a file was renamed or no longer names the rule, its link gives way to links to all files that name the rule.
  */
 export function repairLinks(text: string, tests: readonly NamingTest[]): string {
   return text.replaceAll(/^### Rule (\d+)$(.*?)(?=^##|(?![^]))/gms, (section: string, number: string) => {
     const naming = tests.filter(({ rules }) => rules.has(Number(number))).map(({ file }) => file);
     return section.replace(/^Tests: .*$/m, (line) => {
-      const kept = [...line.matchAll(/\]\(\.\.\/([^)]+)\)/g)]
-        .map(([, path = ""]) =>
-          naming.includes(path) ? path : naming.find((file) => basename(file) === basename(path)),
-        )
-        .filter((path) => path !== undefined);
-      const paths = kept.length > 0 ? kept : naming;
-      return `Tests: ${[...new Set(paths)].map((path) => `[${basename(path)}](../${path})`).join(", ")}`;
+      const linked = [...line.matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, path = ""]) => path);
+      const kept = linked.map((path) =>
+        naming.includes(path) ? path : naming.find((file) => basename(file) === basename(path)),
+      );
+      const isComplete = kept.length > 0 && !kept.includes(undefined);
+      const paths = new Set([...kept.filter((path) => path !== undefined), ...(isComplete ? [] : naming)]);
+      return `Tests: ${[...paths].map((path) => `[${basename(path)}](../${path})`).join(", ")}`;
     });
   });
 }
