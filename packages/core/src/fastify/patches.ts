@@ -29,11 +29,29 @@ export function afterPreClose(
   };
   fastify.addHook("preClose", (done) => {
     hasBegun = true;
+    abandonLookUp(fastify);
     restore = intercept(fastify.server as unknown as Closing, run);
     done();
   });
   // Fastify does not close a server that other code has told to listen.
   fastify.addHook("onClose", run);
+}
+
+/**
+ * Fastify listens on both addresses of `localhost`: when the first one listens, it looks the other one up. If the server has
+ * been closed by then, Fastify 5 reads the address of a server that has none, and the process ends with an uncaught
+ * exception. Fastify's own mark of an aborted `listen()` prevents that.
+ */
+function abandonLookUp(fastify: FastifyInstance): void {
+  if (!fastify.server.listening) return;
+  for (let at: object | null = fastify; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    const key = Object.getOwnPropertySymbols(at).find(({ description }) => description === "fastify.state");
+    const state: unknown = key === undefined ? undefined : Reflect.get(at, key);
+    if (typeof state === "object" && state !== null && "aborted" in state) {
+      state.aborted = true;
+      return;
+    }
+  }
 }
 
 /** Postpones the calls of Fastify on `server` until `run` is done. Returns a function that restores the methods. */

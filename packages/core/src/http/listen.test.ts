@@ -127,6 +127,26 @@ describe("a shutdown during listen()", () => {
     }
   });
 
+  it("rule 32: of Fastify's by close() does not end the process when the second address of localhost is found", async () => {
+    const app = Fastify();
+    await app.register(fastifyBough);
+    await app.ready();
+    let found: (() => void) | undefined;
+    vi.spyOn(dns, "lookup").mockImplementation((_name: string, ...rest: unknown[]) => {
+      const { all } = (typeof rest[0] === "object" ? rest[0] : {}) as { all?: boolean };
+      const done = rest.at(-1) as (error: null, addresses: unknown, family?: number) => void;
+      if (all !== true) return void setImmediate(() => done(null, "127.0.0.1", 4));
+      const addresses = ["127.0.0.1", "::1"].map((address) => ({ address }));
+      found = () => done(null, addresses);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    void app.listen({ port: 0, host: "localhost" });
+    await vi.waitFor(() => expect(found).toBeDefined());
+    await app.close();
+    expect(() => found?.()).not.toThrow();
+    expect(app.server.listening).toBe(false);
+  });
+
   it("rule 32: of Fastify's through its scope lets listen() come to its end", async () => {
     const found = slowName();
     const app = Fastify();
