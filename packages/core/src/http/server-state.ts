@@ -17,7 +17,8 @@ export const SHUTDOWN = "the shutdown of its server";
 /** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
-// The state of a server that has a scope: its options, its open requests, and whether it shuts down. The file does not listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
+// The state of a server that has a scope: its options, its open requests, and whether it shuts down. The file does not
+// listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
 
 /** Requests that start within so many ms get one time of start, as far as their ages in reports are concerned. */
 const CLOCK_STEP = 5;

@@ -34,9 +34,9 @@ let current: Run | undefined;
  * process that has failed or was asked to stop, and that something outside the scope keeps alive. Only a forced exit calls
  * `process.exit`; otherwise output that is on its way to a pipe arrives.
  *
- * **Failure:** is printed once, and does not reject the returned promise. A cancellation that no signal asked for counts as one if it cut work
- * short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation that nobody awaits
- * does not end a process whose scope is cancelled: its cleanups run.
+ * **Failure:** is printed once, and does not reject the returned promise. A cancellation that no signal asked for is a
+ * failure if it cut work short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation
+ * that nothing awaits does not end a process whose scope is cancelled: its cleanups run.
  *
  * @param body - Gets the root scope. Its result is awaited and not used: set `process.exitCode` for a code.
  * @param options - `grace` in ms.

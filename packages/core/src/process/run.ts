@@ -188,7 +188,7 @@ export class Run {
 
   #heldError(): BoughError {
     const resources = [...new Set(process.getActiveResourcesInfo())].join(", ") || "something unknown";
-    const message = `Scope ${JSON.stringify(this.name)} has ended, but ${this.#elapsed()} ms after it was cancelled the process is still held by what is not in the scope: ${resources}`;
+    const message = `Scope ${JSON.stringify(this.name)} has ended, but ${this.#elapsed()} ms after it was cancelled the process is still held by something outside the scope: ${resources}`;
     return new BoughError("BOUGH_PROCESS_HELD", message);
   }
 
