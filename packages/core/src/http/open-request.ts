@@ -6,7 +6,7 @@ import type { Label } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import { onNextTick } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";
-import { link } from "../kernel/tree.js";
+import { addChild } from "../task/start-child.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
 import { NodeResponder } from "./node-responder.js";
@@ -54,7 +54,7 @@ export function openRequest(
   record.hasDefaultName = name === undefined;
   setRecord(request, record);
   if (admitted) {
-    link(parent, node);
+    addChild(node, undefined, undefined);
     node.observer = record;
     addHook(node, record);
     const stores = opening(node, "request");

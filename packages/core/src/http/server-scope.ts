@@ -13,7 +13,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
-import { link } from "../kernel/tree.js";
+import { addChild } from "../task/start-child.js";
 import { admits, bornCancelled } from "../task/admit.js";
 import type { ShutdownNotice } from "../process/shutdown-notice.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
@@ -201,7 +201,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   const state = new ServerState(node);
   const handle = new ServerHandle(node, server, state);
   const admitted = admits("serverScope", parent);
-  if (admitted) link(parent, node);
+  if (admitted) addChild(node, undefined, undefined);
   else bornCancelled(node);
   const before = (server as Attached)[serverScopeKey];
   (server as Attached)[serverScopeKey] = handle;

@@ -18,12 +18,12 @@ import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js"
 import { begin, type Worker } from "./run.js";
 
 /**
- * Puts a new node into the tree, with its options. The one way in: whoever makes a node calls `checkHeadroom` and
- * `admits`, makes it, adds it here, and calls {@link begin} if it has a worker. What is thrown on the way was thrown
- * before the worker was called; then the node is taken out again, by {@link giveUp}.
+ * Adds a new node to the tree, with its options. Every node is added here. The caller has called `checkHeadroom` and
+ * `admits` and has made the node; if the node has a worker, the caller calls {@link begin} next. An exception is thrown
+ * before the worker is called, and the node is removed again by {@link giveUp}.
  *
  * @param site - Where the user called the function that starts it; see `callSite`.
- * @param worker - For a task that may have to wait for a slot of its parent's `concurrency`: then it begins by itself.
+ * @param worker - Of a task that may have to wait for a slot of its parent's `concurrency`; it begins when it has one.
  */
 export function addChild(
   node: ScopeNode,
@@ -40,7 +40,7 @@ export function addChild(
       if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
-    // A daemon that comes too late: nothing else is left to do.
+    // A daemon that is started after the other daemons were stopped: nothing else is left to do.
     if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
   } catch (error) {
     try {
