@@ -17,10 +17,10 @@ import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { addChild } from "../task/start-child.js";
 import { watchHandle } from "../task/orphan.js";
-import { Owner } from "./handle/handle-object.js";
+import { HandleObject } from "./handle/handle-object.js";
 import { createHandle } from "./handle/handle-class.js";
 
-/** What {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
+/** The handle that {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
 export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };
 
 /** Why no handle can stand for a `T`; `unknown` if one can. */
@@ -47,7 +47,7 @@ export type Buildable<T> = [T] extends [never]
  * own disposal is deferred in the scope: it comes when the workers have stopped. A method costs a few nanoseconds
  * more than without the handle; a function in a field costs a look-up, so prefer a class where that counts.
  *
- * Without a name in the options the scope is called as `build` is, else as the inner object's class.
+ * Without a name in the options, the scope has the name of `build`, or of the class of the inner object.
  *
  * **Cancellation:** the scope is a root. When something else cancels it (`signal`, a deadline, a failing worker) the
  * handle stays as it is, and its methods go on working on an object without workers.
@@ -153,7 +153,7 @@ export function selfCleaning<T extends object>(
  * ```
  */
 export async function close(handle: AsyncDisposable): Promise<void> {
-  const node = Owner.nodeOf(handle);
+  const node = HandleObject.nodeOf(handle);
   if (node === undefined) throw wrongType("close", "handle must come from selfCleaning()", handle);
   return closeAndWait(node, "close", handle);
 }
@@ -177,7 +177,7 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
     return;
   const hint =
     inner instanceof Promise ? " (it can't be async: make what it awaits first, or in a worker)" : "";
-  const message = "selfCleaning: build must return an object that has methods or fields of its own";
+  const message = "selfCleaning: build must return an object with methods or fields";
   throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
 }
 

@@ -2,7 +2,7 @@ import { aroundAll, aroundEach } from "vitest";
 import type { LeakOptions } from "../testing/index.js";
 import { currentLeaks, verify } from "../testing/leaks/find-leaks.js";
 import { checkLeakOptions, DEFAULT_TIMEOUT, filtersOf } from "../testing/leaks/options.js";
-import { Owner, runAs } from "../testing/leaks/test-run.js";
+import { TestRun, runAs } from "../testing/leaks/test-run.js";
 import { recordOrigins } from "../testing/leaks/recorder.js";
 
 /** Milliseconds that a hook gets beyond the time-out of the check, so that the check reports and not the hook. */
@@ -36,7 +36,7 @@ export function checkLeaks(options: LeakOptions = {}): void {
   const timeout = (options.timeout ?? DEFAULT_TIMEOUT) + HOOK_MARGIN;
 
   aroundEach(async (runTest, { task }) => {
-    const owner = new Owner(false);
+    const owner = new TestRun(false);
     await runAs(owner, runTest);
     if (task.result?.state !== "fail") await verify(options, owner);
   }, timeout);
@@ -44,7 +44,7 @@ export function checkLeaks(options: LeakOptions = {}): void {
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the parameters: the second must be a pattern
   aroundAll(async (runSuite, {}, suite) => {
     // Only at the end of the file is it certain that nobody needs any more what its modules have started.
-    const owner = new Owner(suite === suite.file);
+    const owner = new TestRun(suite === suite.file);
     await runAs(owner, runSuite);
     await verify({ ...options, ignore }, owner);
   }, timeout);

@@ -10,7 +10,7 @@ import {
 import { admitAll, incoming } from "../results/arguments.js";
 import { outgoing } from "../results/results.js";
 import { leftCallback } from "../../task/orphan.js";
-import { Owner } from "./handle-object.js";
+import { HandleObject } from "./handle-object.js";
 
 /**
  * A method of the class of handles. It runs with `this` = a handle, or what stands before one, finds the inner object and
@@ -26,12 +26,12 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
     /^(?:on|once|off|listen|watch|observe|subscribe|(?:add|remove)(?:Event)?Listener)$/.test(name);
   const forward = {
     [name](this: unknown, ...args: unknown[]): unknown {
-      const inner = Owner.innerOf(this);
+      const inner = HandleObject.innerOf(this);
       if (inner === undefined) return callBehind(this, args);
       const count = args.length;
       // Not in a loop: the engine then makes no array for the arguments.
       if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        admitAll(Owner.leaseOf(this as Owner), args);
+        admitAll(HandleObject.leaseOf(this as HandleObject), args);
       }
       let result: unknown;
       try {
@@ -40,9 +40,10 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       } catch (error) {
         throw detached(error);
       }
-      if (listens && (result === undefined || result === inner)) noteCallback(this as Owner, name, args);
+      if (listens && (result === undefined || result === inner))
+        noteCallback(this as HandleObject, name, args);
       if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
-      return result === inner ? this : outgoing(Owner.leaseOf(this as Owner), result, args);
+      return result === inner ? this : outgoing(HandleObject.leaseOf(this as HandleObject), result, args);
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
@@ -50,7 +51,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
   return forward;
 
   function callBehind(self: unknown, args: unknown[]): unknown {
-    const owner = Owner.behind(self);
+    const owner = HandleObject.behind(self);
     if (owner === undefined) return Reflect.apply(method, self, args);
     const result: unknown = Reflect.apply(forward, owner, args);
     return result === owner ? self : result;
@@ -58,8 +59,8 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
 }
 
 /** Nothing holds the handle for a callback that a method took and gave nothing for: its warning says so. */
-function noteCallback(owner: Owner, name: string | symbol, args: readonly unknown[]): void {
-  const node = Owner.nodeOf(owner);
+function noteCallback(owner: HandleObject, name: string | symbol, args: readonly unknown[]): void {
+  const node = HandleObject.nodeOf(owner);
   if (node === undefined || !args.some((value) => typeof value === "function")) return;
   leftCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
 }
@@ -75,7 +76,7 @@ const lookUps = new Map<PropertyKey, LookUp>();
 
 /**
  * Reads a member by its name. Newer engines do that with a name in a variable as fast as with one in the source. V8 before
- * 13 (Node 20 and 22) does not as soon as there are two names, and there each name gets a function of its own.
+ * 13 (Node 20 and 22) does not as soon as there are two names, and there each name gets its own function.
  */
 function lookUpOf(name: PropertyKey): LookUp {
   if (!isOldV8 || typeof name !== "string" || !/^[\w$]+$/.test(name) || lookUps.size > 10_000) return byKey;
@@ -106,9 +107,9 @@ function current(inner: object, name: PropertyKey): AnyFunction {
 
 /** An accessor or a field. What it holds is not a call's result, so it does not pin the handle. */
 export function readField(self: unknown, key: PropertyKey): unknown {
-  const direct = Owner.innerOf(self);
-  const owner = direct === undefined ? Owner.behind(self) : (self as Owner);
-  const inner = direct ?? Owner.innerOf(owner);
+  const direct = HandleObject.innerOf(self);
+  const owner = direct === undefined ? HandleObject.behind(self) : (self as HandleObject);
+  const inner = direct ?? HandleObject.innerOf(owner);
   if (owner === undefined || inner === undefined) return undefined; // somebody looks at the prototype
   let value: unknown;
   try {
@@ -119,43 +120,44 @@ export function readField(self: unknown, key: PropertyKey): unknown {
   if (value === inner) return self;
   if (typeof value === "function") return boundFunction(owner, value);
   if (typeof value !== "object" || value === null) return value;
-  if (Owner.isOwner(value)) return Owner.release(owner, value);
-  return Owner.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
+  if (HandleObject.isHandle(value)) return HandleObject.release(owner, value);
+  return HandleObject.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
 export function writeField(self: unknown, key: PropertyKey, value: unknown): boolean {
-  const owner = Owner.behind(self);
-  if (owner === undefined || Owner.isFrozen(owner)) return false;
+  const owner = HandleObject.behind(self);
+  if (owner === undefined || HandleObject.isFrozen(owner)) return false;
   let entering = value;
   if (typeof value === "function") {
     const original = originals.get(value);
-    if (original === undefined) Owner.functionsOf(owner).set(value, value);
+    if (original === undefined) HandleObject.functionsOf(owner).set(value, value);
     else entering = original;
-  } else if (value === self) entering = Owner.innerOf(owner);
-  else if (typeof value === "object" && value !== null) entering = incoming(Owner.leaseOf(owner), value);
+  } else if (value === self) entering = HandleObject.innerOf(owner);
+  else if (typeof value === "object" && value !== null)
+    entering = incoming(HandleObject.leaseOf(owner), value);
   try {
-    return Reflect.set(Owner.innerOf(owner) as object, key, entering);
+    return Reflect.set(HandleObject.innerOf(owner) as object, key, entering);
   } catch (error) {
     throw detached(error);
   }
 }
 
 /**
- * The function in a field, or a getter's, as a method. Bound to the handle: who takes it off, as in
+ * The function in a field, or a getter's, as a method. Bound to the handle: a caller that takes it off, as in
  * `const { get } = handle`, still holds the handle.
  */
-function boundFunction(owner: Owner, method: AnyFunction): AnyFunction {
+function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
   if (isConstructor(method)) return method;
-  const functions = Owner.functionsOf(owner);
+  const functions = HandleObject.functionsOf(owner);
   const known = functions.get(method);
   if (known !== undefined) return known;
-  const inner = Owner.innerOf(owner) as object;
+  const inner = HandleObject.innerOf(owner) as object;
   const { name } = method;
   const bound = {
     [name](...args: unknown[]): unknown {
       const count = args.length;
       if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        admitAll(Owner.leaseOf(owner), args);
+        admitAll(HandleObject.leaseOf(owner), args);
       }
       let result: unknown;
       try {
@@ -164,7 +166,7 @@ function boundFunction(owner: Owner, method: AnyFunction): AnyFunction {
         throw detached(error);
       }
       if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
-      return result === inner ? owner : outgoing(Owner.leaseOf(owner), result, args);
+      return result === inner ? owner : outgoing(HandleObject.leaseOf(owner), result, args);
     },
   }[name] as AnyFunction;
   const shown = hasOwnMembers(method)

@@ -6,11 +6,11 @@ import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
 import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
 import { outgoing } from "../results/results.js";
-import { Owner } from "./handle-object.js";
+import { HandleObject } from "./handle-object.js";
 
 /** A class of handles: what it needs to look like the objects of one class. */
 interface Wrapper {
-  readonly construct: new (inner: object, node: ScopeNode, proxy?: object) => Owner;
+  readonly construct: new (inner: object, node: ScopeNode, proxy?: object) => HandleObject;
   /** The descriptors of own fields, made once so that handles share their shape. */
   readonly fields: Map<PropertyKey, PropertyDescriptor>;
   /** Whether its objects may get fields later. */
@@ -25,11 +25,15 @@ const wrappers = new WeakMap<object, Wrapper>();
 const MAX_FIELDS = 1_000;
 /** Most classes have one. Asking takes a microsecond. */
 const MAX_BUILDS = 8;
-/** What a handle has of its own. */
-const handlesOwn: ReadonlySet<PropertyKey> = new Set([Owner.reach, Symbol.asyncDispose, Symbol.dispose]);
+/** The keys that a handle has and its inner object does not. */
+const handlesOwn: ReadonlySet<PropertyKey> = new Set([
+  HandleObject.reach,
+  Symbol.asyncDispose,
+  Symbol.dispose,
+]);
 
 /** Makes the handle of `inner`: an object that looks like it, and points at it. */
-export function createHandle(inner: object, node: ScopeNode, build?: unknown): Owner {
+export function createHandle(inner: object, node: ScopeNode, build?: unknown): HandleObject {
   const prototype = Object.getPrototypeOf(inner) as object | null;
   const isLiteral = prototype === null || isObjectPrototype(prototype);
   let wrapper = prototype === null ? undefined : wrappers.get(prototype);
@@ -39,10 +43,10 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): O
     if (prototype !== null) wrappers.set(prototype, wrapper);
   }
   const { construct, fields } = wrapper;
-  let handle: Owner;
+  let handle: HandleObject;
   if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
     const shell = Object.create(construct.prototype as object) as object;
-    const traps = new GrowingFields(inner, handlesOwn, Owner.reach, (at, from, key) =>
+    const traps = new GrowingFields(inner, handlesOwn, HandleObject.reach, (at, from, key) =>
       defineField(at, from, key, fields),
     );
     handle = new construct(inner, node, new Proxy(shell, traps));
@@ -57,10 +61,10 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): O
   return handle;
 }
 
-Owner.copy = createHandle;
-Owner.convert = outgoing;
-Owner.compare = (owner) => {
-  const inner = Owner.innerOf(owner) as object;
+HandleObject.copy = createHandle;
+HandleObject.convert = outgoing;
+HandleObject.compare = (owner) => {
+  const inner = HandleObject.innerOf(owner) as object;
   syncFields(owner, inner, handlesOwn, (at, from, key) => defineField(at, from, key, undefined));
 };
 
@@ -70,15 +74,15 @@ function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
   return (wrapper.grows = buildGrows(inner, build));
 }
 
-/** What the inner object does not allow, its handle does not either. */
-function restrict(handle: Owner, inner: object): void {
+/** Freezes, seals or closes the handle as its inner object is. */
+function restrict(handle: HandleObject, inner: object): void {
   if (Object.isFrozen(inner)) Object.freeze(handle);
   else if (Object.isSealed(inner)) Object.seal(handle);
   else Object.preventExtensions(handle);
 }
 
 function wrapperClass(prototype: object | null): Wrapper["construct"] {
-  class Handle extends Owner {}
+  class Handle extends HandleObject {}
   const shown = Handle.prototype;
   Reflect.deleteProperty(shown, "constructor");
   for (
@@ -99,7 +103,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
   if (!Object.hasOwn(shown, inspectCustom)) disposers[inspectCustom] = { value: showInner };
   Object.defineProperties(shown, disposers);
   // `instanceof` finds the class behind the proxy; a call finds its method before it.
-  Object.setPrototypeOf(shown, new Proxy(Object.create(prototype) as object, latecomers));
+  Object.setPrototypeOf(shown, new Proxy(Object.create(prototype) as object, lateMembers));
   return Handle;
 }
 
@@ -149,22 +153,22 @@ function defineField(
  * Stands behind the forwarded members, so only what was not there when the handle was made comes here: fields
  * that the inner object got later, and methods that its class did.
  */
-const latecomers: ProxyHandler<object> = {
+const lateMembers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {
-    if (key === Owner.reach) return undefined;
-    const owner = Owner.behind(receiver);
+    if (key === HandleObject.reach) return undefined;
+    const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.get(target, key, receiver);
-    const inner = Owner.innerOf(owner) as object;
-    if (key === "toJSON") Owner.compare(owner); // whoever makes JSON asks for that before it looks for keys
+    const inner = HandleObject.innerOf(owner) as object;
+    if (key === "toJSON") HandleObject.compare(owner); // `JSON.stringify` reads it before it lists the keys
     if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
     if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
     return readField(receiver, key);
   },
   set(target, key, value, receiver): boolean {
-    if (key === Owner.reach) return Reflect.set(target, key, value, receiver);
-    const owner = Owner.behind(receiver);
+    if (key === HandleObject.reach) return Reflect.set(target, key, value, receiver);
+    const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.set(target, key, value, receiver);
-    const inner = Owner.innerOf(owner) as object;
+    const inner = HandleObject.innerOf(owner) as object;
     const isKnown = key in inner; // a member of the class, or a field that came since
     if (!isKnown && !Object.isExtensible(owner)) return false;
     const done = writeField(receiver, key, value);
@@ -183,28 +187,28 @@ function isObjectPrototype(object: object): boolean {
   return Object.getPrototypeOf(object) === null && Object.hasOwn(object, "hasOwnProperty");
 }
 
-/** As with a `ScopeHandle`: whoever takes the method is going to call it. */
+/** As with a `ScopeHandle`: a caller that reads the method is going to call it. */
 function takeDisposer(this: object): () => Promise<void> {
-  const node = Owner.nodeOf(Owner.behind(this));
+  const node = HandleObject.nodeOf(HandleObject.behind(this));
   if (node !== undefined) expectDisposal(node);
   return disposeHandle;
 }
 
 async function disposeHandle(this: unknown): Promise<void> {
-  const owner = Owner.behind(this);
+  const owner = HandleObject.behind(this);
   if (owner === undefined) {
     throw new TypeError(
       `[Symbol.asyncDispose] of a selfCleaning() handle must be called on the handle, got ${describe(this)} as its this`,
     );
   }
-  return closeAndWait(Owner.nodeOf(owner) as ScopeNode, "dispose", owner);
+  return closeAndWait(HandleObject.nodeOf(owner) as ScopeNode, "dispose", owner);
 }
 
 /** `using` can't wait; the inner object's own disposal comes when the workers have stopped. */
 function disposeWithoutWaiting(this: object): void {
-  closeByOwner(Owner.nodeOf(Owner.behind(this)) as ScopeNode, undefined);
+  closeByOwner(HandleObject.nodeOf(HandleObject.behind(this)) as ScopeNode, undefined);
 }
 
 function showInner(this: object): unknown {
-  return Owner.innerOf(Owner.behind(this));
+  return HandleObject.innerOf(HandleObject.behind(this));
 }

@@ -14,7 +14,7 @@ const reach: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
   const process = timersHoldProcess(node) ? undefined : new ProcessHold(node);
-  return new Lease(owner, inner, new Results(), Owner.convert, process);
+  return new Lease(owner, inner, new Results(), HandleObject.convert, process);
 }
 
 /** Lets private members be put on an object that is there already: a Proxy. */
@@ -31,23 +31,23 @@ let made = 0;
  * What every handle of `selfCleaning` is made of: it points at the inner object and at the scope's node, and
  * neither points back (rule 19).
  */
-export class Owner extends Returning {
+export class HandleObject extends Returning {
   readonly #inner: object;
   readonly #node: ScopeNode;
   readonly #serial = (made += 1);
   #lease: Lease | undefined;
   #functions: WeakMap<AnyFunction, AnyFunction> | undefined;
-  #companion: Owner | undefined;
+  #companion: HandleObject | undefined;
   #isCompanion = false;
-  #friends: WeakMap<Owner, Owner> | undefined;
+  #friends: WeakMap<HandleObject, HandleObject> | undefined;
 
   static readonly reach: typeof reach = reach;
   /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
-  static copy: (inner: object, node: ScopeNode) => Owner;
+  static copy: (inner: object, node: ScopeNode) => HandleObject;
   /** Set by the module that knows what becomes of results. */
   static convert: Convert;
   /** Shows the fields that the inner object got later, by the module that knows how handles look. */
-  static compare: (owner: Owner) => void;
+  static compare: (owner: HandleObject) => void;
 
   constructor(inner: object, node: ScopeNode, proxy?: object) {
     super(proxy);
@@ -63,18 +63,18 @@ export class Owner extends Returning {
   /** Without a look whether it is there (`#inner in value`), which is a second look-up in every call. */
   static innerOf(value: unknown): object | undefined {
     try {
-      return (value as Owner).#inner;
+      return (value as HandleObject).#inner;
     } catch {
       return undefined;
     }
   }
 
-  static isOwner(value: object): value is Owner {
+  static isHandle(value: object): value is HandleObject {
     return #inner in value;
   }
 
   /** The handle that `value` is, stands before, or inherits from. */
-  static behind(value: unknown): Owner | undefined {
+  static behind(value: unknown): HandleObject | undefined {
     if (typeof value !== "object" || value === null) return undefined;
     if (#inner in value) return value;
     const found: unknown = Reflect.get(value, reach);
@@ -84,29 +84,29 @@ export class Owner extends Returning {
   }
 
   /** Whether writing to it is forbidden. Accessors can be written to in a frozen object: only a data property tells. */
-  static isFrozen(owner: Owner): boolean {
+  static isFrozen(owner: HandleObject): boolean {
     return !Object.isExtensible(owner) && Object.getOwnPropertyDescriptor(owner, reach)?.writable === false;
   }
 
-  static leaseOf(owner: Owner): Lease {
+  static leaseOf(owner: HandleObject): Lease {
     return (owner.#lease ??= makeLease(owner, owner.#inner, owner.#node));
   }
 
-  static knownLease(owner: Owner): Lease | undefined {
+  static knownLease(owner: HandleObject): Lease | undefined {
     return owner.#lease;
   }
 
-  static functionsOf(owner: Owner): WeakMap<AnyFunction, AnyFunction> {
+  static functionsOf(owner: HandleObject): WeakMap<AnyFunction, AnyFunction> {
     return (owner.#functions ??= new WeakMap());
   }
 
-  static isYounger(owner: Owner, other: Owner): boolean {
+  static isYounger(owner: HandleObject, other: HandleObject): boolean {
     return owner.#serial > other.#serial;
   }
 
   /** Another handle for what `owner` is the handle of, which is not watched. */
-  static twin(owner: Owner): Owner {
-    return Owner.copy(owner.#inner, owner.#node);
+  static twin(owner: HandleObject): HandleObject {
+    return HandleObject.copy(owner.#inner, owner.#node);
   }
 
   /**
@@ -114,11 +114,11 @@ export class Owner extends Returning {
    * keep it alive. The handle `host` does, as long as the inner object keeps what it got. So two objects may hold each
    * other's handle, and when both are dropped both are collected.
    */
-  static admit(host: Owner, guest: Owner): Owner {
+  static admit(host: HandleObject, guest: HandleObject): HandleObject {
     if (guest.#isCompanion) return guest;
     let companion = guest.#companion;
     if (companion === undefined) {
-      companion = guest.#companion = Owner.twin(guest);
+      companion = guest.#companion = HandleObject.twin(guest);
       companion.#isCompanion = true;
     }
     (host.#friends ??= new WeakMap()).set(companion, guest);
@@ -126,7 +126,7 @@ export class Owner extends Returning {
   }
 
   /** The handle that `host` was given, for what its inner object got. */
-  static release(host: Owner, value: Owner): Owner {
+  static release(host: HandleObject, value: HandleObject): HandleObject {
     return value.#isCompanion ? (host.#friends?.get(value) ?? value) : value;
   }
 }

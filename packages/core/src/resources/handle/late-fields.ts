@@ -47,7 +47,7 @@ function assigns(inner: object, code: Function, names: RegExp): boolean {
   return false;
 }
 
-/** What tells of the fields of a handle: that of its class. */
+/** Defines a field of the inner object on its handle. */
 export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;
 
 /** Makes the own keys of `shell` those of `inner`. */

@@ -1,6 +1,6 @@
 import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
-import { Owner } from "../handle/handle-object.js";
+import { HandleObject } from "../handle/handle-object.js";
 
 /**
  * What gets inside of an inner object through its handle: the handle becomes the inner object, a facade what it stands
@@ -10,16 +10,17 @@ export function incoming(lease: Lease, value: unknown): unknown {
   if (typeof value === "function") {
     const subject = subjectOf(value);
     if (subject !== undefined) return known(lease, value, subject) ? subject : value;
-    lease.results.visitors.add(value);
+    lease.results.fromCaller.add(value);
     return value;
   }
   if (typeof value !== "object" || value === null) return value;
   const { handle } = lease;
   if (value === handle) return lease.inner;
-  if (Owner.isOwner(value)) return handle === undefined ? value : Owner.admit(handle as Owner, value);
+  if (HandleObject.isHandle(value))
+    return handle === undefined ? value : HandleObject.admit(handle as HandleObject, value);
   const subject = subjectOf(value);
   if (subject !== undefined && known(lease, value, subject)) return subject;
-  if (!isPlain(value)) lease.results.visitors.add(value);
+  if (!isPlain(value)) lease.results.fromCaller.add(value);
   else if (!Array.isArray(value)) admitMembers(lease, value);
   return value;
 }
@@ -28,8 +29,9 @@ export function incoming(lease: Lease, value: unknown): unknown {
 function admitMembers({ results }: Lease, value: object): void {
   for (const key in value) {
     const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
-    if (typeof member === "function") results.visitors.add(member);
-    else if (typeof member === "object" && member !== null && !isPlain(member)) results.visitors.add(member);
+    if (typeof member === "function") results.fromCaller.add(member);
+    else if (typeof member === "object" && member !== null && !isPlain(member))
+      results.fromCaller.add(member);
   }
 }
 
@@ -43,7 +45,7 @@ function known({ results }: Lease, value: object, subject: object): boolean {
   return results.facades.get(subject)?.deref() === value;
 }
 
-/** Of a literal or an array the kind is told by what is in it. */
+/** Whether the kind of a value depends on its members: a literal or an array. */
 export function isPlain(value: object): boolean {
   let prototype: object | null;
   try {

@@ -15,7 +15,7 @@ const adding = new Set<PropertyKey>([
 const removing = new Set<PropertyKey>(["off", "removeListener", "removeEventListener"]);
 const listing = new Set<PropertyKey>(["listeners", "rawListeners"]);
 
-/** What Node's streams register on themselves, and on others in their own name: these have to see the facade. */
+/** Methods with which Node's streams register listeners on themselves, and on other streams: they must run on the facade. */
 const consuming = new Set<PropertyKey>(
   `pipe unpipe iterator compose map filter forEach toArray some find every flatMap drop take reduce
    asIndexedPairs`.split(/\s+/),
@@ -57,7 +57,7 @@ export class EmitterFacade extends Facade {
       : value;
   }
 
-  /** What a child process has, or a socket: streams of its own. Node's helpers work on what begins with `_`. */
+  /** Converts streams in fields, as of a child process. Not fields whose name begins with `_`, which Node's helpers use. */
   protected override field(key: PropertyKey, value: unknown): unknown {
     const shown = super.field(key, value);
     if (shown !== value || typeof value !== "object" || value === null) return shown;
@@ -100,7 +100,7 @@ export class EmitterFacade extends Facade {
   /** As `once` does it, so that Node's own `off` and `listeners` know whose it is. */
   #wrap(listener: AnyFunction): Listener {
     const { subject, lease } = this;
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- an emitter says by `this` who emits
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- listeners are called with `this` = the emitter
     const facade = this;
     const wrapped: Listener = function (this: unknown, ...args: unknown[]): unknown {
       const shown = args.map((value) =>
@@ -112,7 +112,7 @@ export class EmitterFacade extends Facade {
     return wrapped;
   }
 
-  /** What was written and not taken yet still needs whoever takes it. */
+  /** Holds the handle until the written data has been consumed. */
   #holdUntilWritten(args: unknown[]): void {
     const last = Math.max(args.length - 1, 0);
     const callback = args[last];

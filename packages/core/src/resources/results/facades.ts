@@ -174,7 +174,7 @@ export class IteratorFacade extends Facade {
   }
 }
 
-/** What was subscribed, with the way to end that. What it calls back holds the handle, even if it is dropped. */
+/** A subscription that can be ended. Its callbacks hold the handle, even if the subscription itself is dropped. */
 export class SubscriptionFacade extends Facade {
   static readonly endings: ReadonlySet<PropertyKey> = new Set([
     "unsubscribe",

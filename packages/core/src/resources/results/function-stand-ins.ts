@@ -4,7 +4,7 @@ export type AnyFunction = Function;
 /** By a function that stands for an inner object's own: that one. A setter unwraps it, so that no handle gets inside. */
 export const originals: WeakMap<AnyFunction, AnyFunction> = new WeakMap();
 
-/** What every function has of its own. */
+/** The own properties of every function. */
 const usual = new Set<PropertyKey>(["length", "name", "prototype", "arguments", "caller"]);
 
 /** Whether a function has properties that `in`, a read or an assignment would miss on another one: a mock, a logger. */

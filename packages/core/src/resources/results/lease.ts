@@ -6,14 +6,14 @@ import type { ProcessHold } from "../../kernel/process-hold.js";
  */
 export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
 
-/** What a handle knows of the results of its methods. None of it reaches the handle or keeps a result. */
+/** The results of the methods of a handle. This reaches neither the handle nor keeps a result alive. */
 export class Results {
   /** By a result, the facade that its caller got: the same object asked for twice is the same object. */
   readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
   /** By a promise of the inner object's, the one that its caller got. */
   readonly promises: WeakMap<object, object> = new WeakMap();
-  /** What came in as an argument: when it comes out again it is the caller's own, and holds nothing. */
-  readonly visitors: WeakSet<object> = new WeakSet();
+  /** The objects that came in as arguments. If a method returns one, it belongs to the caller and holds nothing. */
+  readonly fromCaller: WeakSet<object> = new WeakSet();
 
   /** The facade of `subject`, made by `make` unless somebody still holds one. */
   facadeOf(subject: object, make: () => object): object {
@@ -89,10 +89,10 @@ export class Lease {
   }
 }
 
-/** What somebody's holding of the key holds in turn. */
+/** The values that each key keeps alive. */
 const held = new WeakMap<object, object>();
 
-/** From now on `key` holds `value`: whoever has the one keeps the other alive. */
+/** Makes `key` keep `value` alive. */
 export function hold(key: object, value: object): void {
   const known = held.get(key);
   if (known === undefined) held.set(key, value);

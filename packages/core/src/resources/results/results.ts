@@ -16,7 +16,7 @@ import {
 import { isConstructor, takesNothing, type AnyFunction } from "./function-stand-ins.js";
 import { admitAll, isPlain } from "./arguments.js";
 import { hold, unhold, type Lease } from "./lease.js";
-import { Owner } from "../handle/handle-object.js";
+import { HandleObject } from "../handle/handle-object.js";
 import { hasMethods, maySend } from "./sending.js";
 import { settling } from "./promises.js";
 import { isStreamPair, streamFacade } from "./web-stream-facades.js";
@@ -42,8 +42,8 @@ export function outgoing(lease: Lease, value: unknown, args?: readonly unknown[]
   const known = results.facades.get(value)?.deref();
   if (known !== undefined) return known;
   if (typeof value === "function") return ofFunction(lease, value, args);
-  if (Owner.isOwner(value)) return ofHandle(handle as Owner, value, args === undefined);
-  if (results.visitors.has(value)) return value;
+  if (HandleObject.isHandle(value)) return ofHandle(handle as HandleObject, value, args === undefined);
+  if (results.fromCaller.has(value)) return value;
   if (isBarePromise(value)) return args === undefined ? value : settling(lease, value, args);
   const kind = kindOf(lease, value, args);
   if (kind === "data") return value;
@@ -98,7 +98,7 @@ function lockedStream(value: object, lease: Lease): object {
   return value;
 }
 
-/** What kind of result it is. Somebody's object may have a getter, or be a proxy, that throws: it is data then. */
+/** The kind of a result. An object whose getter or proxy trap throws counts as data. */
 function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
   try {
     if (Array.isArray(value)) return containerKind(lease, value, args);
@@ -133,7 +133,7 @@ function mapKind(lease: Lease, value: ReadonlyMap<unknown, unknown> | ReadonlySe
   const search: Search = { lease, left: MEMBERS, needing: [] };
   const visit = (member: unknown): boolean =>
     (typeof member === "object" && member !== null && isLive(member, DEPTH, search)) ||
-    (typeof member === "function" && !isConstructor(member) && !lease.results.visitors.has(member));
+    (typeof member === "function" && !isConstructor(member) && !lease.results.fromCaller.has(member));
   for (const member of value.values()) {
     if ((search.left -= 1) < 0) return "data";
     if (visit(member)) return "map";
@@ -142,7 +142,9 @@ function mapKind(lease: Lease, value: ReadonlyMap<unknown, unknown> | ReadonlySe
 }
 
 function isLiveMember(member: object): boolean {
-  return Owner.isOwner(member) || (!isPlatformData(member) && liveKind(member, undefined) !== undefined);
+  return (
+    HandleObject.isHandle(member) || (!isPlatformData(member) && liveKind(member, undefined) !== undefined)
+  );
 }
 
 function liveKind(value: object, args: readonly unknown[] | undefined): Kind | undefined {
@@ -171,7 +173,7 @@ function isWebStream(value: object): boolean {
 interface Search {
   readonly lease: Lease;
   left: number;
-  /** What is in them and holds the handle by itself. */
+  /** The members that hold the handle by themselves. */
   readonly needing: object[];
 }
 
@@ -180,7 +182,7 @@ function containsLive(value: object, depth: number, search: Search): boolean {
     if ((search.left -= 1) < 0) return false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
-      if (!isConstructor(member) && !search.lease.results.visitors.has(member)) search.needing.push(member);
+      if (!isConstructor(member) && !search.lease.results.fromCaller.has(member)) search.needing.push(member);
     } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
   }
   return false;
@@ -189,13 +191,13 @@ function containsLive(value: object, depth: number, search: Search): boolean {
 function isLive(member: object, depth: number, search: Search): boolean {
   const { inner, results } = search.lease;
   if (member === inner || member instanceof Promise) return true;
-  if (results.visitors.has(member)) return false;
+  if (results.fromCaller.has(member)) return false;
   if (Array.isArray(member)) return depth > 1 && containsLive(member, depth - 1, search);
   const plain = isPlain(member);
   if (member instanceof Map || member instanceof Set) return mapKind(search.lease, member) === "map";
   if (!plain && isPlatformData(member)) return false;
   if (scopeBrand in member) return false;
-  if (Owner.isOwner(member) || liveKind(member, undefined) !== undefined) return true;
+  if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
   if (!hasMethods(member)) return false;
   if (maySend(member, (field) => field === inner || isLiveMember(field))) return true;
@@ -247,7 +249,7 @@ function holdByItself(lease: Lease, value: object): void {
  * it returns holds the handle in turn.
  */
 function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
-  if (args === undefined || isConstructor(value) || lease.results.visitors.has(value)) return value;
+  if (args === undefined || isConstructor(value) || lease.results.fromCaller.has(value)) return value;
   const ends = args.some(isCallback) && takesNothing(value);
   return lease.results.facadeOf(value, () => {
     const derived = lease.derive();
@@ -256,7 +258,7 @@ function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] |
   });
 }
 
-/** In a function of its own: what it makes has to reach no other lease. */
+/** A separate function, so that the closure reaches no other lease. */
 function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object {
   const facade = new Proxy(value, {
     apply(_, self, args: unknown[]): unknown {
@@ -275,7 +277,7 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
   return facade;
 }
 
-/** What the inner object will call back holds the handle as long as the inner object keeps it. */
+/** Makes the callbacks hold the handle as long as the inner object keeps them. */
 function holdCallbacks(lease: Lease, subscription: object, args: readonly unknown[]): void {
   const callbacks = args.filter(isCallback);
   for (const callback of callbacks) {
@@ -323,12 +325,12 @@ function isCallback(value: unknown): value is object {
  * Another handle. What was given to this one goes back as it was. One that was made after this one may need its workers:
  * its caller gets a handle of the same object that holds both, since the inner object may keep the first.
  */
-function ofHandle(handle: Owner, value: Owner, asField: boolean): object {
-  const given = Owner.release(handle, value);
-  if (given !== value || asField || !Owner.isYounger(value, handle)) return given;
-  const lease = Owner.leaseOf(handle);
+function ofHandle(handle: HandleObject, value: HandleObject, asField: boolean): object {
+  const given = HandleObject.release(handle, value);
+  if (given !== value || asField || !HandleObject.isYounger(value, handle)) return given;
+  const lease = HandleObject.leaseOf(handle);
   return lease.results.facadeOf(value, () => {
-    const twin = Owner.twin(value);
+    const twin = HandleObject.twin(value);
     hold(twin, value);
     hold(twin, lease);
     standFor(twin, value);

@@ -1,7 +1,7 @@
 import { isPlain } from "./arguments.js";
 import { isConstructor } from "./function-stand-ins.js";
 
-/** What is known of the objects of a class by its source. */
+/** The properties of the objects of a class, read from its source. */
 interface ClassInfo {
   readonly hasMethods: boolean;
   /** Whether they have private members, in which anything may be. */

@@ -38,7 +38,7 @@ export class ClockDriver {
   #jumps = 0;
   /** How many `advance` calls the clock is on its way for. */
   #targets = 0;
-  /** Those that have arrived, to be told when all else that was due has happened. */
+  /** The `advance` calls whose time has come, to resolve when everything else that was due has happened. */
   #arrived: (() => void)[] = [];
 
   /**

@@ -31,7 +31,7 @@ interface VitestTask {
 }
 
 /**
- * Whether the test that is running now has ended, asked later. vitest keeps it at a global of its own, and gives it a
+ * Whether the test that is running now has ended, asked later. vitest keeps it in its own global, and gives it a
  * result as soon as its time is up; of other runners only the signal is known that they give to a test.
  */
 function testWatch(): () => boolean {

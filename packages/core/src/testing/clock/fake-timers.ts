@@ -3,7 +3,7 @@ import { BoughError } from "../../errors/bough-error.js";
 import { fakePlatform } from "./platform-time.js";
 import { VirtualTimers, type Scheduler } from "./virtual-timer.js";
 
-/** What we use of a clock of `@sinonjs/fake-timers`, be it ours or that of a test runner. */
+/** The members that we use of a clock of `@sinonjs/fake-timers`, our own or a test runner's. */
 export interface FakeClock {
   readonly now: number;
   setTimeout(callback: () => void, ms: number): unknown;
@@ -32,7 +32,7 @@ type Set = (callback: () => void, delay?: number, ...given: unknown[]) => unknow
 
 const faked = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] as const;
 
-/** The fake clock whose timers the globals are now, whoever has put them there. */
+/** The fake clock whose timers the globals are now, whether we installed it or another library. */
 export function installedClock(): FakeClock | undefined {
   return (globalThis.setTimeout as { clock?: FakeClock }).clock;
 }
@@ -60,7 +60,7 @@ export async function installFakeTimers(now: number, isOutside: () => boolean): 
       restorePerformance();
       clock.uninstall();
       timers.remove();
-      // For those who have kept this Date: a library that was loaded under the clock, say.
+      // For code that has kept this Date: a library that was loaded under the clock, for example.
       Object.defineProperty(clock, "now", { get: () => realDate.now() });
     },
   };

@@ -30,7 +30,7 @@ const poolWork: ReadonlySet<string> = new Set([
   "VERIFYREQUEST",
 ]);
 
-/** What runs callbacks without anything having happened outside. */
+/** Resources whose callbacks run without an event from outside the process. */
 const clockwork: ReadonlySet<string> = new Set([
   "PROMISE",
   "TickObject",

@@ -18,7 +18,7 @@ const timers = timersModule as unknown as Timers;
 const promises = timersPromises as unknown as { setTimeout: Wait; setInterval: Every };
 const scheduler = timersPromises.scheduler as { wait?: Wait } | undefined;
 
-/** As they were when this module was loaded: what those who imported them by name must get back. */
+/** The functions as they were when this module was loaded, to restore for modules that imported them by name. */
 const original = {
   timers: Object.fromEntries(names.map((name) => [name, timers[name]])) as Timers,
   setTimeout: promises.setTimeout,
@@ -27,7 +27,7 @@ const original = {
 
 /**
  * Lets what else of the platform keeps time follow the global timers, which are fake: `AbortSignal.timeout`,
- * `node:timers` and `node:timers/promises`, also for those who have imported them by name before.
+ * `node:timers` and `node:timers/promises`, also for modules that imported them by name before.
  *
  * @param ours - Whether the global timers are our own and not a test runner's.
  * @returns Gives the real ones back. Whoever has kept a virtual one meanwhile can go on with it in real time.

@@ -6,7 +6,7 @@ import type { LeakReport } from "../leaks/report.js";
 import { holds, otherHandles, reportRecorded } from "../leaks/resources.js";
 import { captureStack, isBoughs, isInternal, isRunners, readFrames, siteOf } from "../leaks/stack.js";
 
-/** What may be waited for, by the names of `async_hooks`. Requests to write and the like end with their handle. */
+/** The resources that code may wait for, by their names in `async_hooks`. Write requests end with their handle. */
 const listed: ReadonlySet<string> = new Set([
   "Timeout",
   "TCPSERVERWRAP",
@@ -54,25 +54,25 @@ export class RealResources {
   /** Begins to notice the time-outs of HTTP requests: Node sets their timers later, and others by itself. */
   start(): void {
     // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
-    const tell = (above: Function): void => {
+    const notify = (above: Function): void => {
       const users = readFrames(captureStack(above)).filter((frame) => !isInternal(frame));
       this.onRealTimer?.({ what: MESSAGE_TIMEOUT, site: siteOf(users) });
     };
     const onRequest = (message: unknown): void => {
       const { timeout = 0, agent } = (message as { request: HttpRequest }).request;
-      if (timeout !== 0 && timeout !== agent?.options?.timeout) tell(onRequest);
+      if (timeout !== 0 && timeout !== agent?.options?.timeout) notify(onRequest);
     };
     subscribe(REQUEST_START, onRequest);
     const { prototype } = process.getBuiltinModule("node:http").ClientRequest;
     const original = Reflect.get(prototype, "setTimeout") as (this: unknown, ...given: unknown[]) => unknown;
-    const announced = function (this: unknown, ...given: unknown[]): unknown {
-      if (given[0] !== 0) tell(announced);
+    const wrapped = function (this: unknown, ...given: unknown[]): unknown {
+      if (given[0] !== 0) notify(wrapped);
       return Reflect.apply(original, this, given);
     };
-    Object.assign(prototype, { setTimeout: announced });
+    Object.assign(prototype, { setTimeout: wrapped });
     this.stop = () => {
       unsubscribe(REQUEST_START, onRequest);
-      if (Reflect.get(prototype, "setTimeout") === announced)
+      if (Reflect.get(prototype, "setTimeout") === wrapped)
         Object.assign(prototype, { setTimeout: original });
     };
   }
@@ -94,7 +94,7 @@ export class RealResources {
     if (type !== "Timeout") return void this.#known.set(id, recorded);
     const [first] = users;
     if (first !== undefined && (isRunners(first) || isBoughs(first))) return;
-    const what = whoseTimer(frames);
+    const what = describeTimerOwner(frames);
     if (what === undefined) return;
     this.#known.set(id, recorded);
     this.onRealTimer?.({ what, site: siteOf(users) });
@@ -104,7 +104,7 @@ export class RealResources {
     this.#known.delete(id);
   }
 
-  /** What has not ended: what was made since, and the handles that were there before. */
+  /** The resources that have not ended: those that were created since, and the handles that existed before. */
   pending(): LeakReport[] {
     const requests = new Set((process as unknown as Requests)._getActiveRequests?.());
     const held: (HeldResource & { readonly recorded: Recorded })[] = [];
@@ -134,8 +134,8 @@ function isPending(type: string, object: object, requests: ReadonlySet<object>):
   return holds(object, requests);
 }
 
-/** What a real timer belongs to, by the frames of Node's between its user and its constructor. */
-function whoseTimer(frames: readonly string[]): string | undefined {
+/** Describes what a real timer belongs to, by Node's frames between the user's code and the constructor. */
+function describeTimerOwner(frames: readonly string[]): string | undefined {
   const outer = frames.findIndex((frame) => !isInternal(frame));
   const internal = outer < 0 ? frames : frames.slice(0, outer);
   const asked = outer < 0 ? "" : (internal.at(-1) ?? "");

@@ -2,11 +2,11 @@ import { BoughError } from "../../errors/bough-error.js";
 import { formatTree, type Snapshot } from "../../inspect/index.js";
 import type { LeakReport } from "../leaks/report.js";
 
-/** What a {@link VirtualClockError} is about. */
+/** The problem that a {@link VirtualClockError} reports. */
 export interface VirtualClockProblem {
   readonly code: "BOUGH_BLOCKED" | "BOUGH_STALLED" | "BOUGH_ENDLESS" | "BOUGH_CLOCK_ABANDONED";
   readonly why: string;
-  /** What to do. */
+  /** What the user can do about it. */
   readonly hint?: string;
   readonly tree: Snapshot;
   readonly resources?: readonly LeakReport[];
@@ -19,7 +19,7 @@ const LISTED = 20;
 export class VirtualClockError extends BoughError {
   /** Every scope and task that was alive: what `snapshot()` of `bough/inspect` returned. */
   readonly tree: Snapshot;
-  /** What was pending outside of the clock: child processes, sockets, servers, real timers, threads. */
+  /** The resources that were pending in real time: child processes, sockets, servers, timers, threads. */
   readonly resources: readonly LeakReport[];
 
   constructor({ code, why, hint, tree, resources = [] }: VirtualClockProblem) {

@@ -23,7 +23,7 @@ import { installFakeTimers, type Installed } from "./fake-timers.js";
 import type { RealTimer } from "./real-resources.js";
 import { VirtualClockError } from "./virtual-clock-error.js";
 
-/** What {@link withVirtualClock} takes. */
+/** The options of {@link withVirtualClock}. */
 export interface VirtualClockOptions {
   /**
    * Whether time goes on by itself: as soon as everything waits, it jumps to the next timer. Otherwise only
@@ -34,7 +34,7 @@ export interface VirtualClockOptions {
   readonly start?: number | Date | undefined;
   /**
    * Real milliseconds in which no real I/O may happen before time jumps. Default 0: some turns of the event loop are
-   * enough for what stays in this process. For a server in another process, or zlib, take 10, say.
+   * enough for what stays in this process. For a server in another process, or for zlib, use 10, for example.
    */
   readonly quiet?: number | undefined;
   /** Real milliseconds of nothing at all until it is called blocked. Default 500; `Infinity` never. */
@@ -46,7 +46,7 @@ export interface VirtualClockOptions {
   readonly stalledAfter?: number | undefined;
   /** After how many jumps it is called endless. Default 100,000. */
   readonly jumps?: number | undefined;
-  /** Cancels the scope of the body: vitest's `({ signal }) => …`, say, so that a test that times out ends. */
+  /** Cancels the scope of the body. Pass vitest's `({ signal }) => …`, so that a test that times out ends. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,7 +70,7 @@ export interface VirtualClock {
    * Lets `ms` milliseconds pass: calls what is due meanwhile, in order, and lets all that follows from each happen
    * before the next.
    *
-   * @throws {TypeError | RangeError} If `ms` is no finite number, or negative (as a rejection).
+   * @throws {TypeError | RangeError} If `ms` is not a finite number, or is negative (as a rejection).
    */
   advance(ms: number): Promise<void>;
 }
@@ -213,7 +213,7 @@ async function runUnder<T>(
 function abandoned(): VirtualClockError {
   return new VirtualClockError({
     code: "BOUGH_CLOCK_ABANDONED",
-    why: "the test that this virtual clock was for has ended before it, by a time-out, say. The real timers are put back",
+    why: "the test that this virtual clock was for has ended before it, for example by a timeout. The real timers are restored",
     tree: snapshot(),
   });
 }

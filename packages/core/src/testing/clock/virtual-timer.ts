@@ -2,7 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import { realTimers as real } from "../../kernel/platform.js";
 import { captureStack, isInternal, readFrames } from "../leaks/stack.js";
 
-/** What schedules callbacks: a clock of `@sinonjs/fake-timers`, or the platform. */
+/** A scheduler of callbacks: a clock of `@sinonjs/fake-timers`, or the platform. */
 export interface Scheduler {
   readonly now: number;
   setTimeout(callback: () => void, ms: number): unknown;
@@ -43,7 +43,7 @@ let lastNumber = 2 ** 52;
 export class VirtualTimer {
   readonly #delay: number;
   readonly #repeats: boolean;
-  /** Set by code that does not run under the clock, but beside it: another test, say. */
+  /** Whether code that does not run under the clock has set it: another test, for example. */
   readonly #isOutside: boolean = installed?.isOutside() ?? false;
   #callback: (() => void) | null;
   /** Ends the pending timer; `undefined` while none is pending. */
@@ -163,7 +163,7 @@ export class VirtualTimers {
   readonly #pending = new Set<VirtualTimer>();
   /** Node's timers from before that somebody has started again meanwhile. */
   readonly #adopted = new Map<NodeTimer, () => void>();
-  /** Sockets refresh theirs with each packet: who does it is looked up once. */
+  /** Sockets refresh theirs with each packet: the caller is looked up once. */
   readonly #isNodes = new WeakMap<NodeTimer, boolean>();
   readonly #restoreRefresh: () => void;
 

@@ -10,7 +10,7 @@ const PAUSES = [0, 1, 10, 50, 100];
 
 /** Thrown when an object is still alive that should be garbage. */
 export class RetainedError extends BoughError {
-  /** What keeps it, from a root of the garbage collector down to it. Empty if that could not be found out. */
+  /** The path from a root of the garbage collector to the object. Empty if it could not be found. */
   readonly retainers: readonly string[];
 
   /** @param site - The line to look at: the stack begins with it, so that a test runner shows it. */
@@ -37,7 +37,7 @@ export class RetainedError extends BoughError {
  *
  * @param make - Makes the object, or a promise for it. It must not be an arrow that keeps it in an outer variable.
  * @throws {RetainedError} If the object is still alive (as a rejection).
- * @throws {TypeError} If `make` is no function or returns no object (as a rejection).
+ * @throws {TypeError} If `make` is not a function or does not return an object (as a rejection).
  * @example
  * ```ts
  * await expectCollected(() => {
@@ -69,7 +69,7 @@ export async function expectCollected(make: () => object): Promise<void> {
   throw new RetainedError(`${head}${pair}\nWhat keeps it, from the root down:${lines}`, path, site);
 }
 
-/** In a frame of its own, which is gone when the garbage is collected. */
+/** A separate function, whose frame is gone when the garbage is collected. */
 async function probeFor(make: () => object): Promise<{ probe: BoughHeapProbe; name: string }> {
   const made = make();
   const target: unknown = made instanceof Promise ? await made : made;

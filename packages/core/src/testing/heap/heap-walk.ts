@@ -1,4 +1,4 @@
-/** What we use of the package that reads heap snapshots. */
+/** The members that we use of the package that reads heap snapshots. */
 export interface Heap {
   readonly nodes: {
     forEach(callback: (node: HeapNode) => void): void;
@@ -39,11 +39,11 @@ export function pairOf({ type, name_or_index: name }: HeapEdge): { key: number; 
 /**
  * Walks the heap from its root, nearest things first, and notes by which reference each node was found.
  *
- * The package has paths of its own, but they lead through the tables of WeakMaps to values whose keys nobody holds. Here
+ * The package finds paths too, but they lead through the tables of WeakMaps to values whose keys nobody holds. Here
  * a key keeps its value if something else has led to the table.
  */
 export class HeapWalk {
-  /** What leads to a node, by its id. */
+  /** The edges that lead to a node, by its id. */
   readonly #edges = new Map<number, HeapEdge>();
   readonly #visited = new Set<number>();
   /** From keys, by the id of a table that nothing has led to so far. */
@@ -109,7 +109,7 @@ export function referenceOf(node: HeapNode, wanted: (edge: HeapEdge) => boolean)
   return found;
 }
 
-/** What a string says, or how a function is called. */
+/** The content of a string, or the name of a function. */
 export function textOf(node: HeapNode | undefined): string {
   return node?.toStringNode()?.stringValue ?? node?.name ?? "";
 }

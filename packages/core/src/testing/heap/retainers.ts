@@ -12,7 +12,7 @@ const PACKAGE = "@memlab/heap-analysis";
 const HOW_TO_INSTALL =
   "To see what keeps it, install the package that reads heap snapshots: " +
   `PUPPETEER_SKIP_DOWNLOAD=1 npm install --save-dev ${PACKAGE}`;
-/** What it listens to, once loaded: it would end the process, and write to stdout at its end. */
+/** The events that the package listens to once loaded: it would end the process, and write to stdout at its end. */
 const EVENTS = ["exit", "SIGINT", "SIGUSR1", "SIGUSR2"] as NodeJS.Signals[];
 
 interface HeapAnalysis {
@@ -88,7 +88,7 @@ function canResolve(): boolean {
   }
 }
 
-/** It reports its progress on stdout, unless its configuration, in a package of its own, is told not to. */
+/** It reports its progress on stdout, unless its configuration, which is a package itself, says otherwise. */
 async function quietly<T>(body: () => Promise<T>): Promise<T> {
   const require = createRequire(createRequire(import.meta.url).resolve(PACKAGE));
   const { config } = require("@memlab/core") as { config: { muteConsole: boolean } };

@@ -11,7 +11,7 @@ import {
 } from "./heap-walk.js";
 import { isBoughs, isUsers, readStack } from "../leaks/stack.js";
 
-/** What keeps an object alive. */
+/** The path that keeps an object alive. */
 export interface Retainers {
   /** The references from a root of the garbage collector down to it. */
   readonly path: readonly string[];
@@ -26,8 +26,8 @@ export function retainersOf(heap: Heap, walk: HeapWalk, target: HeapNode): Retai
   const edges = walk.pathTo(target);
   const sites = sitesOf(heap, edges);
   // The way through the tree of scopes says nothing, only the scope where it ends.
-  const told = edges.filter(({ toNode }, index) => !isScope(toNode) || !isScope(edges[index + 1]?.toNode));
-  const path = told.map((edge) => `${describeEdge(edge)} ${describeNode(edge.toNode, sites)}`.trim());
+  const shown = edges.filter(({ toNode }, index) => !isScope(toNode) || !isScope(edges[index + 1]?.toNode));
+  const path = shown.map((edge) => `${describeEdge(edge)} ${describeNode(edge.toNode, sites)}`.trim());
   return { path, site: [...sites.values()].findLast(isUsers), partner: partnerOf(heap, walk, target, edges) };
 }
 
@@ -110,7 +110,7 @@ function internal(node: HeapNode, name: RegExp): HeapNode | undefined {
   return referenceOf(node, (edge) => edge.type === "internal" && name.test(String(edge.name_or_index)));
 }
 
-/** By an error that is made there, since whoever has compiled the file maps the stacks of errors. */
+/** By an error that is made there, since the tool that compiled the file maps the stacks of errors. */
 function siteAt(filename: string, line: number, column: number): string | undefined {
   const stack: unknown = runInThisContext("new Error().stack", {
     filename,
@@ -121,7 +121,7 @@ function siteAt(filename: string, line: number, column: number): string | undefi
 }
 
 function isScope(node: HeapNode | undefined): boolean {
-  return node?.name === "ScopeNode" && node.type === "object";
+  return node?.name === "ScopeView" && node.type === "object";
 }
 
 function describeEdge(edge: HeapEdge): string {

@@ -3,7 +3,7 @@ import { scopeOfTimer } from "./recorder.js";
 import { isStartedAgain } from "../clock/virtual-timer.js";
 import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
 
-/** What a built-in ignore is asked about. */
+/** A resource that holds the process, as a built-in ignore sees it. */
 export interface HeldResource {
   readonly type: string;
   readonly resource: object;
@@ -17,7 +17,7 @@ interface BuiltInIgnore {
   matches(held: HeldResource, others: readonly Pick<HeldResource, "type" | "origin">[]): boolean;
 }
 
-/** What is never a leak. Each says why, so that nobody has to guess whether it may go. */
+/** The resources that are never leaks. Each says why, so that a maintainer can judge whether it may be removed. */
 const builtInIgnores: readonly BuiltInIgnore[] = [
   {
     why: "stdin, stdout and stderr belong to the process: Node opens them when they are first touched, and never closes them. Stdin that is being read is a leak all the same.",
@@ -28,7 +28,7 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
     },
   },
   {
-    why: "the IPC channel is how whoever started this process talks to it, such as the pool of a test runner",
+    why: "the IPC channel is how the parent process, such as the pool of a test runner, talks to this one",
     matches: ({ resource, origin }) =>
       origin === undefined &&
       process.channel !== undefined &&
@@ -64,7 +64,7 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
     },
   },
   {
-    why: "Node runs module customisation hooks (those of tsx, for one) in a thread of its own, for the rest of the process",
+    why: "Node runs module customisation hooks (those of tsx, for one) in its own thread, for the rest of the process",
     matches: ({ type, origin }) =>
       type === "WORKER" &&
       (origin?.internal.some((frame) => frame.includes("node:internal/modules/")) ?? false),

@@ -1,4 +1,4 @@
-/** What a handle, a timer or an object of Node's is, for people. */
+/** A readable description of a handle, a timer or another object of Node. */
 export interface Description {
   /** `TCP server`, `interval of 1000 ms`. */
   readonly name: string;

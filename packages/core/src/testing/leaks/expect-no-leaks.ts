@@ -1,7 +1,7 @@
 import { requireFunction } from "../../errors/validate.js";
 import { verify } from "./find-leaks.js";
 import { checkLeakOptions, type LeakOptions } from "./options.js";
-import { Owner, runAs } from "./test-run.js";
+import { TestRun, runAs } from "./test-run.js";
 import { recordOrigins } from "./recorder.js";
 
 /**
@@ -9,12 +9,12 @@ import { recordOrigins } from "./recorder.js";
  * a timer, socket, server, child process or thread.
  *
  * What counts is in whose async context a thing was made. So bodies that run at the same time, such as those of
- * parallel tests, don't see each other's, and what was there before is no leak.
+ * parallel tests, don't see each other's, and resources that existed before do not count.
  *
  * **Failure:** if `body` fails, its error is passed on and nothing is verified: what a failed test leaves behind
  * follows from its failure.
  *
- * @param body - A test, say.
+ * @param body - The body of a test, for example.
  * @param options - What to ignore, and for how many ms to wait, from the end of `body`.
  * @returns What `body` returned.
  * @throws {LeakError} If something is left (as a rejection).
@@ -30,7 +30,7 @@ import { recordOrigins } from "./recorder.js";
 export async function expectNoLeaks<T>(body: () => T | PromiseLike<T>, options?: LeakOptions): Promise<T> {
   requireFunction("expectNoLeaks", "body", body);
   checkLeakOptions("expectNoLeaks", options);
-  const owner = new Owner(false);
+  const owner = new TestRun(false);
   const stop = recordOrigins();
   try {
     const value = await runAs(owner, async () => body());

@@ -14,7 +14,7 @@ import {
   type LeakFilter,
   type LeakOptions,
 } from "./options.js";
-import { currentOwner, liveScopesOf, type Owner } from "./test-run.js";
+import { currentOwner, liveScopesOf, type TestRun } from "./test-run.js";
 import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";
@@ -87,13 +87,13 @@ export function currentLeaks(): IgnoredLeaks {
   return new IgnoredLeaks([...liveScopesOf(undefined).map(foundNode), ...heldResources(undefined)]);
 }
 
-export async function verify(options: LeakOptions, owner: Owner | undefined): Promise<void> {
+export async function verify(options: LeakOptions, owner: TestRun | undefined): Promise<void> {
   const leaks = await search(options, owner);
   if (leaks.length === 0) return;
   throw new LeakError(leaks, `${options.timeout ?? DEFAULT_TIMEOUT} ms after the end`);
 }
 
-async function search(options: LeakOptions, owner: Owner | undefined): Promise<LeakReport[]> {
+async function search(options: LeakOptions, owner: TestRun | undefined): Promise<LeakReport[]> {
   const end = now() + (options.timeout ?? DEFAULT_TIMEOUT);
   await turn(); // what `listen` or `connect` begins exists from the next tick on; what was closed is gone a turn later
   let leaks = look(options, owner);
@@ -102,19 +102,19 @@ async function search(options: LeakOptions, owner: Owner | undefined): Promise<L
     leaks = look(options, owner);
   }
   if (leaks.length === 0 || !findNodes(options, owner).some(mayBeDropped)) return leaks;
-  // A handle that may be dropped is no leak once it is: but the garbage collector is in no hurry.
+  // A handle that may be dropped is not a leak once it is collected, which may take the collector a while.
   await collectGarbage();
   return look(options, owner);
 }
 
-function look(options: LeakOptions, owner: Owner | undefined): LeakReport[] {
+function look(options: LeakOptions, owner: TestRun | undefined): LeakReport[] {
   let found = findNodes(options, owner).map(foundNode);
   if (options.scope === undefined && options.resources !== false) found.push(...heldResources(owner));
   for (const filter of filtersOf(options)) found = without(filter, found);
   return found.map(({ report }) => report);
 }
 
-function findNodes({ scope }: LeakOptions, owner: Owner | undefined): readonly ScopeNode[] {
+function findNodes({ scope }: LeakOptions, owner: TestRun | undefined): readonly ScopeNode[] {
   if (scope === undefined) return liveScopesOf(owner);
   return [...liveDescendants(nodeOf("findLeaks", "scope", scope))];
 }

@@ -1,6 +1,6 @@
 import type { Found } from "./resources.js";
 
-/** What `ignoreCurrent()` returns: give it to `ignore`. */
+/** The result of `ignoreCurrent()`, for the option `ignore`. */
 export class IgnoredLeaks {
   readonly #known: WeakSet<object>;
   readonly #unknown: ReadonlyMap<string, number>;
@@ -15,7 +15,7 @@ export class IgnoredLeaks {
     this.#unknown = unknown;
   }
 
-  /** What of `found` is new. Of timers known only by their number, those above the number there was. */
+  /** The leaks in `found` that are new. Of timers known only by their number, those in excess of the earlier number. */
   static except(ignored: IgnoredLeaks, found: readonly Found[]): Found[] {
     const left = new Map(ignored.#unknown);
     return found.filter(({ identity, report }) => {

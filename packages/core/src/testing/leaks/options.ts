@@ -5,18 +5,18 @@ import { nodeOf } from "../../task/resolve.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";
 import type { LeakReport } from "./report.js";
 
-/** What is no leak: a name or a path, a pattern of them, a predicate, or what `ignoreCurrent()` returned. */
+/** Leaks to ignore: a name or a path, a pattern of them, a predicate, or the result of `ignoreCurrent()`. */
 export type LeakFilter = string | RegExp | ((leak: LeakReport) => boolean) | IgnoredLeaks;
 
-/** What `findLeaks`, `verifyNoLeaks`, `expectNoLeaks` and `checkLeaks` take. */
+/** The options of `findLeaks`, `verifyNoLeaks`, `expectNoLeaks` and `checkLeaks`. */
 export interface LeakOptions {
-  /** Looks only below this scope, and only for scopes and tasks. It need not be closed itself. */
+  /** Looks only below this scope, and only for scopes and tasks. The scope itself may be open. Default: everywhere. */
   readonly scope?: Scope | undefined;
-  /** What is no leak. */
+  /** The leaks to ignore. Default: none but the built-in ones. */
   readonly ignore?: LeakFilter | readonly LeakFilter[] | undefined;
-  /** Milliseconds from the end of the test in which things may still go away. Default 1,000. */
+  /** How long after the end of the test leaks may still disappear, in milliseconds. Default 1,000. */
   readonly timeout?: number | undefined;
-  /** Whether timers, sockets and other things that are not bough's count. Default `true`. */
+  /** Whether timers, sockets and other resources that are not bough's count. Default `true`. */
   readonly resources?: boolean | undefined;
 }
 

@@ -3,7 +3,7 @@ import { ScopeNode } from "../../kernel/node.js";
 import { setTimerWatcher } from "../../kernel/long-timer.js";
 import { setTracing } from "../../kernel/call-site.js";
 import { now } from "../clock/real-time.js";
-import { currentOwner, watchScopes, type Owner } from "./test-run.js";
+import { currentOwner, watchScopes, type TestRun } from "./test-run.js";
 import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";
 
 /** Something of Node's that may hold the process: a handle, a timer, a request. */
@@ -11,21 +11,21 @@ export interface Recorded {
   readonly type: string;
   /** Weak: what holds the process is alive by itself, and the rest must not be kept alive by the check. */
   readonly resource: WeakRef<object>;
-  readonly owner: Owner | undefined;
+  readonly owner: TestRun | undefined;
   readonly origin: Origin;
   /** By {@link now}. */
   readonly since: number;
 }
 
 interface Tick {
-  readonly owner: Owner | undefined;
+  readonly owner: TestRun | undefined;
   readonly trigger: number;
   readonly stack: RawStack;
 }
 
 /** Types that neither hold the process nor lead to something that does, and that there are masses of. */
 const uninteresting = new Set(["PROMISE", "Microtask", "WRITEWRAP", "SHUTDOWNWRAP"]);
-/** What has no `hasRef`, but holds the process while it is pending. */
+/** Resources without `hasRef` that hold the process while they are pending. */
 const request = /^(?:FSREQ.*|.*REQWRAP|.*CONNECTWRAP|QUERYWRAP|.*REQUEST|.*JOB)$/;
 /** How far to go back in search of a line that is not Node's. */
 const MAX_STEPS = 10;
@@ -50,7 +50,7 @@ export function scopeOfTimer(timer: object): ScopeNode | undefined {
   return timerOwners.get(timer);
 }
 
-/** What was made since the recording began, and has not been destroyed. */
+/** The resources that were created since the recording began and are not destroyed. */
 export function recordedResources(): Iterable<Recorded> {
   return recorded.values();
 }
@@ -62,7 +62,7 @@ export function recordedResources(): Iterable<Recorded> {
  *
  * It costs a stack trace for each of them, and on Node 20 and 22 something for each promise: meant for tests.
  *
- * @returns Stops it, when everybody who started it has.
+ * @returns A function that ends this call's recording. It stops when all calls have ended theirs.
  * @example
  * ```ts
  * const stop = recordOrigins();

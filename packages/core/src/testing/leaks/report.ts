@@ -22,7 +22,7 @@ export interface LeakReport {
   readonly spawnedAt?: string;
   /** The whole stack of `spawnedAt`, innermost frame first, without Node's own frames. Of resources only. */
   readonly stack?: readonly string[];
-  /** What Node calls it, such as `Timeout` or `TCPSERVERWRAP`. Of resources only. */
+  /** Node's name for it, such as `Timeout` or `TCPSERVERWRAP`. Of resources only. */
   readonly type?: string;
 }
 

@@ -1,7 +1,7 @@
 import { now } from "../clock/real-time.js";
 import { describeResource, ownerOf } from "./describe-resource.js";
 import { isIgnored, type HeldResource } from "./built-in-ignores.js";
-import { concerns, type Owner } from "./test-run.js";
+import { concerns, type TestRun } from "./test-run.js";
 import { recordedResources, scopeOfTimer, type Recorded } from "./recorder.js";
 import type { LeakReport } from "./report.js";
 import { siteOf } from "./stack.js";
@@ -25,7 +25,7 @@ const active = process as unknown as ActiveProcess;
  * What holds the process and is the affair of `owner`. Without an owner also what was made before the recording
  * began: Node still knows of it, but neither where nor when it was made.
  */
-export function heldResources(owner: Owner | undefined): Found[] {
+export function heldResources(owner: TestRun | undefined): Found[] {
   const held = recordedThatHold();
   const found: Found[] = [];
   for (const { recorded, resource } of held) {

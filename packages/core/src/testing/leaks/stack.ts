@@ -45,7 +45,7 @@ export function readFrames({ stack }: RawStack): string[] {
   return lines.map((line) => plain(line.trim().replace(/^at /, "")));
 }
 
-/** The line to look at: the innermost frame that is neither bough's nor a dependency's, else the innermost. */
+/** The line to look at: the innermost frame that is neither bough's nor a dependency's, or the innermost if there is none. */
 export function siteOf(frames: readonly string[]): string | undefined {
   return frames.find(isUsers) ?? frames[0];
 }

@@ -10,7 +10,7 @@ import { setChildWatcher, watch } from "../../kernel/watch.js";
  * that tests that run at the same time can be told apart. Only this layer uses an AsyncLocalStorage; what it
  * stores refers to nothing.
  */
-export class Owner {
+export class TestRun {
   /** Also owns what belongs to no owner at all: what a file's modules started while they were loaded. */
   readonly adoptsStrays: boolean;
   #handles: ScopeNode[] = [];
@@ -41,23 +41,23 @@ function wasOrphaned(node: ScopeNode): boolean {
   return node.reason?.kind === "orphaned" && node.reason.scope === node.path && !mayBeDropped(node);
 }
 
-const storage = new AsyncLocalStorage<Owner>();
+const storage = new AsyncLocalStorage<TestRun>();
 
-export function currentOwner(): Owner | undefined {
+export function currentOwner(): TestRun | undefined {
   return storage.getStore();
 }
 
-export function runAs<T>(owner: Owner, body: () => T): T {
+export function runAs<T>(owner: TestRun, body: () => T): T {
   return storage.run(owner, body);
 }
 
 /** Whether what belongs to `other` is the affair of `owner`; without an owner everything is. */
-export function concerns(owner: Owner | undefined, other: Owner | undefined): boolean {
+export function concerns(owner: TestRun | undefined, other: TestRun | undefined): boolean {
   return owner === undefined || owner === other || (other === undefined && owner.adoptsStrays);
 }
 
 /** Only of nodes below one that nobody owns; the others belong to whom their parent does. */
-const owners = new WeakMap<ScopeNode, Owner>();
+const owners = new WeakMap<ScopeNode, TestRun>();
 let watching = false;
 
 /** From now on, notes in whose context each scope was made that is a root or below a scope that tests share. */
@@ -75,10 +75,10 @@ export function watchScopes(): void {
 }
 
 /** The live scopes that are the affair of `owner`, parents first. */
-export function liveScopesOf(owner: Owner | undefined): ScopeNode[] {
+export function liveScopesOf(owner: TestRun | undefined): ScopeNode[] {
   if (owner === undefined) return [...liveDescendants(backgroundNode)];
   const found: ScopeNode[] = [];
-  const ownerOf = new Map<ScopeNode, Owner | undefined>();
+  const ownerOf = new Map<ScopeNode, TestRun | undefined>();
   const next = (at: ScopeNode) => nextInSubtree(backgroundNode, at, false);
   for (let node = next(backgroundNode); node !== undefined; node = next(node)) {
     const whose = owners.get(node) ?? ownerOf.get(node.parent as ScopeNode);
