@@ -8,7 +8,7 @@ let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"
  * since it takes a stack trace for each; `BOUGH_TRACE=1` in the environment turns it on from the start.
  *
  * @returns Whether it was on before.
- * @throws {TypeError} If `on` is no boolean.
+ * @throws {TypeError} If `on` is not a boolean.
  */
 export function setTracing(on: boolean): boolean {
   requireType("setTracing", "on", "boolean", on);

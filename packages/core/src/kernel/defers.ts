@@ -69,7 +69,7 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
   last.open();
 }
 
-/** What a cleanup is called: by the name of its function, else by the class of the resource that it disposes of. */
+/** The name of a cleanup: that of its function, or of the class of the resource that it disposes of. */
 export function cleanupName({ label }: Defer): string | undefined {
   try {
     const named: unknown = typeof label === "object" ? label.constructor : label;

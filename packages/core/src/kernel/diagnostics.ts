@@ -24,7 +24,7 @@ export function taskInfo(node: ScopeNode): TaskInfo {
   };
 }
 
-/** What a scope whose handle was collected tells about itself. A plain object: it keeps nothing alive. */
+/** Information about a scope whose handle was collected. A plain object: it keeps nothing alive. */
 export interface OrphanInfo {
   readonly name: string;
   readonly path: string;
@@ -153,14 +153,14 @@ const taskSettle = channel<TaskSettleMessage>("task:settle");
 const orphan = channel<OrphanMessage>("orphan");
 const stuck = channel<StuckMessage>("stuck");
 
-/** A scope without a body is there. Who has not subscribed by now hears of no end. */
+/** Publishes that a scope without a body was made. Its end is published only if there is a subscriber by now. */
 export function opened(node: ScopeNode, kind: ScopeKind): void {
   if (listening) opening(node, kind)?.run(nothing);
 }
 
 function nothing(): void {}
 
-/** What calls a worker or a body, and tells of it, while the stores that are bound to the channel hold their values. */
+/** Calls a worker or a body, and publishes its start, within the stores that are bound to the channel. */
 export interface Opening {
   /** With arguments, since a closure would cost the caller a context even when nobody listens. */
   run<A extends unknown[], R>(call: (...args: A) => R, ...args: A): R;
@@ -171,23 +171,23 @@ export interface Opening {
  * told when the caller calls it by what this returns.
  */
 export function opening(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
-  return listening ? tellOpened(node, kind) : undefined;
+  return listening ? publishOpened(node, kind) : undefined;
 }
 
-function tellOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
+function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
   const parent = node.parent as ScopeNode;
   if (kind === undefined) {
     if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return undefined;
     node.flags |= TOLD;
-    return tell(taskStart, { scope: node, parent, task: taskInfo(node) });
+    return publish(taskStart, { scope: node, parent, task: taskInfo(node) });
   }
   if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return undefined;
   node.flags |= TOLD;
   node.ensureExtras().kind = kind;
-  return tell(scopeOpen, { scope: node, parent, kind });
+  return publish(scopeOpen, { scope: node, parent, kind });
 }
 
-function tell<M>(channel: Channel<M>, message: M): Opening | undefined {
+function publish<M>(channel: Channel<M>, message: M): Opening | undefined {
   if (storing && typeof channel.runStores === "function")
     return {
       run: (call, ...args) => (channel as Required<Channel<M>>).runStores(message, call, undefined, ...args),
@@ -203,10 +203,10 @@ export function storesScopes(): boolean {
 
 /** What was opened has settled, and is out of the tree. */
 export function settled(node: ScopeNode): void {
-  if ((node.flags & TOLD) !== 0) tellSettled(node);
+  if ((node.flags & TOLD) !== 0) publishSettled(node);
 }
 
-function tellSettled(node: ScopeNode): void {
+function publishSettled(node: ScopeNode): void {
   const parent = node.parent as ScopeNode;
   const task = taskInfo(node);
   const { status, age } = task as { status: ScopeCloseMessage["status"]; age: number };
@@ -216,7 +216,7 @@ function tellSettled(node: ScopeNode): void {
   else scopeClose.publish({ scope: node, parent, kind: kindOf(node), status, age, ...failed, ...cut });
 }
 
-/** A task that has become a scope since it was told of has no other kind. */
+/** A node that was published as a task and has become a scope since can only come from `start`. */
 function kindOf(node: ScopeNode): ScopeKind {
   return node.extras?.kind ?? "start";
 }

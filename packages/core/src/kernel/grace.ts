@@ -44,7 +44,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
   );
 }
 
-/** Being stuck is no failure: without a receiver it is a warning, not an end of the process. */
+/** A stuck task is not a failure: without an `onError` it is a warning, and does not end the process. */
 function reportStuck(node: ScopeNode, error: StuckTasksError): void {
   foundStuck(node, error.tasks);
   if (hasReceiver(node)) report(node, error, node);

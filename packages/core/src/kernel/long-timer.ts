@@ -34,7 +34,7 @@ export function clearTimer(timer: TimerHandle | undefined): void {
 
 let watcher: ((timer: TimerHandle, owner: object) => void) | undefined;
 
-/** Sets who hears whose each timer of the user's time is: the leak finder, since such a timer ends with its scope. */
+/** Sets the callback that receives each timer with its owner: the leak finder's, since such a timer ends with its scope. */
 export function setTimerWatcher(callback: typeof watcher): void {
   watcher = callback;
 }

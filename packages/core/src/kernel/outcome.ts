@@ -48,7 +48,7 @@ function held(promised: Promised<void>): Promised<void> {
   };
 }
 
-/** Tells those who waited how `node` ended. A disposal stays quiet about a failure that was delivered before. */
+/** Delivers the outcome of `node` to its waiters. A disposal does not reject with a failure that was delivered before. */
 export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
   const errors = node.extras?.errors;
   if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;

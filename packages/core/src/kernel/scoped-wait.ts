@@ -13,7 +13,7 @@ import { markHandled } from "./refusal.js";
  * - the scope ends: the promise rejects with a `ScopeClosedError`.
  *
  * In the last two cases `withdraw` takes the wait out of its queue or clears its timer, and the rejection counts as
- * handled: it says nothing that the scope's receivers don't hear (rule 11).
+ * handled: the receivers of the scope's outcome get the same (rule 11).
  *
  * Hook, promise and whatever the subclass adds are one object: a hundred thousand waits are not rare.
  */

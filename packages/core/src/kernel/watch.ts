@@ -3,7 +3,7 @@ import type { ScopeNode } from "./node.js";
 
 let watcher: ((child: ScopeNode) => void) | undefined;
 
-/** Sets who hears of the new children of all nodes marked by {@link watch}: the leak finder. */
+/** Sets the callback that receives the new children of all nodes marked by {@link watch}: that of the leak finder. */
 export function setChildWatcher(callback: (child: ScopeNode) => void): void {
   watcher = callback;
 }

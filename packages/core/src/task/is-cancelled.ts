@@ -15,7 +15,7 @@ import { nodeOf } from "./resolve.js";
  * @param scope - The scope in question. Its cancellation is its own or that of an ancestor.
  * @returns `true` for a {@link CancelledError}, `DeadlineExceededError` included, of this copy of the package or of
  *   another one; with `scope`, for its `reason` only.
- * @throws {TypeError} If `scope` is given and is no scope.
+ * @throws {TypeError} If `scope` is given and is not a scope.
  * @example
  * ```ts
  * await withScope({ name: "request" }, async (scope) => {

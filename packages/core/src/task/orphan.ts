@@ -49,7 +49,7 @@ class HandleWatch implements Observer {
     this.registry = registry;
   }
 
-  /** Whatever happens to the scope, this is nobody who hears of it. */
+  /** Watching a handle receives no outcome: a failure stays unhandled. */
   isReceiver(): boolean {
     return false;
   }

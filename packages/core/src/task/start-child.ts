@@ -44,7 +44,7 @@ export function addChild(
     if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
   } catch (error) {
     try {
-      giveUp(node, error); // at once: its slot is free when the caller hears of it
+      giveUp(node, error); // at once: its slot is free when the caller gets the error
     } catch {
       const { steps } = interrupted;
       steps[steps.length] = giveUp;

@@ -112,7 +112,7 @@ function wasCancelled(node: ScopeNode): boolean {
   return isCutShort(node) && node.extras?.errors === undefined;
 }
 
-/** The promise for what `node` comes to. Whoever asks for it is the receiver of its failures. */
+/** The promise for the outcome of `node`. A caller that asks for it receives its failures. */
 function outcome<T>(node: ScopeNode): Promise<T> {
   if (!isClosed(node)) {
     if (node.observer?.isReceiver !== undefined) {
