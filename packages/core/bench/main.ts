@@ -34,9 +34,22 @@ async function loadGroups(): Promise<readonly Group[]> {
   const { foreign } = await import("./foreign.js");
   const { calls } = await import("./calls.js");
   const { orphans } = await import("./orphans.js");
+  const { orphansUnderLoad } = await import("./orphans-under-load.js");
   const { forwarding } = await import("./forwarding.js");
   const { flow } = await import("./flow.js");
-  return [spawnJoin, suspended, signals, shape, retained, foreign, calls, orphans, forwarding, flow];
+  return [
+    spawnJoin,
+    suspended,
+    signals,
+    shape,
+    retained,
+    foreign,
+    calls,
+    orphans,
+    orphansUnderLoad,
+    forwarding,
+    flow,
+  ];
 }
 
 const started = Date.now();
