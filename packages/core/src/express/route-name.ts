@@ -109,7 +109,7 @@ function patternFrom({ path, params }: Match): string {
 }
 
 /** Express 4 has `_router`, and throws on `router`. Express 5 has `router` only. */
-export function stackOf(app: Application): Layer[] {
+function stackOf(app: Application): Layer[] {
   const router = (app as { _router?: object })._router ?? (app as unknown as { router: object }).router;
   return (router as { stack: Layer[] }).stack;
 }

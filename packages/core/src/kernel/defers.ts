@@ -81,7 +81,7 @@ export function cleanupName({ label }: Defer): string | undefined {
 }
 
 /** How `use` disposes of a resource: looked up now, as `await using` does, so that a bad one is found now. */
-export function disposerOf(resource: unknown): () => unknown {
+function disposerOf(resource: unknown): () => unknown {
   if (isObject(resource)) {
     const dispose: unknown =
       Reflect.get(resource, Symbol.asyncDispose) ?? Reflect.get(resource, Symbol.dispose);

@@ -60,6 +60,6 @@ function nearestGrace(node: ScopeNode): number | undefined {
 }
 
 /** Names what holds up `node`, so many milliseconds after it was cancelled. */
-export function stuckError(node: ScopeNode, elapsed: number): StuckTasksError {
+function stuckError(node: ScopeNode, elapsed: number): StuckTasksError {
   return new StuckTasksError(node.path, elapsed, stuckTasks(node));
 }

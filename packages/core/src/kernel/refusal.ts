@@ -8,7 +8,7 @@ import { TurnBudget } from "./turn-budget.js";
  * Why nothing can wait in a scope: it is cancelled, or it has ended. A wait that began all the same would take a
  * message or a permit that nobody then has.
  */
-export function refusal(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
+function refusal(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
   if (node.reason !== undefined) return node.reason;
   return (node.flags & CLOSED) === 0 ? undefined : new ScopeClosedError(operation, node.path);
 }
