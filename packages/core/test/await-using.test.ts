@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createScope,
   selfCleaning,
@@ -11,25 +11,12 @@ import {
 import { deferred, flush, rejection } from "./support/deferred.js";
 import { nodes } from "./support/nodes.js";
 import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
+import { collectUnhandled } from "./support/unhandled-rejections.js";
 
 // `await using` is syntax from Node 24 on; older Nodes run what esbuild makes of it, which asks for the disposal method at
 // the same moment: where the block begins.
 
-let unhandled: unknown[] = [];
-const listener = (reason: unknown): void => void unhandled.push(reason);
-let others: NodeJS.UnhandledRejectionListener[] = [];
-
-beforeEach(() => {
-  unhandled = [];
-  others = process.listeners("unhandledRejection");
-  process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", listener);
-});
-
-afterEach(() => {
-  process.off("unhandledRejection", listener);
-  for (const other of others) process.on("unhandledRejection", other);
-});
+const unhandled = collectUnhandled();
 
 const boom = new TypeError("boom");
 const fails = (): Promise<never> => Promise.reject(boom);
@@ -149,6 +136,22 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
       expect(await rejection(block)).toBe(boom);
     });
     expect(order).toEqual(["block ends"]);
+    expect(unhandled).toEqual([]);
+  });
+
+  it("of a child scope names the handle in the report of a parent that is stuck because of it", async () => {
+    const parent = createScope({ name: "parent", grace: 1 });
+    const child = createScope(parent, { name: "child" });
+    const dispose = child[Symbol.asyncDispose].bind(child); // as await using does
+    spawn(child, fails);
+    await flush();
+    expect(child.state).toBe("closed");
+    expect(await rejection(parent.close())).toMatchObject({
+      name: "StuckTasksError",
+      tasks: [{ path: "parent/child", waitingFor: "close" }],
+    });
+    expect(await rejection(dispose())).toBe(boom);
+    await parent.close();
     expect(unhandled).toEqual([]);
   });
 

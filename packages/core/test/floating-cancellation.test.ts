@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   all,
   createChannel,
@@ -14,23 +14,10 @@ import {
   type ScopeHandle,
 } from "../src/index.js";
 import { flush, rejection } from "./support/deferred.js";
+import { collectUnhandled } from "./support/unhandled-rejections.js";
 import { starters, waits, type Operation } from "./support/scope-operations.js";
 
-let unhandled: unknown[] = [];
-const listener = (reason: unknown): void => void unhandled.push(reason);
-let others: NodeJS.UnhandledRejectionListener[] = [];
-
-beforeEach(() => {
-  unhandled = [];
-  others = process.listeners("unhandledRejection");
-  process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", listener);
-});
-
-afterEach(() => {
-  process.off("unhandledRejection", listener);
-  for (const other of others) process.on("unhandledRejection", other);
-});
+const unhandled = collectUnhandled();
 
 /** After this Node has decided about all rejections that nobody awaits. */
 async function decided(): Promise<void> {

@@ -15,6 +15,11 @@ export function holdFailure(node: ScopeNode, decide: (node: ScopeNode) => void):
   });
 }
 
+/** Whether `node` has settled, and stays in its parent until its handle is disposed of. */
+export function waitsForDisposal(node: ScopeNode): boolean {
+  return held.has(node);
+}
+
 /** The disposal that the failures of `node` waited for has come, or can't come any more. */
 export function releaseFailure(node: ScopeNode): void {
   const decide = held.get(node);

@@ -2,15 +2,18 @@ import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { cleanupName } from "./defers.js";
 import { BODY, CLEANING, CLOSED, ENDING, CANCELLED, HANDLE, NOTIFYING, TASK } from "./state.js";
 import { taskInfo } from "./diagnostics.js";
+import { waitsForDisposal } from "./held-failures.js";
 import type { ScopeNode } from "./node.js";
-import { liveDescendants } from "./tree.js";
+import { nextInSubtree } from "./tree.js";
 
 /**
  * What keeps `root` from settling, parents first: the nodes of which something of their own has not finished. Left out is
  * one whose body or cleanup most likely waits for another of these: for a child whose outcome somebody awaits.
  */
 export function holdersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
-  const nodes = [...((root.flags & CLOSED) === 0 ? [root] : []), ...liveDescendants(root)];
+  const nodes: ScopeNode[] = [];
+  for (let node: ScopeNode | undefined = root; node !== undefined; node = nextInSubtree(root, node, false))
+    if ((node.flags & CLOSED) === 0 || waitsForDisposal(node)) nodes.push(node);
   /** Those that hold, or have one below that does; `true` if what they do themselves waits for such a one. */
   const held = new Map<ScopeNode, boolean>();
   const found: [ScopeNode, WaitingFor][] = [];
@@ -45,6 +48,7 @@ export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
 /** What of `node` itself has not finished. One that waits for its turn in a `concurrency` holds up nothing. */
 function ownWork(node: ScopeNode): WaitingFor | undefined {
   const { flags } = node;
+  if ((flags & CLOSED) !== 0) return "close"; // its failure waits for the disposal of its handle
   if ((flags & BODY) !== 0)
     return node.extras?.bodyIs ?? node.observer?.bodyIs ?? ((flags & TASK) !== 0 ? "worker" : "body");
   if ((flags & CLEANING) !== 0) return "cleanup";
