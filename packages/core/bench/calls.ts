@@ -80,7 +80,7 @@ const perCallback = [
   ),
 ];
 
-/** What single calls cost. No targets: these are for the reader of docs/performance.md. */
+/** What single calls cost. No targets: these are for the reader of docs/maintainers/performance.md. */
 export const calls: Group = {
   name: "calls",
   async run(progress) {

@@ -4,11 +4,11 @@ import { cells, markdown, targetCells } from "./format.js";
 import { references, type Results } from "./results.js";
 import type { Table } from "./harness.js";
 
-const page = fileURLToPath(new URL("../../../docs/performance.md", import.meta.url));
+const page = fileURLToPath(new URL("../../../docs/maintainers/performance.md", import.meta.url));
 const START = "<!-- results: written by `pnpm bench --doc` -->";
 const END = "<!-- end of the results -->";
 
-/** Replaces what stands between the markers of docs/performance.md with the tables of the last full runs. */
+/** Replaces what stands between the markers of docs/maintainers/performance.md with the tables of the last full runs. */
 export function writeDoc(): string {
   const text = readFileSync(page, "utf8");
   const [start, end] = [text.indexOf(START), text.indexOf(END)];

@@ -1,5 +1,5 @@
 // One command: every way of doing a job takes its turn in every round, in a process for each group, so that none has to
-// do with what another has left of the heap. See docs/performance.md.
+// do with what another has left of the heap. See docs/maintainers/performance.md.
 
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";

@@ -18,7 +18,7 @@ export const usage = `pnpm bench [--quick] [--only <group>]… [--all-nodes] [--
   --quick      few rounds, under a minute: to see that it runs, not to quote
   --only       only the groups whose name contains this; may be given several times
   --all-nodes  on Node 20, 24 and 26, one after the other (installs what is missing from npm)
-  --doc        run nothing; rewrite the tables of docs/performance.md from bench/results/*.json
+  --doc        run nothing; rewrite the tables of docs/maintainers/performance.md from bench/results/*.json
   --dist       another build of bough, to compare two: its index.js
 
 A full run writes bench/results/node-<major>.json; one with --quick, --only or --dist writes last.json there.`;

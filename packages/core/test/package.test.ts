@@ -73,7 +73,7 @@ describe("the packed tarball", () => {
       ),
     ).toEqual([]);
     const linked = [
-      ...readFileSync(join(installed, "README.md"), "utf8").matchAll(/\]\((docs\/[\w-]+\.md)/g),
+      ...readFileSync(join(installed, "README.md"), "utf8").matchAll(/\]\((docs\/[\w/-]+\.md)/g),
     ];
     expect(linked.length).toBeGreaterThan(10);
     expect(linked.filter(([, path = ""]) => !existsSync(join(installed, path)))).toEqual([]);

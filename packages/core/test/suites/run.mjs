@@ -1,5 +1,5 @@
 // Runs Fastify's or Express's own test suite with something of ours mounted in every app, and compares test by test
-// with the same suite where what is mounted does nothing. See docs/http-suites.md.
+// with the same suite where what is mounted does nothing. See docs/maintainers/http-suites.md.
 //
 //     node test/suites/run.mjs fastify /tmp/suites/fastify [--mount=nothing --mount=bough] [--runs=1] [--only=close]
 
