@@ -18,6 +18,8 @@ export interface TaskInfo {
   readonly cleanup?: string;
   /** With `waitingFor: "cleanup"`: where it was deferred; recorded only while tracing is on. */
   readonly deferredAt?: string;
+  /** In the report of what is stuck: what an integration says of it, such as which process it waits for. */
+  readonly annotation?: string;
 }
 
 /**
@@ -85,6 +87,8 @@ function whatIsStuck({ status, waitingFor, cleanup, deferredAt }: TaskInfo): str
   return `a cleanup${name}${site} ${unfinished.cleanup}`;
 }
 
+const annotated = ({ annotation }: TaskInfo): string => (annotation === undefined ? "" : `, ${annotation}`);
+
 /**
  * The grace period ran out: a scope was cancelled, and something in it has still not ended. The scope
  * keeps waiting for it and settles when it has.
@@ -99,7 +103,7 @@ export class StuckTasksError extends BoughError {
   constructor(path: string, grace: number, tasks: readonly TaskInfo[]) {
     const named = tasks
       .slice(0, NAMED_TASKS)
-      .map((task) => `\n  ${task.path} (${whatIsStuck(task)}, ${task.age} ms old)`);
+      .map((task) => `\n  ${task.path} (${whatIsStuck(task)}${annotated(task)}, ${task.age} ms old)`);
     const more = tasks.length > NAMED_TASKS ? `\n  and ${tasks.length - NAMED_TASKS} more` : "";
     const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);

@@ -60,6 +60,7 @@ function details(at: Snapshot, now: number): string[] {
   if (counts.queued > 0) parts.push(`${counts.queued} queued`);
   if (counts.waiters > 0) parts.push(`awaited by ${plural(counts.waiters, "caller")}`);
   if (counts.failures > 0) parts.push(plural(counts.failures, "failure"));
+  if (at.note !== undefined) parts.push(oneLine(at.note));
   if (at.leftByClock === true) parts.push("left by an earlier virtual clock");
   if (at.spawnedAt !== undefined) parts.push(at.spawnedAt);
   return parts;

@@ -2,6 +2,7 @@ import { describe } from "../errors/describe.js";
 import type { CancelKind, CancelledError } from "../errors/cancelled.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { ageSince } from "../kernel/age-clock.js";
+import { annotationsOf } from "../kernel/annotations.js";
 import { hasHandle, isBackground, isDaemon, isTask, isWindingUp } from "../kernel/state.js";
 import { statusOf } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -42,6 +43,10 @@ export interface Snapshot {
   readonly waitingForCleanup: boolean;
   /** Present on what was made under a virtual clock that has ended since: its times are of another clock. */
   readonly leftByClock?: true;
+  /** What integrations say of it, in a few words: which process a remote job runs in, for example. */
+  readonly note?: string;
+  /** The data of these integrations, by their names. */
+  readonly annotations?: Readonly<Record<string, unknown>>;
   /** Where it was spawned or created; recorded only while tracing is on. */
   readonly spawnedAt?: string;
   /** In spawn order. What has settled is gone from the tree. */
@@ -153,10 +158,24 @@ function draft(
     counts,
     waitingForCleanup: isWindingUp(node),
     ...(isLeftByClock(node) ? { leftByClock: true as const } : {}),
+    ...annotationFields(node),
     ...(extras?.site === undefined ? {} : { spawnedAt: extras.site }),
     children,
   };
   return { path, snapshot: made, children, counts, parent: undefined };
+}
+
+function annotationFields(node: ScopeNode): Pick<Snapshot, "note" | "annotations"> {
+  const found = annotationsOf(node);
+  if (found === undefined) return {};
+  const note = [...found.values()].map(({ text }) => text).join(" · ");
+  const data = [...found].filter(([, annotation]) => annotation.data !== undefined);
+  return {
+    note,
+    ...(data.length === 0
+      ? {}
+      : { annotations: Object.fromEntries(data.map(([key, annotation]) => [key, annotation.data])) }),
+  };
 }
 
 function kindOf(node: ScopeNode): SnapshotKind {

@@ -5,6 +5,7 @@ import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { cancelWith } from "./lifecycle.js";
 import { LongTimer } from "./long-timer.js";
+import { runChecks } from "./scope-checks.js";
 import { holdProcess } from "./tree.js";
 
 /** The moment at which a scope expires, on the clock that its timer follows, never on the calendar. */
@@ -84,6 +85,19 @@ export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
   if (owner?.extras?.settings?.deadline?.isOver === true) expire(owner);
+  runChecks(node);
+}
+
+/**
+ * Cancels the node whose deadline holds for `node`, as its timer would: another clock has seen the deadline pass.
+ *
+ * @returns Whether this call cancelled a node. `false` without a deadline.
+ */
+export function expireEarly(node: ScopeNode): boolean {
+  const owner = nearestDeadline(node);
+  if (owner === undefined || (owner.flags & (CANCELLED | CLOSED)) !== 0) return false;
+  expire(owner);
+  return true;
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {

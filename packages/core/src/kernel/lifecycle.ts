@@ -11,6 +11,7 @@ import type { ScopeNode, Settings } from "./node.js";
 import { deliver, firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
 import { hasFailedInside, rejects } from "./rejections.js";
+import { releaseIntegrations } from "./scope-checks.js";
 import * as flag from "./state.js";
 import { hasOnlyDaemons, holdProcess, recount, unlink } from "./tree.js";
 
@@ -346,6 +347,7 @@ function releaseExternals(node: ScopeNode, settings: Settings): void {
   const { deadlineTimer, graceTimer, follower } = settings;
   settings.deadlineTimer = settings.graceTimer = undefined;
   settings.follower = undefined;
+  releaseIntegrations(settings);
   try {
     deadlineTimer?.clear();
     graceTimer?.clear();

@@ -184,6 +184,11 @@ export class Settings {
   earlier: Set<unknown> | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
   waiters: Set<Waiter> | undefined = undefined;
+  /** What integrations say of the node in snapshots and reports, by their keys; see `annotations.ts`. */
+  annotators: Map<string, () => { readonly text: string; readonly data?: unknown } | undefined> | undefined =
+    undefined;
+  /** Looks at what else may end the node, and cancels it then; see `checkDeadline` in `deadline.ts`. */
+  check: (() => void) | undefined = undefined;
   /** The disposal method of the handle was read, as `await using` does: a failure waits for the disposal. */
   disposalExpected = false;
 }

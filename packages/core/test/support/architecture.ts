@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["resources"],
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
-  ["inspect", "testing"],
+  ["inspect", "testing", "adapter"],
   ["streams"],
   ["http", "express", "fastify", "process", "ambient", "vitest", "eslint", "effection"],
 ];
@@ -29,6 +29,7 @@ const portable = new Set([
   "resources",
   ".",
   "inspect",
+  "adapter",
   "streams",
   "effection",
 ]);

@@ -1,0 +1,65 @@
+import { createDeadlineReason, createReason, type CancelKind } from "../errors/cancelled.js";
+import { optionNames } from "../errors/option-names.js";
+import { checkOptionsObject, checkType, outOfRange } from "../errors/validate.js";
+import { isTracing } from "../kernel/call-site.js";
+import { cancelWith } from "../kernel/lifecycle.js";
+import { calendarNow } from "../kernel/platform.js";
+import type { Scope } from "../kernel/scope.js";
+import { isBackground, isLive } from "../kernel/state.js";
+import { nodeOf } from "../task/resolve.js";
+
+/** What {@link cancelAs} takes. */
+export interface CancelAsOptions {
+  /** What `reason.cause` will hold; ignored for kind `"deadline"`. */
+  readonly cause?: unknown;
+  /** The path of the scope on which the cancellation began, in another process, for example. Default: that of `scope`. */
+  readonly origin?: string | undefined;
+}
+
+const kinds: readonly CancelKind[] = [
+  "explicit",
+  "deadline",
+  "failure",
+  "signal",
+  "closed",
+  "orphaned",
+  "disconnected",
+  "shutdown",
+];
+
+const names = optionNames<CancelAsOptions>({ cause: true, origin: true });
+
+/**
+ * Cancels `scope` with a given kind. For authors of integrations: a cancellation that arrives from elsewhere keeps the
+ * kind that it has there. Programs call `scope.cancel(cause)`.
+ *
+ * With kind `"deadline"` the reason is a `DeadlineExceededError`: a deadline has passed elsewhere. To let the deadline of the
+ * scope itself pass, call {@link expire}.
+ *
+ * @param scope - The scope to cancel, with everything below it.
+ * @param kind - The kind that `reason.kind` will be.
+ * @param options - The cause, and where the cancellation began.
+ * @returns `true` for the call that cancelled it; `false` if it was cancelled or closed already.
+ * @throws {TypeError | RangeError} If an argument is not what it must be. Nothing was cancelled.
+ * @example
+ * ```ts
+ * const scope = createScope({ name: "call" });
+ * cancelAs(scope, "disconnected", { cause: "the peer has closed the socket" });
+ * console.log(scope.reason?.kind); // disconnected
+ * ```
+ */
+export function cancelAs(scope: Scope, kind: CancelKind, options: CancelAsOptions = {}): boolean {
+  const node = nodeOf("cancelAs", "scope", scope);
+  if (!kinds.includes(kind)) throw outOfRange("cancelAs", `kind must be one of ${kinds.join(", ")}`, kind);
+  checkOptionsObject("cancelAs", options, names, "{ cause }");
+  checkType("cancelAs", "origin", "string", options.origin);
+  const { cause, origin = node.path } = options;
+  if (!isLive(node) || isBackground(node)) return false;
+  cancelWith(
+    node,
+    kind === "deadline"
+      ? createDeadlineReason(origin, calendarNow())
+      : createReason(kind, origin, cause, isTracing()),
+  );
+  return true;
+}

@@ -1,0 +1,38 @@
+import type { ScopeNode } from "./node.js";
+
+/** What an integration says of a scope in snapshots and reports. */
+export interface Annotation {
+  /** A few words, for `formatTree` and for the message of a `StuckTasksError`: `waiting for host/4711`. */
+  readonly text: string;
+  /** Plain data that can be stringified, for `Snapshot.annotations`. */
+  readonly data?: unknown;
+}
+
+/** Called when a snapshot or a report is made. `undefined`: there is nothing to say now. */
+export type Annotator = () => Annotation | undefined;
+
+export function setAnnotator(node: ScopeNode, key: string, annotator: Annotator | undefined): void {
+  if (annotator === undefined) {
+    node.extras?.settings?.annotators?.delete(key);
+    return;
+  }
+  const settings = node.ensureSettings();
+  settings.annotators ??= new Map();
+  settings.annotators.set(key, annotator);
+}
+
+/** What the integrations say of `node` now, by their keys; `undefined` if nothing. An annotator that throws says nothing. */
+export function annotationsOf(node: ScopeNode): Map<string, Annotation> | undefined {
+  const annotators = node.extras?.settings?.annotators;
+  if (annotators === undefined) return undefined;
+  const found = new Map<string, Annotation>();
+  for (const [key, annotator] of annotators) {
+    try {
+      const annotation = annotator();
+      if (annotation !== undefined) found.set(key, annotation);
+    } catch {
+      // A report of what is alive must not fail because one part of it can't be described.
+    }
+  }
+  return found.size === 0 ? undefined : found;
+}
