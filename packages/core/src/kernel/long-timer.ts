@@ -41,16 +41,42 @@ export function setTimerWatcher(callback: typeof watcher): void {
 
 /** Says that `timer` belongs to the scope `owner`, a node. */
 export function timerSet(timer: TimerHandle, owner: object): void {
-  if (isUnheld(owner)) refer(timer, false);
+  if (isUnheld(owner, timer)) holdByTimer(timer, false);
   watcher?.(timer, owner);
 }
 
-function isUnheld(owner: object | undefined): boolean {
-  return owner !== undefined && ((owner as { flags: number }).flags & UNHELD) !== 0;
+/** The part of a node that decides about its timers. */
+interface TimerOwner {
+  readonly flags: number;
+  readonly parent: TimerOwner | undefined;
 }
 
-/** Whether `timer` keeps the process alive; a no-op where timers can't choose. */
-function refer(timer: TimerHandle | undefined, held: boolean): void {
+/** The scopes with the option `holdsProcess: false`. */
+const released = new WeakSet<object>();
+
+export function release(node: object): void {
+  released.add(node);
+}
+
+/** Whether `node` has the option `holdsProcess: false`. */
+export function isReleased(node: object): boolean {
+  return released.has(node);
+}
+
+/**
+ * Whether a timer of `owner` does not keep the process alive. A fake one does, unless an option says otherwise: only a
+ * real event loop runs empty, which is when the rest is decided (`idle-process.ts`).
+ */
+function isUnheld(owner: object | undefined, timer: TimerHandle | undefined): boolean {
+  if (owner === undefined || ((owner as TimerOwner).flags & UNHELD) === 0) return false;
+  if (isRealTimer(timer)) return true;
+  let at: TimerOwner | undefined = owner as TimerOwner;
+  while (at !== undefined && !released.has(at)) at = at.parent;
+  return at !== undefined;
+}
+
+/** Makes `timer` keep the process alive or not; a no-op where timers can't choose. */
+export function holdByTimer(timer: TimerHandle | undefined, held: boolean): void {
   if (typeof timer === "object") {
     const handle: { ref?: () => void; unref?: () => void } = timer;
     if (held) handle.ref?.();
@@ -99,6 +125,6 @@ export class LongTimer {
   /** Whether the pending timer keeps the process alive; a no-op where timers can't choose. */
   hold(held: boolean): void {
     this.#held = held;
-    refer(this.#handle, held && !isUnheld(this.#owner));
+    holdByTimer(this.#handle, held && !isUnheld(this.#owner, this.#handle));
   }
 }

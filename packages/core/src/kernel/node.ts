@@ -199,6 +199,10 @@ export interface CancelHook {
   previous: CancelHook | undefined;
   run(reason: CancelledError): void;
   ended(): void;
+  /** Whether it waits for a timer. */
+  hasTimer?(): boolean;
+  /** Makes its timer keep the process alive. */
+  holdTimer?(): void;
 }
 
 /** A deferred cleanup; see `defers.ts`. */

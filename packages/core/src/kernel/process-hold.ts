@@ -1,8 +1,9 @@
-import { CANCELLED, CLOSED, UNHELD } from "./state.js";
+import { CANCELLED, CLOSED, HAS_TIMER, UNHELD } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
+import { isReleased, release } from "./long-timer.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
-import { liveDescendants } from "./tree.js";
+import { holdProcess, liveDescendants } from "./tree.js";
 
 const LONG = 2 ** 31 - 1;
 
@@ -14,7 +15,45 @@ export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
   if (holds) node.flags &= ~UNHELD;
   else {
     node.flags |= UNHELD;
+    release(node);
     anyUnheld = true;
+  }
+}
+
+/** The scopes of `root` and below it that have not settled, without those whose option lets the process end. */
+function* undecidedScopes(root: ScopeNode): Generator<ScopeNode, void, void> {
+  if (isReleased(root) || (root.flags & CLOSED) !== 0) return;
+  yield root;
+  const passedOver = new Set<ScopeNode | undefined>();
+  for (const node of liveDescendants(root)) {
+    if (isReleased(node) || passedOver.has(node.parent)) passedOver.add(node);
+    else yield node;
+  }
+}
+
+/** Whether `root`, whose timers don't keep the process alive so far, has one that would. */
+export function hasUnheldTimer(root: ScopeNode): boolean {
+  if ((root.flags & UNHELD) === 0) return false;
+  for (const node of undecidedScopes(root)) {
+    if ((node.flags & UNHELD) === 0) continue;
+    if (hasDeadline(node) && node.first !== undefined) return true;
+    for (let hook = node.hooks; hook !== undefined; hook = hook.next)
+      if (hook.hasTimer?.() === true) return true;
+  }
+  return false;
+}
+
+/** Whether the deadline of `node` may still have something to cancel. */
+function hasDeadline(node: ScopeNode): boolean {
+  return (node.flags & (HAS_TIMER | CANCELLED)) === HAS_TIMER;
+}
+
+/** From now on the timers of `root` keep the process alive, the pending ones included. */
+export function holdAfterAll(root: ScopeNode): void {
+  for (const node of undecidedScopes(root)) {
+    node.flags &= ~UNHELD;
+    if (hasDeadline(node)) holdProcess(node);
+    for (let hook = node.hooks; hook !== undefined; hook = hook.next) hook.holdTimer?.();
   }
 }
 

@@ -93,8 +93,8 @@ export const initialDaemon: number = TASK | QUEUED | DAEMON;
 export const initialScope: number = QUEUED;
 /** Of a scope that a handle holds open. */
 export const initialHandle: number = HANDLE;
-/** Of a scope with a handle that can't settle before `clearBody`. */
-export const initialBuild: number = HANDLE | BODY;
+/** Of a scope with a handle that can't settle before `clearBody`. Whether its timers hold the process is decided later. */
+export const initialBuild: number = HANDLE | BODY | UNHELD;
 /** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
 export const initialGroup: number = BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;

@@ -16,6 +16,7 @@ import { interrupted } from "../kernel/interrupted-steps.js";
 import { closeAndWait, closeByOwner } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { addChild } from "../task/start-child.js";
+import { endWhenIdle } from "../task/idle-process.js";
 import { watchHandle } from "../task/orphan.js";
 import { HandleObject } from "./handle/handle-object.js";
 import { createHandle } from "./handle/handle-class.js";
@@ -102,6 +103,7 @@ export function selfCleaning<T extends object>(
   checkHeadroom();
   const node = new ScopeView(backgroundNode, options?.name ?? build, initialBuild);
   const site = callSite(selfCleaning);
+  endWhenIdle();
   addChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;

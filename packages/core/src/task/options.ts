@@ -63,8 +63,10 @@ export interface ScopeOptions {
   /**
    * Whether the timers of the scope and of everything below it (`sleep`, `ticker`, deadlines, delays) keep the process
    * alive. With `false` a program that has nothing else to do may end, as one does whose goroutines still run; except
-   * while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending. Default `true`, and
-   * below a scope what that has.
+   * while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending.
+   *
+   * Default of `createScope`: `true`, and below a scope what that has. Default of `selfCleaning`: only those of an object
+   * that somebody holds. When nothing else keeps the process alive, objects that were dropped are collected.
    */
   readonly holdsProcess?: boolean | undefined;
 }

@@ -177,6 +177,12 @@ abstract class Branch implements Queued {
   leave(): void {
     this.queue?.remove(this);
   }
+
+  hasTimer(): boolean {
+    return false;
+  }
+
+  holdTimer(): void {}
 }
 
 /** A pending `select`. Ending it removes all its branches from their queues in the same synchronous step. */
@@ -221,6 +227,14 @@ class Selection extends ScopedWait<Taken> {
     this.failed = true;
     this.withdraw();
     super.fail(error);
+  }
+
+  hasTimer(): boolean {
+    return this.#branches.some((branch) => branch.hasTimer());
+  }
+
+  holdTimer(): void {
+    for (const branch of this.#branches) branch.holdTimer();
   }
 
   protected override withdraw(): void {
@@ -349,5 +363,13 @@ class TimeoutBranch extends Branch {
 
   override leave(): void {
     this.#timer?.clear();
+  }
+
+  override hasTimer(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  override holdTimer(): void {
+    this.#timer?.hold(true);
   }
 }

@@ -3,7 +3,14 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { failToBegin, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
-import { clearTimer, MAX_DELAY, setTimer, timerSet, type TimerHandle } from "../../kernel/long-timer.js";
+import {
+  clearTimer,
+  holdByTimer,
+  MAX_DELAY,
+  setTimer,
+  timerSet,
+  type TimerHandle,
+} from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/resolve.js";
 
 /**
@@ -59,6 +66,14 @@ class Sleep extends ScopedWait<void> {
   static #wake(this: void, sleep: Sleep, rest: number): void {
     if (rest > 0) sleep.#start(rest);
     else sleep.succeed();
+  }
+
+  hasTimer(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  holdTimer(): void {
+    holdByTimer(this.#timer, true);
   }
 
   protected override withdraw(): void {

@@ -117,6 +117,14 @@ class Tick extends ScopedWait<Result> {
     return "ticker";
   }
 
+  hasTimer(): boolean {
+    return this.#timer !== undefined;
+  }
+
+  holdTimer(): void {
+    this.#timer?.hold(true);
+  }
+
   returned(): void {
     this.#timer?.clear();
     this.#finish(done);

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nodes } from "../../test/support/nodes.js";
+import { scriptFolder, type ScriptFolder } from "../../test/support/run-script.js";
+
+let folder: ScriptFolder;
+
+beforeAll(async () => {
+  folder = await scriptFolder();
+});
+
+afterAll(() => folder.remove());
+
+const prelude = `
+  const HOUR = 3_600_000;
+  const forever = async (task) => { for (;;) await sleep(task, HOUR); };
+  const make = (worker, options) => selfCleaning((scope) => { spawn(scope, worker); return { scope }; }, { onOrphan: "ignore", ...options });
+  process.on("exit", (code) => log("exit", code));
+`;
+
+/** What a program prints until it ends by itself. It is killed if it does not. */
+async function linesOf(source: string, node?: string): Promise<string[]> {
+  const { stdout } = await folder.run(prelude + source, { node });
+  return stdout.trim().split("\n");
+}
+
+describe("rule 21: a program that has nothing else to do", () => {
+  for (const { label, path } of nodes()) {
+    it.skipIf(path === undefined)(
+      `ends although a worker of a dropped object sleeps, on ${label}`,
+      async () => {
+        expect(await linesOf(`make(forever); log("done");`, path)).toEqual(["done", "exit 0"]);
+      },
+    );
+  }
+
+  it.each([
+    ["a ticker", "make(async (task) => { for await (const _ of ticker(task, HOUR)); })"],
+    ["a select with a time limit", "make((task) => select(task, { a: createChannel(), b: HOUR }))"],
+    ["a deadline", "make(() => new Promise(() => {}), { timeout: HOUR })"],
+    ["a deadline of a task", "make((task) => { spawn(task, forever, { timeout: HOUR }); })"],
+    [
+      "a retry that waits",
+      "make((task) => retry(task, () => { throw 1; }, { minDelay: HOUR, maxDelay: HOUR, attempts: 3 }))",
+    ],
+    ["a scope below", "make((task) => { spawn(createScope(task, { timeout: HOUR }), forever); })"],
+    ["two objects that hold each other", "const a = make(forever); a.b = make(forever); a.b.a = a"],
+  ])("ends although the worker of a dropped object waits for %s", async (_, start) => {
+    expect(await linesOf(`(() => { ${start}; })(); log("done");`)).toEqual(["done", "exit 0"]);
+  });
+
+  it("runs the cleanups of the dropped object to their end, and warns", async () => {
+    const { stdout, output } = await folder.run(`${prelude}
+      (() => selfCleaning(function buildCache(scope) {
+        scope.defer(() => log("flushed"));
+        spawn(scope, async (task) => {
+          try { await forever(task); } finally { await shield(task, { timeout: HOUR }, (own) => sleep(own, 30)); log("stopped"); }
+        });
+        return {};
+      }))();`);
+    expect(stdout.trim().split("\n")).toEqual(["stopped", "flushed", "exit 0"]);
+    expect(output).toContain('Scope "buildCache" was dropped without being closed and has been cancelled');
+  });
+
+  it("goes on as long as somebody holds the object: its sleeps, tickers, time limits and deadlines are waited for", async () => {
+    expect(
+      await linesOf(`globalThis.held = [
+        make(async (task) => { await sleep(task, 40); await sleep(task, 20); log("slept"); }),
+        make(async (task) => { for await (const _ of ticker(task, 90)) break; log("ticked"); }),
+        make(async (task) => log((await select(task, { channel: createChannel(), limit: 120 })).key)),
+        make((task) => new Promise((resolve) => task.onCancel(resolve)).then(() => log("deadline")), { timeout: 150 }),
+      ];`),
+    ).toEqual(["slept", "ticked", "limit", "deadline", "exit 0"]);
+  });
+
+  it.each([
+    ["an awaited method", "log(await feed().get());"],
+    ["an awaited task", "log(await feed().start());"],
+    ["a loop over what a method returned", "for await (const item of feed().items()) log(item);"],
+    ["an awaited close()", "await close(feed()); log('item');"],
+    [
+      "a listener of a signal elsewhere",
+      "const kept = feed(); process.on('SIGUSR2', () => kept); feed.last.then(log);",
+    ],
+  ])("waits for %s of an object that nobody else holds", async (_, use) => {
+    const body = `
+      class Feed {
+        constructor(scope) { this.scope = scope; feed.last = spawn(scope, async (task) => { await sleep(task, 50); return "item"; }); }
+        async get() { await sleep(this.scope, 50); return "item"; }
+        start() { return spawn(this.scope, async (task) => { await sleep(task, 50); return "item"; }); }
+        async *items() { await sleep(this.scope, 50); yield "item"; }
+      }
+      const feed = () => selfCleaning((scope) => new Feed(scope), { onOrphan: "ignore" });
+      ${use}`;
+    expect(await linesOf(body)).toEqual(["item", "exit 0"]);
+  });
+
+  it("with holdsProcess: true waits for the workers of dropped objects, as for those of createScope()", async () => {
+    expect(
+      await linesOf(`make(async (task) => { await sleep(task, 30); log("held"); }, { holdsProcess: true });
+        spawn(createScope({ onOrphan: "ignore" }), async (task) => { await sleep(task, 60); log("a scope"); });`),
+    ).toEqual(["held", "a scope", "exit 0"]);
+  });
+
+  it("does not wait for a held object with holdsProcess: false, nor for its scopes below", async () => {
+    expect(
+      await linesOf(`globalThis.held = make((task) => { spawn(createScope(task), forever); }, { holdsProcess: false });
+        globalThis.other = make(async (task) => { spawn(createScope(task, { holdsProcess: false }), forever); await sleep(task, 30); log("slept"); });`),
+    ).toEqual(["slept", "exit 0"]);
+  });
+
+  it("ends in a worker thread, too", async () => {
+    expect(
+      await linesOf(`
+        const { Worker, isMainThread } = await import("node:worker_threads");
+        if (isMainThread) new Worker(new URL(import.meta.url)).on("exit", () => log("thread ended"));
+        else make(forever);`),
+    ).toEqual(["exit 0", "thread ended", "exit 0"]);
+  });
+});

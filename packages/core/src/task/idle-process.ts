@@ -1,0 +1,78 @@
+import { hasUnheldTimer, holdAfterAll } from "../kernel/process-hold.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { beforeProcessEnd, turn } from "../kernel/platform.js";
+import { backgroundNode } from "../kernel/scope-view.js";
+import { isCancelled } from "../kernel/state.js";
+import { collectedHandles } from "./orphan.js";
+
+/**
+ * Whether a process ends although workers of `selfCleaning` objects still wait for timers.
+ *
+ * An idle process allocates nothing, so nothing is collected, and the worker of an object that was dropped would keep it
+ * alive for ever. So the timers of such a scope do not keep the process alive at first. When nothing else does
+ * (`beforeExit`), bough has the engine collect its garbage once: the scopes of dropped objects are cancelled, as at any
+ * collection, and their cleanups run. The timers of all others keep the process alive from then on.
+ *
+ * Where the engine can't be made to collect, nothing counts as dropped.
+ */
+export function endWhenIdle(): void {
+  if (isWatching) return;
+  isWatching = true;
+  beforeProcessEnd(() => void decide());
+}
+
+let isWatching = false;
+let isDeciding = false;
+
+/** What a collection frees may be what kept the next handle alive: a finalizer's value, an entry of a weak map. */
+const ROUNDS = 3;
+
+async function decide(): Promise<void> {
+  if (isDeciding) return;
+  isDeciding = true;
+  try {
+    const collect = undecided().some((node) => !isCancelled(node)) ? findCollect() : undefined;
+    for (let round = 0; collect !== undefined && round < ROUNDS; round++) {
+      await turn(); // an object whose WeakRef was read lives until the end of the job
+      collect();
+      for (let before = -1; before !== collectedHandles();) {
+        before = collectedHandles();
+        await turn();
+      }
+    }
+    // The cleanups of a cancelled scope must not be cut off, whoever dropped it.
+    for (const node of undecided()) holdAfterAll(node);
+  } finally {
+    isDeciding = false;
+  }
+}
+
+function undecided(): ScopeNode[] {
+  const found: ScopeNode[] = [];
+  for (let node = backgroundNode.first; node !== undefined; node = node.next)
+    if (hasUnheldTimer(node)) found.push(node);
+  return found;
+}
+
+interface Host {
+  readonly gc?: () => void;
+  readonly Bun?: { gc(force: boolean): void };
+  readonly process?: { getBuiltinModule?: (name: string) => unknown };
+}
+
+/** Full and at once. Node needs no flag for it: one can be set while it runs. */
+function findCollect(): (() => void) | undefined {
+  const { gc, Bun, process } = globalThis as Host;
+  if (typeof Bun?.gc === "function") return () => Bun.gc(true);
+  if (typeof gc === "function") return gc;
+  try {
+    const v8 = process?.getBuiltinModule?.("node:v8") as
+      { setFlagsFromString(flags: string): void } | undefined;
+    const vm = process?.getBuiltinModule?.("node:vm") as
+      { runInNewContext(code: string): unknown } | undefined;
+    v8?.setFlagsFromString("--expose-gc");
+    return vm?.runInNewContext("typeof gc === 'function' ? gc : undefined") as (() => void) | undefined;
+  } catch {
+    return undefined;
+  }
+}
