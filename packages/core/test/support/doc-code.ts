@@ -67,7 +67,8 @@ function blocksOf(path: string, lines: readonly string[], exports: EntryExports)
       start = index + 1;
       info = fence[1] ?? "";
     } else if (/^\s*```\s*$/.test(line)) {
-      blocks.push(toModule(path, start, lines.slice(start, index), info, exports));
+      // A block with `file=` is a file of an example, which has tests of its own.
+      if (!/\bfile=/.test(info)) blocks.push(toModule(path, start, lines.slice(start, index), info, exports));
       start = -1;
     }
   });
