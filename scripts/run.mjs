@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const core = join(root, "packages/core");
 const examples = join(root, "packages/examples");
+const cookbook = join(root, "packages/cookbook");
 const cache = join(root, "node_modules/.cache/bough");
 
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
@@ -122,7 +123,7 @@ async function unlessUnchanged(name, files, result, work) {
 
 function install() {
   const files = ["pnpm-lock.yaml", "pnpm-workspace.yaml", "package.json"].map((name) => join(root, name));
-  files.push(join(core, "package.json"), join(examples, "package.json"));
+  files.push(...[core, examples, cookbook].map((folder) => join(folder, "package.json")));
   return unlessUnchanged("install", files, join(root, "node_modules/.modules.yaml"), () =>
     step("installing the dependencies with pnpm (the first time takes a while)", async (report) => {
       // CI: pnpm must not ask whether it may replace a node_modules that another tool made.
@@ -147,6 +148,7 @@ function build() {
 const typechecks = [
   ["checking the types of bough", script(core, "typecheck")],
   ["checking the types of the examples", script(examples, "typecheck")],
+  ["checking the types of the cookbook", script(cookbook, "typecheck")],
 ];
 
 /** Runs the gates two at a time, as many as the smallest machine has cores; resolves with the titles of those that failed. */
@@ -199,6 +201,7 @@ async function test() {
   // Without a build, what needs one would only repeat that in many words.
   const suites = [["testing bough", core, built ? "test:all" : "test"]];
   if (built) suites.push(["testing the examples", examples, "test:all"]);
+  if (built) suites.push(["testing the cookbook", cookbook, "test:all"]);
   for (const [title, folder, name] of suites) {
     const result = await suite(title, folder, name);
     for (const key of Object.keys(totals)) totals[key] += result[key] ?? 0;

@@ -130,6 +130,12 @@ describe("blocksOfMarkdown()", () => {
     ]);
     expect(found[0]?.module.split("\n").indexOf("const a: number = 1;")).toBe(3);
   });
+
+  it("leaves the recipes of the cookbook to their own tests", () => {
+    expect(blocksOfMarkdown("docs/cookbook/tasks.md", "```ts file=recipes/latest.ts\na();\n```\n")).toEqual(
+      [],
+    );
+  });
 });
 
 describe("blocksOfSource()", () => {

@@ -2,16 +2,23 @@ import { noOwnerInWorker, type Rule } from "./no-owner-in-worker.js";
 
 export type { Rule } from "./no-owner-in-worker.js";
 
-/** An ESLint plugin; oxlint loads it as a JS plugin, too. */
+/** What `bough/eslint` exports: an ESLint plugin, which oxlint loads as a JS plugin, too. */
 export interface Plugin {
   readonly meta: { readonly name: string };
   readonly rules: Readonly<Record<"no-owner-in-worker", Rule>>;
-  readonly configs: { recommended: object };
+  readonly configs: {
+    /** The rules of bough. They read the syntax only, and need no type information. */
+    recommended: object;
+    /**
+     * Settings for rules of `typescript-eslint`, which must be configured before: `no-floating-promises` accepts a `Task`
+     * that nobody awaits, since its scope waits for it and receives its failure. Other promises of bough stay errors.
+     */
+    typeChecked: object;
+  };
 }
 
 /**
- * The lint rules of bough, for ESLint's flat configuration and for oxlint's `jsPlugins`. They read the syntax only,
- * and need neither type information nor a framework.
+ * The lint rules of bough, for ESLint's flat configuration and for oxlint's `jsPlugins`.
  *
  * @example `eslint.config.js`
  * ```ts
@@ -23,9 +30,19 @@ export interface Plugin {
 const plugin: Plugin = {
   meta: { name: "bough" },
   rules: { "no-owner-in-worker": noOwnerInWorker },
-  configs: { recommended: {} },
+  configs: { recommended: {}, typeChecked: {} },
 };
 plugin.configs.recommended = { plugins: { bough: plugin }, rules: { "bough/no-owner-in-worker": "error" } };
+plugin.configs.typeChecked = {
+  name: "bough/type-checked",
+  files: ["**/*.ts", "**/*.mts", "**/*.cts", "**/*.tsx"],
+  rules: {
+    "@typescript-eslint/no-floating-promises": [
+      "error",
+      { allowForKnownSafePromises: [{ from: "package", package: "bough", name: "Task" }] },
+    ],
+  },
+};
 
 // oxlint-disable-next-line import/no-default-export -- what ESLint and oxlint load
 export default plugin;

@@ -1,0 +1,19 @@
+import { createScope, spawn } from "bough";
+import { expect, it, vi } from "vitest";
+import "./hang.js";
+
+it("prints the tree at a signal, and names what is stuck", async () => {
+  const log = vi.spyOn(console, "error").mockReturnValue();
+  const server = createScope({ name: "server", grace: 1 });
+  let release: () => void = () => {};
+  spawn(server, function deaf() {
+    return new Promise<void>((resolve) => (release = resolve));
+  });
+  process.emit("SIGUSR2");
+  expect(log.mock.lastCall?.[0]).toMatch(/server\b.*\n.*deaf/);
+  await server.close().catch(() => {});
+  expect(log.mock.calls.at(-1)?.[0]).toMatch(/^stuck: server\/deaf, \d+ ms old, waits for$/);
+  log.mockRestore();
+  release();
+  await vi.waitFor(() => expect(server.state).toBe("closed"));
+});

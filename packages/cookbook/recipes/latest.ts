@@ -1,0 +1,15 @@
+import { spawn, type Scope, type Task, type Worker } from "bough";
+
+/** Makes a function that runs one task of `owner` at a time: each call cancels the task of the call before. */
+export function createLatest(owner: Scope): <T>(worker: Worker<T>) => Task<T> {
+  let current: Task<unknown> | undefined;
+  return (worker) => {
+    current?.cancel("superseded");
+    const task = spawn(owner, worker);
+    current = task;
+    return task;
+  };
+}
+
+// const search = createLatest(scope);
+// input.oninput = () => show(search(({ signal }) => fetch(`/search?q=${input.value}`, { signal })));

@@ -1,0 +1,7 @@
+import { select, type Scope } from "bough";
+
+/** Waits for `promise`, but at most `ms` milliseconds, and not after `scope` was cancelled. */
+export async function within<T>(scope: Scope, promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const first = await select(scope, { done: promise, late: ms });
+  return first.key === "done" ? first.value : undefined;
+}
