@@ -15,7 +15,7 @@ export function linksOf(root: string, page: string): Link[] {
     const addresses = [
       ...line.matchAll(/\]\(([^()\s]+)\)/g),
       ...line.matchAll(/\b(?:src|href)="([^"]+)"/g),
-      ...line.matchAll(/^\[[^\]]+\]:\s+(\S+)/g),
+      ...line.matchAll(/^\[(?!\^)[^\]]+\]:\s+(\S+)/g),
     ];
     for (const [, address = ""] of addresses) {
       if (!/^\w+:/.test(address)) links.push({ place: `${page}:${index + 1}`, address });
