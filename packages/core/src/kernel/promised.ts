@@ -12,6 +12,8 @@ export interface Observer {
   readonly bodyIs?: WaitingFor;
   /** Whether the body of the parent waits for the outcome, as a rule. Absent: yes. */
   readonly isAwaited?: boolean;
+  /** Whether the node is a part of what its parent does: a member of `all` or `race`. Absent: no. */
+  readonly isMember?: boolean;
   /** Called if an exception inside the runtime interrupted `resolve` or `reject`. Default: these are called again. */
   readonly interrupted?: (error: unknown) => void;
 }

@@ -2,6 +2,7 @@ import { createReason } from "../errors/cancelled.js";
 import { isThenable } from "../errors/describe.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
+import { beginDraining, markDrainable } from "../kernel/draining.js";
 import { isClosed, isLive } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/outcome.js";
@@ -49,6 +50,7 @@ export class ShutdownAnnouncement {
 
   constructor(node: ScopeNode) {
     this.#node = node;
+    markDrainable(node);
   }
 
   get hasBegun(): boolean {
@@ -79,6 +81,7 @@ export class ShutdownAnnouncement {
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
+    beginDraining(this.#node);
     if (this.#controller !== undefined) this.#abort(this.#controller);
     for (const entry of this.#callbacks) {
       this.#callbacks.delete(entry);

@@ -67,6 +67,11 @@ export abstract class Group<R> {
     return [];
   }
 
+  /** Whether its members are parts of what its caller does, rather than work on the items of a source. */
+  get isPartOfCaller(): boolean {
+    return true;
+  }
+
   /** Called when there are no workers. */
   noWorkers(): void {}
 
@@ -144,6 +149,10 @@ class MemberObserver implements Observer {
   /** Not by the body of the group, which is what starts it. */
   get isAwaited(): boolean {
     return false;
+  }
+
+  get isMember(): boolean {
+    return this.#group.isPartOfCaller;
   }
 
   /** The runtime was interrupted, so the state that the group keeps of its members may be wrong. */

@@ -98,6 +98,10 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
     return this.#room > 0;
   }
 
+  override get isPartOfCaller(): boolean {
+    return false;
+  }
+
   accept(item: T, index: number): void {
     this.#room -= 1;
     const fn = this.#fn;

@@ -267,6 +267,10 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
     return this.#started < this.#results.requested - 1 + this.#concurrency;
   }
 
+  override get isPartOfCaller(): boolean {
+    return false;
+  }
+
   accept(item: T, index: number): void {
     this.#started += 1;
     const fn = this.#fn;

@@ -1,13 +1,14 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit } from "../../errors/validate.js";
+import { isRunningWork } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { endedAlready, refuse, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { subjectOf } from "../../kernel/stand-in.js";
 import { inScope } from "../../task/in-scope.js";
 import { nodeOf } from "../../task/resolve.js";
-import { Fifo } from "./fifo.js";
-import { type Queued, QueuedWait, WaitQueue } from "./wait-queue.js";
+import { ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
+import { QueuedWait } from "./wait-queue.js";
 
 /**
  * A queue between tasks, with back-pressure. Made by {@link createChannel}.
@@ -120,7 +121,7 @@ class BufferedChannel<T> implements Channel<T> {
     return inScope("send", scope, (node) => {
       const core = this.#core;
       if (core.closing !== undefined) return refuse(closedError("send", core.closing));
-      if (core.offer(value)) return Promise.resolve();
+      if (core.offer(value, node)) return Promise.resolve();
       const wait = new PendingSend(node, value);
       core.addSender(wait);
       return wait.promise;
@@ -130,7 +131,7 @@ class BufferedChannel<T> implements Channel<T> {
   receive(scope: Scope): Promise<T> {
     return inScope("receive", scope, (node) => {
       const core = this.#core;
-      const ready = core.poll();
+      const ready = core.poll(node);
       if (ready !== undefined) return Promise.resolve(ready.value);
       if (core.closing !== undefined) return refuse(closedError("receive", core.closing));
       const wait = new PendingReceive<T>(node);
@@ -140,7 +141,7 @@ class BufferedChannel<T> implements Channel<T> {
   }
 
   tryReceive(): { value: T } | undefined {
-    return this.#core.poll();
+    return this.#core.poll(undefined);
   }
 
   close(cause?: unknown): void {
@@ -165,96 +166,6 @@ export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
   return subject === undefined ? undefined : channelCore(subject);
 }
 
-/** The record of how a channel was closed. */
-export interface Closing {
-  readonly cause: unknown;
-}
-
-/** A pending receive. */
-export interface Receiver<T> extends Queued {
-  accept(value: T): void;
-  closed(closing: Closing): void;
-}
-
-/** A pending send. */
-export interface Sender<T> extends Queued {
-  readonly value: T;
-  sent(): void;
-  closed(closing: Closing): void;
-}
-
-/**
- * The state of a channel.
- *
- * A value passes from its sender to its receiver, or into the buffer, in one synchronous step in which both leave their
- * queues. So it can't be lost or delivered twice. Receivers wait only while the buffer is empty and no sender waits;
- * senders wait only while the buffer is full.
- */
-export class ChannelCore<T> {
-  readonly capacity: number;
-  readonly #buffer = new Fifo<T>();
-  readonly #receivers = new WaitQueue<Receiver<T>>();
-  readonly #senders = new WaitQueue<Sender<T>>();
-  /** The leases of facades of this channel. A closed channel no longer needs its senders. */
-  #closeListeners: WeakRef<{ end(): void }>[] = [];
-  closing: Closing | undefined = undefined;
-
-  constructor(capacity: number) {
-    this.capacity = capacity;
-  }
-
-  /** Removes and returns a value, if there is one. */
-  poll(): { value: T } | undefined {
-    if (this.#buffer.size > 0) {
-      const value = this.#buffer.shift() as T;
-      const sender = this.#senders.shift();
-      if (sender !== undefined) {
-        this.#buffer.push(sender.value);
-        sender.sent();
-      }
-      return { value };
-    }
-    const sender = this.#senders.shift();
-    if (sender === undefined) return undefined;
-    sender.sent();
-    return { value: sender.value };
-  }
-
-  /** Passes a value to a receiver that waits, or to the buffer if it has room. The channel must not be closed. */
-  offer(value: T): boolean {
-    const receiver = this.#receivers.shift();
-    if (receiver !== undefined) receiver.accept(value);
-    else if (this.#buffer.size < this.capacity) this.#buffer.push(value);
-    else return false;
-    return true;
-  }
-
-  /** Adds a receiver to the queue. The channel must be empty and not closed. */
-  addReceiver(receiver: Receiver<T>): void {
-    this.#receivers.push(receiver);
-  }
-
-  /** Adds a sender to the queue. The channel must be full and not closed. */
-  addSender(sender: Sender<T>): void {
-    this.#senders.push(sender);
-  }
-
-  /** Calls `end()` of the object when the channel is closed, immediately if it is. Does not keep the object alive. */
-  onClose(end: WeakRef<{ end(): void }>): void {
-    if (this.closing !== undefined) end.deref()?.end();
-    else this.#closeListeners.push(end);
-  }
-
-  close(cause: unknown): void {
-    if (this.closing !== undefined) return;
-    const closing = { cause };
-    this.closing = closing;
-    for (const end of this.#closeListeners.splice(0)) end.deref()?.end();
-    for (let at = this.#receivers.shift(); at !== undefined; at = this.#receivers.shift()) at.closed(closing);
-    for (let at = this.#senders.shift(); at !== undefined; at = this.#senders.shift()) at.closed(closing);
-  }
-}
-
 export function closedError(operation: string, { cause }: Closing): ChannelClosedError {
   return new ChannelClosedError(operation, cause === undefined ? undefined : { cause });
 }
@@ -262,10 +173,12 @@ export function closedError(operation: string, { cause }: Closing): ChannelClose
 /** A pending `send`. */
 class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   readonly value: T;
+  readonly isRunningWork: boolean;
 
   constructor(node: ScopeNode, value: T) {
     super(node);
     this.value = value;
+    this.isRunningWork = isRunningWork(node);
   }
 
   get operation(): string {
@@ -371,7 +284,7 @@ class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
       iteration.ended = true;
       return refused;
     }
-    const ready = core.poll();
+    const ready = core.poll(node);
     if (ready !== undefined) return Promise.resolve({ done: false, value: ready.value });
     if (core.closing === undefined) {
       const wait = new PendingNext(node, iteration);

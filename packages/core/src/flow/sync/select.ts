@@ -1,20 +1,14 @@
 import { isThenable } from "../../errors/describe.js";
 import { checkDuration, outOfRange, wrongType } from "../../errors/validate.js";
+import { isRunningWork } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { failToBegin, refuseIn, yieldBefore } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/resolve.js";
-import {
-  channelCore,
-  closedError,
-  type Channel,
-  type ChannelCore,
-  type Closing,
-  type Receiver,
-  type Sender,
-} from "./channel.js";
+import { channelCore, closedError, type Channel } from "./channel.js";
+import type { ChannelCore, Closing, Receiver, Sender } from "./channel-core.js";
 import { PromiseWatch, type PromiseWatcher } from "./promise-watch.js";
 import type { Queued, WaitQueue } from "./wait-queue.js";
 
@@ -257,8 +251,12 @@ class ReceiveBranch extends Branch implements Receiver<unknown> {
     this.channel = channel;
   }
 
+  get owner(): ScopeNode | undefined {
+    return this.selection.owner;
+  }
+
   poll(): boolean {
-    const ready = this.#core.poll();
+    const ready = this.#core.poll(this.owner);
     if (ready !== undefined) this.accept(ready.value);
     else if (this.#core.closing !== undefined) this.closed(this.#core.closing);
     else return false;
@@ -280,6 +278,7 @@ class ReceiveBranch extends Branch implements Receiver<unknown> {
 
 class SendBranch extends Branch implements Sender<unknown> {
   readonly value: unknown;
+  isRunningWork = false;
   readonly #core: ChannelCore<unknown>;
   /** The argument that was passed as the channel. A facade keeps the owner of its receivers alive. */
   readonly channel: unknown;
@@ -293,12 +292,13 @@ class SendBranch extends Branch implements Sender<unknown> {
 
   poll(): boolean {
     if (this.#core.closing !== undefined) this.closed(this.#core.closing);
-    else if (this.#core.offer(this.value)) this.sent();
+    else if (this.#core.offer(this.value, this.selection.owner)) this.sent();
     else return false;
     return true;
   }
 
   enter(): void {
+    this.isRunningWork = isRunningWork(this.selection.owner);
     this.#core.addSender(this);
   }
 

@@ -1,4 +1,6 @@
 import { requireCount } from "../../errors/validate.js";
+import { draining, getsNoPermit, noteAcquired } from "../../kernel/draining.js";
+import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
@@ -50,6 +52,8 @@ export function createSemaphore(permits: number): Semaphore {
 class FairSemaphore implements Semaphore {
   #free: number;
   readonly #queue = new WaitQueue<Acquisition>();
+  /** Of daemons whose scope drains: see `draining.ts`. */
+  readonly #heldBack = new WaitQueue<Acquisition>();
 
   constructor(permits: number) {
     this.#free = permits;
@@ -57,21 +61,31 @@ class FairSemaphore implements Semaphore {
 
   acquire(scope: Scope): Promise<Disposable> {
     return inScope("acquire", scope, (node) => {
-      if (this.#free > 0) {
+      const getsNone = getsNoPermit(node);
+      if (this.#free > 0 && !getsNone) {
         this.#free -= 1; // the queue is empty while a permit is free
+        if (draining.isPossible) noteAcquired(node);
         return Promise.resolve(new Permit(this.#release));
       }
       const acquisition = new Acquisition(node);
-      this.#queue.push(acquisition);
+      (getsNone ? this.#heldBack : this.#queue).push(acquisition);
       return acquisition.promise;
     });
   }
 
   readonly #release = (): void => {
-    const next = this.#queue.shift();
+    const next = this.#next();
     if (next === undefined) this.#free += 1;
     else next.succeed(new Permit(this.#release));
   };
+
+  #next(): Acquisition | undefined {
+    let next = this.#queue.shift();
+    for (; next !== undefined && getsNoPermit(next.owner as ScopeNode); next = this.#queue.shift())
+      this.#heldBack.push(next);
+    if (next !== undefined && draining.isPossible) noteAcquired(next.owner as ScopeNode);
+    return next;
+  }
 }
 
 class Acquisition extends QueuedWait<Disposable> {

@@ -1,3 +1,4 @@
+import type { ScopeNode } from "../../kernel/node.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 
 /** An entry of a {@link WaitQueue}. */
@@ -13,6 +14,11 @@ export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
   ahead: Queued | undefined = undefined;
   behind: Queued | undefined = undefined;
 
+  /** The scope that waits. */
+  get owner(): ScopeNode | undefined {
+    return this.node;
+  }
+
   protected override withdraw(): void {
     this.queue?.remove(this);
   }
@@ -25,6 +31,10 @@ export class WaitQueue<W extends Queued> {
 
   get empty(): boolean {
     return this.#first === undefined;
+  }
+
+  *[Symbol.iterator](): Generator<W, void, void> {
+    for (let at = this.#first; at !== undefined; at = at.behind) yield at as W;
   }
 
   push(waiter: W): void {
