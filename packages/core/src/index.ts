@@ -1,3 +1,8 @@
+/**
+ * Scopes, tasks, and what waits, starts, limits and retries in them. It runs in Node, Bun, Deno and browsers.
+ *
+ * @module
+ */
 export { BoughError } from "./errors/bough-error.js";
 export { CancelledError, DeadlineExceededError, type CancelKind } from "./errors/cancelled.js";
 export {

@@ -28,8 +28,9 @@ const filesIn = (folder: string, end: string): string[] =>
     : [];
 
 const nameOf = (path: string): string => relative(root, path);
-const documents = [join(root, "README.md"), ...filesIn(join(root, "docs"), ".md")].filter((path) =>
-  existsSync(path),
+// The reference is made from the doc comments, whose examples are among those of the sources.
+const documents = [join(root, "README.md"), ...filesIn(join(root, "docs"), ".md")].filter(
+  (path) => existsSync(path) && !nameOf(path).startsWith("docs/reference/"),
 );
 const ofDocuments = documents.flatMap((path) => blocksOfMarkdown(nameOf(path), readFileSync(path, "utf8")));
 const ofSources = filesIn(join(core, "src"), ".ts").flatMap((path) =>

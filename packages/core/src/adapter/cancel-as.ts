@@ -10,7 +10,7 @@ import { nodeOf } from "../task/resolve.js";
 
 /** What {@link cancelAs} takes. */
 export interface CancelAsOptions {
-  /** What `reason.cause` will hold; ignored for kind `"deadline"`. */
+  /** The `cause` of the reason; ignored for kind `"deadline"`. Default: none. */
   readonly cause?: unknown;
   /** The path of the scope on which the cancellation began, in another process, for example. Default: that of `scope`. */
   readonly origin?: string | undefined;

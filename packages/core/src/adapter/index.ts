@@ -1,3 +1,8 @@
+/**
+ * For authors of integrations: cancelling with a kind, expiring a deadline, annotating a scope.
+ *
+ * @module
+ */
 export { annotate } from "./annotate.js";
 export { cancelAs, type CancelAsOptions } from "./cancel-as.js";
 export { expire } from "./expire.js";

@@ -1,3 +1,9 @@
+/**
+ * Effection operations as workers, and each library inside the other. Importing it makes generator functions workers. The
+ * guide is `docs/interop.md`.
+ *
+ * @module
+ */
 import { setRoutineRunner } from "../task/routine.js";
 import { runOperation } from "./run-operation.js";
 

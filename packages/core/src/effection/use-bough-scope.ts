@@ -21,6 +21,7 @@ import { nodeOf } from "../task/resolve.js";
  * settled, and is the same object. One that comes up while the scope is being closed fails the tear-down.
  *
  * @param options - As for `createScope`; `timeout` and `grace` in ms.
+ * @returns The operation; its value is the scope.
  * @throws {TypeError | RangeError} If an option is bad.
  * @example
  * ```ts

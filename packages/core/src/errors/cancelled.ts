@@ -4,9 +4,38 @@ import type { BoughErrorCode } from "./codes.js";
 import { quotePath } from "./describe.js";
 import { detached } from "./detach-stack.js";
 
-/** Why a scope was cancelled. The table in `docs/rules.md` says what raises each kind. */
+/** Why a scope was cancelled. `docs/reference/cancel-kinds.md` shows what raises each kind. */
 export type CancelKind =
-  "explicit" | "deadline" | "failure" | "signal" | "closed" | "orphaned" | "disconnected" | "shutdown";
+  /** `scope.cancel(cause)` or `task.cancel(cause)` was called. The argument is the `cause` of the reason. */
+  | "explicit"
+  /** A `timeout` or a `deadline` has passed. The reason is a `DeadlineExceededError`. */
+  | "deadline"
+  /** The body, a child, a cleanup or an `onCancel` callback has failed. The failure is the `cause` of the reason. */
+  | "failure"
+  /** The `AbortSignal` that was given as the option `signal` has aborted. The reason of that signal is the `cause`. */
+  | "signal"
+  /**
+   * One of these, none of which is an error:
+   *
+   * - `close({ cause })` was called, or an `await using` block was left. The option is the `cause` of the reason.
+   * - The scope has ended, for its daemons and its open iterations.
+   * - A `race` or `any` was decided, for the losers.
+   * - A `stream` or `events` iteration was left.
+   * - A response has ended, for the tasks that still run in the scope of the request.
+   * - The `build` function of `selfCleaning` threw. The error is the `cause`.
+   */
+  | "closed"
+  /** The owner handle of the open scope was garbage collected. */
+  | "orphaned"
+  /** The client of a request went away before the response had ended. */
+  | "disconnected"
+  /**
+   * One of these:
+   *
+   * - `main` received a signal, or stdout or stderr was closed. The `cause` is the name, such as `"SIGTERM"`.
+   * - The grace period of a server's shutdown has ended, or the server was closed by other means.
+   */
+  | "shutdown";
 
 /**
  * The reason of a cancellation: the value of `scope.reason` and `scope.signal.reason`, and the rejection of everything that
@@ -23,6 +52,7 @@ export type CancelKind =
  * ```
  */
 export class CancelledError extends BoughError {
+  /** What has cancelled the scope, to switch on. */
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;

@@ -4,9 +4,11 @@ import { quotePath } from "./describe.js";
 
 /** What reports say of one task. A plain object: it keeps nothing alive. */
 export interface TaskInfo {
+  /** As given, else the worker's function name, else `"anonymous"`. */
   readonly name: string;
   /** Names from the root, joined by `/`. */
   readonly path: string;
+  /** Whether it is alive, or how it has ended. */
   readonly status: TaskStatus;
   /** Milliseconds since it was spawned. */
   readonly age: number;

@@ -1,11 +1,19 @@
+/**
+ * Lint rules, and settings for `typescript-eslint`. The recipe is in `docs/cookbook/tools.md`.
+ *
+ * @module
+ */
 import { noOwnerInWorker, type Rule } from "./no-owner-in-worker.js";
 
 export type { Rule } from "./no-owner-in-worker.js";
 
 /** What `bough/eslint` exports: an ESLint plugin, which oxlint loads as a JS plugin, too. */
 export interface Plugin {
+  /** The name under which the plugin is registered: `bough`. */
   readonly meta: { readonly name: string };
+  /** The rules, by their names. */
   readonly rules: Readonly<Record<"no-owner-in-worker", Rule>>;
+  /** Parts of a flat configuration. */
   readonly configs: {
     /** The rules of bough. They read the syntax only, and need no type information. */
     recommended: object;

@@ -54,6 +54,7 @@ declare global {
  *
  * @param options - `timeout` of each request that passes through and `grace` of the shutdown, in ms, and the other options
  *   of `serverScope`.
+ * @returns The middleware, which adds `req.scope`. Use it first.
  * @throws {TypeError | RangeError} If an option is of the wrong type or out of range.
  * @example
  * ```ts no-run

@@ -52,6 +52,7 @@ export function incomingTimeout(request: AnyRequest, name: string): number | und
  * `deadlineHeader` of the server that `scope` belongs to.
  *
  * @param scope - The scope of the call, or that of the request.
+ * @returns One header, or none.
  * @throws {TypeError} If `scope` is not a scope.
  * @example
  * ```ts

@@ -1,3 +1,9 @@
+/**
+ * Scopes of requests and servers, for `node:http`, `node:https` and the compatibility API of `node:http2`. The guide is
+ * `docs/http.md`.
+ *
+ * @module
+ */
 export { outgoingHeaders } from "./deadline-header.js";
 export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "./outcome.js";
 export { requestOutcome, requestScope, type RequestScopeOptions } from "./request-scope.js";

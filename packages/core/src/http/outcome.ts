@@ -25,6 +25,7 @@ export interface CancelledOutcome {
 
 /** The outcome of a request that has failed: report `error`. */
 export interface FailedOutcome {
+  /** Absent: the status is up to you, such as 500. */
   readonly status?: undefined;
   /** The failure. If a task of the request has failed, the failure of the task, not the cancellation that followed. */
   readonly error: unknown;

@@ -53,6 +53,7 @@ const requestScopeOptionNames = optionNames<RequestScopeOptions>({
  * @param request - As the server's `request` event gives it, or its `upgrade` event.
  * @param response - Its response; after an upgrade, the socket, whose scope lives as long as it does.
  * @param options - `timeout` in ms.
+ * @returns The scope of the request, the same for every call.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
  * @example
  * ```ts

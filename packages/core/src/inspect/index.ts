@@ -1,3 +1,8 @@
+/**
+ * What is alive: snapshots of the tree, and the messages of the diagnostics channels. The guide is `docs/diagnostics.md`.
+ *
+ * @module
+ */
 export type {
   OrphanMessage,
   ScopeCancelMessage,

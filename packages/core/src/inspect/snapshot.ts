@@ -20,10 +20,13 @@ export type SnapshotKind = "background" | "handle" | "scope" | "task";
 
 /** A scope and everything below it at one moment. Plain data: it can be stringified, and it keeps nothing alive. */
 export interface Snapshot {
+  /** The name of the scope or task. Of the background: `background`. */
   readonly name: string;
   /** Names from the root, joined by `/`. Empty for the background. */
   readonly path: string;
+  /** What it was made by. */
   readonly kind: SnapshotKind;
+  /** Where it is in its life. */
   readonly state: ScopeState;
   /** Tasks only. */
   readonly status?: TaskStatus;
@@ -35,6 +38,7 @@ export interface Snapshot {
   readonly deadline?: number;
   /** Why it was cancelled. */
   readonly reason?: SnapshotReason;
+  /** How much is in it. */
   readonly counts: SnapshotCounts;
   /**
    * It was cancelled, or has come to its end, and what it waits for now is its own: its worker winding up, or its
@@ -55,14 +59,17 @@ export interface Snapshot {
 
 /** A {@link CancelledError} as plain data. */
 export interface SnapshotReason {
+  /** What has cancelled the scope. */
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
+  /** The message of the error. */
   readonly message: string;
   /** What was given to `cancel(cause)`, in words. */
   readonly cause?: string;
 }
 
+/** How much is in a scope. */
 export interface SnapshotCounts {
   /** Live children, of any kind. */
   readonly children: number;
@@ -85,6 +92,7 @@ export interface SnapshotCounts {
  * as the tree does, so `JSON.stringify`, which recurses, can't print one of some thousand levels; `formatTree` can.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
+ * @returns The picture.
  * @throws {TypeError} If `scope` is no scope.
  * @example
  * ```ts

@@ -7,8 +7,16 @@ let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"
  * Turns the recording of spawn and creation sites on or off for what is started from now on. Off by default,
  * since it takes a stack trace for each; `BOUGH_TRACE=1` in the environment turns it on from the start.
  *
+ * @param on - Whether to record.
  * @returns Whether it was on before.
  * @throws {TypeError} If `on` is not a boolean.
+ * @example
+ * ```ts
+ * setTracing(true);
+ * const jobs = createScope({ name: "jobs" });
+ * console.log(snapshot(jobs).spawnedAt); // the file and line of the createScope()
+ * await jobs.close();
+ * ```
  */
 export function setTracing(on: boolean): boolean {
   requireType("setTracing", "on", "boolean", on);

@@ -5,6 +5,7 @@ import { requireType } from "../errors/validate.js";
  * object, not the name.
  */
 export class ContextKey<T> {
+  /** For messages; need not be unique. */
   readonly name: string;
   /** Carries the type only. */
   declare protected readonly valueType: T;
@@ -20,6 +21,7 @@ export class ContextKey<T> {
     return key.#defaults;
   }
 
+  /** Whether `value` is a key. */
   static isKey(value: unknown): value is ContextKey<unknown> {
     return typeof value === "object" && value !== null && #defaults in value;
   }
@@ -31,6 +33,7 @@ export class ContextKey<T> {
  * @param name - For messages; need not be unique.
  * @param defaultValue - What `get` returns where no scope on the way to the root has a value. `undefined`
  *   counts if it is passed.
+ * @returns The key.
  * @throws {TypeError} If `name` is not a string.
  * @example
  * ```ts

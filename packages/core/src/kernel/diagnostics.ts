@@ -26,7 +26,9 @@ export function taskInfo(node: ScopeNode): TaskInfo {
 
 /** Information about a scope whose handle was collected. A plain object: it keeps nothing alive. */
 export interface OrphanInfo {
+  /** The name of the scope. */
   readonly name: string;
+  /** The names from the root, joined by `/`. */
   readonly path: string;
   /** Milliseconds since it was created. */
   readonly age: number;
@@ -47,6 +49,7 @@ export interface TaskStartMessage {
   readonly scope: Scope;
   /** The scope that it was spawned in. */
   readonly parent: Scope;
+  /** The task, as data. */
   readonly task: TaskInfo;
 }
 
@@ -62,11 +65,13 @@ export interface ScopeOpenMessage {
   readonly scope: Scope;
   /** Of a root, `background`. */
   readonly parent: Scope;
+  /** The function that has made it. */
   readonly kind: ScopeKind;
 }
 
 /** `bough:scope:close`: a scope that is not a task has settled. */
 export interface ScopeCloseMessage extends ScopeOpenMessage {
+  /** How it has ended. */
   readonly status: Exclude<TaskStatus, "queued" | "running">;
   /** Milliseconds since it was made. */
   readonly age: number;
@@ -78,12 +83,15 @@ export interface ScopeCloseMessage extends ScopeOpenMessage {
 export interface ScopeCancelMessage {
   /** Where the cancellation began. */
   readonly scope: Scope;
+  /** Why. */
   readonly reason: CancelledError;
 }
 
 /** `bough:orphan`: a scope was cancelled because its owner handle was collected. */
 export interface OrphanMessage {
+  /** The scope without its handle. */
   readonly scope: Scope;
+  /** What `onOrphan` gets. */
   readonly orphan: OrphanInfo;
 }
 
@@ -91,6 +99,7 @@ export interface OrphanMessage {
 export interface StuckMessage {
   /** What was cancelled. */
   readonly scope: Scope;
+  /** What has not ended, the outermost first. */
   readonly tasks: readonly TaskInfo[];
 }
 

@@ -44,6 +44,7 @@ export interface Scope {
   readonly name: string;
   /** The names from the root, joined by `/`. */
   readonly path: string;
+  /** Where this scope is in its life. */
   readonly state: ScopeState;
   /**
    * Aborts with {@link reason} when this scope is cancelled. Created on first read, then always the same

@@ -140,6 +140,7 @@ export function selfCleaning<T extends object>(
  * Closes what {@link selfCleaning} returned: cancels its scope and waits until the workers have stopped and the
  * cleanups have run. The same as `close()` of a scope handle.
  *
+ * @param handle - The object that was returned.
  * @throws The first failure of its scope (as a rejection).
  * @throws {StuckTasksError} When the scope's grace period runs out (as a rejection).
  * @throws {TypeError} If `handle` is anything else (as a rejection).

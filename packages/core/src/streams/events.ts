@@ -17,7 +17,7 @@ export interface EventEmitterLike {
 export interface EventsOptions {
   /** How many events may wait for the consumer; of more, the oldest are dropped. Default `Infinity`. */
   readonly buffer?: number | undefined;
-  /** The event that ends the iteration, such as `"close"`. What was there before it comes first. */
+  /** The event that ends the iteration, such as `"close"`. What was there before it comes first. Default: none. */
   readonly until?: string | undefined;
 }
 

@@ -15,6 +15,7 @@ import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
  *
  * @param scope - Whose end stops the reading; it waits for the source to be closed.
  * @param source - What {@link iterate} takes.
+ * @returns The stream.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example
  * ```ts

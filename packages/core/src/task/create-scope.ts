@@ -26,6 +26,7 @@ import { addChild, giveUp } from "./start-child.js";
  *
  * @param parent - The scope it belongs to; without it, a root.
  * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.
+ * @returns The owner handle. Close it, or write `await using`.
  * @throws {ScopeClosedError} If `parent` has ended.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
  * @example

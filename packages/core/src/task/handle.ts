@@ -16,7 +16,7 @@ import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 
 /** What `close` takes. */
 export interface CloseOptions {
-  /** What `reason.cause` will hold. */
+  /** The `cause` of the reason. Default: none. */
   readonly cause?: unknown;
   /** Milliseconds after which this call rejects with a `StuckTasksError`. Default: the scope's own `grace`. */
   readonly grace?: number | undefined;

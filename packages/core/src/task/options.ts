@@ -22,15 +22,15 @@ import type { OrphanPolicy } from "../kernel/diagnostics.js";
 export interface TaskOptions {
   /** Default: the worker's function name, else `"anonymous"`. */
   readonly name?: string | undefined;
-  /** Milliseconds from now, the time in a queue included. 0 cancels at birth. */
+  /** Milliseconds from now, the time in a queue included. 0 cancels at birth. Default: no limit. */
   readonly timeout?: number | undefined;
-  /** An instant, in milliseconds since the epoch. */
+  /** An instant, in milliseconds since the epoch. Default: none. */
   readonly deadline?: number | Date | undefined;
   /** Cancelled when the scope has nothing else left to do. Default `false`. */
   readonly daemon?: boolean | undefined;
   /** A failing child of this task does not cancel it. Default `false`. */
   readonly supervise?: boolean | undefined;
-  /** How many direct children of this task run at once; the others wait in spawn order. */
+  /** How many direct children of this task run at once; the others wait in spawn order. Default: no limit. */
   readonly concurrency?: number | undefined;
 }
 
@@ -38,11 +38,14 @@ export interface TaskOptions {
 export interface ScopeOptions {
   /** Default: the body's function name, else `"anonymous"`. */
   readonly name?: string | undefined;
-  /** A foreign signal that cancels this scope too, with kind `"signal"`. */
+  /** A foreign signal that cancels this scope too, with kind `"signal"`. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root. */
+  /**
+   * Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root. Default: no
+   * limit of its own.
+   */
   readonly timeout?: number | undefined;
-  /** An instant, in milliseconds since the epoch. */
+  /** An instant, in milliseconds since the epoch. Default: none. */
   readonly deadline?: number | Date | undefined;
   /** A failing child does not cancel this scope. Default `false`: the first failure does. */
   readonly supervise?: boolean | undefined;
@@ -50,7 +53,10 @@ export interface ScopeOptions {
   readonly concurrency?: number | undefined;
   /** Milliseconds that cancelled children get before they are reported as stuck. Default: no limit. */
   readonly grace?: number | undefined;
-  /** Receives the failures that nobody else does, of this scope and of those below. */
+  /**
+   * Receives the failures that nobody else does, of this scope and of those below. Default: the nearest `onError` above;
+   * without one, each is an unhandled rejection.
+   */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /**
    * Whether a rejection of this scope or one below, after it was cancelled with `reason`, is that cancellation coming back:

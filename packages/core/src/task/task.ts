@@ -15,9 +15,11 @@ import type { TaskStatus } from "../errors/scope-errors.js";
  * nobody awaits causes no unhandled rejection of its own: its failure is its scope's.
  */
 export interface Task<T> extends Promise<T> {
+  /** As given, else the worker's function name, else `"anonymous"`. */
   readonly name: string;
   /** The names from the root, joined by `/`. */
   readonly path: string;
+  /** `queued` and `running` are alive; `succeeded`, `failed` and `cancelled` are final. */
   readonly status: TaskStatus;
   /**
    * Cancels this task and everything below it, and nothing else.

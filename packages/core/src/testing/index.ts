@@ -1,3 +1,8 @@
+/**
+ * Leak checks, checks that an object is collected, and a virtual clock, for every test runner.
+ *
+ * @module
+ */
 export { collectGarbage } from "./heap/collect-garbage.js";
 export { expectCollected, RetainedError } from "./heap/expect-collected.js";
 export { expectNoLeaks } from "./leaks/expect-no-leaks.js";

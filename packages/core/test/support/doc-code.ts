@@ -84,7 +84,8 @@ function toModule(
 ): DocCode {
   const text = code.join("\n");
   // On the lines above the block, which are empty: they don't move the code.
-  const header = `export {};${/^\s*import\b/m.test(text) ? "" : missingImports(text, exports)}`;
+  const imports = /^\s*import\b/m.test(text) ? "" : importsFor(text, exports).replaceAll("\n", " ");
+  const header = `export {};${imports === "" ? "" : ` ${imports}`}`;
   return {
     place: `${path}:${start}`,
     file: `${path.replaceAll(/[^\w.-]/g, "_")}.${start}.ts`,
@@ -93,15 +94,16 @@ function toModule(
   };
 }
 
-function missingImports(text: string, exports: EntryExports): string {
+/** The imports from bough's entries that a block without imports needs, a line each. */
+export function importsFor(text: string, exports: EntryExports): string {
   const statements: string[] = [];
   const seen = new Set<string>();
   for (const [specifier, names] of exports) {
     const used = [...names].filter((name) => !seen.has(name) && mentions(text, name));
     for (const name of used) seen.add(name);
-    if (used.length > 0) statements.push(` import { ${used.join(", ")} } from "${specifier}";`);
+    if (used.length > 0) statements.push(`import { ${used.join(", ")} } from "${specifier}";`);
   }
-  return statements.join("");
+  return statements.join("\n");
 }
 
 /** True when `name` stands in `text`, neither as a member nor declared by the block itself. */

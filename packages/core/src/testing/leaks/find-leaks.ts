@@ -52,6 +52,7 @@ export async function findLeaks(options: LeakOptions = {}): Promise<LeakReport[]
 /**
  * As {@link findLeaks}, but throws when there is a leak. For the end of a test, or of a suite.
  *
+ * @param options - Where to look, what to ignore, and for how long to wait, in ms.
  * @throws {LeakError} Each leak with its path, age, status and where it was spawned (as a rejection).
  * @throws {TypeError | RangeError} If an option is bad (as a rejection).
  * @example
@@ -71,6 +72,7 @@ export async function verifyNoLeaks(options: LeakOptions = {}): Promise<void> {
  * Notes what is alive now: as `ignore`, it makes a later check look only at what came after. A new task of a scope
  * that was there before is new.
  *
+ * @returns The option `ignore` of a later check.
  * @example
  * ```ts
  * const cache = createScope({ name: "cache" }); // lives as long as the process
