@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +30,9 @@ const specifiers = Object.entries(manifest.exports)
   .filter(([, target]) => typeof target !== "string")
   .map(([subpath]) => subpath.replace(/^\./, "bough"))
   // Loads only inside vitest; test/planted-leaks.test.ts runs it there.
-  .filter((specifier) => !specifier.startsWith("bough/vitest"));
+  .filter((specifier) => !specifier.startsWith("bough/vitest"))
+  // Loads only where Nest is; it has a test of its own.
+  .filter((specifier) => specifier !== "bough/nest");
 /** Their types are those of a framework, and are compiled where that is: with the tests of these entries. */
 const withFramework = ["bough/express", "bough/fastify"];
 /** These have types of Node's. */
@@ -89,6 +92,12 @@ describe("the packed tarball", () => {
     });
   }
 
+  it("has an entry for Nest, which shares its copy", async () => {
+    symlinkSync(join(core, "node_modules/@nestjs"), join(folder, "node_modules/@nestjs"));
+    writeFileSync(join(folder, "nest.mjs"), nestScript);
+    expect(await ok(process.execPath, ["nest.mjs"])).toBe("nest timeout must be\n");
+  });
+
   it.each([
     [
       "NodeNext, with the types of Node",
@@ -138,6 +147,13 @@ const importScript = `
 import { spawn, withScope } from "bough";
 for (const specifier of ${JSON.stringify(specifiers)}) await import(specifier);
 console.log("import", await withScope((scope) => spawn(scope, async () => 42)));
+`;
+
+const nestScript = `
+import "bough/http";
+import { BoughModule, BoughService } from "bough/nest";
+if (BoughModule.forRoot().exports[0] !== BoughService) throw new Error("no service");
+try { BoughModule.forRoot({ timeout: -1 }); } catch (error) { console.log("nest", /timeout must be/.exec(error.message)[0]); }
 `;
 
 const requireScript = `

@@ -59,7 +59,7 @@ describe("the code in the documentation", () => {
       target: "node20",
       packages: "external",
       alias: aliases(),
-      tsconfigRaw: {},
+      tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
       sourcemap: "inline",
       logLevel: "silent",
     });
@@ -113,6 +113,9 @@ const tsconfig = {
     noUnusedParameters: false,
     verbatimModuleSyntax: false,
     noPropertyAccessFromIndexSignature: false,
+    // For Nest, whose code has decorators and parameter properties.
+    experimentalDecorators: true,
+    erasableSyntaxOnly: false,
     lib: ["ES2023", "ESNext.Disposable", "DOM", "DOM.Iterable", "DOM.AsyncIterable"],
     paths: Object.fromEntries([...exports.keys()].map((specifier) => [specifier, [sourceOf(specifier)]])),
   },
@@ -156,6 +159,11 @@ describe("blocksOfSource()", () => {
     );
     expect(found.map((block) => block.place)).toEqual(["a.ts:10"]);
     expect(found[0]?.module.split("\n")[10]).toBe("spawn();");
+  });
+
+  it("does not take a decorator in the code for a tag", () => {
+    const code = "@Injectable()\n * class A {}\n * spawn();";
+    expect(blocksOfSource("a.ts", comment(code), known)[0]?.module).toContain("@Injectable()\nclass A {}");
   });
 
   it("imports the names it uses, each from one entry", () => {

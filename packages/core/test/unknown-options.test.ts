@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { useBoughScope } from "../src/effection/index.js";
 import { expressBough } from "../src/express/index.js";
 import { fastifyBough } from "../src/fastify/index.js";
+import { BoughModule } from "../src/nest/index.js";
 import { requestScope, serverScope } from "../src/http/index.js";
 import {
   createScope,
@@ -67,6 +68,8 @@ const calls: Readonly<Record<string, (options: never) => unknown>> = {
     await app.register(fastifyBough);
     app.get("/", { config: { bough: options } }, worker);
   },
+  "BoughModule.forRoot": (options) => BoughModule.forRoot(options),
+  "BoughModule.forRootAsync": (options) => BoughModule.forRootAsync(options),
   main: (options) => main(worker, options),
   events: (options) => events(createScope(), new EventEmitter(), "name", options),
   findLeaks: (options) => findLeaks(options),

@@ -11,7 +11,7 @@ import multiparty from "multiparty";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { deferred, flush } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
-import { requestOutcome } from "../http/index.js";
+import { requestOutcome, serverScope, type CancelledOutcome } from "../http/index.js";
 import { expressBough } from "./index.js";
 
 type Handler = (request: Request, response: Response) => Promise<unknown>;
@@ -153,6 +153,43 @@ describe.each([
       expect(errors[0]).toBe(error);
     },
   );
+});
+
+it.each([
+  { host: "Express", name: "multiparty" },
+  { host: "Express", name: "express.raw" },
+  { host: "node:http", name: "formidable" },
+  { host: "node:http", name: "for await" },
+])("rule 30: onCancelled hears once of an upload that breaks off: $host, $name", async ({ host, name }) => {
+  const { createServer } = await import("node:http");
+  const statuses: number[] = [];
+  const onCancelled = ({ status }: CancelledOutcome): number => statuses.push(status);
+  const arrived = deferred();
+  const failed = deferred();
+  const parse = (request: Request, response: Response): Promise<unknown> => {
+    arrived.resolve();
+    return (parsers[name] as Handler)(request, response).finally(failed.resolve);
+  };
+  const app = express();
+  app.use(expressBough({ onCancelled }));
+  app.use(parse);
+  const plain = (request: Request, response: Response): void => {
+    parse(request, response).catch((error: unknown) => requestOutcome(request, response, error));
+  };
+  const server = createServer(host === "Express" ? app : (plain as never));
+  if (host !== "Express") serverScope(server, { onCancelled });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { socket } = new RawConnection((server.address() as AddressInfo).port);
+  socket.write(head + part);
+  await arrived.promise;
+  await flush();
+  socket.destroy();
+  await failed.promise;
+  await expect.poll(() => statuses).toEqual([499]);
+  await flush();
+  expect(statuses).toEqual([499]);
 });
 
 it.each(Object.keys(parsers))(

@@ -64,14 +64,20 @@ function routerOf(app: Application): Router {
 
 /** Ends a cancelled request, and passes every other error on. Its four parameters make it an error handler to Express. */
 function onError(error: unknown, request: Request, response: Response, next: NextFunction): void {
+  if (endIfCancelled(error, request, response)) return;
+  const answered = recordOf(request)?.isAnswered === true;
+  if (!(answered && isLateAnswer(error))) next(error);
+}
+
+/** Ends a request that has failed of its cancellation. Returns false if `error` is another failure. */
+export function endIfCancelled(error: unknown, request: Request, response: Response): boolean {
   const record = recordOf(request);
   const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);
-  const answered = record?.isAnswered === true;
-  if (answered) spareConnection(request);
-  if (outcome.status !== undefined)
-    (record ?? openRequest(request, response, serverOf(request), routeName(request))).end(outcome);
-  else if (!(answered && isLateAnswer(error))) next(error);
+  if (record?.isAnswered === true) spareConnection(request);
+  if (outcome.status === undefined) return false;
+  (record ?? openRequest(request, response, serverOf(request), routeName(request))).end(outcome);
+  return true;
 }
 
 ours.add(onError);

@@ -86,13 +86,15 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   const header = deadlineHeaderOf(state.deadlineHeader);
   const { server } = fastify;
   let listens = false;
+  const policy = (): ConnectionPolicy => connectionPolicyOf(fastify, listens);
+  closePolicies.set(server, policy);
   // Fastify makes `routeOptions` anew on each read. Routes that were declared before may have options.
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
 
   fastify.decorate("scope", scope);
   fastify.decorateRequest("scope", {
     getter: function scope(this: FastifyRequest): Scope {
-      const { node } = open(this.raw, state);
+      const { node } = openRaw(this.raw, state);
       recordSite(node, callSite(scope));
       return node;
     },
@@ -113,11 +115,11 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
 
   const bound = (request: FastifyRequest): void => {
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
-    if (limit !== undefined && limit !== Infinity) open(request.raw, state).limit(limit);
-    else if (header !== undefined && header in request.raw.headers) open(request.raw, state);
+    if (limit !== undefined && limit !== Infinity) openRaw(request.raw, state).limit(limit);
+    else if (header !== undefined && header in request.raw.headers) openRaw(request.raw, state);
     else if (isFromOtherServer(request, server)) {
       protectSending((request.raw.socket as unknown as { server: Server }).server);
-      open(request.raw, state);
+      openRaw(request.raw, state);
     }
   };
 
@@ -144,8 +146,9 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
   });
   state.afterListen = afterListen;
   afterPreClose(fastify, async (hasBegun) => {
+    if (handedOver.has(server)) return;
     if (!hasBegun) return scope.state === "open" ? void (await scope.shutdown({ grace: 0 })) : undefined;
-    state.connections = connectionPolicyOf(fastify, listens);
+    state.connections = policy();
     const { stuck } = await scope.shutdown({ drainDelay: 0 });
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
@@ -158,6 +161,21 @@ function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["o
     if (log === undefined) throw error; // as if there were no `onError`
     log.error({ err: error, task: path }, "task failed");
   };
+}
+
+/** By server: what the app's `close()` does with its connections. Not on the server's state, which must not hold the server. */
+const closePolicies = new WeakMap<Server, () => ConnectionPolicy>();
+
+/** The servers that a framework around Fastify has shut down, and whose failures it has reported. */
+const handedOver = new WeakSet<Server>();
+
+/**
+ * For a framework that shuts the server of its Fastify app down before it calls the app's `close()`, which then leaves that to
+ * it. Returns what `close()` would do with the connections.
+ */
+export function handOverShutdown(server: Server): ConnectionPolicy | undefined {
+  handedOver.add(server);
+  return closePolicies.get(server)?.();
 }
 
 /** What `close()` does with the connections of the app. */
@@ -195,7 +213,7 @@ function isFromOtherServer(request: FastifyRequest, server: FastifyInstance["ser
 }
 
 /** The record of a request, whose scope is made if it has none. */
-function open(request: FastifyRequest["raw"], state: ServerState): RequestRecord {
+export function openRaw(request: FastifyRequest["raw"], state: ServerState): RequestRecord {
   const known = recordOf(request);
   if (known !== undefined) return known;
   // Before our hook has run, only the server's state knows the response.

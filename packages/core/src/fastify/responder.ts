@@ -174,8 +174,7 @@ async function answerInPlace(
   _: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  for (const [name, value] of Object.entries(reply.getHeaders()))
-    if (bodyHeaders.test(name) || !isSendable(name, value)) reply.removeHeader(name);
+  removeBodyHeaders(reply);
   reply.code(status);
   if (hasErrorHandler(reply)) {
     await reply.send(withStatus(error, status));
@@ -184,6 +183,12 @@ async function answerInPlace(
     const body = JSON.stringify({ statusCode: status, error: text, message: text });
     await reply.type("application/json; charset=utf-8").send(body);
   }
+}
+
+/** Removes the headers that describe the body of the handler's answer, which another one replaces. */
+export function removeBodyHeaders(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders()))
+    if (bodyHeaders.test(name) || !isSendable(name, value)) reply.removeHeader(name);
 }
 
 /** Whether a header can be sent. Fastify sends none of the headers if one can't. */

@@ -309,6 +309,15 @@ describe("drainDelay", () => {
     }
   });
 
+  it("is left out for a server that does not listen, or no longer", async () => {
+    const server = http.createServer();
+    await serverScope(server, { drainDelay: 60_000 }).shutdown();
+    await listening(server);
+    const closed = new Promise((resolve) => server.close(resolve));
+    await closed;
+    expect(await serverScope(server, { drainDelay: 60_000 }).shutdown()).toMatchObject({ stuck: [] });
+  });
+
   it("can be given to shutdown()", async () => {
     const server = http.createServer();
     await listening(server);

@@ -10,7 +10,7 @@ import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
-import { printHookFailure, type AnswerStatus, type Responder } from "./responder.js";
+import { printHookFailure, wasLogged, type AnswerStatus, type Responder } from "./responder.js";
 import { recordKey, responderKey } from "./symbols.js";
 import { within } from "./within.js";
 
@@ -308,7 +308,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
     try {
-      this.responder.log(outcome, isStuck);
+      if (!wasLogged(this.request)) this.responder.log(outcome, isStuck);
     } catch (error) {
       printHookFailure(error); // of a logger: the client has to be answered all the same
     }

@@ -81,6 +81,18 @@ export interface Responder {
   onAnswered?(): void;
 }
 
+const logged = new WeakSet<object>();
+
+/** Notes that the disconnect of a request without a scope was logged: its handler may still fail of it, and make the scope. */
+export function markLogged(request: object): void {
+  logged.add(request);
+}
+
+/** Whether a request was logged before it had a scope. */
+export function wasLogged(request: object): boolean {
+  return logged.has(request);
+}
+
 type Hook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
 
 /** Calls a hook of the application. A failure of the hook is reported, and the request goes on. */

@@ -5,7 +5,7 @@ import { LastRequest, type Carrier, type Connection, type OpenRequest } from "./
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
-import type { OutcomeHooks, Responder } from "./responder.js";
+import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
 import { setBurst } from "../kernel/age-clock.js";
 import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
@@ -60,6 +60,8 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called after each request: it may have been the last. */
   onRequestDone: (() => void) | undefined = undefined;
+  /** What answers the requests to which no framework has given a responder. */
+  Responder: typeof NodeResponder = NodeResponder;
   /** The application's hooks for cancelled requests. */
   hooks: OutcomeHooks<never, never> | undefined = undefined;
   /** Settles when a shutdown has closed the connections. `undefined` before the shutdown. */
@@ -119,6 +121,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     const responder = responderOf(request) ?? (this.hooks && this.createResponder(request, response));
     if (responder === undefined) return;
     const path = `${this.node.path}/${responder.name ?? nameOf(request)}`;
+    markLogged(request);
     responder.log({ status: 499, error: createReason("disconnected", path, undefined) }, false);
   }
 
@@ -137,7 +140,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   }
 
   createResponder(request: AnyRequest, response: AnyResponse): Responder {
-    return new NodeResponder(request, response, this.hooks);
+    return new this.Responder(request, response, this.hooks);
   }
 
   onDone(record: RequestRecord): void {

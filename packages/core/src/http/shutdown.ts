@@ -84,10 +84,12 @@ export function shutDown(
     let start: (started: Promise<ShutdownReport>) => void = () => undefined;
     running.set(state, (report = new Promise((resolve) => (start = resolve))));
     state.draining.begin();
-    const down = new Shutdown(server, state, drainDelay).run(grace);
+    // Nobody looks for a server that does not listen.
+    const listens = server.listening || connectionsOf(server).isBinding;
+    const down = new Shutdown(server, state, listens ? drainDelay : 0).run(grace);
     // A second call after the end, as by `main` and then by the program, gets the first report.
     const before = state.before === undefined ? undefined : running.get(state.before);
-    const isAgain = before !== undefined && !server.listening && !connectionsOf(server).isBinding;
+    const isAgain = before !== undefined && !listens;
     if (!isAgain) state.before = undefined;
     start(isAgain ? down.then(() => before) : down);
   }

@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ["."],
   ["inspect", "testing", "adapter"],
   ["streams"],
-  ["http", "express", "fastify", "process", "ambient", "vitest", "eslint", "effection"],
+  ["http", "express", "fastify", "nest", "process", "ambient", "vitest", "eslint", "effection"],
 ];
 
 /** These run in browsers, Bun and Deno. */

@@ -27,14 +27,17 @@ export function blocksOfSource(path: string, text: string, exports: EntryExports
   const lines: string[] = [];
   let inComment = false;
   let inExample = false;
+  let inFence = false;
   for (const line of text.split("\n")) {
     if (/^\s*\/\*\*/.test(line)) inComment = true;
     const content = inComment ? line.replace(/^\s*(\/\*\*|\*(?!\/))? ?/, "").replace(/\s*\*\/\s*$/, "") : "";
     const tag = /^@(\w+)/.exec(content)?.[1];
-    if (tag) inExample = tag === "example";
+    if (content.startsWith("```")) inFence = !inFence;
+    // In a fence it is a decorator.
+    if (tag && !inFence) inExample = tag === "example";
     if (/\*\//.test(line)) inComment = false;
     lines.push(inExample ? content : "");
-    if (!inComment) inExample = false;
+    if (!inComment) inExample = inFence = false;
   }
   return blocksOf(path, lines, exports);
 }

@@ -1,0 +1,4 @@
+import type { HttpAdapterHost } from "@nestjs/core";
+
+/** An HTTP adapter of Nest. */
+export type Adapter = HttpAdapterHost["httpAdapter"];

@@ -1,0 +1,172 @@
+import type { Server } from "node:net";
+import { Logger, type ArgumentsHost, type OnModuleInit } from "@nestjs/common";
+import type { HttpAdapterHost } from "@nestjs/core";
+import { BoughError } from "../errors/bough-error.js";
+import type { CancelledError } from "../errors/cancelled.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import type { Scope } from "../kernel/scope.js";
+import { recordOf } from "../http/request.js";
+import { openServer, serverStateOf, type ServerScope } from "../http/server-scope.js";
+import type { CancelledOutcome } from "../http/outcome.js";
+import type { AnyRequest } from "../http/messages.js";
+import type { Adapter } from "./adapter.js";
+import { mountOnExpress, mountOnFastify, type Mount } from "./mounts.js";
+import { serverOptionsOf, type BoughModuleOptions } from "./options.js";
+import { beforeShutdownHooks, interceptFailures, isIntercepted } from "./patches.js";
+import { NestResponder } from "./responder.js";
+
+/**
+ * The server's scope, and the scopes of requests, for providers of a Nest app. Inject it where `BoughModule` is imported.
+ *
+ * @example
+ * ```ts no-run
+ * import { Injectable } from "@nestjs/common";
+ * import { spawn } from "bough";
+ * import { BoughService } from "bough/nest";
+ *
+ * @Injectable()
+ * export class Mailer {
+ *   constructor(private readonly bough: BoughService) {}
+ *
+ *   send(to: string): void {
+ *     // Outlives the request; a shutdown waits for it.
+ *     spawn(this.bough.scope, ({ signal }) => fetch(`http://mail.internal/${to}`, { method: "POST", signal }));
+ *   }
+ * }
+ * ```
+ */
+export class BoughService implements OnModuleInit {
+  readonly #host: HttpAdapterHost;
+  readonly #options: BoughModuleOptions;
+  readonly #logger: Logger = new Logger("Bough");
+  #mount: Mount | undefined;
+
+  /** Nest makes it. */
+  constructor(host: HttpAdapterHost, options: BoughModuleOptions) {
+    this.#host = host;
+    this.#options = { ...options, onError: options.onError ?? logTo(this.#logger) };
+    // An app that a test module makes has its adapter later; one without a server never has.
+    if (hasAdapter(host)) this.#prepare(host.httpAdapter);
+    else host.init$.subscribe(() => hasAdapter(host) && this.#prepare(host.httpAdapter));
+  }
+
+  /** Nest calls it, before the server listens. */
+  onModuleInit(): void {
+    if (this.#mount === undefined) return;
+    void this.scope; // the first call for a server decides on its name and its parent
+    serverStateOf(this.#server).Responder = NestResponder;
+  }
+
+  /**
+   * The scope of the server: the parent of the scopes of its requests, and the place for work that outlives a request.
+   *
+   * It is there when the app is initialized: not yet in the constructor of a provider.
+   *
+   * @throws {BoughError} If the app has no HTTP server, or none yet.
+   */
+  get scope(): ServerScope {
+    return openServer(this.#server, serverOptionsOf(this.#options), undefined);
+  }
+
+  /**
+   * Returns the scope of a request, as `@RequestScope()` does: for guards, interceptors and middleware.
+   *
+   * @param request - As `context.switchToHttp().getRequest()` gives it, or the first argument of middleware.
+   * @throws {TypeError} If `request` is not one of the app.
+   */
+  requestScope(request: unknown): Scope {
+    if (this.#mount === undefined) throw noServer("requestScope");
+    return this.#mount.scopeOf(request);
+  }
+
+  get #server(): Server {
+    const server = this.#mount && (this.#host.httpAdapter.getHttpServer() as Server | undefined);
+    if (server === undefined) throw noServer("scope");
+    return server;
+  }
+
+  #prepare(adapter: Adapter): void {
+    if (isIntercepted(adapter)) {
+      const message =
+        "BoughModule.forRoot: the app has imported it already; import it once, in the root module";
+      throw new BoughError("BOUGH_SERVER_SCOPE", message);
+    }
+    const { onCancelled } = this.#options;
+    const options: BoughModuleOptions = {
+      ...this.#options,
+      onCancelled: (outcome, request: AnyRequest | { raw: AnyRequest }, response: unknown) => {
+        this.#log(outcome, "raw" in request ? request.raw : request);
+        return onCancelled?.(outcome, request, response);
+      },
+    };
+    const mount = mounts[adapter.getType()]?.(adapter, options);
+    if (mount === undefined) {
+      const message = `BoughModule: no integration for the adapter ${JSON.stringify(adapter.getType())}; there are "express" and "fastify"`;
+      throw new BoughError("BOUGH_SERVER_SCOPE", message);
+    }
+    this.#mount = mount;
+    interceptFailures(adapter, { failureOf: (error, host) => failureOf(mount, error, host) });
+    beforeShutdownHooks(adapter, () => this.#shutDown());
+  }
+
+  /** A client that has gone is not worth a line. Nest logs no requests. */
+  #log({ status, error }: CancelledOutcome, request: AnyRequest): void {
+    if (status === 499) return;
+    const { scope } = error as Partial<CancelledError>;
+    const where = scope === undefined ? "" : `, in ${scope}`;
+    this.#logger.warn(`${nameOf(request)} has ended with ${status}: ${String(error)}${where}`);
+  }
+
+  async #shutDown(): Promise<void> {
+    // An app that has failed to start has no server.
+    if ((this.#host.httpAdapter.getHttpServer() as Server | undefined) === undefined) return;
+    this.#mount?.beforeShutdown?.();
+    try {
+      const { stuck } = await this.scope.shutdown();
+      for (const { path, age } of stuck) this.#logger.warn(`${path} is stuck after ${age} ms`);
+    } catch (error) {
+      this.#logger.error(error); // as Nest does with the failure of a hook: the others are still called
+    }
+  }
+}
+
+const mounts: Readonly<Record<string, (adapter: Adapter, options: BoughModuleOptions) => Mount>> = {
+  express: mountOnExpress,
+  fastify: mountOnFastify,
+};
+
+/** A separate function: the scope of the server must not reach the service, which reaches the server. */
+function logTo(logger: Logger): NonNullable<BoughModuleOptions["onError"]> {
+  return (error, { path }) => {
+    const { stack } = error instanceof Error ? error : {};
+    logger.error(`${path} has failed: ${String(error)}`, stack);
+  };
+}
+
+function failureOf(
+  mount: Mount,
+  error: unknown,
+  host: ArgumentsHost,
+): { readonly error: unknown } | undefined {
+  const request = host.getArgByIndex<never>(0);
+  if (mount.end(error, request, host.getArgByIndex<never>(1))) return undefined;
+  // After the failure of a task the filters get that failure, which may be an `HttpException` with a status.
+  const node = recordOf((request as { raw?: AnyRequest }).raw ?? (request as AnyRequest))?.node;
+  const reason = node?.reason;
+  const isConsequence =
+    node !== undefined && reason?.kind === "failure" && isReturnedCancellation(node, error);
+  return { error: isConsequence ? reason?.cause : error };
+}
+
+function hasAdapter({ httpAdapter }: HttpAdapterHost): boolean {
+  return (httpAdapter as Adapter | null | undefined) != null;
+}
+
+function nameOf(request: AnyRequest): string {
+  return recordOf(request)?.node.name ?? `${request.method} request`;
+}
+
+function noServer(property: string): BoughError {
+  const message = `BoughService.${property}: the app has no HTTP server${property === "scope" ? ", or none yet; read it in onModuleInit, or later" : ""}`;
+  return new BoughError("BOUGH_SERVER_SCOPE", message);
+}

@@ -1,0 +1,86 @@
+import type { AddressInfo } from "node:net";
+import type { INestApplication, LoggerService, ModuleMetadata, Type } from "@nestjs/common";
+import { Module } from "@nestjs/common";
+import { NestFactory, type AbstractHttpAdapter } from "@nestjs/core";
+import { ExpressAdapter } from "@nestjs/platform-express";
+import { FastifyAdapter } from "@nestjs/platform-fastify";
+import { onTestFinished } from "vitest";
+import { BoughModule, type BoughModuleOptions } from "../../src/nest/index.js";
+import { RawConnection } from "../support/http-clients.js";
+
+export type AdapterName = "express" | "fastify";
+export const adapterNames: readonly AdapterName[] = ["express", "fastify"];
+
+export function makeAdapter(name: AdapterName): AbstractHttpAdapter {
+  return name === "express" ? new ExpressAdapter() : new FastifyAdapter();
+}
+
+/** A line of Nest's log: its level, and what was logged as text. */
+export type LogLine = readonly [level: string, text: string];
+
+export function makeLogger(lines: LogLine[]): LoggerService {
+  const at =
+    (level: string) =>
+    (message: unknown): void =>
+      void lines.push([level, String(message)]);
+  return {
+    log: () => undefined,
+    debug: at("debug"),
+    error: at("error"),
+    fatal: at("fatal"),
+    warn: at("warn"),
+  };
+}
+
+export interface TestApp {
+  readonly app: INestApplication;
+  readonly lines: LogLine[];
+  readonly connect: () => RawConnection;
+}
+
+export interface AppInput extends ModuleMetadata {
+  readonly options?: BoughModuleOptions;
+  /** What the app does before it listens. */
+  readonly prepare?: (app: INestApplication) => void;
+}
+
+/** Starts an app with `BoughModule` on a port of its own. It ends with the test. */
+export async function startApp(name: AdapterName, input: AppInput): Promise<TestApp> {
+  const { options, prepare, imports = [], ...metadata } = input;
+  class AppModule {}
+  Module({ ...metadata, imports: [BoughModule.forRoot(options), ...imports] })(AppModule);
+  return listen(await createApp(name, AppModule, (lines) => makeLogger(lines)), prepare);
+}
+
+async function createApp(
+  name: AdapterName,
+  module: Type,
+  loggerOf: (lines: LogLine[]) => LoggerService,
+): Promise<{ app: INestApplication; lines: LogLine[] }> {
+  const lines: LogLine[] = [];
+  const app = await NestFactory.create(module, makeAdapter(name), {
+    abortOnError: false,
+    logger: loggerOf(lines),
+  });
+  return { app, lines };
+}
+
+export async function listen(
+  { app, lines }: { app: INestApplication; lines: LogLine[] },
+  prepare?: (app: INestApplication) => void,
+): Promise<TestApp> {
+  prepare?.(app);
+  await app.listen(0, "127.0.0.1");
+  const { port } = (app.getHttpServer() as { address: () => AddressInfo }).address();
+  const open = new Set<RawConnection>();
+  onTestFinished(async () => {
+    for (const { socket } of open) socket.destroy();
+    await app.close();
+  });
+  const connect = (): RawConnection => {
+    const connection = new RawConnection(port);
+    open.add(connection);
+    return connection;
+  };
+  return { app, lines, connect };
+}
