@@ -39,6 +39,8 @@ export type BoughErrorCode =
   | "BOUGH_PROCESS_HELD"
   /** `serverScope` was called again for a server, with another `parent`. */
   | "BOUGH_SERVER_SCOPE"
+  /** `requestScope` or `requestOutcome` of `bough/web`: the request did not go through `fetchBough`. */
+  | "BOUGH_NO_REQUEST_SCOPE"
 
   // bough/streams
   /** A Node stream was closed before its end, while `iterate` read it or `pipe` wrote to it. */

@@ -2,7 +2,8 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
 import { openIfLimited, openRequest } from "../http/open-request.js";
 import { recordOf, type RequestRecord } from "../http/request.js";
-import { checkRequestOptions, serverOf, type RequestScopeOptions } from "../http/request-scope.js";
+import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
+import { serverOf } from "../http/request-scope.js";
 import {
   checkServerOptions,
   openServer,

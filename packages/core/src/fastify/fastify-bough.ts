@@ -12,9 +12,9 @@ import {
   openServer,
   serverScopeOptionNames,
   serverStateOf,
-  type ServerScope,
   type ServerScopeOptions,
 } from "../http/server-scope.js";
+import type { ServerScope } from "../http/server-handle.js";
 import type { ConnectionPolicy, ServerState } from "../http/server-state.js";
 import { realTimers } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";

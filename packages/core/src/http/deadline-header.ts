@@ -3,7 +3,6 @@ import { createContextKey, type ContextKey } from "../kernel/context-key.js";
 import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
-import type { AnyRequest } from "./messages.js";
 
 // The header in which a deadline travels from one server to the next: how it is read and written. The file sets no
 // deadlines.
@@ -34,11 +33,10 @@ export function checkDeadlineHeader(operation: string, option: unknown): void {
 }
 
 /**
- * The milliseconds in which a request has to be answered according to its header. `undefined` if there is no header, or its
- * value is malformed or too large: a client must not be able to do harm with it.
+ * The milliseconds in which a request has to be answered according to the value of its header. `undefined` if there is none,
+ * or it is malformed or too large: a client must not be able to do harm with it.
  */
-export function incomingTimeout(request: AnyRequest, name: string): number | undefined {
-  const value = request.headers[name];
+export function incomingTimeout(value: unknown): number | undefined {
   if (typeof value !== "string" || !/^\d{1,8}$/.test(value)) return undefined;
   const left = Number(value);
   return left <= MAX_LEFT ? left : undefined;

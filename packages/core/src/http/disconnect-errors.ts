@@ -5,6 +5,9 @@ import { read } from "../errors/foreign-aborts.js";
 // Such an error counts only if the client has gone (`isDisconnected` in messages.ts): each can mean something else too, for
 // example that an upstream has broken off. Every other error is a failure.
 
+/** The message of the error with which `Deno.serve` fails the reading of a request's body when the client has gone. */
+const brokenUpload = "Cannot read body as underlying resource unavailable";
+
 /** By `code`. */
 const codes: ReadonlySet<unknown> = new Set([
   // The socket: `request` and `response` of node:http, and streams that read or write them.
@@ -34,6 +37,7 @@ const messages: ReadonlySet<unknown> = new Set([
   "Part terminated early due to unexpected end of multipart data", // @fastify/busboy, dicer
   "Malformed part header", // busboy, of a part whose header was cut off
   "stream ended unexpectedly", // multiparty
+  brokenUpload, // Deno.serve
   "aborted", // node:http's request, also where a wrapper has dropped the code
 ]);
 
@@ -43,4 +47,13 @@ export function isDisconnectError(error: unknown): boolean {
   if (read(error, "name") === "AbortError") return true;
   if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type
   return messages.has(read(error, "message"));
+}
+
+/**
+ * Whether `error` itself says that the client has gone, so that it counts in any case: `Deno.serve` has a name for that, and
+ * aborts `request.signal` only when the handler is over.
+ */
+export function isBrokenUpload(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  return read(error, "name") === "BadResource" && read(error, "message") === brokenUpload;
 }

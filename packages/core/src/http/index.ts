@@ -6,8 +6,9 @@
  */
 export { outgoingHeaders } from "./deadline-header.js";
 export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "./outcome.js";
-export { requestOutcome, requestScope, type RequestScopeOptions } from "./request-scope.js";
+export type { RequestScopeOptions } from "./request-options.js";
+export { requestOutcome, requestScope } from "./request-scope.js";
 export type { OutcomeHooks } from "./responder.js";
-export { serverScope, type ServerScope, type ServerScopeOptions } from "./server-scope.js";
-export type { ShutdownOptions, ShutdownReport } from "./shutdown.js";
+export type { ServerScope, ShutdownOptions, ShutdownReport } from "./server-handle.js";
+export { serverScope, type ServerScopeOptions } from "./server-scope.js";
 export type { ShutdownNotice } from "../process/shutdown-notice.js";

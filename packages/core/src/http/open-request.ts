@@ -91,7 +91,7 @@ function complete(
 function applyLimits(record: RequestRecord, { timeout, deadlineHeader }: ServerState): void {
   if (timeout !== undefined) record.limit(timeout);
   const header = deadlineHeaderOf(deadlineHeader);
-  const left = header === undefined ? undefined : incomingTimeout(record.request, header);
+  const left = header === undefined ? undefined : incomingTimeout(record.request.headers[header]);
   if (left !== undefined && record.limit(left)) record.hasIncomingDeadline = true;
 }
 

@@ -3,37 +3,17 @@ import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
-import { optionNames, type OptionNames } from "../errors/option-names.js";
-import { checkType, checkDuration, checkOptionsObject } from "../errors/validate.js";
-import { judgeBy, type ScopeOptions } from "../task/options.js";
+import { judgeBy } from "../task/options.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
 import { recordOf } from "./request.js";
+import { checkRequestOptions, type RequestScopeOptions } from "./request-options.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
 import { checkMessage, isDisconnected, type AnyRequest } from "./messages.js";
 
 // The way in for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
 // `requestOutcome()`. Both find the server of a request through its socket.
-
-/** The options of `requestScope`. */
-export interface RequestScopeOptions {
-  /**
-   * The name of the scope. Used by the call that makes the scope. Default: the route if the framework knows it, otherwise
-   * method and path, without the query, which may hold secrets.
-   */
-  readonly name?: string | undefined;
-  /** Milliseconds from now. If several calls give one, the earliest deadline counts. Default: that of the server. */
-  readonly timeout?: number | undefined;
-  /** Says which further errors are cancellations, as in `ScopeOptions`. The first that was given counts. Default: none. */
-  readonly isCancellation?: ScopeOptions["isCancellation"];
-}
-
-const requestScopeOptionNames = optionNames<RequestScopeOptions>({
-  name: true,
-  timeout: true,
-  isCancellation: true,
-});
 
 /**
  * Returns the scope of a request: a child of its server's scope, made on the first call, and the same on every call.
@@ -139,17 +119,6 @@ export function requestOutcome(
   record?.receive(error);
   if (outcome.status !== undefined) record?.log(outcome);
   return outcome;
-}
-
-export function checkRequestOptions(
-  operation: string,
-  options: RequestScopeOptions,
-  names: OptionNames = requestScopeOptionNames,
-): void {
-  checkOptionsObject(operation, options, names);
-  checkDuration(operation, "timeout", options.timeout);
-  checkType(operation, "name", "string", options.name);
-  checkType(operation, "isCancellation", "function", options.isCancellation);
 }
 
 /** The state of the server that accepted a request, found through its socket. A mock has none. */

@@ -53,6 +53,8 @@ export interface RequestHost<Request extends object, Response extends Answer> {
   createResponder(request: Request, response: Response): Responder;
   /** Called when the response of a request is done. */
   onDone(record: RequestRecord<Request, Response>): void;
+  /** Called when everything in the scope of a request has ended. */
+  onSettled?(record: RequestRecord<Request, Response>): void;
 }
 
 /**
@@ -353,10 +355,13 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   ended(): void {}
 
-  resolve(): void {}
+  resolve(): void {
+    this.#host.onSettled?.(this);
+  }
 
   /** The scope has settled, and has failures or was cut short. */
   reject(): void {
+    this.#host.onSettled?.(this);
     const { node } = this;
     const errors = node.extras?.errors;
     if (errors === undefined) return;

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
-import { detached } from "../errors/detach-stack.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import { opened } from "../kernel/diagnostics.js";
@@ -15,10 +14,8 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { addChild } from "../task/start-child.js";
 import { admits, bornCancelled } from "../task/admit.js";
-import type { ShutdownNotice } from "../process/shutdown-notice.js";
-import { Handle, type ScopeHandle } from "../task/handle.js";
 import { optionNames, type OptionNames } from "../errors/option-names.js";
-import { wrongType, checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { wrongType, checkDuration } from "../errors/validate.js";
 import { applyOptions, checkOptions, judgeBy, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
@@ -27,8 +24,15 @@ import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-he
 import { openIfLimited } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
 import { serverScopeKey } from "./symbols.js";
-import { ServerState, SHUTDOWN } from "./server-state.js";
-import { shutDown, StopHook, type ShutdownOptions, type ShutdownReport } from "./shutdown.js";
+import {
+  ServerHandle,
+  SHUTDOWN,
+  type ServerScope,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from "./server-handle.js";
+import { ServerState } from "./server-state.js";
+import { shutDown, StopHook } from "./shutdown.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
 // The way in for a server: `serverScope()` makes the scope of a server once, listens to the server, and hands its owner the
@@ -73,66 +77,25 @@ export const serverScopeOptionNames: OptionNames = optionNames<ServerScopeOption
   respond: true,
 });
 
-const shutdownOptionNames = optionNames<ShutdownOptions>({ grace: true, drainDelay: true });
-
-/** The owner handle of a server's scope. */
-export interface ServerScope extends ScopeHandle, ShutdownNotice {
-  /**
-   * Shuts the server down: requests finish within the grace period, and are cancelled after it.
-   *
-   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes idle
-   * connections; running requests, and tasks of the server's scope that are not daemons, get the grace period; then they are
-   * cancelled with kind `"shutdown"`, and get as long again for their cleanup (a second at least); requests without an
-   * answer are answered with 503, and reported as stuck.
-   *
-   * @param options - `grace` and `drainDelay` in ms. Default: the server's.
-   * @returns How the requests ended. A second call returns the same.
-   * @throws The failure of a cleanup of the server's scope (as a rejection), at the end of the shutdown.
-   */
-  shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
-}
-
 /** The slot of a server. See symbols.ts. */
 interface Attached {
-  [serverScopeKey]?: ServerHandle | undefined;
+  [serverScopeKey]?: NodeServerHandle | undefined;
 }
 
-class ServerHandle extends Handle implements ServerScope {
+class NodeServerHandle extends ServerHandle<ServerState> {
   readonly #server: Server;
-  readonly #state: ServerState;
 
   constructor(node: ScopeNode, server: Server, state: ServerState) {
-    super(node);
+    super(node, state);
     this.#server = server;
-    this.#state = state;
   }
 
-  static stateOf(handle: ServerHandle): ServerState {
-    return handle.#state;
+  static stateOf(handle: NodeServerHandle): ServerState {
+    return handle.serverState;
   }
 
-  get draining(): boolean {
-    return this.#state.draining.hasBegun;
-  }
-
-  get drainSignal(): AbortSignal {
-    return this.#state.draining.signal;
-  }
-
-  onShutdown(callback: (scope: Scope) => unknown): () => boolean {
-    try {
-      // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-      return this.#state.draining.add(callback, callSite(ServerHandle.prototype.onShutdown));
-    } catch (error) {
-      throw detached(error);
-    }
-  }
-
-  async shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-    if (options !== undefined) checkOptionsObject("shutdown", options, shutdownOptionNames);
-    checkDuration("shutdown", "grace", options?.grace);
-    checkDuration("shutdown", "drainDelay", options?.drainDelay);
-    return shutDown(this.#server, this.#state, options);
+  protected override shutDown(options?: ShutdownOptions): Promise<ShutdownReport> {
+    return shutDown(this.#server, this.serverState, options);
   }
 }
 
@@ -190,7 +153,7 @@ const noOptions: ServerScopeOptions = {};
 
 /** The state of a server, whose scope is made if it has none. */
 export function serverStateOf(server: Server, site?: string): ServerState {
-  return ServerHandle.stateOf(openServer(server, noOptions, site) as ServerHandle);
+  return NodeServerHandle.stateOf(openServer(server, noOptions, site) as NodeServerHandle);
 }
 
 function create(server: Server, options: ServerScopeOptions, site: string | undefined): ServerScope {
@@ -199,13 +162,13 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   const node = new ScopeView(parent, options.name ?? "server", initialServer);
   recordSite(node, site);
   const state = new ServerState(node);
-  const handle = new ServerHandle(node, server, state);
+  const handle = new NodeServerHandle(node, server, state);
   const admitted = admits("serverScope", parent);
   if (admitted) addChild(node, undefined, undefined);
   else bornCancelled(node);
   const before = (server as Attached)[serverScopeKey];
   (server as Attached)[serverScopeKey] = handle;
-  if (before !== undefined && !server.listening) state.before = previousOf(ServerHandle.stateOf(before));
+  if (before !== undefined && !server.listening) state.before = previousOf(NodeServerHandle.stateOf(before));
   update(handle, options);
   const connections = connectionsOf(server);
   protectSending(server);
@@ -213,7 +176,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
     listen(server);
     server.on("close", () => {
       const state = (server as Attached)[serverScopeKey];
-      if (state !== undefined) end(ServerHandle.stateOf(state));
+      if (state !== undefined) end(NodeServerHandle.stateOf(state));
     });
   }
   state.adopt(connections);
@@ -272,8 +235,8 @@ function end(state: ServerState): void {
   if (state.drained === undefined) cancel(state.node, "shutdown", undefined);
 }
 
-function update(handle: ServerHandle, options: ServerScopeOptions): ServerScope {
-  const state = ServerHandle.stateOf(handle);
+function update(handle: NodeServerHandle, options: ServerScopeOptions): ServerScope {
+  const state = NodeServerHandle.stateOf(handle);
   const { node } = state;
   if (options.parent !== undefined && nodeOf("serverScope", "parent", options.parent) !== node.parent) {
     const message = `serverScope: parent must be given on the first call for a server; it has the scope ${JSON.stringify(node.path)}`;

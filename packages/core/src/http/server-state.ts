@@ -11,9 +11,6 @@ import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
-/** The label of the cleanup that waits for the end of a shutdown. */
-export const SHUTDOWN = "the shutdown of its server";
-
 /** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 

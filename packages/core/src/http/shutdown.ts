@@ -1,22 +1,29 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
-import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
+import type { TaskInfo } from "../errors/scope-errors.js";
 import { foundStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { isClosed, markEnding } from "../kernel/state.js";
-import { holdersOf, stuckInfo } from "../kernel/holders.js";
+import { stuckInfo } from "../kernel/holders.js";
 import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
-import { LongTimer } from "../kernel/long-timer.js";
 import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
-import { SHUTDOWN, type ServerState } from "./server-state.js";
+import {
+  DEFAULT_GRACE,
+  MAX_FLUSH,
+  MIN_CLEANUP,
+  holdersOfServer,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from "./server-handle.js";
+import type { ServerState } from "./server-state.js";
 import { hasEnded, isResponse } from "./messages.js";
-import { within } from "./within.js";
+import { untilCancelled, within } from "./within.js";
 import { Hook } from "../kernel/cancel-hooks.js";
 import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 
@@ -32,38 +39,8 @@ import { addServer, removeServer, type StoppableServer } from "../process/server
 //
 // It goes on to "close" as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
 
-/** The options of `shutdown`. */
-export interface ShutdownOptions {
-  /** Milliseconds that running requests, jobs and answers get. Default: the server's `grace`. */
-  readonly grace?: number | undefined;
-  /** Milliseconds before the server stops listening, in addition. Default: the server's `drainDelay`. */
-  readonly drainDelay?: number | undefined;
-}
-
-/** The outcome of a shutdown: how the requests of the server ended. */
-export interface ShutdownReport {
-  /** How many requests were running when the shutdown began. */
-  readonly running: number;
-  /** How many requests and jobs had to be cancelled because the grace period was over. */
-  readonly cancelled: number;
-  /** The requests that were answered in their handler's place, and the tasks and cleanups that still run. */
-  readonly stuck: readonly TaskInfo[];
-  /**
-   * How many answers that had begun were not sent completely when the time was up: their handler had not ended them, or the
-   * client was too slow.
-   */
-  readonly cutOff: number;
-  /** How long the shutdown took, in milliseconds. */
-  readonly duration: number;
-}
-
-const DEFAULT_GRACE = 10_000;
-/** The least that cancelled work gets for its cleanup, in ms, however short the grace period. */
-const MIN_CLEANUP = 1_000;
 /** How long to accept a request that was on its way when the server stopped listening, in ms; also between two sweeps. */
 const LINGER = 100;
-/** How long the last answers may take to be sent after the grace period, in ms. */
-const MAX_FLUSH = 500;
 /** After how many sweeps without a byte a connection is closed: it has sent no request, or half of one. */
 const SILENT_SWEEPS = 3;
 /** After how many sweeps a connection is closed that sends bytes, but never a complete request. */
@@ -238,7 +215,7 @@ class Shutdown {
   #allAnswered(): Promise<void> {
     return new Promise((resolve) => {
       this.#checkAnswers = () => {
-        const isBusy = this.#holders().some(([, what]) => what !== "response");
+        const isBusy = holdersOfServer(this.#state.node).some(([, what]) => what !== "response");
         const ended = this.#records().map(({ response }) => hasEnded(response));
         for (const { writableEnded } of this.#connections.streams) ended.push(writableEnded);
         if (!isBusy && !ended.includes(false)) resolve();
@@ -260,15 +237,8 @@ class Shutdown {
     const found = new Map<object, TaskInfo>();
     for (const { node, response } of this.#records())
       if (!hasEnded(response)) found.set(node, stuckInfo(node, "response"));
-    for (const [node, what] of this.#holders()) found.set(node, stuckInfo(node, what));
+    for (const [node, what] of holdersOfServer(this.#state.node)) found.set(node, stuckInfo(node, what));
     return [...found.values()];
-  }
-
-  /** The nodes that keep the scope from settling, without answers on their way to the client and this shutdown itself. */
-  #holders(): (readonly [ScopeNode, WaitingFor])[] {
-    return [...holdersOf(this.#state.node)].filter(
-      ([node, what]) => what !== "client" && node.extras?.cleaning?.label !== SHUTDOWN,
-    );
   }
 
   /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */
@@ -309,19 +279,6 @@ class Shutdown {
     (this.#server as Partial<HttpServer>).closeAllConnections?.();
     for (const connection of this.#connections) if (!connection.isUpgraded) connection.destroy();
   }
-}
-
-/** Resolves after `ms` milliseconds, or when the scope is cancelled. */
-function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const over = (): void => {
-      timer.clear();
-      stop();
-      resolve();
-    };
-    const timer = new LongTimer(ms, over);
-    const stop = node.onCancel(over);
-  });
 }
 
 /** How many requests and jobs of the server run. A request whose answer is only being sent is not counted. */

@@ -1,7 +1,8 @@
 import type { realTimers } from "../kernel/platform.js";
 import { LongTimer } from "../kernel/long-timer.js";
+import type { ScopeNode } from "../kernel/node.js";
 
-// A promise with a time limit.
+// A promise with a time limit, and a wait that the cancellation of a scope ends.
 
 /**
  * Whether `promise` settles within `ms` milliseconds. Rejects if `promise` does.
@@ -31,4 +32,17 @@ export async function within(
   } finally {
     clear();
   }
+}
+
+/** Resolves after `ms` milliseconds, or when the scope is cancelled. */
+export function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const over = (): void => {
+      timer.clear();
+      stop();
+      resolve();
+    };
+    const timer = new LongTimer(ms, over);
+    const stop = node.onCancel(over);
+  });
 }

@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ["."],
   ["inspect", "testing", "adapter"],
   ["streams"],
-  ["http", "express", "fastify", "nest", "process", "ambient", "vitest", "eslint", "effection"],
+  ["http", "express", "fastify", "nest", "web", "process", "ambient", "vitest", "eslint", "effection"],
 ];
 
 /** These run in browsers, Bun and Deno. */
@@ -31,6 +31,7 @@ const portable = new Set([
   "inspect",
   "adapter",
   "streams",
+  "web",
   "effection",
 ]);
 

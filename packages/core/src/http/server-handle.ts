@@ -1,0 +1,118 @@
+import { detached } from "../errors/detach-stack.js";
+import { optionNames } from "../errors/option-names.js";
+import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
+import { checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { callSite } from "../kernel/call-site.js";
+import { holdersOf } from "../kernel/holders.js";
+import type { ScopeNode } from "../kernel/node.js";
+import type { Scope } from "../kernel/scope.js";
+import type { ShutdownAnnouncement, ShutdownNotice } from "../process/shutdown-notice.js";
+import { Handle, type ScopeHandle } from "../task/handle.js";
+
+// The owner handle of a server's scope, of whatever kind the server is: `shutdown()` with its options and its report, and
+// the announcement before it. The file knows no objects of Node and takes no step of a shutdown.
+
+/** The options of `shutdown`. */
+export interface ShutdownOptions {
+  /** Milliseconds that running requests, jobs and answers get. Default: the server's `grace`. */
+  readonly grace?: number | undefined;
+  /** Milliseconds before the server stops listening, in addition. Default: the server's `drainDelay`. */
+  readonly drainDelay?: number | undefined;
+}
+
+/** The outcome of a shutdown: how the requests of the server ended. */
+export interface ShutdownReport {
+  /** How many requests were running when the shutdown began. */
+  readonly running: number;
+  /** How many requests and jobs had to be cancelled because the grace period was over. */
+  readonly cancelled: number;
+  /** The requests that were answered in their handler's place, and the tasks and cleanups that still run. */
+  readonly stuck: readonly TaskInfo[];
+  /**
+   * How many answers that had begun were not sent completely when the time was up: their handler had not ended them, or the
+   * client was too slow.
+   */
+  readonly cutOff: number;
+  /** How long the shutdown took, in milliseconds. */
+  readonly duration: number;
+}
+
+/** The grace period of a server that sets none, in ms. */
+export const DEFAULT_GRACE = 10_000;
+/** The least that cancelled work gets for its cleanup, in ms, however short the grace period. */
+export const MIN_CLEANUP = 1_000;
+/** How long the last answers may take to be sent after the grace period, in ms. */
+export const MAX_FLUSH = 500;
+/** The label of the cleanup that waits for the end of a shutdown. */
+export const SHUTDOWN = "the shutdown of its server";
+
+/** The nodes that keep the scope of a server from settling, without answers on their way to the client and its shutdown. */
+export function holdersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
+  return [...holdersOf(node)].filter(
+    ([holder, what]) => what !== "client" && holder.extras?.cleaning?.label !== SHUTDOWN,
+  );
+}
+
+const shutdownOptionNames = optionNames<ShutdownOptions>({ grace: true, drainDelay: true });
+
+/** The owner handle of a server's scope. */
+export interface ServerScope extends ScopeHandle, ShutdownNotice {
+  /**
+   * Shuts the server down: requests finish within the grace period, and are cancelled after it.
+   *
+   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes idle
+   * connections; running requests, and tasks of the server's scope that are not daemons, get the grace period; then they are
+   * cancelled with kind `"shutdown"`, and get as long again for their cleanup (a second at least); requests without an
+   * answer are answered with 503, and reported as stuck.
+   *
+   * @param options - `grace` and `drainDelay` in ms. Default: the server's.
+   * @returns How the requests ended. A second call returns the same.
+   * @throws The failure of a cleanup of the server's scope (as a rejection), at the end of the shutdown.
+   */
+  shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
+}
+
+/** What the handle of a server's scope needs to know of the server. */
+export interface DrainableServer {
+  readonly draining: ShutdownAnnouncement;
+}
+
+/** The handle of a server's scope. A subclass knows how its server shuts down. */
+export abstract class ServerHandle<State extends DrainableServer> extends Handle implements ServerScope {
+  readonly #state: State;
+
+  constructor(node: ScopeNode, state: State) {
+    super(node);
+    this.#state = state;
+  }
+
+  protected get serverState(): State {
+    return this.#state;
+  }
+
+  get draining(): boolean {
+    return this.#state.draining.hasBegun;
+  }
+
+  get drainSignal(): AbortSignal {
+    return this.#state.draining.signal;
+  }
+
+  onShutdown(callback: (scope: Scope) => unknown): () => boolean {
+    try {
+      // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+      return this.#state.draining.add(callback, callSite(ServerHandle.prototype.onShutdown));
+    } catch (error) {
+      throw detached(error);
+    }
+  }
+
+  async shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
+    if (options !== undefined) checkOptionsObject("shutdown", options, shutdownOptionNames);
+    checkDuration("shutdown", "grace", options?.grace);
+    checkDuration("shutdown", "drainDelay", options?.drainDelay);
+    return this.shutDown(options);
+  }
+
+  protected abstract shutDown(options?: ShutdownOptions): Promise<ShutdownReport>;
+}

@@ -1,0 +1,139 @@
+import { turn } from "../kernel/platform.js";
+
+// The bodies of responses: whether one is complete at once, and a relay for one that is not, which knows when it has been
+// sent, has failed, or was cancelled by the client. The file knows no scopes.
+
+/** Receives the end of a body, once. */
+export interface BodyObserver {
+  /** The host has read the body to its end. */
+  onSent(): void;
+  /** The source of the body has failed. */
+  onFailed(error: unknown): void;
+  /** The host has cancelled the body before its end, as the client has gone. */
+  onLeft(): void;
+}
+
+type Reader = ReadableStreamDefaultReader<unknown>;
+type Read = Awaited<ReturnType<Reader["read"]>>;
+
+/** What could be read of a body at once. */
+export interface Peeked {
+  readonly reader: Reader;
+  /** The whole body; `undefined` if there may be more of it. */
+  readonly bytes: Uint8Array | undefined;
+  /** What has been read, in order. */
+  readonly ahead: readonly Promise<Read>[];
+}
+
+/** A body that was made of a value has one chunk, or a few. One that can be read without end must not be collected. */
+const MAX_CHUNKS = 4;
+
+/** Reads what is there of a body within one turn of the event loop. */
+export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
+  const reader = body.getReader();
+  const ahead: Promise<Read>[] = [];
+  const chunks: Uint8Array[] = [];
+  const late = turn();
+  for (;;) {
+    const next = reader.read();
+    ahead.push(next);
+    const result = await Promise.race([next.catch(() => undefined), late]);
+    if (result === undefined) break;
+    if (result.done) return { reader, bytes: concat(chunks), ahead };
+    if (!(result.value instanceof Uint8Array) || chunks.length === MAX_CHUNKS) break;
+    chunks.push(result.value);
+  }
+  return { reader, bytes: undefined, ahead };
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const [first] = chunks;
+  if (chunks.length === 1 && first !== undefined) return first;
+  const whole = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+}
+
+/**
+ * Hands a body on to the host as the host asks for it, and no faster: a slow client slows the source down.
+ *
+ * A host may cancel a body of known length when it has all of it, instead of reading its end. So the bytes are counted.
+ */
+export class BodyRelay {
+  readonly stream: ReadableStream<unknown>;
+  readonly #reader: Reader;
+  readonly #ahead: Promise<Read>[];
+  readonly #observer: BodyObserver;
+  /** The bytes that are missing, according to the header `content-length`. `NaN` if it is not known. */
+  #missing: number;
+  #controller: ReadableStreamDefaultController<unknown> | undefined;
+  #isOver = false;
+  #isAsked = false;
+  #hasWritten = false;
+
+  /** @param length - The value of the header `content-length`. */
+  constructor({ reader, ahead }: Peeked, length: string | null, observer: BodyObserver) {
+    this.#reader = reader;
+    this.#ahead = [...ahead];
+    this.#observer = observer;
+    this.#missing = length === null ? Number.NaN : Number(length);
+    this.stream = new ReadableStream<unknown>(
+      {
+        start: (controller) => void (this.#controller = controller),
+        pull: (controller) => this.#pull(controller),
+        cancel: (reason) => this.#cancel(reason),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Whether a part has been handed on since the last call, or the host has not asked for the next one. */
+  isSending(): boolean {
+    const isSending = this.#hasWritten || !this.#isAsked;
+    this.#hasWritten = false;
+    return isSending;
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
+    this.#isAsked = true;
+    try {
+      const { done, value } = await (this.#ahead.shift() ?? this.#reader.read());
+      if (this.#isOver) return;
+      this.#isAsked = false;
+      if (!done) {
+        this.#hasWritten = true;
+        this.#missing -= (value as { readonly byteLength?: number } | undefined)?.byteLength ?? Number.NaN;
+        return controller.enqueue(value);
+      }
+      this.#isOver = true;
+      controller.close();
+      this.#observer.onSent();
+    } catch (error) {
+      if (this.#isOver) return;
+      this.#isOver = true;
+      this.#observer.onFailed(error);
+      controller.error(error);
+    }
+  }
+
+  #cancel(reason: unknown): Promise<void> {
+    if (!this.#isOver) {
+      this.#isOver = true;
+      if (this.#missing <= 0) this.#observer.onSent();
+      else this.#observer.onLeft();
+    }
+    return this.#reader.cancel(reason);
+  }
+
+  /** Breaks the body off, so that the client can't take it for complete. */
+  breakOff(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#reader.cancel(error).catch(() => undefined);
+    this.#controller?.error(error);
+  }
+}

@@ -1,0 +1,313 @@
+import { isThenable } from "../errors/describe.js";
+import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { fail } from "../kernel/lifecycle.js";
+import { onTurn } from "../kernel/platform.js";
+import { isBrokenUpload } from "../http/disconnect-errors.js";
+import type { Answer, RequestRecord } from "../http/request.js";
+import { outcomeOf, reportUnreceived, type CancelledOutcome } from "../http/outcome.js";
+import { callHook, printHookFailure, type AnswerStatus, type Responder } from "../http/responder.js";
+import { BodyRelay, peek, type BodyObserver } from "./body.js";
+import {
+  answerWith,
+  discard,
+  disconnected,
+  isUpgrade,
+  statusOf,
+  withBody,
+  withBytes,
+  withStream,
+  type ResponseLike,
+} from "./responses.js";
+import type { WebHooks } from "./hooks.js";
+
+// One request of a fetch-style host: from the call of its handler to the end of the body of its response.
+//
+//   running ──the handler returns──► a body that takes time, in a scope that something hangs on ──► sending ──► ended
+//      │                └──────────► anything else ───────────────────────────────────────────────────────────► ended
+//      ├──the handler fails────────► 499, 503, 504, or the failure itself ────────────────────────────────────► ended
+//      ├──an answer in its place───► 500, 503, 504 ───────────────────────────────────────────────────────────► ended
+//      └──the client leaves────────► the scope ends; the handler's promise is awaited, and becomes 499
+//
+// `request.signal` counts in the state "running" only: Deno and Hono abort it after a success, Bun when a WebSocket closes.
+
+/** The record of a request that has an exchange. */
+export type WebRecord = RequestRecord<Request, Exchange>;
+
+/** How the host's promise is settled. */
+type Settle = (value: unknown) => void;
+
+/** The response of one request, and the responder that answers in the handler's place. */
+export class Exchange implements Responder, Answer, BodyObserver {
+  readonly #request: Request;
+  readonly #hooks: WebHooks | undefined;
+  #record: WebRecord | undefined;
+  #resolve: Settle = () => undefined;
+  #reject: Settle = () => undefined;
+  #stopListening: (() => void) | undefined;
+  #relay: BodyRelay | undefined;
+  /** Whether the handler has returned or failed. */
+  #hasReturned = false;
+  /** Whether the handler's response is being prepared for the host. */
+  #hasBegun = false;
+  /** Whether the host has its response. */
+  #isSettled = false;
+  #hasEnded = false;
+  #isDisconnected = false;
+  statusCode = 0;
+
+  constructor(request: Request, hooks: WebHooks | undefined) {
+    this.#request = request;
+    this.#hooks = hooks;
+  }
+
+  // ---- the handler
+
+  /**
+   * Calls the handler.
+   *
+   * @returns What the host receives.
+   */
+  run(record: WebRecord, call: () => unknown): Promise<unknown> {
+    this.#record = record;
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      let result: unknown;
+      try {
+        result = call();
+      } catch (error) {
+        return this.#onFailure(error);
+      }
+      if (!isThenable(result)) return this.#onReturn(result);
+      result.then(
+        (value) => this.#onReturn(value),
+        (error: unknown) => this.#onFailure(error),
+      );
+    });
+  }
+
+  /** Answers a request whose handler is not called. */
+  refuse(record: WebRecord): Promise<unknown> {
+    this.#record = record;
+    this.#hasReturned = true;
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      record.end({ status: 503, error: record.node.reason });
+    });
+  }
+
+  get isRunning(): boolean {
+    return !this.#hasReturned;
+  }
+
+  /** Resolves when everything in the scope has ended. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => (this.onSettled = resolve));
+  }
+
+  /** Called when everything in the scope has ended. */
+  onSettled: () => void = nothing;
+
+  /** Has the client's leaving end the request, as long as the handler runs. */
+  watchClient(): void {
+    const record = this.#record;
+    if (this.#hasReturned || record === undefined || record.isDone) return;
+    const signal = this.#request.signal as AbortSignal | undefined;
+    if (signal === undefined) return;
+    const left = (): void => this.#onLeft();
+    if (signal.aborted) return left();
+    signal.addEventListener("abort", left, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", left);
+  }
+
+  #onLeft(): void {
+    if (this.#hasReturned) return;
+    this.#isDisconnected = true;
+    this.#record?.done();
+  }
+
+  #onReturn(value: unknown): void {
+    this.#endHandler();
+    const record = this.#record as WebRecord;
+    if (this.#isSettled || record.isAnswered) return discard(value);
+    if (isUpgrade(value)) return this.#finish(value);
+    if (this.#isDisconnected) {
+      discard(value);
+      return this.#settle(disconnected());
+    }
+    this.statusCode = statusOf(value);
+    if (isIdle(record)) return this.#finish(value);
+    const response = withBody(this.#request.method, value);
+    if (response === undefined) return this.#finish(value);
+    this.#hasBegun = true;
+    this.#send(response).catch((error: unknown) => this.#onFailure(error));
+  }
+
+  #onFailure(error: unknown): void {
+    if (isBrokenUpload(error)) this.#onLeft();
+    this.#endHandler();
+    const record = this.#record as WebRecord;
+    const outcome = outcomeOf(record, error, this.#isDisconnected);
+    if (this.#isSettled || record.isAnswered) {
+      if (outcome.status === undefined) reportUnreceived(record.node, outcome.error, record.node);
+      return;
+    }
+    record.receive(error);
+    if (outcome.status === undefined) {
+      this.statusCode = 500;
+      this.#isSettled = true;
+      this.#reject(outcome.error);
+      return this.#end();
+    }
+    record.log(outcome);
+    if (this.#isDisconnected || outcome.status === 499) {
+      this.statusCode = 499;
+      this.#settle(disconnected());
+      return this.#end();
+    }
+    record.end(outcome);
+  }
+
+  #endHandler(): void {
+    this.#hasReturned = true;
+    this.#stopListening?.();
+    this.#stopListening = undefined;
+  }
+
+  // ---- the body
+
+  /** Sends a response whose body may take time, in a scope that something hangs on. */
+  async #send(response: ResponseLike): Promise<void> {
+    const peeked = await peek(response.body as ReadableStream<unknown>);
+    const record = this.#record as WebRecord;
+    if (record.isDone) {
+      peeked.reader.cancel(record.node.reason).catch(() => undefined);
+      return this.#settle(disconnected());
+    }
+    if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
+    this.#relay = new BodyRelay(peeked, response.headers.get("content-length"), this);
+    this.#settle(withStream(response, this.#relay.stream));
+    if (record.node.cancelled) record.watchHandler();
+  }
+
+  onSent(): void {
+    this.#end();
+  }
+
+  onLeft(): void {
+    this.#isDisconnected = true;
+    this.#record?.done();
+  }
+
+  onFailed(error: unknown): void {
+    const record = this.#record as WebRecord;
+    const { node } = record;
+    record.receive(error); // the host receives it by the body
+    if (!node.cancelled || !isReturnedCancellation(node, error)) fail(node, error);
+    record.done();
+  }
+
+  // ---- the end
+
+  /** Hands the host what is complete, or never will be sent by it. */
+  #finish(value: unknown): void {
+    this.#settle(value);
+    this.#end();
+  }
+
+  #settle(value: unknown): void {
+    this.#isSettled = true;
+    this.#resolve(value);
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#record?.done();
+  }
+
+  get writableEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  // ---- answers in the handler's place
+
+  get isAnswerable(): boolean {
+    return !this.hasBegun && !this.#isDisconnected;
+  }
+
+  get hasBegun(): boolean {
+    return this.#isSettled || this.#hasBegun;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  get isDisconnected(): boolean {
+    return this.#isDisconnected;
+  }
+
+  get isExchange(): boolean {
+    return true;
+  }
+
+  get isHandlerRunning(): boolean {
+    return !this.#hasReturned;
+  }
+
+  isSending(): boolean {
+    return this.#relay?.isSending() ?? false;
+  }
+
+  answer(status: AnswerStatus): void {
+    this.#answerBy(answerWith(status));
+  }
+
+  #answerBy(response: unknown): void {
+    if (!this.isAnswerable) return discard(response);
+    this.statusCode = statusOf(response);
+    this.#hasEnded = true;
+    this.#settle(response);
+    onTurn(() => this.#record?.done()); // when the record knows of the answer
+  }
+
+  get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
+    const respond = this.#hooks?.respond;
+    if (respond === undefined) return undefined;
+    return async (outcome) => {
+      try {
+        const response: unknown = await respond(outcome as never, this.#request as never);
+        if (response !== undefined) this.#answerBy(response);
+      } catch (error) {
+        printHookFailure(error);
+      }
+    };
+  }
+
+  cutOff(): void {
+    this.#relay?.breakOff(this.#record?.node.reason);
+    this.#record?.done();
+  }
+
+  /** An upload belongs to the host, which stops it when the response is complete. */
+  stopUpload(): void {}
+
+  log(outcome: CancelledOutcome, _isStuck: boolean): void {
+    void callHook(this.#hooks?.onCancelled, outcome, this.#request, undefined);
+  }
+
+  markDisconnected(): void {
+    this.statusCode = 499;
+  }
+}
+
+function nothing(): void {}
+
+/** Whether nothing hangs on the scope of a request: no task, no cleanup, no listener, and nobody has its signal. */
+function isIdle(record: WebRecord): boolean {
+  const { node } = record;
+  const { extras } = node;
+  if (node.first !== undefined || node.cancelled) return false;
+  if (node.hooks !== record || record.next !== undefined) return false;
+  return extras?.controller === undefined && extras?.defers === undefined;
+}

@@ -1,0 +1,21 @@
+import type { CancelledOutcome } from "../http/outcome.js";
+
+/** The application's hooks for cancelled requests, as in `bough/http`. */
+export interface WebHooks<Input = never> {
+  /**
+   * Called once for each request that ends with 499, 503 or 504, before the answer: to log or count it. `outcome.error`
+   * says why; its `scope` is the path of the scope that was cancelled. It is not called for a request whose handler
+   * answers by itself. Default: none.
+   */
+  readonly onCancelled?: ((outcome: CancelledOutcome, request: Input) => void) | undefined;
+  /**
+   * Answers 503 and 504 in the application's own form. Called once, when nothing has been sent. If it returns no response,
+   * or none within a second, bough answers. Default: bough answers, with a line of text.
+   */
+  readonly respond?:
+    | ((
+        outcome: CancelledOutcome & { readonly status: 503 | 504 },
+        request: Input,
+      ) => Response | undefined | Promise<Response | undefined>)
+    | undefined;
+}

@@ -1,0 +1,13 @@
+export { outgoingHeaders } from "../http/deadline-header.js";
+export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "../http/outcome.js";
+export type { RequestScopeOptions } from "../http/request-options.js";
+export type { ServerScope, ShutdownOptions, ShutdownReport } from "../http/server-handle.js";
+export type { ShutdownNotice } from "../process/shutdown-notice.js";
+export {
+  fetchBough,
+  requestOutcome,
+  requestScope,
+  type FetchBough,
+  type FetchBoughOptions,
+} from "./fetch-bough.js";
+export type { WebHooks } from "./hooks.js";

@@ -1,0 +1,102 @@
+import type { AnswerStatus } from "../http/responder.js";
+
+// The responses of fetch-style handlers: which of them have nothing to wait for, and how new ones are made of them. The
+// file keeps no state.
+
+/** A response, as far as it is looked at. A framework may have a class of its own. */
+interface ResponseLike {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly statusText: string;
+  readonly body: ReadableStream<unknown> | null;
+  readonly bodyUsed: boolean;
+  /** In workerd: the socket of an upgraded request, or null. */
+  readonly webSocket?: unknown;
+}
+
+const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304]);
+
+/** Whether the value is a response: hosts take other values too, such as `undefined` for an upgraded request. */
+function isResponse(value: unknown): value is ResponseLike {
+  return typeof value === "object" && value !== null && "headers" in value && "body" in value;
+}
+
+/** The status of what a handler returned. 0 if it has none. */
+export function statusOf(value: unknown): number {
+  return isResponse(value) ? value.status : 0;
+}
+
+/** The response, if its body may take time to be sent. */
+export function withBody(method: string, value: unknown): ResponseLike | undefined {
+  if (method === "HEAD" || !isResponse(value) || isUpgrade(value) || bodiless.has(value.status))
+    return undefined;
+  // A body that was read is an error, which the host reports.
+  return value.body === null || value.body.locked || value.bodyUsed ? undefined : value;
+}
+
+/** Whether the host is to take the connection over instead of answering. */
+export function isUpgrade(value: unknown): boolean {
+  if (!isResponse(value)) return true;
+  return value.status === 101 || (value.webSocket !== undefined && value.webSocket !== null);
+}
+
+/** The same response, whose body is the stream. */
+export function withStream(response: ResponseLike, stream: ReadableStream<unknown>): Response {
+  return new Response(fixedLength(response, stream) as never, initOf(response));
+}
+
+/** The same response, whose body is complete, and which says how long it is as the first one would have. */
+export function withBytes(response: ResponseLike, bytes: Uint8Array): Response {
+  const complete = new Response(bytes as never, initOf(response));
+  const { headers } = complete;
+  if (!headers.has("content-length") && !headers.has("transfer-encoding"))
+    headers.set("content-length", String(bytes.byteLength));
+  return complete;
+}
+
+function initOf(response: ResponseLike): ResponseInit {
+  // In workerd a response has further properties, which only the response itself can hand on.
+  if ("webSocket" in response) return response as unknown as ResponseInit;
+  const { status, statusText, headers } = response;
+  return { status, statusText, headers };
+}
+
+/** In workerd, the length of a stream is a property of the stream, and the header is not enough. */
+function fixedLength({ headers }: ResponseLike, body: ReadableStream<unknown>): ReadableStream<unknown> {
+  const { FixedLengthStream } = globalThis as {
+    readonly FixedLengthStream?: new (length: number) => TransformStream;
+  };
+  const length = headers.get("content-length");
+  if (FixedLengthStream === undefined || length === null) return body;
+  const { readable, writable } = new FixedLengthStream(Number(length));
+  // Its failure, or that of the client, ends the one and cancels the other.
+  body.pipeTo(writable).catch(() => undefined);
+  return readable;
+}
+
+const texts: Readonly<Record<AnswerStatus, string>> = {
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/** An answer that is given in the handler's place. */
+export function answerWith(status: AnswerStatus): Response {
+  return new Response(`${texts[status]}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8" },
+  });
+}
+
+/** The response to a client that has gone. Nobody receives it; loggers see its status. */
+export function disconnected(): Response {
+  return new Response(null, { status: 499 });
+}
+
+/** Lets go of a response that is not sent. */
+export function discard(value: unknown): void {
+  if (!isResponse(value) || value.body === null || value.body.locked) return;
+  value.body.cancel().catch(() => undefined);
+}
+
+export type { ResponseLike };

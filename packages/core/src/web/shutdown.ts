@@ -1,0 +1,187 @@
+import type { TaskInfo } from "../errors/scope-errors.js";
+import { elapsed } from "../kernel/age-clock.js";
+import { Hook } from "../kernel/cancel-hooks.js";
+import { foundStuck } from "../kernel/diagnostics.js";
+import { stuckInfo } from "../kernel/holders.js";
+import { advance, cancel } from "../kernel/lifecycle.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { wait } from "../kernel/outcome.js";
+import { realTimers } from "../kernel/platform.js";
+import { isClosed, markEnding } from "../kernel/state.js";
+import {
+  DEFAULT_GRACE,
+  holdersOfServer,
+  MAX_FLUSH,
+  MIN_CLEANUP,
+  type ShutdownOptions,
+  type ShutdownReport,
+} from "../http/server-handle.js";
+import { untilCancelled, within } from "../http/within.js";
+import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
+import type { WebServer } from "./web-server.js";
+
+// The shutdown of a `fetchBough`, in its order:
+//
+//   announce   `draining`, `drainSignal` and the `onShutdown` callbacks; then `drainDelay` passes
+//   drain      running requests and jobs get `grace` ms. Whether new requests arrive is up to the host, which listens
+//   cancel     the scope, with kind "shutdown", and so every request and job; they get `grace` ms, 1,000 at least
+//   answer     503 for requests whose handlers have not answered; bodies that have begun are broken off; the report names
+//              the stuck tasks
+//
+// It ends as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
+
+/** How often to look whether everything has been answered, in ms. */
+const STEP = 50;
+
+const running = new WeakMap<WebServer, Promise<ShutdownReport>>();
+
+/** Shuts down, once; see `ServerScope.shutdown`. */
+export function shutDown(server: WebServer, options?: ShutdownOptions): Promise<ShutdownReport> {
+  let report = running.get(server);
+  if (report === undefined) {
+    const { grace = server.grace ?? DEFAULT_GRACE, drainDelay = server.drainDelay ?? 0 } = options ?? {};
+    // First, since an `onShutdown` callback may call `shutdown()`.
+    let start: (started: Promise<ShutdownReport>) => void = () => undefined;
+    running.set(server, (report = new Promise((resolve) => (start = resolve))));
+    server.draining.begin();
+    start(new Shutdown(server).run(grace, drainDelay));
+  }
+  return report;
+}
+
+class Shutdown {
+  readonly #server: WebServer;
+  /** Called at the next end of a request. */
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(server: WebServer) {
+    this.#server = server;
+    server.onRequestDone = () => {
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    };
+  }
+
+  async run(grace: number, drainDelay: number): Promise<ShutdownReport> {
+    const server = this.#server;
+    const { node } = server;
+    const began = elapsed();
+    const atStart = server.records.length;
+    const delay = drainDelay > 0 && !node.cancelled ? untilCancelled(node, drainDelay) : undefined;
+    server.drained = this.#drained(delay);
+    if (delay !== undefined) await delay;
+    let cancelled = 0;
+    let stuck: readonly TaskInfo[] = [];
+    let cutOff = 0;
+    const finished = this.#finish();
+    const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
+    if (node.cancelled || !(await Promise.race([within(grace, finished), cancelledMeanwhile]))) {
+      cancelled = countAlive(node);
+      cancel(node, "shutdown", undefined);
+      const allAnswered = this.#allAnswered();
+      if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, allAnswered.promise])))) {
+        stuck = this.#stuck();
+        if (stuck.length > 0) foundStuck(node, stuck);
+        cutOff = this.#force();
+      }
+      allAnswered.stop();
+      await within(MAX_FLUSH, this.#answersGiven(), realTimers);
+    }
+    if (isClosed(node)) await wait(node, "close", this).promise; // rejects with a failed cleanup
+    return { running: atStart, cancelled, stuck, cutOff, duration: Math.round(elapsed() - began) };
+  }
+
+  /** Resolves when no request is left. */
+  async #drained(delay: Promise<void> | undefined): Promise<void> {
+    if (delay !== undefined) await delay;
+    while (this.#server.records.length > 0) await this.#nextEnd();
+  }
+
+  /** Resolves when no request is left, and then everything in the scope has settled. */
+  async #finish(): Promise<void> {
+    await this.#server.drained;
+    const { node } = this.#server;
+    markEnding(node);
+    const { promise } = wait(node, "dispose", this);
+    advance(node);
+    await promise.catch(() => undefined); // `run` passes the failure on, at the end
+  }
+
+  /** Resolves when every answer has been ended and no task is left. */
+  #allAnswered(): { readonly promise: Promise<void>; readonly stop: () => void } {
+    let timer: ReturnType<typeof realTimers.setInterval> | undefined;
+    const promise = new Promise<void>((resolve) => {
+      timer = realTimers.setInterval(() => {
+        const isBusy = holdersOfServer(this.#server.node).some(([, what]) => what !== "response");
+        if (!isBusy && this.#server.records.every(({ response }) => response.hasEnded)) resolve();
+      }, STEP);
+    });
+    return { promise, stop: () => realTimers.clearInterval(timer) };
+  }
+
+  /** Resolves when the application has made the last answers in the place of handlers. */
+  async #answersGiven(): Promise<void> {
+    while (this.#server.records.some(({ isAnswering }) => isAnswering)) await this.#nextEnd();
+  }
+
+  #nextEnd(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #stuck(): TaskInfo[] {
+    const found = new Map<object, TaskInfo>();
+    for (const { node, response } of this.#server.records)
+      if (!response.hasEnded) found.set(node, stuckInfo(node, "response"));
+    for (const [node, what] of holdersOfServer(this.#server.node)) found.set(node, stuckInfo(node, what));
+    return [...found.values()];
+  }
+
+  /**
+   * Answers every request that has no answer yet, and breaks off those whose answer has begun.
+   *
+   * @returns How many were broken off.
+   */
+  #force(): number {
+    let cutOff = 0;
+    for (const record of this.#server.records)
+      if (!record.response.hasEnded && !record.answer(503)) cutOff += 1;
+    return cutOff;
+  }
+}
+
+/** How many requests and jobs run. */
+function countAlive(node: ScopeNode): number {
+  let count = 0;
+  for (let child = node.first; child !== undefined; child = child.next) count += 1;
+  return count;
+}
+
+/**
+ * Shuts down when the scope is cancelled or the process is told to stop.
+ */
+export class StopHook extends Hook implements StoppableServer {
+  readonly #server: WebServer;
+
+  constructor(server: WebServer) {
+    super();
+    this.#server = server;
+    addServer(this);
+  }
+
+  get node(): ScopeNode {
+    return this.#server.node;
+  }
+
+  async stop(): Promise<void> {
+    await shutDown(this.#server);
+  }
+
+  override ended(): void {
+    removeServer(this);
+  }
+
+  run(): void {
+    removeServer(this);
+    // The call that closes the scope receives its failures.
+    shutDown(this.#server, { grace: 0 }).catch(() => undefined);
+  }
+}

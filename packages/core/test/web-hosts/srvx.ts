@@ -1,0 +1,14 @@
+import { serve } from "srvx";
+import { honoApp, plainApp, watchErrors } from "./app.js";
+
+watchErrors();
+const handle = process.argv[2] === "plain" ? plainApp() : honoApp();
+const server = serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  silent: true,
+  gracefulShutdown: false,
+  fetch: handle as never,
+});
+await server.ready();
+console.log(`listening ${new URL(server.url ?? "").port}`);

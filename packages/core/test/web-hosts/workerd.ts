@@ -1,0 +1,18 @@
+import { honoApp, plainApp, setUpgrade, watchErrors } from "./app.js";
+
+declare const WebSocketPair: new () => { readonly 0: WebSocket; readonly 1: WebSocket & { accept(): void } };
+
+watchErrors();
+setUpgrade(() => {
+  const pair = new WebSocketPair();
+  pair[1].accept();
+  return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit);
+});
+
+const apps = { plain: plainApp(), hono: honoApp() };
+
+// oxlint-disable-next-line import/no-default-export -- what workerd loads
+export default {
+  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" }, ctx: unknown): Promise<Response> =>
+    apps[env.FORM](request, env, ctx),
+};
