@@ -1,13 +1,14 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
 import { isTimedOut, markAnswered, markClosedByOwner, markCutShort } from "../kernel/state.js";
-import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
+import type { Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/promised.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
+import { notifiesHandler } from "./attached.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
 import { printHookFailure, wasLogged, type AnswerStatus, type Responder } from "./responder.js";
@@ -203,7 +204,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
         if (this.#isAnswerable()) this.#end(this.#outcomeOfReason());
         else this.watchHandler();
       });
-    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && this.#notifiesHandler())) {
+    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && notifiesHandler(this.node))) {
       this.watchHandler();
     }
   }
@@ -220,15 +221,6 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   #isAnswerable(): boolean {
     return this.responder.isAnswerable && !this.#isUpgraded();
-  }
-
-  /** Whether the cancellation reaches the handler's code. A handler that it does not reach is stuck rather than done. */
-  #notifiesHandler(): boolean {
-    const { hooks, extras, first } = this.node;
-    if (extras?.controller !== undefined || first !== undefined) return true;
-    for (let hook = hooks; hook !== undefined; hook = hook.next)
-      if (!(hook instanceof CallbackHook)) return true;
-    return false;
   }
 
   /** Ends a cancelled request when its handler has been silent for too long. */

@@ -2,6 +2,7 @@ import { isThenable } from "../errors/describe.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { fail } from "../kernel/lifecycle.js";
 import { onTurn } from "../kernel/platform.js";
+import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { Answer, RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome } from "../http/outcome.js";
@@ -136,7 +137,7 @@ export class Exchange implements Responder, Answer, BodyObserver {
       return this.#settle(disconnected());
     }
     this.statusCode = statusOf(value);
-    if (isIdle(record)) return this.#finish(value);
+    if (isIdle(record.node, record)) return this.#finish(value);
     const response = withBody(this.#request.method, value);
     if (response === undefined) return this.#finish(value);
     this.#hasBegun = true;
@@ -302,12 +303,3 @@ export class Exchange implements Responder, Answer, BodyObserver {
 }
 
 function nothing(): void {}
-
-/** Whether nothing hangs on the scope of a request: no task, no cleanup, no listener, and nobody has its signal. */
-function isIdle(record: WebRecord): boolean {
-  const { node } = record;
-  const { extras } = node;
-  if (node.first !== undefined || node.cancelled) return false;
-  if (node.hooks !== record || record.next !== undefined) return false;
-  return extras?.controller === undefined && extras?.defers === undefined;
-}

@@ -1,0 +1,22 @@
+import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
+import type { ScopeNode } from "../kernel/node.js";
+
+// What a handler has attached to the scope of its request.
+
+/** Whether a cancellation reaches the code of a handler. A handler that it does not reach is stuck rather than done. */
+export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
+  if (extras?.controller !== undefined || first !== undefined) return true;
+  for (let hook = hooks; hook !== undefined; hook = hook.next)
+    if (!(hook instanceof CallbackHook)) return true;
+  return false;
+}
+
+/**
+ * Whether nothing hangs on the scope: no task, no cleanup, no listener, and nobody has its signal.
+ *
+ * @param own - The listener of the request itself, which is the first.
+ */
+export function isIdle({ cancelled, first, hooks, extras }: ScopeNode, own: Pick<Hook, "next">): boolean {
+  if (cancelled || first !== undefined || hooks !== own || own.next !== undefined) return false;
+  return extras?.controller === undefined && extras?.defers === undefined;
+}
