@@ -182,7 +182,7 @@ describe("requestScope()", () => {
 
 describe("requestOutcome()", () => {
   it("is for frameworks that catch the failures of handlers themselves", async () => {
-    const onCancelled = vi.fn();
+    const onCancelled = vi.fn<() => void>();
     const handle = fetchBough(
       async (request: Request, scope) => {
         try {

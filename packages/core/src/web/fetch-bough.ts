@@ -29,7 +29,7 @@ import { addChild } from "../task/start-child.js";
 import type { WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { shutDown, StopHook } from "./shutdown.js";
-import { WebServer, type RequestPolicy, type RouteName } from "./web-server.js";
+import { WebServer, type RequestPolicy } from "./web-server.js";
 
 /** The options of `fetchBough`. `Input` is the request of the host, `Rest` what it passes after it. */
 export interface FetchBoughOptions<
@@ -166,8 +166,8 @@ function create(
   const policy: RequestPolicy = {
     timeout,
     deadlineHeader,
-    route: options.route as RouteName | string | undefined,
-    hooks: options as WebHooks,
+    route: options.route,
+    hooks: options,
   };
   const server = new WebServer(node, policy, grace, drainDelay);
   const handle = new WebHandle(node, server);
@@ -189,7 +189,7 @@ function create(
 }
 
 function checkFetchOptions(options: FetchBoughOptions): void {
-  checkOptions("fetchBough", options as ScopeOptions, names);
+  checkOptions("fetchBough", options, names);
   checkDuration("fetchBough", "drainDelay", options.drainDelay);
   checkDeadlineHeader("fetchBough", options.deadlineHeader);
   checkType("fetchBough", "onCancelled", "function", options.onCancelled);

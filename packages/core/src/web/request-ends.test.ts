@@ -365,7 +365,7 @@ describe("rule 30: a deadline", () => {
       const name = deadlineHeader === true ? "x-request-timeout-ms" : String(deadlineHeader);
       const { response } = exchange(
         (_, own) => sleep(own, 60_000),
-        { timeout: 1_000, deadlineHeader: deadlineHeader as string | boolean },
+        { timeout: 1_000, deadlineHeader },
         { headers: { [name]: "50" } },
       );
       await vi.advanceTimersByTimeAsync(50);
@@ -475,7 +475,7 @@ describe("rule 30: a failure", () => {
     ],
     ["rejected", () => Promise.reject(planted)],
   ])("goes to the host unchanged: %s", async (_, handler) => {
-    const { response, scope } = exchange(handler as () => never);
+    const { response, scope } = exchange(handler);
     expect(await rejection(response)).toBe(planted);
     await flush();
     expect(scope).toMatchObject({ state: "closed", errors: [] });
@@ -486,7 +486,7 @@ describe("rule 30: a failure", () => {
     ["a response", new Response("x")],
     ["undefined", undefined],
   ])("may be any value: %s", async (_, value) => {
-    const { response } = exchange(() => Promise.reject(value as unknown as Error));
+    const { response } = exchange(() => Promise.reject(value));
     expect(await rejection(response)).toBe(value);
   });
 

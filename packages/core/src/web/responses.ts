@@ -56,7 +56,7 @@ export function withBytes(response: ResponseLike, bytes: Uint8Array): Response {
 
 function initOf(response: ResponseLike): ResponseInit {
   // In workerd a response has further properties, which only the response itself can hand on.
-  if ("webSocket" in response) return response as unknown as ResponseInit;
+  if ("webSocket" in response) return response;
   const { status, statusText, headers } = response;
   return { status, statusText, headers };
 }

@@ -126,7 +126,7 @@ describe("rule 32: shutdown() of fetchBough", () => {
   });
 
   it("answers 503 to requests that arrive when it is over, and calls no handler", async () => {
-    const handler = vi.fn((_request: Request) => new Response("x"));
+    const handler = vi.fn<(request: Request) => Response>(() => new Response("x"));
     const outcomes: CancelledOutcome[] = [];
     const handle = fetchBough(handler, { onCancelled: (outcome) => outcomes.push(outcome) });
     await handle.shutdown();

@@ -166,7 +166,7 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
     const found: WebRecord[] = [];
     for (let child = this.node.first; child !== undefined; child = child.next) {
       const record = child.observer;
-      if (record instanceof RequestRecord && !record.isDone) found.push(record as unknown as WebRecord);
+      if (record instanceof RequestRecord && !record.isDone) found.push(record);
     }
     return [...found, ...this.#late];
   }

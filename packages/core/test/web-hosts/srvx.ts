@@ -8,7 +8,7 @@ const server = serve({
   hostname: "127.0.0.1",
   silent: true,
   gracefulShutdown: false,
-  fetch: handle as never,
+  fetch: handle,
 });
 await server.ready();
 console.log(`listening ${new URL(server.url ?? "").port}`);
