@@ -9,13 +9,21 @@ import { fastifyBough } from "../src/fastify/index.js";
 import { BoughModule } from "../src/nest/index.js";
 import { requestScope, serverScope } from "../src/http/index.js";
 import {
+  all,
+  allSettled,
+  any,
+  cancellable,
+  close,
   createScope,
   detach,
   map,
+  moveOnAfter,
+  race,
   retry,
   selfCleaning,
   shield,
   spawn,
+  start,
   stream,
   supervise,
   withScope,
@@ -40,7 +48,15 @@ const calls: Readonly<Record<string, (options: never) => unknown>> = {
   withScope: (options) => withScope(options, worker),
   "withScope with a parent": (options) => withScope(createScope(), options, worker),
   spawn: (options) => spawn(createScope(), worker, options),
-  close: (options) => createScope().close(options),
+  "close as a method": (options) => createScope().close(options),
+  close: (options) => close(createScope(), options),
+  all: (options) => all(createScope(), [worker], options),
+  allSettled: (options) => allSettled(createScope(), [worker], options),
+  any: (options) => any(createScope(), [worker], options),
+  race: (options) => race(createScope(), [worker], options),
+  start: (options) => start(createScope(), worker, options),
+  moveOnAfter: (options) => moveOnAfter(createScope(), Object.assign(options, { timeout: 1 }), worker),
+  cancellable: (options) => cancellable(createScope(), worker, worker, options),
   map: (options) => map(createScope(), [1], worker, options),
   stream: (options) => stream(createScope(), [1], worker, options),
   retry: (options) => retry(createScope(), worker, options),
@@ -52,6 +68,15 @@ const calls: Readonly<Record<string, (options: never) => unknown>> = {
       worker();
       return {};
     }, options),
+  "selfCleaning with a parent": (options) =>
+    selfCleaning(
+      createScope(),
+      () => {
+        worker();
+        return {};
+      },
+      options,
+    ),
   useBoughScope: (options) => useBoughScope(options),
   serverScope: (options) => serverScope(createServer(), options),
   shutdown: (options) => serverScope(createServer()).shutdown(options),
@@ -90,7 +115,7 @@ async function outcomeOf(call: () => unknown): Promise<unknown> {
 }
 
 describe.each(Object.entries(calls))("%s", (title, call) => {
-  const name = title.replace(" with a parent", "");
+  const name = title.replace(/ (with a parent|as a method)/, "");
 
   it("refuses an option that there is not, names it, and starts nothing", async () => {
     const error = await outcomeOf(() => call({ nonsense: 5 } as never));
@@ -118,10 +143,15 @@ describe("an option that another function has", () => {
     ["withScope", { onOrphan: "ignore" }],
     ["createScope", { daemon: true }],
     ["spawn", { onOrphan: "ignore" }],
-    ["spawn", { onError: worker }],
-    ["spawn", { isCancellation: () => true }],
+    ["spawn", { holdsProcess: false }],
     ["map", { ordered: false }],
-    ["retry", { timeout: 5 }],
+    ["all", { concurrency: 5 }],
+    ["race", { deadline: 5 }],
+    ["retry", { window: 5 }],
+    ["supervise", { attempts: 5 }],
+    ["start", { daemon: true }],
+    ["moveOnAfter", { grace: 5 }],
+    ["close", { timeout: 5 }],
     ["main", { timeout: 5 }],
     ["requestScope", { grace: 5 }],
   ])("%s refuses %o", async (name, options) => {
@@ -140,6 +170,9 @@ describe("a misspelt option", () => {
     ["withScope", { timeOut: 5 }, "timeout"],
     ["createScope", { concurency: 5 }, "concurrency"],
     ["retry", { attempt: 5 }, "attempts"],
+    ["retry", { onretry: worker }, "onRetry"],
+    ["race", { timeOut: 5 }, "timeout"],
+    ["supervise", { deamon: true }, "daemon"],
     ["serverScope", { deadlineheader: true }, "deadlineHeader"],
     ["main", { onerror: worker }, "onError"],
   ])("%s refuses %o and suggests the right one", async (name, options, right) => {

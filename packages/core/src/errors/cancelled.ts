@@ -21,6 +21,7 @@ export type CancelKind =
    * - The scope has ended, for its daemons and its open iterations.
    * - A `race` or `any` was decided, for the losers.
    * - A `stream` or `events` iteration was left.
+   * - The last caller of a `SingleFlight` call has left, for its worker.
    * - A response has ended, for the tasks that still run in the scope of the request.
    * - The `build` function of `selfCleaning` threw. The error is the `cause`.
    */

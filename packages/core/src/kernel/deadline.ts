@@ -1,4 +1,4 @@
-import { createDeadlineReason } from "../errors/cancelled.js";
+import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
 import { currentClock, instantIn, type Clock } from "./age-clock.js";
 import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./state.js";
 import type { Deadline, ScopeNode } from "./node.js";
@@ -109,8 +109,14 @@ function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
 
 function expire(node: ScopeNode): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
-  node.flags |= TIMED_OUT;
   const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
   const deadline = node.extras?.settings?.deadline as Deadline;
-  cancelWith(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
+  timeOut(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
+}
+
+/** Cancels `node` because its own time is up. */
+export function timeOut(node: ScopeNode, reason: CancelledError): void {
+  if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
+  node.flags |= TIMED_OUT;
+  cancelWith(node, reason);
 }

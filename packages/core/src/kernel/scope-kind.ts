@@ -1,12 +1,14 @@
 /**
- * What has made a scope that is not a task: the function of that name; the HTTP server or request it belongs to; or
- * `retry` or `supervise`, one attempt of theirs.
+ * What has made a scope that is not a task: the function of that name; the HTTP server or request it belongs to; `retry` or
+ * `supervise`, one attempt of theirs; or a call of `do` of a `SingleFlight`.
  */
 export type ScopeKind =
   | "createScope"
   | "selfCleaning"
   | "withScope"
   | "shield"
+  | "moveOnAfter"
+  | "cancellable"
   | "start"
   | "all"
   | "allSettled"
@@ -16,6 +18,7 @@ export type ScopeKind =
   | "stream"
   | "retry"
   | "attempt"
+  | "singleFlight"
   | "events"
   | "iterate"
   | "effectionScope"

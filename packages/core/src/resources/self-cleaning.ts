@@ -13,8 +13,10 @@ import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { holdProcess } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
-import { closeAndWait, closeByOwner } from "../task/handle.js";
+import { admits, bornCancelled } from "../task/admit.js";
+import { closeAndWait, closeByOwner, Handle, type CloseOptions, type ScopeHandle } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
+import { isScope, nodeOf } from "../task/resolve.js";
 import { addChild } from "../task/start-child.js";
 import { endWhenIdle } from "../task/idle-process.js";
 import { watchHandle } from "../task/orphan.js";
@@ -50,16 +52,20 @@ export type Buildable<T> = [T] extends [never]
  *
  * Without a name in the options, the scope has the name of `build`, or of the class of the inner object.
  *
- * **Cancellation:** the scope is a root. When something else cancels it (`signal`, a deadline, a failing worker) the
- * handle stays as it is, and its methods go on working on an object without workers.
+ * **Cancellation:** the scope is a root, or a child of `parent`: then it is cancelled with `parent`, which does not settle
+ * before it. When something cancels the scope (`parent`, `signal`, a deadline, a failing worker) the handle stays as it is,
+ * and its methods go on working on an object without workers.
  *
- * **Failure:** what `build` throws closes the scope, and is thrown.
+ * **Failure:** what `build` throws closes the scope, and is thrown. A failure of a worker that nobody receives by `close` is
+ * one of `parent`.
  *
+ * @param parent - The scope that the new scope belongs to. Default: none, the scope is a root.
  * @param build - Called once, synchronously. Must not keep what it returns where the caller's code could find it,
  *   and must not mention the variable that will hold the handle.
  * @param options - As for `createScope`; `timeout` and `grace` in ms.
  * @returns The handle.
- * @throws {CancelledError} The reason, if `options` cancel the scope at birth; `build` is not called.
+ * @throws {CancelledError} The reason, if `parent` or `options` cancel the scope at birth; `build` is not called.
+ * @throws {ScopeClosedError} If `parent` has ended.
  * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or one that no handle can
  *   stand for: a promise, a function, an array, a scope.
  * @example
@@ -97,12 +103,31 @@ export type Buildable<T> = [T] extends [never]
 export function selfCleaning<T extends object>(
   build: ((scope: Scope) => T) & Buildable<T>,
   options?: ScopeOptions,
-): SelfCleaning<T> {
+): SelfCleaning<T>;
+export function selfCleaning<T extends object>(
+  parent: Scope,
+  build: ((scope: Scope) => T) & Buildable<T>,
+  options?: ScopeOptions,
+): SelfCleaning<T>;
+export function selfCleaning(...given: readonly unknown[]): object {
+  const hasParent = typeof given[0] !== "function" && (isScope(given[0]) || typeof given[1] === "function");
+  const parent = hasParent ? nodeOf("selfCleaning", "parent", given[0] as Scope) : backgroundNode;
+  const build = given[hasParent ? 1 : 0];
+  const options = given[hasParent ? 2 : 1] as ScopeOptions | undefined;
   requireFunction("selfCleaning", "build", build);
   if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
+  return construct(parent, build as (scope: Scope) => object, options, callSite(selfCleaning));
+}
+
+function construct(
+  parent: ScopeNode,
+  build: (scope: Scope) => object,
+  options: ScopeOptions | undefined,
+  site: string | undefined,
+): object {
   checkHeadroom();
-  const node = new ScopeView(backgroundNode, options?.name ?? build, initialBuild);
-  const site = callSite(selfCleaning);
+  const node = new ScopeView(parent, options?.name ?? build, initialBuild);
+  if (!admits("selfCleaning", parent)) throw bornCancelled(node, options).reason as unknown;
   endWhenIdle();
   addChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
@@ -133,17 +158,21 @@ export function selfCleaning<T extends object>(
   }
   bodyDone(node);
   watchHandle(handle, node, options?.onOrphan, true);
-  return handle as SelfCleaning<T>;
+  return handle;
 }
 
 /**
- * Closes what {@link selfCleaning} returned: cancels its scope and waits until the workers have stopped and the
- * cleanups have run. The same as `close()` of a scope handle.
+ * Closes an owner handle: cancels its scope (kind `"closed"`) and waits until the workers have stopped and the cleanups have
+ * run.
  *
- * @param handle - The object that was returned.
+ * It takes what {@link selfCleaning} returned, which has no `close` of bough's, and any handle of a scope, for which it does
+ * the same as the handle's own `close()`.
+ *
+ * @param handle - What `selfCleaning`, `createScope` or `serverScope` returned.
+ * @param options - The `cause`, and `grace` in ms.
  * @throws The first failure of its scope (as a rejection).
  * @throws {StuckTasksError} When the scope's grace period runs out (as a rejection).
- * @throws {TypeError} If `handle` is anything else (as a rejection).
+ * @throws {TypeError | RangeError} If `handle` is anything else, or an option is bad (as a rejection).
  * @example
  * ```ts
  * const log = selfCleaning((scope) => {
@@ -155,10 +184,13 @@ export function selfCleaning<T extends object>(
  * await close(log);
  * ```
  */
-export async function close(handle: AsyncDisposable): Promise<void> {
+export async function close(handle: AsyncDisposable, options?: CloseOptions): Promise<void> {
   const node = HandleObject.nodeOf(handle);
-  if (node === undefined) throw wrongType("close", "handle must come from selfCleaning()", handle);
-  return closeAndWait(node, "close", handle);
+  if (node !== undefined) return closeAndWait(node, "close", handle, options);
+  if (Handle.nodeOf(handle) !== undefined) return (handle as ScopeHandle).close(options);
+  const isView = isScope(handle) && nodeOf("close", "handle", handle) !== undefined;
+  const hint = isView ? " (only the owner of a scope closes it; cancel() stops it from inside)" : "";
+  throw wrongType("close", "handle must come from selfCleaning() or createScope()", handle, hint);
 }
 
 function buildThrew(node: ScopeNode, error: unknown): void {

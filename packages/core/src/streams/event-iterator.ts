@@ -1,7 +1,7 @@
 import { isCancelled } from "../errors/cancelled.js";
 import { attach } from "../flow/lifetime/attach.js";
 import { Fifo } from "../flow/sync/fifo.js";
-import type { Failure } from "../flow/combinators/stream.js";
+import type { Failure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/promised.js";
 import { markHandled, yieldBefore } from "../kernel/refusal.js";

@@ -18,20 +18,38 @@ import {
 } from "../errors/validate.js";
 import type { OrphanPolicy } from "../kernel/diagnostics.js";
 
-/** What `spawn` takes. */
+/** The options of {@link spawn}. */
 export interface TaskOptions {
-  /** Default: the worker's function name, else `"anonymous"`. */
+  /** The name of the task. Default: the name of the worker function, or `"anonymous"`. */
   readonly name?: string | undefined;
-  /** Milliseconds from now, the time in a queue included. 0 cancels at birth. Default: no limit. */
+  /** A foreign signal. When it aborts, the task is cancelled with kind `"signal"`. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Milliseconds from the call, including the time in a queue. A task that exceeds it has failed with a
+   * `DeadlineExceededError`. 0 cancels the task at birth. Default: no limit.
+   */
   readonly timeout?: number | undefined;
-  /** An instant, in milliseconds since the epoch. Default: none. */
+  /** An instant, as a `Date` or in milliseconds since the epoch. Has the effect of {@link timeout}. Default: none. */
   readonly deadline?: number | Date | undefined;
-  /** Cancelled when the scope has nothing else left to do. Default `false`. */
+  /** Whether the task is cancelled when its scope has nothing else left to do. Default `false`. */
   readonly daemon?: boolean | undefined;
-  /** A failing child of this task does not cancel it. Default `false`. */
+  /** Whether the task goes on when one of its children fails. Default `false`: the first failure cancels the task. */
   readonly supervise?: boolean | undefined;
-  /** How many direct children of this task run at once; the others wait in spawn order. Default: no limit. */
+  /** How many direct child tasks of this task run at once; the others wait in spawn order. Default: no limit. */
   readonly concurrency?: number | undefined;
+  /**
+   * Milliseconds that this task and everything below it get after a cancellation. Then what has not settled is reported as
+   * stuck. Default: that of the nearest scope above that has one.
+   */
+  readonly grace?: number | undefined;
+  /**
+   * Receives the failures that nothing else receives: those below the task, and the task's own where its scope does not
+   * receive them (a supervising scope, the background). Default: the nearest `onError` above, otherwise a failure is an
+   * unhandled rejection.
+   */
+  readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
+  /** Says which further errors are cancellations, in the task and below; as in {@link ScopeOptions}. Default: none. */
+  readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
 }
 
 /** What `createScope` and `withScope` take. */
@@ -77,15 +95,6 @@ export interface ScopeOptions {
   readonly holdsProcess?: boolean | undefined;
 }
 
-const taskNames = {
-  name: true,
-  timeout: true,
-  deadline: true,
-  daemon: true,
-  supervise: true,
-  concurrency: true,
-} as const;
-
 const withScopeNames = {
   name: true,
   signal: true,
@@ -98,7 +107,10 @@ const withScopeNames = {
   isCancellation: true,
 } as const;
 
-const taskOptionNames: OptionNames = optionNames<TaskOptions>(taskNames, isTaskOption);
+const taskOptionNames: OptionNames = optionNames<TaskOptions>(
+  { ...withScopeNames, daemon: true },
+  (name) => isWithScopeOption(name) || name === "daemon",
+);
 
 /** What `withScope` takes: it has no handle that could be dropped. */
 export const withScopeOptionNames: OptionNames = optionNames<Omit<ScopeOptions, "onOrphan" | "holdsProcess">>(
@@ -112,20 +124,6 @@ export const scopeOptionNames: OptionNames = optionNames<ScopeOptions>(
 );
 
 // By `switch`, which takes a third of the time of a look-up: each `spawn` with options pays it.
-
-function isTaskOption(name: string): boolean {
-  switch (name as keyof typeof taskNames) {
-    case "name":
-    case "timeout":
-    case "deadline":
-    case "daemon":
-    case "supervise":
-    case "concurrency":
-      return true;
-    default:
-      return false;
-  }
-}
 
 function isWithScopeOption(name: string): boolean {
   switch (name as keyof typeof withScopeNames) {
@@ -152,19 +150,19 @@ export function checkOptions(
 ): void {
   checkOptionsObject(operation, options, names);
   checkCommon(operation, options);
-  checkType(operation, "onError", "function", options.onError);
-  checkType(operation, "isCancellation", "function", options.isCancellation);
-  checkDuration(operation, "grace", options.grace);
-  checkSignal(operation, options.signal);
   checkOnOrphan(operation, options.onOrphan);
   checkType(operation, "holdsProcess", "boolean", options.holdsProcess);
 }
 
-/** As {@link checkOptions}, for `spawn`, which looks at nothing that a task has not. */
-export function checkTaskOptions(options: TaskOptions): void {
-  checkOptionsObject("spawn", options, taskOptionNames);
-  checkCommon("spawn", options);
-  checkType("spawn", "daemon", "boolean", options.daemon);
+/** As {@link checkOptions}, for a function that starts a task. */
+export function checkTaskOptions(
+  operation: string,
+  options: TaskOptions,
+  names: OptionNames = taskOptionNames,
+): void {
+  checkOptionsObject(operation, options, names);
+  checkCommon(operation, options);
+  checkType(operation, "daemon", "boolean", options.daemon);
 }
 
 function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): void {
@@ -173,6 +171,10 @@ function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): v
   checkDuration(operation, "timeout", options.timeout);
   checkInstant(operation, "deadline", options.deadline);
   checkLimit(operation, "concurrency", options.concurrency, 1);
+  checkSignal(operation, options.signal);
+  checkDuration(operation, "grace", options.grace);
+  checkType(operation, "onError", "function", options.onError);
+  checkType(operation, "isCancellation", "function", options.isCancellation);
 }
 
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */

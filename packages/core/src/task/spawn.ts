@@ -26,7 +26,7 @@ import { NodeTask, type Task } from "./task.js";
  *
  * @param scope - The owner; open, or closing with a child alive.
  * @param worker - The work. Called once, synchronously, unless the scope's `concurrency` makes it wait.
- * @param options - `timeout` in ms; running out of its own time is a failure of the task.
+ * @param options - Name, limits, receivers; `timeout` and `grace` in ms.
  * @returns The task: await it for the worker's value.
  * @throws {ScopeClosedError} If `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range. Nothing was started.
@@ -44,7 +44,7 @@ import { NodeTask, type Task } from "./task.js";
 export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions): Task<T> {
   const parent = scope instanceof ScopeNode ? scope : nodeOf("spawn", "scope", scope);
   requireFunction("spawn", "worker", worker);
-  if (options !== undefined) checkTaskOptions(options);
+  if (options !== undefined) checkTaskOptions("spawn", options);
   const node = addTask(parent, worker, options, callSite(spawn));
   try {
     const task = new NodeTask<T>(node);
@@ -97,6 +97,6 @@ function addTask(
     options?.daemon === true ? initialDaemon : initialTask,
   );
   if (admits("spawn", parent)) addChild(node, options, site, worker);
-  else bornCancelled(node);
+  else bornCancelled(node, options);
   return node;
 }

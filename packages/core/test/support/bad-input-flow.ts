@@ -5,6 +5,7 @@ import {
   noBoolean,
   noDuration,
   noFunction,
+  noInstant,
   noLimit,
   noNumber,
   noOptions,
@@ -37,7 +38,16 @@ function scopeOf(operation: string, call: (scope: bough.Scope, fixture: Fixture)
   };
 }
 
-type Combinator = (scope: bough.Scope, workers: readonly (() => void)[]) => Promise<unknown>;
+type Combinator = (
+  scope: bough.Scope,
+  workers: readonly (() => void)[],
+  options?: bough.CombinatorOptions,
+) => Promise<unknown>;
+
+const combinatorOptions = { name: noString, timeout: noDuration } satisfies Record<
+  keyof bough.CombinatorOptions,
+  Kind
+>;
 
 /** Of a combinator over an array of workers. */
 function combinator(operation: string, combine: Combinator): Row {
@@ -55,6 +65,14 @@ function combinator(operation: string, combine: Combinator): Row {
         kind: noFunction,
         call: (value, { scope, worker }) => combine(scope, [worker, value]),
       },
+      {
+        called: `${operation}: options`,
+        kind: noOptions,
+        call: (value, { scope, worker }) => combine(scope, [worker], value),
+      },
+      ...eachOption<bough.CombinatorOptions>(operation, combinatorOptions, (options, { scope, worker }) =>
+        combine(scope, [worker], options),
+      ),
     ],
   };
 }
@@ -67,19 +85,24 @@ const backoff = {
 };
 
 const retryOptions = {
+  ...combinatorOptions,
   ...backoff,
   attempts: noCount(1),
   attemptTimeout: noDuration,
   retryIf: given(noFunction),
+  delay: given(noFunction),
+  onRetry: given(noFunction),
 } satisfies Record<keyof bough.RetryOptions, Kind>;
 
-const supervisorOptions = {
+const superviseOptions = {
+  ...combinatorOptions,
+  daemon: noBoolean,
   minDelay: noDuration,
   maxDelay: noDuration,
   maxRestarts: noCount(0),
   window: noDuration,
   onRestart: given(noFunction),
-} satisfies Record<keyof bough.SupervisorOptions, Kind>;
+} satisfies Record<keyof bough.SuperviseOptions, Kind>;
 
 export const flowRows: Record<string, Row> = {
   all: combinator("all", bough.all),
@@ -96,14 +119,16 @@ export const flowRows: Record<string, Row> = {
         kind: noItems,
         call: (value, { scope, worker }) => bough.map(scope, value, worker),
       },
-      { called: "map: fn", kind: noFunction, call: (value, { scope }) => bough.map(scope, [1], value) },
+      { called: "map: worker", kind: noFunction, call: (value, { scope }) => bough.map(scope, [1], value) },
       {
         called: "map: options",
         kind: noOptions,
         call: (value, { scope, worker }) => bough.map(scope, [1], worker, value),
       },
-      ...eachOption<MapOptions>("map", { concurrency: noLimit }, (options, { scope, worker }) =>
-        bough.map(scope, [1], worker, options),
+      ...eachOption<MapOptions>(
+        "map",
+        { ...combinatorOptions, concurrency: noLimit },
+        (options, { scope, worker }) => bough.map(scope, [1], worker, options),
       ),
     ],
   },
@@ -116,7 +141,11 @@ export const flowRows: Record<string, Row> = {
         kind: noItems,
         call: (value, { scope, worker }) => bough.stream(scope, value, worker),
       },
-      { called: "stream: fn", kind: noFunction, call: (value, { scope }) => bough.stream(scope, [1], value) },
+      {
+        called: "stream: worker",
+        kind: noFunction,
+        call: (value, { scope }) => bough.stream(scope, [1], value),
+      },
       {
         called: "stream: options",
         kind: noOptions,
@@ -124,7 +153,7 @@ export const flowRows: Record<string, Row> = {
       },
       ...eachOption<bough.StreamOptions>(
         "stream",
-        { concurrency: noLimit, ordered: noBoolean },
+        { ...combinatorOptions, concurrency: noLimit, ordered: noBoolean },
         (options, { scope, worker }) => bough.stream(scope, [1], worker, options),
       ),
     ],
@@ -158,7 +187,7 @@ export const flowRows: Record<string, Row> = {
         kind: noOptions,
         call: (value, { scope, worker }) => bough.supervise(scope, worker, value),
       },
-      ...eachOption<bough.SupervisorOptions>("supervise", supervisorOptions, (options, { scope, worker }) =>
+      ...eachOption<bough.SuperviseOptions>("supervise", superviseOptions, (options, { scope, worker }) =>
         bough.supervise(scope, worker, options),
       ),
     ],
@@ -195,6 +224,14 @@ export const flowRows: Record<string, Row> = {
     bad: [
       scopeOf("start", (scope, { worker }) => bough.start(scope, worker)),
       { called: "start: worker", kind: noFunction, call: (value, { scope }) => bough.start(scope, value) },
+      {
+        called: "start: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.start(scope, worker, value),
+      },
+      ...eachOption<bough.StartOptions>("start", combinatorOptions, (options, { scope, worker }) =>
+        bough.start(scope, worker, options),
+      ),
     ],
   },
   checkpoint: { by: "rejection", bad: [scopeOf("checkpoint", (scope) => bough.checkpoint(scope))] },
@@ -264,9 +301,95 @@ export const flowRows: Record<string, Row> = {
         call: (timeout, { scope, worker }) => bough.shield(scope, { timeout }, worker),
       },
       {
-        called: "shield: fn",
+        called: "shield: name",
+        kind: noString,
+        call: (name, { scope, worker }) => bough.shield(scope, { timeout: 1, name }, worker),
+      },
+      {
+        called: "shield: worker",
         kind: noFunction,
         call: (value, { scope }) => bough.shield(scope, { timeout: 1 }, value),
+      },
+    ],
+  },
+  moveOnAfter: {
+    by: "rejection",
+    bad: [
+      scopeOf("moveOnAfter", (scope, { worker }) => bough.moveOnAfter(scope, { timeout: 1 }, worker)),
+      {
+        called: "moveOnAfter: options",
+        kind: [...noOptions, ...wrongType(undefined, {}, { name: "limit" })],
+        call: (value, { scope, worker }) => bough.moveOnAfter(scope, value, worker),
+      },
+      ...eachOption<{ timeout: number }>(
+        "moveOnAfter",
+        { timeout: noDuration },
+        (options, { scope, worker }) => bough.moveOnAfter(scope, options, worker),
+      ),
+      ...eachOption<{ deadline: number }>(
+        "moveOnAfter",
+        { deadline: noInstant },
+        (options, { scope, worker }) => bough.moveOnAfter(scope, options, worker),
+      ),
+      {
+        called: "moveOnAfter: name",
+        kind: noString,
+        call: (name, { scope, worker }) => bough.moveOnAfter(scope, { timeout: 1, name }, worker),
+      },
+      {
+        called: "moveOnAfter: worker",
+        kind: noFunction,
+        call: (value, { scope }) => bough.moveOnAfter(scope, { timeout: 1 }, value),
+      },
+    ],
+  },
+  cancellable: {
+    by: "rejection",
+    bad: [
+      scopeOf("cancellable", (scope, { worker }) => bough.cancellable(scope, worker, worker)),
+      {
+        called: "cancellable: start",
+        kind: noFunction,
+        call: (value, { scope, worker }) => bough.cancellable(scope, value, worker),
+      },
+      {
+        called: "cancellable: stop",
+        kind: noFunction,
+        call: (value, { scope, worker }) => bough.cancellable(scope, worker, value),
+      },
+      {
+        called: "cancellable: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.cancellable(scope, worker, worker, value),
+      },
+      ...eachOption<bough.CancellableOptions>(
+        "cancellable",
+        combinatorOptions,
+        (options, { scope, worker }) => bough.cancellable(scope, worker, worker, options),
+      ),
+    ],
+  },
+  createSingleFlight: {
+    by: "throw",
+    bad: [
+      {
+        called: "createSingleFlight: owner",
+        kind: noScope,
+        isScope: true,
+        call: (value) => bough.createSingleFlight(value),
+      },
+    ],
+  },
+  "SingleFlight.do": {
+    by: "rejection",
+    bad: [
+      scopeOf("do", (scope, { worker }) =>
+        bough.createSingleFlight(bough.background).do(scope, "key", worker),
+      ),
+      {
+        called: "do: worker",
+        kind: noFunction,
+        call: (value, { scope }) => bough.createSingleFlight(scope).do(scope, "key", value),
       },
     ],
   },
@@ -274,6 +397,22 @@ export const flowRows: Record<string, Row> = {
     by: "throw",
     bad: [
       { called: "selfCleaning: build", kind: noFunction, call: (value) => bough.selfCleaning(value) },
+      {
+        called: "selfCleaning: build",
+        kind: noFunction,
+        call: (value, { scope }) => bough.selfCleaning(scope, value),
+      },
+      {
+        called: "selfCleaning: parent",
+        kind: noScope.filter(({ value }) => typeof value !== "function"),
+        isScope: true,
+        call: (value, { worker }) => bough.selfCleaning(value, worker as () => never),
+      },
+      {
+        called: "selfCleaning: options",
+        kind: noOptions,
+        call: (value, { scope, worker }) => bough.selfCleaning(scope, worker as () => never, value),
+      },
       {
         called: "selfCleaning: options",
         kind: noOptions,
@@ -288,6 +427,15 @@ export const flowRows: Record<string, Row> = {
   },
   close: {
     by: "rejection",
-    bad: [{ called: "close: handle", kind: noHandle, call: (value) => bough.close(value) }],
+    bad: [
+      { called: "close: handle", kind: noHandle, isScope: true, call: (value) => bough.close(value) },
+      {
+        called: "close: handle",
+        kind: wrongType(bough.background),
+        call: (value) => bough.close(value),
+      },
+      { called: "close: options", kind: noOptions, call: (value, { scope }) => bough.close(scope, value) },
+      { called: "close: grace", kind: noDuration, call: (grace, { scope }) => bough.close(scope, { grace }) },
+    ],
   },
 };

@@ -8,13 +8,18 @@ import {
   all,
   allSettled,
   any,
+  cancellable,
+  close,
   createChannel,
   createSemaphore,
+  createSingleFlight,
   detach,
   map,
+  moveOnAfter,
   race,
   retry,
   select,
+  selfCleaning,
   sending,
   shield,
   spawn,
@@ -24,7 +29,10 @@ import {
   ticker,
   type Channel,
   type ContextKey,
+  type Received,
   type Scope,
+  type ScopeHandle,
+  type SelfCleaning,
   type Started,
   type Task,
   type Worker,
@@ -148,11 +156,71 @@ void start<number>(scope, (_own, started) => started("1"));
 // @ts-expect-error -- and needs it
 void start<number>(scope, (_own, started) => started());
 
+// Options.
+expectType<Promise<[number]>>()(all(scope, [() => aNumber], { name: "both", timeout: 1 }));
+expectType<Promise<number>>()(race(scope, [() => aNumber], { timeout: 1 }));
+// @ts-expect-error -- a combinator has no limit
+void all(scope, [() => 1], { concurrency: 1 });
+spawn(scope, () => 1, {
+  signal: new AbortController().signal,
+  grace: 1,
+  onError: (error, task) => [error, task.path],
+});
+// @ts-expect-error -- a task has no handle that could be dropped
+spawn(scope, () => 1, { onOrphan: "ignore" });
+void retry(scope, () => 1, { delay: () => null, onRetry: (_error, attempt, delay) => attempt + delay });
+// @ts-expect-error -- no delay
+void retry(scope, () => 1, { delay: () => true });
+
+// Time limits and operations without a signal.
+expectType<Promise<number | undefined>>()(moveOnAfter(scope, { timeout: 1 }, async () => aNumber));
+expectType<Promise<string | undefined>>()(
+  moveOnAfter(scope, { deadline: new Date(), name: "rates" }, () => aString),
+);
+// @ts-expect-error -- without a limit it would never move on
+void moveOnAfter(scope, {}, () => 1);
+// @ts-expect-error -- nor does a name limit anything
+void moveOnAfter(scope, { name: "rates" }, () => 1);
+declare const rows: Promise<number[]>;
+expectType<Promise<number[]>>()(
+  cancellable(
+    scope,
+    () => rows,
+    (operation, reason) => {
+      expectType<Promise<number[]>>()(operation);
+      expectType<string>()(reason.scope);
+    },
+  ),
+);
+// @ts-expect-error -- stop is missing
+void cancellable(scope, () => 1);
+const flights = createSingleFlight<number, string>(scope);
+expectType<Promise<string>>()(flights.do(scope, 1, async () => aString));
+// @ts-expect-error -- the key is a number
+void flights.do(scope, "1", () => aString);
+// @ts-expect-error -- the value is a string
+void flights.do(scope, 1, () => aNumber);
+
+// Handles.
+declare const handle: ScopeHandle;
+expectType<SelfCleaning<{ n: number }>>()(selfCleaning(() => ({ n: aNumber })));
+expectType<SelfCleaning<{ n: number }>>()(selfCleaning(scope, () => ({ n: aNumber }), { name: "counter" }));
+// @ts-expect-error -- build must not be async
+selfCleaning(scope, async () => ({ n: 1 }));
+// @ts-expect-error -- build is missing
+selfCleaning(scope);
+expectType<Promise<void>>()(close(handle, { grace: 1 }));
+// @ts-expect-error -- a view of a scope is not a handle
+void close(scope);
+
 // Channels and select.
 const numbers = createChannel<number>(3);
 const words: Channel<string> = createChannel();
 expectType<Promise<number>>()(numbers.receive(scope));
-expectType<{ value: number } | undefined>()(numbers.tryReceive());
+expectType<Received<number> | undefined>()(numbers.tryReceive());
+expectType<boolean>()(numbers.trySend(1));
+// @ts-expect-error -- a number goes in
+numbers.trySend("1");
 expectType<AsyncIterableIterator<string>>()(words.values(scope));
 // @ts-expect-error -- a number goes in
 void numbers.send(scope, "1");

@@ -2,6 +2,7 @@ import { initialSupervisingGroup } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import type { Worker } from "../../task/run.js";
+import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
@@ -15,9 +16,11 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  *
  * @param scope - The owner of the workers.
  * @param workers - Functions, generator functions included. Called synchronously, in order.
+ * @param options - `name`, and `timeout` in ms: how long the whole call may take.
  * @returns The results in the order of the workers; a tuple for a tuple.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * const results = await withScope((scope) =>
@@ -29,16 +32,17 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
 export function allSettled<const W extends readonly Worker<unknown>[]>(
   scope: Scope,
   workers: W,
+  options?: CombinatorOptions,
 ): Promise<{ -readonly [K in keyof W]: PromiseSettledResult<WorkerResult<W[K]>> }> {
-  return runGroup("allSettled", workers, () => new AllSettled(scope));
+  return runGroup("allSettled", workers, options, () => new AllSettled(scope, options));
 }
 
 class AllSettled<R> extends Group<R> {
   readonly #results: PromiseSettledResult<unknown>[] = [];
   readonly #failures: unknown[] = [];
 
-  constructor(scope: Scope) {
-    super("allSettled", callSite(allSettled), scope, initialSupervisingGroup);
+  constructor(scope: Scope, options: CombinatorOptions | undefined) {
+    super("allSettled", callSite(allSettled), scope, initialSupervisingGroup, options);
     this.node.value = this.#results;
   }
 

@@ -3,6 +3,7 @@ import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import type { Worker } from "../../task/run.js";
+import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
@@ -18,9 +19,11 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  *
  * @param scope - The owner of the workers.
  * @param workers - Functions, generator functions included. Called synchronously, in order.
+ * @param options - `name`, and `timeout` in ms: how long the whole call may take.
  * @returns Their values; a tuple for a tuple. Empty if there are no workers.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * const [one, two] = await withScope((scope) => all(scope, [() => 1, async () => "two"]));
@@ -30,15 +33,16 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
 export function all<const W extends readonly Worker<unknown>[]>(
   scope: Scope,
   workers: W,
+  options?: CombinatorOptions,
 ): Promise<{ -readonly [K in keyof W]: WorkerResult<W[K]> }> {
-  return runGroup("all", workers, () => new All(scope));
+  return runGroup("all", workers, options, () => new All(scope, options));
 }
 
 class All<R> extends Group<R> {
   readonly #values: unknown[] = [];
 
-  constructor(scope: Scope) {
-    super("all", callSite(all), scope, initialGroup);
+  constructor(scope: Scope, options: CombinatorOptions | undefined) {
+    super("all", callSite(all), scope, initialGroup, options);
     this.node.value = this.#values;
   }
 

@@ -5,6 +5,7 @@ import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import type { Worker } from "../../task/run.js";
+import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
@@ -23,10 +24,12 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  *
  * @param scope - The owner of the workers.
  * @param workers - Functions, called synchronously, in order. The values of losers are discarded.
+ * @param options - `name`, and `timeout` in ms: how long the whole call may take.
  * @returns The winner's value.
  * @throws {AggregateError} (as a rejection) If no worker succeeds. Without workers, its `errors` are empty.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * const value = await withScope((scope) =>
@@ -38,16 +41,17 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
 export function any<const W extends readonly Worker<unknown>[]>(
   scope: Scope,
   workers: W,
+  options?: CombinatorOptions,
 ): Promise<WorkerResult<W[number]>> {
-  return runGroup("any", workers, () => new Any(scope, workers.length));
+  return runGroup("any", workers, options, () => new Any(scope, options, workers.length));
 }
 
 class Any<R> extends Group<R> {
   readonly #errors: unknown[] = [];
   #left: number;
 
-  constructor(scope: Scope, count: number) {
-    super("any", callSite(any), scope, initialSupervisingGroup);
+  constructor(scope: Scope, options: CombinatorOptions | undefined, count: number) {
+    super("any", callSite(any), scope, initialSupervisingGroup, options);
     this.#left = count;
   }
 

@@ -7,7 +7,7 @@ import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ScopeView } from "../../kernel/scope-view.js";
 import { createPromised, type Observer } from "../../kernel/promised.js";
-import { failToBegin } from "../../kernel/refusal.js";
+import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { interrupted } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
@@ -18,6 +18,7 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Routine } from "../../task/routine.js";
 import { begin, type Worker } from "../../task/run.js";
 import { addChild } from "../../task/start-child.js";
+import { checkCombinatorOptions, type CombinatorOptions } from "./combinator-options.js";
 
 /** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */
 export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;
@@ -43,16 +44,23 @@ export abstract class Group<R> {
   /**
    * Makes the node, which is not in the tree until it is started.
    *
-   * @param site - The call site of the public function.
+   * @param operation - The public function. The node has its name, unless the options have another.
+   * @param site - The call site of that function.
    * @param initialState - `initialGroup` for a group that {@link startAll} ends, `initialScope` for one that `begin` starts.
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
-  constructor(operation: string, site: string | undefined, scope: Scope, initialState: number) {
+  constructor(
+    operation: string,
+    site: string | undefined,
+    scope: Scope,
+    initialState: number,
+    options?: CombinatorOptions,
+  ) {
     const parent = nodeOf(operation, "scope", scope);
     checkHeadroom();
     this.site = site;
     const observer = createPromised<R>();
-    this.node = new ScopeView(parent, operation, initialState);
+    this.node = new ScopeView(parent, options?.name ?? operation, initialState);
     this.node.observer = observer;
     this.promise = observer.promise;
     if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
@@ -87,7 +95,8 @@ export abstract class Group<R> {
   /** Starts the members in order until the outcome is known, then ends the body of the group. */
   startAll(workers: readonly Worker<unknown>[]): void {
     let index = 0;
-    if (workers.length === 0) this.noWorkers();
+    if (this.node.cancelled) markCutShort(this.node);
+    else if (workers.length === 0) this.noWorkers();
     for (; index < workers.length && !this.decided && !this.node.cancelled; index++) {
       const worker = workers[index] as Worker<unknown>;
       this.start(worker, worker, index);
@@ -165,12 +174,14 @@ class MemberObserver implements Observer {
 export function runGroup<R>(
   operation: ScopeKind,
   workers: readonly Worker<unknown>[],
+  options: CombinatorOptions | undefined,
   make: () => Group<R>,
 ): Promise<R> {
   try {
     checkWorkers(operation, workers);
+    if (options !== undefined) checkCombinatorOptions(operation, options);
     const group = make();
-    addChild(group.node, undefined, group.site);
+    addChild(group.node, limitOf(options), group.site);
     try {
       const stores = opening(group.node, operation);
       if (stores === undefined) group.startAll(workers);
@@ -183,7 +194,7 @@ export function runGroup<R>(
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
-    return group.promise;
+    return options === undefined ? group.promise : promiseFor(group.node, group.promise);
   } catch (error) {
     return failToBegin(error);
   }
@@ -191,6 +202,11 @@ export function runGroup<R>(
 
 function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): void {
   group.startAll(workers);
+}
+
+/** What `addChild` needs of the options: a function may have others of the same names as those of a scope. */
+export function limitOf(options: CombinatorOptions | undefined): { timeout: number } | undefined {
+  return options?.timeout === undefined ? undefined : { timeout: options.timeout };
 }
 
 function checkWorkers(operation: string, workers: readonly unknown[]): void {

@@ -334,7 +334,7 @@ describe("map()", () => {
     const other = createScope();
     const sent = channel.send(other, 2);
     expect(await outcomeOf(sent)).toBe("pending"); // nobody has taken it
-    expect(channel.tryReceive()).toEqual({ value: 2 });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 2 });
     await other.close();
   });
 
@@ -359,7 +359,12 @@ describe("map()", () => {
 
   it.each([
     ["no iterable", () => map({} as Scope, 5 as never, () => 1), TypeError, "map: items must be iterable"],
-    ["no function", () => map({} as Scope, [], 5 as never), TypeError, "map: fn must be a function, got 5"],
+    [
+      "no function",
+      () => map({} as Scope, [], 5 as never),
+      TypeError,
+      "map: worker must be a function, got 5",
+    ],
     [
       "options that are none",
       () => map({} as Scope, [], () => 1, 5 as never),

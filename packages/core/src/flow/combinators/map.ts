@@ -1,33 +1,34 @@
 import { initialScope } from "../../kernel/state.js";
-import { failToBegin } from "../../kernel/refusal.js";
+import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import { optionNames, type OptionNames } from "../../errors/option-names.js";
-import { requireFunction, checkLimit, checkOptionsObject } from "../../errors/validate.js";
+import { requireFunction, checkLimit } from "../../errors/validate.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
-import { Group } from "./group.js";
+import { checkCombinatorOptions, combinatorNames, type CombinatorOptions } from "./combinator-options.js";
+import { Group, limitOf } from "./group.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
 /** The options of {@link map}. */
-export interface MapOptions {
+export interface MapOptions extends CombinatorOptions {
   /** How many items are processed concurrently; a whole number from 1. Default: no limit. */
   readonly concurrency?: number | undefined;
 }
 
-const mapOptionNames = optionNames<MapOptions>({ concurrency: true });
+const mapOptionNames = optionNames<MapOptions>({ ...combinatorNames, concurrency: true });
 
-/** The function that {@link map} and `stream` call for each item. */
-export type Mapper<T, R> = (item: T, scope: Scope, index: number) => ReturnType<Worker<R>>;
+/** The worker that {@link map} and `stream` call for each item: with the item, the scope of its task, and the item's index. */
+export type ItemWorker<T, R> = (item: T, scope: Scope, index: number) => ReturnType<Worker<R>>;
 
 /**
- * Calls `fn` for each item, each as a task, and resolves with the results in the order of the items.
+ * Calls `worker` for each item, each as a task, and resolves with the results in the order of the items.
  *
  * With a `concurrency`, the next item is read from the source only when a task for it can start. Without one, tasks start
  * as fast as the source yields items. The results are kept until the end; for an endless source use `stream`.
  *
- * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). No further task is
+ * **Failure:** the first failure, of a task or of the source, cancels the rest (kind `"failure"`). No further task is
  * started, and the source's `return()` is called and awaited. Once everything has settled, the promise rejects with that
  * failure, the same object. Only the caller receives it.
  *
@@ -39,9 +40,10 @@ export type Mapper<T, R> = (item: T, scope: Scope, index: number) => ReturnType<
  * @param scope - The owner of the tasks.
  * @param items - Any iterable or async iterable, or a function of the scope that returns one. Promises among the
  *   items are not awaited.
- * @param fn - Called with the item, the scope of its task, and the index of the item.
- * @param options - `concurrency`: how many items are processed concurrently.
+ * @param worker - Called with the item, the scope of its task, and the index of the item.
+ * @param options - How many items are processed concurrently; `name`, and `timeout` in ms.
  * @returns The results, in the order of the items.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example At most two at once
@@ -58,39 +60,40 @@ export type Mapper<T, R> = (item: T, scope: Scope, index: number) => ReturnType<
 export function map<T, R>(
   scope: Scope,
   items: Source<T>,
-  fn: Mapper<T, R>,
+  worker: ItemWorker<T, R>,
   options?: MapOptions,
 ): Promise<R[]> {
   try {
     checkSource("map", items);
-    requireFunction("map", "fn", fn);
-    const concurrency = checkMapOptions("map", options) ?? Infinity;
-    return new MapGroup<T, R>(scope, fn, concurrency).run(items);
+    requireFunction("map", "worker", worker);
+    if (options !== undefined) checkMapOptions("map", options, mapOptionNames);
+    const group = new MapGroup<T, R>(scope, worker, options);
+    return promiseFor(group.node, group.run(items, options));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
 class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
-  readonly #fn: Mapper<T, R>;
+  readonly #worker: ItemWorker<T, R>;
   readonly #results: R[] = [];
   readonly #reader: SourceReader<T>;
   #room: number;
 
-  constructor(scope: Scope, fn: Mapper<T, R>, concurrency: number) {
-    super("map", callSite(map), scope, initialScope);
+  constructor(scope: Scope, worker: ItemWorker<T, R>, options: MapOptions | undefined) {
+    super("map", callSite(map), scope, initialScope, options);
     this.node.ensureExtras().bodyIs = "source";
-    this.#fn = fn;
-    this.#room = concurrency;
+    this.#worker = worker;
+    this.#room = options?.concurrency ?? Infinity;
     this.#reader = new SourceReader(this.node, this);
   }
 
-  run(items: Source<T>): Promise<R[]> {
+  run(items: Source<T>, options: MapOptions | undefined): Promise<R[]> {
     const body = async (own: Scope): Promise<R[]> => {
       await this.#reader.readAll(openSource("map", items, own));
       return this.#results;
     };
-    startChild(this.node, undefined, this.site, body, "map");
+    startChild(this.node, limitOf(options), this.site, body, "map");
     return this.promise;
   }
 
@@ -104,8 +107,8 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
 
   accept(item: T, index: number): void {
     this.#room -= 1;
-    const fn = this.#fn;
-    this.start(fn, (own) => fn(item, own, index), index);
+    const worker = this.#worker;
+    this.start(worker, (own) => worker(item, own, index), index);
   }
 
   succeeded(value: unknown, index: number): void {
@@ -119,14 +122,8 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
   }
 }
 
-/** Checks the options. Returns the concurrency if it was given. */
-export function checkMapOptions(
-  operation: string,
-  options: MapOptions | undefined,
-  names: OptionNames = mapOptionNames,
-): number | undefined {
-  if (options === undefined) return undefined;
-  checkOptionsObject(operation, options, names, "{ concurrency: 10 }");
+/** Checks the options of `map` and `stream`. */
+export function checkMapOptions(operation: string, options: MapOptions, names: OptionNames): void {
+  checkCombinatorOptions(operation, options, names, "{ concurrency: 10 }");
   checkLimit(operation, "concurrency", options.concurrency, 1);
-  return options.concurrency;
 }

@@ -4,6 +4,7 @@ import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import type { Worker } from "../../task/run.js";
+import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 
 /**
@@ -22,10 +23,12 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  * @param scope - The owner of the workers.
  * @param workers - One or more functions, called synchronously, in order. The values of losers are discarded, so a worker
  *   must release the resources that it acquires.
+ * @param options - `name`, and `timeout` in ms: how long the whole call may take.
  * @returns The winner's value.
  * @throws {RangeError} (as a rejection) If there are no workers.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * const winner = await withScope((scope) =>
@@ -40,16 +43,17 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
 export function race<const W extends readonly Worker<unknown>[]>(
   scope: Scope,
   workers: W,
+  options?: CombinatorOptions,
 ): Promise<WorkerResult<W[number]>> {
   if (Array.isArray(workers) && workers.length === 0) {
     return Promise.reject(outOfRange("race", "workers must not be empty", workers));
   }
-  return runGroup("race", workers, () => new Race(scope));
+  return runGroup("race", workers, options, () => new Race(scope, options));
 }
 
 class Race<R> extends Group<R> {
-  constructor(scope: Scope) {
-    super("race", callSite(race), scope, initialSupervisingGroup);
+  constructor(scope: Scope, options: CombinatorOptions | undefined) {
+    super("race", callSite(race), scope, initialSupervisingGroup, options);
   }
 
   succeeded(value: unknown): void {

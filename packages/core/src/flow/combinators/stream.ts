@@ -4,36 +4,52 @@ import { checkType, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { type Promised, createPromised } from "../../kernel/promised.js";
-import { endedAlready, markHandled, yieldBefore } from "../../kernel/refusal.js";
+import type { Promised } from "../../kernel/promised.js";
+import { endedAlready, isOwnDeadline, yieldBefore } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { initialAttached, initialScope, markDelivered, markUndelivered } from "../../kernel/state.js";
+import {
+  initialAttached,
+  initialScope,
+  isClosed,
+  markDelivered,
+  markUndelivered,
+} from "../../kernel/state.js";
 import { nodeOf } from "../../task/resolve.js";
 import { startChild } from "../../task/start-child.js";
-import { Fifo } from "../sync/fifo.js";
-import { Group } from "./group.js";
-import { type MapOptions, type Mapper, checkMapOptions } from "./map.js";
+import { combinatorNames } from "./combinator-options.js";
+import { Group, limitOf } from "./group.js";
+import { type ItemWorker, type MapOptions, checkMapOptions } from "./map.js";
+import { done, ResultQueue, type Failure } from "./result-queue.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
 /** The options of {@link stream}. */
 export interface StreamOptions extends MapOptions {
   /** How many items are processed concurrently, including the item that the consumer is processing. Default 1. */
   readonly concurrency?: number | undefined;
+  /**
+   * Milliseconds that the iteration may take, counted from the first `next()`. When they have passed, everything in it is
+   * cancelled, and `next()` rejects with a `DeadlineExceededError`. Default: no limit.
+   */
+  readonly timeout?: number | undefined;
   /** Whether results come in the order of the items, and not as they are ready. Default `true`. */
   readonly ordered?: boolean | undefined;
 }
 
-const streamOptionNames = optionNames<StreamOptions>({ concurrency: true, ordered: true });
+const streamOptionNames = optionNames<StreamOptions>({
+  ...combinatorNames,
+  concurrency: true,
+  ordered: true,
+});
 
 /**
- * Calls `fn` for each item, each as a task, and yields the results in the order of the items.
+ * Calls `worker` for each item, each as a task, and yields the results in the order of the items.
  *
- * By default it does what `for await (const item of items) yield await fn(item)` does in an async generator, but in a
+ * By default it does what `for await (const item of items) yield await worker(item)` does in an async generator, but in a
  * scope, and with a `concurrency`. No task is started before the first `next()`. After that at most `concurrency` items
  * are being processed, wait to be read, or are with the consumer, so an endless source needs no more memory than that. A
  * stream that is not read to its end does not keep its scope open: it is cancelled when the scope has nothing else to do.
  *
- * **Failure:** the first failure, of `fn` or of the source, cancels the rest (kind `"failure"`). When everything has
+ * **Failure:** the first failure, of a task or of the source, cancels the rest (kind `"failure"`). When everything has
  * settled, `next()` first yields the results that were ready, then rejects with that failure. Only the consumer receives
  * it; if the consumer has not read it when the scope ends, it is a failure of the scope.
  *
@@ -42,8 +58,9 @@ const streamOptionNames = optionNames<StreamOptions>({ concurrency: true, ordere
  *
  * @param scope - The owner of the tasks.
  * @param items - Any iterable or async iterable, or a function of the scope that returns one.
- * @param fn - Called with the item, the scope of its task, and the index of the item.
- * @param options - `concurrency`, and whether the results are `ordered`.
+ * @param worker - Called with the item, the scope of its task, and the index of the item.
+ * @param options - How many items are processed concurrently, and whether the results are `ordered`; `name`, and `timeout`
+ *   in ms.
  * @returns An iterator for one consumer. Its `next()` rejects with `ScopeClosedError` if `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad.
  * @example
@@ -60,25 +77,27 @@ const streamOptionNames = optionNames<StreamOptions>({ concurrency: true, ordere
 export function stream<T, R>(
   scope: Scope,
   items: Source<T>,
-  fn: Mapper<T, R>,
+  worker: ItemWorker<T, R>,
   options?: StreamOptions,
 ): AsyncIterableIterator<R> {
   checkSource("stream", items);
-  requireFunction("stream", "fn", fn);
-  const concurrency = checkMapOptions("stream", options, streamOptionNames) ?? 1;
-  checkType("stream", "ordered", "boolean", options?.ordered);
-  const ordered = options?.ordered ?? true;
-  return new Stream(nodeOf("stream", "scope", scope), items, fn, concurrency, ordered, callSite(stream));
+  requireFunction("stream", "worker", worker);
+  if (options !== undefined) {
+    checkMapOptions("stream", options, streamOptionNames);
+    checkType("stream", "ordered", "boolean", options.ordered);
+  }
+  // A copy: the options are read again when the work begins.
+  return new Stream(nodeOf("stream", "scope", scope), items, worker, { ...options }, callSite(stream));
 }
 
 /** `stream`, one item at a time, for another public function, which was called at `site`. */
 export function streamFrom<T, R>(
   scope: ScopeNode,
   items: Source<T>,
-  fn: Mapper<T, R>,
+  worker: ItemWorker<T, R>,
   site: string | undefined,
 ): AsyncIterableIterator<R> {
-  return new Stream(scope, items, fn, 1, true, site);
+  return new Stream(scope, items, worker, {}, site);
 }
 
 /**
@@ -96,6 +115,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   readonly #scope: ScopeNode;
   /** The call site of `stream`. The work begins later, in `next()`. */
   readonly #site: string | undefined;
+  readonly #options: StreamOptions;
   readonly #results: ResultQueue<R>;
   /** Made with the first request. A stream that was not read has nothing to close and delays no scope. */
   #owner: StreamScope | undefined;
@@ -106,16 +126,17 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   constructor(
     scope: ScopeNode,
     items: Source<T>,
-    fn: Mapper<T, R>,
-    concurrency: number,
-    ordered: boolean,
+    worker: ItemWorker<T, R>,
+    options: StreamOptions,
     site: string | undefined,
   ) {
+    const { concurrency = 1, ordered = true } = options;
     this.#scope = scope;
     this.#site = site;
+    this.#options = options;
     this.#results = new ResultQueue(ordered);
     this.#run = (own) => {
-      this.#group = new StreamGroup(this.#site, own, fn, this.#results, concurrency);
+      this.#group = new StreamGroup(this.#site, own, worker, this.#results, concurrency);
       return this.#group.run(items);
     };
   }
@@ -154,14 +175,17 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     return done;
   }
 
-  /** Starts the work. Returns false if the scope refuses it. */
+  /** Starts the work. Returns false if there is none to start: the scope refuses it, or it has no time. */
   #begin(): boolean {
     try {
-      this.#owner = new StreamScope(this.#site, this.#scope, (failure) => this.#finish(failure));
-      startChild(this.#owner.node, undefined, this.#site, (own) => this.#work(own), "stream");
-      return true;
+      const onSettled = (failure?: Failure): boolean => this.#finish(failure);
+      const owner = new StreamScope(this.#site, this.#scope, this.#options, onSettled);
+      this.#owner = owner;
+      startChild(owner.node, limitOf(this.#options), this.#site, (own) => this.#work(own), "stream");
+      return !isClosed(owner.node);
     } catch (error) {
-      this.#results.end({ error, isReason: isCancelled(error) });
+      const isReason = isCancelled(error);
+      this.#results.end({ error, isReason, isHandled: isReason });
       return false;
     }
   }
@@ -203,8 +227,13 @@ class StreamScope extends Group<void> {
    * @param onSettled - Called when it settles. Returns whether the failure needs no other receiver; a cancellation
    *   needs none.
    */
-  constructor(site: string | undefined, scope: Scope, onSettled: (failure?: Failure) => boolean) {
-    super("stream", site, scope, initialAttached);
+  constructor(
+    site: string | undefined,
+    scope: Scope,
+    options: StreamOptions,
+    onSettled: (failure?: Failure) => boolean,
+  ) {
+    super("stream", site, scope, initialAttached, options);
     const node = this.node;
     const { resolve } = node.observer as Promised<void>;
     node.observer = {
@@ -213,7 +242,9 @@ class StreamScope extends Group<void> {
         resolve(undefined);
       },
       reject: (error) => {
-        if (!onSettled({ error, isReason: node.extras?.errors === undefined })) markUndelivered(node);
+        const isReason = node.extras?.errors === undefined;
+        if (!onSettled({ error, isReason, isHandled: isReason && !isOwnDeadline(node) }))
+          markUndelivered(node);
         resolve(undefined);
       },
     };
@@ -230,7 +261,7 @@ class StreamScope extends Group<void> {
 
 /** The scope of the work: the source, and a task for each item. */
 class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
-  readonly #fn: Mapper<T, R>;
+  readonly #worker: ItemWorker<T, R>;
   readonly #results: ResultQueue<R>;
   readonly #concurrency: number;
   readonly #reader: SourceReader<T>;
@@ -239,13 +270,13 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
   constructor(
     site: string | undefined,
     scope: Scope,
-    fn: Mapper<T, R>,
+    worker: ItemWorker<T, R>,
     results: ResultQueue<R>,
     concurrency: number,
   ) {
     super("items", site, scope, initialScope);
     this.node.ensureExtras().bodyIs = "source";
-    this.#fn = fn;
+    this.#worker = worker;
     this.#results = results;
     this.#concurrency = concurrency;
     this.#reader = new SourceReader(this.node, this);
@@ -273,8 +304,8 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
 
   accept(item: T, index: number): void {
     this.#started += 1;
-    const fn = this.#fn;
-    this.start(fn, (own) => fn(item, own, index), index);
+    const worker = this.#worker;
+    this.start(worker, (own) => worker(item, own, index), index);
   }
 
   succeeded(value: unknown, index: number): void {
@@ -283,100 +314,5 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
 
   failed(error: unknown): void {
     fail(this.node, error);
-  }
-}
-
-export interface Failure {
-  readonly error: unknown;
-  /** Whether it is the reason of the scope, which nobody has to receive. */
-  readonly isReason?: boolean;
-}
-
-const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
-
-/** The results that the consumer has not requested yet, and its `next()` calls that have no result yet. */
-class ResultQueue<R> {
-  /** How many results were requested so far. */
-  requested = 0;
-  /** The failure that ended the stream, until the consumer has received it. */
-  failure: Failure | undefined = undefined;
-  ended = false;
-  readonly #ordered: boolean;
-  #ready = new Map<number, R>();
-  /** The key in {@link #ready} of the next result. In an unordered queue the keys are the order of arrival. */
-  #next = 0;
-  #pushed = 0;
-  readonly #requests = new Fifo<Promised<IteratorResult<R, undefined>>>();
-  #onTaken: (() => void) | undefined;
-
-  constructor(ordered: boolean) {
-    this.#ordered = ordered;
-  }
-
-  /** Whether it has ended and has neither a result nor a failure left. */
-  get isExhausted(): boolean {
-    return this.ended && this.failure === undefined && this.#ready.size === 0;
-  }
-
-  request(): Promise<IteratorResult<R, undefined>> {
-    this.requested += 1;
-    const request = createPromised<IteratorResult<R, undefined>>();
-    this.#requests.push(request);
-    this.#deliver();
-    return request.promise;
-  }
-
-  push(value: R, index: number): void {
-    this.#ready.set(this.#ordered ? index : this.#pushed++, value);
-    this.#deliver();
-  }
-
-  /** Ends the queue. The results that are ready are delivered first, then the failure, once. */
-  end(failure: Failure | undefined): void {
-    if (this.ended) return;
-    this.ended = true;
-    this.failure = failure;
-    this.#deliver();
-  }
-
-  discard(): void {
-    this.#ready.clear();
-  }
-
-  /** Resolves the pending requests with `done`, so that a later request receives the failure. */
-  abandon(): void {
-    for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
-      next.resolve(done);
-  }
-
-  /** Resolves when the consumer has received the failure; never if it does not. */
-  failureTaken(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.failure === undefined) resolve();
-      else this.#onTaken = resolve;
-    });
-  }
-
-  takeFailure(): Failure | undefined {
-    const failure = this.failure;
-    this.failure = undefined;
-    this.#onTaken?.();
-    return failure;
-  }
-
-  #deliver(): void {
-    while (this.#requests.size > 0) {
-      const value = this.#ready.get(this.#next);
-      if (value !== undefined || this.#ready.has(this.#next)) {
-        this.#ready.delete(this.#next++);
-        this.#requests.shift()?.resolve({ done: false, value: value as R });
-      } else if (this.ended) {
-        const failure = this.takeFailure();
-        const request = this.#requests.shift();
-        if (failure === undefined) request?.resolve(done);
-        else request?.reject(failure.error);
-        if (failure?.isReason === true && request !== undefined) markHandled(request.promise);
-      } else return;
-    }
   }
 }

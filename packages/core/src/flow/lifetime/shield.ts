@@ -8,21 +8,28 @@ import { failToBegin, promiseFor } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
-import { requireFunction, requireFiniteDuration, checkOptionsObject } from "../../errors/validate.js";
+import {
+  checkOptionsObject,
+  checkType,
+  requireFiniteDuration,
+  requireFunction,
+} from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/start-child.js";
 
 /** The options of {@link shield}. */
 export interface ShieldOptions {
-  /** How long `fn` may run, in milliseconds from the call; finite. Required. */
+  /** The name of the scope. Default: the name of the worker function, or `"anonymous"`. */
+  readonly name?: string | undefined;
+  /** How long the worker may run, in milliseconds from the call; finite. Required. */
   readonly timeout: number;
 }
 
-const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
+const shieldOptionNames = optionNames<ShieldOptions>({ name: true, timeout: true });
 
 /**
- * Runs `fn` in a scope that is not cancelled with the scopes around it, until a time limit.
+ * Runs `worker` in a scope that is not cancelled with the scopes around it, until a time limit.
  *
  * Use it to log out of a server, to flush a buffer, or to end a transaction; also in a `defer` of a scope that is closing
  * or cancelled. Tasks spawned inside are shielded too. `get` still finds the context values of the scopes around it. The
@@ -30,14 +37,14 @@ const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
  *
  * **Cancellation:** when `timeout` has passed since the call, the scope is cancelled: with the reason of `scope` if that
  * has been cancelled, otherwise with a `DeadlineExceededError`. `cancel()` from inside works as usual. With `timeout: 0`
- * the body is not called.
+ * the worker is not called.
  *
  * **Failure:** only the caller receives it, as with `withScope`.
  *
  * @param scope - The enclosing scope. Must not be closed.
- * @param options - `timeout` in ms. Nothing else stops the body, so choose it as a promise to the enclosing scope.
- * @param fn - The body, called synchronously with the shielded scope. Pass on its `signal`, not that of `scope`.
- * @returns The body's value.
+ * @param options - `timeout` in ms. Nothing else stops the worker, so choose it as a promise to the enclosing scope.
+ * @param worker - Called synchronously with the shielded scope. Pass on the `signal` of that, not the one of `scope`.
+ * @returns The worker's value.
  * @throws {CancelledError} (as a rejection) If `timeout` has passed.
  * @throws {ScopeClosedError} (as a rejection) If `scope` is closed.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
@@ -54,30 +61,30 @@ const shieldOptionNames = optionNames<ShieldOptions>({ timeout: true });
  * console.log(log[0]); // cancelled, but logged out
  * ```
  */
-export function shield<T>(scope: Scope, options: ShieldOptions, fn: Worker<T>): Promise<T> {
+export function shield<T>(scope: Scope, options: ShieldOptions, worker: Worker<T>): Promise<T> {
   try {
     const parent = nodeOf("shield", "scope", scope);
-    const timeout = checkOptions(options);
-    requireFunction("shield", "fn", fn);
+    checkOptions(options);
+    requireFunction("shield", "worker", worker);
     if (isClosed(parent)) throw new ScopeClosedError("shield", parent.path);
-    return enter(parent, timeout, fn);
+    return enter(parent, options, worker);
   } catch (error) {
     return failToBegin(error);
   }
 }
 
-function enter<T>(parent: ScopeNode, timeout: number, fn: Worker<T>): Promise<T> {
+function enter<T>(parent: ScopeNode, { name, timeout }: ShieldOptions, worker: Worker<T>): Promise<T> {
   checkHeadroom();
-  const node = new ScopeView(parent, fn, initialShield);
+  const node = new ScopeView(parent, name ?? worker, initialShield);
   const observer = createPromised<T>();
   node.observer = observer;
-  startChild(node, { timeout }, callSite(shield), fn, "shield");
+  startChild(node, { timeout }, callSite(shield), worker, "shield");
   return promiseFor(node, observer.promise);
 }
 
-function checkOptions(options: unknown): number {
+function checkOptions(options: unknown): asserts options is ShieldOptions {
   checkOptionsObject("shield", options, shieldOptionNames);
-  const { timeout } = options as Partial<ShieldOptions>;
+  const { name, timeout } = options as Partial<ShieldOptions>;
+  checkType("shield", "name", "string", name);
   requireFiniteDuration("shield", "timeout", timeout, ": nothing else can cancel the shielded work");
-  return timeout as number;
 }

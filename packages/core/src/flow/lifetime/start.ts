@@ -1,5 +1,7 @@
 import { BoughError } from "../../errors/bough-error.js";
-import { requireFunction } from "../../errors/validate.js";
+import { createDeadlineReason, type DeadlineExceededError } from "../../errors/cancelled.js";
+import { optionNames } from "../../errors/option-names.js";
+import { checkDuration, checkOptionsObject, checkType, requireFunction } from "../../errors/validate.js";
 import { initialScope, promoteToTask } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { checkHeadroom } from "../../kernel/headroom.js";
@@ -7,19 +9,37 @@ import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ScopeView } from "../../kernel/scope-view.js";
 import { createPromised, type Observer } from "../../kernel/promised.js";
-import { failToBegin, markHandled } from "../../kernel/refusal.js";
+import { timeOut } from "../../kernel/deadline.js";
+import { LongTimer } from "../../kernel/long-timer.js";
+import { calendarNow } from "../../kernel/platform.js";
+import { failToBegin, markHandled, refuse } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
+import { admits } from "../../task/admit.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import { startChild } from "../../task/start-child.js";
+import type { Task } from "../../task/task.js";
 
 /** Called once by a worker when it is ready, with a value for the caller of {@link start}. */
 export type Started<R> = (value: R) => void;
 
 /** A worker that calls `started` when it is ready. Its return value is discarded. */
 export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnType<Worker<unknown>>;
+
+/** The options of {@link start}. */
+export interface StartOptions {
+  /** The name of the task. Default: the name of the worker function, or `"anonymous"`. */
+  readonly name?: string | undefined;
+  /**
+   * Milliseconds from the call in which the worker has to call `started`. After that it does not limit the task. 0 starts
+   * nothing. Default: no limit.
+   */
+  readonly timeout?: number | undefined;
+}
+
+const startOptionNames = optionNames<StartOptions>({ name: true, timeout: true });
 
 /**
  * Starts `worker` as a child task of `scope` and waits until it calls `started`, as Trio's `nursery.start` does.
@@ -32,13 +52,16 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
  *
  * **Cancellation:** when `scope` is cancelled before the worker has called `started`, so is the worker, and the promise
  * rejects with the reason once everything in the worker's scope has settled. `started` has no effect then. If `scope` is
- * already cancelled, the worker is not called.
+ * already cancelled, the worker is not called. When `timeout` passes before the worker has called `started`, the worker is
+ * cancelled with a `DeadlineExceededError`, and the promise rejects with that.
  *
  * @param scope - The owner of the task.
  * @param worker - Called with its own scope and `started`, which it must call once.
+ * @param options - `name`, and `timeout` in ms.
  * @returns The value that `started` was called with.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed before `started` was called.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If an argument is of the wrong type. Nothing was started.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * await withScope(async (scope) => {
@@ -51,21 +74,41 @@ export type StartableWorker<R> = (scope: Scope, started: Started<R>) => ReturnTy
  * });
  * ```
  */
-export function start<R = void>(scope: Scope, worker: StartableWorker<R>): Promise<R> {
+export function start<R = void>(
+  scope: Scope,
+  worker: StartableWorker<R>,
+  options: StartOptions = {},
+): Promise<R> {
   try {
     requireFunction("start", "worker", worker);
-    return launch(nodeOf("start", "scope", scope), worker, callSite(start));
+    checkOptionsObject("start", options, startOptionNames);
+    checkType("start", "name", "string", options.name);
+    checkDuration("start", "timeout", options.timeout);
+    return launch(nodeOf("start", "scope", scope), worker, options, callSite(start));
   } catch (error) {
     return failToBegin(error);
   }
 }
 
 /** A function apart from `start`, so that its closures do not keep an owner handle alive. */
-function launch<R>(parent: ScopeNode, worker: StartableWorker<R>, site: string | undefined): Promise<R> {
+function launch<R>(
+  parent: ScopeNode,
+  worker: StartableWorker<R>,
+  { name = nameOf(worker), timeout = Infinity }: StartOptions,
+  site: string | undefined,
+): Promise<R> {
+  if (timeout === 0 && admits("start", parent)) return refuse(timeoutBefore(parent, name));
   const starting = new PendingStart(worker);
-  const name = nameOf(worker);
-  startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);
-  return starting.waitIn(parent);
+  const task = startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);
+  const promise = starting.waitIn(parent);
+  if (timeout !== Infinity) starting.limit(timeout, parent, task);
+  return promise;
+}
+
+/** The reason of a worker that has no time to start in. */
+function timeoutBefore(parent: ScopeNode, name: string): DeadlineExceededError {
+  const { path } = new ScopeView(new ScopeView(parent, name, initialScope), "start", initialScope);
+  return createDeadlineReason(path, calendarNow(), 0);
 }
 
 /**
@@ -80,6 +123,7 @@ class PendingStart<R> extends Hook implements Observer {
   /** The scope in whose queue the worker waits, if that has a `concurrency`. */
   #parent: ScopeNode | undefined;
   #node: ScopeNode | undefined;
+  #timer: LongTimer | undefined;
   #settled = false;
 
   constructor(worker: StartableWorker<R>) {
@@ -95,10 +139,32 @@ class PendingStart<R> extends Hook implements Observer {
   /** Called right after the spawn, when the worker may still be queued, or its task be born cancelled. */
   waitIn(parent: ScopeNode): Promise<R> {
     if (this.#node !== undefined) return this.promise;
-    if (parent.reason !== undefined) return failToBegin(parent.reason);
+    if (parent.reason !== undefined) {
+      this.#settled = true;
+      return failToBegin(parent.reason);
+    }
     this.#parent = parent;
     addHook(parent, this);
     return this.promise;
+  }
+
+  /**
+   * Limits how long the worker may take until it calls `started`. A timer, and not the deadline of a scope: what the worker
+   * starts meanwhile must not have that deadline afterwards.
+   */
+  limit(timeout: number, parent: ScopeNode, task: Task<unknown>): void {
+    if (this.#settled) return;
+    const instant = calendarNow() + timeout;
+    this.#timer = new LongTimer(timeout, () => this.#timedOut(timeout, instant, parent, task), parent);
+  }
+
+  #timedOut(timeout: number, instant: number, parent: ScopeNode, task: Task<unknown>): void {
+    const node = this.#node;
+    if (node !== undefined) return timeOut(node, createDeadlineReason(node.path, instant, timeout));
+    removeHook(parent, this);
+    const reason = createDeadlineReason(`${task.path}/start`, instant, timeout);
+    task.cancel(reason); // it waits in the queue of a `concurrency`
+    this.reject(reason);
   }
 
   run(reason: unknown): void {
@@ -129,7 +195,7 @@ class PendingStart<R> extends Hook implements Observer {
       );
     }
     if (node.cancelled) return; // the caller receives the reason, or the failure that has cancelled the scope
-    this.#settled = true;
+    this.#settle();
     promoteToTask(node);
     this.#outcome.resolve(value);
   }
@@ -141,7 +207,12 @@ class PendingStart<R> extends Hook implements Observer {
 
   reject(error: unknown): void {
     if (this.#settled) return;
-    this.#settled = true;
+    this.#settle();
     this.#outcome.reject(error);
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#timer?.clear();
   }
 }

@@ -6,13 +6,8 @@ import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
-import {
-  checkType,
-  requireFunction,
-  checkDuration,
-  checkLimit,
-  checkOptionsObject,
-} from "../../errors/validate.js";
+import { checkType, requireFunction, checkDuration, checkLimit } from "../../errors/validate.js";
+import { checkTaskOptions } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
@@ -22,7 +17,16 @@ import { readBackoff, delayBefore, type Backoff } from "../time/backoff.js";
 import { sleep } from "../time/sleep.js";
 
 /** The options of {@link supervise}. */
-export interface SupervisorOptions {
+export interface SuperviseOptions {
+  /** The name of the task. Default: the name of the worker function, or `"anonymous"`. */
+  readonly name?: string | undefined;
+  /**
+   * Milliseconds from the call that the task may take, with all its runs and delays. A task that exceeds it has failed with
+   * a `DeadlineExceededError`. 0 starts nothing. Default: no limit.
+   */
+  readonly timeout?: number | undefined;
+  /** Whether the task is cancelled when `scope` has nothing else left to do. Default `false`. */
+  readonly daemon?: boolean | undefined;
   /** How many restarts are allowed within {@link window}; a whole number from 0, or `Infinity`. Default 5. */
   readonly maxRestarts?: number | undefined;
   /** The time in milliseconds after which a restart no longer counts. Default 60,000. */
@@ -35,7 +39,10 @@ export interface SupervisorOptions {
   readonly onRestart?: ((error: unknown, restarts: number) => void) | undefined;
 }
 
-const supervisorOptionNames = optionNames<SupervisorOptions>({
+const superviseOptionNames = optionNames<SuperviseOptions>({
+  name: true,
+  timeout: true,
+  daemon: true,
   maxRestarts: true,
   window: true,
   minDelay: true,
@@ -65,7 +72,7 @@ interface Settings {
  *
  * @param scope - The owner of the task.
  * @param worker - Called synchronously, and again for each restart.
- * @param options - How many restarts, and the delays between them in ms.
+ * @param options - How many restarts, and the delays between them in ms; `name`, `daemon`, and `timeout` in ms.
  * @returns The task. Await it for the worker's value.
  * @throws {ScopeClosedError} If `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad. Nothing was started.
@@ -81,18 +88,19 @@ interface Settings {
  * });
  * ```
  */
-export function supervise<T>(scope: Scope, worker: Worker<T>, options: SupervisorOptions = {}): Task<T> {
+export function supervise<T>(scope: Scope, worker: Worker<T>, options: SuperviseOptions = {}): Task<T> {
   requireFunction("supervise", "worker", worker);
-  checkOptionsObject("supervise", options, supervisorOptionNames, "{ maxRestarts: 3 }");
+  checkTaskOptions("supervise", options, superviseOptionNames);
   const { maxRestarts = 5, window = 60_000, onRestart } = options;
+  const { name = nameOf(worker), timeout, daemon } = options;
   checkLimit("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);
   checkType("supervise", "onRestart", "function", onRestart);
   const settings = { maxRestarts, window, onRestart, backoff: readBackoff("supervise", options) };
   const parent = nodeOf("supervise", "scope", scope);
-  const name = nameOf(worker);
   const site = callSite(supervise);
-  return startTask(parent, (own) => keepRunning(own, worker, settings, site), { name }, site);
+  const body = (own: Scope): Promise<T> => keepRunning(own, worker, settings, site);
+  return startTask(parent, body, { name, timeout, daemon }, site);
 }
 
 async function keepRunning<T>(

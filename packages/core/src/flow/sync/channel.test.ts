@@ -58,9 +58,9 @@ describe("createChannel()", () => {
     expect(channel.tryReceive()).toBeUndefined();
     await channel.send(scope, undefined);
     const second = channel.send(scope, "second");
-    expect(channel.tryReceive()).toEqual({ value: undefined });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: undefined });
     await second;
-    expect(channel.tryReceive()).toEqual({ value: "second" });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: "second" });
     await scope.close();
   });
 
@@ -73,7 +73,7 @@ describe("createChannel()", () => {
     expect(channel.tryReceive()).toBeUndefined();
     await channel.send(other, 2);
     expect(await rejection(channel.receive(scope))).toBe(scope.reason);
-    expect(channel.tryReceive()).toEqual({ value: 2 });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 2 });
     await other.close();
   });
 
@@ -193,7 +193,7 @@ describe("values()", () => {
     await iteration.return?.();
     expect(await next).toEqual({ done: true, value: undefined });
     await channel.send(scope, 2);
-    expect(channel.tryReceive()).toEqual({ value: 2 });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 2 });
     expect(await iteration.next()).toEqual({ done: true, value: undefined });
     await scope.close();
   });
@@ -261,7 +261,7 @@ describe("a channel", () => {
           await flush();
           for (const scope of scopes) scope.cancel(); // who still waits has sent or received nothing
           await Promise.all(ended);
-          for (let left = channel.tryReceive(); left !== undefined; left = channel.tryReceive())
+          for (let left = channel.tryReceive(); left?.closed === false; left = channel.tryReceive())
             received.push(left.value);
           expect(received.toSorted()).toEqual(sent.toSorted());
           for (const [id] of list.entries()) {

@@ -24,6 +24,12 @@ export interface Channel<T> extends AsyncIterable<T> {
   readonly capacity: number;
 
   /**
+   * Whether `close` was called. Nothing can be sent any more; values that were sent before may still be received, so for a
+   * receiver the channel has ended only when {@link tryReceive} or {@link receive} says so.
+   */
+  readonly closed: boolean;
+
+  /**
    * Sends `value`: resolves when a receiver or the buffer has accepted it.
    *
    * @throws {CancelledError} The reason of `scope` (as a rejection); `value` was not sent.
@@ -41,8 +47,20 @@ export interface Channel<T> extends AsyncIterable<T> {
    */
   receive(scope: Scope): Promise<T>;
 
-  /** Receives a value from the buffer or from a sender that waits, if there is one. Does not wait. */
-  tryReceive(): { value: T } | undefined;
+  /**
+   * Sends `value` if a receiver waits or the buffer has room. Does not wait, and needs no scope: for callbacks of events.
+   *
+   * @returns Whether `value` was sent. `false` means that the channel is full, or that it is {@link closed}.
+   */
+  trySend(value: T): boolean;
+
+  /**
+   * Receives a value from the buffer or from a sender that waits, if there is one. Does not wait.
+   *
+   * @returns `{ closed: false, value }`; or `{ closed: true, cause }` if the channel is closed and has no value left, with
+   *   the argument of `close`; or `undefined` if it is empty and a value may still come.
+   */
+  tryReceive(): Received<T> | undefined;
 
   /**
    * Closes the channel. Buffered values can still be received; senders that wait are rejected. Later calls have no effect.
@@ -57,6 +75,10 @@ export interface Channel<T> extends AsyncIterable<T> {
    */
   values(scope: Scope): AsyncIterableIterator<T>;
 }
+
+/** What {@link Channel.tryReceive} has found: a value, or the end of the channel. */
+export type Received<T> =
+  { readonly closed: false; readonly value: T } | { readonly closed: true; readonly cause: unknown };
 
 /**
  * Creates a channel.
@@ -117,6 +139,10 @@ class BufferedChannel<T> implements Channel<T> {
     return this.#core.capacity;
   }
 
+  get closed(): boolean {
+    return this.#core.closing !== undefined;
+  }
+
   send(scope: Scope, value: T): Promise<void> {
     return inScope("send", scope, (node) => {
       const core = this.#core;
@@ -140,8 +166,16 @@ class BufferedChannel<T> implements Channel<T> {
     });
   }
 
-  tryReceive(): { value: T } | undefined {
-    return this.#core.poll(undefined);
+  trySend(value: T): boolean {
+    const core = this.#core;
+    return core.closing === undefined && core.offer(value, undefined);
+  }
+
+  tryReceive(): Received<T> | undefined {
+    const core = this.#core;
+    const ready = core.poll(undefined);
+    if (ready !== undefined) return { closed: false, value: ready.value };
+    return core.closing === undefined ? undefined : { closed: true, cause: core.closing.cause };
   }
 
   close(cause?: unknown): void {

@@ -42,7 +42,7 @@ describe("select()", () => {
     expect(vi.getTimerCount()).toBe(0);
     const unsent = a.send(scope, 1);
     expect(await outcomeOf(unsent)).toBe("pending"); // the branch on a has left its queue
-    expect(a.tryReceive()).toEqual({ value: 1 });
+    expect(a.tryReceive()).toEqual({ closed: false, value: 1 });
     await scope.close();
   });
 
@@ -52,7 +52,7 @@ describe("select()", () => {
     await a.send(scope, 1);
     await b.send(scope, 2);
     expect(await select(scope, { b, a })).toEqual({ key: "b", value: 2 });
-    expect(a.tryReceive()).toEqual({ value: 1 });
+    expect(a.tryReceive()).toEqual({ closed: false, value: 1 });
     await scope.close();
   });
 
@@ -77,7 +77,7 @@ describe("select()", () => {
     expect(await select(scope, { sent: sending(buffered, "kept"), idle: 100 })).toMatchObject({
       key: "sent",
     });
-    expect(buffered.tryReceive()).toEqual({ value: "kept" });
+    expect(buffered.tryReceive()).toEqual({ closed: false, value: "kept" });
     await scope.close();
   });
 
@@ -220,7 +220,7 @@ describe("select()", () => {
     const channel = createChannel<number>(1);
     await channel.send(other, 1);
     expect(await rejection(select(scope, { channel }))).toBe(scope.reason);
-    expect(channel.tryReceive()).toEqual({ value: 1 });
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 1 });
     await other.close();
   });
 
@@ -287,7 +287,7 @@ describe("select()", () => {
           for (const scope of scopes) scope.cancel();
           await Promise.all(ended);
           for (const channel of [a, b]) {
-            for (let at = channel.tryReceive(); at !== undefined; at = channel.tryReceive())
+            for (let at = channel.tryReceive(); at?.closed === false; at = channel.tryReceive())
               received.push(at.value);
           }
           expect(received.toSorted()).toEqual(sent.toSorted());

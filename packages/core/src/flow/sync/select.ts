@@ -43,7 +43,9 @@ export type SelectValue<C> =
 /** The result of {@link select}: the key of the case that happened, to `switch` on, and its value. */
 export type Selected<C> = {
   [K in keyof C]-?: { readonly key: K; readonly value: SelectValue<C[K]> };
-}[keyof C];
+}[keyof C] extends infer S // makes editors show the members of the union, and not the name of this type
+  ? S
+  : never;
 
 /**
  * Waits until one of several cases is ready, and does exactly that one, as Go's `select` does.
@@ -103,7 +105,7 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
  * await withScope(async (scope) => {
  *   const results = createChannel<number>(1);
  *   const { key } = await select(scope, { sent: sending(results, 42), tired: 1_000 });
- *   console.log(key, results.tryReceive()); // sent { value: 42 }
+ *   console.log(key, results.tryReceive()); // sent { closed: false, value: 42 }
  * });
  * ```
  */

@@ -7,16 +7,23 @@ import { passOverForReason } from "../../kernel/rejections.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
-import { requireFunction, checkDuration, checkLimit, checkOptionsObject } from "../../errors/validate.js";
+import { isThenable } from "../../errors/describe.js";
+import { checkDuration, checkLimit, checkType, requireFunction, wrongType } from "../../errors/validate.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { enterScope } from "../../task/with-scope.js";
 import { attempt } from "../lifetime/attempt.js";
-import { readBackoff, delayBefore } from "./backoff.js";
+import {
+  checkCombinatorOptions,
+  combinatorNames,
+  type CombinatorOptions,
+} from "../combinators/combinator-options.js";
+import { readBackoff, delayBefore, type Backoff } from "./backoff.js";
+import { millisecondsOf, type RetryDelay } from "./retry-delay.js";
 import { sleep } from "./sleep.js";
 
 /** The options of {@link retry}. */
-export interface RetryOptions {
+export interface RetryOptions extends CombinatorOptions {
   /** How many times the worker is called at most; a whole number from 1, or `Infinity`. Default 3. */
   readonly attempts?: number | undefined;
   /** Milliseconds before the second attempt. Default 100. */
@@ -31,9 +38,26 @@ export interface RetryOptions {
   readonly attemptTimeout?: number | undefined;
   /** Decides whether to retry after `error`, the failure of attempt number `attempt`, which counts from 1. Default: always. */
   readonly retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
+  /**
+   * The delay after `error`, the failure of attempt number `attempt`. For an error that knows when to try again:
+   *
+   * - a number of milliseconds;
+   * - a `Date`: the instant of the next attempt;
+   * - a string: the value of a `Retry-After` header, which is a number of seconds or an HTTP date;
+   * - `undefined`, `null` or a string that is neither: the delay that grows.
+   *
+   * The delay is used as it is: `maxDelay` and `jitter` do not apply, `timeout` does. Default: the delay that grows.
+   */
+  readonly delay?: ((error: unknown, attempt: number) => RetryDelay) | undefined;
+  /**
+   * Called before each delay with the failure of attempt number `attempt`, and the delay in milliseconds. A promise that it
+   * returns is awaited before the delay. Default: none.
+   */
+  readonly onRetry?: ((error: unknown, attempt: number, delay: number) => unknown) | undefined;
 }
 
 const retryOptionNames = optionNames<RetryOptions>({
+  ...combinatorNames,
   attempts: true,
   minDelay: true,
   maxDelay: true,
@@ -41,6 +65,8 @@ const retryOptionNames = optionNames<RetryOptions>({
   jitter: true,
   attemptTimeout: true,
   retryIf: true,
+  delay: true,
+  onRetry: true,
 });
 
 /**
@@ -50,17 +76,18 @@ const retryOptionNames = optionNames<RetryOptions>({
  *
  * **Failure:** when the attempts are used up, or `retryIf` returns false, the promise rejects with the failure of the last
  * attempt, the same object. Only the caller receives it. An attempt that exceeds `attemptTimeout` has failed with a
- * `DeadlineExceededError`. If `retryIf` throws, the promise rejects with that error, and the failure of the attempt is in
- * `suppressed(error)`.
+ * `DeadlineExceededError`. If `retryIf`, `delay` or `onRetry` throws, the promise rejects with that error, and the failure of
+ * the attempt is in `suppressed(error)`.
  *
- * **Cancellation:** when `scope` is cancelled, the attempt or the delay ends, there is no further attempt, and the promise
- * rejects with the reason. If that happens during a delay, the last failure is in `suppressed(reason)`. A worker that
+ * **Cancellation:** when `scope` is cancelled, or `timeout` has passed, the attempt or the delay ends, there is no further
+ * attempt, and the promise rejects with the reason. The last failure before that is in `suppressed(reason)`. A worker that
  * cancels its own scope also ends the attempts. If `scope` is already cancelled, the worker is not called.
  *
  * @param scope - The owner of the attempts.
  * @param worker - Called once per attempt.
- * @param options - How many attempts, and the delays between them in ms.
+ * @param options - How many attempts, and the delays between them in ms; `name`, and `timeout` in ms for all of them.
  * @returns The value of the attempt that succeeded.
+ * @throws {DeadlineExceededError} (as a rejection) If `timeout` has passed.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
@@ -73,6 +100,28 @@ const retryOptionNames = optionNames<RetryOptions>({
  *   }, { minDelay: 1 }),
  * );
  * console.log(value, calls); // at last 3
+ * ```
+ * @example A server that says when to come back
+ * ```ts
+ * class HttpError extends Error {
+ *   readonly response: Response;
+ *   constructor(response: Response) {
+ *     super(`HTTP ${response.status}`);
+ *     this.response = response;
+ *   }
+ * }
+ * const busy = new Response(null, { status: 503, headers: { "retry-after": "0" } });
+ * let calls = 0;
+ * const value = await withScope((scope) =>
+ *   retry(scope, async () => {
+ *     if (++calls === 1) throw new HttpError(busy);
+ *     return "served";
+ *   }, {
+ *     delay: (error) => (error instanceof HttpError ? error.response.headers.get("retry-after") : undefined),
+ *     onRetry: (error, attempt, delay) => console.log(String(error), attempt, delay), // Error: HTTP 503 1 0
+ *   }),
+ * );
+ * console.log(value); // served
  * ```
  */
 export function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions = {}): Promise<T> {
@@ -91,50 +140,81 @@ function begin<T>(
 ): Promise<T> {
   const parent = nodeOf("retry", "scope", scope);
   requireFunction("retry", "worker", worker);
-  checkOptionsObject("retry", options, retryOptionNames, "{ attempts: 5 }");
-  const { attempts = 3, attemptTimeout, retryIf = alwaysRetry } = options;
+  checkCombinatorOptions("retry", options, retryOptionNames, "{ attempts: 5 }");
+  const { attempts = 3, attemptTimeout, retryIf, delay, onRetry, timeout } = options;
   checkLimit("retry", "attempts", attempts, 1);
   checkDuration("retry", "attemptTimeout", attemptTimeout);
-  requireFunction("retry", "retryIf", retryIf);
-  const backoff = readBackoff("retry", options);
-  const name = nameOf(worker);
-  const body = async (own: Scope): Promise<T> => {
-    for (let count = 1; ; count++) {
-      const result = await attempt(own, { name, timeout: attemptTimeout }, worker, site);
+  checkType("retry", "retryIf", "function", retryIf);
+  checkType("retry", "delay", "function", delay);
+  checkType("retry", "onRetry", "function", onRetry);
+  const settings = {
+    attempts,
+    attemptTimeout,
+    retryIf,
+    delay,
+    onRetry,
+    backoff: readBackoff("retry", options),
+  };
+  const body = (own: Scope): Promise<T> => repeat(own as ScopeNode, worker, settings, site);
+  return enterScope("retry", parent, { name: options.name ?? "retry", timeout }, body, site);
+}
+
+interface Settings extends Pick<RetryOptions, "attemptTimeout" | "retryIf" | "delay" | "onRetry"> {
+  readonly attempts: number;
+  readonly backoff: Backoff;
+}
+
+async function repeat<T>(
+  own: ScopeNode,
+  worker: Worker<T>,
+  settings: Settings,
+  site: string | undefined,
+): Promise<T> {
+  const attemptOptions = { name: nameOf(worker), timeout: settings.attemptTimeout };
+  /** The failure before this attempt, in an array. */
+  let ignored: unknown[] = [];
+  for (let count = 1; ; count++) {
+    try {
+      const result = await attempt(own, attemptOptions, worker, site);
       if (result.status === "succeeded") return result.value;
       if (result.status === "cancelled") throw result.reason;
       const { error } = result;
-      const isLast = count >= attempts || isStackOverflow(error);
-      if (isLast || !shouldRetry(own as ScopeNode, retryIf, error, count))
-        throwFailure(own as ScopeNode, error);
-      await sleep(own, delayBefore(count, backoff)).catch((reason: unknown) => {
-        if (reason === own.reason) passOverForReason(own as ScopeNode, [error]);
-        throw reason;
-      });
+      if (count >= settings.attempts || isStackOverflow(error)) throwFailure(own, error);
+      ignored = [error];
+      const ms = await prepareRetry(own, settings, error, count);
+      await sleep(own, ms);
+    } catch (reason) {
+      if (reason === own.reason) passOverForReason(own, ignored);
+      throw reason;
     }
-  };
-  return enterScope("retry", parent, { name: "retry" }, body, site);
+  }
 }
 
-function alwaysRetry(): boolean {
-  return true;
-}
-
-function shouldRetry(
+/** Asks the callbacks of the user about the next attempt. Returns the delay before it in ms. */
+async function prepareRetry(
   own: ScopeNode,
-  retryIf: NonNullable<RetryOptions["retryIf"]>,
+  settings: Settings,
   error: unknown,
   count: number,
-): boolean {
+): Promise<number> {
+  const { retryIf, delay, onRetry, backoff } = settings;
+  if (own.cancelled) throw own.reason;
   try {
-    return retryIf(error, count);
+    if (retryIf !== undefined && !shouldRetry(retryIf, error, count)) throwFailure(own, error);
+    const ms = millisecondsOf(delay?.(error, count)) ?? delayBefore(count, backoff);
+    const returned = onRetry?.(error, count, ms);
+    if (isThenable(returned)) await returned;
+    return ms;
   } catch (thrown) {
-    if (thrown === own.reason) {
-      passOverForReason(own, [error]);
-    } else {
-      fail(own, thrown);
-      fail(own, error);
-    }
+    if (thrown === own.reason) throw thrown;
+    fail(own, thrown);
+    fail(own, error);
     throw thrown;
   }
+}
+
+function shouldRetry(retryIf: NonNullable<RetryOptions["retryIf"]>, error: unknown, count: number): boolean {
+  const answer: unknown = retryIf(error, count);
+  if (typeof answer === "boolean") return answer;
+  throw wrongType("retry", "what retryIf returns must be a boolean", answer);
 }

@@ -1,0 +1,121 @@
+import { optionNames } from "../../errors/option-names.js";
+import {
+  checkDuration,
+  checkInstant,
+  checkOptionsObject,
+  checkType,
+  requireFunction,
+  wrongType,
+} from "../../errors/validate.js";
+import { callSite } from "../../kernel/call-site.js";
+import { checkHeadroom } from "../../kernel/headroom.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import { createPromised } from "../../kernel/promised.js";
+import { failToBegin, isOwnDeadline, promiseFor } from "../../kernel/refusal.js";
+import type { Scope } from "../../kernel/scope.js";
+import { ScopeView } from "../../kernel/scope-view.js";
+import { initialScope } from "../../kernel/state.js";
+import { admits, bornCancelled } from "../../task/admit.js";
+import { nodeOf } from "../../task/resolve.js";
+import type { Worker } from "../../task/run.js";
+import { startChild } from "../../task/start-child.js";
+
+/** The options of {@link moveOnAfter}: at least one of `timeout` and `deadline`. If both are given, the earlier one counts. */
+export type MoveOnAfterOptions = TimeLimit & {
+  /** The name of the scope. Default: the name of the worker function, or `"anonymous"`. */
+  readonly name?: string | undefined;
+};
+
+type TimeLimit =
+  | {
+      /** How long the worker may run, in milliseconds from the call. */
+      readonly timeout: number;
+      /** The instant until which the worker may run, as a `Date` or in milliseconds since the epoch. Default: none. */
+      readonly deadline?: number | Date | undefined;
+    }
+  | {
+      /** How long the worker may run, in milliseconds from the call. Default: no limit. */
+      readonly timeout?: number | undefined;
+      /** The instant until which the worker may run, as a `Date` or in milliseconds since the epoch. */
+      readonly deadline: number | Date;
+    };
+
+const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, deadline: true, name: true });
+
+/**
+ * Runs `worker` in a scope with a time limit, and resolves with its value, or with `undefined` if the time was not enough.
+ *
+ * As Trio's `move_on_after` and Kotlin's `withTimeoutOrNull`. Use it where going on without a result is right: a cache, a
+ * suggestion, a best-effort flush. Where running out of time is an error, use `withScope(scope, { timeout }, worker)`.
+ *
+ * **Cancellation:** when the time is up, the worker and everything it started are cancelled. The promise resolves once all of
+ * it has settled: with the worker's value if it returned one nevertheless, otherwise with `undefined`. Any other cancellation
+ * rejects with its reason, also that of a deadline of `scope` which is not later. With `timeout: 0` the worker is not called.
+ *
+ * **Failure:** a failure of the worker or of its tasks rejects the promise, also after the time was up. Only the caller
+ * receives it.
+ *
+ * @param scope - The enclosing scope.
+ * @param options - `timeout` in ms, or `deadline`; and `name`.
+ * @param worker - Called once, synchronously, with a scope of its own.
+ * @returns The worker's value, or `undefined`. A worker that may return `undefined` itself does not tell the two apart.
+ * @throws {CancelledError} (as a rejection) The reason, if something else than the time limit has cancelled the worker.
+ * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
+ * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
+ * @example
+ * ```ts
+ * await withScope(async (scope) => {
+ *   const rates = await moveOnAfter(scope, { timeout: 5 }, async (own) => {
+ *     await sleep(own, 60_000); // a slow service
+ *     return { eur: 1.08 };
+ *   });
+ *   console.log(rates?.eur ?? "no rates today"); // no rates today
+ * });
+ * ```
+ */
+export function moveOnAfter<T>(
+  scope: Scope,
+  options: MoveOnAfterOptions,
+  worker: Worker<T>,
+): Promise<T | undefined> {
+  try {
+    const parent = nodeOf("moveOnAfter", "scope", scope);
+    checkOptions(options);
+    requireFunction("moveOnAfter", "worker", worker);
+    return enter(parent, options, worker);
+  } catch (error) {
+    return failToBegin(error);
+  }
+}
+
+function enter<T>(
+  parent: ScopeNode,
+  { name, timeout, deadline }: MoveOnAfterOptions,
+  worker: Worker<T>,
+): Promise<T | undefined> {
+  checkHeadroom();
+  const node = new ScopeView(parent, name ?? worker, initialScope);
+  const { promise, resolve, reject } = createPromised<T | undefined>();
+  node.observer = {
+    promise,
+    resolve,
+    reject: (error) => {
+      const ranOutOfTime = node.extras?.errors === undefined && isOwnDeadline(node);
+      if (ranOutOfTime) resolve(undefined);
+      else reject(error);
+    },
+  };
+  if (!admits("moveOnAfter", parent)) throw bornCancelled(node).reason as unknown;
+  startChild(node, { timeout, deadline }, callSite(moveOnAfter), worker, "moveOnAfter");
+  return promiseFor(node, promise);
+}
+
+function checkOptions(options: unknown): asserts options is MoveOnAfterOptions {
+  checkOptionsObject("moveOnAfter", options, moveOnAfterOptionNames);
+  const { name, timeout, deadline } = options as Partial<MoveOnAfterOptions>;
+  checkType("moveOnAfter", "name", "string", name);
+  checkDuration("moveOnAfter", "timeout", timeout);
+  checkInstant("moveOnAfter", "deadline", deadline);
+  if (timeout === undefined && deadline === undefined)
+    throw wrongType("moveOnAfter", "options must have a timeout or a deadline", options);
+}
