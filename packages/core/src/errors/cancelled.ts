@@ -38,6 +38,11 @@ export type CancelKind =
    */
   | "shutdown";
 
+/** Notes when `reason` cancelled its first scope. */
+export let stampReason: (reason: CancelledError, at: number) => void;
+/** Notes where `cancel()` was called. */
+export let setCancelSite: (reason: CancelledError, site: string) => void;
+
 /**
  * The reason of a cancellation: the value of `scope.reason` and `scope.signal.reason`, and the rejection of everything that
  * waits in the scope. Its `name` is `"AbortError"`, as with the platform's cancellations.
@@ -57,6 +62,9 @@ export class CancelledError extends BoughError {
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
+  /** Private, so that two reasons of different times are equal to a test. */
+  #at: number | undefined = undefined;
+  #by: string | undefined = undefined;
 
   constructor(
     kind: CancelKind,
@@ -70,7 +78,23 @@ export class CancelledError extends BoughError {
     this.scope = scope;
   }
 
+  /** When it cancelled a scope, in milliseconds since the epoch; `undefined` as long as it has not. */
+  get at(): number | undefined {
+    return this.#at;
+  }
+
+  /** Where `cancel()` or `close()` was called; recorded only while tracing is on (`BOUGH_TRACE=1`). */
+  get by(): string | undefined {
+    return this.#by;
+  }
+
   static {
+    stampReason = (reason, at) => {
+      if (#at in reason) reason.#at = at; // a reason of another copy of the package has private fields of that copy
+    };
+    setCancelSite = (reason, site) => {
+      reason.#by = site;
+    };
     this.prototype.name = "AbortError";
     Object.defineProperty(this.prototype, cancelledBrand, { value: true });
   }

@@ -1,5 +1,6 @@
 import { calendarNow } from "../kernel/platform.js";
 import { formatDuration } from "./duration.js";
+import { oneLine, plural, waitLabel } from "./labels.js";
 import type { Snapshot } from "./snapshot.js";
 
 /** Below this depth lines are no longer indented: at 100,000 levels the indentation would be gigabytes. */
@@ -57,6 +58,8 @@ function details(at: Snapshot, now: number): string[] {
   if (at.reason === undefined && at.deadline !== undefined) parts.push(timeLeft(at.deadline - now));
   if (at.waitingForCleanup)
     parts.push(counts.cleanups > 0 ? "waiting for its cleanups" : "waiting for cleanup");
+  for (const wait of at.waits ?? []) parts.push(waitLabel(wait));
+  if (at.joining === true) parts.push(`join of ${plural(counts.children, "child", "children")}`);
   if (counts.queued > 0) parts.push(`${counts.queued} queued`);
   if (counts.waiters > 0) parts.push(`awaited by ${plural(counts.waiters, "caller")}`);
   if (counts.failures > 0) parts.push(plural(counts.failures, "failure"));
@@ -69,17 +72,9 @@ function details(at: Snapshot, now: number): string[] {
 /** "running" and "open" go without saying. */
 function stateOf({ state, status, reason }: Snapshot): string {
   if (state === "open") return status === "queued" ? "queued" : "";
-  return reason === undefined ? state : `${state} (${reason.kind})`;
-}
-
-/** A name may contain anything: line breaks, and what a terminal obeys. */
-function oneLine(name: string): string {
-  return name.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
+  if (reason === undefined) return state;
+  return `${state} (${reason.kind}${reason.by === undefined ? "" : `, by ${reason.by}`})`;
 }
 
 const timeLeft = (ms: number): string =>
   ms >= 0 ? `${formatDuration(ms)} left` : `${formatDuration(-ms)} over its deadline`;
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -14,11 +14,13 @@ export type {
 } from "../kernel/diagnostics.js";
 export type { ScopeKind } from "../kernel/scope-kind.js";
 export { setTracing } from "../kernel/call-site.js";
+export type { WaitInfo } from "../kernel/scoped-wait.js";
+export type { Listening, NodeInfo, NodeKind, ReasonInfo } from "./describe-node.js";
+export { diffNodes, type TreeDiff } from "./diff.js";
+export { flatten } from "./flatten.js";
 export { formatTree } from "./format.js";
-export {
-  snapshot,
-  type Snapshot,
-  type SnapshotCounts,
-  type SnapshotKind,
-  type SnapshotReason,
-} from "./snapshot.js";
+export { groupNodes, type GroupBy, type GroupOptions, type NodeGroup } from "./groups.js";
+export { waitLabel } from "./labels.js";
+export { snapshot, type Snapshot, type SnapshotCounts } from "./snapshot.js";
+export { stringifyTree } from "./stringify.js";
+export { walk, type WalkOptions } from "./walk.js";

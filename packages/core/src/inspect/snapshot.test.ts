@@ -102,6 +102,7 @@ describe("snapshot()", () => {
       scope: "jobs",
       message: scope.reason?.message,
       cause: "RangeError: enough",
+      at: Date.now(),
     });
     expect(find(tree, "jobs/job").reason).toEqual(tree.reason);
   });

@@ -29,13 +29,16 @@ export function isTracing(): boolean {
   return tracing;
 }
 
+/** A public function, of which only the identity matters. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
+export type Api = Function;
+
 /**
  * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. The engine cuts
  * the stack above `api`, whatever a bundler has made of names and files. To be taken while that call is on the stack;
  * what begins later is given what was taken. Reads the stack at once, so that it keeps no receiver alive.
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
-export function callSite(api: Function): string | undefined {
+export function callSite(api: Api): string | undefined {
   return tracing ? capture(api) : undefined;
 }
 
@@ -47,8 +50,7 @@ export function recordSite(
   if (site !== undefined) node.ensureExtras().site ??= site;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- as above
-function capture(api: Function): string | undefined {
+function capture(api: Api): string | undefined {
   try {
     if (typeof Error.captureStackTrace !== "function") return firstFrame(new Error().stack, 3);
     const holder: { stack?: unknown } = {};

@@ -1,9 +1,10 @@
-import { createReason, type CancelledError } from "../errors/cancelled.js";
+import { createReason, stampReason, type CancelledError } from "../errors/cancelled.js";
 import { CallbackHook, takeHook } from "./cancel-hooks.js";
 import { publishCancel } from "./diagnostics.js";
 import { watchGrace } from "./grace.js";
 import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
+import { calendarNow } from "./platform.js";
 import { Takeover } from "./rejections.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
@@ -89,6 +90,7 @@ function notifySubtree(
 ): void {
   nesting += 1;
   try {
+    if (reason.at === undefined) stampReason(reason, calendarNow());
     publishCancel(root, reason);
     watchGrace(root);
     notify(root, reason, ready);

@@ -2,7 +2,7 @@ import type { ConcurrencyLimit, ScopeNode } from "./node.js";
 
 /** How many tasks of one scope run at once; the others wait in spawn order. */
 export class Limit implements ConcurrencyLimit {
-  readonly #max: number;
+  readonly max: number;
   #free: number;
   /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */
   readonly #queue = new Map<ScopeNode, () => void>();
@@ -10,7 +10,7 @@ export class Limit implements ConcurrencyLimit {
   #turns: MapIterator<[ScopeNode, () => void]> | undefined;
 
   constructor(max: number) {
-    this.#max = this.#free = max;
+    this.max = this.#free = max;
   }
 
   /** Takes a slot if one is free, which implies that nobody waits. */
@@ -28,7 +28,7 @@ export class Limit implements ConcurrencyLimit {
   /** The tasks that are there now: an exception may have cost a slot. */
   recount(tasks: readonly ScopeNode[]): void {
     const taken = tasks.filter((task) => !this.#queue.has(task)).length;
-    for (this.#free = this.#max - taken; this.#free > 0 && this.#queue.size > 0; this.#free -= 1) {
+    for (this.#free = this.max - taken; this.#free > 0 && this.#queue.size > 0; this.#free -= 1) {
       const [[next, start]] = this.#queue as unknown as [[ScopeNode, () => void]];
       this.#queue.delete(next);
       start();

@@ -4,14 +4,8 @@ import { ageSince } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
-import { ANSWERED, CLOSED, CUT_SHORT, PROMOTED, QUEUED, TASK, TOLD } from "./state.js";
-
-export function statusOf(node: ScopeNode): TaskStatus {
-  const flags = node.flags;
-  if ((flags & CLOSED) === 0) return (flags & QUEUED) !== 0 ? "queued" : "running";
-  if (node.extras?.errors !== undefined) return "failed";
-  return (flags & (CUT_SHORT | ANSWERED)) !== 0 ? "cancelled" : "succeeded";
-}
+import { PROMOTED, TASK, TOLD } from "./state.js";
+import { statusOf } from "./status.js";
 
 export function taskInfo(node: ScopeNode): TaskInfo {
   const site = node.extras?.site;

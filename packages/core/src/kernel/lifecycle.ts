@@ -1,7 +1,8 @@
-import { createReason, type CancelKind, type CancelledError } from "../errors/cancelled.js";
-import { isTracing } from "./call-site.js";
+import type { CancelledError } from "../errors/cancelled.js";
+import type { Api } from "./call-site.js";
 import { dropHooks, type Hook } from "./cancel-hooks.js";
 import { cancelTree, failAgain, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
+import { reasonFor, type ReasonKind } from "./reason.js";
 import { runDefers } from "./defers.js";
 import { settled } from "./diagnostics.js";
 import { holdFailure } from "./held-failures.js";
@@ -67,10 +68,10 @@ import { hasOnlyDaemons, holdProcess, recount, unlink } from "./tree.js";
  * 8. The parent continues with step 1 if N was the last thing that it waited for.
  */
 
-/** Cancels `node` and its subtree. Returns whether this call did it. */
-export function cancel(node: ScopeNode, kind: Exclude<CancelKind, "deadline">, cause: unknown): boolean {
+/** Cancels `node` and its subtree. Returns whether this call did it. `api` is the public function that was called, if any. */
+export function cancel(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: Api): boolean {
   if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
-  cancelWith(node, createReason(kind, node.path, cause, isTracing()));
+  cancelWith(node, reasonFor(node, kind, cause, api));
   return true;
 }
 
@@ -272,7 +273,7 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   for (const daemon of daemons) {
     if ((daemon.flags & (flag.CANCELLED | flag.CLOSED)) !== 0) continue;
     work.push(daemon);
-    cancelTree(daemon, createReason("closed", daemon.path, undefined), work);
+    cancelTree(daemon, reasonFor(daemon, "closed", undefined), work);
   }
 }
 

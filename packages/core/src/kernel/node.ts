@@ -13,6 +13,8 @@ import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
 export type Label = string | Function;
 
+let lastId = 0;
+
 /**
  * A node of the tree: the record that everything else in this folder works on. A scope, a task and the view that a worker
  * receives are this one object.
@@ -52,6 +54,8 @@ export abstract class ScopeNode implements Scope {
   label: Label;
   /** On the clock of `age-clock.ts`. */
   readonly startedAt: number;
+  /** Unique in this copy of the package, in the order in which nodes are made: names and paths are not unique. */
+  readonly id: number;
 
   /** @param initialFlags - One of the initial states of `state.ts`. */
   constructor(parent: ScopeNode | undefined, label: Label, initialFlags: number) {
@@ -59,6 +63,7 @@ export abstract class ScopeNode implements Scope {
     this.parent = parent;
     this.label = label;
     this.startedAt = burstTime();
+    this.id = ++lastId;
   }
 
   ensureExtras(): Extras {
@@ -143,6 +148,11 @@ export abstract class ScopeNode implements Scope {
   abstract toJSON(): { name: string; path: string; state: ScopeState };
 }
 
+/** The worker looks whether it is cancelled: `snapshot` and the warnings want to know who never does. */
+export function noteLook(node: ScopeNode): void {
+  if (node.extras?.looks !== true) node.ensureExtras().looks = true;
+}
+
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
 export class Extras {
   /** Of `signal`; made on the first read. */
@@ -161,6 +171,8 @@ export class Extras {
   /** Where the node was spawned or created; recorded only while tracing is on. */
   site: string | undefined = undefined;
   settings: Settings | undefined = undefined;
+  /** `throwIfCancelled` or `checkpoint` was called: the worker looks whether it is cancelled. */
+  looks = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
   kind: ScopeKind | undefined = undefined;
   /** What the body is waiting for, if it is not a function of the user's. */
@@ -227,6 +239,8 @@ export interface Deadline {
 
 /** Limits how many tasks of a scope run at once; see `concurrency-limit.ts`. */
 export interface ConcurrencyLimit {
+  /** How many may run at once. */
+  readonly max: number;
   tryTake(): boolean;
   enqueue(node: ScopeNode, start: () => void): void;
   recount(tasks: readonly ScopeNode[]): void;

@@ -5,10 +5,11 @@ import { callSite } from "./call-site.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import type { ContextKey } from "./context-key.js";
 import { getContext, setContext } from "./context.js";
+import { announceCopy } from "./copies.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
 import { cancel, notifyLateHook } from "./lifecycle.js";
-import { ScopeNode } from "./node.js";
+import { noteLook, ScopeNode } from "./node.js";
 import { inspectCustom, type ScopeState } from "./scope.js";
 import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
 import { TurnBudget } from "./turn-budget.js";
@@ -30,10 +31,12 @@ export class ScopeView extends ScopeNode {
   }
 
   cancel(cause?: unknown): boolean {
-    return cancel(this, "explicit", cause);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    return cancel(this, "explicit", cause, ScopeView.prototype.cancel);
   }
 
   throwIfCancelled(): void {
+    noteLook(this);
     if ((this.flags & CANCELLED) === 0) checkDeadline(this);
     if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
   }
@@ -103,3 +106,5 @@ function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
 
 /** The node above all roots; see `background`. */
 export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", BACKGROUND);
+
+announceCopy(backgroundNode);

@@ -4,6 +4,18 @@ import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { markHandled } from "./refusal.js";
 
+/** What a scope waits for in one place of its worker, as `bough/inspect` shows it. */
+export interface WaitInfo {
+  /** The public function: `sleep`, `receive`, `acquire`, … */
+  readonly operation: string;
+  /** Milliseconds until its timer fires. */
+  readonly left?: number;
+  /** Its place in its queue, from 1; only among the first hundred. */
+  readonly position?: number;
+  /** How many wait in that queue. */
+  readonly of?: number;
+}
+
 /**
  * The one way to wait in a scope: `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of
  * these ends the wait:
@@ -57,6 +69,11 @@ export abstract class ScopedWait<T> extends Hook {
 
   override ended(): void {
     this.#end(new ScopeClosedError(this.operation, (this.node as ScopeNode).path));
+  }
+
+  /** What `bough/inspect` shows. Called by nothing else, so a wait need not prepare for it. */
+  describeWait(): WaitInfo {
+    return { operation: this.operation };
   }
 
   #unhook(): void {

@@ -139,6 +139,11 @@ export function canBegin(node: LifeCycle): boolean {
   return (node.flags & (CANCELLED | WAITING)) === 0;
 }
 
+/** Whether the node is no longer held open. */
+export function isEnding(node: LifeCycle): boolean {
+  return (node.flags & ENDING) !== 0;
+}
+
 export function isTask(node: LifeCycle): boolean {
   return (node.flags & TASK) !== 0;
 }

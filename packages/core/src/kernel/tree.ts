@@ -32,10 +32,20 @@ export function unlink(child: ScopeNode): void {
   else (previous as ScopeNode).next = next;
   if (next !== undefined) next.previous = previous;
   else if (child !== first) first.previous = previous;
+  for (let index = 0; index < cursors.length; index++) cursors[index]?.leave(child);
   child.next = child.previous = undefined;
   if ((parent.flags & HAS_DAEMONS) !== 0) countOthers(parent, child, -1);
   if ((parent.flags & HAS_TIMER) !== 0 && parent.first === undefined) holdProcess(parent);
 }
+
+/** Stands on a node between two turns of the event loop; see `inspect/walk.ts`. */
+export interface Cursor {
+  /** Called before `node`, which has no children any more, is unlinked. */
+  leave(node: ScopeNode): void;
+}
+
+/** The cursors in this copy's tree. Empty but for a walk under way: then `unlink` reads one length. */
+export const cursors: Cursor[] = [];
 
 /** Only a scope that has had a daemon needs to tell the others apart; most nodes have no count to keep. */
 function countOthers(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {

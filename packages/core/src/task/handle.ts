@@ -109,7 +109,8 @@ export class Handle implements ScopeHandle {
   }
 
   cancel(cause?: unknown): boolean {
-    return this.#node.cancel(cause);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    return cancel(this.#node, "explicit", cause, Handle.prototype.cancel);
   }
 
   throwIfCancelled(): void {
@@ -198,7 +199,8 @@ export function expectDisposal(node: ScopeNode): void {
 /** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */
 export function closeByOwner(node: ScopeNode, cause: unknown): void {
   if (isLive(node)) markClosedByOwner(node);
-  cancel(node, "closed", cause);
+  // oxlint-disable-next-line typescript/unbound-method -- as above
+  cancel(node, "closed", cause, Handle.prototype.close);
 }
 
 /** What `close()` does, for the owner handle `pin`. */

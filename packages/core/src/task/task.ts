@@ -1,5 +1,5 @@
 import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
-import { statusOf } from "../kernel/diagnostics.js";
+import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { createPromised, type Promised } from "../kernel/promised.js";
 import { markHandled, refuse } from "../kernel/refusal.js";
@@ -73,7 +73,8 @@ export class NodeTask<T> implements Task<T> {
   }
 
   cancel(cause?: unknown): boolean {
-    return cancel(this.#node, "explicit", cause);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    return cancel(this.#node, "explicit", cause, NodeTask.prototype.cancel);
   }
 
   // eslint-disable-next-line unicorn/no-thenable -- being a thenable is what a task is for

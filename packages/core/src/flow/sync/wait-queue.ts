@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopedWait } from "../../kernel/scoped-wait.js";
+import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 
 /** An entry of a {@link WaitQueue}. */
 export interface Queued {
@@ -7,6 +7,9 @@ export interface Queued {
   ahead: Queued | undefined;
   behind: Queued | undefined;
 }
+
+/** A place farther back is not counted: looking at a queue must not take the square of its length. */
+const MAX_POSITION = 100;
 
 /** A wait that is its own entry in a queue. */
 export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
@@ -22,12 +25,27 @@ export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
   protected override withdraw(): void {
     this.queue?.remove(this);
   }
+
+  override describeWait(): WaitInfo {
+    const of = this.queue?.size ?? 0;
+    let position = 1;
+    let ahead = this.ahead;
+    for (; ahead !== undefined && position < MAX_POSITION; ahead = ahead.ahead) position += 1;
+    const known = of > 0 && ahead === undefined ? { position } : {};
+    return { operation: this.operation, ...known, ...(of > 0 ? { of } : {}) };
+  }
 }
 
 /** A first-come, first-served queue as a linked list: an entry can leave from the middle in constant time. */
 export class WaitQueue<W extends Queued> {
   #first: Queued | undefined = undefined;
   #last: Queued | undefined = undefined;
+
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
 
   get empty(): boolean {
     return this.#first === undefined;
@@ -43,6 +61,7 @@ export class WaitQueue<W extends Queued> {
     if (this.#last === undefined) this.#first = waiter;
     else this.#last.behind = waiter;
     this.#last = waiter;
+    this.#size += 1;
   }
 
   /** Removes and returns the first entry. */
@@ -59,5 +78,6 @@ export class WaitQueue<W extends Queued> {
     if (behind === undefined) this.#last = ahead;
     else behind.ahead = ahead;
     waiter.queue = waiter.ahead = waiter.behind = undefined;
+    this.#size -= 1;
   }
 }

@@ -1,6 +1,6 @@
 import { elapsed } from "../../kernel/age-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
-import type { ScopeNode } from "../../kernel/node.js";
+import { noteLook, type ScopeNode } from "../../kernel/node.js";
 import { turn } from "../../kernel/platform.js";
 import { failToBegin, markHandled, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -43,6 +43,7 @@ let nextSlice: Promise<void> | undefined;
 export function checkpoint(scope: Scope): Promise<void> {
   try {
     const node = nodeOf("checkpoint", "scope", scope);
+    noteLook(node);
     if (!node.cancelled) checkDeadline(node);
     return refuseIn("checkpoint", node) ?? passOrYield(node);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { requireDuration } from "../../errors/validate.js";
+import { burstTime } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { failToBegin, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopedWait } from "../../kernel/scoped-wait.js";
+import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import {
   clearTimer,
   holdByTimer,
@@ -47,9 +48,12 @@ export function sleep(scope: Scope, ms: number): Promise<void> {
 
 class Sleep extends ScopedWait<void> {
   #timer: TimerHandle | undefined = undefined;
+  /** On the clock of `burstTime`. */
+  readonly #due: number;
 
   constructor(node: ScopeNode, ms: number) {
     super(node);
+    this.#due = burstTime() + ms;
     if (ms !== Infinity) this.#start(ms);
   }
 
@@ -78,5 +82,11 @@ class Sleep extends ScopedWait<void> {
 
   protected override withdraw(): void {
     clearTimer(this.#timer);
+  }
+
+  override describeWait(): WaitInfo {
+    return this.#due === Infinity
+      ? { operation: "sleep" }
+      : { operation: "sleep", left: Math.max(0, this.#due - burstTime()) };
   }
 }

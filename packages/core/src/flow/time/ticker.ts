@@ -1,10 +1,10 @@
 import { outOfRange, requireDuration } from "../../errors/validate.js";
-import { elapsed, instantIn } from "../../kernel/age-clock.js";
+import { burstTime, elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
 import { endedAlready, refuseIn } from "../../kernel/refusal.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopedWait } from "../../kernel/scoped-wait.js";
+import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/resolve.js";
 
@@ -104,11 +104,14 @@ interface Iteration {
 class Tick extends ScopedWait<Result> {
   readonly #iteration: Iteration;
   readonly #timer: LongTimer | undefined;
+  /** On the clock of `burstTime`. */
+  readonly #due: number;
 
   constructor(node: ScopeNode, iteration: Iteration, delay: number, instant: () => number) {
     super(node);
     this.#iteration = iteration;
     iteration.pending.add(this);
+    this.#due = burstTime() + delay;
     if (delay !== Infinity)
       this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }), node);
   }
@@ -128,6 +131,12 @@ class Tick extends ScopedWait<Result> {
   returned(): void {
     this.#timer?.clear();
     this.#finish(done);
+  }
+
+  override describeWait(): WaitInfo {
+    return this.#due === Infinity
+      ? { operation: "ticker" }
+      : { operation: "ticker", left: Math.max(0, this.#due - burstTime()) };
   }
 
   #finish(result: Result): void {

@@ -1,0 +1,267 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createChannel } from "../flow/sync/channel.js";
+import { createSemaphore } from "../flow/sync/semaphore.js";
+import { checkpoint } from "../flow/time/checkpoint.js";
+import { sleep } from "../flow/time/sleep.js";
+import { createContextKey } from "../kernel/context-key.js";
+import type { Scope } from "../kernel/scope.js";
+import { createScope } from "../task/create-scope.js";
+import type { ScopeHandle } from "../task/handle.js";
+import { spawn } from "../task/spawn.js";
+import {
+  diffNodes,
+  flatten,
+  formatTree,
+  groupNodes,
+  setTracing,
+  snapshot,
+  stringifyTree,
+  waitLabel,
+  type NodeInfo,
+} from "./index.js";
+
+function open(name = "root"): ScopeHandle {
+  const scope = createScope({ name, onOrphan: "ignore" });
+  onTestFinished(() => void scope.cancel()); // what never ends stays
+  return scope;
+}
+
+const never = (): Promise<never> => new Promise(() => {});
+const nodesOf = (scope: Scope): NodeInfo[] => flatten(snapshot(scope));
+const named = (scope: Scope, name: string): NodeInfo => {
+  const found = nodesOf(scope).find((node) => node.name === name);
+  if (found === undefined) throw new Error(`no ${name}`);
+  return found;
+};
+
+describe("what a snapshot says of a scope", () => {
+  it("has an id that is unique where names are not, and stays", () => {
+    const root = open();
+    for (let index = 0; index < 3; index++) spawn(root, never, { name: "same" });
+    const ids = nodesOf(root).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(4);
+    expect(nodesOf(root).map(({ id }) => id)).toEqual(ids);
+    expect(nodesOf(root).slice(1)).toEqual(
+      Array.from({ length: 3 }, () => expect.objectContaining({ parent: ids[0] })),
+    );
+  });
+
+  it("says when and by which line a scope was cancelled", () => {
+    const before = setTracing(true);
+    onTestFinished(() => void setTracing(before));
+    const root = open();
+    spawn(root, never, { name: "job" });
+    const start = Date.now();
+    root.cancel("enough");
+    const { reason } = named(root, "job");
+    expect(reason?.by).toContain("data.test.ts");
+    expect(reason?.at).toBeGreaterThanOrEqual(start);
+    expect(root.reason?.at).toBe(reason?.at);
+    expect(formatTree(snapshot(root))).toContain("cancelling (explicit, by ");
+  });
+
+  it.each([
+    ["a scope", (scope: Scope) => void spawn(scope, (task) => void task.cancel(), { name: "job" })],
+    ["a task", (scope: Scope) => void spawn(scope, never, { name: "job" }).cancel()],
+    ["a handle", (scope: Scope) => void createScope(scope, { name: "job", onOrphan: "ignore" }).close()],
+  ])("names the line that cancelled %s", (_, cancel) => {
+    const before = setTracing(true);
+    onTestFinished(() => void setTracing(before));
+    const root = open();
+    root.defer(() => {}); // keeps nothing
+    const hold = spawn(root, never, { name: "hold" });
+    cancel(root);
+    const reasons = nodesOf(root).flatMap(({ reason }) => reason?.by ?? []);
+    // A scope that settles at once is gone: the reason of the others says it.
+    if (reasons.length > 0) expect(reasons[0]).toContain("data.test.ts");
+    expect(hold.status).toBe("running");
+  });
+
+  it("says what it waits for, and for how long still", async () => {
+    const root = open();
+    const permits = createSemaphore(1);
+    const channel = createChannel<number>();
+    spawn(root, (task) => sleep(task, 41_900), { name: "sleeper" });
+    spawn(root, (task) => sleep(task, Infinity), { name: "for ever" });
+    spawn(root, (task) => channel.receive(task), { name: "receiver" });
+    await permits.acquire(root);
+    for (let index = 1; index <= 3; index++)
+      spawn(root, (task) => permits.acquire(task), { name: `acquirer ${index}` });
+    const label = (name: string): string[] => (named(root, name).waits ?? []).map(waitLabel);
+    expect(label("sleeper")).toEqual(["sleep, 41 s left"]);
+    expect(label("for ever")).toEqual(["sleep"]);
+    expect(label("receiver")).toEqual(["receive"]);
+    expect(label("acquirer 2")).toEqual(["acquire 2 of 3"]);
+    expect(formatTree(snapshot(root))).toMatch(/acquirer 3 {2}task · \d+ ms · acquire 3 of 3/);
+  });
+
+  it("does not count the places of a long queue, which would take the square of its length", async () => {
+    const root = open();
+    const permits = createSemaphore(1);
+    await permits.acquire(root);
+    for (let index = 1; index <= 150; index++)
+      spawn(root, (task) => permits.acquire(task), { name: `${index}` });
+    expect(named(root, "100").waits).toEqual([{ operation: "acquire", position: 100, of: 150 }]);
+    expect(named(root, "101").waits).toEqual([{ operation: "acquire", of: 150 }]);
+    root.cancel();
+    expect(named(root, "root").waits).toBeUndefined();
+  });
+
+  it("says that it waits for its children", async () => {
+    const root = open();
+    spawn(root, never, { name: "job" });
+    const joined = root.join().catch(() => {});
+    expect(named(root, "root").joining).toBe(true);
+    expect(formatTree(snapshot(root)).split("\n")[0]).toContain("join of 1 child");
+    root.cancel();
+    void joined;
+  });
+
+  it("says by what it would notice a cancellation", async () => {
+    const root = open();
+    spawn(root, never, { name: "deaf" });
+    spawn(root, (task) => new Promise((resolve) => task.signal.addEventListener("abort", resolve)), {
+      name: "signal",
+    });
+    spawn(root, (task) => new Promise<void>((resolve) => void task.onCancel(() => resolve())), {
+      name: "callback",
+    });
+    spawn(
+      root,
+      async (task) => {
+        task.throwIfCancelled();
+        await never();
+      },
+      { name: "check" },
+    );
+    spawn(
+      root,
+      async (task) => {
+        await checkpoint(task);
+        await never();
+      },
+      { name: "checkpoint" },
+    );
+    spawn(root, (task) => sleep(task, 1_000), { name: "wait" });
+    expect(
+      nodesOf(root)
+        .slice(1)
+        .map(({ name, listens }) => [name, listens]),
+    ).toEqual([
+      ["deaf", undefined],
+      ["signal", ["signal"]],
+      ["callback", ["callback"]],
+      ["check", ["check"]],
+      ["checkpoint", ["check"]],
+      ["wait", ["wait"]],
+    ]);
+  });
+
+  it("names the values of its context, never the values", () => {
+    const root = open();
+    root.set(createContextKey<string>("password"), "hunter2");
+    expect(named(root, "root").context).toEqual(["password"]);
+    expect(JSON.stringify(snapshot(root))).not.toContain("hunter2");
+  });
+
+  it("has its limit, its own deadline and its grace period", () => {
+    const root = open();
+    const own = createScope(root, { concurrency: 4, timeout: 5_000, grace: 100, onOrphan: "ignore" });
+    const job = spawn(own, never, { name: "job" });
+    const [{ limit, ownDeadline, grace }] = flatten(snapshot(own)) as [NodeInfo];
+    expect({ limit, grace }).toEqual({ limit: 4, grace: 100 });
+    expect(ownDeadline).toBe(own.deadline);
+    expect(named(root, "job")).not.toHaveProperty("ownDeadline");
+    expect(snapshot(own).children[0]?.deadline).toBe(own.deadline);
+    job.cancel();
+  });
+});
+
+describe("stringifyTree()", () => {
+  it("writes what JSON.stringify writes", () => {
+    const root = open();
+    createScope(root, { name: 'a "b"\n', onOrphan: "ignore" });
+    spawn(root, never);
+    const tree = snapshot(root);
+    expect(stringifyTree(tree)).toBe(JSON.stringify(tree));
+  });
+
+  it("rule 18: writes 100,000 levels", () => {
+    const root = open("deep");
+    let scope = root;
+    for (let level = 1; level < 100_000; level++)
+      scope = createScope(scope, { name: "x", onOrphan: "ignore" });
+    // The paths of a chain are as long as it is deep: without them, a tree of this depth has a readable size.
+    const bare = structuredCloneWithoutPath(snapshot(root));
+    expect(() => JSON.stringify(bare)).toThrow(RangeError);
+    expect(stringifyTree(bare)).toMatch(/\]\}$/);
+  });
+});
+
+/** The same tree with empty paths, made without recursion. */
+function structuredCloneWithoutPath(tree: ReturnType<typeof snapshot>): ReturnType<typeof snapshot> {
+  const top = { ...tree, path: "", children: [] as unknown[] };
+  const todo: [typeof tree, { children: unknown[] }][] = [[tree, top]];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop())
+    for (const child of at[0].children) {
+      const copy = { ...child, path: "", children: [] as unknown[] };
+      at[1].children.push(copy);
+      todo.push([child, copy]);
+    }
+  return top as unknown as typeof tree;
+}
+
+describe("groupNodes()", () => {
+  it("puts what was spawned at one line and waits alike in one row, the largest first", () => {
+    const before = setTracing(true);
+    onTestFinished(() => void setTracing(before));
+    const root = open();
+    for (let index = 0; index < 5; index++) spawn(root, (task) => sleep(task, 1_000), { name: `${index}` });
+    for (let index = 0; index < 2; index++) spawn(root, never);
+    const groups = groupNodes(nodesOf(root).slice(1));
+    expect(groups.map(({ count }) => count)).toEqual([5, 2]);
+    expect(groups[0]?.label).toMatch(/^inspect\/data\.test\.ts:\d+, sleep$/);
+    expect(groups[0]?.oldest).toHaveLength(5);
+  });
+
+  it("groups by what it is told", () => {
+    const root = open();
+    spawn(root, never, { name: "a" });
+    spawn(root, never, { name: "a" });
+    createScope(root, { name: "a", onOrphan: "ignore" });
+    expect(groupNodes(nodesOf(root).slice(1), { by: ["name"] }).map(({ count }) => count)).toEqual([3]);
+    expect(groupNodes(nodesOf(root).slice(1), { by: ["name", "kind"] }).map(({ label }) => label)).toEqual([
+      "a, task",
+      "a, handle",
+    ]);
+    // @ts-expect-error: no such property
+    expect(() => groupNodes([], { by: ["size"] })).toThrow(RangeError);
+  });
+
+  it("says how old its members are", () => {
+    const nodes = Array.from({ length: 100 }, (_, age) => ({ ...named(open("x"), "x"), age: age + 1 }));
+    expect(groupNodes(nodes)[0]?.age).toEqual({ p50: 50, p95: 95, p99: 99, max: 100 });
+  });
+});
+
+describe("diffNodes()", () => {
+  it("tells what has come, gone and changed, and not that time has passed", async () => {
+    const root = open();
+    const gone = createScope(root, { name: "gone", onOrphan: "ignore" });
+    spawn(root, never, { name: "stuck" });
+    const same = open("same");
+    spawn(same, (task) => sleep(task, 1_000));
+    const before = nodesOf(root);
+    await gone.close();
+    spawn(root, never, { name: "new" });
+    root.cancel();
+    const aged = nodesOf(root).map((node) => ({ ...node, age: node.age + 5 }));
+    const { added, removed, changed } = diffNodes(before, aged);
+    expect(added.map(({ name }) => name)).toEqual(["new"]);
+    expect(removed.map(({ name }) => name)).toContain("gone");
+    expect(changed.map(({ after }) => after.name)).toEqual(["root", "stuck"]);
+    const [earlier, later] = [nodesOf(same), nodesOf(same).map((node) => ({ ...node, age: node.age + 5 }))];
+    expect(diffNodes(earlier, later)).toEqual({ added: [], removed: [], changed: [] });
+    expect(diffNodes(aged, aged)).toEqual({ added: [], removed: [], changed: [] });
+  });
+});

@@ -1,0 +1,228 @@
+import type { CancelledError, CancelKind } from "../errors/cancelled.js";
+import { describe } from "../errors/describe.js";
+import type { TaskStatus } from "../errors/scope-errors.js";
+import { annotationsOf } from "../kernel/annotations.js";
+import type { CancelHook, ScopeNode } from "../kernel/node.js";
+import type { RequestInfo } from "../kernel/promised.js";
+import type { ScopeState } from "../kernel/scope.js";
+import type { WaitInfo } from "../kernel/scoped-wait.js";
+import {
+  hasHandle,
+  hasRunningBody,
+  isBackground,
+  isDaemon,
+  isEnding,
+  isTask,
+  isWindingUp,
+} from "../kernel/state.js";
+import { statusOf } from "../kernel/status.js";
+
+/**
+ * What a scope was made by: `spawn` (task), `createScope` (handle), `withScope` (scope), a server (request), or nobody: the
+ * background, above all roots.
+ */
+export type NodeKind = "background" | "handle" | "request" | "scope" | "task";
+
+/**
+ * By what a worker would notice its cancellation:
+ *
+ * - `signal`: `scope.signal` was read
+ * - `callback`: an `onCancel` callback is registered
+ * - `check`: `throwIfCancelled` or `checkpoint` was called
+ * - `wait`: it waits in a function of bough's, such as `sleep`
+ */
+export type Listening = "signal" | "callback" | "check" | "wait";
+
+/** A {@link CancelledError} as plain data. */
+export interface ReasonInfo {
+  readonly kind: CancelKind;
+  /** The path of the scope on which the cancellation began. */
+  readonly scope: string;
+  readonly message: string;
+  /** What was given to `cancel(cause)`, in words. */
+  readonly cause?: string;
+  /** When it was cancelled, in epoch ms. */
+  readonly at?: number;
+  /** Where `cancel()` was called; recorded only while tracing is on. */
+  readonly by?: string;
+}
+
+/** One scope or task at one moment, without what is below it. Plain data. */
+export interface NodeInfo {
+  /** Unique among the scopes of one copy of the package in a process, in the order in which they were made. */
+  readonly id: number;
+  /** The `id` of the scope above it; absent for the background. */
+  readonly parent?: number;
+  /** The name of the scope or task. Of the background: `background`. */
+  readonly name: string;
+  /** What it was made by. */
+  readonly kind: NodeKind;
+  /** Where it is in its life. */
+  readonly state: ScopeState;
+  /** Tasks only. */
+  readonly status?: TaskStatus;
+  /** Present on tasks that their scope does not wait for. */
+  readonly daemon?: true;
+  /** Milliseconds since it was made. */
+  readonly age: number;
+  /** Its own deadline in epoch ms. */
+  readonly ownDeadline?: number;
+  /** Its own grace period in ms. */
+  readonly grace?: number;
+  /** Why it was cancelled. */
+  readonly reason?: ReasonInfo;
+  /** What it waits for in functions of bough's. */
+  readonly waits?: readonly WaitInfo[];
+  /** Absent if nothing of it would notice a cancellation. */
+  readonly listens?: readonly Listening[];
+  /** Its `concurrency`. */
+  readonly limit?: number;
+  /** Cleanups (`defer`, `use`) that have not begun. */
+  readonly cleanups: number;
+  /** Pending `join` and `close` calls. */
+  readonly waiters: number;
+  /** Failures recorded so far. */
+  readonly failures: number;
+  /**
+   * It was cancelled, or has come to its end, and what it waits for now is its own: its worker winding up, or its
+   * cleanups. Where a whole tree does not come down, this marks the scopes that hold it up.
+   */
+  readonly waitingForCleanup: boolean;
+  /** Its worker or body has ended, and it waits for its children. */
+  readonly joining?: true;
+  /** The request that it serves. */
+  readonly request?: RequestInfo;
+  /** What integrations say of it, in a few words: which process a remote job runs in, for example. */
+  readonly note?: string;
+  /** The data of these integrations, by their names. */
+  readonly annotations?: Readonly<Record<string, unknown>>;
+  /** The names of the context values that were set on it, never the values. */
+  readonly context?: readonly string[];
+  /** Where it was spawned or created; recorded only while tracing is on. */
+  readonly spawnedAt?: string;
+}
+
+/** The clock of the copy of the package that a node belongs to: now, in ms on the clock of `startedAt`. */
+export type Elapsed = () => number;
+
+/** Describes one node. Changes nothing: no signal is made, no name computed that was not. */
+export function describeNode(
+  node: ScopeNode,
+  now: number,
+  reasons: Map<CancelledError, ReasonInfo>,
+): { -readonly [K in keyof NodeInfo]: NodeInfo[K] } {
+  const { extras, parent, reason } = node;
+  const settings = extras?.settings;
+  const request = node.observer?.describeRequest?.();
+  const kind = request === undefined ? kindOf(node) : "request";
+  const waits = waitsOf(node.hooks);
+  const listens = listeningOf(node, waits !== undefined);
+  const { context } = extras ?? {};
+  return {
+    id: node.id,
+    ...(parent === undefined ? {} : { parent: parent.id }),
+    name: node.name,
+    kind,
+    state: node.state,
+    ...(kind === "task" ? { status: statusOf(node) } : {}),
+    ...(isDaemon(node) ? { daemon: true as const } : {}),
+    age: Math.max(0, now - node.startedAt),
+    ...(settings?.deadline === undefined ? {} : { ownDeadline: settings.deadline.instant }),
+    ...(settings?.grace === undefined ? {} : { grace: settings.grace }),
+    ...(reason === undefined ? {} : { reason: plainReason(reason, reasons) }),
+    ...(waits === undefined ? {} : { waits }),
+    ...(listens === undefined ? {} : { listens }),
+    ...(settings?.limit === undefined ? {} : { limit: settings.limit.max }),
+    cleanups: countCleanups(node),
+    waiters: settings?.waiters?.size ?? 0,
+    failures: extras?.errors?.size ?? 0,
+    waitingForCleanup: isWindingUp(node),
+    ...(isEnding(node) && !hasRunningBody(node) && node.first !== undefined
+      ? { joining: true as const }
+      : {}),
+    ...(request === undefined ? {} : { request }),
+    ...annotationFields(node),
+    ...(context === undefined || context.size === 0
+      ? {}
+      : { context: Array.from(context.keys(), ({ name }) => name) }),
+    ...(extras?.site === undefined ? {} : { spawnedAt: extras.site }),
+  };
+}
+
+function annotationFields(node: ScopeNode): Pick<NodeInfo, "note" | "annotations"> {
+  const found = annotationsOf(node);
+  if (found === undefined) return {};
+  const note = [...found.values()].map(({ text }) => text).join(" · ");
+  const data = [...found].filter(([, annotation]) => annotation.data !== undefined);
+  if (data.length === 0) return { note };
+  return { note, annotations: Object.fromEntries(data.map(([key, annotation]) => [key, annotation.data])) };
+}
+
+function kindOf(node: ScopeNode): NodeKind {
+  if (isBackground(node)) return "background";
+  if (isTask(node)) return "task";
+  return hasHandle(node) ? "handle" : "scope";
+}
+
+/** A scope can have a hundred thousand waits: the first few say what they are. */
+const MAX_WAITS = 8;
+
+function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
+  let waits: WaitInfo[] | undefined;
+  for (let hook = first; hook !== undefined; hook = hook.next) {
+    const wait = (hook as { describeWait?(): WaitInfo }).describeWait?.();
+    if (wait === undefined) continue;
+    waits ??= [];
+    waits.push(wait);
+    if (waits.length === MAX_WAITS) break;
+  }
+  return waits;
+}
+
+function listeningOf(node: ScopeNode, waits: boolean): Listening[] | undefined {
+  const listens: Listening[] = [];
+  if (node.extras?.controller !== undefined) listens.push("signal");
+  if (hasCallback(node.hooks)) listens.push("callback");
+  if (node.extras?.looks === true) listens.push("check");
+  if (waits) listens.push("wait");
+  return listens.length === 0 ? undefined : listens;
+}
+
+function hasCallback(first: CancelHook | undefined): boolean {
+  for (let hook = first, looked = 0; hook !== undefined && looked < MAX_WAITS; hook = hook.next, looked++)
+    if (!("describeWait" in hook)) return true;
+  return false;
+}
+
+function countCleanups(node: ScopeNode): number {
+  let count = 0;
+  for (let at = node.extras?.defers; at !== undefined; at = at.earlier) count += 1;
+  return count;
+}
+
+/** One for all the scopes that a cancellation reached, as they have one reason. */
+function plainReason(reason: CancelledError, known: Map<CancelledError, ReasonInfo>): ReasonInfo {
+  let plain = known.get(reason);
+  if (plain === undefined) {
+    const { kind, scope, message, cause, at, by } = reason;
+    plain = {
+      kind,
+      scope,
+      message,
+      ...(cause === undefined ? {} : { cause: inWords(cause) }),
+      ...(at === undefined ? {} : { at }),
+      ...(by === undefined ? {} : { by }),
+    };
+    known.set(reason, plain);
+  }
+  return plain;
+}
+
+function inWords(cause: unknown): string {
+  try {
+    if (cause instanceof Error) return `${cause.name}: ${cause.message}`;
+  } catch {
+    // A getter that throws, or a message that is no text.
+  }
+  return describe(cause);
+}

@@ -1,0 +1,25 @@
+import type { NodeInfo } from "./describe-node.js";
+import type { Snapshot } from "./snapshot.js";
+
+/**
+ * Makes a list of a snapshot, parents first and children in spawn order, as {@link walk} yields it.
+ *
+ * @example
+ * ```ts
+ * await withScope({ name: "server" }, (scope) => {
+ *   spawn(scope, (task) => sleep(task, 1), { name: "job" });
+ *   console.log(flatten(snapshot(scope)).map(({ name }) => name)); // [ "server", "job" ]
+ * });
+ * ```
+ */
+export function flatten(snapshot: Snapshot): NodeInfo[] {
+  const found: NodeInfo[] = [];
+  const todo: Snapshot[] = [snapshot];
+  for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
+    const { counts, children, path: _path, deadline: _deadline, leftByClock: _left, ...info } = at;
+    const { cleanups, waiters, failures } = counts;
+    found.push({ ...info, cleanups, waiters, failures });
+    for (let index = children.length - 1; index >= 0; index--) todo.push(children[index] as Snapshot);
+  }
+  return found;
+}

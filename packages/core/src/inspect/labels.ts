@@ -1,0 +1,20 @@
+import type { WaitInfo } from "../kernel/scoped-wait.js";
+import { formatDuration } from "./duration.js";
+
+/** What a scope waits for, in words: `sleep, 41 s left`, `acquire 1 of 4`, `receive`. */
+export function waitLabel({ operation, left, position, of }: WaitInfo): string {
+  if (left !== undefined) return `${operation}, ${formatDuration(left)} left`;
+  if (of === undefined || of <= 1) return operation;
+  return position === undefined ? `${operation}, ${of} wait` : `${operation} ${position} of ${of}`;
+}
+
+/** A name may contain anything: line breaks, and what a terminal obeys. */
+export function oneLine(name: string): string {
+  return name.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+export function plural(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,121 @@
+import type { CancelledError } from "../errors/cancelled.js";
+import { checkOptionsObject, requireDuration } from "../errors/validate.js";
+import { optionNames } from "../errors/option-names.js";
+import { elapsed } from "../kernel/age-clock.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { realNow, turn } from "../kernel/platform.js";
+import { backgroundNode } from "../kernel/scope-view.js";
+import type { Scope } from "../kernel/scope.js";
+import { cursors, nextInSubtree, type Cursor } from "../kernel/tree.js";
+import { nodeOf } from "../task/resolve.js";
+import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
+
+export interface WalkOptions {
+  /**
+   * How long the walk may hold up the event loop before it lets others have their turn, in milliseconds.
+   *
+   * @default 2
+   */
+  readonly slice?: number;
+}
+
+const walkOptionNames = optionNames<WalkOptions>({ slice: true });
+
+/**
+ * Looks at every scope of a tree without blocking: the large tree's {@link snapshot}.
+ *
+ * It describes scopes for `slice` milliseconds, yields them, and continues in a later turn of the event loop. The tree may
+ * change meanwhile. A scope is described as it is when the walk comes to it; one that is alive all the time is described
+ * exactly once, and after its parent; one that comes or goes during the walk is described at most once.
+ *
+ * @param scope - Where to begin. Default: the background, which is the whole process.
+ * @returns The scopes in slices, parents first and children in spawn order.
+ * @throws {TypeError | RangeError} If `scope` is not a scope, or an option is wrong.
+ * @example
+ * ```ts
+ * await withScope({ name: "server" }, async (scope) => {
+ *   for (let job = 0; job < 3; job++) spawn(scope, (task) => sleep(task, 10), { name: "job" });
+ *   let sleeping = 0;
+ *   for await (const slice of walk(scope)) sleeping += slice.filter(({ waits }) => waits?.[0]?.operation === "sleep").length;
+ *   console.log(sleeping); // 3
+ * });
+ * ```
+ */
+export function walk(
+  scope?: Scope,
+  options: WalkOptions = {},
+): AsyncGenerator<readonly NodeInfo[], void, void> {
+  const root = scope === undefined ? backgroundNode : nodeOf("walk", "scope", scope);
+  checkOptionsObject("walk", options, walkOptionNames);
+  const { slice = 2 } = options;
+  requireDuration("walk", "slice", slice);
+  return slices(root, slice);
+}
+
+async function* slices(root: ScopeNode, slice: number): AsyncGenerator<readonly NodeInfo[], void, void> {
+  const position = new TreeCursor(root, cursors, elapsed);
+  try {
+    while (!position.ended) {
+      yield position.take(slice);
+      if (!position.ended) await turn();
+    }
+  } finally {
+    position.leaveTree();
+  }
+}
+
+/** How many scopes are described between two looks at the clock. */
+const STRIDE = 16;
+
+/**
+ * A place in a tree that changes. Between two calls of {@link take} it stands on the next node to describe, and moves on if
+ * that node settles: a node has no children when it leaves the tree, so what follows it is what would have followed it then.
+ */
+export class TreeCursor implements Cursor {
+  readonly #root: ScopeNode;
+  readonly #cursors: Cursor[];
+  readonly #elapsed: () => number;
+  #next: ScopeNode | undefined;
+  readonly #reasons = new Map<CancelledError, ReasonInfo>();
+
+  /**
+   * @param all - Of the copy of the package to which `root` belongs, as is `time`; see `kernel/copies.ts`.
+   * @param time - In ms on the clock of `startedAt`.
+   */
+  constructor(root: ScopeNode, all: Cursor[], time: () => number) {
+    this.#root = root;
+    this.#cursors = all;
+    this.#elapsed = time;
+    this.#next = root;
+    all.push(this);
+  }
+
+  get ended(): boolean {
+    return this.#next === undefined;
+  }
+
+  /** Describes nodes for `ms` milliseconds, but at least a few. */
+  take(ms: number): NodeInfo[] {
+    const found: NodeInfo[] = [];
+    const now = Math.floor(this.#elapsed());
+    const start = realNow();
+    for (let at = this.#next; at !== undefined; at = this.#next) {
+      found.push(describeNode(at, now, this.#reasons));
+      this.#next = nextInSubtree(this.#root, at, false);
+      if (found.length % STRIDE === 0 && realNow() - start >= ms) break;
+    }
+    if (this.#next === undefined) this.leaveTree();
+    return found;
+  }
+
+  leave(node: ScopeNode): void {
+    if (this.#next !== node) return;
+    this.#next = node === this.#root ? undefined : nextInSubtree(this.#root, node, true);
+  }
+
+  leaveTree(): void {
+    this.#next = undefined;
+    const index = this.#cursors.indexOf(this);
+    if (index !== -1) this.#cursors.splice(index, 1);
+  }
+}
