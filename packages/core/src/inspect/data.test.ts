@@ -1,8 +1,11 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createChannel } from "../flow/sync/channel.js";
 import { createSemaphore } from "../flow/sync/semaphore.js";
 import { checkpoint } from "../flow/time/checkpoint.js";
 import { sleep } from "../flow/time/sleep.js";
+import { requestScope, serverScope } from "../http/index.js";
 import { createContextKey } from "../kernel/context-key.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
@@ -263,5 +266,29 @@ describe("diffNodes()", () => {
     const [earlier, later] = [nodesOf(same), nodesOf(same).map((node) => ({ ...node, age: node.age + 5 }))];
     expect(diffNodes(earlier, later)).toEqual({ added: [], removed: [], changed: [] });
     expect(diffNodes(aged, aged)).toEqual({ added: [], removed: [], changed: [] });
+  });
+});
+
+describe("the scope of a request", () => {
+  it("is a request, with method, route and the status that was sent, and no query", async () => {
+    let answer!: () => void;
+    const server = createServer((request, response) => {
+      requestScope(request, response);
+      response.writeHead(202).flushHeaders();
+      answer = () => response.end();
+    });
+    const scope = serverScope(server, { name: "shop" });
+    onTestFinished(() => scope.close());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/orders/7?token=hunter2`);
+    const found = snapshot(scope).children[0];
+    expect(found).toMatchObject({
+      kind: "request",
+      request: { method: "GET", route: "/orders/7", status: 202 },
+    });
+    expect(JSON.stringify(found)).not.toContain("hunter2");
+    answer();
+    await response.text();
   });
 });

@@ -3,7 +3,6 @@ import { describe } from "../errors/describe.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { annotationsOf } from "../kernel/annotations.js";
 import type { CancelHook, ScopeNode } from "../kernel/node.js";
-import type { RequestInfo } from "../kernel/promised.js";
 import type { ScopeState } from "../kernel/scope.js";
 import type { WaitInfo } from "../kernel/scoped-wait.js";
 import {
@@ -16,6 +15,7 @@ import {
   isWindingUp,
 } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
+import { requestOf, type RequestInfo } from "./request-info.js";
 
 /**
  * What a scope was made by: `spawn` (task), `createScope` (handle), `withScope` (scope), a server (request), or nobody: the
@@ -113,7 +113,7 @@ export function describeNode(
 ): { -readonly [K in keyof NodeInfo]: NodeInfo[K] } {
   const { extras, parent, reason } = node;
   const settings = extras?.settings;
-  const request = node.observer?.describeRequest?.();
+  const request = requestOf(node);
   const kind = request === undefined ? kindOf(node) : "request";
   const waits = waitsOf(node.hooks);
   const listens = listeningOf(node, waits !== undefined);

@@ -58,6 +58,7 @@ function details(at: Snapshot, now: number): string[] {
   if (at.reason === undefined && at.deadline !== undefined) parts.push(timeLeft(at.deadline - now));
   if (at.waitingForCleanup)
     parts.push(counts.cleanups > 0 ? "waiting for its cleanups" : "waiting for cleanup");
+  if (at.request?.status !== undefined) parts.push(`status ${at.request.status}`);
   for (const wait of at.waits ?? []) parts.push(waitLabel(wait));
   if (at.joining === true) parts.push(`join of ${plural(counts.children, "child", "children")}`);
   if (counts.queued > 0) parts.push(`${counts.queued} queued`);

@@ -21,6 +21,7 @@ export { flatten } from "./flatten.js";
 export { formatTree } from "./format.js";
 export { groupNodes, type GroupBy, type GroupOptions, type NodeGroup } from "./groups.js";
 export { waitLabel } from "./labels.js";
+export type { RequestInfo } from "./request-info.js";
 export { snapshot, type Snapshot, type SnapshotCounts } from "./snapshot.js";
 export { stringifyTree } from "./stringify.js";
 export { walk, type WalkOptions } from "./walk.js";

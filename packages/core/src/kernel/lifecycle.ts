@@ -1,8 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import type { Api } from "./call-site.js";
 import { dropHooks, type Hook } from "./cancel-hooks.js";
 import { cancelTree, failAgain, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
-import { reasonFor, type ReasonKind } from "./reason.js";
 import { runDefers } from "./defers.js";
 import { settled } from "./diagnostics.js";
 import { holdFailure } from "./held-failures.js";
@@ -11,6 +9,7 @@ import { isCancellation } from "./is-cancellation.js";
 import type { ScopeNode, Settings } from "./node.js";
 import { deliver, firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
+import { reasonFor, type ReasonKind } from "./reason.js";
 import { hasFailedInside, rejects } from "./rejections.js";
 import { releaseIntegrations } from "./scope-checks.js";
 import * as flag from "./state.js";
@@ -69,7 +68,7 @@ import { hasOnlyDaemons, holdProcess, recount, unlink } from "./tree.js";
  */
 
 /** Cancels `node` and its subtree. Returns whether this call did it. `api` is the public function that was called, if any. */
-export function cancel(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: Api): boolean {
+export function cancel(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: object): boolean {
   if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
   cancelWith(node, reasonFor(node, kind, cause, api));
   return true;

@@ -6,9 +6,9 @@ import type { ScopeNode } from "./node.js";
 export type ReasonKind = Exclude<CancelKind, "deadline">;
 
 /** The reason of a cancellation that begins at `node`. While tracing is on it says where `api` was called. */
-export function reasonFor(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: Api): CancelledError {
+export function reasonFor(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: object): CancelledError {
   const reason = createReason(kind, node.path, cause, isTracing());
-  const site = api === undefined ? undefined : callSite(api);
+  const site = api === undefined ? undefined : callSite(api as Api);
   if (site !== undefined) setCancelSite(reason, site);
   return reason;
 }

@@ -1,0 +1,32 @@
+import type { ScopeNode } from "../kernel/node.js";
+
+/** A request as a report shows it, without its query and its values. */
+export interface RequestInfo {
+  readonly method: string;
+  /** The pattern of the route, or the path where the framework does not tell it. */
+  readonly route: string;
+  /** Once the head of the answer has been sent. */
+  readonly status?: number;
+}
+
+/** The observer of a request's scope, `http/request.ts`, as far as this file reads it: it works for every host. */
+interface RequestRecord {
+  readonly request?: { readonly method?: unknown };
+  readonly response?: { readonly headersSent?: unknown; readonly statusCode?: unknown };
+  updateName?(): void;
+}
+
+/** The request that a scope serves, if it is one of a server. */
+export function requestOf(node: ScopeNode): RequestInfo | undefined {
+  const record = node.observer as RequestRecord | undefined;
+  const method = record?.request?.method;
+  if (typeof method !== "string") return undefined;
+  record?.updateName?.(); // the route may not have been known when the scope was made
+  const [, named, route = node.name] = /^(\S+) (\/\S*)$/.exec(node.name) ?? [];
+  const { headersSent, statusCode } = record?.response ?? {};
+  return {
+    method: named ?? method,
+    route: route.replace(/[?#].*$/, ""),
+    ...(headersSent === true && typeof statusCode === "number" ? { status: statusCode } : {}),
+  };
+}
