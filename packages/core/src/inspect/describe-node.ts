@@ -35,9 +35,11 @@ export type Listening = "signal" | "callback" | "check" | "wait";
 
 /** A {@link CancelledError} as plain data. */
 export interface ReasonInfo {
+  /** What cancelled it. */
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
+  /** For people. */
   readonly message: string;
   /** What was given to `cancel(cause)`, in words. */
   readonly cause?: string;

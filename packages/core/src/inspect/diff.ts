@@ -15,6 +15,7 @@ export interface TreeDiff {
  *
  * @param before - What {@link walk} has yielded, or {@link flatten} has made of a snapshot.
  * @param after - The same, later.
+ * @returns What has come, gone and changed.
  * @example
  * ```ts
  * await withScope(async (scope) => {

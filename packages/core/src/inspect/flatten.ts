@@ -4,6 +4,8 @@ import type { Snapshot } from "./snapshot.js";
 /**
  * Makes a list of a snapshot, parents first and children in spawn order, as {@link walk} yields it.
  *
+ * @param snapshot - What `snapshot()` returned.
+ * @returns One entry for each scope, without its children.
  * @example
  * ```ts
  * await withScope({ name: "server" }, (scope) => {

@@ -5,12 +5,11 @@ import type { NodeInfo, NodeKind } from "./describe-node.js";
 /** What the members of a group have in common. */
 export type GroupBy = "site" | "name" | "kind" | "state" | "wait";
 
+/** The options of {@link groupNodes}. */
 export interface GroupOptions {
   /**
    * What the members of a group have in common. `site` is where they were spawned, or their name where that was not
-   * recorded.
-   *
-   * @default ["site", "state", "wait"]
+   * recorded. Default: `["site", "state", "wait"]`.
    */
   readonly by?: readonly GroupBy[];
 }
@@ -23,6 +22,7 @@ export interface NodeGroup {
   readonly key: string;
   /** For people: `orders.ts:88, sleep`. */
   readonly label: string;
+  /** How many members it has. */
   readonly count: number;
   /** Of the first member. */
   readonly name: string;
@@ -38,6 +38,8 @@ export interface NodeGroup {
  * Groups scopes by what they have in common, the largest group first: of a hundred thousand tasks, some dozen rows.
  *
  * @param nodes - What {@link walk} has yielded, or {@link flatten} has made of a snapshot.
+ * @param options - What the members of a group have in common.
+ * @returns The groups, the largest first.
  * @throws {TypeError | RangeError} If an argument or an option is wrong.
  * @example
  * ```ts

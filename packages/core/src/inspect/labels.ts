@@ -1,8 +1,18 @@
 import type { WaitInfo } from "../kernel/scoped-wait.js";
 import { formatDuration } from "./duration.js";
 
-/** What a scope waits for, in words: `sleep, 41 s left`, `acquire 1 of 4`, `receive`. */
-export function waitLabel({ operation, left, position, of }: WaitInfo): string {
+/**
+ * Says what a scope waits for: `sleep, 41 s left`, `acquire 1 of 4`, `receive`.
+ *
+ * @param wait - One of the `waits` of a snapshot.
+ * @returns A few words.
+ * @example
+ * ```ts
+ * console.log(waitLabel({ operation: "sleep", left: 41_900 })); // sleep, 41 s left
+ * ```
+ */
+export function waitLabel(wait: WaitInfo): string {
+  const { operation, left, position, of } = wait;
   if (left !== undefined) return `${operation}, ${formatDuration(left)} left`;
   if (of === undefined || of <= 1) return operation;
   return position === undefined ? `${operation}, ${of} wait` : `${operation} ${position} of ${of}`;

@@ -2,6 +2,7 @@ import type { ScopeNode } from "../kernel/node.js";
 
 /** A request as a report shows it, without its query and its values. */
 export interface RequestInfo {
+  /** `GET`, `POST`, … */
   readonly method: string;
   /** The pattern of the route, or the path where the framework does not tell it. */
   readonly route: string;

@@ -22,6 +22,7 @@ export interface Snapshot extends Omit<NodeInfo, "cleanups" | "failures" | "wait
   readonly children: readonly Snapshot[];
 }
 
+/** How much is in a scope. */
 export interface SnapshotCounts {
   /** Live children, of any kind. */
   readonly children: number;
@@ -46,6 +47,7 @@ export interface SnapshotCounts {
  * {@link formatTree} can.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
+ * @returns The scope, with everything below it.
  * @throws {TypeError} If `scope` is no scope.
  * @example
  * ```ts

@@ -4,6 +4,7 @@ import type { Snapshot } from "./snapshot.js";
  * Writes a snapshot of any depth as JSON. `JSON.stringify` recurses, and overflows the stack at some thousand levels;
  * `JSON.parse` does not.
  *
+ * @param snapshot - What `snapshot()` returned.
  * @returns What `JSON.stringify(snapshot)` returns where that can.
  * @example
  * ```ts

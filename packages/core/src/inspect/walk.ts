@@ -10,11 +10,10 @@ import { cursors, nextInSubtree, type Cursor } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
 import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
 
+/** The options of {@link walk}. */
 export interface WalkOptions {
   /**
-   * How long the walk may hold up the event loop before it lets others have their turn, in milliseconds.
-   *
-   * @default 2
+   * How long the walk may hold up the event loop before it lets others have their turn, in milliseconds. Default: 2.
    */
   readonly slice?: number;
 }
@@ -29,6 +28,7 @@ const walkOptionNames = optionNames<WalkOptions>({ slice: true });
  * exactly once, and after its parent; one that comes or goes during the walk is described at most once.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
+ * @param options - How long a slice takes.
  * @returns The scopes in slices, parents first and children in spawn order.
  * @throws {TypeError | RangeError} If `scope` is not a scope, or an option is wrong.
  * @example
