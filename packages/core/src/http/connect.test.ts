@@ -164,7 +164,7 @@ describe("a server of HTTP/2 that answers streams", () => {
     async (moment) => {
       const server = http2.createServer({ settings });
       const onRequest = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void =>
-        void response.end(requestScope(request as never, response as never).path);
+        void response.end(requestScope(request, response).path);
       if (moment === "before") server.on("request", onRequest);
       const scope = serverScope(server, { timeout: 60_000 });
       if (moment === "after") server.on("request", onRequest);
@@ -181,7 +181,7 @@ describe("a server of HTTP/2 that answers streams", () => {
     const scope = serverScope(server);
     server.on("request", (_request, response) => void response.end());
     server.on("connect", (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => {
-      requestScope(request as never, response as never);
+      requestScope(request, response);
       response.writeHead(200);
       response.write("open");
       scope.onShutdown(() => void response.end());

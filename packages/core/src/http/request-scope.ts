@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { callSite, recordSite } from "../kernel/call-site.js";
@@ -10,7 +9,7 @@ import { recordOf } from "./request.js";
 import { checkRequestOptions, type RequestScopeOptions } from "./request-options.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
-import { checkMessage, isDisconnected, type AnyRequest } from "./messages.js";
+import { checkMessage, isDisconnected, type AnyRequest, type AnyResponse } from "./messages.js";
 
 // The way in for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
 // `requestOutcome()`. Both find the server of a request through its socket.
@@ -55,8 +54,8 @@ import { checkMessage, isDisconnected, type AnyRequest } from "./messages.js";
  * ```
  */
 export function requestScope(
-  request: IncomingMessage,
-  response: ServerResponse | Duplex,
+  request: AnyRequest,
+  response: AnyResponse,
   options?: RequestScopeOptions,
 ): Scope {
   checkMessage("requestScope", "request", request, "headers");
@@ -108,8 +107,8 @@ export function requestScope(
  * ```
  */
 export function requestOutcome(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: AnyRequest,
+  response: Exclude<AnyResponse, Duplex>,
   error: unknown,
 ): RequestOutcome {
   checkMessage("requestOutcome", "request", request, "headers");

@@ -1,0 +1,155 @@
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { inspect } from "node:util";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { sleep, spawn, withScope, type Scope } from "../../src/index.js";
+import { serverScope, type ServerScopeOptions } from "../../src/http/index.js";
+import { blocksOfMarkdown } from "../support/doc-code.js";
+import { deferred, flush, type Deferred } from "../support/deferred.js";
+import { RawConnection, type Exchange } from "../support/http-clients.js";
+import { frameworks, makeServer } from "./frameworks.js";
+
+let working: Deferred<Scope>;
+let failed: Deferred<unknown>;
+let release: Deferred<void>;
+let printed: unknown[];
+const boom = new TypeError("a bug");
+
+beforeEach(() => {
+  working = deferred();
+  failed = deferred();
+  release = deferred();
+  printed = [];
+  for (const method of ["error", "warn"] as const)
+    vi.spyOn(console, method).mockImplementation((...what) => void printed.push(what));
+});
+afterEach(() => vi.restoreAllMocks());
+
+async function work(scope: Scope, what: string): Promise<string> {
+  working.resolve(scope);
+  switch (what) {
+    case "wait":
+      await sleep(scope, 60_000).catch((error: unknown) => {
+        failed.resolve(error);
+        throw error;
+      });
+      break;
+    case "call":
+      await withScope(scope, { name: "stock", timeout: 5 }, (own) => sleep(own, 60_000));
+      break;
+    case "bug":
+      throw boom;
+    case "task":
+      spawn(scope, () => Promise.reject(boom));
+      await sleep(scope, 60_000);
+      break;
+    case "deaf":
+      await release.promise;
+  }
+  return `did ${what}`;
+}
+
+/** The lines of code of a page's glue: without imports, types, and lines that only close something. */
+function glueOf(page: string): string[] {
+  const [block] = blocksOfMarkdown(
+    page,
+    readFileSync(new URL(`../../../../docs/${page}`, import.meta.url), "utf8"),
+  );
+  const code = (block?.module ?? "")
+    .replaceAll(/^(import|export \{\};).*$/gm, "")
+    .replaceAll(/^interface .*?^\}/gms, "");
+  return code.split("\n").filter((line) => /[^\s(){}[\],;]/.test(line));
+}
+
+it.each(frameworks)("the page of $name has at most ten lines of code", ({ page }) => {
+  const lines = glueOf(page);
+  expect(lines.length).toBeGreaterThan(5);
+  expect(lines.slice(10)).toEqual([]);
+});
+
+describe.each(frameworks)("the page of $name", (framework) => {
+  async function serve(options: ServerScopeOptions = {}) {
+    const server = await makeServer(framework, work);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const statuses: number[] = [];
+    const scope = serverScope(server, {
+      ...options,
+      onCancelled: ({ status }) => void statuses.push(status),
+    });
+    const ask = (what: string): Exchange => {
+      const connection = new RawConnection((server.address() as AddressInfo).port);
+      onTestFinished(() => void connection.socket.destroy());
+      return connection.request(framework.input(what));
+    };
+    onTestFinished(() => {
+      release.resolve();
+      server.closeAllConnections();
+      server.close();
+    });
+    return { scope, statuses, ask };
+  }
+
+  it("gives a request its scope, which ends with the response", async () => {
+    const { ask, statuses } = await serve();
+    const isAnswer = (body: string): boolean => body.trim() === framework.answerTo("well");
+    expect(await ask("well").answer).toMatchObject({ status: 200, body: expect.toSatisfy(isAnswer) });
+    const scope = await working.promise;
+    await expect.poll(() => scope.state).toBe("closed");
+    expect(scope.cancelled).toBe(false);
+    expect([statuses, printed]).toEqual([[], []]);
+  });
+
+  it("rule 28: cancels it when the client leaves, and logs no error", async () => {
+    const { ask, statuses } = await serve();
+    const exchange = ask("wait");
+    const scope = await working.promise;
+    exchange.abort();
+    await expect.poll(() => scope.state).toBe("closed");
+    expect(scope.reason?.kind).toBe("disconnected");
+    expect(await failed.promise).toBe(scope.reason);
+    await flush();
+    expect([statuses, printed]).toEqual([[499], []]);
+  });
+
+  it("rule 30: answers 503 when its time is up, whether the handler notices or not", async () => {
+    const { ask, statuses } = await serve({ timeout: 30 });
+    expect((await ask("wait").answer)?.status).toBe(503);
+    expect((await ask("deaf").answer)?.status).toBe(503);
+    release.resolve();
+    await flush();
+    expect([statuses, printed]).toEqual([[503, 503], []]);
+  });
+
+  it("rule 30: answers 504 when a call of the handler runs out of time", async () => {
+    const { ask, statuses } = await serve();
+    expect((await ask("call").answer)?.status).toBe(504);
+    expect([statuses, printed]).toEqual([[504], []]);
+  });
+
+  it.each(["bug", "task"])("rule 30: leaves every other failure to the framework: %s", async (what) => {
+    const { ask, statuses } = await serve();
+    expect((await ask(what).answer)?.status).toBe(framework.failed ?? 500);
+    expect(statuses).toEqual([]);
+    expect(printed.map((line) => inspect(line).includes("TypeError: a bug"))).toEqual(
+      framework.prints ? [true] : [],
+    );
+  });
+
+  it("rule 32: lets a request finish at a shutdown, and answers 503 when its grace period is over", async () => {
+    const { ask, scope, statuses } = await serve({ grace: 50 });
+    const deaf = ask("deaf");
+    await working.promise;
+    working = deferred();
+    const waiting = ask("wait");
+    await working.promise;
+    const report = scope.shutdown();
+    await flush();
+    release.resolve();
+    expect(await deaf.answer).toMatchObject({ status: 200 });
+    expect((await waiting.answer)?.status).toBe(503);
+    expect(await report).toMatchObject({ running: 2, cancelled: 1, stuck: [] });
+    expect([statuses, printed]).toEqual([[503], []]);
+  });
+});

@@ -1,0 +1,25 @@
+import http, { type RequestListener } from "node:http";
+import { json } from "node:stream/consumers";
+import Koa, { type Middleware } from "koa";
+import { it } from "vitest";
+import type { Scope } from "../../src/index.js";
+import { importPage } from "../support/doc-module.js";
+import { expectExactCancellations, work, type Fates } from "../support/mixed-requests.js";
+
+it(
+  "rule 28: Koa under thousands of mixed requests cancels those whose clients have gone, and no other",
+  { timeout: 120_000 },
+  async () => {
+    const fates: Fates = new Map();
+    const { bough } = (await importPage("frameworks/koa.md")) as { bough: Middleware<{ scope: Scope }> };
+    const app = new Koa<{ scope: Scope }>();
+    app.use(bough);
+    app.use(async (ctx) => {
+      const [, id = "", what] = ctx.path.split("/");
+      const body = ctx.method === "POST" ? await json(ctx.req) : undefined;
+      await work(ctx.state.scope, id, fates, what === "hang");
+      ctx.body = { id, body };
+    });
+    await expectExactCancellations("Koa", http.createServer(app.callback() as RequestListener), fates);
+  },
+);

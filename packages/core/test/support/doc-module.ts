@@ -1,0 +1,22 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { blocksOfMarkdown } from "./doc-code.js";
+
+const core = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Imports the first block of a page below `docs`, with bough's sources: so that a test runs what the page shows. */
+export async function importPage(page: string): Promise<unknown> {
+  const [block] = blocksOfMarkdown(page, readFileSync(join(core, "../../docs", page), "utf8"));
+  if (block === undefined) throw new Error(`${page} has no block of code`);
+  const folder = join(core, ".doc-code", `page-${process.pid}-${basename(page, ".md")}`);
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "page.ts");
+  const source = (_: string, entry = "") => `from "${join(core, "src", entry, "index.ts")}"`;
+  writeFileSync(file, block.module.replaceAll(/from "bough(\/\w+)?"/g, source));
+  try {
+    return await import(/* @vite-ignore */ file);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
