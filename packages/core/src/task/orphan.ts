@@ -11,6 +11,7 @@ import { setUnheldTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { cancelWith } from "../kernel/lifecycle.js";
 import { liveDescendants } from "../kernel/tree.js";
+import { handleGone, handleOpened } from "./collection-hint.js";
 import { warn } from "../kernel/warn.js";
 
 /**
@@ -32,6 +33,7 @@ export function watchHandle(
   const watch = new HandleWatch(node, policy, nextRegistry());
   node.observer = watch;
   watch.registry.register(handle, watch, dropped ? undefined : watch);
+  handleOpened();
 }
 
 /**
@@ -56,6 +58,7 @@ class HandleWatch implements Observer {
 
   resolve(): void {
     this.node = undefined;
+    handleGone();
     this.registry.unregister(this);
   }
 
@@ -97,9 +100,13 @@ function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
   // Else it winds up by itself, and its owner has nothing left to forget.
   if (node === undefined) return;
-  if (isClosed(node)) return releaseFailure(node);
+  if (isClosed(node)) {
+    handleGone();
+    return releaseFailure(node);
+  }
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
+  handleGone();
   const info = policy !== "ignore" || hearsOfOrphans() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));
   if (info === undefined) return;
