@@ -46,6 +46,12 @@ export type BoughErrorCode =
   /** A Node stream was closed before its end, while `iterate` read it or `pipe` wrote to it. */
   | "BOUGH_PREMATURE_CLOSE"
 
+  // bough/remote
+  /** `RemoteLostError`: a remote job has no outcome; `why` says whether its worker, a lease or the job was lost. */
+  | "BOUGH_REMOTE_LOST"
+  /** `RemoteRefusedError`: data or a result is too big, can't be written as JSON, or does not fit its schema. */
+  | "BOUGH_REMOTE_REFUSED"
+
   // bough/testing
   /** `LeakError`: something is alive after the end of a test. */
   | "BOUGH_LEAKS"

@@ -17,7 +17,21 @@ const layers: readonly (readonly string[])[] = [
   ["."],
   ["inspect", "testing", "adapter"],
   ["streams"],
-  ["http", "express", "fastify", "nest", "web", "process", "ambient", "vitest", "eslint", "effection"],
+  ["remote"],
+  [
+    "http",
+    "express",
+    "fastify",
+    "nest",
+    "web",
+    "process",
+    "ambient",
+    "vitest",
+    "eslint",
+    "effection",
+    "pg-boss",
+    "bullmq",
+  ],
 ];
 
 /** These run in browsers, Bun and Deno. */

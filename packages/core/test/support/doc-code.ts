@@ -46,7 +46,7 @@ export function blocksOfSource(path: string, text: string, exports: EntryExports
 export function readExports(src: string): EntryExports {
   const found = new Map<string, Set<string>>();
   const entries = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((path) =>
-    /^(\w+\/)?index\.ts$/.test(path),
+    /^([\w-]+\/)*index\.ts$/.test(path),
   );
   for (const entry of entries.toSorted((a, b) => a.split("/").length - b.split("/").length)) {
     const { module } = parseSync(entry, readFileSync(join(src, entry), "utf8"));

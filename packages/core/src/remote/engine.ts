@@ -1,0 +1,273 @@
+import type { CancelKind } from "../errors/cancelled.js";
+import type { Scope } from "../kernel/scope.js";
+
+// The port between `bough/remote` and a job engine. Queueing, claiming, retrying, delaying, storing results and noticing
+// dead workers are the engine's. What an adapter adds to it is one lease per owner process, one durable note per cancelled
+// job, and hints. `engineSuite` of `bough/remote/testing` judges an adapter.
+
+/** Names a job in an engine. A JSON value. */
+export interface EngineRef {
+  /** `name@version` of the job. An adapter may have to spell it differently in its engine. */
+  readonly queue: string;
+  readonly id: string;
+}
+
+/** What is stored in the engine for a job. A JSON value. Unknown fields are ignored; fields are never reused. */
+export interface Envelope extends EngineRef {
+  /** The version of the envelope. A worker gives a job with a newer one back. */
+  readonly v: 1;
+  readonly name: string;
+  /** The data as JSON, after the codec. Absent for `undefined`. */
+  readonly body?: string | undefined;
+  /** The id of the owner's lease. Absent: detached, the job belongs to nobody. */
+  readonly owner?: string | undefined;
+  /** The length of the owner's lease, in ms. */
+  readonly lease?: number | undefined;
+  /** Where hints about this job go: the topic of the process that submitted it. */
+  readonly replyTo?: string | undefined;
+  /** An instant in the engine's time. */
+  readonly deadline?: number | undefined;
+  /** The path of the task in the owner's process. */
+  readonly path?: string | undefined;
+  /** Context values by the names of their keys. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined;
+  /** W3C trace context: `traceparent`, `tracestate`, `baggage`. */
+  readonly trace?: Readonly<Record<string, string>> | undefined;
+  readonly onWorkerLost: "retry" | "fail";
+  /** How many lost workers the job survives. */
+  readonly lostRetries: number;
+  /** How often the job may fail, the first time included. */
+  readonly attempts: number;
+  /** The delay before another attempt, in ms; doubled each time if it is exponential. */
+  readonly backoff?: Backoff | undefined;
+  /** The delay before the first attempt, in ms. */
+  readonly delay?: number | undefined;
+  /** 0 is the default; greater is sooner. */
+  readonly priority?: number | undefined;
+  /** How long the engine keeps the result, in ms. */
+  readonly keep: number;
+  /** The id was chosen by the caller, so that it may exist already. */
+  readonly chosen?: true | undefined;
+}
+
+export interface Backoff {
+  readonly delay: number;
+  readonly type: "fixed" | "exponential";
+}
+
+/** A cancellation as JSON. */
+export interface WireReason {
+  readonly kind: CancelKind;
+  /** The path of the scope on which it began. */
+  readonly path?: string | undefined;
+  readonly cause?: WireValue | undefined;
+}
+
+/** An error as JSON. */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string | number | undefined;
+  readonly stack?: string | undefined;
+  readonly cause?: WireValue | undefined;
+  readonly errors?: readonly WireValue[] | undefined;
+}
+
+/** A value that was thrown, or a cause: an error, or any JSON value. */
+export type WireValue = { readonly error: WireError } | { readonly value: unknown };
+
+/** How a job ended. A JSON value. */
+export type Outcome =
+  | {
+      readonly t: "value";
+      readonly body?: string | undefined;
+      readonly worker?: string;
+      readonly attempt?: number;
+    }
+  | { readonly t: "error"; readonly error: WireValue; readonly worker?: string; readonly attempt?: number }
+  | { readonly t: "cancelled"; readonly reason: WireReason }
+  | { readonly t: "lost"; readonly why: "worker"; readonly message?: string };
+
+/**
+ * What the engine knows of a job:
+ *
+ * - `outcome`: it has ended, and nothing of it runs.
+ * - `running`: a worker holds it.
+ * - `idle`: nobody holds it now. It is queued or delayed, or the lock of its worker has run out.
+ * - `missing`: the engine does not have it.
+ */
+export type JobState =
+  | { readonly outcome: Outcome }
+  | { readonly at: "running"; readonly worker?: string | undefined; readonly attempt?: number | undefined }
+  | { readonly at: "idle" | "missing" };
+
+/** A job that a worker has fetched: it is the holder until its lock runs out. */
+export interface Delivery {
+  readonly envelope: Envelope;
+  /** The fencing token: greater for every start of the job. */
+  readonly attempt: number;
+  /** How often the job has failed before. */
+  readonly failedBefore: number;
+  /** How often a worker of the job was lost before. */
+  readonly lostBefore: number;
+  /** `monotonicNow()` before the fetch was sent: the lock can't have begun earlier. */
+  readonly since: number;
+}
+
+/** What a worker does with a job that it was given. */
+export type Settlement =
+  /** It has ended. The engine stores the outcome, and hints it to `replyTo`. */
+  | { readonly outcome: Outcome }
+  /** It has failed, and is to be tried again after the backoff. */
+  | { readonly retry: Outcome }
+  /** It goes back to the queue, for any worker, and counts as no attempt. */
+  | { readonly release: true; readonly delay?: number | undefined };
+
+/** A message between processes that only saves time. It may be lost, and may come twice. */
+export interface Hint {
+  readonly id: string;
+  /** To an owner: the job has ended. Without any other field: it is worth asking. */
+  readonly outcome?: Outcome | undefined;
+  /** To an owner: who runs it. */
+  readonly worker?: string | undefined;
+  readonly attempt?: number | undefined;
+  /** To a worker: the job is cancelled, and the note of that is durable. */
+  readonly reason?: WireReason | undefined;
+}
+
+/** Where hints go: to the process that submitted a job, or to the workers of a queue. */
+export type Topic = { readonly owner: string } | { readonly queue: string };
+
+/** What {@link EngineConnection.heartbeat} does, all in one round trip. */
+export interface Beat {
+  /**
+   * Sets the end of an owner's lease, an instant in the engine's time. It never moves back. A lease that has ended, or
+   * does not exist, is not revived unless it is `fresh`. An instant of 0 ends the lease.
+   */
+  readonly owner?:
+    { readonly id: string; readonly until: number; readonly fresh?: boolean | undefined } | undefined;
+  /** The jobs whose state is asked for. */
+  readonly ask?: readonly EngineRef[] | undefined;
+  /** The jobs that this process holds. `renew` extends their locks by `lease` ms. */
+  readonly hold?:
+    { readonly lease: number; readonly renew: boolean; readonly deliveries: readonly Delivery[] } | undefined;
+}
+
+/** What {@link EngineConnection.heartbeat} says. */
+export interface BeatAnswer {
+  /** The engine's time, in epoch ms. */
+  readonly now: number;
+  /** Whether the owner's lease exists, with the end that was asked for or a later one. */
+  readonly owned?: boolean | undefined;
+  /** The states of the jobs asked for, in order. */
+  readonly states: readonly JobState[];
+  /** The jobs held, in order. */
+  readonly held: readonly Held[];
+}
+
+/** What a holder has to know of its job. */
+export interface Held {
+  /** The process does not hold it any more. */
+  readonly lost: boolean;
+  /** There is a note that it is cancelled. */
+  readonly cancelled?: WireReason | undefined;
+  /** How many ms are left of its owner's lease: 0 or less if it has ended. Absent for a detached job. */
+  readonly ownerLeft?: number | undefined;
+}
+
+export interface ConsumeOptions {
+  /** How many jobs may run at once. */
+  readonly concurrency: number;
+  /** The length of a job's lock, in ms. */
+  readonly lease: number;
+  /** The name of this process, for people. */
+  readonly worker: string;
+  /** Receives errors that end nothing: a connection that is lost, for example. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Consumer {
+  /** Changes how many jobs may run at once; 0 fetches nothing. An engine that can't fetch less may ignore it. */
+  setConcurrency?(count: number): void;
+  /** Fetches no more. Resolves when the jobs that run have been settled. */
+  stop(): Promise<void>;
+}
+
+/**
+ * A connection of one process to an engine. A call that does not get through rejects or stays pending; `bough/remote` gives
+ * each a limit and repeats it, so every call can be repeated, also after it had an effect.
+ */
+export interface EngineConnection {
+  /**
+   * Stores jobs. Resolves when they are durable. A job whose id exists is not stored again; the answer has the owner that
+   * it was stored with.
+   */
+  submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]>;
+
+  /**
+   * For each job, in this order: makes a durable note that it is cancelled, hints that to the workers of its queue, then
+   * looks at its state. A worker reads the note after it became the holder and before it calls anything. So `idle` and
+   * `missing` mean that the job does not start any more.
+   *
+   * @returns The states, in order. `idle` jobs may be removed; a note outlives the job by `keep` ms.
+   */
+  cancel(
+    jobs: readonly (EngineRef & { readonly reason: WireReason; readonly keep: number })[],
+  ): Promise<readonly JobState[]>;
+
+  /** Everything periodic in one round trip. */
+  heartbeat(beat: Beat): Promise<BeatAnswer>;
+
+  /** Sends hints. Resolves, or rejects, without consequence. */
+  hint(topic: Topic, hints: readonly Hint[]): Promise<void>;
+
+  /**
+   * Receives the hints of a topic until the connection ends. Calls `listener` without an argument when hints may have been
+   * missed. Resolves when it listens.
+   */
+  watch(topic: Topic, listener: (hint?: Hint) => void): Promise<void>;
+
+  /**
+   * Fetches jobs of a queue and calls `run` for each. Stores what `run` resolves with, fenced by the attempt: the result of
+   * a worker whose lock has run out is refused. `run` never rejects.
+   */
+  consume(
+    queue: string,
+    options: ConsumeOptions,
+    run: (delivery: Delivery) => Promise<Settlement>,
+  ): Promise<Consumer>;
+}
+
+/**
+ * A job engine, as `bough/remote` needs it: the port that an adapter implements.
+ *
+ * @example An adapter, in outline
+ * ```ts
+ * function myEngine(url: string): Engine {
+ *   return {
+ *     name: "mine",
+ *     async open(scope) {
+ *       const client = await connect(url);
+ *       scope.defer(() => client.close());
+ *       return new MyConnection(client);
+ *     },
+ *   };
+ * }
+ * declare function connect(url: string): Promise<{ close(): void }>;
+ * declare class MyConnection implements EngineConnection {
+ *   constructor(client: object);
+ *   submit: EngineConnection["submit"];
+ *   cancel: EngineConnection["cancel"];
+ *   heartbeat: EngineConnection["heartbeat"];
+ *   hint: EngineConnection["hint"];
+ *   watch: EngineConnection["watch"];
+ *   consume: EngineConnection["consume"];
+ * }
+ * ```
+ */
+export interface Engine {
+  /** For messages. */
+  readonly name: string;
+  /** Connects. What it opens is closed by a `defer` of `scope`, after everything that uses the connection has settled. */
+  open(scope: Scope): Promise<EngineConnection>;
+}

@@ -1,0 +1,179 @@
+import { Batcher } from "./batcher.js";
+import type { EngineClock } from "./engine-clock.js";
+import type { EngineConnection, Held, Hint } from "./engine.js";
+import { BEATS_PER_LEASE } from "./owner.js";
+import type { RunningJob } from "./running-job.js";
+import { after, limit, monotonicNow } from "./time.js";
+
+interface HolderOptions {
+  /** The length of the worker's locks. */
+  readonly lease: number;
+  readonly worker: string;
+  readonly clock: EngineClock;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Checked {
+  readonly held: Held;
+  readonly askedAt: number;
+}
+
+/**
+ * The jobs that a worker process holds: renews their locks, looks at their owners' leases and at the notes that cancel them,
+ * and cancels a job that must not run any longer, also when the engine does not answer.
+ */
+export class JobHolder {
+  readonly #connection: EngineConnection;
+  readonly #options: HolderOptions;
+  readonly #jobs = new Set<RunningJob>();
+  readonly #byId = new Map<string, RunningJob>();
+  readonly #checks: Batcher<RunningJob, Checked>;
+  #stopBeat: (() => void) | undefined;
+  #stopFence: (() => void) | undefined;
+  #fenceAt = Infinity;
+  #beatAt = Infinity;
+  #isBeating = false;
+
+  constructor(connection: EngineConnection, options: HolderOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#checks = new Batcher((jobs) => this.#check(jobs));
+  }
+
+  /**
+   * Takes a job that was just fetched, and asks whether it may be started. A cancellation that comes from now on finds it.
+   *
+   * @returns Whether it may; if not, `job.stopped` says why.
+   */
+  async add(job: RunningJob): Promise<boolean> {
+    this.#jobs.add(job);
+    this.#byId.set(job.delivery.envelope.id, job);
+    this.#schedule();
+    try {
+      const { held, askedAt } = await this.#checks.add(job);
+      job.see(held, askedAt, undefined);
+      this.#schedule();
+    } catch (error) {
+      this.#options.onError(error);
+      job.stop({ by: "fence" });
+    }
+    return job.stopped === undefined;
+  }
+
+  delete(job: RunningJob): void {
+    this.#jobs.delete(job);
+    const { id } = job.delivery.envelope;
+    if (this.#byId.get(id) === job) this.#byId.delete(id);
+    if (this.#jobs.size === 0) this.close();
+  }
+
+  hinted(hint: Hint | undefined): void {
+    if (hint === undefined) return void this.#beat();
+    const job = this.#byId.get(hint.id);
+    if (job === undefined || hint.reason === undefined) return;
+    job.stop({ by: "note", reason: hint.reason });
+    this.#announce([job]);
+  }
+
+  /** Stops the timers. */
+  close(): void {
+    this.#stopBeat?.();
+    this.#stopFence?.();
+    this.#stopBeat = this.#stopFence = undefined;
+    this.#fenceAt = this.#beatAt = Infinity;
+  }
+
+  /** The interval follows the shortest lease, of this worker or of an owner. */
+  #interval(): number {
+    let shortest = this.#options.lease;
+    for (const { delivery } of this.#jobs) shortest = Math.min(shortest, delivery.envelope.lease ?? Infinity);
+    return shortest / BEATS_PER_LEASE;
+  }
+
+  /** Sets the timers: of the next beat, and of the first job that has to be cancelled if nothing is heard. */
+  #schedule(): void {
+    if (this.#jobs.size === 0) return;
+    const now = monotonicNow();
+    if (!this.#isBeating) {
+      const at = now + this.#interval();
+      if (this.#stopBeat === undefined || at < this.#beatAt - 1) this.#beatIn(at - now);
+    }
+    let first = Infinity;
+    for (const job of this.#jobs) if (job.stopped === undefined) first = Math.min(first, job.fence);
+    // A fence that moves back needs no new timer: when the old one fires, it sets the next.
+    if (first === Infinity || (this.#stopFence !== undefined && first >= this.#fenceAt)) return;
+    this.#stopFence?.();
+    this.#fenceAt = first;
+    this.#stopFence = after(first - now, () => {
+      this.#stopFence = undefined;
+      this.#fenceAt = Infinity;
+      for (const job of this.#jobs) job.checkFence();
+      this.#schedule();
+    });
+  }
+
+  #beatIn(ms: number): void {
+    this.#stopBeat?.();
+    this.#beatAt = monotonicNow() + ms;
+    this.#stopBeat = after(ms, () => {
+      this.#stopBeat = undefined;
+      void this.#beat();
+    });
+  }
+
+  /** Renews all locks. */
+  async #beat(): Promise<void> {
+    if (this.#isBeating || this.#jobs.size === 0) return;
+    this.#isBeating = true;
+    this.#stopBeat?.();
+    this.#stopBeat = undefined;
+    const began = monotonicNow();
+    const interval = this.#interval();
+    const jobs = [...this.#jobs];
+    let hasAnswered = false;
+    try {
+      const held = await this.#ask(jobs, true, interval);
+      jobs.forEach((job, index) => job.see(held[index] as Held, began, this.#options.lease));
+      hasAnswered = true;
+      this.#announce(jobs.filter((job) => !job.isAnnounced));
+    } catch (error) {
+      this.#options.onError(error);
+    }
+    for (const job of this.#jobs) job.checkFence();
+    this.#isBeating = false;
+    this.#schedule();
+    if (!hasAnswered && this.#jobs.size > 0) this.#beatIn(interval / 8);
+  }
+
+  async #check(jobs: readonly RunningJob[]): Promise<Checked[]> {
+    const askedAt = monotonicNow();
+    const held = await this.#ask(jobs, false, this.#interval());
+    return held.map((each) => ({ held: each, askedAt }));
+  }
+
+  async #ask(jobs: readonly RunningJob[], renew: boolean, ms: number): Promise<readonly Held[]> {
+    const askedAt = monotonicNow();
+    const deliveries = jobs.map(({ delivery }) => delivery);
+    const answer = await limit(
+      this.#connection.heartbeat({ hold: { lease: this.#options.lease, renew, deliveries } }),
+      ms,
+    );
+    this.#options.clock.sample(askedAt, answer.now, monotonicNow());
+    return answer.held;
+  }
+
+  /** Tells the owners which worker runs their jobs. Jobs that end before the first beat are not worth it. */
+  #announce(jobs: readonly RunningJob[]): void {
+    const byOwner = new Map<string, Hint[]>();
+    for (const job of jobs) {
+      const { replyTo, id } = job.delivery.envelope;
+      job.isAnnounced = true;
+      if (replyTo === undefined) continue;
+      const hints = byOwner.get(replyTo) ?? [];
+      byOwner.set(replyTo, hints);
+      hints.push({ id, worker: this.#options.worker, attempt: job.delivery.attempt });
+    }
+    for (const [owner, hints] of byOwner)
+      this.#connection.hint({ owner }, hints).catch(this.#options.onError);
+  }
+}

@@ -1,0 +1,639 @@
+import { describe, expect, it } from "vitest";
+import {
+  createContextKey,
+  createScope,
+  DeadlineExceededError,
+  ScopeClosedError,
+  sleep,
+  spawn,
+  StuckTasksError,
+  withScope,
+  type Scope,
+} from "../index.js";
+import { formatTree, snapshot } from "../inspect/index.js";
+import { verifyNoLeaks, withVirtualClock } from "../testing/index.js";
+import { EngineClock } from "./engine-clock.js";
+import type { EngineConnection, Envelope, WireError } from "./engine.js";
+import {
+  connectRemote,
+  defineJob,
+  implement,
+  monotonicNow,
+  type RemoteError,
+  RemoteLostError,
+  RemoteRefusedError,
+  serve,
+  type AnyImplementation,
+  type Remote,
+  type RemoteOptions,
+  type ServeOptions,
+} from "./index.js";
+import { memoryEngine, type MemoryEngine } from "./testing/index.js";
+import { decodeThrown, encodeThrown } from "./wire.js";
+
+interface World {
+  readonly engine: MemoryEngine;
+  readonly scope: Scope;
+  readonly remote: Remote;
+}
+
+/** An owner and a worker, under the virtual clock. */
+async function world(
+  implementations: readonly AnyImplementation[],
+  body: (world: World) => Promise<void>,
+  options: { readonly owner?: RemoteOptions; readonly worker?: ServeOptions } = {},
+): Promise<void> {
+  await withVirtualClock(async () => {
+    const engine = memoryEngine();
+    await withScope({ name: "root", supervise: true }, async (root) => {
+      const service =
+        implementations.length === 0
+          ? undefined
+          : await serve(root, engine.as("worker"), implementations, {
+              concurrency: 10,
+              worker: "w/1",
+              ...options.worker,
+            });
+      await withScope(root, { name: "owner", supervise: true }, async (scope) => {
+        const remote = await connectRemote(scope, engine.as("owner"), options.owner);
+        await body({ engine, scope, remote });
+      });
+      await service?.drain();
+    });
+    expect([engine.unfinished, engine.leases]).toEqual([[], 0]);
+  });
+}
+
+const wait = defineJob<number, string>("wait");
+const waiting = implement(wait, async (own, ms) => {
+  await sleep(own, ms);
+  return "done";
+});
+const echo = defineJob<unknown, unknown>("echo");
+const echoing = implement(echo, (_, data) => data);
+
+const errorOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
+  Promise.resolve(promise).then(
+    () => "no error",
+    (error: unknown) => error,
+  );
+
+describe("what travels", () => {
+  it("R15: data are JSON, and __proto__ is dropped", () =>
+    world([echoing], async ({ scope, remote }) => {
+      const date = new Date(0);
+      expect(await remote.spawn(scope, echo, { date, list: [1, "ü", null], none: undefined })).toEqual({
+        date: date.toISOString(),
+        list: [1, "ü", null],
+      });
+      const evil = JSON.parse('{"a":{"__proto__":{"x":1}},"\\u005f_proto__":{"y":2}}') as object;
+      const answer = (await remote.spawn(scope, echo, evil)) as { a: object };
+      expect(Object.keys(answer)).toEqual(["a"]);
+      expect(Object.getOwnPropertyNames(answer.a)).toEqual([]);
+      expect(await remote.spawn(scope, echo, undefined)).toBeUndefined();
+    }));
+
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  it.each([
+    ["a cycle", circular],
+    ["a bigint", 1n],
+    ["a function", () => 1],
+    ["a toJSON that throws", { toJSON: () => raise("no") }],
+    ["more than maxSize", "x".repeat(101)],
+    ["more bytes than maxSize, in fewer characters", "ü".repeat(60)],
+  ])("R19: data that are %s are refused before they are submitted", (_, data) =>
+    world(
+      [],
+      async ({ engine, scope, remote }) => {
+        const task = remote.spawn(scope, echo, data);
+        const error = await errorOf(task);
+        expect(error).toBeInstanceOf(RemoteRefusedError);
+        expect(String(error)).toContain("the data of echo@1");
+        expect([task.status, engine.unfinished]).toEqual(["failed", []]);
+        expect(await errorOf(remote.detach(echo, data))).toBeInstanceOf(RemoteRefusedError);
+      },
+      { owner: { maxSize: 100 } },
+    ),
+  );
+
+  it("R19: a result that can't travel fails the task", () => {
+    const big = defineJob<undefined, unknown>("big");
+    return world(
+      [implement(big, () => "x".repeat(200)), implement(wait, () => 1n as never)],
+      async ({ scope, remote }) => {
+        for (const task of [
+          remote.spawn(scope, big, undefined),
+          remote.spawn(scope, wait, 1, { attempts: 5 }),
+        ])
+          expect(await errorOf(task)).toMatchObject({
+            name: "RemoteRefusedError",
+            code: "BOUGH_REMOTE_REFUSED",
+          });
+      },
+      { worker: { maxSize: 100 } },
+    );
+  });
+
+  const positive = {
+    "~standard": {
+      version: 1 as const,
+      vendor: "test",
+      validate: async (value: unknown) =>
+        typeof value === "number" && value > 0
+          ? { value: value * 10 }
+          : { issues: [{ message: "must be positive", path: ["n", { key: 0 }] }] },
+    },
+  };
+  const even = (value: unknown): number =>
+    (value as number) % 2 === 0 ? (value as number) : raise("must be even");
+
+  it("R19: each side checks what it receives, by a Standard Schema or a function, and a job that does not fit never runs", () => {
+    const job = defineJob<number, number>("checked", { parse: positive, parseResult: even });
+    const seen: number[] = [];
+    return world([implement(job, (_, n) => (seen.push(n), n / 5))], async ({ scope, remote }) => {
+      expect(await remote.spawn(scope, job, 3)).toBe(6);
+      const input = await errorOf(remote.spawn(scope, job, -1, { attempts: 3 }));
+      expect(input).toMatchObject({ name: "RemoteRefusedError" });
+      expect(String(input)).toContain("n.0: must be positive");
+      const odd = defineJob<number, number>("checked", {
+        parseResult: (value) => even((value as number) + 1),
+      });
+      const output = await errorOf(remote.spawn(scope, odd, 1));
+      expect(output).toBeInstanceOf(RemoteRefusedError);
+      expect(String(output)).toContain("the result of checked@1 does not fit: must be even");
+      expect(seen).toEqual([30, 10]);
+    });
+  });
+
+  it("R19: a codec changes what the engine sees, and both sides read it", async () => {
+    const codec = {
+      encode: async (json: string) => json.split("").toReversed().join(""),
+      decode: (text: string) => text.split("").toReversed().join(""),
+    };
+    const bodies: (string | undefined)[] = [];
+    const results: unknown[] = [];
+    await withVirtualClock(async () => {
+      const engine = memoryEngine();
+      const spying = spyOn(engine, (jobs) => bodies.push(...jobs.map(({ body }) => body)));
+      await withScope({ supervise: true }, async (scope) => {
+        const service = await serve(scope, engine, [echoing], { codec });
+        await withScope(scope, async (owner) => {
+          const remote = await connectRemote(owner, spying, { codec });
+          results.push(await remote.spawn(owner, echo, "secret"));
+          const plain = await connectRemote(owner, engine);
+          results.push(await errorOf(plain.spawn(scope, echo, { a: 1 })));
+        });
+        await service.drain();
+      }).catch(() => {});
+    });
+    expect(bodies).toEqual(['"terces"']);
+    expect(results).toEqual(["secret", expect.objectContaining({ name: "RemoteRefusedError" })]);
+  });
+
+  it("R19, R16: redact changes errors before they leave their process", () =>
+    world(
+      [implement(wait, () => raise("password 123", new Error("inner 123")))],
+      async ({ scope, remote }) => {
+        const error = (await errorOf(remote.spawn(scope, wait, 1))) as RemoteError;
+        expect([error.message, (error.cause as Error).message, error.remote.stack]).toEqual([
+          "***",
+          "***",
+          undefined,
+        ]);
+      },
+      {
+        worker: {
+          redact: ({ name }: WireError) => ({
+            name,
+            message: "***",
+            cause: { error: { name, message: "***" } },
+          }),
+        },
+      },
+    ));
+
+  it.each([
+    ["a string", "text", "text"],
+    ["nothing", undefined, null],
+    ["an object", { a: 1 }, { a: 1 }],
+    ["a symbol", Symbol("s"), "Symbol(s)"],
+  ])("R16: %s that was thrown arrives as the plain value", (_, thrown, expected) =>
+    world([implement(wait, () => Promise.reject(thrown))], async ({ scope, remote }) => {
+      expect(await errorOf(remote.spawn(scope, wait, 1))).toEqual(expected);
+    }),
+  );
+
+  it("R16: causes travel four levels deep, and the errors of an AggregateError with them", () => {
+    let error = new Error("5");
+    for (const n of [4, 3, 2, 1, 0]) error = new Error(String(n), { cause: error });
+    const copy = decodeThrown(
+      encodeThrown(new AggregateError([error, "x"], "all"), undefined),
+    ) as RemoteError;
+    expect([copy.name, copy.errors?.length, copy.errors?.[1]]).toEqual(["AggregateError", 2, "x"]);
+    let depth = 0;
+    for (let at: unknown = copy.errors?.[0]; at instanceof Error; at = at.cause) depth += 1;
+    expect(depth).toBe(4);
+    expect(copy.remote.stack?.length).toBeLessThanOrEqual(8_192);
+  });
+
+  it("R15: keys of the same name are refused, since values travel by name", async () => {
+    const keys = [createContextKey("a"), createContextKey("a")];
+    await withScope(async (scope) => {
+      await expect(connectRemote(scope, memoryEngine(), { contexts: keys })).rejects.toThrow(RangeError);
+    });
+  });
+});
+
+describe("leases and clocks", () => {
+  it("R6, R7: the difference of the clocks is narrowed by each answer, and measured anew when a clock was set", () => {
+    const clock = new EngineClock();
+    const now = monotonicNow();
+    clock.sample(now, 1_000_050, now + 100);
+    expect(clock.now() - 1_000_000 - (monotonicNow() - now)).toBeCloseTo(0, -1);
+    clock.sample(now + 100, 1_000_101, now + 102);
+    expect(Math.abs(clock.now() - 1_000_000 - (monotonicNow() - now))).toBeLessThan(2);
+    clock.sample(now + 200, 1_060_201, now + 202);
+    expect(Math.abs(clock.now() - 1_060_000 - (monotonicNow() - now))).toBeLessThan(2);
+    expect(clock.certainlyPast(1_060_300)).toBeGreaterThanOrEqual(now + 300);
+  });
+
+  it("R6: a deadline holds when the engine's clock is a minute away, and when it is set during the job", () =>
+    world([waiting], async ({ engine, scope, remote }) => {
+      engine.stepClock(-60_000);
+      await sleep(scope, 10_000);
+      const began = monotonicNow();
+      const task = remote.spawn(scope, wait, 60_000, { timeout: 5_000 });
+      await sleep(scope, 1_000);
+      engine.stepClock(-30_000);
+      expect(await errorOf(task)).toBeInstanceOf(DeadlineExceededError);
+      expect(monotonicNow() - began).toBeLessThan(5_100);
+    }));
+
+  it("R7, R22: a clock of the engine that jumps forward ends the lease: the jobs end, then their tasks, and new ones work", () =>
+    world([waiting], async ({ engine, scope, remote }) => {
+      const task = remote.spawn(scope, wait, 600_000);
+      await sleep(scope, 100);
+      engine.stepClock(3_600_000);
+      const error = await errorOf(task);
+      expect(error).toBeInstanceOf(RemoteLostError);
+      expect((error as RemoteLostError).why).toBe("lease");
+      expect(await remote.spawn(scope, wait, 10)).toBe("done");
+    }));
+
+  it("R7: a renewal that waited in an offline queue does not revive a lease that was believed lost", () =>
+    world([waiting], async ({ engine, scope, remote }) => {
+      const task = remote.spawn(scope, wait, 600_000);
+      await sleep(scope, 100);
+      const connect = engine.cut("queue", "owner");
+      expect(await errorOf(task)).toMatchObject({ why: "lease" });
+      connect();
+      await sleep(scope, 20_000);
+      expect(engine.leases).toBe(1);
+      expect(await remote.spawn(scope, wait, 10)).toBe("done");
+    }));
+
+  it("R21: an owner that is cut off for half its lease keeps its jobs, in each way a client can be offline", async () => {
+    for (const mode of ["reject", "hang", "queue"] as const)
+      await world([waiting], async ({ engine, scope, remote }) => {
+        const task = remote.spawn(scope, wait, 30_000);
+        await sleep(scope, 100);
+        for (const process of ["owner", "worker", "*"]) {
+          const connect = engine.cut(mode, process);
+          await sleep(scope, 7_400);
+          connect();
+          await sleep(scope, 500);
+        }
+        expect(await task).toBe("done");
+      });
+  });
+
+  it("R9: a worker that can't see an owner gives its job back, and the job of a living owner is not lost", () =>
+    world([waiting], async ({ engine, scope, remote }) => {
+      const task = remote.spawn(scope, wait, 40_000);
+      await sleep(scope, 100);
+      const connect = engine.cut("hang", "worker");
+      await sleep(scope, 20_000);
+      connect();
+      expect(await task).toBe("done");
+    }));
+
+  it("R9: a job that does not yield to the event loop sees the end of its lease in throwIfCancelled", () =>
+    world(
+      [
+        implement(wait, async (own) => {
+          const sync = new Promise((resolve) => setTimeout(resolve, 30_000)); // the timers of its lease do not fire meanwhile
+          await sync;
+          own.throwIfCancelled();
+          return "not cancelled";
+        }),
+      ],
+      async ({ engine, scope, remote }) => {
+        const task = remote.spawn(scope, wait, 0, { onWorkerLost: "fail" });
+        await sleep(scope, 100);
+        const connect = engine.cut("hang", "worker");
+        await sleep(scope, 29_000);
+        connect();
+        expect(await errorOf(task)).toMatchObject({ name: "RemoteLostError", why: "worker" });
+      },
+    ));
+
+  it("R10: a job survives lostRetries lost workers and no more", async () => {
+    for (const lostRetries of [0, 2]) {
+      let starts = 0;
+      let error: unknown;
+      await withVirtualClock(async () => {
+        const engine = memoryEngine();
+        await withScope({ supervise: true }, async (root) => {
+          const job = implement(wait, async (own) => {
+            starts += 1;
+            const connect = engine.cut("hang", "worker");
+            own.defer(async () => {
+              await new Promise((resolve) => setTimeout(resolve, 20_000)); // until the lock has run out
+              connect();
+            });
+            await sleep(own, 100_000);
+            return "never";
+          });
+          await serve(root, engine.as("worker"), [job]);
+          const remote = await connectRemote(root, engine.as("owner"));
+          error = await errorOf(remote.spawn(root, wait, 1, { lostRetries }));
+          root.cancel();
+        }).catch(() => {});
+      });
+      expect(error).toMatchObject({ why: "worker" });
+      expect(starts).toBe(lostRetries + 1);
+    }
+  });
+});
+
+describe("a remote task in its tree", () => {
+  it("R17: maxPending makes further tasks wait in order, and a cancelled one leaves the queue at once", () =>
+    world(
+      [waiting],
+      async ({ engine, scope, remote }) => {
+        const tasks = [1, 2, 3, 4, 5].map((n) => remote.spawn(scope, wait, 1_000 * n));
+        await sleep(scope, 100);
+        expect(engine.unfinished).toHaveLength(2);
+        expect(
+          snapshot(scope)
+            .children.map(({ annotations }) => annotations?.["remote"] as { at: string } | undefined)
+            .map((data) => data?.at),
+        ).toEqual(["queued", "queued", "waiting", "waiting", "waiting"]);
+        tasks[3]?.cancel();
+        await errorOf(tasks[3] as never);
+        expect(engine.unfinished).toHaveLength(2);
+        expect(await tasks[4]).toBe("done");
+      },
+      { owner: { maxPending: 2 } },
+    ));
+
+  it("R20: a snapshot shows where the job is, who runs it, and for whom; so does the report of stuck tasks", async () => {
+    let end = (): void => {};
+    const stubborn = implement(wait, () => new Promise<string>((resolve) => (end = () => resolve("late"))));
+    await world([stubborn], async ({ scope, remote }) => {
+      const handle = createScope(scope, { name: "call" });
+      const task = remote.spawn(handle, wait, 1, { id: "job-1" });
+      await sleep(scope, 4_000); // a heartbeat says who runs it
+      expect(snapshot(handle).children[0]).toMatchObject({
+        note: "waiting for w/1",
+        annotations: { remote: { queue: "wait@1", id: "job-1", at: "running", worker: "w/1", attempt: 1 } },
+      });
+      expect(formatTree(snapshot())).toContain(`for ${task.path}`);
+      task.cancel();
+      await sleep(scope, 10);
+      expect(formatTree(snapshot(handle))).toContain("cancelling, waiting for w/1");
+      const error = await errorOf(handle.close({ grace: 1_000 }));
+      expect(error).toBeInstanceOf(StuckTasksError);
+      expect(String(error)).toContain("cancelling, waiting for w/1");
+      end();
+      expect(await task).toBe("late");
+      await handle.close();
+    });
+  });
+
+  it("R25, R1: closing the owner's scope ends jobs that were spawned in another scope, with kind closed", async () => {
+    const kinds: unknown[] = [];
+    const job = implement(wait, async (own) => {
+      own.onCancel(({ kind }) => kinds.push(kind));
+      await sleep(own, 100_000);
+      return "never";
+    });
+    await withVirtualClock(async () => {
+      const engine = memoryEngine();
+      await withScope({ supervise: true }, async (root) => {
+        const service = await serve(root, engine, [job]);
+        const owner = createScope(root, { name: "owner" });
+        const remote = await connectRemote(owner, engine);
+        const task = remote.spawn(root, wait, 1);
+        await sleep(root, 100);
+        await owner.close();
+        expect(await errorOf(task)).toMatchObject({ kind: "closed" });
+        expect(kinds).toEqual(["closed"]);
+        expect(await errorOf(remote.spawn(root, wait, 1))).toBeInstanceOf(ScopeClosedError);
+        expect(await errorOf(remote.detach(wait, 1))).toBeInstanceOf(ScopeClosedError);
+        await service.drain();
+      });
+    });
+  });
+
+  it("R1: a task in a cancelled scope is born cancelled and submits nothing", () =>
+    world([], async ({ engine, scope, remote }) => {
+      const handle = createScope(scope);
+      handle.cancel("before");
+      const task = remote.spawn(handle, wait, 1);
+      expect(task.status).toBe("cancelled");
+      await sleep(scope, 100);
+      expect(engine.unfinished).toEqual([]);
+    }));
+
+  it("R1, R8: a handle that is dropped is an orphan, and the remote does not keep it", async () => {
+    const scope = createScope({ name: "root", supervise: true });
+    const engine = memoryEngine();
+    const service = await serve(scope, engine, [waiting]);
+    const remote = await connectRemote(scope, engine);
+    const { expectCollected } = await import("../testing/index.js");
+    await expectCollected(() => {
+      const handle = createScope(scope, { name: "dropped", onOrphan: "ignore" });
+      remote.spawn(handle, wait, 100_000);
+      return handle;
+    });
+    await service.drain();
+    await scope.close();
+  });
+
+  it("R2: after close no socket, timer or scope is left", async () => {
+    const scope = createScope({ name: "root", supervise: true });
+    const engine = memoryEngine();
+    await serve(scope, engine, [waiting]);
+    const remote = await connectRemote(scope, engine);
+    expect(await remote.spawn(scope, wait, 1)).toBe("done");
+    const task = remote.spawn(scope, wait, 60_000);
+    await sleep(scope, 20);
+    await scope.close();
+    await errorOf(task);
+    await verifyNoLeaks();
+  });
+});
+
+describe("interleavings", () => {
+  /** Every call takes some ms; a fault comes at each moment of a job's life. */
+  const moments = Array.from({ length: 28 }, (_, index) => index);
+
+  async function scene(
+    at: number,
+    fault: (
+      world: World & { task: Promise<unknown> & { cancel(cause?: unknown): boolean } },
+    ) => void | Promise<void>,
+    hints: "deliver" | "drop" | "twice",
+  ): Promise<{ running: number; most: number; startedAfter: boolean; outcome: unknown }> {
+    let running = 0;
+    let most = 0;
+    let isSettled = false;
+    let startedAfter = false;
+    let settledWhileRunning = false;
+    let outcome: unknown;
+    const job = implement(wait, async (own, ms) => {
+      running += 1;
+      most = Math.max(most, running);
+      startedAfter ||= isSettled;
+      try {
+        await sleep(own, ms);
+        return "done";
+      } finally {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        running -= 1;
+      }
+    });
+    await world([job], async (here) => {
+      here.engine.latency(4);
+      here.engine.hints(hints);
+      const task = here.remote.spawn(here.scope, wait, 6);
+      spawn(here.scope, async () => {
+        outcome = await task.catch((error: unknown) => error);
+        isSettled = true;
+        settledWhileRunning ||= running > 0 && !(outcome instanceof RemoteLostError);
+      });
+      await sleep(here.scope, at);
+      await fault({ ...here, task });
+      await errorOf(task);
+      await sleep(here.scope, 40_000);
+    });
+    return { running, most, startedAfter: startedAfter || settledWhileRunning, outcome };
+  }
+
+  it.each(["deliver", "drop", "twice"] as const)(
+    "R2, R3: a cancellation at each moment settles the task after the job, and nothing starts later (hints: %s)",
+    async (hints) => {
+      const outcomes = new Set<unknown>();
+      for (const at of moments) {
+        const result = await scene(at, ({ task }) => void task.cancel(), hints);
+        expect([at, result.running, result.most <= 1, result.startedAfter]).toEqual([at, 0, true, false]);
+        outcomes.add(result.outcome === "done" ? "done" : (result.outcome as { kind?: string }).kind);
+      }
+      expect(outcomes).toEqual(new Set(["explicit", "done"]));
+    },
+  );
+
+  it.each(["owner", "worker"])(
+    "R8, R9, R11: %s is cut off at each moment: the job never runs beside itself, or after its task",
+    async (process) => {
+      for (const mode of ["hang", "queue"] as const)
+        for (const at of moments.filter((moment) => moment % 2 === 0)) {
+          const result = await scene(
+            at,
+            async ({ engine, scope }) => {
+              const connect = engine.cut(mode, process);
+              await sleep(scope, 40_000);
+              connect();
+            },
+            "deliver",
+          );
+          expect([at, mode, result.running, result.most <= 1, result.startedAfter]).toEqual([
+            at,
+            mode,
+            0,
+            true,
+            false,
+          ]);
+        }
+    },
+  );
+});
+
+describe("wrong arguments", () => {
+  it("defineJob names the argument", () => {
+    expect(() => defineJob("a b")).toThrow(/defineJob: name must be 1 to 100 letters.*"a b"/);
+    expect(() => defineJob(1 as never)).toThrow(TypeError);
+    expect(() => defineJob("a", { version: 0 })).toThrow(RangeError);
+    expect(() => defineJob("a", { parse: 1 as never })).toThrow(
+      /parse must be a function or a Standard Schema/,
+    );
+    expect(() => defineJob("a", { versoin: 1 } as never)).toThrow(/did you mean version/);
+    expect(() => implement({} as never, () => {})).toThrow(/implement: job must be a job made by defineJob/);
+    expect(() => implement(wait, 1 as never)).toThrow(TypeError);
+  });
+
+  it.each([
+    [{ lease: 99 }, RangeError],
+    [{ lease: Infinity }, RangeError],
+    [{ maxPending: 0 }, RangeError],
+    [{ contexts: ["a"] }, TypeError],
+    [{ trace: {} }, TypeError],
+    [{ codec: { encode: 1 } }, TypeError],
+    [{ maxSize: 0.5 }, RangeError],
+    [{ concurrency: 2 }, TypeError],
+  ])("connectRemote refuses %o", async (options, type) => {
+    await withScope(async (scope) => {
+      await expect(connectRemote(scope, memoryEngine(), options as never)).rejects.toThrow(type);
+    });
+  });
+
+  it("connectRemote and serve refuse what is no engine, no scope, or no implementation", async () => {
+    await withScope(async (scope) => {
+      await expect(connectRemote(scope, {} as never)).rejects.toThrow(/engine must be an Engine/);
+      await expect(connectRemote({} as never, memoryEngine())).rejects.toThrow(TypeError);
+      await expect(serve(scope, memoryEngine(), [])).rejects.toThrow(/implementations must be an array/);
+      await expect(serve(scope, memoryEngine(), [{} as never])).rejects.toThrow(TypeError);
+      await expect(serve(scope, memoryEngine(), [waiting, waiting])).rejects.toThrow(/different jobs/);
+      await expect(serve(scope, memoryEngine(), [waiting], { concurrency: 0 })).rejects.toThrow(RangeError);
+    });
+  });
+
+  it("spawn, detach, attach and cancel name the argument", () =>
+    world([], async ({ scope, remote }) => {
+      expect(() => remote.spawn({} as never, wait, 1)).toThrow(/remote.spawn: scope must be a Scope/);
+      expect(() => remote.spawn(scope, {} as never, 1)).toThrow(TypeError);
+      expect(() => remote.spawn(scope, wait, 1, { attempts: 0 })).toThrow(RangeError);
+      expect(() => remote.spawn(scope, wait, 1, { id: "a/b" })).toThrow(RangeError);
+      expect(() => remote.spawn(scope, wait, 1, { onWorkerLost: "x" as never })).toThrow(RangeError);
+      expect(() => remote.spawn(scope, wait, 1, { backoff: { delay: 1, type: "x" as never } })).toThrow(
+        RangeError,
+      );
+      expect(() => remote.spawn(scope, wait, 1, { delay: 1 } as never)).toThrow(TypeError);
+      await expect(remote.detach(wait, 1, { timeout: 1 } as never)).rejects.toThrow(TypeError);
+      expect(() => remote.attach(scope, {} as never)).toThrow(/ref must be a JobRef/);
+      expect(() => remote.attach(scope, { queue: "a@1", id: "b" }, { onCancel: "x" as never })).toThrow(
+        TypeError,
+      );
+      await expect(remote.cancel({} as never)).rejects.toThrow(TypeError);
+    }));
+});
+
+function raise(message: string, cause?: Error): never {
+  throw new RangeError(message, { cause });
+}
+
+/** An engine that shows what is submitted to it. */
+function spyOn(engine: MemoryEngine, see: (jobs: readonly Envelope[]) => void): MemoryEngine {
+  const open = async (scope: Scope): Promise<EngineConnection> => {
+    const connection = await engine.as("spy").open(scope);
+    const submit = connection.submit.bind(connection);
+    connection.submit = (jobs) => {
+      see(jobs);
+      return submit(jobs);
+    };
+    return connection;
+  };
+  return { ...engine, name: "spy", open };
+}

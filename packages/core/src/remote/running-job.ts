@@ -1,0 +1,98 @@
+import { cancelAs } from "../adapter/cancel-as.js";
+import type { Scope } from "../kernel/scope.js";
+import type { Delivery, Held, WireReason } from "./engine.js";
+import { monotonicNow } from "./time.js";
+import { decodeThrown } from "./wire.js";
+
+/** Why a job was cancelled in its worker's process. */
+export type Stopped =
+  /** Its owner, or somebody else, has cancelled it. */
+  | { readonly by: "note"; readonly reason: WireReason }
+  /** Its owner's lease has ended. */
+  | { readonly by: "owner" }
+  /** This process does not hold it any more, or can't see whether it does, or whether its owner lives. */
+  | { readonly by: "fence" };
+
+/** The part of a lease that is kept in reserve, for timers that are late. */
+const RESERVE = 1 / 20;
+
+/**
+ * A job in its worker's process: until when it may run, and why it was stopped.
+ *
+ * Two instants limit it, both on the monotonic clock of this process: the end of the lock that the engine gave to the worker,
+ * and the end of the owner's lease as it was seen last. Both count from before the question was sent, so they are never later
+ * than the engine's.
+ */
+export class RunningJob {
+  readonly delivery: Delivery;
+  stopped: Stopped | undefined;
+  /** The owner knows which worker runs it. */
+  isAnnounced = false;
+  #scope: Scope | undefined;
+  #lockEnd: number;
+  #ownerEnd = Infinity;
+
+  constructor(delivery: Delivery, lock: number) {
+    this.delivery = delivery;
+    this.#lockEnd = delivery.since + lock * (1 - RESERVE);
+  }
+
+  /** The `monotonicNow()` at which it has to be cancelled unless something is heard before. */
+  get fence(): number {
+    return Math.min(this.#lockEnd, this.#ownerEnd);
+  }
+
+  /**
+   * How long the job is kept from the queue when it goes back, in ms. If its owner's lease is about to end, the next worker
+   * would give it back, too, over and over until then.
+   */
+  get releaseDelay(): number | undefined {
+    return this.#ownerEnd <= this.#lockEnd ? (this.delivery.envelope.lease ?? 0) * RESERVE * 2 : undefined;
+  }
+
+  /** Takes in what the engine says. @param lock - The length of the lock if this renewed it. */
+  see(held: Held, askedAt: number, lock: number | undefined): void {
+    if (held.cancelled !== undefined) return this.stop({ by: "note", reason: held.cancelled });
+    if (held.lost) return this.stop({ by: "fence" });
+    if (held.ownerLeft !== undefined) {
+      if (held.ownerLeft <= 0) return this.stop({ by: "owner" });
+      const reserve = (this.delivery.envelope.lease ?? 0) * RESERVE;
+      this.#ownerEnd = askedAt + held.ownerLeft - reserve;
+    }
+    if (lock !== undefined) this.#lockEnd = askedAt + lock * (1 - RESERVE);
+    this.checkFence();
+  }
+
+  /** Cancels the job if it must not run any longer. */
+  checkFence(): void {
+    if (this.stopped === undefined && monotonicNow() >= this.fence) this.stop({ by: "fence" });
+  }
+
+  stop(stopped: Stopped): void {
+    if (this.stopped !== undefined) return;
+    this.stopped = stopped;
+    if (this.#scope !== undefined) this.#cancel(this.#scope, stopped);
+  }
+
+  /** From now on `scope` is what `stop` cancels. */
+  runsIn(scope: Scope): void {
+    this.#scope = scope;
+    if (this.stopped !== undefined) this.#cancel(scope, this.stopped);
+  }
+
+  #cancel(scope: Scope, stopped: Stopped): void {
+    if (stopped.by !== "note") {
+      const cause =
+        stopped.by === "owner"
+          ? "the lease of the owner has ended"
+          : "the lease could not be renewed in time";
+      cancelAs(scope, "disconnected", { cause });
+      return;
+    }
+    const { kind, path, cause } = stopped.reason;
+    cancelAs(scope, kind, {
+      cause: cause === undefined ? undefined : decodeThrown(cause),
+      origin: path,
+    });
+  }
+}

@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import type { JobState } from "../engine.js";
+import { RemoteLostError } from "../errors.js";
+import { monotonicNow } from "../time.js";
+import { errorOf, outcomeOf, type CaseDraft, type Stage } from "./stage.js";
+
+function assertLost(error: unknown, why: RemoteLostError["why"]): void {
+  assert(error instanceof RemoteLostError, `expected a RemoteLostError, got ${String(error)}`);
+  assert.equal(error.why, why);
+}
+
+/** No two runs of one job at once. */
+function assertNeverBeside(stage: Stage, tag: string): void {
+  let running = 0;
+  for (const { what } of stage.of(tag)) {
+    if (what === "start") running += 1;
+    if (what === "end") running -= 1;
+    assert(running <= 1, `${tag} ran beside itself: ${JSON.stringify(stage.of(tag))}`);
+  }
+}
+
+/** Cases with faults: rows 2, 3, 4 and 9 of the matrix. */
+export const faultCases: readonly CaseDraft[] = [
+  {
+    name: "R8, R7: an owner that is cut off: its job is cancelled within the lease, and its task then rejects",
+    needs: ["cut"],
+    async play(stage) {
+      await stage.worker();
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 });
+      await stage.seen("a", "start");
+      const cutAt = monotonicNow();
+      const connect = await stage.fault(() => stage.subject.cut?.("owner") as never);
+      const signal = await stage.seen("a", "signal");
+      assert(signal.at - cutAt <= stage.lease, `${signal.at - cutAt} ms after the cut`);
+      assert.equal(signal.kind, "disconnected");
+      const error = await errorOf(task);
+      const [end] = stage.of("a", "end");
+      assertLost(error, "lease");
+      assert(end !== undefined, "the task has settled before the job has ended");
+      await connect();
+      assert.equal(await remote.spawn(scope, stage.job, { tag: "b" }), "b:1");
+      assert.equal(stage.of("a", "start").length, 1);
+    },
+  },
+  {
+    name: "R8: the queued jobs of an owner that is gone are dropped when they are fetched",
+    needs: ["cut"],
+    async play(stage) {
+      const { scope, remote } = await stage.owner();
+      const tasks = Array.from({ length: 5 }, () => remote.spawn(scope, stage.job, { tag: "a" }));
+      await stage.pause(100);
+      await stage.fault(() => stage.subject.cut?.("owner") as never);
+      for (const task of tasks) assertLost(await errorOf(task), "lease");
+      const other = await stage.owner("other");
+      await stage.worker();
+      assert.equal(await other.remote.spawn(other.scope, stage.job, { tag: "b" }), "b:1");
+      await stage.pause(100);
+      assert.deepEqual(stage.of("a"), []);
+    },
+  },
+  {
+    name: "R9, R10, R11: a worker that is cut off cancels its job before another one starts it",
+    needs: ["cut"],
+    async play(stage) {
+      await stage.worker("first");
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 2 * stage.workerLease });
+      await stage.seen("a", "start");
+      await stage.worker("second");
+      const cutAt = monotonicNow();
+      await stage.fault(() => stage.subject.cut?.("first") as never);
+      assert.match(await task, /^a:/);
+      const [signal] = stage.of("a", "signal");
+      assert.equal(signal?.kind, "disconnected");
+      assert(signal.at - cutAt <= Math.max(stage.workerLease, stage.lease));
+      assert.equal(stage.of("a", "start")[1]?.worker, "second");
+      assertNeverBeside(stage, "a");
+    },
+  },
+  {
+    name: "R10: with onWorkerLost fail a job runs at most once, and its task rejects when its worker is lost",
+    needs: ["cut"],
+    async play(stage) {
+      await stage.worker("first");
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 }, { onWorkerLost: "fail" });
+      await stage.seen("a", "start");
+      await stage.worker("second");
+      await stage.fault(() => stage.subject.cut?.("first") as never);
+      assertLost(await errorOf(task), "worker");
+      assert.equal(stage.of("a", "start").length, 1);
+    },
+  },
+  {
+    name: "R2: a job that is being cancelled when its only worker is lost settles, without any worker",
+    needs: ["cut"],
+    async play(stage) {
+      await stage.worker();
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000, cleanup: 60_000 });
+      await stage.seen("a", "start");
+      await stage.fault(() => stage.subject.cut?.("worker") as never);
+      const began = monotonicNow();
+      task.cancel();
+      const error = await errorOf(task);
+      assert.equal((error as { kind?: string }).kind, "explicit");
+      const took = monotonicNow() - began;
+      const limit = stage.workerLease + stage.lease + (stage.subject.lostWithin ?? 3_000);
+      assert(took <= limit, `it took ${took} ms`);
+    },
+  },
+  {
+    name: "R11: the late result of a worker whose lock ran out is refused",
+    needs: ["cut"],
+    async play(stage) {
+      const late = stage.workerLease + 2 * (stage.subject.lostWithin ?? 3_000);
+      await stage.worker("first");
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: late, deaf: true });
+      await stage.seen("a", "start");
+      await stage.worker("second");
+      const connect = await stage.fault(() => stage.subject.cut?.("first") as never);
+      await stage.seen("a", "start", 2);
+      await connect();
+      assert.equal(await task, "a:2");
+    },
+  },
+  {
+    name: "R21: an outage that is shorter than half of the lease loses nothing and repeats nothing",
+    needs: ["stop"],
+    async play(stage) {
+      await stage.worker();
+      const { scope, remote } = await stage.owner();
+      const tasks = Array.from({ length: 20 }, (_, n) =>
+        remote.spawn(scope, stage.job, { tag: `n${n}`, ms: stage.lease / 4 + (n * stage.lease) / 30 }),
+      );
+      await Promise.all(tasks.map((_, n) => stage.seen(`n${n}`, "start")));
+      const start = await stage.fault(() => stage.subject.stop?.() as never);
+      const during = remote.spawn(scope, stage.job, { tag: "during" });
+      await stage.pause(stage.lease * 0.4);
+      await start();
+      assert.deepEqual(
+        await Promise.all(tasks),
+        Array.from({ length: 20 }, (_, n) => `n${n}:1`),
+      );
+      assert.match(await during, /^during:/);
+      assert.equal(stage.events.filter(({ what, tag }) => what === "start" && tag !== "during").length, 20);
+    },
+  },
+  {
+    name: "R21: an outage that is longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
+    needs: ["stop"],
+    async play(stage) {
+      await stage.worker();
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 });
+      await stage.seen("a", "start");
+      const start = await stage.fault(() => stage.subject.stop?.() as never);
+      assertLost(await errorOf(task), "lease");
+      assert.equal(stage.of("a", "end").length, 1);
+      await start();
+      assert.match(await remote.spawn(scope, stage.job, { tag: "b" }), /^b:/);
+      await stage.pause(stage.workerLease + 500);
+      assert.equal(stage.of("a", "start").length, 1);
+    },
+  },
+  {
+    name: "R24: results and cancellations arrive without any hint, by the heartbeats",
+    needs: ["dropHints"],
+    async play(stage) {
+      const restore = [
+        await stage.fault(() => stage.subject.dropHints?.("owner") as never),
+        await stage.fault(() => stage.subject.dropHints?.("worker") as never),
+      ];
+      await stage.worker();
+      const { scope, remote } = await stage.owner();
+      assert.equal(await remote.spawn(scope, stage.job, { tag: "a" }), "a:1");
+      const task = remote.spawn(scope, stage.job, { tag: "b", ms: 60_000 });
+      await stage.seen("b", "start");
+      task.cancel();
+      await errorOf(task);
+      assert.equal(stage.of("b", "signal")[0]?.kind, "explicit");
+      for (const undo of restore) await undo();
+    },
+  },
+  {
+    name: "R22: a job that the engine has lost is missing, and the task rejects within two heartbeats",
+    needs: ["wipe"],
+    async play(stage) {
+      const { scope, remote } = await stage.owner();
+      const task = remote.spawn(scope, stage.job, { tag: "a" });
+      const failure = errorOf(task);
+      await stage.pause(100);
+      await stage.subject.wipe?.();
+      const began = monotonicNow();
+      const error = await failure;
+      assert(error instanceof RemoteLostError, String(error));
+      assert(error.why === "missing" || error.why === "lease", error.why);
+      assert(monotonicNow() - began <= 1.2 * stage.lease);
+    },
+  },
+  {
+    name: "R2: a cancellation of many jobs in one scope settles all, wherever they are",
+    async play(stage) {
+      await stage.worker("worker", { concurrency: 10 });
+      const { scope, remote } = await stage.owner();
+      const tasks = Array.from({ length: 300 }, (_, n) =>
+        remote.spawn(scope, stage.job, { tag: `n${n}`, ms: 60_000 }),
+      );
+      await stage.seen("n0", "start");
+      for (const task of tasks) task.cancel();
+      const outcomes = await Promise.all(tasks.map((task) => outcomeOf(task)));
+      assert(outcomes.every(({ error }) => (error as { kind?: string } | undefined)?.kind === "explicit"));
+      const starts = stage.events.filter(({ what }) => what === "start").length;
+      assert.equal(stage.events.filter(({ what }) => what === "end").length, starts);
+      assert(starts <= 20, `${starts} jobs were started`);
+    },
+  },
+  {
+    name: "the port: a lease never moves back, is not revived, and can be given up",
+    async play(stage) {
+      const { scope } = await stage.owner();
+      const connection = await (await stage.subject.engine("port")).open(scope);
+      const id = `lease-${stage.job.name}`;
+      const { now } = await connection.heartbeat({});
+      const beat = async (until: number, fresh = false): Promise<boolean | undefined> =>
+        (await connection.heartbeat({ owner: { id, until, fresh } })).owned;
+      assert.equal(await beat(now + 5_000), false, "a lease that does not exist was revived");
+      assert.equal(await beat(now + 5_000, true), true);
+      assert.equal(await beat(now + 2_000), true);
+      assert.equal(await beat(now + 400), true);
+      await stage.pause(600);
+      assert.equal(await beat(now + 6_000), true, "a renewal moved the lease back");
+      await beat(0);
+      assert.equal(await beat(now + 9_000), false, "a lease that was given up was revived");
+    },
+  },
+  {
+    name: "the port: submit is idempotent, and cancel answers with the state after the note",
+    async play(stage) {
+      const { scope } = await stage.owner();
+      const connection = await (await stage.subject.engine("port")).open(scope);
+      const ref = { queue: stage.job.queue, id: "f0000000-0000-4000-8000-000000000003" };
+      const rest = {
+        onWorkerLost: "retry",
+        lostRetries: 3,
+        attempts: 1,
+        keep: 60_000,
+        chosen: true,
+      } as const;
+      const envelope = {
+        v: 1,
+        ...ref,
+        name: stage.job.name,
+        body: '{"tag":"p"}',
+        owner: "me",
+        lease: 1_000,
+        ...rest,
+      } as const;
+      assert.deepEqual(await connection.submit([envelope]), [{ owner: "me" }]);
+      assert.deepEqual(await connection.submit([{ ...envelope, owner: "you" }]), [{ owner: "me" }]);
+      const ask = async (): Promise<JobState | undefined> =>
+        (await connection.heartbeat({ ask: [ref] })).states[0];
+      assert.deepEqual(await ask(), { at: "idle" });
+      const reason = { kind: "shutdown", path: "a/b" } as const;
+      const unknown = { ...ref, id: "f0000000-0000-4000-8000-000000000004" };
+      const [state, missing] = await connection.cancel([
+        { ...ref, reason, keep: 60_000 },
+        { ...unknown, reason, keep: 60_000 },
+      ]);
+      for (const each of [state, missing])
+        assert(each !== undefined && !("at" in each && each.at === "running"), JSON.stringify(each));
+      await stage.worker();
+      await stage.pause(100);
+      assert.deepEqual(stage.of("p"), []);
+      const after = await ask();
+      assert(
+        after !== undefined && "outcome" in after && after.outcome.t === "cancelled",
+        JSON.stringify(after),
+      );
+    },
+  },
+];

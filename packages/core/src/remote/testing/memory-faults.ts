@@ -1,0 +1,33 @@
+import { after } from "../time.js";
+
+/** How the calls of a process that is cut off end. */
+export type CutMode =
+  /** They reject. */
+  | "reject"
+  /** They stay pending, and have no effect. */
+  | "hang"
+  /** They wait until the process is connected again, and have their effect then. */
+  | "queue";
+
+/** What happens to hints. */
+export type HintMode = "deliver" | "drop" | "twice";
+
+/** What a process meets. */
+export interface Faults {
+  readonly cuts: Map<string, CutMode>;
+  readonly hints: Map<string, HintMode>;
+  readonly reconnected: Set<() => void>;
+  latency: number;
+  isReadOnly: boolean;
+}
+
+/** The fault that concerns a process now. */
+export function faultOf<T>(faults: ReadonlyMap<string, T>, process: string): T | undefined {
+  return faults.get(process) ?? faults.get("*");
+}
+
+/** One turn of the memory engine: what a round trip is to a server. */
+export function roundTrip(latency: number): Promise<void> {
+  if (latency === 0) return Promise.resolve();
+  return new Promise((resolve) => void after(latency, resolve));
+}

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { sleep } from "../../flow/time/sleep.js";
+import type { Scope } from "../../kernel/scope.js";
+import { createScope } from "../../task/create-scope.js";
+import type { ScopeHandle } from "../../task/handle.js";
+import type { Engine } from "../engine.js";
+import { defineJob, implement, type Job, type JobInfo } from "../job.js";
+import { connectRemote, type Remote } from "../remote.js";
+import type { RemoteOptions, ServeOptions } from "../remote-options.js";
+import { serve, type Service } from "../serve.js";
+import { monotonicNow } from "../time.js";
+
+/** An engine to be judged by {@link engineSuite}, and how to break it. */
+export interface EngineSubject {
+  /** The engine as the process of that name sees it. */
+  readonly engine: (process: string) => Engine | Promise<Engine>;
+  /** The lease of owners in the cases, in ms. Default 1,000. */
+  readonly lease?: number | undefined;
+  /** The lease of workers in the cases, in ms. Default 1,000. */
+  readonly workerLease?: number | undefined;
+  /** How much later than its lock's end a lost worker may be noticed, in ms. Default 3,000. */
+  readonly lostWithin?: number | undefined;
+  /** Cuts a process off: its calls fail or hang, and no hint arrives. Returns what connects it again. */
+  readonly cut?: ((process: string) => Undo | Promise<Undo>) | undefined;
+  /** Stops the server; its data stay. Returns what starts it again. */
+  readonly stop?: (() => Undo | Promise<Undo>) | undefined;
+  /** Loses all hints for a process. */
+  readonly dropHints?: ((process: string) => Undo | Promise<Undo>) | undefined;
+  /** Removes all data from the engine. */
+  readonly wipe?: (() => void | Promise<void>) | undefined;
+}
+
+export type Undo = () => void | Promise<void>;
+
+/** What the job of the cases does. */
+export interface Script {
+  readonly tag: string;
+  /** How long it works, in ms. Default: it returns at once. */
+  readonly ms?: number;
+  /** How long it cleans up after a cancellation, in ms. */
+  readonly cleanup?: number;
+  /** Returns this after a cancellation instead of rejecting. */
+  readonly late?: string;
+  readonly throws?: string;
+  /** Fails that many times first. */
+  readonly failures?: number;
+  /** Fails in its clean-up after a cancellation. */
+  readonly badCleanup?: boolean;
+  /** The length of the result. */
+  readonly size?: number;
+  /** The first attempt ignores its cancellation, as code that blocks the event loop does. */
+  readonly deaf?: boolean;
+}
+
+export interface Event {
+  readonly tag: string;
+  readonly what: "start" | "signal" | "end";
+  readonly at: number;
+  readonly worker: string;
+  readonly attempt: number;
+  readonly kind?: string | undefined;
+  readonly path?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** A case: what it shows, and how. */
+export interface CaseDraft {
+  readonly name: string;
+  /** The faults that it needs. */
+  readonly needs?: readonly ("cut" | "stop" | "dropHints" | "wipe")[];
+  readonly play: (stage: Stage) => Promise<void>;
+}
+
+let count = 0;
+const run = Math.random().toString(36).slice(2, 8);
+
+/** The processes of one case: owners and workers, each in a root scope, and what happened in the workers. */
+export class Stage {
+  readonly subject: EngineSubject;
+  readonly events: Event[] = [];
+  readonly job: Job<Script, string>;
+  readonly lease: number;
+  readonly workerLease: number;
+  readonly #scopes: ScopeHandle[] = [];
+  readonly #undo: Undo[] = [];
+
+  constructor(subject: EngineSubject) {
+    this.subject = subject;
+    this.lease = subject.lease ?? 1_000;
+    this.workerLease = subject.workerLease ?? 1_000;
+    this.job = defineJob<Script, string>(`case-${run}-${(count += 1)}`);
+  }
+
+  /** An owner process. */
+  async owner(
+    process = "owner",
+    options: RemoteOptions = {},
+  ): Promise<{ scope: ScopeHandle; remote: Remote }> {
+    const scope = createScope({ name: process, supervise: true, onError: () => {} });
+    this.#scopes.push(scope);
+    const remote = await connectRemote(scope, await this.subject.engine(process), {
+      lease: this.lease,
+      ...options,
+    });
+    return { scope, remote };
+  }
+
+  /** A worker process that runs the job of the case. */
+  async worker(
+    process = "worker",
+    options: ServeOptions = {},
+  ): Promise<{ scope: ScopeHandle; service: Service }> {
+    const scope = createScope({ name: process, supervise: true, onError: () => {} });
+    this.#scopes.unshift(scope); // owners are closed first
+    const work = implement(this.job, (own, data, info) => this.#work(own, data, info, process));
+    const service = await serve(scope, await this.subject.engine(process), [work], {
+      lease: this.workerLease,
+      concurrency: 20,
+      worker: process,
+      ...options,
+    });
+    return { scope, service };
+  }
+
+  /** Makes a fault, which is repaired at the end of the case. */
+  async fault(make: (() => Undo | Promise<Undo>) | undefined): Promise<Undo> {
+    assert(make !== undefined, "the case needs a fault that the subject does not have");
+    const undo = await make();
+    let isDone = false;
+    const once = async (): Promise<void> => {
+      if (isDone) return;
+      isDone = true;
+      await undo();
+    };
+    this.#undo.push(once);
+    return once;
+  }
+
+  of(tag: string, what?: Event["what"]): Event[] {
+    return this.events.filter((event) => event.tag === tag && (what === undefined || event.what === what));
+  }
+
+  /** Waits for something that happened in a worker. */
+  async seen(tag: string, what: Event["what"], count = 1, limit = 30_000): Promise<Event> {
+    const until = monotonicNow() + limit;
+    while (this.of(tag, what).length < count) {
+      assert(
+        monotonicNow() < until,
+        `${count} × ${what} of ${tag} did not come: ${JSON.stringify(this.of(tag))}`,
+      );
+      await this.pause(2);
+    }
+    return this.of(tag, what)[count - 1] as Event;
+  }
+
+  async pause(ms: number): Promise<void> {
+    const scope = createScope({ name: "pause" });
+    await sleep(scope, ms);
+    await scope.close();
+  }
+
+  async end(): Promise<void> {
+    for (const undo of this.#undo) await undo();
+    for (const scope of this.#scopes.toReversed()) await scope.close().catch(() => {});
+  }
+
+  async #work(own: Scope, script: Script, info: JobInfo, worker: string): Promise<string> {
+    const { tag } = script;
+    const { attempt } = info;
+    const log = (what: Event["what"], more: Partial<Event> = {}): void => {
+      this.events.push({ tag, what, at: monotonicNow(), worker, attempt, ...more });
+    };
+    log("start", { path: info.path });
+    own.onCancel((reason) => log("signal", { kind: reason.kind, path: reason.scope, cause: reason.cause }));
+    try {
+      if (attempt <= (script.failures ?? 0)) throw new RangeError(`failed ${attempt}`);
+      if (script.throws !== undefined)
+        throw Object.assign(new RangeError(script.throws), { code: "E_SCRIPT" });
+      if (script.deaf === true && attempt === 1) await this.pause(script.ms ?? 0);
+      else if (script.ms !== undefined) await sleep(own, script.ms);
+      return script.size === undefined ? `${tag}:${attempt}` : "x".repeat(script.size);
+    } catch (error) {
+      if (own.cancelled && script.cleanup !== undefined) await this.pause(script.cleanup);
+      if (own.cancelled && script.late !== undefined) return script.late;
+      if (own.cancelled && script.badCleanup === true) throw new Error("the clean-up has failed");
+      throw error;
+    } finally {
+      log("end");
+    }
+  }
+}
+
+/** What a promise comes to, as a value. */
+export function outcomeOf(
+  promise: PromiseLike<unknown>,
+): Promise<{ readonly value?: unknown; readonly error?: unknown }> {
+  return Promise.resolve(promise).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+}
+
+export async function errorOf(promise: PromiseLike<unknown>): Promise<Error> {
+  const { value, error } = await outcomeOf(promise);
+  assert(error instanceof Error, `expected a rejection, got ${JSON.stringify(value)}`);
+  return error;
+}
