@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { relative } from "node:path";
+import { basename, dirname, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   anchorOf,
@@ -31,11 +31,12 @@ describe("the cookbook", () => {
   });
 
   it.each(recipes)("has a test of %s", (recipe) => {
-    const name = recipe.replace(/\.\w+$/, ".js");
+    const name = basename(recipe).replace(/\.\w+$/, ".js");
     const tests = files.filter((file) => file.endsWith(".test.ts"));
     const naming = tests.filter((file) => {
       const text = readFileSync(`${recipesFolder}${file}`, "utf8");
-      return text.includes(`./${name}"`) || text.includes(`"${recipe}"`);
+      const isBeside = dirname(file) === dirname(recipe);
+      return (isBeside && text.includes(`./${name}"`)) || text.includes(`"${recipe}"`);
     });
     expect(naming).not.toEqual([]);
   });

@@ -1,0 +1,50 @@
+import { createScope, sleep, type Scope } from "bough";
+import { Queue } from "bullmq";
+import { describe, expect, it, vi } from "vitest";
+import { hasRedis, redisLabel, startRedis } from "../support/redis.js";
+import { workOff } from "./bullmq.js";
+
+describe.skipIf(!hasRedis)(`BullMQ with ${redisLabel}`, () => {
+  it("runs a job in a scope of its own, and lets it finish when the worker is to stop", async () => {
+    await using redis = await startRedis();
+    const connection = { path: redis.path };
+    const queue = new Queue("mails", { connection });
+    const scope = createScope({ name: "worker" });
+    const done: string[] = [];
+    let running: Scope | undefined;
+    let finish: () => void = () => {};
+    workOff<{ to: string }>(scope, "mails", connection, async (own, job) => {
+      running = own;
+      await new Promise<void>((resolve) => (finish = resolve));
+      await sleep(own, 1);
+      done.push(job.data.to);
+    });
+    await queue.add("welcome", { to: "ada@example.com" });
+    await vi.waitFor(() => expect(running?.path).toBe("mails/welcome"), { timeout: 10_000 });
+    const closed = scope.close();
+    expect(running?.cancelled).toBe(false);
+    finish();
+    await closed;
+    expect(done).toEqual(["ada@example.com"]);
+    await queue.close();
+  });
+
+  it("a job that is cancelled has failed, and BullMQ knows why", async () => {
+    await using redis = await startRedis();
+    const connection = { path: redis.path };
+    const queue = new Queue("mails", { connection });
+    const scope = createScope({ name: "worker" });
+    const worker = workOff(scope, "mails", connection, async (own) => {
+      own.cancel("enough");
+      await sleep(own, 60_000);
+    });
+    const reasons: string[] = [];
+    worker.on("failed", (_job, error) => reasons.push(error.message));
+    await queue.add("welcome", {});
+    await vi.waitFor(() => expect(reasons).toEqual(['Scope "mails/welcome" was cancelled (explicit)']), {
+      timeout: 10_000,
+    });
+    await scope.close();
+    await queue.close();
+  });
+});

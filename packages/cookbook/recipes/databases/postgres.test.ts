@@ -1,0 +1,88 @@
+import { createScope, type Scope, type ScopeHandle } from "bough";
+import { Kysely, PostgresDialect, sql as kyselySql } from "kysely";
+import pg from "pg";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { whyNotEmbedded } from "../../../examples/src/reports/embedded.js";
+import { startPostgres } from "../../../examples/src/reports/postgres.js";
+import { within } from "./kysely.js";
+import { query } from "./pg.js";
+import { run } from "./postgres-js.js";
+
+const { DATABASE_URL } = process.env;
+const missing = DATABASE_URL === undefined || DATABASE_URL === "" ? whyNotEmbedded() : undefined;
+
+/** A pool whose connections may still be closing when the database stops. */
+function openPool(config: pg.PoolConfig): pg.Pool {
+  return new pg.Pool(config).on("connect", (client) => client.on("error", () => {}));
+}
+
+describe.skipIf(missing !== undefined)(
+  `a query to Postgres${missing === undefined ? "" : ` (${missing})`}`,
+  () => {
+    let database: ScopeHandle;
+    let control: pg.Pool;
+    const clients: Record<string, (scope: Scope, text: string) => Promise<readonly unknown[]>> = {};
+
+    beforeAll(async () => {
+      database = createScope({ name: "database" });
+      const connectionString = await startPostgres(database);
+      control = openPool({ connectionString, max: 1 });
+      database.defer(() => control.end());
+
+      const pool = openPool({ connectionString });
+      database.defer(() => pool.end());
+      clients["pg"] = (scope, text) => query(scope, pool, control, text);
+
+      const url = new URL(connectionString);
+      const host = url.searchParams.get("host") ?? url.hostname; // a folder: postgres.js wants it apart
+      url.search = "";
+      const sql = postgres(url.href, { host });
+      database.defer(() => sql.end({ timeout: 1 }));
+      clients["postgres.js"] = (scope, text) => run(scope, sql.unsafe(text));
+
+      const db = new Kysely<object>({
+        dialect: new PostgresDialect({ pool: openPool({ connectionString }) }),
+      });
+      database.defer(() => db.destroy());
+      clients["Kysely"] = async (scope, text) => (await kyselySql.raw(text).execute(db, within(scope))).rows;
+    });
+    afterAll(() => database.close());
+
+    const running = async (name: string): Promise<number> => {
+      const text =
+        "select 1 from pg_stat_activity where state = 'active' and query like $1 and pid <> pg_backend_pid()";
+      return (await control.query(text, [`%${name}%`])).rowCount ?? 0;
+    };
+
+    it.each(["pg", "postgres.js", "Kysely"])("gives its rows: %s", async (client) => {
+      const scope = createScope();
+      expect([...((await clients[client]?.(scope, "select 42 as answer")) ?? [])]).toEqual([{ answer: 42 }]);
+      await scope.close();
+    });
+
+    it.each(["pg", "postgres.js", "Kysely"])(
+      "is stopped in the database when its scope is cancelled: %s",
+      async (client) => {
+        const scope = createScope();
+        const rows = clients[client]?.(scope, `select pg_sleep(60), '${client}'`) ?? Promise.resolve();
+        rows.catch(() => {});
+        await vi.waitFor(async () => expect(await running(client)).toBe(1), { timeout: 10_000 });
+        scope.cancel("nobody waits any more");
+        await expect(rows).rejects.toBe(scope.reason);
+        await vi.waitFor(async () => expect(await running(client)).toBe(0), { timeout: 10_000 });
+        await scope.close();
+        // And the connection is as good as new.
+        const next = createScope();
+        expect(await clients[client]?.(next, "select 1 as one")).toHaveLength(1);
+        await next.close();
+      },
+    );
+
+    it.each(["pg", "postgres.js", "Kysely"])("fails with the error of the database: %s", async (client) => {
+      const scope = createScope();
+      await expect(clients[client]?.(scope, "select nonsense")).rejects.toMatchObject({ code: "42703" });
+      await scope.close();
+    });
+  },
+);
