@@ -64,6 +64,8 @@ export const RequestScope: () => ParameterDecorator = createParamDecorator(
  * Limits the requests of a handler, or of all handlers of a controller, to `timeout` milliseconds from the moment when the
  * guards run. The earliest of this, the module's `timeout` and the caller's deadline counts.
  *
+ * @param timeout - The limit in ms.
+ * @returns The decorator.
  * @throws {TypeError | RangeError} If `timeout` is not a duration.
  * @example
  * ```ts no-run
