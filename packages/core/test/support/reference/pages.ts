@@ -10,8 +10,8 @@ export const UPDATE = "npx vitest run --project unit test/reference.test.ts -u";
 
 export const GENERATED = `<!-- Made from the doc comments. To update it, run \`${UPDATE}\` in packages/core. -->`;
 
-/** Where a symbol is documented: the page and the anchor. */
-type Places = ReadonlyMap<string, { readonly page: string; readonly anchor: string }>;
+/** Where a symbol is documented: the page and the anchor. Several entries may have different symbols of one name. */
+type Places = ReadonlyMap<string, readonly { readonly page: string; readonly anchor: string }[]>;
 
 /** A symbol with the page that documents it. A symbol of several entries is on the page of the first. */
 export interface DocumentedSymbol extends Exported {
@@ -39,14 +39,16 @@ export function readReference(entries: readonly Entry[], exports: EntryExports):
       else symbols.push({ ...exported, entry, others: [] });
     }
   }
-  const places = new Map<string, { page: string; anchor: string }>();
+  const places = new Map<string, { page: string; anchor: string }[]>();
+  const add = (name: string, page: string, title: string): void => {
+    places.set(name, [...(places.get(name) ?? []), { page, anchor: anchorOf(title) }]);
+  };
   for (const { name, entry, declarations } of symbols) {
     if (name === "default") continue;
-    places.set(name, { page: entry.page, anchor: anchorOf(titleOf(name, declarations)) });
+    add(name, entry.page, titleOf(name, declarations));
     for (const member of membersOf(declarations[0]))
       if (isMethod(member)) {
-        const title = `${name}.${nameOf(member)}()`;
-        places.set(`${name}.${nameOf(member)}`, { page: entry.page, anchor: anchorOf(title) });
+        add(`${name}.${nameOf(member)}`, entry.page, `${name}.${nameOf(member)}()`);
       }
   }
   return { entries, symbols, places, reader, exports };
@@ -137,9 +139,9 @@ export class PageWriter {
   }
 
   list(symbols: readonly DocumentedSymbol[]): string {
-    const items = symbols.map(({ name, declarations: [node] }) => {
+    const items = symbols.map(({ name, entry, declarations: [node] }) => {
       const sentence = node === undefined ? "" : firstSentence(this.prose(commentOf(node).text));
-      return item(this.link(name), sentence);
+      return item(this.link(name, undefined, entry.page), sentence);
     });
     return items.join("\n");
   }
@@ -195,8 +197,9 @@ export class PageWriter {
   }
 
   /** A link to a symbol, or its name if it is not one of bough's. */
-  link(name: string, label = `\`${name}\``): string {
-    const place = this.#reference.places.get(name);
+  link(name: string, label = `\`${name}\``, from = this.#entry?.page): string {
+    const places = this.#reference.places.get(name) ?? [];
+    const place = places.find(({ page }) => page === from) ?? places[0];
     if (place === undefined) return label;
     const page = place.page === this.#entry?.page ? "" : `${place.page}.md`;
     return `[${label}](${page}#${place.anchor})`;
