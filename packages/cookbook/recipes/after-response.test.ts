@@ -1,4 +1,5 @@
 import { expect, it, vi } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { ordersApp } from "./after-response.js";
 
 it("answers at once, and shutdown waits for the work", async () => {
@@ -23,7 +24,7 @@ it("reports a failure with the path of the task, and goes on", async () => {
   const failure = new Error("no route to the mail server");
   const app = await ordersApp(() => Promise.reject(failure));
   expect((await app.inject({ method: "POST", url: "/orders/7" })).statusCode).toBe(202);
-  await vi.waitFor(() => expect(log).toHaveBeenCalledWith("server/receipt", failure));
+  await eventually(() => expect(log).toHaveBeenCalledWith("server/receipt", failure));
   expect((await app.inject({ method: "POST", url: "/orders/8" })).statusCode).toBe(202);
   await app.close();
   log.mockRestore();

@@ -1,6 +1,7 @@
 import { createScope, sleep, type Scope } from "bough";
 import { Queue } from "bullmq";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { hasRedis, redisLabel, startRedis } from "../support/redis.js";
 import { workOff } from "./bullmq.js";
 
@@ -20,7 +21,7 @@ describe.skipIf(!hasRedis)(`BullMQ with ${redisLabel}`, () => {
       done.push(job.data.to);
     });
     await queue.add("welcome", { to: "ada@example.com" });
-    await vi.waitFor(() => expect(running?.path).toBe("mails/welcome"), { timeout: 10_000 });
+    await eventually(() => expect(running?.path).toBe("mails/welcome"));
     const closed = scope.close();
     expect(running?.cancelled).toBe(false);
     finish();
@@ -41,9 +42,7 @@ describe.skipIf(!hasRedis)(`BullMQ with ${redisLabel}`, () => {
     const reasons: string[] = [];
     worker.on("failed", (_job, error) => reasons.push(error.message));
     await queue.add("welcome", {});
-    await vi.waitFor(() => expect(reasons).toEqual(['Scope "mails/welcome" was cancelled (explicit)']), {
-      timeout: 10_000,
-    });
+    await eventually(() => expect(reasons).toEqual(['Scope "mails/welcome" was cancelled (explicit)']));
     await scope.close();
     await queue.close();
   });

@@ -1,6 +1,7 @@
 import { createScope, withScope } from "bough";
 import { BrokenCircuitError } from "cockatiel";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { serve } from "../support/servers.js";
 import { call } from "./circuit-breaker.js";
 
@@ -10,7 +11,7 @@ it("does not count callers that gave up, and opens after five failures", async (
   for (let caller = 0; caller < 6; caller++) {
     const scope = createScope();
     const pending = call(scope, `${slow.url}/${caller}`);
-    await vi.waitFor(() => expect(asked).toHaveLength(caller + 1));
+    await eventually(() => expect(asked).toHaveLength(caller + 1));
     scope.cancel();
     await expect(pending).rejects.toBe(scope.reason);
   }

@@ -1,5 +1,6 @@
 import { createScope, spawn } from "bough";
 import { expect, it, vi } from "vitest";
+import { eventually } from "../support/eventually.js";
 import "./hang.js";
 
 it("prints the tree at a signal, and names what is stuck", async () => {
@@ -15,5 +16,5 @@ it("prints the tree at a signal, and names what is stuck", async () => {
   expect(log.mock.calls.at(-1)?.[0]).toMatch(/^stuck: server\/deaf, \d+ ms old, waits for$/);
   log.mockRestore();
   release();
-  await vi.waitFor(() => expect(server.state).toBe("closed"));
+  await eventually(() => expect(server.state).toBe("closed"));
 });

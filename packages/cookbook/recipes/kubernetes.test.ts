@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { recipesFolder } from "../support/pages.js";
 import { runNode } from "../support/programs.js";
 
@@ -7,16 +8,16 @@ it("says that it is not ready, finishes what it has begun, and closes its connec
   await using program = runNode(["--import", "tsx", "recipes/kubernetes.ts"], {
     HOST: "127.0.0.1",
     PORT: "0",
-    DRAIN_DELAY: "300",
+    DRAIN_DELAY: "2000",
   });
-  await vi.waitFor(() => expect(program.output()).toContain("listening"), { timeout: 20_000 });
+  await eventually(() => expect(program.output()).toContain("listening"));
   const url = /http:\S+/.exec(program.output())?.[0] ?? "";
   expect((await fetch(`${url}/ready`)).status).toBe(200);
 
   const work = fetch(`${url}/work`);
   await new Promise((resolve) => setTimeout(resolve, 50));
   program.kill("SIGTERM");
-  await vi.waitFor(async () => expect((await fetch(`${url}/ready`)).status).toBe(503));
+  await eventually(async () => expect((await fetch(`${url}/ready`)).status).toBe(503));
   expect(await (await work).text()).toBe("done");
   expect(await program.ended).toEqual({ code: 143, signal: null });
   expect(program.output()).toMatch(/connections closed\n$/);

@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import { expect, it, vi } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { serve, type TestServer } from "../support/servers.js";
 import { chatApp } from "./llm-proxy.js";
 
@@ -48,7 +49,7 @@ it("stops the model when the client leaves, and reports no error", async () => {
   const reader = response.body?.getReader();
   await reader?.read();
   controller.abort();
-  await vi.waitFor(() => expect(model.left()).toBe(1));
+  await eventually(() => expect(model.left()).toBe(1));
   expect(log).not.toHaveBeenCalled();
   log.mockRestore();
 });

@@ -26,7 +26,7 @@ export function fetchPatiently(scope: Scope, url: string): Promise<Response> {
         !(error instanceof HttpError) || [429, 502, 503, 504].includes(error.response.status),
       delay: (error) => (error instanceof HttpError ? error.response.headers.get("retry-after") : undefined),
       onRetry: (error, attempt, delay) =>
-        console.warn(`attempt ${attempt} of ${url}: ${error}; waits ${delay} ms`),
+        console.warn(`attempt ${attempt} of ${url}: ${String(error)}; waits ${delay} ms`),
     },
   );
 }

@@ -6,7 +6,7 @@ it("asks once for all who wait, and stops when the last one has left", async () 
   await withScope(async (server) => {
     const signals: AbortSignal[] = [];
     let answer: (name: string) => void = () => {};
-    const users = createUsers(server, (id, signal) => {
+    const users = createUsers(server, (_id, signal) => {
       signals.push(signal);
       return new Promise((resolve, reject) => {
         answer = resolve;

@@ -3,6 +3,7 @@ import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { eventually } from "../support/eventually.js";
 import { serve } from "../support/servers.js";
 import { uploadApp } from "./upload.js";
 
@@ -26,9 +27,9 @@ it("removes what it has when the client breaks off, and reports no error", async
   const upload = request(`${app.url}/files`, { method: "PUT" });
   upload.on("error", () => {}); // the answer that never comes
   upload.write("half of it");
-  await vi.waitFor(async () => expect(await readdir(folder)).toHaveLength(1));
+  await eventually(async () => expect(await readdir(folder)).toHaveLength(1));
   upload.destroy();
-  await vi.waitFor(async () => expect(await readdir(folder)).toEqual([]));
+  await eventually(async () => expect(await readdir(folder)).toEqual([]));
   expect(log).not.toHaveBeenCalled();
   log.mockRestore();
 });

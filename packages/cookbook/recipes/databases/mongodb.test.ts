@@ -1,6 +1,7 @@
 import { createScope, withScope } from "bough";
 import { BSON, MongoClient } from "mongodb";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
+import { eventually } from "../../support/eventually.js";
 import { startMongodb } from "../../support/mongodb.js";
 import { within } from "./mongodb.js";
 
@@ -34,10 +35,10 @@ it("a query to MongoDB is broken off when its scope is cancelled: the server see
   const scope = createScope();
   const found = client.db("test").collection("users").find({}, within(scope)).toArray();
   found.catch(() => {});
-  await vi.waitFor(() => expect(isAsked).toBe(true));
+  await eventually(() => expect(isAsked).toBe(true));
   scope.cancel();
   await expect(found).rejects.toBe(scope.reason);
-  await vi.waitFor(() => expect(isClosed).toBe(true));
+  await eventually(() => expect(isClosed).toBe(true));
   await scope.close();
   await client.close();
 });

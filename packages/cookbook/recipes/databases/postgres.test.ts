@@ -2,7 +2,8 @@ import { createScope, type Scope, type ScopeHandle } from "bough";
 import { Kysely, PostgresDialect, sql as kyselySql } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../support/eventually.js";
 import { whyNotEmbedded } from "../../../examples/src/reports/embedded.js";
 import { startPostgres } from "../../../examples/src/reports/postgres.js";
 import { within } from "./kysely.js";
@@ -67,10 +68,10 @@ describe.skipIf(missing !== undefined)(
         const scope = createScope();
         const rows = clients[client]?.(scope, `select pg_sleep(60), '${client}'`) ?? Promise.resolve();
         rows.catch(() => {});
-        await vi.waitFor(async () => expect(await running(client)).toBe(1), { timeout: 10_000 });
+        await eventually(async () => expect(await running(client)).toBe(1));
         scope.cancel("nobody waits any more");
         await expect(rows).rejects.toBe(scope.reason);
-        await vi.waitFor(async () => expect(await running(client)).toBe(0), { timeout: 10_000 });
+        await eventually(async () => expect(await running(client)).toBe(0));
         await scope.close();
         // And the connection is as good as new.
         const next = createScope();

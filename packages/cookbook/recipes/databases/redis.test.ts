@@ -1,6 +1,7 @@
 import { createScope, withScope } from "bough";
 import { Redis } from "ioredis";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { eventually } from "../../support/eventually.js";
 import { hasRedis, redisLabel, startRedis } from "../../support/redis.js";
 import { pop } from "./redis.js";
 
@@ -17,10 +18,10 @@ describe.skipIf(!hasRedis)(`a pop from ${redisLabel}`, () => {
       const scope = createScope();
       const waiting = pop(scope, redis, "jobs");
       waiting.catch(() => {});
-      await vi.waitFor(async () => expect(await blocked()).toBe(1));
+      await eventually(async () => expect(await blocked()).toBe(1));
       scope.cancel();
       await expect(waiting).rejects.toBe(scope.reason);
-      await vi.waitFor(async () => expect(await blocked()).toBe(0));
+      await eventually(async () => expect(await blocked()).toBe(0));
       await scope.close();
     } finally {
       redis.disconnect();

@@ -1,7 +1,8 @@
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { eventually } from "../../support/eventually.js";
 import { recipesFolder, root } from "../../support/pages.js";
 import { runNode, runProgram } from "../../support/programs.js";
 import { temporaryFolder } from "../../support/temporary.js";
@@ -24,7 +25,7 @@ describe("a test that leaves work running fails, and the same test that stops it
     plant(folder.path, "runners/node-test.spec.js", "await service.close();", "*.test.js");
     const files = ["good", "leaky"].map((name) => join(folder.path, `${name}.test.js`));
     await using program = runNode(["--test", "--test-timeout=20000", ...files]);
-    await vi.waitFor(() => expect(program.output()).toContain("LeakError"), { timeout: 30_000 });
+    await eventually(() => expect(program.output()).toContain("LeakError"));
     await program.ended;
     expect(program.output()).toMatch(/pass 1\n[^]*fail 1\n/);
   });

@@ -211,6 +211,7 @@ function checkRequest(operation: string, value: unknown): void {
  *
  * @param request - The request that `fetchBough` was called with, in Hono `c.req.raw`. A copy of it has no scope.
  * @param options - `name` and `timeout` in ms.
+ * @returns The scope of the request, the same for every call.
  * @throws {BoughError} If the request did not go through `fetchBough`.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
  * @example
@@ -246,6 +247,7 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  *
  * @param request - The request that `fetchBough` was called with.
  * @param error - The failure of the handler.
+ * @returns What the error means for the request.
  * @throws {BoughError} If the request did not go through `fetchBough`.
  * @throws {TypeError} If `request` is not a request.
  * @example

@@ -1,3 +1,8 @@
+/**
+ * Scopes of the requests of fetch-style hosts: Hono, Bun, Deno, Cloudflare Workers, Next.js and others.
+ *
+ * @module
+ */
 export { outgoingHeaders } from "../http/deadline-header.js";
 export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "../http/outcome.js";
 export type { RequestScopeOptions } from "../http/request-options.js";
