@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { flush, outcomeOf, rejection, thrown } from "../../../test/support/deferred.js";
 import { sometime } from "../../../test/support/plan.js";
-import { ChannelClosedError, createChannel, createScope, isCancelled, type Scope } from "../../index.js";
+import { ChannelClosedError, createChannel, createScope, isCancelled, select, type Scope } from "../../index.js";
 
 describe("createChannel()", () => {
   it("makes a rendezvous: a send waits for its receiver", async () => {
@@ -61,6 +61,93 @@ describe("createChannel()", () => {
     expect(channel.tryReceive()).toEqual({ closed: false, value: undefined });
     await second;
     expect(channel.tryReceive()).toEqual({ closed: false, value: "second" });
+    await scope.close();
+  });
+
+  it("tryReceive() tells a channel that is empty from one that has ended, with the cause", async () => {
+    const scope = createScope();
+    const channel = createChannel<number>(2);
+    await channel.send(scope, 1);
+    await channel.send(scope, 2);
+    const waits = rejection(channel.send(scope, 3));
+    const cause = new Error("producer is gone");
+    channel.close(cause);
+    expect(await waits).toBeInstanceOf(ChannelClosedError);
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 1 }); // the buffer first
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 2 });
+    expect(channel.tryReceive()).toEqual({ closed: true, cause });
+    expect(channel.tryReceive()).toEqual({ closed: true, cause }); // each time
+    const other = createChannel<number>();
+    expect(other.tryReceive()).toBeUndefined();
+    other.close();
+    expect(other.tryReceive()).toEqual({ closed: true, cause: undefined });
+    await scope.close();
+  });
+
+  it("trySend() gives a value to a receiver that waits, or to the buffer, or returns false", async () => {
+    const scope = createScope();
+    const channel = createChannel<number | undefined>(1);
+    const received = channel.receive(scope);
+    expect(channel.trySend(1)).toBe(true);
+    expect(await received).toBe(1);
+    expect(channel.trySend(undefined)).toBe(true); // into the buffer
+    expect(channel.trySend(3)).toBe(false); // full
+    expect(channel.tryReceive()).toEqual({ closed: false, value: undefined });
+    expect(channel.trySend(4)).toBe(true);
+    channel.close();
+    expect(channel.trySend(5)).toBe(false);
+    expect(await channel.receive(scope)).toBe(4);
+    const rendezvous = createChannel<number>();
+    expect(rendezvous.trySend(1)).toBe(false); // nobody waits
+    await scope.close();
+  });
+
+  it("trySend() serves an iteration and a select, in their turn", async () => {
+    const scope = createScope();
+    const channel = createChannel<number>();
+    const next = channel.values(scope).next();
+    const chosen = select(scope, { value: channel });
+    expect([channel.trySend(1), channel.trySend(2), channel.trySend(3)]).toEqual([true, true, false]);
+    expect(await next).toEqual({ done: false, value: 1 });
+    expect(await chosen).toEqual({ key: "value", value: 2 });
+    await scope.close();
+  });
+
+  it("trySend() does not overtake a sender that waits, and gives nothing to a receiver that was cancelled", async () => {
+    const scope = createScope();
+    const other = createScope();
+    const channel = createChannel<number>(1);
+    await channel.send(scope, 1);
+    const second = channel.send(scope, 2);
+    expect(channel.trySend(3)).toBe(false);
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 1 });
+    await second;
+    expect(channel.trySend(3)).toBe(false); // the second value has taken the place
+    channel.tryReceive();
+    const cancelled = rejection(channel.receive(other));
+    other.cancel();
+    expect(channel.trySend(4)).toBe(true); // into the buffer
+    expect(await cancelled).toBe(other.reason);
+    expect(channel.tryReceive()).toEqual({ closed: false, value: 4 });
+    await scope.close();
+  });
+
+  it("trySend() needs no scope: it works from an event, also when the scope of the receiver has ended", () => {
+    const channel = createChannel<string>(1);
+    expect(channel.trySend("early")).toBe(true);
+    channel.close();
+    expect(channel.trySend("late")).toBe(false); // no error in the emitter
+  });
+
+  it("closed says whether the channel was closed, although values are left", async () => {
+    const scope = createScope();
+    const channel = createChannel<number>(1);
+    expect(channel.closed).toBe(false);
+    await channel.send(scope, 1);
+    channel.close();
+    expect(channel.closed).toBe(true);
+    expect(await channel.receive(scope)).toBe(1);
+    expect(channel.closed).toBe(true);
     await scope.close();
   });
 
