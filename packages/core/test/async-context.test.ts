@@ -4,8 +4,11 @@ import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-ho
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   all,
+  cancellable,
   createScope,
+  createSingleFlight,
   map,
+  moveOnAfter,
   retry,
   selfCleaning,
   shield,
@@ -125,6 +128,9 @@ describe.each(carriers)("with $name", ({ run, get }) => {
     ["retry", (scope, worker) => retry(scope, worker)],
     ["supervise", (scope, worker) => supervise(scope, worker)],
     ["shield", (scope, worker) => shield(scope, { timeout: 1_000 }, worker)],
+    ["moveOnAfter", (scope, worker) => moveOnAfter(scope, { timeout: 1_000 }, worker)],
+    ["cancellable", (scope, worker) => cancellable(scope, worker, () => undefined)],
+    ["do of a single flight", (scope, worker) => createSingleFlight<string, void>(scope).do(scope, "key", worker)],
   ])("%s calls its workers in the caller's context", async (_, start) => {
     const seen = new Set<string | undefined>();
     await withScope((scope) =>

@@ -23,6 +23,8 @@ const calls: Readonly<Record<string, string>> = {
   "createScope without a parent": "createScope()",
   detach: "detach(root, root, long)",
   shield: "shield(root, { timeout: 60_000 }, long)",
+  moveOnAfter: "moveOnAfter(root, { timeout: 60_000 }, long)",
+  cancellable: "cancellable(root, () => new Promise(() => {}), () => {})",
   retry: "retry(root, long)",
   "retry, the second attempt": "retry(root, failOnce(), { minDelay: 0 })",
   supervise: "supervise(root, long)",
@@ -39,6 +41,7 @@ const calls: Readonly<Record<string, string>> = {
   pipe: "pipe(root, late(true), new WritableStream())",
   events: `events(root, new EventTarget(), "tick")`,
   selfCleaning: "selfCleaning(() => ({ get: () => 1 }))",
+  "selfCleaning with a parent": "selfCleaning(root, () => ({ get: () => 1 }))",
   effectionScope: "effectionScope(root)",
   useOperation: "useOperation(root, suspend)",
   useBoughScope: "useBoughScope()",
@@ -51,7 +54,8 @@ const program = `
 import { createServer, get } from "node:http";
 import * as bough from "./bough.mjs";
 import {
-  all, allSettled, any, close, createScope, detach, effectionScope, events, iterate, main, map, pipe, race, requestScope,
+  all, allSettled, any, cancellable, close, createScope, detach, effectionScope, events, iterate, main, map,
+  moveOnAfter, pipe, race, requestScope,
   retry, runEffection, selfCleaning, serverScope, setTracing, shield, sleep, snapshot, spawn, start, stream, supervise,
   suspend, useBoughScope, useOperation, withScope,
 } from "./bough.mjs";

@@ -5,11 +5,14 @@ import {
   allSettled,
   any,
   background,
+  cancellable,
   createChannel,
   createScope,
   createSemaphore,
+  createSingleFlight,
   detach,
   map,
+  moveOnAfter,
   race,
   retry,
   select,
@@ -27,6 +30,7 @@ import { collectGarbage } from "../src/testing/index.js";
 
 const channel = createChannel<number>();
 const full = createSemaphore(1);
+const singleFlight = createSingleFlight<string, unknown>(background);
 const pending = new Promise<void>(() => undefined);
 const fails = (): Promise<never> => Promise.reject(new Error("again"));
 
@@ -50,6 +54,17 @@ const uses: Readonly<Record<string, (scope: ScopeHandle) => PromiseLike<unknown>
   },
   detach: (scope) => detach(scope, scope, untilCancelled),
   shield: (scope) => shield(scope, { timeout: 1 }, untilCancelled),
+  moveOnAfter: (scope) => moveOnAfter(scope, { timeout: 1e9 }, untilCancelled),
+  cancellable: (scope) => {
+    let stop!: (error: Error) => void;
+    return cancellable(
+      scope,
+      () => new Promise<void>((_, reject) => (stop = reject)),
+      () => stop(new Error("stopped")),
+    );
+  },
+  "do of a single flight": (scope) => createSingleFlight(scope).do(background, "key", untilCancelled),
+  "do of a single flight, as the caller": (scope) => singleFlight.do(scope, "key", untilCancelled),
   receive: (scope) => channel.receive(scope),
   values: (scope) => channel.values(scope).next(),
   acquire: (scope) => full.acquire(scope),

@@ -4,12 +4,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { effectionScope, useOperation } from "../src/effection/index.js";
 import {
   all,
+  cancellable,
+  close,
   createScope,
+  createSingleFlight,
   map,
+  moveOnAfter,
   race,
   retry,
   selfCleaning,
-  close,
   shield,
   sleep,
   spawn,
@@ -204,6 +207,21 @@ const table: readonly Row[] = [
     "app/retry/hang (its body has not returned)",
   ],
   ["a run of supervise", (scope) => supervise(scope, hang), "app/hang/#1 (its body has not returned)"],
+  [
+    "the operation of cancellable",
+    (scope) => ignore(cancellable(scope, () => gate.promise, () => undefined)),
+    "app/cancellable (its body has not returned)",
+  ],
+  [
+    "the worker of moveOnAfter",
+    (scope) => ignore(moveOnAfter(scope, { timeout: 1 }, hang)),
+    "app/hang (its body has not returned)",
+  ],
+  [
+    "the worker of a single flight",
+    (scope) => ignore(createSingleFlight(scope).do(scope, "key", hang)),
+    "app/singleFlight/hang (its body has not returned)",
+  ],
   [
     "the worker of start",
     (scope) =>

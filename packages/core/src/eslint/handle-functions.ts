@@ -32,7 +32,8 @@ function functionsOf(
   const made = isOwner ? bare(variable.defs[0]?.node["init"]) : handle;
   const names = new Set<string>();
   if (made?.type !== "CallExpression" || file.calleeOf(made) !== "selfCleaning") return { names, from };
-  const [build] = file.reach.closuresIn((made["arguments"] as readonly AstNode[])[0] as AstNode);
+  const builder = file.reach.builderIn(made["arguments"] as readonly AstNode[]);
+  const [build] = builder === undefined ? [] : file.reach.closuresIn(builder);
   const inner = build === undefined ? undefined : innerOf(file, build);
   for (const property of (inner?.["properties"] as readonly AstNode[] | undefined) ?? []) {
     const name = nameOf(property["key"]);

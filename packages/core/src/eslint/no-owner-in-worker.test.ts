@@ -27,6 +27,10 @@ const valid = {
     "class A { #scope = createScope(); go() { spawn(this.#scope, function () { return this; }); } }",
   "a class in a worker has a this of its own":
     "class A { #scope = createScope(); go() { spawn(this.#scope, () => class { x = this; }); } }",
+  "selfCleaning with a parent, whose workers know the inner object":
+    "const h = createScope(); const cache = selfCleaning(h, (scope) => { const inner = {}; spawn(scope, () => inner.x); return inner; }, { name: 'c' });",
+  "a method of a child that mentions the owner of the parent":
+    "const h = createScope(); const cache = selfCleaning(h, (scope) => ({ stop: () => h.cancel() }));",
   "selfCleaning whose workers know the inner object":
     "const cache = selfCleaning((scope) => { const inner = {}; spawn(scope, () => inner.x); return inner; });",
   "a static field": "class A { static scope = createScope(); static { spawn(A.scope, () => 1); } }",
@@ -115,6 +119,14 @@ const invalid: Record<string, readonly [code: string, errors: object[]]> = {
   ],
   "a builder that mentions what it builds": [
     "const cache = selfCleaning((scope) => { spawn(scope, () => cache.evict()); return {}; });",
+    owner,
+  ],
+  "a worker of a child whose parent is given that mentions its handle": [
+    "const cache = selfCleaning(server, (scope) => { spawn(scope, () => cache.evict()); return {}; });",
+    owner,
+  ],
+  "a worker of a child that mentions the owner of the parent": [
+    "const h = createScope(); selfCleaning(h, (scope) => { spawn(scope, () => h.cancel()); return {}; }, { name: 'c' });",
     owner,
   ],
   "a builder that mentions the this which holds it": [

@@ -152,7 +152,7 @@ class Check {
     const args = call["arguments"] as readonly AstNode[];
     const callee = this.#calleeOf(call);
     if (callee === "createScope") return this.#judgeClosures(this.#owners.find(targetOf(call)), args);
-    if (callee === "selfCleaning") return this.#judgeBuilder(this.#owners.find(targetOf(call)), args);
+    if (callee === "selfCleaning") return this.#judgeSelfCleaning(call, args);
     if (callee !== undefined) return this.#judgeClosures(this.#owners.find(args[0]), args.slice(1));
     const method = methodOf(call);
     if (method === undefined) return;
@@ -172,6 +172,15 @@ class Check {
     if (isUnused(call)) return false;
     const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
     return variable === undefined || readsOf(variable).length > 1;
+  }
+
+  /** Its workers run below the parent, if it has one, so they must not hold the owner of that either. */
+  #judgeSelfCleaning(call: AstNode, args: readonly AstNode[]): void {
+    const build = this.#reach.builderIn(args);
+    const [parent] = args;
+    const fromBuild = build === undefined ? args : args.slice(args.indexOf(build));
+    this.#judgeBuilder(this.#owners.find(targetOf(call)), fromBuild);
+    if (parent !== build) this.#judgeBuilder(this.#owners.find(parent), fromBuild);
   }
 
   /** What a builder mentions is kept by what runs in its scope: a worker, a cleanup. A method alone keeps nothing. */

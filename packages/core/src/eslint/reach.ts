@@ -44,6 +44,12 @@ export class Reach {
     );
   }
 
+  /** The argument of `selfCleaning` that is `build`: the first one, or the one after the parent. */
+  builderIn([first, second]: readonly AstNode[]): AstNode | undefined {
+    if (first === undefined || second === undefined || this.closuresIn(first).length > 0) return first;
+    return this.closuresIn(second).length > 0 ? second : first;
+  }
+
   /** What in an expression makes its value hold the owner handle; `undefined` if it may as well not hold it. */
   holdIn(owner: Owner, expression: unknown): AstNode | undefined {
     const at = bare(expression);

@@ -5,9 +5,13 @@ import {
   all,
   allSettled,
   any,
+  background,
+  cancellable,
   createChannel,
   createSemaphore,
+  createSingleFlight,
   map,
+  moveOnAfter,
   race,
   retry,
   select,
@@ -49,6 +53,7 @@ export const waits: Record<string, Operation> = {
   send: (scope) => createChannel<number>().send(scope, 1),
   "next() of a channel's values": (scope) => createChannel().values(scope).next(),
   acquire: (scope) => takenSemaphore().acquire(scope),
+  "do of a single flight": (scope) => createSingleFlight(background).do(scope, "key", forever),
   "select on a receive": (scope) => select(scope, { value: createChannel() }),
   "select on a send": (scope) => select(scope, { sent: sending(createChannel<number>(), 1) }),
   "select on a promise": (scope) => select(scope, { never: new Promise(() => undefined) }),
@@ -64,6 +69,15 @@ export const starters: Record<string, Operation> = {
   any: (scope) => any(scope, [forever]),
   map: (scope) => map(scope, [1], (_, own) => forever(own)),
   retry: (scope) => retry(scope, forever),
+  moveOnAfter: (scope) => moveOnAfter(scope, { timeout: Infinity }, forever),
+  cancellable: (scope) => {
+    let stop!: (error: Error) => void;
+    return cancellable(
+      scope,
+      () => new Promise<void>((_, reject) => (stop = reject)),
+      () => stop(new Error("stopped")),
+    );
+  },
   start: (scope) => start(scope, (own) => forever(own)),
   "next() of a stream": (scope) => stream(scope, [1], (_, own) => forever(own)).next(),
   "next() of iterate()": (scope) => iterate(scope, silent).next(),

@@ -12,7 +12,7 @@ import {
   type Scope,
   type ScopeHandle,
 } from "../../index.js";
-import { snapshot } from "../../inspect/index.js";
+import { setTracing, snapshot } from "../../inspect/index.js";
 
 const unhandled = collectUnhandled();
 const failure = new Error("failure");
@@ -360,6 +360,18 @@ describe("createSingleFlight()", () => {
     a.cancel();
     await flush();
     expect(unhandled).toEqual([]);
+  });
+
+  it("rule 26: names the line that called do(), for the task and for the scope in it", () => {
+    setTracing(true);
+    try {
+      void createSingleFlight<string, string>(owner).do(createScope({ onOrphan: "ignore" }), "key", load);
+      const [task] = snapshot(owner).children;
+      expect(task?.spawnedAt).toContain("single-flight.test.ts:");
+      expect(task?.children[0]?.spawnedAt).toBe(task?.spawnedAt);
+    } finally {
+      setTracing(false);
+    }
   });
 
   it("leaves nothing behind", async () => {
