@@ -130,7 +130,10 @@ describe.each(carriers)("with $name", ({ run, get }) => {
     ["shield", (scope, worker) => shield(scope, { timeout: 1_000 }, worker)],
     ["moveOnAfter", (scope, worker) => moveOnAfter(scope, { timeout: 1_000 }, worker)],
     ["cancellable", (scope, worker) => cancellable(scope, worker, () => undefined)],
-    ["do of a single flight", (scope, worker) => createSingleFlight<string, void>(scope).do(scope, "key", worker)],
+    [
+      "do of a single flight",
+      (scope, worker) => createSingleFlight<string, void>(scope).do(scope, "key", worker),
+    ],
   ])("%s calls its workers in the caller's context", async (_, start) => {
     const seen = new Set<string | undefined>();
     await withScope((scope) =>

@@ -86,7 +86,10 @@ const uses: readonly (readonly [string, (scope: Scope) => Promise<unknown>])[] =
   ["supervise", (scope) => passing(Promise.resolve(supervise(scope, failsOnce(), { minDelay: 10 })))],
   ["shield", (scope) => shield(scope, { timeout: 100 }, waits)],
   ["moveOnAfter", (scope) => moveOnAfter(scope, { timeout: 100 }, waits)],
-  ["moveOnAfter, too late", (scope) => passing(moveOnAfter(scope, { timeout: 10 }, (own) => sleep(own, 1_000)))],
+  [
+    "moveOnAfter, too late",
+    (scope) => passing(moveOnAfter(scope, { timeout: 10 }, (own) => sleep(own, 1_000))),
+  ],
   ["cancellable", (scope) => cancellable(scope, flush, () => undefined, { timeout: 100 })],
   ["do of a single flight", (scope) => createSingleFlight(scope).do(scope, "key", waits)],
   ["start with a timeout", (scope) => start(scope, (_, started) => started(1), { timeout: 100 })],

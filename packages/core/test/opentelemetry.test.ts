@@ -132,7 +132,11 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     ["withScope", (scope) => withScope(scope, step), below("root", "step")],
     ["shield", (scope) => shield(scope, { timeout: 60_000 }, step), below("root", "step")],
     ["moveOnAfter", (scope) => moveOnAfter(scope, { timeout: 60_000 }, step), below("root", "step")],
-    ["do of a single flight", (scope) => createSingleFlight(scope).do(scope, 1, step), below("root", "singleFlight", "step")],
+    [
+      "do of a single flight",
+      (scope) => createSingleFlight(scope).do(scope, 1, step),
+      below("root", "singleFlight", "step"),
+    ],
     ["retry", (scope) => retry(scope, step), below("root", "retry", "step")],
     ["supervise", (scope) => supervise(scope, step), below("root", "step", "#1")],
     [

@@ -209,7 +209,14 @@ const table: readonly Row[] = [
   ["a run of supervise", (scope) => supervise(scope, hang), "app/hang/#1 (its body has not returned)"],
   [
     "the operation of cancellable",
-    (scope) => ignore(cancellable(scope, () => gate.promise, () => undefined)),
+    (scope) =>
+      ignore(
+        cancellable(
+          scope,
+          () => gate.promise,
+          () => undefined,
+        ),
+      ),
     "app/cancellable (its body has not returned)",
   ],
   [

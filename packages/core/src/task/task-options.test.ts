@@ -210,10 +210,14 @@ describe("the onError of a task", () => {
     const scope = createScope();
     const gate = deferred();
     let view!: Scope;
-    spawn(scope, (own) => {
-      view = own;
-      return gate.promise;
-    }, { onError });
+    spawn(
+      scope,
+      (own) => {
+        view = own;
+        return gate.promise;
+      },
+      { onError },
+    );
     scope.cancel();
     gate.resolve();
     await scope.close();

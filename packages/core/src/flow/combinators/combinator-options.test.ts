@@ -95,7 +95,10 @@ describe.each(combinators)("%s() with options", (operation, run) => {
   it("rule 17: starts nothing with a timeout of 0", async () => {
     const scope = createScope();
     const worker = vi.fn<() => Promise<void>>(async () => undefined);
-    expect(await rejection(run(scope, worker, { timeout: 0 }))).toMatchObject({ kind: "deadline", timeout: 0 });
+    expect(await rejection(run(scope, worker, { timeout: 0 }))).toMatchObject({
+      kind: "deadline",
+      timeout: 0,
+    });
     expect(worker).not.toHaveBeenCalled();
     await scope.join();
   });
@@ -183,10 +186,15 @@ describe("a timeout of a combinator", () => {
 
   it("of a stream is counted from the first next(), and ends the iteration", async () => {
     const scope = createScope();
-    const squares = stream(scope, [1, 2, 3], async (n, own) => {
-      await sleep(own, 60);
-      return n * n;
-    }, { timeout: 100 });
+    const squares = stream(
+      scope,
+      [1, 2, 3],
+      async (n, own) => {
+        await sleep(own, 60);
+        return n * n;
+      },
+      { timeout: 100 },
+    );
     await vi.advanceTimersByTimeAsync(500);
     const first = squares.next();
     await vi.advanceTimersByTimeAsync(60);

@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { flush, outcomeOf, rejection, thrown } from "../../../test/support/deferred.js";
 import { sometime } from "../../../test/support/plan.js";
-import { ChannelClosedError, createChannel, createScope, isCancelled, select, type Scope } from "../../index.js";
+import {
+  ChannelClosedError,
+  createChannel,
+  createScope,
+  isCancelled,
+  select,
+  type Scope,
+} from "../../index.js";
 
 describe("createChannel()", () => {
   it("makes a rendezvous: a send waits for its receiver", async () => {

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
 import { collectUnhandled } from "../../../test/support/unhandled-rejections.js";
-import { createScope, retry, suppressed, type RetryDelay, type RetryOptions, type Scope } from "../../index.js";
+import {
+  createScope,
+  retry,
+  suppressed,
+  type RetryDelay,
+  type RetryOptions,
+  type Scope,
+} from "../../index.js";
 
 const unhandled = collectUnhandled();
 const now = Date.parse("2026-11-25T12:00:00.000Z");
@@ -59,12 +66,20 @@ describe("the delay of retry()", () => {
     expect(await delayAfter(() => value)).toBe(ms);
   });
 
-  it.each(["", "soon", "-1", "1e3", "Infinity", "9".repeat(400), "5 apples", "2026-11-25", "Mon, never", "12:00"])(
-    "a header that means nothing is ignored: %o",
-    async (value) => {
-      expect(await delayAfter(() => value)).toBe(77);
-    },
-  );
+  it.each([
+    "",
+    "soon",
+    "-1",
+    "1e3",
+    "Infinity",
+    "9".repeat(400),
+    "5 apples",
+    "2026-11-25",
+    "Mon, never",
+    "12:00",
+  ])("a header that means nothing is ignored: %o", async (value) => {
+    expect(await delayAfter(() => value)).toBe(77);
+  });
 
   it("is neither limited by maxDelay nor random", async () => {
     expect(await delayAfter(() => 60_000, { maxDelay: 10, jitter: true })).toBe(60_000);
@@ -113,9 +128,9 @@ describe("the delay of retry()", () => {
     const spy = vi.fn<() => undefined>();
     const fails = (): Promise<never> => Promise.reject(failure);
     expect(await rejection(retry(scope, fails, { attempts: 1, delay: spy, onRetry: spy }))).toBe(failure);
-    expect(
-      await rejection(retry(scope, fails, { retryIf: () => false, delay: spy, onRetry: spy })),
-    ).toBe(failure);
+    expect(await rejection(retry(scope, fails, { retryIf: () => false, delay: spy, onRetry: spy }))).toBe(
+      failure,
+    );
     expect(spy).not.toHaveBeenCalled();
   });
 
@@ -235,14 +250,17 @@ describe("onRetry of retry()", () => {
 });
 
 describe("retryIf of retry()", () => {
-  it.each<unknown>([undefined, 1, "yes", Promise.resolve(false)])("that returns %o is a TypeError", async (answer) => {
-    const scope = createScope();
-    const error = await rejection(
-      retry(scope, () => Promise.reject(failure), { retryIf: () => answer as boolean }),
-    );
-    expect(error).toBeInstanceOf(TypeError);
-    expect(String(error)).toContain("retry: what retryIf returns must be a boolean, got ");
-  });
+  it.each<unknown>([undefined, 1, "yes", Promise.resolve(false)])(
+    "that returns %o is a TypeError",
+    async (answer) => {
+      const scope = createScope();
+      const error = await rejection(
+        retry(scope, () => Promise.reject(failure), { retryIf: () => answer as boolean }),
+      );
+      expect(error).toBeInstanceOf(TypeError);
+      expect(String(error)).toContain("retry: what retryIf returns must be a boolean, got ");
+    },
+  );
 });
 
 describe("the timeout of retry()", () => {
@@ -267,7 +285,7 @@ describe("the timeout of retry()", () => {
 
   it("ends an attempt as its attemptTimeout does not: there is no further one", async () => {
     const scope = createScope();
-    const worker = vi.fn(never);
+    const worker = vi.fn<(own: Scope) => Promise<never>>(never);
     const result = rejection(
       retry(scope, worker, { timeout: 100, attemptTimeout: 60, minDelay: 0, jitter: false }),
     );
