@@ -91,7 +91,7 @@ describe("the act of the prices", () => {
       "clients that got status 504": 4,
       "requests cancelled (failure)": 4,
       "clients that got status 502": 4,
-      "requests cancelled (explicit)": 8,
+      "requests cancelled (disconnected)": 8,
       "clients that hung up": 8,
       "calls to the silent shop cancelled": 12,
       "calls the silent shop saw hung up": 12,
@@ -109,7 +109,7 @@ describe("the act of the prices", () => {
     const frame = act.frame({ columns: 100, rows: 40 });
     expect(frame.length).toBeLessThanOrEqual(40);
     expect(frame.join("\n")).toContain(
-      "24/24 ended: 8 answered; cancelled: 4 deadline, 8 explicit, 4 failure",
+      "24/24 ended: 8 answered; cancelled: 4 deadline, 8 disconnected, 4 failure",
     );
     expect(frame.join("\n")).toContain("0 requests, 0 upstream calls, 0 upstream sockets alive");
     expect(act.frame({ columns: 80, rows: 23 }).length).toBeLessThanOrEqual(23);

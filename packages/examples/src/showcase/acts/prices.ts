@@ -25,7 +25,7 @@ const sightOf: Readonly<Record<Ending, Sight>> = {
   answered: 200,
   deadline: 504,
   failure: 502,
-  explicit: "hung up",
+  disconnected: "hung up",
 };
 
 /** Act one: a price-comparison server, its upstream shops, and clients that do not always wait. */
@@ -47,8 +47,8 @@ export function createPricesAct(paint: Paint, options: PricesOptions = {}): Act 
     async play(scope) {
       await using street = createScope(scope, { name: "shops" });
       const shops = await openShops(street, options.pace ?? defaultPace, ledger);
-      await using server = createScope(scope, { name: "server" });
-      const url = await openComparison(server, shops, ledger);
+      await using comparison = createScope(scope, { name: "comparison" });
+      const url = await openComparison(comparison, shops, ledger);
       await sendCrowd(scope, url, visits, ledger);
       // Server and shops are still open. So whatever is left now would be a leak.
       await untilQuiet(scope, ledger);
@@ -110,7 +110,7 @@ function callChecks(visits: readonly Visit[], ledger: Ledger): Check[] {
   const silent = ledger.shop("silent");
   const failing = ledger.shop("failing");
   const planned = (shop: ShopName): number => visits.filter(({ shops }) => shops.includes(shop)).length;
-  const cancelled = (["deadline", "explicit"] as const).map((kind) => silent.ended.get(kind) ?? 0);
+  const cancelled = (["deadline", "disconnected"] as const).map((kind) => silent.ended.get(kind) ?? 0);
   return [
     {
       claim: "calls to the silent shop cancelled",

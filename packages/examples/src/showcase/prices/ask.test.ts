@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => scope.close());
 
-const open = (listener: RequestListener): Promise<Listening> => serve(scope, listener);
+const open = (listener: RequestListener): Promise<Listening> => serve(scope, { name: "shop" }, listener);
 const never = new AbortController().signal;
 
 /** Resolves when a client in this process has got the head of a response. */

@@ -1,57 +1,56 @@
-import type { ServerResponse } from "node:http";
-import { DeadlineExceededError, isCancelled, spawn, withScope, type Scope } from "bough";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { spawn, type Scope } from "bough";
+import { requestOutcome, requestScope } from "bough/http";
 import { ask, ShopError } from "./ask.js";
 import type { Ledger } from "./ledger.js";
-import { cancelOnHangUp, serve } from "./serve.js";
+import { serve } from "./serve.js";
 
 /**
- * The price-comparison server. `GET /?shops=fast,slow&within=500` asks these shops at the same time and answers
- * with all their prices, or with an error when one fails (502) or they take longer than `within` ms (504).
+ * The price-comparison server. `GET /?shops=fast,slow` asks these shops at the same time and answers with all their prices, or
+ * with an error when one fails (502) or they take longer than the client's header `x-request-timeout-ms` says (504).
  *
- * Everything that a request starts lives in one scope, a child of the server's. However the request ends, the
+ * Everything that a request starts lives in the request's scope, a child of the server's. However the request ends, the
  * calls that are still out are cancelled, and awaited, before it has ended.
  */
 export async function openComparison(
-  server: Scope,
+  parent: Scope,
   shops: ReadonlyMap<string, string>,
   ledger: Ledger,
 ): Promise<string> {
-  let requests = 0;
-  const { url } = await serve(server, (request, response) => {
+  async function compare(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { searchParams } = new URL(request.url ?? "", "http://localhost");
     const names = (searchParams.get("shops") ?? "").split(",");
-    const within = Number(searchParams.get("within"));
-    const id = (requests += 1);
+    const scope = requestScope(request, response);
+    scope.throwIfCancelled(); // the server may be shutting down
+    const entry = ledger.open(names, scope.deadline);
+    scope.defer(() => ledger.close(entry, scope));
 
-    withScope(server, { name: `request ${id}`, timeout: within }, (scope) => {
-      const entry = ledger.open(id, names, within);
-      scope.defer(() => ledger.close(entry, scope));
-      cancelOnHangUp(scope, response);
+    const askShop = async (call: Scope): Promise<[string, number]> => {
+      ledger.openCall(entry, call.name);
+      call.defer(() => ledger.closeCall(entry, call));
+      const price = await ask(call.name, shops.get(call.name) ?? "", call.signal);
+      response.writeProcessing(); // an interim "102": one more price is in
+      return [call.name, price];
+    };
+    const prices = await Promise.all(names.map((name) => spawn(scope, askShop, { name })));
+    reply(response, 200, Object.fromEntries(prices));
+  }
 
-      const askShop = async (scope: Scope): Promise<[string, number]> => {
-        ledger.openCall(entry, scope.name);
-        scope.defer(() => ledger.closeCall(entry, scope));
-        const price = await ask(scope.name, shops.get(scope.name) ?? "", scope.signal);
-        response.writeProcessing(); // an interim "102": one more price is in
-        return [scope.name, price];
-      };
-      return Promise.all(names.map((name) => spawn(scope, askShop, { name })));
-    }).then(
-      (prices) => reply(response, 200, Object.fromEntries(prices)),
-      (error: unknown) => reply(response, statusOf(error), { error: String(error) }),
-    );
+  // The header is the client's own deadline: that is why it is answered with 504, and not with 503.
+  const { url } = await serve(parent, { name: "server", deadlineHeader: true }, (request, response) => {
+    compare(request, response).catch((error: unknown) => {
+      const outcome = requestOutcome(request, response, error); // 499, 503 or 504 if the request was cancelled
+      reply(response, outcome.status ?? statusOf(outcome.error), { error: String(outcome.error) });
+    });
   });
   return url;
 }
 
 function reply(response: ServerResponse, status: number, body: unknown): void {
-  if (response.destroyed) return; // nobody is there to read it
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
 function statusOf(error: unknown): number {
-  if (error instanceof DeadlineExceededError) return 504;
   if (error instanceof ShopError) return 502;
-  if (error instanceof RangeError) return 400; // no such shop, or no such time
-  return isCancelled(error) ? 503 : 500;
+  return error instanceof RangeError ? 400 : 500; // 400: no such shop
 }

@@ -27,8 +27,9 @@ export function sendCrowd(
 /** Asks for prices over a socket of its own, and hangs up half-way if that is the plan. */
 function call(scope: Scope, url: string, visit: Visit): Promise<Sight> {
   return new Promise((resolve, reject) => {
-    const query = `shops=${visit.shops.join(",")}&within=${visit.within}`;
-    const request = get(`${url}/?${query}`, { agent: false, signal: scope.signal });
+    const headers = { "x-request-timeout-ms": String(visit.within) };
+    const options = { agent: false, signal: scope.signal, headers };
+    const request = get(`${url}/?shops=${visit.shops.join(",")}`, options);
     let prices = 0;
     request.on("information", ({ statusCode }) => {
       if (statusCode !== 102) return;

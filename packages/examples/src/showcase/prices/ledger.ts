@@ -45,6 +45,7 @@ export class Ledger {
   readonly endings = new Map<Ended["ending"], number>();
   readonly sights = new Map<Sight, number>();
   readonly #shops = new Map<string, Books>();
+  #opened = 0;
 
   constructor() {
     for (const name of shopNames) {
@@ -64,8 +65,10 @@ export class Ledger {
   }
 
   /** @throws {RangeError} If one of the shops does not exist. */
-  open(id: number, names: readonly string[], within: number): Entry {
+  open(names: readonly string[], deadline: number | undefined): Entry {
     for (const name of names) this.shop(name);
+    const id = (this.#opened += 1);
+    const within = deadline === undefined ? Infinity : Math.round(deadline - Date.now());
     const entry = { id, since: performance.now(), within, calls: new Map<string, CallState>() };
     this.running.add(entry);
     return entry;
@@ -107,5 +110,6 @@ function increment<K>(counts: Map<K, number>, key: K): void {
 function describe(reason: Scope["reason"]): string {
   if (reason === undefined) return "all prices";
   if (reason.kind === "deadline") return "out of time";
+  if (reason.kind === "disconnected") return "the client hung up";
   return reason.cause instanceof Error ? reason.cause.message : reason.kind;
 }

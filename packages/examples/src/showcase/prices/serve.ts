@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { createServer, type RequestListener, type ServerResponse } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Scope } from "bough";
+import { serverScope, type ServerScopeOptions } from "bough/http";
 
 /** A server that listens. */
 export interface Listening {
@@ -10,8 +11,18 @@ export interface Listening {
   sockets(): number;
 }
 
-/** Listens on a free loopback port until `scope` ends. Each request has a connection of its own. */
-export async function serve(scope: Scope, listener: RequestListener): Promise<Listening> {
+/**
+ * Listens on a free loopback port until `parent` ends. Each request has a connection of its own.
+ *
+ * The scope of the server is a child of `parent`: when that ends, the server shuts down first.
+ *
+ * @param options - Those of the server's scope.
+ */
+export async function serve(
+  parent: Scope,
+  options: ServerScopeOptions,
+  listener: RequestListener,
+): Promise<Listening> {
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     response.shouldKeepAlive = false; // so that open sockets are requests, and nothing else
@@ -21,35 +32,10 @@ export async function serve(scope: Scope, listener: RequestListener): Promise<Li
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  scope.defer(async () => {
-    server.close();
-    // The server's own `close` may come before that of its last sockets.
-    await Promise.all(
-      [...sockets].map((socket) => new Promise((end) => socket.destroy().once("close", end))),
-    );
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening", { signal: scope.signal });
+  serverScope(server, { ...options, parent });
+  // Here sockets are counted, and the server's `close` may come before that of its last one.
+  parent.defer(() => Promise.all([...sockets].map((socket) => once(socket.destroy(), "close"))));
+  await once(server.listen(0, "127.0.0.1"), "listening", { signal: parent.signal });
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, sockets: () => sockets.size };
-}
-
-/** The cause of a cancellation: the client hung up before it had its answer. */
-export class ClientGone extends Error {
-  static {
-    this.prototype.name = "ClientGone";
-  }
-
-  constructor() {
-    super("the client hung up");
-  }
-}
-
-/**
- * Cancels the scope of a request when its client goes away. What the response then looks like is what tells: it
- * emits `close` although it was never ended. (The request's own `close` would also come after a body.)
- */
-export function cancelOnHangUp(scope: Scope, response: ServerResponse): void {
-  response.once("close", () => {
-    if (!response.writableEnded) scope.cancel(new ClientGone());
-  });
 }

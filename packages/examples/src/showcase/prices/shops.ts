@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
-import { sleep, withScope, type Scope } from "bough";
+import { sleep, type Scope } from "bough";
+import { requestScope } from "bough/http";
 import type { Ledger } from "./ledger.js";
-import { cancelOnHangUp, ClientGone, serve } from "./serve.js";
+import { serve } from "./serve.js";
 
 /** The upstream servers, named after what they are like. */
 export const shopNames = ["fast", "slow", "chunked", "failing", "silent"] as const;
@@ -47,16 +48,14 @@ export async function openShops(scope: Scope, pace: Pace, ledger: Ledger): Promi
   const urls = new Map<ShopName, string>();
   for (const name of shopNames) {
     const books = ledger.shop(name);
-    const listening = await serve(scope, (_request, response) => {
+    const listening = await serve(scope, { name }, (request, response) => {
       books.served += 1;
       // A comparison that stops asking closes the socket: so its cancellation arrives here, across the wire.
-      withScope(scope, { name: `at ${name}` }, (request) => {
-        cancelOnHangUp(request, response);
-        request.onCancel(({ cause }) => {
-          if (cause instanceof ClientGone) books.hungUp += 1;
-        });
-        return shopkeepers[name](request, response, pace);
-      }).catch(() => response.destroy());
+      const own = requestScope(request, response);
+      own.onCancel(({ kind }) => {
+        if (kind === "disconnected") books.hungUp += 1;
+      });
+      shopkeepers[name](own, response, pace).catch(() => response.destroy());
     });
     books.sockets = () => listening.sockets();
     urls.set(name, listening.url);

@@ -5,7 +5,7 @@ import type { Ended, Entry, Ledger } from "./ledger.js";
 import { shopNames } from "./shops.js";
 
 /** What each ending is called on the screen, in the order of the columns. */
-const endings = ["answered", "deadline", "explicit", "failure"] as const;
+const endings = ["answered", "deadline", "disconnected", "failure"] as const;
 
 /** Draws a ledger. It only reads. */
 export class PricesView {
@@ -50,7 +50,7 @@ export class PricesView {
   /** The table of the shops. */
   shops(): string[] {
     const { bold, dim } = this.#paint;
-    const causes = ["deadline", "explicit", "failure"] as const;
+    const causes = ["deadline", "disconnected", "failure"] as const;
     const states = ["answered", "failed", ...causes] as const;
     const header = ["shop", "sockets", "tasks", ...states];
     const lines = shopNames.map((name) => {
@@ -103,7 +103,7 @@ export class PricesView {
     const took = dim(`after ${(ended.took / 1_000).toFixed(1)} s`);
     const cut = [...ended.entry.calls].filter(([, state]) => state !== "answered" && state !== "failed");
     const stopped = cut.length === 0 ? "" : `  stopped ${cut.map(([name]) => name).join(", ")}`;
-    const what = `${this.#tint(ended.ending, pad(word, 20))} ${took}  ${ended.why}${dim(stopped)}`;
+    const what = `${this.#tint(ended.ending, pad(word, 23))} ${took}  ${ended.why}${dim(stopped)}`;
     return `  ${dim(number(ended.entry))}  ${what}`;
   }
 

@@ -1,7 +1,7 @@
 import type { ShopName } from "./shops.js";
 
 /** How a request ends, as bough sees it: answered, or why its scope was cancelled. */
-export type Ending = "answered" | "deadline" | "failure" | "explicit";
+export type Ending = "answered" | "deadline" | "failure" | "disconnected";
 
 /** One client's plan. */
 export interface Visit {
@@ -20,11 +20,11 @@ type Kind = Omit<Visit, "at">;
 /** The ending depends on what happens, never on how fast the machine is: nobody hangs up "after 200 ms". */
 const kinds: readonly Kind[] = [
   { shops: ["fast", "slow", "chunked"], within: 30_000, ending: "answered" },
-  { shops: ["silent", "chunked", "slow", "fast"], within: 30_000, hangUpAfter: 1, ending: "explicit" },
+  { shops: ["silent", "chunked", "slow", "fast"], within: 30_000, hangUpAfter: 1, ending: "disconnected" },
   { shops: ["silent", "slow", "fast"], within: 600, ending: "deadline" },
   { shops: ["chunked", "slow", "fast"], within: 30_000, ending: "answered" },
   { shops: ["slow", "chunked", "failing"], within: 30_000, ending: "failure" },
-  { shops: ["silent", "chunked", "slow", "fast"], within: 30_000, hangUpAfter: 2, ending: "explicit" },
+  { shops: ["silent", "chunked", "slow", "fast"], within: 30_000, hangUpAfter: 2, ending: "disconnected" },
 ];
 
 /** What the crowd does. */
