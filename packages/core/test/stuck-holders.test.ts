@@ -386,7 +386,7 @@ describe("rule 17: the report of what is stuck names", () => {
     expect(onError).toHaveBeenCalledOnce();
   });
 
-  it("a scope whose cancellation is still being told", async () => {
+  it("a scope whose cancellation listeners are still running", async () => {
     const scope = createScope({ name: "app" });
     let pool!: ScopeHandle;
     void shield(scope, { timeout: 60_000 }, function goodbye(own) {

@@ -1,8 +1,8 @@
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/lifetime/attach.js";
 import { callSite } from "../kernel/call-site.js";
-import { createPromised } from "../kernel/promised.js";
-import { failToBegin, markHandled } from "../kernel/refusal.js";
+import { withResolvers } from "../kernel/observer.js";
+import { rejectBeforeStart, markHandled } from "../kernel/early-results.js";
 import type { Scope } from "../kernel/scope.js";
 
 /**
@@ -42,7 +42,7 @@ import type { Scope } from "../kernel/scope.js";
  */
 export function effectionScope(scope: Scope): Promise<EffectionScope> {
   try {
-    const { promise, resolve, reject } = createPromised<EffectionScope>();
+    const { promise, resolve, reject } = withResolvers<EffectionScope>();
     const node = attach("effectionScope", callSite(effectionScope), scope, function* (own) {
       resolve(guarded(own, yield* useScope()));
       yield* suspend();
@@ -54,7 +54,7 @@ export function effectionScope(scope: Scope): Promise<EffectionScope> {
     });
     return promise;
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 

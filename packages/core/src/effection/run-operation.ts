@@ -14,7 +14,7 @@ export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
-  node.ensureExtras().bodyIs = "operation";
+  node.ensureExtras().bodyKind = "operation";
   const task = run(function* () {
     yield* boughScope.set(node);
     return yield* operation;

@@ -2,7 +2,7 @@ import { requireFunction } from "../errors/validate.js";
 import { run, suspend, type Operation, type Task } from "effection";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { failToBegin } from "../kernel/refusal.js";
+import { rejectBeforeStart } from "../kernel/early-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
@@ -54,7 +54,7 @@ export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Pr
   try {
     return begin(scope, operation, callSite(useOperation));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
- * What the clients of this ecosystem reject with after their signal has aborted.
+ * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.
  *
- * Many of them make an error of their own instead of rejecting with `signal.reason`, and do not call it AbortError. In a
+ * Many of them make another error instead of rejecting with `signal.reason`, and do not call it AbortError. In a
  * scope that is cancelled already, such an error is the cancellation coming back (rule 12). In any other scope it is a
  * failure: nobody there has asked for an abort.
  *
@@ -13,10 +13,10 @@
  * - A `TimeoutError` matches no entry: a timeout of the caller's own (`AbortSignal.timeout()`) is not our cancellation.
  * - Errors are recognised by their shape and not by `instanceof`: there may be two copies of a client, and other realms.
  *
- * What is missing here is what the scope option `isCancellation` is for.
+ * For a client that is missing here, there is the scope option `isCancellation`.
  */
 
-/** The properties of an error that tell whose it is, each read once. */
+/** The properties of an error that identify its client, each read once. */
 interface Traits {
   readonly error: object;
   readonly name: unknown;
@@ -210,7 +210,7 @@ function classesOf(error: object): string[] {
       at = Object.getPrototypeOf(at);
     }
   } catch {
-    // a proxy with a trap that throws: what is known of it so far must do
+    // a proxy with a trap that throws: only the properties read so far count
   }
   return classes;
 }

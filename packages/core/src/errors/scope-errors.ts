@@ -14,7 +14,7 @@ export interface TaskInfo {
   readonly age: number;
   /** Where it was spawned; recorded only while tracing is on. */
   readonly spawnedAt?: string;
-  /** In the report of what is stuck: what of it has not finished. */
+  /** In a report of stuck tasks: the part of the task that has not finished. */
   readonly waitingFor?: WaitingFor;
   /** With `waitingFor: "cleanup"`: the name of the function, or the class of the resource, if it has one. */
   readonly cleanup?: string;
@@ -25,16 +25,16 @@ export interface TaskInfo {
 }
 
 /**
- * What of a scope has not finished when it is stuck:
+ * The part of a stuck scope that has not finished:
  *
  * - `worker`: the worker of a task; `body`: that of a scope (`withScope`, a combinator, `shield`, `main`)
  * - `operation`: the Effection operation that is its worker or body
- * - `source`: what `map` or `stream` takes its items from, which has been asked to end
+ * - `source`: the source of items of a `map` or `stream`, which has been asked to end
  * - `cleanup`: a function that was deferred, or the disposal of a resource
  * - `response`: the handler of a request has not ended the response; `client`: it has, and the client has not got it yet
  * - `close`: an owner handle whose owner has not closed it
- * - `notification`: callbacks that are being told of the cancellation
- * - `children`: nothing of its own; what it waits for is just ending
+ * - `notification`: the listeners of its cancellation are still running
+ * - `children`: only its children, which are about to end
  */
 export type WaitingFor =
   | "worker"
@@ -77,7 +77,7 @@ const unfinished: Readonly<Record<WaitingFor, string>> = {
   response: "its handler has not answered",
   client: "its answer has not reached the client",
   close: "its owner has not closed it",
-  notification: "its cancellation is still being told",
+  notification: "the listeners of its cancellation are still running",
   children: "its children have not ended",
 };
 

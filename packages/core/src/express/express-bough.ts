@@ -13,7 +13,7 @@ import {
 import { NodeResponder } from "../http/node-responder.js";
 import type { OutcomeHooks } from "../http/responder.js";
 import { callSite, recordSite } from "../kernel/call-site.js";
-import { storesScopes } from "../kernel/diagnostics.js";
+import { hasScopeStores } from "../kernel/diagnostics.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 import { renameLater, routeName } from "./route-name.js";
@@ -99,7 +99,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
-    if (storesScopes() && recordOf(request) === undefined) {
+    if (hasScopeStores() && recordOf(request) === undefined) {
       openRequest(request, response, serverOf(request), routeName(request), () => {
         bind(request, response);
         next();

@@ -2,7 +2,7 @@ import { lookup } from "node:dns";
 import type { Server } from "node:net";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { callSite, recordSite } from "../kernel/call-site.js";
-import { storesScopes } from "../kernel/diagnostics.js";
+import { hasScopeStores } from "../kernel/diagnostics.js";
 import { protectSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";
@@ -104,7 +104,7 @@ export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, o
     const responder = new FastifyResponder(request, reply, hooks);
     setResponder(request.raw, responder);
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
-    if (storesScopes() && recordOf(request.raw) === undefined)
+    if (hasScopeStores() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
         bound(request);
         done();

@@ -1,13 +1,12 @@
 import type { Duplex } from "node:stream";
-import { opening } from "../kernel/diagnostics.js";
-import { clearBody, initialGroup, isCancelled } from "../kernel/state.js";
+import { publishStart } from "../kernel/diagnostics.js";
+import { initialGroup, isCancelled } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { Label } from "../kernel/node.js";
-import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import { onNextTick } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";
-import { addChild } from "../task/start-child.js";
-import { admits, bornCancelled } from "../task/admit.js";
+import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
 import { NodeResponder } from "./node-responder.js";
 import { recordOf, responderOf, setRecord, RequestRecord, type RequestHost } from "./request.js";
@@ -47,24 +46,25 @@ export function openRequest(
   const parent = server?.node ?? backgroundNode;
   const responder = responderOf(request);
   const name = label ?? responder?.name;
-  const node = new ScopeView(parent, name ?? nameOf(request), initialGroup);
-  // A request that arrives after the server's scope has been cancelled has its reason.
-  const admitted = !isCancelled(parent) && admits("requestScope", parent);
+  const title = name ?? nameOf(request);
+  // A request that arrives after the server's scope has been cancelled has its reason, even if its owner has closed it.
+  const isLate = isCancelled(parent);
+  const node = isLate
+    ? makeCancelledChild(parent, title, initialGroup)
+    : makeChild("requestScope", parent, title, initialGroup);
   const record = new RequestRecord(node, request, response, server ?? noServer, responder);
   record.hasDefaultName = name === undefined;
   setRecord(request, record);
-  if (admitted) {
-    addChild(node, undefined, undefined);
+  if (!isLate) {
+    linkChild(node, undefined, undefined);
     node.observer = record;
     addHook(node, record);
-    const stores = opening(node, "request");
+    const stores = publishStart(node, "request");
     if (stores !== undefined) {
       stores.run(complete, record, server, handle);
       return record;
     }
   } else {
-    clearBody(node);
-    bornCancelled(node);
     server?.addLate(record);
     record.watchHandler();
   }

@@ -1,6 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { hasReceiver, report } from "../kernel/outcome.js";
+import { hasOnError, report } from "../kernel/outcome.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { isDelivered, isTask } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
@@ -90,7 +90,7 @@ function deadlineIn(error: unknown): CancelledError | undefined {
 export function reportUnreceived(request: ScopeNode, error: unknown, origin: ScopeNode): void {
   if (wasAwaited(request, origin)) return;
   const from = request.parent ?? request;
-  if (hasReceiver(from)) return report(from, error, origin);
+  if (hasOnError(from)) return report(from, error, origin);
   // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
   console.error(`A task of a request has failed: ${origin.path}`, error);
 }

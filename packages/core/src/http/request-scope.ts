@@ -2,7 +2,7 @@ import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
-import { judgeBy } from "../task/options.js";
+import { setIsCancellation } from "../task/options.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
 import { recordOf } from "./request.js";
@@ -64,7 +64,7 @@ export function requestScope(
   const site = callSite(requestScope);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request, site), options?.name);
   recordSite(record.node, site);
-  if (options?.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
+  if (options?.isCancellation !== undefined) setIsCancellation(record.node, options.isCancellation);
   if (options?.timeout !== undefined) record.limit(options.timeout);
   return record.node;
 }

@@ -3,7 +3,7 @@ import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
 import { isTimedOut, markAnswered, markClosedByOwner, markCutShort } from "../kernel/state.js";
 import type { Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
-import type { Observer } from "../kernel/promised.js";
+import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
@@ -112,7 +112,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   }
 
   /** To its scope, the time until the response is done is the body. */
-  get bodyIs(): "response" | "client" {
+  get bodyKind(): "response" | "client" {
     return this.responder.hasEnded ? "client" : "response";
   }
 

@@ -3,7 +3,7 @@ import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { callSite } from "../kernel/call-site.js";
-import { holdersOf } from "../kernel/holders.js";
+import { blockersOf } from "../kernel/blockers.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import type { ShutdownAnnouncement, ShutdownNotice } from "../process/shutdown-notice.js";
@@ -48,7 +48,7 @@ export const SHUTDOWN = "the shutdown of its server";
 
 /** The nodes that keep the scope of a server from settling, without answers on their way to the client and its shutdown. */
 export function holdersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
-  return [...holdersOf(node)].filter(
+  return [...blockersOf(node)].filter(
     ([holder, what]) => what !== "client" && holder.extras?.cleaning?.label !== SHUTDOWN,
   );
 }

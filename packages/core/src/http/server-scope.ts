@@ -3,20 +3,19 @@ import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:
 import type { Server } from "node:net";
 import { BoughError } from "../errors/bough-error.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { callSite, recordSite } from "../kernel/call-site.js";
-import { opened } from "../kernel/diagnostics.js";
+import { callSite } from "../kernel/call-site.js";
+import { publishOpen } from "../kernel/diagnostics.js";
 import { defer } from "../kernel/defers.js";
-import { initialServer } from "../kernel/state.js";
+import { initialServer, isClosed } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
-import { addChild } from "../task/start-child.js";
-import { admits, bornCancelled } from "../task/admit.js";
+import { linkChild, makeChild } from "../task/child.js";
 import { optionNames, type OptionNames } from "../errors/option-names.js";
 import { wrongType, checkDuration } from "../errors/validate.js";
-import { applyOptions, checkOptions, judgeBy, type ScopeOptions } from "../task/options.js";
+import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
 import { connectionsOf, protectSending } from "./connections.js";
@@ -159,13 +158,11 @@ export function serverStateOf(server: Server, site?: string): ServerState {
 function create(server: Server, options: ServerScopeOptions, site: string | undefined): ServerScope {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("serverScope", "parent", options.parent);
-  const node = new ScopeView(parent, options.name ?? "server", initialServer);
-  recordSite(node, site);
+  const node = makeChild("serverScope", parent, options.name ?? "server", initialServer);
+  linkChild(node, undefined, site);
   const state = new ServerState(node);
   const handle = new NodeServerHandle(node, server, state);
-  const admitted = admits("serverScope", parent);
-  if (admitted) addChild(node, undefined, undefined);
-  else bornCancelled(node);
+  const isRefused = isClosed(node);
   const before = (server as Attached)[serverScopeKey];
   (server as Attached)[serverScopeKey] = handle;
   if (before !== undefined && !server.listening) state.before = previousOf(NodeServerHandle.stateOf(before));
@@ -180,7 +177,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
     });
   }
   state.adopt(connections);
-  if (!admitted) {
+  if (isRefused) {
     void shutDown(server, state, { grace: 0 });
     return handle;
   }
@@ -188,7 +185,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   awaitShutdown(node, state);
   // "ignore": a server that is dropped without having listened leaves nothing undone.
   watchHandle(handle, node, "ignore");
-  opened(node, "server");
+  publishOpen(node, "server");
   return handle;
 }
 
@@ -253,7 +250,7 @@ function update(handle: NodeServerHandle, options: ServerScopeOptions): ServerSc
   }
   if (options.onError !== undefined && node.extras?.settings?.onError === undefined)
     applyOptions(node, { onError: options.onError });
-  if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
+  if (options.isCancellation !== undefined) setIsCancellation(node, options.isCancellation);
   return handle;
 }
 

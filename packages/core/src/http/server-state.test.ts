@@ -6,9 +6,9 @@ afterEach(() => void vi.resetModules());
 /** The packages' modules once more, of which no other test has made a server's scope. */
 async function load() {
   vi.resetModules();
-  const { burstTime } = await import("../kernel/age-clock.js");
+  const { coarseTime } = await import("../kernel/age-clock.js");
   const { serverScope } = await import("./index.js");
-  return { burstTime, serverScope };
+  return { coarseTime, serverScope };
 }
 
 /** Lets the clock go on, and the synchronous burst end, but no timer run. */
@@ -19,19 +19,19 @@ async function nextBurst(): Promise<void> {
 }
 
 it("is read anew in every burst where there is no server", async () => {
-  const { burstTime } = await load();
-  const first = burstTime();
+  const { coarseTime } = await load();
+  const first = coarseTime();
   await nextBurst();
-  expect(burstTime()).toBeGreaterThan(first);
+  expect(coarseTime()).toBeGreaterThan(first);
 });
 
 it("is kept from request to request where there is one, for some ms", async () => {
-  const { burstTime, serverScope } = await load();
+  const { coarseTime, serverScope } = await load();
   const scope = serverScope(createServer());
   await nextBurst(); // the one in which it was made
-  const first = burstTime();
+  const first = coarseTime();
   await nextBurst();
-  expect(burstTime()).toBe(first);
-  await vi.waitFor(() => expect(burstTime()).toBeGreaterThan(first));
+  expect(coarseTime()).toBe(first);
+  await vi.waitFor(() => expect(coarseTime()).toBeGreaterThan(first));
   await scope.close();
 });

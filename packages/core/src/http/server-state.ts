@@ -6,7 +6,7 @@ import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
-import { setBurst } from "../kernel/age-clock.js";
+import { forgetCoarseTimeAfter } from "../kernel/age-clock.js";
 import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
@@ -23,7 +23,7 @@ const CLOCK_STEP = 5;
 /** Has the clock read every few ms instead of once per request, as nginx does. */
 function shareClock(): void {
   if (isFake(realTimers.setTimeout)) return; // nobody might advance a fake timer
-  setBurst((forget) => setUnheldTimer(forget, CLOCK_STEP));
+  forgetCoarseTimeAfter((forget) => setUnheldTimer(forget, CLOCK_STEP));
 }
 
 /**
@@ -37,7 +37,7 @@ function shareClock(): void {
 export type ConnectionPolicy = "drain" | "force" | "keep" | "leave";
 
 /**
- * The options and the open requests of a server, with or without a scope of their own.
+ * The options and the open requests of a server. A request may have no scope.
  *
  * Costs one entry per connection and, except on HTTP/2, no listener per request.
  */

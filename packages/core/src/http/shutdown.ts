@@ -1,10 +1,10 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { foundStuck } from "../kernel/diagnostics.js";
+import { publishStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { isClosed, markEnding } from "../kernel/state.js";
-import { stuckInfo } from "../kernel/holders.js";
+import { stuckInfo } from "../kernel/blockers.js";
 import { realTimers } from "../kernel/platform.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
@@ -123,7 +123,7 @@ class Shutdown {
         this.#sweep();
         if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allAnswered()])))) {
           stuck = this.#stuck();
-          if (stuck.length > 0) foundStuck(node, stuck);
+          if (stuck.length > 0) publishStuck(node, stuck);
           this.#force();
         }
         await within(MAX_FLUSH, this.#answersSent(), realTimers);
@@ -281,7 +281,7 @@ class Shutdown {
   }
 }
 
-/** How many requests and jobs of the server run. A request whose answer is only being sent is not counted. */
+/** Counts the running requests and jobs of a server, without the requests whose answer is only being sent. */
 function countAlive({ node }: ServerState): number {
   let count = 0;
   for (let child = node.first; child !== undefined; child = child.next) {
@@ -293,7 +293,7 @@ function countAlive({ node }: ServerState): number {
 }
 
 /**
- * Shuts a server down when its scope is cancelled or the process is told to stop. It holds the server weakly: nothing that
+ * Shuts a server down when its scope is cancelled or the process is asked to stop. It holds the server weakly: nothing that
  * a scope reaches may hold an owner handle, and the server does (the invariant of node.ts).
  */
 export class StopHook extends Hook implements StoppableServer {

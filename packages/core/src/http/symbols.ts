@@ -112,7 +112,7 @@ export function markDisconnected(response: AnyResponse): void {
   onNextTick(() => Reflect.deleteProperty(response, "headersSent"));
 }
 
-/** Calls back on every write to a response. The byte counts of an HTTP/2 connection can't be told apart by response. */
+/** Calls back on every write to a response. The byte counts of an HTTP/2 connection don't distinguish its responses. */
 export function watchWrites(response: { write: unknown }, onWrite: () => void): void {
   const { write } = response;
   if (typeof write !== "function") return;

@@ -9,7 +9,7 @@ const units: readonly (readonly [name: string, ms: number])[] = [
 export function formatDuration(ms: number): string {
   for (const [name, size] of units) {
     const amount = ms / size;
-    // Above ten, tenths are noise. Rounded down, as ages are told: 9.96 is not 10 yet.
+    // Above ten, tenths are noise. Rounded down, as is usual for ages: 9.96 is not 10 yet.
     if (amount >= 1) return `${amount >= 10 ? Math.floor(amount) : Math.floor(amount * 10) / 10} ${name}`;
   }
   return `${Math.max(0, Math.floor(ms))} ms`;

@@ -16,9 +16,9 @@ export interface Snapshot extends Omit<NodeInfo, "cleanups" | "failures" | "wait
   readonly deadline?: number;
   /** How much is in it. */
   readonly counts: SnapshotCounts;
-  /** Present on what was made under a virtual clock that has ended since: its times are of another clock. */
+  /** Present if the node was made under a virtual clock that has ended since: its times belong to another clock. */
   readonly leftByClock?: true;
-  /** In spawn order. What has settled is gone from the tree. */
+  /** The live children in spawn order. */
   readonly children: readonly Snapshot[];
 }
 
@@ -39,7 +39,7 @@ export interface SnapshotCounts {
 }
 
 /**
- * Takes a picture of a tree: what is alive in it, in which state, since when, and what it waits for.
+ * Returns a snapshot of a tree: each live scope with its state, its age, and the work that it waits for.
  *
  * It changes nothing, needs no tracing, and is linear in the number of live scopes, at any depth. It is taken in one turn of
  * the event loop, some microseconds for each scope: {@link walk} looks at a large tree without blocking. The picture nests as
@@ -48,7 +48,7 @@ export interface SnapshotCounts {
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
  * @returns The scope, with everything below it.
- * @throws {TypeError} If `scope` is no scope.
+ * @throws {TypeError} If `scope` is not a scope.
  * @example
  * ```ts
  * await withScope({ name: "server" }, async (scope) => {

@@ -17,35 +17,35 @@ describe("the clock of ages", () => {
   afterEach(() => void vi.restoreAllMocks());
 
   it("is read once per synchronous burst", async () => {
-    expect(clock.burstTime()).toBe(10);
+    expect(clock.coarseTime()).toBe(10);
     now.mockReturnValue(loadedAt + 20);
-    expect(clock.burstTime()).toBe(10);
+    expect(clock.coarseTime()).toBe(10);
     await flush();
-    expect(clock.burstTime()).toBe(20);
+    expect(clock.coarseTime()).toBe(20);
   });
 
   it("counts for longer where somebody says so", async () => {
     let forget: (() => void) | undefined;
-    clock.setBurst((callback) => (forget = callback));
-    expect(clock.burstTime()).toBe(10);
+    clock.forgetCoarseTimeAfter((callback) => (forget = callback));
+    expect(clock.coarseTime()).toBe(10);
     now.mockReturnValue(loadedAt + 20);
     await flush();
-    expect(clock.burstTime()).toBe(10);
+    expect(clock.coarseTime()).toBe(10);
     forget?.();
-    expect(clock.burstTime()).toBe(20);
+    expect(clock.coarseTime()).toBe(20);
   });
 
   it("is a test's where a test has one, goes on from where it was, and is not kept", () => {
-    expect(clock.burstTime()).toBe(10);
+    expect(clock.coarseTime()).toBe(10);
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     vi.advanceTimersByTime(500);
-    expect(clock.burstTime()).toBe(510);
+    expect(clock.coarseTime()).toBe(510);
     vi.advanceTimersByTime(100);
-    expect(clock.burstTime()).toBe(610);
+    expect(clock.coarseTime()).toBe(610);
     vi.useRealTimers();
     now.mockReturnValue(loadedAt + 15);
-    expect(clock.burstTime()).toBe(610);
+    expect(clock.coarseTime()).toBe(610);
     expect(clock.ageSince(600)).toBe(10);
   });
 

@@ -67,7 +67,7 @@ function changeClock(): void {
   known = found;
   const sinon = sinonClockOf(found);
   if (sinon !== undefined) return becomeSinon(sinon);
-  // Where timers are objects, a wrapper is known by what it returns: see `learnFrom`.
+  // Where timers are objects, a wrapper is known by what it returns: see `detectRealTimer`.
   const isReal = found === realTimers.setTimeout ? !isFake(found) : !mayBeFake(found);
   become(isReal ? realClock : new FakeClock(isDateReplaced() ? calendarNow : realNow, false));
 }
@@ -128,13 +128,13 @@ export function isRealTimer(timer: unknown): boolean {
  *
  * @returns `undefined` if the clock is exact.
  */
-export function hiddenClock(): { reach(instant: number): void; now(): number } | undefined {
+export function inexactClock(): { reach(instant: number): void; now(): number } | undefined {
   const clock = currentClock();
   return clock.isExact ? undefined : (clock as FakeClock);
 }
 
 /** A replaced `setTimeout` has returned `timer`: if that is a real one, so is the time it takes. */
-export function learnFrom(timer: unknown): void {
+export function detectRealTimer(timer: unknown): void {
   if (isRealTimer(timer)) become(realClock);
 }
 
@@ -164,7 +164,7 @@ let forgetLater = (): void => void microtask.then(forget);
  * {@link elapsed} in whole ms, read once per synchronous burst: reading the clock costs more than everything else that
  * starting a task does. Only ages in reports come from it, never a deadline.
  */
-export function burstTime(): number {
+export function coarseTime(): number {
   if (currentSetTimeout() !== known) changeClock();
   if (current !== realClock) return wholeElapsed(); // a test's
   if (cached < 0) {
@@ -174,8 +174,8 @@ export function burstTime(): number {
   return cached;
 }
 
-/** Says when what was read no longer counts, instead of at the end of the burst. */
-export function setBurst(after: (callback: () => void) => void): void {
+/** Replaces the end of the burst as the moment at which the cached time is dropped. */
+export function forgetCoarseTimeAfter(after: (callback: () => void) => void): void {
   forgetLater = () => after(forget);
 }
 
@@ -189,7 +189,7 @@ function forget(): void {
   cached = -1;
 }
 
-/** The age in ms of something that began at `burstTime`. Never negative. */
+/** The age in ms of something that began at `coarseTime`. Never negative. */
 export function ageSince(start: number): number {
   return Math.max(0, wholeElapsed() - start);
 }

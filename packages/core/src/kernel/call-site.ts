@@ -4,7 +4,7 @@ type Process = { env?: Record<string, string | undefined> };
 let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"] === "1";
 
 /**
- * Turns the recording of spawn and creation sites on or off for what is started from now on. Off by default,
+ * Turns the recording of spawn and creation sites on or off for tasks and scopes that start from now on. Off by default,
  * since it takes a stack trace for each; `BOUGH_TRACE=1` in the environment turns it on from the start.
  *
  * @param on - Whether to record.
@@ -35,14 +35,14 @@ export type Api = Function;
 
 /**
  * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. The engine cuts
- * the stack above `api`, whatever a bundler has made of names and files. To be taken while that call is on the stack;
- * what begins later is given what was taken. Reads the stack at once, so that it keeps no receiver alive.
+ * the stack above `api`, so it does not matter how a bundler has renamed functions and files. Call it while that call is on
+ * the stack, and pass the result on to work that begins later. It reads the stack at once, so it keeps no receiver alive.
  */
 export function callSite(api: Api): string | undefined {
   return tracing ? capture(api) : undefined;
 }
 
-/** Keeps the site with what was started there; of several, the first. */
+/** Records where a node was started. The first call counts. */
 export function recordSite(
   node: { ensureExtras(): { site: string | undefined } },
   site: string | undefined,

@@ -5,7 +5,7 @@ import { watchGrace } from "./grace.js";
 import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
-import { Takeover } from "./rejections.js";
+import { EarlierRejection } from "./suppressed-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
 
@@ -30,10 +30,7 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
     if (nesting < MAX_NESTING) notifySubtree(root, reason, from, markedEnd, ready);
     else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = finishCancelling;
-    steps[steps.length] = root;
-    steps[steps.length] = error;
+    interrupted.steps.push(finishCancelling, root, error);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   } finally {
@@ -66,10 +63,7 @@ function notifyPostponed(ready: ScopeNode[]): void {
       for (const node of nodes) marked[markedEnd++] = node;
       notifySubtree(root, reason, from, markedEnd, ready);
     } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = finishCancelling;
-      steps[steps.length] = root;
-      steps[steps.length] = error;
+      interrupted.steps.push(finishCancelling, root, error);
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     } finally {
@@ -162,10 +156,7 @@ function abort(node: ScopeNode, controller: AbortController, reason: CancelledEr
   try {
     controller.abort(reason);
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = finishAborting;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interrupted.steps.push(finishAborting, node, error);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -190,10 +181,7 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
     } catch {
       const finish = hook instanceof CallbackHook ? failAgain : finishHook;
       const value = hook instanceof CallbackHook ? error : hook;
-      const { steps } = interrupted;
-      steps[steps.length] = finish;
-      steps[steps.length] = node;
-      steps[steps.length] = value;
+      interrupted.steps.push(finish, node, value);
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
@@ -220,9 +208,9 @@ export function failTree(
   ready: ScopeNode[],
   origin: ScopeNode = node,
 ): void {
-  const takeover = Takeover.of(error);
+  const earlier = EarlierRejection.of(error);
   let top = node;
-  while (record(top, error, origin, takeover) && failsParent(top)) top = top.parent as ScopeNode;
+  while (record(top, error, origin, earlier) && failsParent(top)) top = top.parent as ScopeNode;
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
@@ -230,9 +218,9 @@ export function failTree(
 
 /** Repeats {@link failTree}, which may have been interrupted on its way up. */
 export function failAgain(node: ScopeNode, error: unknown, ready: ScopeNode[]): void {
-  const takeover = Takeover.of(error);
+  const earlier = EarlierRejection.of(error);
   let top = node;
-  for (record(top, error, node, takeover); failsParent(top); record(top, error, node, takeover))
+  for (record(top, error, node, earlier); failsParent(top); record(top, error, node, earlier))
     top = top.parent as ScopeNode;
   if ((top.flags & CLOSED) !== 0) return;
   if ((top.flags & CANCELLED) !== 0) resumeCancelling(top, ready);
@@ -246,13 +234,18 @@ export function failsParent(node: ScopeNode): boolean {
 }
 
 /** Returns whether the failure is new for `node`; only then can it be new for the ancestors. */
-function record(node: ScopeNode, error: unknown, origin: ScopeNode, takeover: Takeover | undefined): boolean {
-  const rare = node.ensureExtras();
-  if (rare.errors === undefined) {
-    rare.errors = new Map();
-    takeover?.by(node);
+function record(
+  node: ScopeNode,
+  error: unknown,
+  origin: ScopeNode,
+  earlier: EarlierRejection | undefined,
+): boolean {
+  const extras = node.ensureExtras();
+  if (extras.errors === undefined) {
+    extras.errors = new Map();
+    earlier?.continueIn(node);
   }
-  if (rare.errors.has(error)) return false;
-  rare.errors.set(error, origin);
+  if (extras.errors.has(error)) return false;
+  extras.errors.set(error, origin);
   return true;
 }

@@ -1,12 +1,12 @@
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
 import { currentClock, instantIn, type Clock } from "./age-clock.js";
-import { CANCELLED, CLOSED, HAS_DEADLINE, HAS_TIMER, SHIELD, TIMED_OUT } from "./state.js";
+import { CANCELLED, CLOSED, UNDER_DEADLINE, HAS_DEADLINE_TIMER, SHIELD, TIMED_OUT } from "./state.js";
 import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { cancelWith } from "./lifecycle.js";
 import { LongTimer } from "./long-timer.js";
 import { runChecks } from "./scope-checks.js";
-import { holdProcess } from "./tree.js";
+import { updateTimerHold } from "./tree.js";
 
 /** The moment at which a scope expires, on the clock that its timer follows, never on the calendar. */
 class ClockDeadline implements Deadline {
@@ -34,8 +34,8 @@ class ClockDeadline implements Deadline {
   }
 
   /**
-   * In epoch ms: what was given, or follows from it, until the calendar is set to another time. Then it is the time
-   * which the calendar will show, so that `deadline - Date.now()` is what is left.
+   * In epoch ms: the date that was given, or the one that follows from the duration. If the calendar has been set to
+   * another time meanwhile, it is adjusted, so that `deadline - Date.now()` stays the remaining time.
    */
   get instant(): number {
     return (this.#instant = instantIn(this.left, this.#instant));
@@ -58,16 +58,16 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
     return;
   }
   const settings = node.ensureSettings();
-  node.flags |= HAS_DEADLINE;
-  if (left > 0) settings.deadlineTimer = new LongTimer(left, () => expire(node), node);
+  node.flags |= UNDER_DEADLINE;
+  if (left > 0) settings.deadlineTimer = new LongTimer(left, expire, node);
   const clock = currentClock(); // only now is it sure which one the timer goes by
   settings.deadline =
     left === timeout
       ? new ClockDeadline(clock, left, timeout, today + timeout)
       : new ClockDeadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
-  node.flags |= HAS_TIMER;
-  holdProcess(node);
+  node.flags |= HAS_DEADLINE_TIMER;
+  updateTimerHold(node);
 }
 
 function isEarlier(left: number, timeout: number, date: number, outer: Deadline): boolean {
@@ -81,7 +81,7 @@ export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
   return nearestDeadline(node)?.extras?.settings?.deadline;
 }
 
-/** Cancels what has run out of time on the way to the root, by the clock and not by the timer. */
+/** Cancels the nearest scope whose deadline has passed by the clock, even if its timer has not fired yet. */
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
   if (owner?.extras?.settings?.deadline?.isOver === true) expire(owner);
@@ -101,7 +101,7 @@ export function expireEarly(node: ScopeNode): boolean {
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
-  if (node === undefined || (node.flags & HAS_DEADLINE) === 0) return undefined;
+  if (node === undefined || (node.flags & UNDER_DEADLINE) === 0) return undefined;
   let at: ScopeNode | undefined = node;
   while (at !== undefined && at.extras?.settings?.deadline === undefined) at = at.parent;
   return at;

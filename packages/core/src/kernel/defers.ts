@@ -4,7 +4,7 @@ import { ScopeClosedError } from "../errors/scope-errors.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { Defer, ScopeNode } from "./node.js";
-import { ignore, overflow } from "./promised.js";
+import { ignore, overflow } from "./observer.js";
 
 /**
  * Adds a cleanup behind a gate. The promise reaction is made now, so that the cleanup runs in the async context

@@ -4,7 +4,7 @@ import { ageSince } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
-import { PROMOTED, TASK, TOLD } from "./state.js";
+import { BECAME_TASK, TASK, PUBLISHED } from "./state.js";
 import { statusOf } from "./status.js";
 
 export function taskInfo(node: ScopeNode): TaskInfo {
@@ -39,7 +39,7 @@ export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {
-  /** The task's own scope, the one that its worker gets: an identity, for a WeakMap, say. */
+  /** The scope that the worker of the task gets. It identifies the task, for example in a WeakMap. */
   readonly scope: Scope;
   /** The scope that it was spawned in. */
   readonly parent: Scope;
@@ -73,7 +73,7 @@ export interface ScopeCloseMessage extends ScopeOpenMessage {
   readonly error?: unknown;
 }
 
-/** `bough:scope:cancel`: a scope or task was cancelled, and all below it. Its listeners have not heard of it yet. */
+/** `bough:scope:cancel`: a scope or task was cancelled, with everything below it. Its listeners have not run yet. */
 export interface ScopeCancelMessage {
   /** Where the cancellation began. */
   readonly scope: Scope;
@@ -115,7 +115,7 @@ interface Host {
 /** Asked of the process, not imported: browsers have no such module. */
 const host = (globalThis as { process?: Host }).process;
 const module = host?.getBuiltinModule?.("node:diagnostics_channel");
-const nobody: Channel<unknown> = { hasSubscribers: false, publish() {} };
+const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
 
 /**
  * Somebody has subscribed to one of the channels, now or once. To ask the channels themselves for each task would cost
@@ -128,13 +128,13 @@ let storing = false;
 
 function channel<M>(name: string): Channel<M> {
   const found = module?.channel?.(`bough:${name}`);
-  if (found === undefined) return nobody;
+  if (found === undefined) return noChannel;
   if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
   if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
   return found;
 }
 
-/** Has the first call of a method say so; after that the channel is as it was. Says whether the channel can be changed. */
+/** Replaces a method until its first call, which is noted. Returns whether the channel can be changed. */
 function awaitCall(found: Channel<never>, method: "subscribe" | "bindStore"): boolean {
   const original = found[method];
   if (original === undefined && method === "bindStore") return true;
@@ -157,8 +157,8 @@ const orphan = channel<OrphanMessage>("orphan");
 const stuck = channel<StuckMessage>("stuck");
 
 /** Publishes that a scope without a body was made. Its end is published only if there is a subscriber by now. */
-export function opened(node: ScopeNode, kind: ScopeKind): void {
-  if (listening) opening(node, kind)?.run(nothing);
+export function publishOpen(node: ScopeNode, kind: ScopeKind): void {
+  if (listening) publishStart(node, kind)?.run(nothing);
 }
 
 function nothing(): void {}
@@ -170,10 +170,10 @@ export interface Opening {
 }
 
 /**
- * The worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound, the start is
- * told when the caller calls it by what this returns.
+ * Publishes that the worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound, it
+ * publishes later: when the caller calls the worker by the returned object.
  */
-export function opening(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
+export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
   return listening ? publishOpened(node, kind) : undefined;
 }
 
@@ -181,11 +181,11 @@ function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | 
   const parent = node.parent as ScopeNode;
   if (kind === undefined) {
     if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return undefined;
-    node.flags |= TOLD;
+    node.flags |= PUBLISHED;
     return publish(taskStart, { scope: node, parent, task: taskInfo(node) });
   }
   if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return undefined;
-  node.flags |= TOLD;
+  node.flags |= PUBLISHED;
   node.ensureExtras().kind = kind;
   return publish(scopeOpen, { scope: node, parent, kind });
 }
@@ -199,17 +199,17 @@ function publish<M>(channel: Channel<M>, message: M): Opening | undefined {
   return undefined;
 }
 
-/** Whether a store may be bound to the channel of scopes: then a request's handler is to run in it. */
-export function storesScopes(): boolean {
+/** Whether a store may be bound to the channel of scopes: then the handler of a request runs in it. */
+export function hasScopeStores(): boolean {
   return storing && scopeOpen.hasSubscribers;
 }
 
-/** What was opened has settled, and is out of the tree. */
-export function settled(node: ScopeNode): void {
-  if ((node.flags & TOLD) !== 0) publishSettled(node);
+/** Publishes that a node, whose start was published, has settled and left the tree. */
+export function publishSettled(node: ScopeNode): void {
+  if ((node.flags & PUBLISHED) !== 0) publishEnd(node);
 }
 
-function publishSettled(node: ScopeNode): void {
+function publishEnd(node: ScopeNode): void {
   const parent = node.parent as ScopeNode;
   const task = taskInfo(node);
   const { status, age } = task as { status: ScopeCloseMessage["status"]; age: number };
@@ -225,23 +225,23 @@ function kindOf(node: ScopeNode): ScopeKind {
 }
 
 function isTask({ flags }: ScopeNode): boolean {
-  return (flags & (TASK | PROMOTED)) === TASK;
+  return (flags & (TASK | BECAME_TASK)) === TASK;
 }
 
-/** A cancellation begins at `node`: everything below it is marked, and no listener has run. */
+/** Publishes that a cancellation begins at `node`: everything below it is marked, and no listener has run. */
 export function publishCancel(node: ScopeNode, reason: CancelledError): void {
   if (listening && scopeCancel.hasSubscribers) scopeCancel.publish({ scope: node, reason });
 }
 
-/** The grace period of `node` is over. */
-export function foundStuck(node: ScopeNode, tasks: readonly TaskInfo[]): void {
+/** Publishes that the grace period of `node` is over. */
+export function publishStuck(node: ScopeNode, tasks: readonly TaskInfo[]): void {
   if (stuck.hasSubscribers) stuck.publish({ scope: node, tasks });
 }
 
-export function hearsOfOrphans(): boolean {
+export function hasOrphanSubscribers(): boolean {
   return orphan.hasSubscribers;
 }
 
-export function foundOrphan(node: ScopeNode, info: OrphanInfo): void {
+export function publishOrphan(node: ScopeNode, info: OrphanInfo): void {
   if (orphan.hasSubscribers) orphan.publish({ scope: node, orphan: info });
 }

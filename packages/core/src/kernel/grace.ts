@@ -1,9 +1,9 @@
 import { StuckTasksError } from "../errors/scope-errors.js";
-import { foundStuck } from "./diagnostics.js";
-import { HAS_GRACE } from "./state.js";
-import { stuckTasks } from "./holders.js";
+import { publishStuck } from "./diagnostics.js";
+import { UNDER_GRACE } from "./state.js";
+import { stuckTasks } from "./blockers.js";
 import type { ScopeNode, Waiter } from "./node.js";
-import { hasReceiver, report } from "./outcome.js";
+import { hasOnError, report } from "./outcome.js";
 import { LongTimer } from "./long-timer.js";
 import { warn } from "./warn.js";
 
@@ -12,7 +12,7 @@ import { warn } from "./warn.js";
  * out and the node has not settled, its stuck tasks are reported, unless a pending `close()` reports them.
  */
 export function watchGrace(node: ScopeNode): void {
-  if ((node.flags & HAS_GRACE) === 0) return;
+  if ((node.flags & UNDER_GRACE) === 0) return;
   const grace = nearestGrace(node);
   if (grace === undefined) return;
   const settings = node.ensureSettings();
@@ -37,7 +37,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
       settings.waiters?.delete(waiter);
       settings.graceTimer?.clear(); // this call is the receiver
       const error = stuckError(node, grace);
-      foundStuck(node, error.tasks);
+      publishStuck(node, error.tasks);
       waiter.reject(error);
     },
     node,
@@ -46,8 +46,8 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
 
 /** A stuck task is not a failure: without an `onError` it is a warning, and does not end the process. */
 function reportStuck(node: ScopeNode, error: StuckTasksError): void {
-  foundStuck(node, error.tasks);
-  if (hasReceiver(node)) report(node, error, node);
+  publishStuck(node, error.tasks);
+  if (hasOnError(node)) report(node, error, node);
   else warn("BoughStuckWarning", "BOUGH_STUCK_TASKS", error.message);
 }
 

@@ -3,7 +3,7 @@ import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
 import type { ScopeNode } from "./node.js";
 import { report } from "./outcome.js";
-import { HAS_IS_CANCELLATION } from "./state.js";
+import { UNDER_IS_CANCELLATION } from "./state.js";
 
 /**
  * Returns whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure (rule 12). It is
@@ -21,7 +21,7 @@ import { HAS_IS_CANCELLATION } from "./state.js";
 export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
   const { reason } = node;
   if (error === reason || hasCause(error, reason) || isForeignAbort(error)) return true;
-  if ((node.flags & HAS_IS_CANCELLATION) === 0)
+  if ((node.flags & UNDER_IS_CANCELLATION) === 0)
     return consistsOf(error, (part) => part === reason || hasCause(part, reason) || isForeignAbort(part));
   if (anyOptionAccepts(node, error, broken)) return true;
   const isOne = (part: unknown): boolean =>

@@ -2,7 +2,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { dropHooks, type Hook } from "./cancel-hooks.js";
 import { cancelTree, failAgain, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
 import { runDefers } from "./defers.js";
-import { settled } from "./diagnostics.js";
+import { publishSettled } from "./diagnostics.js";
 import { holdFailure } from "./held-failures.js";
 import { finishInterruptedSteps, interrupted } from "./interrupted-steps.js";
 import { isCancellation } from "./is-cancellation.js";
@@ -10,10 +10,10 @@ import type { ScopeNode, Settings } from "./node.js";
 import { deliver, firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
 import { reasonFor, type ReasonKind } from "./reason.js";
-import { hasFailedInside, rejects } from "./rejections.js";
+import { hasFailedInside, recordRejection } from "./suppressed-failures.js";
 import { releaseIntegrations } from "./scope-checks.js";
 import * as flag from "./state.js";
-import { hasOnlyDaemons, holdProcess, recount, unlink } from "./tree.js";
+import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree.js";
 
 /**
  * The life cycle of a node: the whole state machine, together with `cancellation.ts`, which it calls. Cancelling and failing
@@ -82,10 +82,7 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     advanceAll(ready);
   } catch (error) {
     if ((node.flags & flag.CANCELLED) === 0) throw error; // nothing has happened
-    const { steps } = interrupted;
-    steps[steps.length] = resume;
-    steps[steps.length] = node;
-    steps[steps.length] = ready;
+    interrupted.steps.push(resume, node, ready);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -133,8 +130,9 @@ function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
 
 function bodyEnded(node: ScopeNode): void {
   node.flags = (node.flags & ~flag.BODY) | flag.ENDING;
-  if ((node.flags & flag.HAS_TIMER) !== 0) holdProcess(node);
   advance(node);
+  if ((node.flags & (flag.HAS_DEADLINE_TIMER | flag.CLOSED)) === flag.HAS_DEADLINE_TIMER)
+    updateTimerHold(node);
 }
 
 /** Repeats {@link bodyThrew}, which was interrupted. */
@@ -156,10 +154,7 @@ export function fail(node: ScopeNode, error: unknown): void {
     failTree(node, error, ready);
     advanceAll(ready);
   } catch {
-    const { steps } = interrupted;
-    steps[steps.length] = failAgain;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interrupted.steps.push(failAgain, node, error);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -197,7 +192,7 @@ export function advance(start: ScopeNode): void {
     for (; node !== undefined; node = work?.pop()) {
       while (node !== undefined && isReady(node)) {
         if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT_SHORT; // cancelled before its body was called
-        if (failIfTimedOut(node)) continue;
+        if ((node.flags & flag.TIMED_OUT) !== 0 && failIfTimedOut(node)) continue;
         if (node.first !== undefined) {
           stopDaemons(node, (work ??= []));
           break;
@@ -212,10 +207,7 @@ export function advance(start: ScopeNode): void {
   } catch (error) {
     if (resuming) throw error;
     interrupted.error = error;
-    const { steps } = interrupted;
-    steps[steps.length] = resume;
-    steps[steps.length] = node ?? start;
-    steps[steps.length] = work;
+    interrupted.steps.push(resume, node ?? start, work);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -241,7 +233,7 @@ export function resume(node: ScopeNode, others: readonly ScopeNode[] | undefined
 function resumeSettling(node: ScopeNode): void {
   const parent = node.parent as ScopeNode;
   if (node.previous === undefined) {
-    recount(parent); // it is out of the tree; nothing else is certain
+    recountChildren(parent); // it is out of the tree; nothing else is certain
   } else {
     const { observer } = node;
     if (observer?.interrupted !== undefined) {
@@ -251,7 +243,7 @@ function resumeSettling(node: ScopeNode): void {
     if (finishSettling(node) === undefined) return; // its failure waits for a receiver
   }
   propagateCutShort(node, parent);
-  settled(node);
+  publishSettled(node);
   advance(parent);
 }
 
@@ -302,10 +294,10 @@ function settle(node: ScopeNode): ScopeNode | undefined {
 /** Each step can be repeated: an exception may have interrupted between two of them. */
 function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (node.hooks !== undefined) dropHooks(node);
-  node.dropWorker();
+  if (typeof node.label !== "string") node.dropWorker();
   const { observer, extras } = node;
   if (extras !== undefined) {
-    if (extras.errors !== undefined) rejects(node, extras.errors.keys(), !failsParent(node));
+    if (extras.errors !== undefined) recordRejection(node, extras.errors.keys(), !failsParent(node));
     if (extras.settings !== undefined) releaseExternals(node, extras.settings);
   }
   if (observer !== undefined) {
@@ -330,10 +322,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     try {
       afterMicrotasks(() => deliverUnreceived(node));
     } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = deliverUnreceived;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
+      interrupted.steps.push(deliverUnreceived, node, error);
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
@@ -385,10 +374,10 @@ function deliverUnreceived(node: ScopeNode): void {
 function leaveTree(node: ScopeNode): ScopeNode | undefined {
   const parent = node.parent as ScopeNode;
   unlink(node);
-  propagateCutShort(node, parent);
+  if ((node.flags & flag.CUT_SHORT) !== 0) propagateCutShort(node, parent);
   if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
     parent.extras?.settings?.limit?.leave(node);
-  settled(node);
+  if ((node.flags & flag.PUBLISHED) !== 0) publishSettled(node);
   return parent;
 }
 

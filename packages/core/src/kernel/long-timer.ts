@@ -1,5 +1,5 @@
-import { UNHELD } from "./state.js";
-import { hiddenClock, isRealTimer, learnFrom } from "./age-clock.js";
+import { TIMERS_UNREFED } from "./state.js";
+import { inexactClock, isRealTimer, detectRealTimer } from "./age-clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
 /** What the global `setTimeout` returns: an object on Node, a number elsewhere and under some fake timers. */
@@ -14,14 +14,14 @@ export const MAX_DELAY: number = 2 ** 31 - 1;
  */
 export function setTimer<A, B>(callback: (a: A, b: B) => void, ms: number, a: A, b: B): TimerHandle {
   const set = currentSetTimeout();
-  const clock = hiddenClock();
+  const clock = inexactClock();
   if (clock === undefined) return set(callback, ms, a, b);
   const due = clock.now() + ms;
   const timer = set(() => {
     clock.reach(due);
     callback(a, b);
   }, ms);
-  learnFrom(timer);
+  detectRealTimer(timer);
   return timer;
 }
 
@@ -39,9 +39,9 @@ export function setTimerWatcher(callback: typeof watcher): void {
   watcher = callback;
 }
 
-/** Says that `timer` belongs to the scope `owner`, a node. */
-export function timerSet(timer: TimerHandle, owner: object): void {
-  if (isUnheld(owner, timer)) holdByTimer(timer, false);
+/** Notes that `timer` belongs to the node `owner`. */
+export function announceTimer(timer: TimerHandle, owner: object): void {
+  if (isUnrefed(owner, timer)) holdByTimer(timer, false);
   watcher?.(timer, owner);
 }
 
@@ -67,8 +67,8 @@ export function isReleased(node: object): boolean {
  * Whether a timer of `owner` does not keep the process alive. A fake one does, unless an option says otherwise: only a
  * real event loop runs empty, which is when the rest is decided (`idle-process.ts`).
  */
-function isUnheld(owner: object | undefined, timer: TimerHandle | undefined): boolean {
-  if (owner === undefined || ((owner as TimerOwner).flags & UNHELD) === 0) return false;
+function isUnrefed(owner: object | undefined, timer: TimerHandle | undefined): boolean {
+  if (owner === undefined || ((owner as TimerOwner).flags & TIMERS_UNREFED) === 0) return false;
   if (isRealTimer(timer)) return true;
   let at: TimerOwner | undefined = owner as TimerOwner;
   while (at !== undefined && !released.has(at)) at = at.parent;
@@ -94,10 +94,13 @@ export class LongTimer {
   #held = true;
   readonly #owner: object | undefined;
 
-  readonly #callback: () => void;
+  readonly #callback: (owner: never) => void;
 
-  /** @param owner - The node whose timer it is: it is cleared when that has ended. */
-  constructor(delay: number, callback: () => void, owner?: object) {
+  /**
+   * @param callback - Called with `owner`, so that it need not be a closure.
+   * @param owner - The node whose timer it is: it is cleared when that has ended.
+   */
+  constructor(delay: number, callback: (owner: never) => void, owner?: object) {
     this.#owner = owner;
     this.#callback = callback;
     this.#start(delay);
@@ -106,15 +109,15 @@ export class LongTimer {
   #start(delay: number): void {
     const step = Math.min(delay, MAX_DELAY);
     this.#handle = setTimer(LongTimer.#wake, step, this, delay - step);
-    if (this.#owner !== undefined) timerSet(this.#handle, this.#owner);
-    if (!this.#held) this.hold(false);
+    if (this.#owner !== undefined) announceTimer(this.#handle, this.#owner);
+    if (!this.#held) holdByTimer(this.#handle, false);
   }
 
   static #wake(this: void, timer: LongTimer, rest: number): void {
     timer.#handle = undefined;
     if (rest > 0) return timer.#start(rest);
     const callback = timer.#callback;
-    callback();
+    callback(timer.#owner as never);
   }
 
   clear(): void {
@@ -125,6 +128,6 @@ export class LongTimer {
   /** Whether the pending timer keeps the process alive; a no-op where timers can't choose. */
   hold(held: boolean): void {
     this.#held = held;
-    holdByTimer(this.#handle, held && !isUnheld(this.#owner, this.#handle));
+    holdByTimer(this.#handle, held && !isUnrefed(this.#owner, this.#handle));
   }
 }

@@ -1,4 +1,4 @@
-/** What a scope is called that runs `worker`. */
+/** The default name of a scope that runs `worker`. */
 // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
 export function nameOf(worker: Function): string {
   try {

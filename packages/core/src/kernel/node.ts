@@ -1,10 +1,10 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
-import { burstTime } from "./age-clock.js";
+import { coarseTime } from "./age-clock.js";
 import type { ContextKey } from "./context-key.js";
 import type { LongTimer } from "./long-timer.js";
 import { nameOf } from "./name.js";
-import type { Observer, Promised } from "./promised.js";
+import type { Observer, PromiseObserver } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope, ScopeState } from "./scope.js";
 import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
@@ -38,7 +38,7 @@ export abstract class ScopeNode implements Scope {
   first: ScopeNode | undefined = undefined;
   /** The listeners for a cancellation, oldest first; see `cancel-hooks.ts`. Empty once the cancellation has been notified. */
   hooks: CancelHook | undefined = undefined;
-  /** What few nodes need; allocated by {@link ensureExtras}. */
+  /** The fields that few nodes need; allocated by {@link ensureExtras}. */
   extras: Extras | undefined = undefined;
   /** Never changes. `undefined` for the background only. */
   readonly parent: ScopeNode | undefined;
@@ -62,7 +62,7 @@ export abstract class ScopeNode implements Scope {
     this.flags = parent === undefined ? initialFlags : initialFlags | (parent.flags & INHERITED);
     this.parent = parent;
     this.label = label;
-    this.startedAt = burstTime();
+    this.startedAt = coarseTime();
     this.id = ++lastId;
   }
 
@@ -165,7 +165,7 @@ export class Extras {
   errors: Map<unknown, ScopeNode> | undefined = undefined;
   context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
   /** The number of live children that are not daemons. Counted only from the first daemon on; see `tree.ts`. */
-  others = 0;
+  nonDaemons = 0;
   /** The cached path. */
   path: string | undefined = undefined;
   /** Where the node was spawned or created; recorded only while tracing is on. */
@@ -175,8 +175,8 @@ export class Extras {
   looks = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
   kind: ScopeKind | undefined = undefined;
-  /** What the body is waiting for, if it is not a function of the user's. */
-  bodyIs: WaitingFor | undefined = undefined;
+  /** Names the body in reports, if it is not a function of the user's. */
+  bodyKind: WaitingFor | undefined = undefined;
 }
 
 /** The fields that options and owner handles need. */
@@ -211,6 +211,8 @@ export interface CancelHook {
   previous: CancelHook | undefined;
   run(reason: CancelledError): void;
   ended(): void;
+  /** The runtime awaits `promise`, the result of a worker, which may be the promise of this hook. */
+  follow?(promise: Promise<unknown>): void;
   /** Whether it waits for a timer. */
   hasTimer?(): boolean;
   /** Makes its timer keep the process alive. */
@@ -256,7 +258,7 @@ export interface SignalFollower {
  * A pending `join`, `close` or disposal of a handle. `join` rejects with a failure or, if work was cut short, with the
  * reason; `close` only with a failure; `dispose` only with a failure that nobody else has received.
  */
-export interface Waiter extends Promised<void> {
+export interface Waiter extends PromiseObserver<void> {
   readonly kind: "join" | "close" | "dispose";
   /** The owner handle: a caller that waits for the scope still owns it. The exception to the invariant of `ScopeNode`. */
   readonly pin: object;

@@ -1,9 +1,9 @@
 import { isObject } from "../errors/suppressed.js";
 import { taskInfo } from "./diagnostics.js";
 import type { ScopeNode, Settings, Waiter } from "./node.js";
-import { holdProcessOpen, needsHold } from "./process-hold.js";
-import { createPromised, type Observer, type Promised } from "./promised.js";
-import { isOwnDeadline, markHandled, yieldBefore } from "./refusal.js";
+import { keepProcessAlive, hasUnrefedTimers } from "./process-hold.js";
+import { withResolvers, type Observer, type PromiseObserver } from "./observer.js";
+import { ranOutOfOwnTime, markHandled, pace } from "./early-results.js";
 import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
 // Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`, or,
@@ -16,34 +16,34 @@ export function wait(
   pin: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
   const isClosed = (node.flags & CLOSED) !== 0;
-  const promised = createPromised<void>();
+  const resolvers = withResolvers<void>();
   const waiter: Waiter = {
     kind,
     pin,
     graceTimer: undefined,
-    ...(!isClosed && needsHold(node) ? held(promised) : promised),
+    ...(!isClosed && hasUnrefedTimers(node) ? holdingProcess(resolvers) : resolvers),
   };
   const promise = waiter.promise;
   if (isClosed) {
     deliver(node, [waiter]);
-    return { promise: yieldBefore(promise, node.extras?.errors === undefined && !isOwnDeadline(node)) };
+    return { promise: pace(promise, node.extras?.errors === undefined && !ranOutOfOwnTime(node)) };
   }
   (node.ensureSettings().waiters ??= new Set()).add(waiter);
   return { promise, waiter };
 }
 
-/** Keeps the process alive until it is settled, since the timers of the scope do not. */
-function held(promised: Promised<void>): Promised<void> {
-  const release = holdProcessOpen();
+/** Keeps the process alive until the promise settles, since the timers of the scope do not. */
+function holdingProcess(resolvers: PromiseObserver<void>): PromiseObserver<void> {
+  const release = keepProcessAlive();
   return {
-    ...promised,
+    ...resolvers,
     resolve: (value) => {
       release();
-      promised.resolve(value);
+      resolvers.resolve(value);
     },
     reject: (error) => {
       release();
-      promised.reject(error);
+      resolvers.reject(error);
     },
   };
 }
@@ -61,7 +61,7 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
       node.flags |= DELIVERED;
     } else if (kind === "join" && (node.flags & CUT_SHORT) !== 0) {
       reject(node.reason);
-      if (!isOwnDeadline(node)) markHandled(promise);
+      if (!ranOutOfOwnTime(node)) markHandled(promise);
     } else {
       resolve(undefined);
     }
@@ -78,9 +78,9 @@ function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
 }
 
 /**
- * What a disposal rejects with. A failure that somebody has received by awaiting the task in which it happened is not news:
- * a block that lets it through must throw the error itself, and not a `SuppressedError` that holds it twice. The failures
- * after a first one that was received are in `suppressed(error)`.
+ * Returns the failure that a disposal rejects with. It leaves out a failure that somebody has received by awaiting the task in
+ * which it happened: a block that lets it through must throw the error itself, and not a `SuppressedError` that holds it
+ * twice. The failures after a first one that was received are in `suppressed(error)`.
  */
 function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
   if ((node.flags & DELIVERED) !== 0) return undefined;
@@ -105,12 +105,12 @@ export function firstError(node: ScopeNode): unknown {
 
 /**
  * Rejects with the reason of `node`. The promise of a scope counts as handled, unless the scope ran out of its own time: then
- * only its caller knows. The promise of a task was asked for, and does not.
+ * only its caller can handle that. The promise of a task exists only because somebody awaits it, so it stays unmarked.
  */
 export function rejectWithReason(node: ScopeNode, observer: Observer): void {
   observer.reject(node.reason);
   const { promise } = observer;
-  if (promise !== undefined && (node.flags & TASK) === 0 && !isOwnDeadline(node)) markHandled(promise);
+  if (promise !== undefined && (node.flags & TASK) === 0 && !ranOutOfOwnTime(node)) markHandled(promise);
 }
 
 /**
@@ -129,7 +129,7 @@ export function report(from: ScopeNode, error: unknown, origin: ScopeNode): void
 }
 
 /** Whether {@link report} would find an `onError`. */
-export function hasReceiver(from: ScopeNode): boolean {
+export function hasOnError(from: ScopeNode): boolean {
   return nearestOnError(from) !== undefined;
 }
 

@@ -1,8 +1,8 @@
 /**
- * The globals of the platform that tests replace: timers, clocks, and what puts a callback off. This is the only file
+ * The globals of the platform that tests replace: timers, clocks, and the functions that defer a callback. This is the only file
  * that touches them; `test/architecture.test.ts` refuses them elsewhere, except where a fake clock is put in place.
  *
- * | what is needed                                | taken     | from                                   | why |
+ * | use                                           | taken     | from                                   | why |
  * | --------------------------------------------- | --------- | -------------------------------------- | --- |
  * | the user's time: `sleep`, timeouts, grace, …  | each call | `setTimeout`, `clearTimeout`           | a test's fake timers drive it. See `long-timer.ts` |
  * | the calendar: `deadline` as a date, instants  | each call | `Date.now`                             | a test sets the date |
@@ -102,7 +102,7 @@ export const realNow: () => number = chooseNow();
 function chooseNow(): () => number {
   const performance = originalOf(platform, "performance");
   const prototype = platform.Performance?.prototype;
-  // Of the prototype: tests put a `now` of their own on the object. Bun's prototype has none.
+  // Taken from the prototype: tests put another `now` on the object. Bun's prototype has none.
   const inherits = prototype !== undefined && "now" in prototype && prototype.isPrototypeOf(performance);
   return (inherits ? prototype : performance).now.bind(performance);
 }
@@ -187,7 +187,7 @@ export function calendarNow(): number {
 
 // ---- the end of the process
 
-/** Has `callback` called when the process is about to end by itself; returns what takes that back. */
+/** Has `callback` called when the process is about to end by itself. Returns a function that undoes it. */
 export function beforeProcessEnd(callback: Callback): () => void {
   const { process } = platform;
   process?.on?.("beforeExit", callback);

@@ -1,22 +1,22 @@
-import { CANCELLED, CLOSED, HAS_TIMER, UNHELD } from "./state.js";
+import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import { isReleased, release } from "./long-timer.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
-import { holdProcess, liveDescendants } from "./tree.js";
+import { updateTimerHold, liveDescendants } from "./tree.js";
 
 const LONG = 2 ** 31 - 1;
 
 /** So that the usual program, which has no such scope, walks no tree for it. */
-let anyUnheld = false;
+let anyUnrefed = false;
 
 /** The option `holdsProcess`: whether the timers of `node` and of all below keep the process alive. */
 export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
-  if (holds) node.flags &= ~UNHELD;
+  if (holds) node.flags &= ~TIMERS_UNREFED;
   else {
-    node.flags |= UNHELD;
+    node.flags |= TIMERS_UNREFED;
     release(node);
-    anyUnheld = true;
+    anyUnrefed = true;
   }
 }
 
@@ -33,9 +33,9 @@ function* undecidedScopes(root: ScopeNode): Generator<ScopeNode, void, void> {
 
 /** Whether `root`, whose timers don't keep the process alive so far, has one that would. */
 export function hasUnheldTimer(root: ScopeNode): boolean {
-  if ((root.flags & UNHELD) === 0) return false;
+  if ((root.flags & TIMERS_UNREFED) === 0) return false;
   for (const node of undecidedScopes(root)) {
-    if ((node.flags & UNHELD) === 0) continue;
+    if ((node.flags & TIMERS_UNREFED) === 0) continue;
     if (hasDeadline(node) && node.first !== undefined) return true;
     for (let hook = node.hooks; hook !== undefined; hook = hook.next)
       if (hook.hasTimer?.() === true) return true;
@@ -45,20 +45,20 @@ export function hasUnheldTimer(root: ScopeNode): boolean {
 
 /** Whether the deadline of `node` may still have something to cancel. */
 function hasDeadline(node: ScopeNode): boolean {
-  return (node.flags & (HAS_TIMER | CANCELLED)) === HAS_TIMER;
+  return (node.flags & (HAS_DEADLINE_TIMER | CANCELLED)) === HAS_DEADLINE_TIMER;
 }
 
 /** From now on the timers of `root` keep the process alive, the pending ones included. */
 export function holdAfterAll(root: ScopeNode): void {
   for (const node of undecidedScopes(root)) {
-    node.flags &= ~UNHELD;
-    if (hasDeadline(node)) holdProcess(node);
+    node.flags &= ~TIMERS_UNREFED;
+    if (hasDeadline(node)) updateTimerHold(node);
     for (let hook = node.hooks; hook !== undefined; hook = hook.next) hook.holdTimer?.();
   }
 }
 
 /** Keeps the process alive until the function that it returns is called. */
-export function holdProcessOpen(): () => void {
+export function keepProcessAlive(): () => void {
   const set = realTimers.setInterval;
   const clear = realTimers.clearInterval;
   const timer = set(() => undefined, LONG);
@@ -66,10 +66,10 @@ export function holdProcessOpen(): () => void {
 }
 
 /** Whether somebody who waits for the end of `node` waits for timers that don't keep the process alive. */
-export function needsHold(node: ScopeNode): boolean {
-  if (!anyUnheld) return false;
-  if ((node.flags & UNHELD) !== 0) return true;
-  for (const below of liveDescendants(node)) if ((below.flags & UNHELD) !== 0) return true;
+export function hasUnrefedTimers(node: ScopeNode): boolean {
+  if (!anyUnrefed) return false;
+  if ((node.flags & TIMERS_UNREFED) !== 0) return true;
+  for (const below of liveDescendants(node)) if ((below.flags & TIMERS_UNREFED) !== 0) return true;
   return false;
 }
 
@@ -89,7 +89,7 @@ export class ProcessHold extends Hook {
     if (this.#waiting > 1 || (this.#node.flags & (CANCELLED | CLOSED)) !== 0) return;
     this.previous = this; // it may have been on and off before
     addHook(this.#node, this);
-    this.#release = holdProcessOpen();
+    this.#release = keepProcessAlive();
   }
 
   leave(): void {

@@ -2,7 +2,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
-import { markHandled } from "./refusal.js";
+import { markHandled } from "./early-results.js";
 
 /** What a scope waits for in one place of its worker, as `bough/inspect` shows it. */
 export interface WaitInfo {
@@ -32,12 +32,13 @@ export interface WaitInfo {
 export abstract class ScopedWait<T> extends Hook {
   /** The name of the public function, for error messages. */
   abstract readonly operation: string;
-  readonly promise: Promise<T>;
+  /** Read once, by the function that returns it. `undefined` if the runtime itself handles its rejection. */
+  promise: Promise<T>;
   protected readonly node: ScopeNode | undefined;
   #resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
 
-  /** @param node - Neither cancelled nor closed (see `refuseIn`); `undefined` for a wait that no scope ends. */
+  /** @param node - Neither cancelled nor closed (see `rejectUnlessLive`); `undefined` for a wait that no scope ends. */
   constructor(node: ScopeNode | undefined) {
     super();
     this.node = node;
@@ -63,6 +64,10 @@ export abstract class ScopedWait<T> extends Hook {
     this.#reject(error);
   }
 
+  follow(promise: Promise<unknown>): void {
+    if (promise === this.promise) this.promise = undefined as never; // nobody reads it any more
+  }
+
   override run(reason: CancelledError): void {
     this.#end(reason);
   }
@@ -82,7 +87,7 @@ export abstract class ScopedWait<T> extends Hook {
 
   #end(error: unknown): void {
     this.withdraw();
-    markHandled(this.promise); // first, so that the engine has no unhandled rejection to tell of
+    if ((this.promise as unknown) !== undefined) markHandled(this.promise); // first, so that the engine reports no unhandled rejection
     this.#reject(error);
   }
 }

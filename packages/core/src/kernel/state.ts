@@ -43,47 +43,47 @@ export const CLOSED_BY_OWNER: number = 1 << 14;
 /** Somebody has received its failures, or will. */
 export const DELIVERED: number = 1 << 15;
 /** This node or an ancestor has a deadline. */
-export const HAS_DEADLINE: number = 1 << 16;
+export const UNDER_DEADLINE: number = 1 << 16;
 /** This node or an ancestor has a grace period. */
-export const HAS_GRACE: number = 1 << 17;
+export const UNDER_GRACE: number = 1 << 17;
 /** Limits how many of its tasks run at once. */
 export const LIMITED: number = 1 << 18;
-/** Has a timer of its own, whose hold on the process follows its children. */
-export const HAS_TIMER: number = 1 << 19;
+/** Has a deadline timer. It keeps the process alive only while the node has something to cancel. */
+export const HAS_DEADLINE_TIMER: number = 1 << 19;
 
 /** Has or had a daemon, and counts its other children since. */
-export const HAS_DAEMONS: number = 1 << 21;
-/** Has cancelled its daemons: nothing else was left to do. */
+export const COUNTS_NON_DAEMONS: number = 1 << 21;
+/** Has cancelled its daemons, since nothing but them was left. */
 export const STOPPED_DAEMONS: number = 1 << 20;
 
-/** Its new children are announced: see watch.ts. */
+/** Its new children are announced: see child-watcher.ts. */
 export const WATCHED: number = 1 << 22;
 
-/** A cancellation from outside does not enter it; its own time limit, or one from inside, does. */
+/** Only its own time limit, or a call from inside, cancels it. */
 export const SHIELD: number = 1 << 23;
 
 /** The option `onOrphan` was given: dropping the handle is intended. */
-export const MAY_BE_DROPPED: number = 1 << 24;
+export const DROPPABLE: number = 1 << 24;
 
-/** A diagnostics channel has published its start. */
-export const TOLD: number = 1 << 25;
+/** A diagnostics channel has published its start, so its end is published, too. */
+export const PUBLISHED: number = 1 << 25;
 
 /** Became a task when `start` had its value: before that its failure was not its parent's. */
-export const PROMOTED: number = 1 << 26;
+export const BECAME_TASK: number = 1 << 26;
 
 /** This node or an ancestor has an option `isCancellation`. */
-export const HAS_IS_CANCELLATION: number = 1 << 27;
+export const UNDER_IS_CANCELLATION: number = 1 << 27;
 
-/** Was answered by the runtime in place of its handler: its status is `cancelled`, but its parent was not cut short. */
-export const ANSWERED: number = 1 << 28;
+/** The runtime has answered in place of the handler: the status is `cancelled`, but the parent was not cut short. */
+export const ANSWERED_BY_RUNTIME: number = 1 << 28;
 /** Waits for a slot of its parent's `concurrency`. */
 export const WAITING: number = 1 << 29;
 
-/** Timers of this node don't keep the process alive. */
-export const UNHELD: number = 1 << 31;
+/** The timers of this node don't keep the process alive: the option `holdsProcess: false`. */
+export const TIMERS_UNREFED: number = 1 << 31;
 
 /** Copied from the parent when a node is made. */
-export const INHERITED: number = HAS_DEADLINE | HAS_GRACE | HAS_IS_CANCELLATION | UNHELD;
+export const INHERITED: number = UNDER_DEADLINE | UNDER_GRACE | UNDER_IS_CANCELLATION | TIMERS_UNREFED;
 
 // ---- Initial states
 
@@ -94,7 +94,7 @@ export const initialScope: number = QUEUED;
 /** Of a scope that a handle holds open. */
 export const initialHandle: number = HANDLE;
 /** Of a scope with a handle that can't settle before `clearBody`. Whether its timers hold the process is decided later. */
-export const initialBuild: number = HANDLE | BODY | UNHELD;
+export const initialBuild: number = HANDLE | BODY | TIMERS_UNREFED;
 /** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
 export const initialGroup: number = BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
@@ -188,7 +188,7 @@ export function isDelivered(node: LifeCycle): boolean {
 
 /** Whether dropping the owner handle is intended. */
 export function mayBeDropped(node: LifeCycle): boolean {
-  return (node.flags & MAY_BE_DROPPED) !== 0;
+  return (node.flags & DROPPABLE) !== 0;
 }
 
 export function isLimited(node: LifeCycle): boolean {
@@ -202,12 +202,12 @@ export function hasStoppedDaemons(node: LifeCycle): boolean {
 
 /** Whether the node has a timer whose hold on the process follows its children. */
 export function hasTimer(node: LifeCycle): boolean {
-  return (node.flags & HAS_TIMER) !== 0;
+  return (node.flags & HAS_DEADLINE_TIMER) !== 0;
 }
 
 /** Whether the timers of the node keep the process alive. */
 export function timersHoldProcess(node: LifeCycle): boolean {
-  return (node.flags & UNHELD) === 0;
+  return (node.flags & TIMERS_UNREFED) === 0;
 }
 
 /** Whether the node runs its defers, or was cancelled while its body runs. */
@@ -271,16 +271,16 @@ export function markClosedByOwner(node: LifeCycle): void {
 
 /** The runtime has answered in place of the handler: its status is `cancelled`. */
 export function markAnswered(node: LifeCycle): void {
-  node.flags |= ANSWERED;
+  node.flags |= ANSWERED_BY_RUNTIME;
 }
 
 /** From now on a failure of the node fails its parent, as that of a task does. */
 export function promoteToTask(node: LifeCycle): void {
-  node.flags |= TASK | PROMOTED;
+  node.flags |= TASK | BECAME_TASK;
 }
 
 export function markDroppable(node: LifeCycle): void {
-  node.flags |= MAY_BE_DROPPED;
+  node.flags |= DROPPABLE;
 }
 
 export function markSupervising(node: LifeCycle): void {
@@ -292,9 +292,9 @@ export function markLimited(node: LifeCycle): void {
 }
 
 export function markGrace(node: LifeCycle): void {
-  node.flags |= HAS_GRACE;
+  node.flags |= UNDER_GRACE;
 }
 
 export function markIsCancellationOption(node: LifeCycle): void {
-  node.flags |= HAS_IS_CANCELLATION;
+  node.flags |= UNDER_IS_CANCELLATION;
 }

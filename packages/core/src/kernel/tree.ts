@@ -1,6 +1,15 @@
-import { BODY, CLOSED, DAEMON, HAS_DAEMONS, HAS_TIMER, QUEUED, TASK, WATCHED } from "./state.js";
+import {
+  BODY,
+  CLOSED,
+  DAEMON,
+  COUNTS_NON_DAEMONS,
+  HAS_DEADLINE_TIMER,
+  QUEUED,
+  TASK,
+  WATCHED,
+} from "./state.js";
 import type { ScopeNode } from "./node.js";
-import { childLinked } from "./watch.js";
+import { announceChild } from "./child-watcher.js";
 
 /**
  * The tree is intrusive: a node is its own entry in its parent's doubly linked list of children, in spawn
@@ -18,10 +27,10 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
     child.previous = last;
     first.previous = child;
   }
-  if (((child.flags & DAEMON) | (parent.flags & HAS_DAEMONS)) !== 0) countOthers(parent, child, 1);
-  if ((parent.flags & (HAS_TIMER | WATCHED)) === 0) return;
-  if ((parent.flags & HAS_TIMER) !== 0 && first === undefined) holdProcess(parent);
-  if ((parent.flags & WATCHED) !== 0) childLinked(child);
+  if (((child.flags & DAEMON) | (parent.flags & COUNTS_NON_DAEMONS)) !== 0) countNonDaemons(parent, child, 1);
+  if ((parent.flags & (HAS_DEADLINE_TIMER | WATCHED)) === 0) return;
+  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && first === undefined) updateTimerHold(parent);
+  if ((parent.flags & WATCHED) !== 0) announceChild(child);
 }
 
 export function unlink(child: ScopeNode): void {
@@ -34,8 +43,9 @@ export function unlink(child: ScopeNode): void {
   else if (child !== first) first.previous = previous;
   for (let index = 0; index < cursors.length; index++) cursors[index]?.leave(child);
   child.next = child.previous = undefined;
-  if ((parent.flags & HAS_DAEMONS) !== 0) countOthers(parent, child, -1);
-  if ((parent.flags & HAS_TIMER) !== 0 && parent.first === undefined) holdProcess(parent);
+  if ((parent.flags & (COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER)) === 0) return;
+  if ((parent.flags & COUNTS_NON_DAEMONS) !== 0) countNonDaemons(parent, child, -1);
+  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === undefined) updateTimerHold(parent);
 }
 
 /** Stands on a node between two turns of the event loop; see `inspect/walk.ts`. */
@@ -47,28 +57,30 @@ export interface Cursor {
 /** The cursors in this copy's tree. Empty but for a walk under way: then `unlink` reads one length. */
 export const cursors: Cursor[] = [];
 
-/** Only a scope that has had a daemon needs to tell the others apart; most nodes have no count to keep. */
-function countOthers(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
+/** Only a scope that has had a daemon counts its other children; most nodes count nothing. */
+function countNonDaemons(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
   const extras = parent.ensureExtras();
-  if ((parent.flags & HAS_DAEMONS) === 0) {
-    parent.flags |= HAS_DAEMONS;
+  if ((parent.flags & COUNTS_NON_DAEMONS) === 0) {
+    parent.flags |= COUNTS_NON_DAEMONS;
     for (let at = parent.first; at !== undefined; at = at.next)
-      if ((at.flags & DAEMON) === 0) extras.others += 1;
+      if ((at.flags & DAEMON) === 0) extras.nonDaemons += 1;
   } else if ((child.flags & DAEMON) === 0) {
-    extras.others += step;
+    extras.nonDaemons += step;
   }
 }
 
-/** Whether no child is alive but daemons. */
+/** Whether all live children are daemons. */
 export function hasOnlyDaemons(node: ScopeNode): boolean {
-  return node.first === undefined || ((node.flags & HAS_DAEMONS) !== 0 && node.extras?.others === 0);
+  return (
+    node.first === undefined || ((node.flags & COUNTS_NON_DAEMONS) !== 0 && node.extras?.nonDaemons === 0)
+  );
 }
 
 /**
  * The next node below `root` in preorder, parents first and children in spawn order; `undefined` at the end.
  * Needs no stack and no recursion. The tree must not change between two calls.
  *
- * @param skip - Passes over what is below `node`.
+ * @param skip - Leaves out the nodes below `node`.
  */
 export function nextInSubtree(root: ScopeNode, node: ScopeNode, skip: boolean): ScopeNode | undefined {
   if (!skip && node.first !== undefined) return node.first;
@@ -91,23 +103,23 @@ export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, vo
   }
 }
 
-/** Lets the node's timer keep the process alive only while there is something it may have to cut. */
-export function holdProcess(node: ScopeNode): void {
+/** Lets the deadline timer of a node keep the process alive only while the node has something to cancel. */
+export function updateTimerHold(node: ScopeNode): void {
   node.extras?.settings?.deadlineTimer?.hold(
     (node.flags & (BODY | QUEUED)) !== 0 || node.first !== undefined,
   );
 }
 
-/** Recounts the children of `parent`: an exception may have come before a count. */
-export function recount(parent: ScopeNode): void {
+/** Counts the children of `parent` again: an exception may have interrupted the counting. */
+export function recountChildren(parent: ScopeNode): void {
   const { extras } = parent;
   if (extras === undefined) return;
-  extras.others = 0;
+  extras.nonDaemons = 0;
   const running: ScopeNode[] = [];
   for (let child = parent.first; child !== undefined; child = child.next) {
-    if ((child.flags & DAEMON) === 0) extras.others += 1;
+    if ((child.flags & DAEMON) === 0) extras.nonDaemons += 1;
     if ((child.flags & TASK) !== 0) running.push(child);
   }
   extras.settings?.limit?.recount(running);
-  if ((parent.flags & HAS_TIMER) !== 0) holdProcess(parent);
+  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0) updateTimerHold(parent);
 }

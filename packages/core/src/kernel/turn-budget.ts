@@ -1,33 +1,33 @@
 import { afterMicrotasks, onTurn, realNow } from "./platform.js";
 
-/** How many may go on in one turn of the event loop without having waited for one. */
-const MOST = 100;
-/** From here on it is watched when the turn ends, which takes a look at the event loop and at the clock. */
+/** How many operations may go on in one turn of the event loop without having waited for one. */
+const MAX_PER_TURN = 100;
+/** From this operation of a turn on the end of the turn is watched, which costs a callback of the event loop and a clock. */
 const WATCHED_FROM = 50;
-/** Milliseconds that those who go on in one turn may take together. */
+/** Milliseconds that the operations that go on in one turn may take together. */
 const SLICE = 4;
 
 /**
- * Spreads what comes without a pause over the turns of the event loop, so that timers, signals and sockets are served in
- * between: those who go on in one turn do not take longer than a few milliseconds, unless a single one does. An orderly
- * program pays for counting.
+ * Spreads operations that come without a pause over the turns of the event loop, so that timers, signals and sockets are served
+ * in between. The operations of one turn take a few milliseconds together, unless a single one takes longer. A program that
+ * has few of them in a turn pays only for counting.
  */
 export class TurnBudget {
   #used = 0;
   #isWatched = false;
-  /** Since when, by the monotonic clock, those who go on in this turn do. */
+  /** When the operations of this turn began to go on, by the monotonic clock. */
   #since = 0;
-  /** How long that took them, in ms. */
+  /** How long they took, in ms. */
   #spent = 0;
   #waiting: (() => void)[] = [];
   /** How many of those may go on in the next turn. */
-  #room = MOST;
+  #room = MAX_PER_TURN;
 
-  /** Counts one. Returns what it has to wait for, if there were too many in this turn. */
+  /** Counts an operation. Returns a promise to wait for if there were too many in this turn. */
   take(): Promise<void> | undefined {
     if (++this.#used < WATCHED_FROM && !this.#isWatched) return undefined;
     if (!this.#isWatched) this.#watch();
-    const isFree = this.#waiting.length === 0 && this.#used < MOST;
+    const isFree = this.#waiting.length === 0 && this.#used < MAX_PER_TURN;
     if (isFree && realNow() - this.#since <= SLICE) return undefined;
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -35,7 +35,7 @@ export class TurnBudget {
   #watch(): void {
     const since = (this.#since = realNow());
     this.#isWatched = true;
-    // Not until the end of the turn: what else goes on there takes its own time.
+    // Not at the end of the turn: other callbacks of the turn take time, too.
     afterMicrotasks(() => (this.#spent = realNow() - since));
     onTurn(() => this.#turn());
   }
@@ -44,7 +44,7 @@ export class TurnBudget {
     this.#isWatched = false;
     this.#used = 0;
     const waiting = this.#waiting.length;
-    if (waiting === 0) return void (this.#room = MOST);
+    if (waiting === 0) return void (this.#room = MAX_PER_TURN);
     if (this.#spent > SLICE) this.#room = Math.ceil((this.#room * SLICE) / this.#spent);
     else if (waiting > this.#room) this.#room *= 2;
     const next = this.#waiting.splice(0, this.#room);

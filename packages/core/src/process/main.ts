@@ -22,7 +22,7 @@ let current: Run | undefined;
  * | the body returned             | as it was: 0, or what the program has set         |                                     |
  * | a failure, of a cleanup, too  | 1                                                 | the error and the suppressed ones   |
  * | a signal                      | 128 + its number, unless the program has set one  |                                     |
- * | by force                      | the signal's, or 1                                | what was stuck                      |
+ * | by force                      | that of the signal, or 1                          | the stuck tasks                     |
  *
  * **Servers:** before the cancellation, the servers of the process that have a scope (`serverScope`, `expressBough`,
  * `fastifyBough`) begin to shut down, for any cause: they stop listening, and requests have their grace period. The scope
@@ -34,7 +34,7 @@ let current: Run | undefined;
  * process that has failed or was asked to stop, and that something outside the scope keeps alive. Only a forced exit calls
  * `process.exit`; otherwise output that is on its way to a pipe arrives.
  *
- * **Failure:** is printed once, and does not reject the returned promise. A cancellation that no signal asked for is a
+ * **Failure:** a failure is printed once, and does not reject the returned promise. A cancellation that no signal asked for is a
  * failure if it cut work short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation
  * that nothing awaits does not end a process whose scope is cancelled: its cleanups run.
  *

@@ -1,9 +1,9 @@
 import { constants } from "node:os";
 import { BoughError } from "../errors/bough-error.js";
 import { StuckTasksError, type TaskInfo } from "../errors/scope-errors.js";
-import { foundStuck, taskInfo } from "../kernel/diagnostics.js";
+import { publishStuck, taskInfo } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { holdersOf, stuckInfo, stuckTasks } from "../kernel/holders.js";
+import { blockersOf, stuckInfo, stuckTasks } from "../kernel/blockers.js";
 import { isDaemon } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -168,7 +168,7 @@ export class Run {
     try {
       if (!this.#ended) this.#deliver(this.#node.errors);
       const error = this.#ended ? this.#heldError() : this.#stuckError();
-      if (error instanceof StuckTasksError) foundStuck(this.#node, error.tasks);
+      if (error instanceof StuckTasksError) publishStuck(this.#node, error.tasks);
       if (this.#settings.onError !== undefined) this.#deliver([error]);
       else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
     } finally {
@@ -180,7 +180,7 @@ export class Run {
   #stuckError(): StuckTasksError {
     const held: TaskInfo[] = [];
     for (const server of stoppingServers())
-      for (const [node, what] of holdersOf(server)) if (!isDaemon(node)) held.push(stuckInfo(node, what));
+      for (const [node, what] of blockersOf(server)) if (!isDaemon(node)) held.push(stuckInfo(node, what));
     const path = this.#waitsForServers?.path;
     const own = stuckTasks(this.#node).filter((task) => held.length === 0 || task.path !== path);
     return new StuckTasksError(this.#node.path, this.#elapsed(), [...own, ...held]);

@@ -1,23 +1,22 @@
 import { describe } from "../errors/describe.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
-import { opening } from "../kernel/diagnostics.js";
+import { publishStart } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
 import { clearBody, hasTimer, initialBuild, isCancelled } from "../kernel/state.js";
-import { checkHeadroom, nesting } from "../kernel/headroom.js";
+import { nesting } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
-import { holdProcess } from "../kernel/tree.js";
+import { updateTimerHold } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
-import { admits, bornCancelled } from "../task/admit.js";
 import { closeAndWait, closeByOwner, Handle, type CloseOptions, type ScopeHandle } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { isScope, nodeOf } from "../task/resolve.js";
-import { addChild } from "../task/start-child.js";
+import { linkChild, makeLiveChild } from "../task/child.js";
 import { endWhenIdle } from "../task/idle-process.js";
 import { watchHandle } from "../task/orphan.js";
 import { HandleObject } from "./handle/handle-object.js";
@@ -125,17 +124,15 @@ function construct(
   options: ScopeOptions | undefined,
   site: string | undefined,
 ): object {
-  checkHeadroom();
-  const node = new ScopeView(parent, options?.name ?? build, initialBuild);
-  if (!admits("selfCleaning", parent)) throw bornCancelled(node, options).reason as unknown;
+  const node = makeLiveChild("selfCleaning", parent, options?.name ?? build, initialBuild);
   endWhenIdle();
-  addChild(node, options, site);
+  linkChild(node, options, site);
   node.dropWorker(); // what `build` closes over would live as long as the scope
   let handle: object;
   nesting.depth += 1;
   try {
     if (isCancelled(node)) throw node.reason as unknown;
-    const stores = opening(node, "selfCleaning");
+    const stores = publishStart(node, "selfCleaning");
     const inner = stores === undefined ? build(node) : stores.run(build, node);
     checkInner(node, inner);
     if (node.label === "anonymous") node.label = classNameOf(inner);
@@ -145,10 +142,7 @@ function construct(
     try {
       buildThrew(node, error);
     } catch {
-      const { steps } = interrupted;
-      steps[steps.length] = buildThrew;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
+      interrupted.steps.push(buildThrew, node, error);
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
@@ -201,7 +195,7 @@ function buildThrew(node: ScopeNode, error: unknown): void {
 /** While `build` runs, the scope can't settle: what it starts may fail at once. */
 function bodyDone(node: ScopeNode): void {
   clearBody(node);
-  if (hasTimer(node)) holdProcess(node);
+  if (hasTimer(node)) updateTimerHold(node);
   advance(node);
 }
 

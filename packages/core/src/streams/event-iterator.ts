@@ -3,8 +3,8 @@ import { attach } from "../flow/lifetime/attach.js";
 import { Fifo } from "../flow/sync/fifo.js";
 import type { Failure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createPromised, type Promised } from "../kernel/promised.js";
-import { markHandled, yieldBefore } from "../kernel/refusal.js";
+import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
+import { markHandled, pace } from "../kernel/early-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 
@@ -25,7 +25,7 @@ const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 export class EventIterator implements AsyncIterableIterator<unknown, undefined> {
   readonly #buffer: number;
   readonly #ready = new Fifo<unknown>();
-  readonly #requests = new Fifo<Promised<Result>>();
+  readonly #requests = new Fifo<PromiseObserver<Result>>();
   #ended = false;
   /** What the next `next()` rejects with. */
   #failure: Failure | undefined;
@@ -83,7 +83,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     if (this.#failure === undefined) this.#detach();
   }
 
-  #close({ resolve, reject, promise }: Promised<Result>): void {
+  #close({ resolve, reject, promise }: PromiseObserver<Result>): void {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure === undefined) return resolve(done);
@@ -102,14 +102,14 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
 
   next(): Promise<Result> {
     if (this.#ready.size > 0) return Promise.resolve({ done: false, value: this.#ready.shift() });
-    const request = createPromised<Result>();
+    const request = withResolvers<Result>();
     if (!this.#ended) {
       this.#requests.push(request);
       return request.promise;
     }
     const isReason = this.#failure?.isReason === true;
     this.#close(request);
-    return yieldBefore(request.promise, isReason);
+    return pace(request.promise, isReason);
   }
 
   return(): Promise<Result> {

@@ -1,5 +1,5 @@
 import { wrongType } from "../errors/validate.js";
-import { failToBegin } from "../kernel/refusal.js";
+import { rejectBeforeStart } from "../kernel/early-results.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -50,7 +50,7 @@ export function pipe<T>(
   try {
     return begin(scope, source, sink, callSite(pipe));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 

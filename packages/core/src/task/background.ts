@@ -3,9 +3,9 @@ import type { Scope } from "../kernel/scope.js";
 
 /**
  * The parent of every root: never cancelled, never closed, and without a name in paths. Use it where a scope
- * is asked for and there is none, as with Go's `context.Background()`: what is spawned in it has no owner.
+ * is required and there is none, as with Go's `context.Background()`: a task that is spawned in it has no owner.
  *
- * It takes no `defer` and no `set`: its end never comes, and its values would be everybody's.
+ * It refuses `defer` and `set`: it never ends, and its values would be visible everywhere.
  *
  * @example
  * ```ts

@@ -1,28 +1,26 @@
-import { opened } from "../kernel/diagnostics.js";
+import { publishOpen } from "../kernel/diagnostics.js";
 import { initialHandle, isClosed } from "../kernel/state.js";
-import { checkHeadroom } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { ScopeView, backgroundNode } from "../kernel/scope-view.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
-import { admits, bornCancelled } from "./admit.js";
+import { abandonStart, linkChild, makeChild } from "./child.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./resolve.js";
-import { addChild, giveUp } from "./start-child.js";
 
 /**
- * Makes a scope with an owner handle, for a lifetime that is no single function's: a server's, a connection
- * pool's, an object's. Hold the handle, and `close()` it, or say `await using`.
+ * Makes a scope with an owner handle, for a lifetime that does not belong to a single function: of a server, a connection
+ * pool, an object. Keep the handle, and `close()` it, or declare it with `await using`.
  *
  * A handle that is dropped without that is an orphan: when it is collected, its scope is cancelled and a process
- * warning says so (see `onOrphan`). That is a fallback; nothing says when it runs.
+ * warning reports it (see `onOrphan`). That is a fallback; it can run at any later time.
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
  * cancelled with it, and the parent does not settle before it has; a failure that nobody receives by `join` or
- * `close` is then the parent's. A parent that is cancelled already makes it be born cancelled.
+ * `close` is then the parent's. In a parent that is cancelled already, it is born cancelled.
  *
  * @param parent - The scope it belongs to; without it, a root.
  * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.
@@ -54,22 +52,14 @@ export function openScope(
   options: ScopeOptions | undefined,
   site: string | undefined,
 ): ScopeHandle {
-  checkHeadroom();
-  const node = new ScopeView(parent, options?.name ?? "anonymous", initialHandle);
+  const node = makeChild("createScope", parent, options?.name ?? "anonymous", initialHandle, options);
   const handle = new Handle(node);
-  if (!admits("createScope", parent)) {
-    bornCancelled(node, options);
-    return handle;
-  }
   watchHandle(handle, node, options?.onOrphan);
-  addChild(node, options, site);
+  linkChild(node, options, site);
   try {
-    if (!isClosed(node)) opened(node, "createScope");
+    if (!isClosed(node)) publishOpen(node, "createScope");
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = giveUp;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interrupted.steps.push(abandonStart, node, error);
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
     throw error;

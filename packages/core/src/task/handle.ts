@@ -14,7 +14,7 @@ import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 
-/** What `close` takes. */
+/** The options of `close`. */
 export interface CloseOptions {
   /** The `cause` of the reason. Default: none. */
   readonly cause?: unknown;
@@ -25,9 +25,9 @@ export interface CloseOptions {
 const closeOptionNames = optionNames<CloseOptions>({ cause: true, grace: true });
 
 /**
- * The owner handle of a scope: what `createScope` returns. Whoever holds it owns the lifetime; workers get a
- * view of their own. It is the only object whose collection matters: when it is dropped while the scope is open,
- * the scope is cancelled with kind `"orphaned"`, at some time after, as a fallback.
+ * The owner handle of a scope, which `createScope` returns. The code that holds it owns the lifetime of the scope; workers get
+ * their own scopes. Its collection matters: when it is dropped while the scope is open, the scope is cancelled later with
+ * kind `"orphaned"`, as a fallback.
  */
 export interface ScopeHandle extends Scope, AsyncDisposable {
   /**
@@ -38,7 +38,7 @@ export interface ScopeHandle extends Scope, AsyncDisposable {
   join(): Promise<void>;
   /**
    * Cancels the scope (kind `"closed"`) and waits until everything in it has settled and is cleaned up. A second
-   * call waits as the first does. Resolves when the scope was merely cancelled, by whomever.
+   * call waits as the first does. Resolves also when the scope was cancelled in another way.
    *
    * Don't await it inside the scope: a scope can't end before the worker that waits for its end. Call `cancel()`
    * there.
@@ -189,8 +189,8 @@ function disposeHandle(this: Handle): Promise<void> {
 }
 
 /**
- * Somebody has taken the disposal method of a handle: `await using`, `scope.use`, an `AsyncDisposableStack`. A failure then
- * waits for the disposal, instead of becoming an unhandled rejection while the block still goes on.
+ * Notes that the disposal method of a handle was read, by `await using`, `scope.use` or an `AsyncDisposableStack`. A failure
+ * then waits for the disposal, instead of becoming an unhandled rejection while the block still runs.
  */
 export function expectDisposal(node: ScopeNode): void {
   if (!isClosed(node)) node.ensureSettings().disposalExpected = true;
@@ -203,7 +203,7 @@ export function closeByOwner(node: ScopeNode, cause: unknown): void {
   cancel(node, "closed", cause, Handle.prototype.close);
 }
 
-/** What `close()` does, for the owner handle `pin`. */
+/** The work of `close()` for the owner handle `pin`. */
 export async function closeAndWait(
   node: ScopeNode,
   kind: "close" | "dispose",

@@ -3,7 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { beforeProcessEnd, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import { isCancelled } from "../kernel/state.js";
-import { collectedHandles } from "./orphan.js";
+import { collectedHandleCount } from "./orphan.js";
 
 /**
  * Whether a process ends although workers of `selfCleaning` objects still wait for timers.
@@ -35,8 +35,8 @@ async function decide(): Promise<void> {
     for (let round = 0; collect !== undefined && round < ROUNDS; round++) {
       await turn(); // an object whose WeakRef was read lives until the end of the job
       collect();
-      for (let before = -1; before !== collectedHandles();) {
-        before = collectedHandles();
+      for (let before = -1; before !== collectedHandleCount();) {
+        before = collectedHandleCount();
         await turn();
       }
     }

@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { failToBegin, refuseIn } from "../kernel/refusal.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../kernel/early-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "./resolve.js";
 
@@ -14,8 +14,8 @@ export function inScope<T>(
 ): Promise<T> {
   try {
     const node = nodeOf(operation, "scope", scope);
-    return refuseIn(operation, node) ?? begin(node);
+    return rejectUnlessLive(operation, node) ?? begin(node);
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }

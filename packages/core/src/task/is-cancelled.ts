@@ -3,13 +3,13 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "./resolve.js";
 
 /**
- * Tells whether `error` is a cancellation of bough's; with a scope, whether it is the cancellation of that scope.
+ * Returns whether `error` is a cancellation of bough; with a scope, whether it is the cancellation of that scope.
  *
- * In a `catch`, pass the scope that the work runs in: without one, a call that ran out of a timeout of its own, and a task
- * that somebody else has cancelled, look like your own cancellation.
+ * In a `catch`, pass the scope that the work runs in: without one, the timeout of an inner call,
+ * and the cancellation of another task, look like your own cancellation.
  *
- * It tells about the reason itself. What a client makes of an aborted signal (axios' `CanceledError`, say) is no
- * `CancelledError`; whether your scope is cancelled, `scope.cancelled` says.
+ * It recognises the reason itself. The error that a client makes of an aborted signal (for example axios' `CanceledError`) is
+ * not a `CancelledError`; read `scope.cancelled` to know whether your scope is cancelled.
  *
  * @param error - Anything, typically what a `catch` received.
  * @param scope - The scope in question. Its cancellation is its own or that of an ancestor.

@@ -52,9 +52,9 @@ export interface TaskOptions {
   readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
 }
 
-/** What `createScope` and `withScope` take. */
+/** The options of `createScope` and `withScope`. */
 export interface ScopeOptions {
-  /** Default: the body's function name, else `"anonymous"`. */
+  /** Default: the name of the body function, or `"anonymous"`. */
   readonly name?: string | undefined;
   /** A foreign signal that cancels this scope too, with kind `"signal"`. Default: none. */
   readonly signal?: AbortSignal | undefined;
@@ -78,8 +78,8 @@ export interface ScopeOptions {
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /**
    * Whether a rejection of this scope or one below, after it was cancelled with `reason`, is that cancellation coming back:
-   * for clients whose aborts bough does not know. Asked from the scope upwards until one says `true`. What it throws,
-   * and what it returns that is no boolean, is a failure. Default: only what bough knows.
+   * for clients whose aborts bough does not know. Called from the scope upwards until one returns `true`. An exception of it,
+   * and a result that is not a boolean, is a failure. Default: only the aborts that bough knows.
    */
   readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
   /** What happens when the handle is collected before the scope was closed. Default: a process warning. */
@@ -112,7 +112,7 @@ const taskOptionNames: OptionNames = optionNames<TaskOptions>(
   (name) => isWithScopeOption(name) || name === "daemon",
 );
 
-/** What `withScope` takes: it has no handle that could be dropped. */
+/** The options of `withScope`: it has no handle that could be dropped. */
 export const withScopeOptionNames: OptionNames = optionNames<Omit<ScopeOptions, "onOrphan" | "holdsProcess">>(
   withScopeNames,
   isWithScopeOption,
@@ -190,7 +190,7 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
     node.ensureSettings().grace = options.grace;
   }
   if (options.onError !== undefined) node.ensureSettings().onError = options.onError;
-  if (options.isCancellation !== undefined) judgeBy(node, options.isCancellation);
+  if (options.isCancellation !== undefined) setIsCancellation(node, options.isCancellation);
   if (options.signal !== undefined && !node.cancelled) Follower.follow(node, options.signal);
   const { timeout = Infinity, deadline = Infinity } = options;
   if (Math.min(timeout, Number(deadline)) !== Infinity && !node.cancelled)
@@ -198,7 +198,10 @@ export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOption
 }
 
 /** Sets the option `isCancellation`, unless the node has one. */
-export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOptions["isCancellation"]>): void {
+export function setIsCancellation(
+  node: ScopeNode,
+  isCancellation: NonNullable<ScopeOptions["isCancellation"]>,
+): void {
   markIsCancellationOption(node);
   for (const below of liveDescendants(node)) markIsCancellationOption(below); // a server's scope may have requests already
   node.ensureSettings().isCancellation ??= isCancellation;
@@ -206,7 +209,7 @@ export function judgeBy(node: ScopeNode, isCancellation: NonNullable<ScopeOption
 
 function checkSignal(operation: string, value: unknown): void {
   if (value === undefined) return;
-  // By its shape: polyfills and other realms have AbortSignals of their own.
+  // By its shape: polyfills and other realms have other AbortSignal classes.
   if (typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value)
     return;
   throw wrongType(operation, "signal must be an AbortSignal", value);

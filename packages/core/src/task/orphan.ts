@@ -1,11 +1,11 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { isThenable, quotePath } from "../errors/describe.js";
-import { foundOrphan, hearsOfOrphans } from "../kernel/diagnostics.js";
+import { publishOrphan, hasOrphanSubscribers } from "../kernel/diagnostics.js";
 import { ageSince } from "../kernel/age-clock.js";
 import { isCancelled, isClosed, isTask, markDroppable } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/diagnostics.js";
-import type { Observer } from "../kernel/promised.js";
+import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/outcome.js";
 import { setUnheldTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
@@ -73,7 +73,7 @@ type Registry = FinalizationRegistry<HandleWatch>;
 /**
  * A registry serves this many handles, then comes the next; the watch of a live scope keeps its own. V8 calls back for
  * one registry after the other, so the workers of one have stopped, and are still in the processor's cache, before those
- * of the next are told to; and the table of a registry's tokens is small. With a single registry for 65,536 handles it
+ * of the next are stopped; and the table of a registry's tokens is small. With a single registry for 65,536 handles it
  * takes half as long again.
  */
 const HANDLES_EACH = 256;
@@ -92,13 +92,13 @@ function nextRegistry(): Registry {
 let collected = 0;
 
 /** How many handles are known to have been collected. */
-export function collectedHandles(): number {
+export function collectedHandleCount(): number {
   return collected;
 }
 
 function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
-  // Else it winds up by itself, and its owner has nothing left to forget.
+  // Otherwise it winds up by itself.
   if (node === undefined) return;
   if (isClosed(node)) {
     handleGone();
@@ -107,10 +107,10 @@ function reclaim({ node, policy }: HandleWatch): void {
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
   handleGone();
-  const info = policy !== "ignore" || hearsOfOrphans() ? orphanInfo(node) : undefined;
+  const info = policy !== "ignore" || hasOrphanSubscribers() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));
   if (info === undefined) return;
-  foundOrphan(node, info);
+  publishOrphan(node, info);
   if (policy !== "ignore") announce(node, info, policy);
 }
 
@@ -137,8 +137,8 @@ function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void
 /** By a scope, the method of its handle that was given a callback and nothing that would hold the handle for it. */
 const callbacks = new WeakMap<ScopeNode, string>();
 
-/** Has the warning say that something was still to be called, if the handle is dropped. */
-export function leftCallback(node: ScopeNode, method: string | undefined): void {
+/** Notes that a callback may still be pending, for the warning if the handle is dropped. */
+export function setPendingCallback(node: ScopeNode, method: string | undefined): void {
   if (method === undefined) callbacks.delete(node);
   else callbacks.set(node, method);
 }
@@ -157,14 +157,14 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   };
 }
 
-/** How long the further orphans of a path are counted before they are reported, in ms. */
+/** How long further orphans of the same path are counted before they are reported, in ms. */
 const INTERVAL = 10_000;
-/** As many paths are told apart. */
+/** The maximal number of paths that are counted separately. */
 const MAX_PATHS = 1_000;
-/** By the paths that were warned of in the last {@link INTERVAL}: how many more there were. */
+/** How many more orphans there were, by the paths of the warnings of the last {@link INTERVAL}. */
 const recent = new Map<string, number>();
 
-/** The first of a path at once, those that follow all in one. */
+/** Warns of the first orphan of a path at once, and of those that follow in one warning. */
 function warnOf(info: OrphanInfo, callback: string | undefined): void {
   const key = recent.has(info.path) || recent.size < MAX_PATHS ? info.path : "";
   const more = recent.get(key);

@@ -1,18 +1,18 @@
 import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { createPromised, type Promised } from "../kernel/promised.js";
-import { markHandled, refuse } from "../kernel/refusal.js";
+import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
+import { markHandled, rejectPaced } from "../kernel/early-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
 /**
- * A running worker, as its spawner sees it: a promise for the worker's value that can be cancelled. Dropping
- * it cancels nothing; it belongs to its scope.
+ * A running worker: a promise for the worker's value, with `cancel()`. Dropping the task does not cancel it; it belongs to
+ * its scope.
  *
  * It rejects with the first failure of its scope, or with the reason when it was cancelled. A task that
- * nobody awaits causes no unhandled rejection of its own: its failure is its scope's.
+ * nobody awaits causes no unhandled rejection by itself: its failure is the failure of its scope.
  */
 export interface Task<T> extends Promise<T> {
   /** As given, else the worker's function name, else `"anonymous"`. */
@@ -30,8 +30,8 @@ export interface Task<T> extends Promise<T> {
 }
 
 /**
- * A real thenable, with a real promise behind it that is made only once somebody asks: most tasks are awaited
- * through their scope, and a promise with its resolvers costs more than all the rest of a task.
+ * A thenable. Its promise is made when it is first awaited: most tasks are awaited through their scope, and a promise with its
+ * resolving functions costs more than the rest of a task.
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
@@ -40,20 +40,20 @@ export class NodeTask<T> implements Task<T> {
     this.#node = node;
   }
 
-  /** Not by `instanceof`: what a selfCleaning method returns a task as is a proxy, and has nothing inside. */
+  /** Not by `instanceof`: for a task, a selfCleaning method returns a proxy, which has no private fields. */
   static isTask(value: object): value is NodeTask<unknown> {
     return #node in value;
   }
 
   /**
-   * The promise for the outcome, for one who may look away before it comes: it makes nobody a receiver of the task's
-   * failures unless `isReceiver` says so when it settles.
+   * The promise for the outcome, for a caller that may lose interest. The caller counts as the receiver of the task's failures
+   * only if `isReceiver` returns true when the task settles.
    */
   static watch<T>(task: NodeTask<T>, isReceiver: () => boolean): Promise<T> {
     const node = task.#node;
     if (isClosed(node)) return outcome(node);
-    node.observer ??= { ...createPromised<T>(), isReceiver };
-    return (node.observer as Promised<T>).promise;
+    node.observer ??= { ...withResolvers<T>(), isReceiver };
+    return (node.observer as PromiseObserver<T>).promise;
   }
 
   get name(): string {
@@ -104,7 +104,7 @@ export class NodeTask<T> implements Task<T> {
     };
     const derived: Promise<T> = settled.finally((): unknown => {
       if (typeof onFinally !== "function") return ignore();
-      return Promise.resolve(onFinally() as unknown).then(ignore); // what it throws is news
+      return Promise.resolve(onFinally() as unknown).then(ignore); // its own failure stays unhandled
     });
     return derived;
   }
@@ -119,14 +119,14 @@ function wasCancelled(node: ScopeNode): boolean {
 function outcome<T>(node: ScopeNode): Promise<T> {
   if (!isClosed(node)) {
     if (node.observer?.isReceiver !== undefined) {
-      const { promise, resolve, reject } = node.observer as Promised<T>;
+      const { promise, resolve, reject } = node.observer as PromiseObserver<T>;
       node.observer = { promise, resolve, reject };
     }
-    node.observer ??= createPromised<T>();
-    return (node.observer as Promised<T>).promise;
+    node.observer ??= withResolvers<T>();
+    return (node.observer as PromiseObserver<T>).promise;
   }
   markDelivered(node);
-  if (node.extras?.errors !== undefined) return refuse(firstError(node));
-  if (isCutShort(node)) return refuse(node.reason);
+  if (node.extras?.errors !== undefined) return rejectPaced(firstError(node));
+  if (isCutShort(node)) return rejectPaced(node.reason);
   return Promise.resolve(node.value as T);
 }

@@ -1,25 +1,22 @@
 import { requireFunction } from "../errors/validate.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { initialScope } from "../kernel/state.js";
-import { checkHeadroom } from "../kernel/headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { backgroundNode, ScopeView } from "../kernel/scope-view.js";
-import { createPromised } from "../kernel/promised.js";
-import { failToBegin, promiseFor } from "../kernel/refusal.js";
+import { backgroundNode } from "../kernel/scope-view.js";
+import { withResolvers } from "../kernel/observer.js";
+import { rejectBeforeStart, paceIfBornCancelled } from "../kernel/early-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
-import { interrupted } from "../kernel/interrupted-steps.js";
-import { admits, bornCancelled } from "./admit.js";
+import { makeLiveChild, startChild } from "./child.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
 import { isScope, nodeOf } from "./resolve.js";
-import { begin, type Worker } from "./run.js";
-import { addChild, giveUp } from "./start-child.js";
+import type { Worker } from "./run.js";
 
 /**
  * Runs `body` in a new scope, and resolves with its value when everything started in that scope has settled.
  *
  * **Failure:** if the body or a child fails, the rest is cancelled (kind `"failure"`), waited for, and the
- * promise rejects with that failure, the same object. It goes to the caller only: a parent does not hear of it,
+ * promise rejects with that failure, the same object. It goes to the caller only and not to a parent,
  * so this is how to handle an error locally.
  *
  * **Cancellation:** when the scope is cancelled and that kept its body or a child from finishing, the promise
@@ -52,13 +49,13 @@ export function withScope<T>(...given: readonly unknown[]): Promise<T> {
     const { parent, options, body } = parse<T>(given);
     return enterScope("withScope", parent, options, body, callSite(withScope));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
 /**
- * `withScope` for another function of bough's, which the messages of the diagnostics channels name, and which was called
- * at `site`. Throws, too.
+ * `withScope` for other public functions; `site` is their call site, and the diagnostics channels name `kind`. Throws instead of
+ * rejecting if nothing was started.
  */
 export function enterScope<T>(
   kind: ScopeKind,
@@ -67,24 +64,11 @@ export function enterScope<T>(
   body: Worker<T>,
   site: string | undefined,
 ): Promise<T> {
-  checkHeadroom();
-  const node = new ScopeView(parent, options?.name ?? body, initialScope);
-  const observer = createPromised<T>();
+  const node = makeLiveChild("withScope", parent, options?.name ?? body, initialScope);
+  const observer = withResolvers<T>();
   node.observer = observer;
-  if (!admits("withScope", parent)) throw bornCancelled(node).reason as unknown;
-  addChild(node, options, site, body);
-  try {
-    begin(node, body, kind);
-  } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = giveUp;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
-    throw error;
-  }
-  return promiseFor(node, observer.promise);
+  startChild(node, body, options, site, kind);
+  return paceIfBornCancelled(node, observer.promise);
 }
 
 interface Arguments<T> {

@@ -3,13 +3,13 @@ import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { checkDuration, checkType, requireFunction, wrongType } from "../errors/validate.js";
 import { addHook } from "../kernel/cancel-hooks.js";
-import { callSite, recordSite } from "../kernel/call-site.js";
+import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
-import { opened } from "../kernel/diagnostics.js";
+import { publishOpen } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { backgroundNode, ScopeView } from "../kernel/scope-view.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
-import { initialServer } from "../kernel/state.js";
+import { initialServer, isClosed } from "../kernel/state.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "../http/deadline-header.js";
 import { outcomeOf, type RequestOutcome } from "../http/outcome.js";
 import { recordOf } from "../http/request.js";
@@ -21,11 +21,10 @@ import {
   type ShutdownOptions,
   type ShutdownReport,
 } from "../http/server-handle.js";
-import { admits, bornCancelled } from "../task/admit.js";
-import { applyOptions, checkOptions, judgeBy, type ScopeOptions } from "../task/options.js";
+import { linkChild, makeChild } from "../task/child.js";
+import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
-import { addChild } from "../task/start-child.js";
 import type { WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { shutDown, StopHook } from "./shutdown.js";
@@ -159,8 +158,8 @@ function create(
 ): { readonly server: WebServer; readonly handle: WebHandle } {
   const parent =
     options.parent === undefined ? backgroundNode : nodeOf("fetchBough", "parent", options.parent);
-  const node = new ScopeView(parent, options.name ?? "server", initialServer);
-  recordSite(node, site);
+  const node = makeChild("fetchBough", parent, options.name ?? "server", initialServer);
+  linkChild(node, undefined, site);
   const { onError, isCancellation, timeout, grace, drainDelay } = options;
   const deadlineHeader = deadlineHeaderOf(options.deadlineHeader);
   const policy: RequestPolicy = {
@@ -171,11 +170,9 @@ function create(
   };
   const server = new WebServer(node, policy, grace, drainDelay);
   const handle = new WebHandle(node, server);
-  const admitted = admits("fetchBough", parent);
-  if (admitted) addChild(node, undefined, undefined);
-  else bornCancelled(node);
+  const isRefused = isClosed(node);
   if (onError !== undefined || isCancellation !== undefined) applyOptions(node, { onError, isCancellation });
-  if (!admitted) {
+  if (isRefused) {
     void shutDown(server, { grace: 0 });
     return { server, handle };
   }
@@ -184,7 +181,7 @@ function create(
   defer(node, "fetchBough", () => server.drained, SHUTDOWN);
   // "ignore": a handler that is dropped leaves nothing undone.
   watchHandle(handle, node, "ignore");
-  opened(node, "server");
+  publishOpen(node, "server");
   return { server, handle };
 }
 
@@ -230,7 +227,7 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
   if (options === undefined) return record.node;
   checkRequestOptions("requestScope", options);
   if (options.name !== undefined) record.node.label = options.name;
-  if (options.isCancellation !== undefined) judgeBy(record.node, options.isCancellation);
+  if (options.isCancellation !== undefined) setIsCancellation(record.node, options.isCancellation);
   if (options.timeout !== undefined) record.limit(options.timeout);
   return record.node;
 }

@@ -1,8 +1,8 @@
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { Hook } from "../kernel/cancel-hooks.js";
-import { foundStuck } from "../kernel/diagnostics.js";
-import { stuckInfo } from "../kernel/holders.js";
+import { publishStuck } from "../kernel/diagnostics.js";
+import { stuckInfo } from "../kernel/blockers.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { wait } from "../kernel/outcome.js";
@@ -80,7 +80,7 @@ class Shutdown {
       const allAnswered = this.#allAnswered();
       if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, allAnswered.promise])))) {
         stuck = this.#stuck();
-        if (stuck.length > 0) foundStuck(node, stuck);
+        if (stuck.length > 0) publishStuck(node, stuck);
         cutOff = this.#force();
       }
       allAnswered.stop();

@@ -1,17 +1,15 @@
 import { createReason } from "../errors/cancelled.js";
-import { initialGroup, isCancelled, isClosed, clearBody, isOpen } from "../kernel/state.js";
+import { initialGroup, isCancelled, isClosed, isOpen } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
-import { opening } from "../kernel/diagnostics.js";
+import { publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
-import { ScopeView } from "../kernel/scope-view.js";
 import { incomingTimeout } from "../http/deadline-header.js";
 import { RequestRecord, setRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
 import type { DrainableServer } from "../http/server-handle.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
-import { bornCancelled } from "../task/admit.js";
-import { addChild } from "../task/start-child.js";
+import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
 import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 
@@ -71,14 +69,18 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
   ): Promise<unknown> {
     const { node: parent } = this;
     const exchange = new Exchange(request, this.#policy.hooks);
-    const node = new ScopeView(parent, this.#nameOf(request, rest), initialGroup);
+    const name = this.#nameOf(request, rest);
+    const isLate = !isOpen(parent);
+    const node = isLate
+      ? makeCancelledChild(parent, name, initialGroup)
+      : makeChild("fetchBough", parent, name, initialGroup);
     const record: WebRecord = new RequestRecord<Request, Exchange>(node, request, exchange, this, exchange);
     setRecord(request as never, record as never);
-    if (!isOpen(parent)) return this.#serveLate(record, exchange, handler);
-    addChild(node, undefined, undefined);
+    if (isLate) return this.#serveLate(record, exchange, handler);
+    linkChild(node, undefined, undefined);
     node.observer = record;
     addHook(node, record);
-    const stores = opening(node, "request");
+    const stores = publishStart(node, "request");
     if (stores === undefined) return this.#start(record, exchange, rest, handler);
     return stores.run(() => this.#start(record, exchange, rest, handler));
   }
@@ -121,8 +123,6 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
   ): Promise<unknown> {
     const { node } = record;
     const { node: parent } = this;
-    clearBody(node);
-    bornCancelled(node);
     if (!isCancelled(parent)) node.ownReason = createReason("shutdown", parent.path, undefined);
     if (isClosed(parent)) return exchange.refuse(record);
     this.#late.add(record);

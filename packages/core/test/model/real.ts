@@ -184,7 +184,7 @@ export class RealTree implements Tree {
     const left: string[] = [];
     const { first, hooks, extras } = backgroundNode;
     if (first !== undefined) left.push(`the background has ${first.path}`);
-    if ((extras?.others ?? 0) !== 0) left.push(`the background counts ${extras?.others} children`);
+    if ((extras?.nonDaemons ?? 0) !== 0) left.push(`the background counts ${extras?.nonDaemons} children`);
     if (hooks !== undefined) left.push("the background has hooks");
     if (vi.getTimerCount() !== 0) left.push(`${vi.getTimerCount()} timers`);
     for (const { signal } of this.#signals)

@@ -1,23 +1,20 @@
 import { createReason } from "../../errors/cancelled.js";
 import { wrongType, requireFunction } from "../../errors/validate.js";
-import { opening } from "../../kernel/diagnostics.js";
+import { publishStart } from "../../kernel/diagnostics.js";
 import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { initialTask, isLive, markCutShort } from "../../kernel/state.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopeView } from "../../kernel/scope-view.js";
-import { createPromised, type Observer } from "../../kernel/promised.js";
-import { failToBegin, promiseFor } from "../../kernel/refusal.js";
+import { withResolvers, type Observer } from "../../kernel/observer.js";
+import { rejectBeforeStart, paceIfBornCancelled } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { interrupted } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
 import { bodyReturned, bodyThrewAgain, cancelWith, fail } from "../../kernel/lifecycle.js";
-import { passOver, passOverForReason } from "../../kernel/rejections.js";
-import { admits, bornCancelled } from "../../task/admit.js";
+import { suppressFailures, suppressUnderReason } from "../../kernel/suppressed-failures.js";
+import { linkChild, makeChild, makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Routine } from "../../task/routine.js";
-import { begin, type Worker } from "../../task/run.js";
-import { addChild } from "../../task/start-child.js";
+import type { Worker } from "../../task/run.js";
 import { checkCombinatorOptions, type CombinatorOptions } from "./combinator-options.js";
 
 /** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */
@@ -57,13 +54,11 @@ export abstract class Group<R> {
     options?: CombinatorOptions,
   ) {
     const parent = nodeOf(operation, "scope", scope);
-    checkHeadroom();
     this.site = site;
-    const observer = createPromised<R>();
-    this.node = new ScopeView(parent, options?.name ?? operation, initialState);
+    this.node = makeLiveChild(operation, parent, options?.name ?? operation, initialState);
+    const observer = withResolvers<R>();
     this.node.observer = observer;
     this.promise = observer.promise;
-    if (!admits(operation, parent)) throw bornCancelled(this.node).reason;
   }
 
   /** Called when a member has succeeded. */
@@ -86,10 +81,9 @@ export abstract class Group<R> {
   /** Starts one member, named after `label`. */
   // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
   start(label: Function, worker: Worker<unknown>, index: number): void {
-    const member = new ScopeView(this.node, label, initialTask);
+    const member = makeChild("spawn", this.node, label, initialTask);
     member.observer = new MemberObserver(this, member, index);
-    addChild(member, undefined, this.site);
-    begin(member, worker); // if the worker can't begin, the group fails, and so the member is cancelled
+    startChild(member, worker, undefined, this.site); // if the worker can't begin, the group fails, and so the member is cancelled
   }
 
   /** Starts the members in order until the outcome is known, then ends the body of the group. */
@@ -130,8 +124,8 @@ export abstract class Group<R> {
   #recordIgnored(outcome: unknown): void {
     if (outcome === undefined || outcome === this.#recordedWith) return;
     this.#recordedWith = outcome;
-    if (this.node.extras?.errors === undefined) passOverForReason(this.node, this.ignoredFailures());
-    else passOver(this.node, this.ignoredFailures());
+    if (this.node.extras?.errors === undefined) suppressUnderReason(this.node, this.ignoredFailures());
+    else suppressFailures(this.node, this.ignoredFailures());
   }
 }
 
@@ -181,22 +175,19 @@ export function runGroup<R>(
     checkWorkers(operation, workers);
     if (options !== undefined) checkCombinatorOptions(operation, options);
     const group = make();
-    addChild(group.node, limitOf(options), group.site);
+    linkChild(group.node, limitOf(options), group.site);
     try {
-      const stores = opening(group.node, operation);
+      const stores = publishStart(group.node, operation);
       if (stores === undefined) group.startAll(workers);
       else stores.run(startAll, group, workers);
     } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = bodyThrewAgain;
-      steps[steps.length] = group.node;
-      steps[steps.length] = error;
+      interrupted.steps.push(bodyThrewAgain, group.node, error);
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
-    return options === undefined ? group.promise : promiseFor(group.node, group.promise);
+    return options === undefined ? group.promise : paceIfBornCancelled(group.node, group.promise);
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 

@@ -1,12 +1,12 @@
 import { initialScope } from "../../kernel/state.js";
-import { failToBegin, promiseFor } from "../../kernel/refusal.js";
+import { rejectBeforeStart, paceIfBornCancelled } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import { optionNames, type OptionNames } from "../../errors/option-names.js";
 import { requireFunction, checkLimit } from "../../errors/validate.js";
 import type { Worker } from "../../task/run.js";
-import { startChild } from "../../task/start-child.js";
+import { startChild } from "../../task/child.js";
 import { checkCombinatorOptions, combinatorNames, type CombinatorOptions } from "./combinator-options.js";
 import { Group, limitOf } from "./group.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
@@ -68,9 +68,9 @@ export function map<T, R>(
     requireFunction("map", "worker", worker);
     if (options !== undefined) checkMapOptions("map", options, mapOptionNames);
     const group = new MapGroup<T, R>(scope, worker, options);
-    return promiseFor(group.node, group.run(items, options));
+    return paceIfBornCancelled(group.node, group.run(items, options));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -82,7 +82,7 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
 
   constructor(scope: Scope, worker: ItemWorker<T, R>, options: MapOptions | undefined) {
     super("map", callSite(map), scope, initialScope, options);
-    this.node.ensureExtras().bodyIs = "source";
+    this.node.ensureExtras().bodyKind = "source";
     this.#worker = worker;
     this.#room = options?.concurrency ?? Infinity;
     this.#reader = new SourceReader(this.node, this);
@@ -93,7 +93,7 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
       await this.#reader.readAll(openSource("map", items, own));
       return this.#results;
     };
-    startChild(this.node, limitOf(options), this.site, body, "map");
+    startChild(this.node, body, limitOf(options), this.site, "map");
     return this.promise;
   }
 

@@ -1,5 +1,5 @@
-import { type Promised, createPromised } from "../../kernel/promised.js";
-import { markHandled } from "../../kernel/refusal.js";
+import { type PromiseObserver, withResolvers } from "../../kernel/observer.js";
+import { markHandled } from "../../kernel/early-results.js";
 import { Fifo } from "../sync/fifo.js";
 
 /** What has ended a stream. */
@@ -25,7 +25,7 @@ export class ResultQueue<R> {
   /** The key in {@link #ready} of the next result. In an unordered queue the keys are the order of arrival. */
   #next = 0;
   #pushed = 0;
-  readonly #requests = new Fifo<Promised<IteratorResult<R, undefined>>>();
+  readonly #requests = new Fifo<PromiseObserver<IteratorResult<R, undefined>>>();
   #onTaken: (() => void) | undefined;
 
   constructor(ordered: boolean) {
@@ -39,7 +39,7 @@ export class ResultQueue<R> {
 
   request(): Promise<IteratorResult<R, undefined>> {
     this.requested += 1;
-    const request = createPromised<IteratorResult<R, undefined>>();
+    const request = withResolvers<IteratorResult<R, undefined>>();
     this.#requests.push(request);
     this.#deliver();
     return request.promise;

@@ -4,8 +4,8 @@ import { checkType, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import type { Promised } from "../../kernel/promised.js";
-import { endedAlready, isOwnDeadline, yieldBefore } from "../../kernel/refusal.js";
+import type { PromiseObserver } from "../../kernel/observer.js";
+import { pacedDone, ranOutOfOwnTime, pace } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import {
   initialAttached,
@@ -15,7 +15,7 @@ import {
   markUndelivered,
 } from "../../kernel/state.js";
 import { nodeOf } from "../../task/resolve.js";
-import { startChild } from "../../task/start-child.js";
+import { startChild } from "../../task/child.js";
 import { combinatorNames } from "./combinator-options.js";
 import { Group, limitOf } from "./group.js";
 import { type ItemWorker, type MapOptions, checkMapOptions } from "./map.js";
@@ -146,11 +146,11 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   next(): Promise<IteratorResult<R, undefined>> {
-    if (this.#results.isExhausted) return endedAlready();
+    if (this.#results.isExhausted) return pacedDone();
     const result = this.#results.request();
     try {
       if (this.#owner === undefined && !this.#results.ended && !this.#begin())
-        return yieldBefore(result, this.#scope.reason !== undefined);
+        return pace(result, this.#scope.reason !== undefined);
       this.#group?.wake();
     } catch (error) {
       result.then(undefined, ignore); // the caller gets the exception instead
@@ -181,7 +181,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
       const onSettled = (failure?: Failure): boolean => this.#finish(failure);
       const owner = new StreamScope(this.#site, this.#scope, this.#options, onSettled);
       this.#owner = owner;
-      startChild(owner.node, limitOf(this.#options), this.#site, (own) => this.#work(own), "stream");
+      startChild(owner.node, (own) => this.#work(own), limitOf(this.#options), this.#site, "stream");
       return !isClosed(owner.node);
     } catch (error) {
       const isReason = isCancelled(error);
@@ -235,7 +235,7 @@ class StreamScope extends Group<void> {
   ) {
     super("stream", site, scope, initialAttached, options);
     const node = this.node;
-    const { resolve } = node.observer as Promised<void>;
+    const { resolve } = node.observer as PromiseObserver<void>;
     node.observer = {
       resolve: () => {
         onSettled();
@@ -243,7 +243,7 @@ class StreamScope extends Group<void> {
       },
       reject: (error) => {
         const isReason = node.extras?.errors === undefined;
-        if (!onSettled({ error, isReason, isHandled: isReason && !isOwnDeadline(node) }))
+        if (!onSettled({ error, isReason, isHandled: isReason && !ranOutOfOwnTime(node) }))
           markUndelivered(node);
         resolve(undefined);
       },
@@ -275,7 +275,7 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
     concurrency: number,
   ) {
     super("items", site, scope, initialScope);
-    this.node.ensureExtras().bodyIs = "source";
+    this.node.ensureExtras().bodyKind = "source";
     this.#worker = worker;
     this.#results = results;
     this.#concurrency = concurrency;
@@ -284,7 +284,7 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
 
   run(items: Source<T>): Promise<void> {
     const body = (own: Scope): Promise<void> => this.#reader.readAll(openSource("stream", items, own));
-    startChild(this.node, undefined, this.site, body, "stream");
+    startChild(this.node, body, undefined, this.site, "stream");
     return this.promise;
   }
 

@@ -1,13 +1,10 @@
 import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { initialAttached } from "../../kernel/state.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopeView } from "../../kernel/scope-view.js";
 import type { Scope } from "../../kernel/scope.js";
-import { admits, bornCancelled } from "../../task/admit.js";
+import { makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
-import { startChild } from "../../task/start-child.js";
 
 /**
  * Runs `worker` as a daemon of `scope`: cancelled with it, or when nothing else is left in it.
@@ -27,10 +24,8 @@ export function attach(
   scope: Scope,
   worker: Worker<unknown>,
 ): ScopeNode {
-  checkHeadroom();
   const parent = nodeOf(operation, "scope", scope);
-  const node = new ScopeView(parent, operation, initialAttached);
-  if (!admits(operation, parent)) throw bornCancelled(node).reason;
-  startChild(node, undefined, site, worker, operation);
+  const node = makeLiveChild(operation, parent, operation, initialAttached);
+  startChild(node, worker, undefined, site, operation);
   return node;
 }

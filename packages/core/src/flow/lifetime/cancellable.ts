@@ -5,7 +5,7 @@ import { callSite } from "../../kernel/call-site.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { failToBegin } from "../../kernel/refusal.js";
+import { rejectBeforeStart } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/resolve.js";
 import { enterScope } from "../../task/with-scope.js";
@@ -72,7 +72,7 @@ export function cancellable<R>(
     const scopeOptions = { name: name === "anonymous" ? "cancellable" : name, timeout };
     return enterScope("cancellable", parent, scopeOptions, body, callSite(cancellable));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 

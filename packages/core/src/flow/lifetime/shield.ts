@@ -1,10 +1,7 @@
-import { ScopeClosedError } from "../../errors/scope-errors.js";
-import { initialShield, isClosed } from "../../kernel/state.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
+import { initialShield } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopeView } from "../../kernel/scope-view.js";
-import { createPromised } from "../../kernel/promised.js";
-import { failToBegin, promiseFor } from "../../kernel/refusal.js";
+import { withResolvers } from "../../kernel/observer.js";
+import { rejectBeforeStart, paceIfBornCancelled } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
@@ -14,9 +11,9 @@ import {
   requireFiniteDuration,
   requireFunction,
 } from "../../errors/validate.js";
+import { makeChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
-import { startChild } from "../../task/start-child.js";
 
 /** The options of {@link shield}. */
 export interface ShieldOptions {
@@ -66,20 +63,18 @@ export function shield<T>(scope: Scope, options: ShieldOptions, worker: Worker<T
     const parent = nodeOf("shield", "scope", scope);
     checkOptions(options);
     requireFunction("shield", "worker", worker);
-    if (isClosed(parent)) throw new ScopeClosedError("shield", parent.path);
     return enter(parent, options, worker);
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
 function enter<T>(parent: ScopeNode, { name, timeout }: ShieldOptions, worker: Worker<T>): Promise<T> {
-  checkHeadroom();
-  const node = new ScopeView(parent, name ?? worker, initialShield);
-  const observer = createPromised<T>();
+  const node = makeChild("shield", parent, name ?? worker, initialShield);
+  const observer = withResolvers<T>();
   node.observer = observer;
-  startChild(node, { timeout }, callSite(shield), worker, "shield");
-  return promiseFor(node, observer.promise);
+  startChild(node, worker, { timeout }, callSite(shield), "shield");
+  return paceIfBornCancelled(node, observer.promise);
 }
 
 function checkOptions(options: unknown): asserts options is ShieldOptions {

@@ -2,24 +2,21 @@ import { BoughError } from "../../errors/bough-error.js";
 import { createDeadlineReason, type DeadlineExceededError } from "../../errors/cancelled.js";
 import { optionNames } from "../../errors/option-names.js";
 import { checkDuration, checkOptionsObject, checkType, requireFunction } from "../../errors/validate.js";
-import { initialScope, promoteToTask } from "../../kernel/state.js";
+import { initialScope, isClosed, promoteToTask } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopeView } from "../../kernel/scope-view.js";
-import { createPromised, type Observer } from "../../kernel/promised.js";
+import { withResolvers, type Observer } from "../../kernel/observer.js";
 import { timeOut } from "../../kernel/deadline.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { failToBegin, markHandled, refuse } from "../../kernel/refusal.js";
+import { rejectBeforeStart, markHandled, rejectPaced } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
-import { admits } from "../../task/admit.js";
+import { makeChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
-import { startChild } from "../../task/start-child.js";
 import type { Task } from "../../task/task.js";
 
 /** Called once by a worker when it is ready, with a value for the caller of {@link start}. */
@@ -86,7 +83,7 @@ export function start<R = void>(
     checkDuration("start", "timeout", options.timeout);
     return launch(nodeOf("start", "scope", scope), worker, options, callSite(start));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -97,7 +94,10 @@ function launch<R>(
   { name = nameOf(worker), timeout = Infinity }: StartOptions,
   site: string | undefined,
 ): Promise<R> {
-  if (timeout === 0 && admits("start", parent)) return refuse(timeoutBefore(parent, name));
+  if (timeout === 0) {
+    const task = makeChild("start", parent, name, initialScope); // only for its path; if it is born cancelled, so is the next
+    if (!isClosed(task)) return rejectPaced(timeoutBefore(task));
+  }
   const starting = new PendingStart(worker);
   const task = startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);
   const promise = starting.waitIn(parent);
@@ -106,8 +106,8 @@ function launch<R>(
 }
 
 /** The reason of a worker that has no time to start in. */
-function timeoutBefore(parent: ScopeNode, name: string): DeadlineExceededError {
-  const { path } = new ScopeView(new ScopeView(parent, name, initialScope), "start", initialScope);
+function timeoutBefore(task: ScopeNode): DeadlineExceededError {
+  const { path } = makeChild("start", task, "start", initialScope);
   return createDeadlineReason(path, calendarNow(), 0);
 }
 
@@ -119,7 +119,7 @@ function timeoutBefore(parent: ScopeNode, name: string): DeadlineExceededError {
  */
 class PendingStart<R> extends Hook implements Observer {
   readonly #worker: StartableWorker<R>;
-  readonly #outcome = createPromised<R>();
+  readonly #outcome = withResolvers<R>();
   /** The scope in whose queue the worker waits, if that has a `concurrency`. */
   #parent: ScopeNode | undefined;
   #node: ScopeNode | undefined;
@@ -141,7 +141,7 @@ class PendingStart<R> extends Hook implements Observer {
     if (this.#node !== undefined) return this.promise;
     if (parent.reason !== undefined) {
       this.#settled = true;
-      return failToBegin(parent.reason);
+      return rejectBeforeStart(parent.reason);
     }
     this.#parent = parent;
     addHook(parent, this);
@@ -175,13 +175,12 @@ class PendingStart<R> extends Hook implements Observer {
   begin(task: ScopeNode): void {
     if (this.#parent !== undefined) removeHook(this.#parent, this);
     const worker = this.#worker;
-    const node = new ScopeView(task, "start", initialScope);
-    this.#node = node;
-    node.observer = this;
     try {
-      checkHeadroom();
+      const node = makeChild("start", task, "start", initialScope);
+      this.#node = node;
+      node.observer = this;
       const body: Worker<unknown> = (own) => worker(own, (value) => this.#started(node, value));
-      startChild(node, undefined, task.extras?.site, body, "start");
+      startChild(node, body, undefined, task.extras?.site, "start");
     } catch (error) {
       this.reject(error);
     }

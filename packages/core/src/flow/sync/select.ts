@@ -3,7 +3,7 @@ import { checkDuration, outOfRange, wrongType } from "../../errors/validate.js";
 import { isRunningWork } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { failToBegin, refuseIn, yieldBefore } from "../../kernel/refusal.js";
+import { rejectBeforeStart, rejectUnlessLive, pace } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -83,9 +83,9 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
   try {
     const node = nodeOf("select", "scope", scope);
     const branches = parse(cases);
-    return (refuseIn("select", node) ?? Selection.begin(node, branches)) as Promise<Selected<C>>;
+    return (rejectUnlessLive("select", node) ?? Selection.begin(node, branches)) as Promise<Selected<C>>;
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -204,7 +204,7 @@ class Selection extends ScopedWait<Taken> {
   /** Does the first branch that is ready. If none is ready, waits for all of them. */
   static begin(node: ScopeNode, branches: readonly Branch[]): Promise<Taken> {
     for (const branch of branches) branch.prepare();
-    const refused = refuseIn("select", node);
+    const refused = rejectUnlessLive("select", node);
     if (refused !== undefined) return refused;
     const selection = new Selection(node, branches);
     for (const branch of branches) branch.selection = selection;
@@ -241,7 +241,7 @@ class Selection extends ScopedWait<Taken> {
 }
 
 function yieldIfFailed(selection: Selection): Promise<Taken> {
-  return selection.failed ? yieldBefore(selection.promise, false) : selection.promise;
+  return selection.failed ? pace(selection.promise, false) : selection.promise;
 }
 
 class ReceiveBranch extends Branch implements Receiver<unknown> {

@@ -1,17 +1,14 @@
 import { requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
 import { cancel, fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import type { Observer } from "../../kernel/promised.js";
-import { failToBegin, refuseIn } from "../../kernel/refusal.js";
+import type { Observer } from "../../kernel/observer.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopeView } from "../../kernel/scope-view.js";
 import { initialScope, initialTask } from "../../kernel/state.js";
-import { admits, bornCancelled } from "../../task/admit.js";
+import { makeChild, makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
-import { startChild } from "../../task/start-child.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /** Shares work among callers that want the same result at the same time. Made by {@link createSingleFlight}. */
@@ -86,9 +83,9 @@ class Flights<K, T> implements SingleFlight<K, T> {
     try {
       const node = nodeOf("do", "scope", scope);
       requireFunction("do", "worker", worker);
-      return refuseIn("do", node) ?? this.#join(node, key, worker);
+      return rejectUnlessLive("do", node) ?? this.#join(node, key, worker);
     } catch (error) {
-      return failToBegin(error);
+      return rejectBeforeStart(error);
     }
   }
 
@@ -132,22 +129,20 @@ class Flight<K, T> implements Observer {
 
   begin(owner: ScopeNode, worker: Worker<T>, site: string | undefined): void {
     try {
-      checkHeadroom();
-      const task = new ScopeView(owner, "singleFlight", initialTask);
+      const task = makeLiveChild("do", owner, "singleFlight", initialTask);
       this.#task = task;
       task.observer = new TaskObserver(this);
-      if (!admits("do", owner)) throw bornCancelled(task).reason as unknown;
-      startChild(task, undefined, site, (own) => this.#run(own as ScopeNode, worker, site));
+      startChild(task, (own) => this.#run(own as ScopeNode, worker, site), undefined, site);
     } catch (error) {
       this.reject(error);
     }
   }
 
   #run(task: ScopeNode, worker: Worker<T>, site: string | undefined): void {
-    const node = new ScopeView(task, worker, initialScope);
+    const node = makeChild("do", task, worker, initialScope);
     this.#node = node;
     node.observer = this;
-    startChild(node, undefined, site, worker, "singleFlight");
+    startChild(node, worker, undefined, site, "singleFlight");
   }
 
   /** A caller has left. */

@@ -2,7 +2,7 @@ import { elapsed } from "../../kernel/age-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
 import { noteLook, type ScopeNode } from "../../kernel/node.js";
 import { turn } from "../../kernel/platform.js";
-import { failToBegin, markHandled, refuseIn } from "../../kernel/refusal.js";
+import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/resolve.js";
 
@@ -45,9 +45,9 @@ export function checkpoint(scope: Scope): Promise<void> {
     const node = nodeOf("checkpoint", "scope", scope);
     noteLook(node);
     if (!node.cancelled) checkDeadline(node);
-    return refuseIn("checkpoint", node) ?? passOrYield(node);
+    return rejectUnlessLive("checkpoint", node) ?? passOrYield(node);
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -57,7 +57,7 @@ function passOrYield(node: ScopeNode): Promise<void> {
   const passed: Promise<void> = (nextSlice ??= beginSlice()).then(() => {
     if (!node.cancelled) checkDeadline(node);
     if (node.cancelled) markHandled(passed);
-    return refuseIn("checkpoint", node);
+    return rejectUnlessLive("checkpoint", node);
   });
   return passed;
 }

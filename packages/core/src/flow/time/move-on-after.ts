@@ -8,17 +8,14 @@ import {
   wrongType,
 } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
-import { checkHeadroom } from "../../kernel/headroom.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { createPromised } from "../../kernel/promised.js";
-import { failToBegin, isOwnDeadline, promiseFor } from "../../kernel/refusal.js";
+import { withResolvers } from "../../kernel/observer.js";
+import { rejectBeforeStart, ranOutOfOwnTime, paceIfBornCancelled } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopeView } from "../../kernel/scope-view.js";
 import { initialScope } from "../../kernel/state.js";
-import { admits, bornCancelled } from "../../task/admit.js";
+import { makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
-import { startChild } from "../../task/start-child.js";
 
 /** The options of {@link moveOnAfter}: at least one of `timeout` and `deadline`. If both are given, the earlier one counts. */
 export type MoveOnAfterOptions = TimeLimit & {
@@ -84,7 +81,7 @@ export function moveOnAfter<T>(
     requireFunction("moveOnAfter", "worker", worker);
     return enter(parent, options, worker);
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -93,21 +90,19 @@ function enter<T>(
   { name, timeout, deadline }: MoveOnAfterOptions,
   worker: Worker<T>,
 ): Promise<T | undefined> {
-  checkHeadroom();
-  const node = new ScopeView(parent, name ?? worker, initialScope);
-  const { promise, resolve, reject } = createPromised<T | undefined>();
+  const node = makeLiveChild("moveOnAfter", parent, name ?? worker, initialScope);
+  const { promise, resolve, reject } = withResolvers<T | undefined>();
   node.observer = {
     promise,
     resolve,
     reject: (error) => {
-      const ranOutOfTime = node.extras?.errors === undefined && isOwnDeadline(node);
+      const ranOutOfTime = node.extras?.errors === undefined && ranOutOfOwnTime(node);
       if (ranOutOfTime) resolve(undefined);
       else reject(error);
     },
   };
-  if (!admits("moveOnAfter", parent)) throw bornCancelled(node).reason as unknown;
-  startChild(node, { timeout, deadline }, callSite(moveOnAfter), worker, "moveOnAfter");
-  return promiseFor(node, promise);
+  startChild(node, worker, { timeout, deadline }, callSite(moveOnAfter), "moveOnAfter");
+  return paceIfBornCancelled(node, promise);
 }
 
 function checkOptions(options: unknown): asserts options is MoveOnAfterOptions {

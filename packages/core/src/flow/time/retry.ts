@@ -1,9 +1,9 @@
 import { isStackOverflow } from "../../kernel/headroom.js";
 import { nameOf } from "../../kernel/name.js";
-import { failToBegin } from "../../kernel/refusal.js";
+import { rejectBeforeStart } from "../../kernel/early-results.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
-import { passOverForReason } from "../../kernel/rejections.js";
+import { suppressUnderReason } from "../../kernel/suppressed-failures.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
@@ -128,7 +128,7 @@ export function retry<T>(scope: Scope, worker: Worker<T>, options: RetryOptions 
   try {
     return begin(scope, worker, options, callSite(retry));
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
@@ -184,7 +184,7 @@ async function repeat<T>(
       const ms = await prepareRetry(own, settings, error, count);
       await sleep(own, ms);
     } catch (reason) {
-      if (reason === own.reason) passOverForReason(own, ignored);
+      if (reason === own.reason) suppressUnderReason(own, ignored);
       throw reason;
     }
   }

@@ -1,7 +1,7 @@
 import { requireDuration } from "../../errors/validate.js";
-import { burstTime } from "../../kernel/age-clock.js";
+import { coarseTime } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { failToBegin, refuseIn } from "../../kernel/refusal.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/early-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import {
@@ -9,7 +9,7 @@ import {
   holdByTimer,
   MAX_DELAY,
   setTimer,
-  timerSet,
+  announceTimer,
   type TimerHandle,
 } from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -40,20 +40,20 @@ export function sleep(scope: Scope, ms: number): Promise<void> {
   try {
     const node = nodeOf("sleep", "scope", scope);
     requireDuration("sleep", "ms", ms);
-    return refuseIn("sleep", node) ?? new Sleep(node, ms).promise;
+    return rejectUnlessLive("sleep", node) ?? new Sleep(node, ms).promise;
   } catch (error) {
-    return failToBegin(error);
+    return rejectBeforeStart(error);
   }
 }
 
 class Sleep extends ScopedWait<void> {
   #timer: TimerHandle | undefined = undefined;
-  /** On the clock of `burstTime`. */
+  /** On the clock of `coarseTime`. */
   readonly #due: number;
 
   constructor(node: ScopeNode, ms: number) {
     super(node);
-    this.#due = burstTime() + ms;
+    this.#due = coarseTime() + ms;
     if (ms !== Infinity) this.#start(ms);
   }
 
@@ -64,7 +64,7 @@ class Sleep extends ScopedWait<void> {
   #start(ms: number): void {
     const step = Math.min(ms, MAX_DELAY);
     this.#timer = setTimer(Sleep.#wake, step, this, ms - step);
-    if (this.node !== undefined) timerSet(this.#timer, this.node);
+    if (this.node !== undefined) announceTimer(this.#timer, this.node);
   }
 
   static #wake(this: void, sleep: Sleep, rest: number): void {
@@ -87,6 +87,6 @@ class Sleep extends ScopedWait<void> {
   override describeWait(): WaitInfo {
     return this.#due === Infinity
       ? { operation: "sleep" }
-      : { operation: "sleep", left: Math.max(0, this.#due - burstTime()) };
+      : { operation: "sleep", left: Math.max(0, this.#due - coarseTime()) };
   }
 }

@@ -9,7 +9,7 @@ import {
 } from "../results/function-stand-ins.js";
 import { admitAll, incoming } from "../results/arguments.js";
 import { outgoing } from "../results/results.js";
-import { leftCallback } from "../../task/orphan.js";
+import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
 /**
@@ -62,7 +62,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
 function noteCallback(owner: HandleObject, name: string | symbol, args: readonly unknown[]): void {
   const node = HandleObject.nodeOf(owner);
   if (node === undefined || !args.some((value) => typeof value === "function")) return;
-  leftCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
+  setPendingCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
 }
 
 function isReference(value: unknown): boolean {

@@ -99,7 +99,7 @@ export class ClockDriver {
   #stall(): void {
     const { stalledAfter } = this.#options;
     const holdsUp = this.#arrived.length > 0 || this.#mayJump();
-    // Where no timer is held up, only what has made no progress itself is stuck.
+    // If no timer is held up, only a body that has made no progress itself is stuck.
     if (!holdsUp && !this.#watch.hasStuck(this.#limit)) return;
     if (this.#cleanupJumps > 0 && holdsUp) {
       this.#cleanupJumps -= 1;
@@ -117,7 +117,8 @@ export class ClockDriver {
     const work = [...counts].map(
       ([type, count]) => `${count} × ${describeResource(type, undefined).name} (${type})`,
     );
-    const busy = work.length > 0 ? work.join(", ") : "events of what is listed here, one after the other";
+    const busy =
+      work.length > 0 ? work.join(", ") : "events of the resources listed here, one after the other";
     return new VirtualClockError({
       code: "BOUGH_STALLED",
       why: `time can't go on: the process has been busy for ${this.#options.stalledAfter} ms with ${busy}`,
@@ -141,7 +142,7 @@ export class ClockDriver {
   }
 
   async #arrive(): Promise<void> {
-    this.#call(() => this.#clock.tick(0)); // what was set for this very instant, after `advance` was called
+    this.#call(() => this.#clock.tick(0)); // timers for this very instant that were set after `advance` was called
     if (!(await this.#watch.idle(this.#limit, this.#isOver)) && !this.#isOver())
       this.#onStuck(this.#stalled());
     const arrived = this.#arrived.splice(0);

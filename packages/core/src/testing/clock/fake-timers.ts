@@ -10,7 +10,7 @@ export interface FakeClock {
   countTimers(): number;
   /** Goes to the next timer and calls it. */
   next(): number;
-  /** Goes on by `ms` and calls what is due. */
+  /** Advances by `ms` and calls the timers that are due. */
   tick(ms: number): number;
 }
 
@@ -99,7 +99,7 @@ function useVirtualTimers(clock: OwnClock, isOutside: () => boolean): VirtualTim
   const timers = new VirtualTimers(scheduler, isOutside);
   const setter = (original: Set, repeats: boolean): Set => {
     const set: Set = (callback, delay, ...given) => {
-      // The library says what is wrong with a callback that is none.
+      // The library refuses a callback that is not a function with its own error.
       if (typeof callback !== "function") return Reflect.apply(original, clock, [callback, delay]);
       return timers.create(callback, delay, given, repeats);
     };

@@ -5,7 +5,7 @@ import { RealResources } from "./real-resources.js";
 
 /**
  * Work in a thread of libuv's pool, by the names of `async_hooks`: files, look-ups of names, cryptography. It reports
- * its end, and needs no other process for it. An exact list: what isn't here, such as a pending connection, may wait for
+ * its end, and needs no other process for it. An exact list: work that isn't listed, such as a pending connection, may wait for
  * ever. zlib is missing, since its requests have no resource that ends.
  */
 const poolWork: ReadonlySet<string> = new Set([
@@ -64,7 +64,7 @@ export class IdleWatch {
   readonly #quiet: number;
   /** The requests of {@link poolWork} that have not come back, by their id. */
   readonly #requests = new Map<number, Pending>();
-  /** Ids above {@link first} of what is real. What is older is real, too, but for timers. */
+  /** Ids of real resources above {@link first}. Older resources are real, too, except timers. */
   readonly #real = new Set<number>();
   readonly #first = new AsyncResource("BoughClock").asyncId();
   readonly #hook: AsyncHook;

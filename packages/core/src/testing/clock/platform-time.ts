@@ -26,11 +26,11 @@ const original = {
 };
 
 /**
- * Lets what else of the platform keeps time follow the global timers, which are fake: `AbortSignal.timeout`,
+ * Lets the other timers of the platform follow the global timers, which are fake: `AbortSignal.timeout`,
  * `node:timers` and `node:timers/promises`, also for modules that imported them by name before.
  *
  * @param ours - Whether the global timers are our own and not a test runner's.
- * @returns Gives the real ones back. Whoever has kept a virtual one meanwhile can go on with it in real time.
+ * @returns A function that restores the real ones. Virtual ones that code has kept go on in real time.
  */
 export function fakePlatform(ours: boolean): () => void {
   let active = true;
@@ -48,7 +48,7 @@ export function fakePlatform(ours: boolean): () => void {
     const value = (delay?: number, options?: WaitOptions) => wait(delay, undefined, options);
     Object.defineProperty(scheduler, "wait", { value, configurable: true, writable: true });
   }
-  // Of the globals themselves, so that it goes with them.
+  // Of the globals themselves, so that it is removed with them.
   if (ours)
     Object.defineProperty(globalThis.setTimeout, promisify.custom, { value: wait, configurable: true });
   const restoreSignal = fakeSignalTimeout(isActive);
@@ -61,7 +61,7 @@ export function fakePlatform(ours: boolean): () => void {
     promises.setTimeout = original.setTimeout;
     promises.setInterval = original.setInterval;
     syncExports();
-    // A test runner's fake timers may have changed the modules, but not what was imported by name.
+    // A test runner's fake timers may have changed the modules, but not the functions that were imported by name.
     for (const name of names) timers[name] = before.timers[name];
     promises.setTimeout = before.setTimeout;
     promises.setInterval = before.setInterval;
@@ -79,7 +79,7 @@ function fakeSignalTimeout(isActive: () => boolean): () => void {
   if (typeof descriptor?.value !== "function") return () => undefined;
   const real = descriptor.value as (this: unknown, delay: number) => AbortSignal;
   const timeout = function timeout(this: unknown, delay: number): AbortSignal {
-    // What is bad, the platform refuses in its own words.
+    // The platform refuses bad arguments with its own errors.
     if (!isActive() || !Number.isInteger(delay) || delay < 0 || delay >= 2 ** 32) {
       return Reflect.apply(real, AbortSignal, [delay]);
     }
@@ -125,7 +125,7 @@ function virtualWait(isActive: () => boolean): Wait {
   };
 }
 
-/** `setInterval` of `node:timers/promises` by the global timers: what is missed is made up for, as in Node's. */
+/** `setInterval` of `node:timers/promises` by the global timers: missed ticks are made up for, as in Node. */
 function virtualInterval(isActive: () => boolean): Every {
   async function* every(
     delay: number | undefined,

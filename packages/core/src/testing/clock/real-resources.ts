@@ -87,7 +87,7 @@ export class RealResources {
     const recorded: Recorded = {
       type,
       resource: new WeakRef(resource),
-      owner: undefined,
+      testRun: undefined,
       origin: { frames: users, internal: [] },
       since: now(),
     };

@@ -67,8 +67,8 @@ export interface VirtualClock {
   /** How many timers are pending. */
   readonly timers: number;
   /**
-   * Lets `ms` milliseconds pass: calls what is due meanwhile, in order, and lets all that follows from each happen
-   * before the next.
+   * Lets `ms` milliseconds pass: calls the timers that are due, in order, and lets the reactions to each run before the
+   * next.
    *
    * @throws {TypeError | RangeError} If `ms` is not a finite number, or is negative (as a rejection).
    */
@@ -87,9 +87,9 @@ let installed: ClockRun | undefined;
  *
  * Meanwhile the global `setTimeout`, `setInterval` and their `clear…`, `Date` and `performance.now` are those of
  * `@sinonjs/fake-timers`, an optional peer dependency, and `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
- * follow them; the real ones are back when the promise settles. So everything of bough's follows it, Effection's `sleep`,
- * and your own code. Between jumps time stands still. What is real stays so: sockets, files, `setImmediate`, and timers
- * that were set before. A timer of the user's that can't follow it says so by a process warning.
+ * follow them; the real ones are back when the promise settles. So all timers of bough follow the clock, Effection's `sleep`,
+ * and your own code. Between jumps time stands still. Sockets, files, `setImmediate`, and timers that were set before stay
+ * real. A process warning names a timer that can't follow the clock.
  *
  * Under `vi.useFakeTimers()` it drives vitest's clock, and leaves it in place.
  *
@@ -97,12 +97,12 @@ let installed: ClockRun | undefined;
  * that are still pending never fire, except those that hold no process (`unref()`), which go on in real time. Where the
  * test ends before, by its `signal` or a time-out of vitest's, cleanups get 100 real ms.
  *
- * **Failure:** when nothing can happen any more, because no timer is pending, a `VirtualClockError` that names all who
- * wait, and what is pending in real time, is the scope's failure: it is cancelled, so that cleanups run, and the promise
- * rejects with that error; also where something ignores the cancellation. The same when the process stays busy.
+ * **Failure:** when nothing can happen any more, because no timer is pending, the scope fails with a `VirtualClockError`. It names
+ * the waiting tasks and the resources that are pending in real time. The scope is cancelled, so that cleanups run, and the
+ * promise rejects with that error, even if something ignores the cancellation. The same happens when the process stays busy.
  *
  * @param body - Gets the scope, and the clock.
- * @param options - What is idle, and what is blocked; times in ms.
+ * @param options - When the process counts as idle, and when as blocked; times in ms.
  * @returns What `body` returned.
  * @throws {VirtualClockError} (as a rejection) If everything is blocked, stays busy, or goes on for ever.
  * @throws {BoughError} (as a rejection) If a virtual clock is installed already (there is one `setTimeout` in a

@@ -53,7 +53,7 @@ export class VirtualTimer {
   #holds = true;
   #number: number | undefined;
   #due = 0;
-  /** Node's `clearTimeout` leaves alone what has been destroyed. */
+  /** Node's `clearTimeout` ignores a destroyed timer. */
   readonly _destroyed = true;
   readonly _idleTimeout: number;
   readonly _repeat: number | null;
@@ -189,14 +189,14 @@ export class VirtualTimers {
   /** A timer whose callback runs in the async context of the caller, as that of a real one does. */
   create(callback: Callback, delay: unknown, given: readonly unknown[], repeats: boolean): VirtualTimer {
     const bound = AsyncResource.bind((): void => Reflect.apply(callback, timer, given));
-    // Node's rules: what is no number, or no delay, is 1; the library's: 0 is this instant, unless it is under way.
+    // By Node's rules a delay that is not a number or is too short is 1; in the library 0 is this instant, unless it is under way.
     const number = Number(delay);
     const ms = Number.isNaN(number) ? 0 : number > 2 ** 31 - 1 ? 1 : Math.max(0, Math.trunc(number));
     const timer: VirtualTimer = new VirtualTimer(bound, ms, repeats);
     return timer;
   }
 
-  /** @param timer - Ours, a number of ours, or what was set before the clock was installed. */
+  /** @param timer - A virtual timer, the number of one, or a timer that was set before the clock was installed. */
   clear(timer: unknown): void {
     if (timer instanceof VirtualTimer) return void timer.close();
     const known =
@@ -207,7 +207,7 @@ export class VirtualTimers {
     real.clearTimeout(timer as NodeJS.Timeout);
   }
 
-  /** Takes care of what is pending when the clock goes. */
+  /** Ends or continues the pending timers when the clock is uninstalled. */
   remove(): void {
     installed = undefined;
     this.#restoreRefresh();

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { BoughError } from "../../errors/bough-error.js";
-import { collectedHandles } from "../../task/orphan.js";
+import { collectedHandleCount } from "../../task/orphan.js";
 import { turn } from "../clock/real-time.js";
 
 /** What one collection frees can be what kept the next thing: a finalizer's held value, a weak map's entry. */
@@ -12,10 +12,10 @@ type Collect = () => void;
 let collect: Collect | undefined;
 
 /**
- * Collects all garbage, and lets the finalizers of what was collected run: those of dropped scope handles, for one.
+ * Collects all garbage, and lets the finalizers of collected objects run, such as those of dropped scope handles.
  * Needs no flag. It takes tens of milliseconds, so it is for tests.
  *
- * What the caller's own suspended frame still mentions is no garbage: make what is to be dropped in a function of
+ * An object that the suspended frame of the caller still mentions is not garbage: make the objects to drop in a function of
  * its own.
  *
  * @throws {BoughError} If the engine can't be made to collect (as a rejection).
@@ -39,8 +39,8 @@ export async function collectGarbage(): Promise<void> {
 
 /** Registries have a turn each. */
 async function finalizers(): Promise<void> {
-  for (let before = -1; before !== collectedHandles();) {
-    before = collectedHandles();
+  for (let before = -1; before !== collectedHandleCount();) {
+    before = collectedHandleCount();
     await turn();
   }
 }

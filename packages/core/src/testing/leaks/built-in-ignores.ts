@@ -7,7 +7,7 @@ import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
 export interface HeldResource {
   readonly type: string;
   readonly resource: object;
-  /** Unknown of what was made before the recording began. */
+  /** Unknown if it was made before the recording began. */
   readonly origin: Origin | undefined;
 }
 

@@ -5,14 +5,14 @@ import { TestRun, runAs } from "./test-run.js";
 import { recordOrigins } from "./recorder.js";
 
 /**
- * Runs `body`, and then verifies that nothing which was started in it is left: neither a scope or a task, nor
- * a timer, socket, server, child process or thread.
+ * Runs `body`, and then verifies that it has left nothing behind: no scope or task, and no timer, socket, server, child
+ * process or thread.
  *
- * What counts is in whose async context a thing was made. So bodies that run at the same time, such as those of
- * parallel tests, don't see each other's, and resources that existed before do not count.
+ * An object belongs to `body` if it was made in its async context. So bodies that run at the same time, such as those of
+ * parallel tests, don't see each other's objects, and objects that existed before do not count.
  *
- * **Failure:** if `body` fails, its error is passed on and nothing is verified: what a failed test leaves behind
- * follows from its failure.
+ * **Failure:** if `body` fails, its error is passed on and nothing is verified: the leaks of a failed test follow from its
+ * failure.
  *
  * @param body - The body of a test, for example.
  * @param options - What to ignore, and for how many ms to wait, from the end of `body`.
@@ -30,11 +30,11 @@ import { recordOrigins } from "./recorder.js";
 export async function expectNoLeaks<T>(body: () => T | PromiseLike<T>, options?: LeakOptions): Promise<T> {
   requireFunction("expectNoLeaks", "body", body);
   checkLeakOptions("expectNoLeaks", options);
-  const owner = new TestRun(false);
+  const testRun = new TestRun(false);
   const stop = recordOrigins();
   try {
-    const value = await runAs(owner, async () => body());
-    await verify(options ?? {}, owner);
+    const value = await runAs(testRun, async () => body());
+    await verify(options ?? {}, testRun);
     return value;
   } finally {
     stop();

@@ -14,7 +14,7 @@ import {
   type LeakFilter,
   type LeakOptions,
 } from "./options.js";
-import { currentOwner, liveScopesOf, type TestRun } from "./test-run.js";
+import { currentTestRun, liveScopesOf, type TestRun } from "./test-run.js";
 import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";
@@ -23,15 +23,14 @@ import { plain } from "./stack.js";
 const MAX_PAUSE = 100;
 
 /**
- * Looks for what is alive although nothing should be: scopes that were not closed, tasks that have not settled, and
- * what was not started through bough and holds the process, such as timers, sockets, servers, child processes and
- * threads.
+ * Finds leaks: scopes that were not closed, tasks that have not settled, and other resources that keep the process alive,
+ * such as timers, sockets, servers, child processes and threads.
  *
- * What is there at the first look may be about to go. So it looks again, with growing pauses, until nothing is left
+ * A resource that is found at first may be about to end. So the search is repeated, with growing pauses, until nothing is left
  * or `timeout` has passed.
  *
- * Called inside `expectNoLeaks`, or in a test that `bough/vitest` checks, it sees what that test started and nothing
- * else; elsewhere, everything in the process. Of what was made before `recordOrigins()`, it can't say where.
+ * Called inside `expectNoLeaks`, or in a test that `bough/vitest` checks, it finds only the leaks of that test; elsewhere, those
+ * of the whole process. It does not know where an object was made that is older than `recordOrigins()`.
  *
  * @param options - Where to look, what to ignore, and for how long to wait, in ms.
  * @returns What is left, scopes first, parents before their children. Empty when all is well.
@@ -46,7 +45,7 @@ const MAX_PAUSE = 100;
  */
 export async function findLeaks(options: LeakOptions = {}): Promise<LeakReport[]> {
   checkLeakOptions("findLeaks", options);
-  return search(options, currentOwner());
+  return search(options, currentTestRun());
 }
 
 /**
@@ -65,12 +64,12 @@ export async function findLeaks(options: LeakOptions = {}): Promise<LeakReport[]
  */
 export async function verifyNoLeaks(options: LeakOptions = {}): Promise<void> {
   checkLeakOptions("verifyNoLeaks", options);
-  await verify(options, currentOwner());
+  await verify(options, currentTestRun());
 }
 
 /**
- * Notes what is alive now: as `ignore`, it makes a later check look only at what came after. A new task of a scope
- * that was there before is new.
+ * Notes the scopes, tasks and resources that are alive now. Passed as `ignore`, the result limits a later check to those that
+ * were made after this call. A new task in an old scope is new.
  *
  * @returns The option `ignore` of a later check.
  * @example
@@ -89,35 +88,35 @@ export function currentLeaks(): IgnoredLeaks {
   return new IgnoredLeaks([...liveScopesOf(undefined).map(foundNode), ...heldResources(undefined)]);
 }
 
-export async function verify(options: LeakOptions, owner: TestRun | undefined): Promise<void> {
-  const leaks = await search(options, owner);
+export async function verify(options: LeakOptions, testRun: TestRun | undefined): Promise<void> {
+  const leaks = await search(options, testRun);
   if (leaks.length === 0) return;
   throw new LeakError(leaks, `${options.timeout ?? DEFAULT_TIMEOUT} ms after the end`);
 }
 
-async function search(options: LeakOptions, owner: TestRun | undefined): Promise<LeakReport[]> {
+async function search(options: LeakOptions, testRun: TestRun | undefined): Promise<LeakReport[]> {
   const end = now() + (options.timeout ?? DEFAULT_TIMEOUT);
-  await turn(); // what `listen` or `connect` begins exists from the next tick on; what was closed is gone a turn later
-  let leaks = look(options, owner);
+  await turn(); // the handle of `listen` or `connect` exists from the next tick on; a closed one is gone a turn later
+  let leaks = look(options, testRun);
   for (let pause = 1; leaks.length > 0 && now() < end; pause = Math.min(2 * pause, MAX_PAUSE)) {
     await delay(Math.min(pause, end - now()));
-    leaks = look(options, owner);
+    leaks = look(options, testRun);
   }
-  if (leaks.length === 0 || !findNodes(options, owner).some(mayBeDropped)) return leaks;
+  if (leaks.length === 0 || !findNodes(options, testRun).some(mayBeDropped)) return leaks;
   // A handle that may be dropped is not a leak once it is collected, which may take the collector a while.
   await collectGarbage();
-  return look(options, owner);
+  return look(options, testRun);
 }
 
-function look(options: LeakOptions, owner: TestRun | undefined): LeakReport[] {
-  let found = findNodes(options, owner).map(foundNode);
-  if (options.scope === undefined && options.resources !== false) found.push(...heldResources(owner));
+function look(options: LeakOptions, testRun: TestRun | undefined): LeakReport[] {
+  let found = findNodes(options, testRun).map(foundNode);
+  if (options.scope === undefined && options.resources !== false) found.push(...heldResources(testRun));
   for (const filter of filtersOf(options)) found = without(filter, found);
   return found.map(({ report }) => report);
 }
 
-function findNodes({ scope }: LeakOptions, owner: TestRun | undefined): readonly ScopeNode[] {
-  if (scope === undefined) return liveScopesOf(owner);
+function findNodes({ scope }: LeakOptions, testRun: TestRun | undefined): readonly ScopeNode[] {
+  if (scope === undefined) return liveScopesOf(testRun);
   return [...liveDescendants(nodeOf("findLeaks", "scope", scope))];
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createScope, select, sleep, spawn, ticker, withScope } from "../../index.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { LongTimer, setTimer, timerSet } from "../../kernel/long-timer.js";
+import { LongTimer, setTimer, announceTimer } from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/resolve.js";
 import { rejection } from "../../../test/support/deferred.js";
 import { expectNoLeaks, LeakError, withVirtualClock } from "../index.js";
@@ -29,7 +29,7 @@ const faults: readonly [string, (node: ScopeNode) => () => void][] = [
     "a timer of sleep()",
     (node) => {
       const timer = setTimer(() => undefined, HOUR, undefined, undefined);
-      timerSet(timer, node);
+      announceTimer(timer, node);
       return () => clearTimeout(timer);
     },
   ],

@@ -3,7 +3,7 @@ import { ScopeNode } from "../../kernel/node.js";
 import { setTimerWatcher } from "../../kernel/long-timer.js";
 import { setTracing } from "../../kernel/call-site.js";
 import { now } from "../clock/real-time.js";
-import { currentOwner, watchScopes, type TestRun } from "./test-run.js";
+import { currentTestRun, watchScopes, type TestRun } from "./test-run.js";
 import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";
 
 /** Something of Node's that may hold the process: a handle, a timer, a request. */
@@ -11,14 +11,14 @@ export interface Recorded {
   readonly type: string;
   /** Weak: what holds the process is alive by itself, and the rest must not be kept alive by the check. */
   readonly resource: WeakRef<object>;
-  readonly owner: TestRun | undefined;
+  readonly testRun: TestRun | undefined;
   readonly origin: Origin;
   /** By {@link now}. */
   readonly since: number;
 }
 
 interface Tick {
-  readonly owner: TestRun | undefined;
+  readonly testRun: TestRun | undefined;
   readonly trigger: number;
   readonly stack: RawStack;
 }
@@ -103,18 +103,18 @@ function stop(): void {
 
 function init(id: number, type: string, trigger: number, resource: object): void {
   if (uninteresting.has(type)) return;
-  const owner = currentOwner() ?? (recorded.get(trigger) ?? ticks.get(trigger))?.owner;
+  const testRun = currentTestRun() ?? (recorded.get(trigger) ?? ticks.get(trigger))?.testRun;
   if (type === "TickObject") {
-    ticks.set(id, { owner, trigger, stack: captureStack(init) });
+    ticks.set(id, { testRun, trigger, stack: captureStack(init) });
   } else if (request.test(type) || typeof (resource as { hasRef?: unknown }).hasRef === "function") {
     const origin = trace(captureStack(init), trigger);
-    recorded.set(id, { type, resource: new WeakRef(resource), owner, origin, since: now() });
+    recorded.set(id, { type, resource: new WeakRef(resource), testRun, origin, since: now() });
   }
 }
 
 /**
- * The origin of what has `stack`. What Node makes by itself, such as the socket of a connection that it accepted, or
- * a server a tick after `listen`, comes from what brought it about.
+ * The origin of the resource with this stack. A resource that Node makes by itself, such as the socket of a connection that it
+ * accepted, or a server a tick after `listen`, has the origin of the resource that triggered it.
  */
 function trace(stack: RawStack, trigger: number): Origin {
   const { frames, internal } = readStack(stack);

@@ -1,7 +1,7 @@
 import { now } from "../clock/real-time.js";
 import { describeResource, ownerOf } from "./describe-resource.js";
 import { isIgnored, type HeldResource } from "./built-in-ignores.js";
-import { concerns, type TestRun } from "./test-run.js";
+import { countsFor, type TestRun } from "./test-run.js";
 import { recordedResources, scopeOfTimer, type Recorded } from "./recorder.js";
 import type { LeakReport } from "./report.js";
 import { siteOf } from "./stack.js";
@@ -22,14 +22,14 @@ interface ActiveProcess {
 const active = process as unknown as ActiveProcess;
 
 /**
- * What holds the process and is the affair of `owner`. Without an owner also what was made before the recording
- * began: Node still knows of it, but neither where nor when it was made.
+ * The resources that keep the process alive and belong to `testRun`. Without a test run also those that were made before the
+ * recording began: Node still lists them, but does not know where or when they were made.
  */
-export function heldResources(owner: TestRun | undefined): Found[] {
+export function heldResources(testRun: TestRun | undefined): Found[] {
   const held = recordedThatHold();
   const found: Found[] = [];
   for (const { recorded, resource } of held) {
-    if (!concerns(owner, recorded.owner)) continue;
+    if (!countsFor(testRun, recorded.testRun)) continue;
     const facts: HeldResource = { type: recorded.type, resource, origin: recorded.origin };
     if (
       isIgnored(
@@ -40,7 +40,7 @@ export function heldResources(owner: TestRun | undefined): Found[] {
       continue;
     found.push({ identity: ownerOf(resource), report: reportRecorded(recorded, resource) });
   }
-  if (owner === undefined) found.push(...unrecorded(held));
+  if (testRun === undefined) found.push(...unrecorded(held));
   return found;
 }
 
@@ -62,7 +62,7 @@ function recordedThatHold(): Held[] {
 /** Whether something keeps the process alive now. */
 export function holds(resource: object, requests: ReadonlySet<object>): boolean {
   const { hasRef, _destroyed } = resource as { hasRef?: () => boolean; _destroyed?: boolean };
-  // Node tells of timers that have ended a turn late.
+  // Node reports a turn late that a timer has ended.
   if (_destroyed === true) return false;
   if (typeof hasRef === "function") return Reflect.apply(hasRef, resource, []) === true;
   return requests.has(resource);

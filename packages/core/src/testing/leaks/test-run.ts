@@ -3,15 +3,14 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { backgroundNode } from "../../kernel/scope-view.js";
 import { liveDescendants, nextInSubtree } from "../../kernel/tree.js";
 import { isClosed, isHandleOrAttached, mayBeDropped } from "../../kernel/state.js";
-import { setChildWatcher, watch } from "../../kernel/watch.js";
+import { setChildWatcher, watchChildren } from "../../kernel/child-watcher.js";
 
 /**
- * Whose something is: one run of `expectNoLeaks`, which is typically one test. It travels with the async context, so
- * that tests that run at the same time can be told apart. Only this layer uses an AsyncLocalStorage; what it
- * stores refers to nothing.
+ * One run of `expectNoLeaks`, typically one test. The scopes and resources that are made in its async context belong to it, so
+ * that tests can run at the same time. Only this layer uses an AsyncLocalStorage; the stored object refers to nothing.
  */
 export class TestRun {
-  /** Also owns what belongs to no owner at all: what a file's modules started while they were loaded. */
+  /** Whether objects without a test run belong to it: those that modules made while they were loaded. */
   readonly adoptsStrays: boolean;
   #handles: ScopeNode[] = [];
   #room = 1_000;
@@ -20,7 +19,7 @@ export class TestRun {
     this.adoptsStrays = adoptsStrays;
   }
 
-  /** Remembers a scope that has an owner handle. Those that were closed are forgotten now and then. */
+  /** Remembers a scope that has an owner handle. Closed ones are dropped now and then. */
   addHandle(node: ScopeNode): void {
     this.#handles.push(node);
     if (this.#handles.length < this.#room) return;
@@ -29,8 +28,8 @@ export class TestRun {
   }
 
   /**
-   * The scopes that nobody closed, but the garbage collector did: leaks, too, or the verdict would depend on whether it
-   * ran in time. Not where the user has said that dropping the handle is all right.
+   * The scopes that were cancelled because their handle was collected. They are leaks, too: otherwise the result would depend
+   * on whether the garbage collector has run. Left out are scopes with an `onOrphan` option, which may be dropped.
    */
   orphans(): ScopeNode[] {
     return this.#handles.filter(wasOrphaned);
@@ -43,47 +42,47 @@ function wasOrphaned(node: ScopeNode): boolean {
 
 const storage = new AsyncLocalStorage<TestRun>();
 
-export function currentOwner(): TestRun | undefined {
+export function currentTestRun(): TestRun | undefined {
   return storage.getStore();
 }
 
-export function runAs<T>(owner: TestRun, body: () => T): T {
-  return storage.run(owner, body);
+export function runAs<T>(testRun: TestRun, body: () => T): T {
+  return storage.run(testRun, body);
 }
 
-/** Whether what belongs to `other` is the affair of `owner`; without an owner everything is. */
-export function concerns(owner: TestRun | undefined, other: TestRun | undefined): boolean {
-  return owner === undefined || owner === other || (other === undefined && owner.adoptsStrays);
+/** Whether an object of the run `other` counts for `testRun`. Without a test run all objects count. */
+export function countsFor(testRun: TestRun | undefined, other: TestRun | undefined): boolean {
+  return testRun === undefined || testRun === other || (other === undefined && testRun.adoptsStrays);
 }
 
-/** Only of nodes below one that nobody owns; the others belong to whom their parent does. */
-const owners = new WeakMap<ScopeNode, TestRun>();
+/** The test runs of nodes whose parent has none; other nodes belong to the run of their parent. */
+const testRuns = new WeakMap<ScopeNode, TestRun>();
 let watching = false;
 
-/** From now on, notes in whose context each scope was made that is a root or below a scope that tests share. */
+/** From now on, notes the test run of each new scope that is a root or a child of a scope that tests share. */
 export function watchScopes(): void {
   if (watching) return;
   watching = true;
   setChildWatcher((child) => {
-    const owner = currentOwner();
-    if (owner === undefined) return watch(child);
-    owners.set(child, owner);
-    if (isHandleOrAttached(child)) owner.addHandle(child);
+    const testRun = currentTestRun();
+    if (testRun === undefined) return watchChildren(child);
+    testRuns.set(child, testRun);
+    if (isHandleOrAttached(child)) testRun.addHandle(child);
   });
-  watch(backgroundNode);
-  for (const node of liveDescendants(backgroundNode)) watch(node);
+  watchChildren(backgroundNode);
+  for (const node of liveDescendants(backgroundNode)) watchChildren(node);
 }
 
-/** The live scopes that are the affair of `owner`, parents first. */
-export function liveScopesOf(owner: TestRun | undefined): ScopeNode[] {
-  if (owner === undefined) return [...liveDescendants(backgroundNode)];
+/** The live scopes that count for `testRun`, parents first. */
+export function liveScopesOf(testRun: TestRun | undefined): ScopeNode[] {
+  if (testRun === undefined) return [...liveDescendants(backgroundNode)];
   const found: ScopeNode[] = [];
-  const ownerOf = new Map<ScopeNode, TestRun | undefined>();
+  const runOf = new Map<ScopeNode, TestRun | undefined>();
   const next = (at: ScopeNode) => nextInSubtree(backgroundNode, at, false);
   for (let node = next(backgroundNode); node !== undefined; node = next(node)) {
-    const whose = owners.get(node) ?? ownerOf.get(node.parent as ScopeNode);
-    ownerOf.set(node, whose);
-    if (!isClosed(node) && concerns(owner, whose)) found.push(node);
+    const run = testRuns.get(node) ?? runOf.get(node.parent as ScopeNode);
+    runOf.set(node, run);
+    if (!isClosed(node) && countsFor(testRun, run)) found.push(node);
   }
-  return [...found, ...owner.orphans().filter((node) => isClosed(node))];
+  return [...found, ...testRun.orphans().filter((node) => isClosed(node))];
 }

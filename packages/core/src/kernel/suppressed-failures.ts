@@ -4,12 +4,14 @@ import type { ScopeNode } from "./node.js";
 import { afterMicrotasks } from "./platform.js";
 
 /**
- * What `suppressed(error)` tells. The error object is all that a caller has, but one object can be thrown many times: a
- * constant, a cached rejection. So each rejection replaces what is known of the object, unless it is the same failure on
- * its way up. It is that when the scope that rejected before is inside the scope that fails now.
+ * Where an error was rejected last: the basis of `suppressed(error)`.
  *
- * A scope may also have been awaited from beside it, or be a root inside another tree. Nothing says who awaits whom, so that
- * is concluded, for an object that unrelated scopes have not thrown yet, from when it happens: see {@link Origin.mayReach}.
+ * A caller has only the error object, and one object can be thrown many times (a constant, a cached rejection). So each
+ * rejection replaces the list of the object, unless it is the same failure on its way up. It is the same failure if the scope
+ * that rejected before is inside the scope that fails now.
+ *
+ * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record who awaits
+ * whom. For an object that unrelated scopes have not thrown yet, it is inferred from the time: see {@link Origin.mayReach}.
  */
 class Origin {
   /** The scope that the error was thrown into, as far as the tree knows. Weak: a logged error must keep no tree alive. */
@@ -38,7 +40,7 @@ class Origin {
     if (!shared) afterMicrotasks(() => (this.#isRecent = false));
   }
 
-  /** Whether the scope that rejected was inside `node`. `above` remembers what it was inside of. */
+  /** Whether the scope that rejected was inside `node`. `above` caches its ancestors. */
   isInside(node: ScopeNode, above: Set<ScopeNode>): boolean {
     const parent = this.#parent.deref();
     if (parent === node) return true;
@@ -100,15 +102,15 @@ function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
   return false;
 }
 
-/** Whether there are any: a program whose scopes have one failure at a time never looks one up. */
+/** Whether any rejection has been recorded: a program whose scopes have one failure at a time never looks one up. */
 let any = false;
 
-/** What takes over a rejection: one per failure, for all the scopes that hear of it. */
-export class Takeover {
+/** The rejection that a failure may continue: one object for each failure, for all the scopes that it reaches. */
+export class EarlierRejection {
   readonly #error: unknown;
   readonly #rejection: Rejection;
   readonly #above = new Set<ScopeNode>();
-  #taken = false;
+  #continues = false;
 
   private constructor(error: unknown, rejection: Rejection) {
     this.#error = error;
@@ -116,46 +118,46 @@ export class Takeover {
   }
 
   /** `undefined` for an error that no scope has rejected with, as most are. */
-  static of(error: unknown): Takeover | undefined {
+  static of(error: unknown): EarlierRejection | undefined {
     const rejection = any ? rejectionOf(error) : undefined;
-    return rejection === undefined ? undefined : new Takeover(error, rejection);
+    return rejection === undefined ? undefined : new EarlierRejection(error, rejection);
   }
 
-  /** `node` has the error as its first failure. Called for a scope before those above it. */
-  by(node: ScopeNode): void {
+  /** The error is the first failure of `node`. Called for a scope before its ancestors. */
+  continueIn(node: ScopeNode): void {
     const { later, from } = this.#rejection;
     const origin = from as Origin;
-    this.#taken ||=
+    this.#continues ||=
       this.#error === node.reason || origin.isInside(node, this.#above) || origin.mayReach(node);
-    if (this.#taken) node.ensureSettings().earlier = later;
+    if (this.#continues) node.ensureSettings().earlier = later;
   }
 }
 
-/** Keeps failures that have decided nothing for what `node` is going to reject with. */
-export function passOver(node: ScopeNode, errors: readonly unknown[]): void {
+/** Lists `errors`, which did not decide the outcome, with the failure that `node` is going to reject with. */
+export function suppressFailures(node: ScopeNode, errors: readonly unknown[]): void {
   if (errors.length === 0) return;
   const earlier = (node.ensureSettings().earlier ??= new Set());
   for (const error of errors) earlier.add(error);
 }
 
-/** `node` rejects with its reason: a reason belongs to one cancellation, so everything is kept that is passed over in it. */
-export function passOverForReason(node: ScopeNode, errors: readonly unknown[]): void {
+/** Lists `errors` with the reason of `node`, which it rejects with. A reason belongs to one cancellation, so its list only grows. */
+export function suppressUnderReason(node: ScopeNode, errors: readonly unknown[]): void {
   const reason = node.reason as object;
   if (errors.length > 0) keep(node, reason, rejectionOf(reason)?.later ?? new Set(), errors, false);
 }
 
 /**
- * `node` settles with these failures.
+ * Records that `node` settles with these failures.
  *
- * @param toCaller - Whether the first of them goes to a caller, who may throw it again.
+ * @param toCaller - Whether the first of them goes to a caller, which may throw it again.
  */
-export function rejects(node: ScopeNode, errors: Iterable<unknown>, toCaller: boolean): void {
+export function recordRejection(node: ScopeNode, errors: Iterable<unknown>, toCaller: boolean): void {
   const [first, ...rest] = errors;
   if (!isObject(first)) return;
   const earlier = node.extras?.settings?.earlier;
   const before = any ? rejectionOf(first) : undefined;
-  const isNews = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
-  if (before === undefined && !isNews) return;
+  const mustRecord = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
+  if (before === undefined && !mustRecord) return;
   const isShared = before !== undefined && before.later !== earlier && !isContinued(before, node);
   keep(
     node,
@@ -183,7 +185,7 @@ function keep(
   setRejection(error, { later, from: new Origin(node, shared) });
 }
 
-/** Whether a scope inside `node` has rejected with `error` as its failure: then that is what it is in `node`, too. */
+/** Whether a scope inside `node` has rejected with `error` as its failure: then it is a failure of `node`, too. */
 export function hasFailedInside(node: ScopeNode, error: unknown): boolean {
   const rejection = any ? rejectionOf(error) : undefined;
   if (rejection === undefined || error === node.reason) return false;

@@ -8,33 +8,33 @@ import type { ScopeNode } from "./node.js";
 import { nextInSubtree } from "./tree.js";
 
 /**
- * What keeps `root` from settling, parents first: the nodes of which something of their own has not finished. Left out is
- * one whose body or cleanup most likely waits for another of these: for a child whose outcome somebody awaits.
+ * Returns the nodes that keep `root` from settling, parents first, each with the work of the node that has not finished. A node
+ * is left out if its body or cleanup most likely waits for another node of the list: for a child whose outcome is awaited.
  */
-export function holdersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
+export function blockersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
   const nodes: ScopeNode[] = [];
   for (let node: ScopeNode | undefined = root; node !== undefined; node = nextInSubtree(root, node, false))
     if ((node.flags & CLOSED) === 0 || waitsForDisposal(node)) nodes.push(node);
-  /** Those that hold, or have one below that does; `true` if what they do themselves waits for such a one. */
-  const held = new Map<ScopeNode, boolean>();
+  /** The nodes that have an unfinished node below them; `true` if their own work waits for such a node. */
+  const blocked = new Map<ScopeNode, boolean>();
   const found: [ScopeNode, WaitingFor][] = [];
   for (const node of nodes.reverse()) {
-    const own = held.get(node) === true ? undefined : ownWork(node);
+    const own = blocked.get(node) === true ? undefined : ownWork(node);
     if (own !== undefined) found.push([node, own]);
-    else if (!held.has(node)) continue;
+    else if (!blocked.has(node)) continue;
     const { parent } = node;
-    if (parent !== undefined) held.set(parent, held.get(parent) === true || isAwaited(node));
+    if (parent !== undefined) blocked.set(parent, blocked.get(parent) === true || isAwaited(node));
   }
   return new Map(found.reverse());
 }
 
-/** {@link holdersOf}, as reports say it. Never empty: what is about to settle waits for what is below. */
+/** {@link blockersOf} for reports. Never empty: a node that is about to settle waits for its children. */
 export function stuckTasks(root: ScopeNode): TaskInfo[] {
-  const tasks = [...holdersOf(root)].map(([node, what]) => stuckInfo(node, what));
+  const tasks = [...blockersOf(root)].map(([node, what]) => stuckInfo(node, what));
   return tasks.length > 0 ? tasks : [stuckInfo(root, "children")];
 }
 
-/** What a report says of a node that has not settled because of `what`. */
+/** The entry of a report for a node that has not settled because of `what`. */
 export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
   const cleaning = what === "cleanup" ? node.extras?.cleaning : undefined;
   const name = cleaning === undefined ? undefined : cleanupName(cleaning);
@@ -50,12 +50,12 @@ export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
   };
 }
 
-/** What of `node` itself has not finished. One that waits for its turn in a `concurrency` holds up nothing. */
+/** The unfinished work of `node` itself. A task that is queued for a slot of a `concurrency` has none. */
 function ownWork(node: ScopeNode): WaitingFor | undefined {
   const { flags } = node;
   if ((flags & CLOSED) !== 0) return "close"; // its failure waits for the disposal of its handle
   if ((flags & BODY) !== 0)
-    return node.extras?.bodyIs ?? node.observer?.bodyIs ?? ((flags & TASK) !== 0 ? "worker" : "body");
+    return node.extras?.bodyKind ?? node.observer?.bodyKind ?? ((flags & TASK) !== 0 ? "worker" : "body");
   if ((flags & CLEANING) !== 0) return "cleanup";
   if ((flags & NOTIFYING) !== 0) return "notification";
   const isOpen = (flags & (HANDLE | ENDING | CANCELLED)) === HANDLE;

@@ -6,11 +6,11 @@ export interface Observer {
   readonly reject: (error: unknown) => void;
   /** Whether the outcome has a receiver: then a failure is handled. Default: yes. */
   readonly isReceiver?: () => boolean;
-  /** The promise that it settles, if a caller may await one. */
+  /** The promise that the observer settles, if a caller may await one. */
   readonly promise?: Promise<unknown>;
-  /** What of the node has not finished while its body has not. Absent: its body. */
-  readonly bodyIs?: WaitingFor;
-  /** Whether the body of the parent waits for the outcome, as a rule. Absent: yes. */
+  /** Names the body in reports, while it runs. Absent: `body`, or `worker` for a task. */
+  readonly bodyKind?: WaitingFor;
+  /** Whether the body of the parent usually waits for the outcome. Absent: yes. */
   readonly isAwaited?: boolean;
   /** Whether the node is a part of what its parent does: a member of `all` or `race`. Absent: no. */
   readonly isMember?: boolean;
@@ -19,7 +19,7 @@ export interface Observer {
 }
 
 /** An observer that settles a promise: of a task, of a `withScope`. */
-export interface Promised<T> extends Observer {
+export interface PromiseObserver<T> extends Observer {
   readonly promise: Promise<T>;
 }
 
@@ -29,7 +29,7 @@ export const overflow = "Maximum call stack size exceeded";
 export function ignore(): void {}
 
 /** `Promise.withResolvers`, which Node 20 does not have. */
-export function createPromised<T>(): Promised<T> {
+export function withResolvers<T>(): PromiseObserver<T> {
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;
   const promise = new Promise<T>((res, rej) => {

@@ -1,0 +1,82 @@
+import { isCancelled, type CancelledError } from "../errors/cancelled.js";
+import { ScopeClosedError } from "../errors/scope-errors.js";
+import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
+import type { ScopeNode } from "./node.js";
+import { TurnBudget } from "./turn-budget.js";
+
+// Results of operations that settle without having waited. They are paced: from the hundredth in one turn of the event loop on
+// they settle in a later turn, so that a worker that repeats such an operation for ever does not keep timers, signals and
+// sockets from their turn (rule 13).
+
+/** The error of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */
+function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
+  if (node.reason !== undefined) return node.reason;
+  return (node.flags & CLOSED) === 0 ? undefined : new ScopeClosedError(operation, node.path);
+}
+
+/** One for all scopes: many workers that go on do not get more turns than one. */
+const budget = new TurnBudget();
+
+/** A promise that rejects with `error`: at once, or paced. */
+export function rejectPaced(error: unknown): Promise<never> {
+  const turnEnd = budget.take();
+  return turnEnd === undefined ? Promise.reject(error) : turnEnd.then(() => Promise.reject(error));
+}
+
+/**
+ * Returns `promise`, which has settled without having waited for anything, or a promise that settles as it does, paced.
+ *
+ * @param isHandled - Whether a rejection counts as handled, although nobody awaits it.
+ */
+export function pace<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
+  const turnEnd = budget.take();
+  if (turnEnd === undefined) return promise;
+  markHandled(promise);
+  const later = turnEnd.then(() => promise);
+  if (isHandled) markHandled(later);
+  return later;
+}
+
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/** The result of `next()` of an iterator that has ended. A consumer may overlook that and go on. */
+export function pacedDone(): Promise<IteratorReturnResult<undefined>> {
+  return pace(Promise.resolve(done), false);
+}
+
+/** The rejection of an operation that threw before it began: because of its arguments or of the state of its scope. */
+export function rejectBeforeStart(error: unknown): Promise<never> {
+  const promise = rejectPaced(error);
+  if (isCancelled(error)) markHandled(promise);
+  return promise;
+}
+
+/** The promise for the outcome of `node`, which was just started; paced if the node was born cancelled. */
+export function paceIfBornCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
+  const bornCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
+  return bornCancelled ? pace(promise, !ranOutOfOwnTime(node)) : promise;
+}
+
+/** The rejection of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */
+export function rejectUnlessLive(operation: string, node: ScopeNode): Promise<never> | undefined {
+  const error = errorUnlessLive(operation, node);
+  return error === undefined ? undefined : rejectBeforeStart(error);
+}
+
+/**
+ * Marks a rejection as handled although nobody awaits it: the receivers of the cancelled scope receive the cancellation, as
+ * with Kotlin's coroutines. Code that awaits the promise still gets the rejection.
+ */
+export function markHandled(promise: Promise<unknown>): void {
+  promise.then(undefined, ignore);
+}
+
+function ignore(): void {}
+
+/**
+ * Whether `node`, which is not a task, was cancelled by its own deadline. Only the code that awaits it can handle that. Any other
+ * cancellation came from above, or was intended.
+ */
+export function ranOutOfOwnTime(node: ScopeNode): boolean {
+  return (node.flags & (TIMED_OUT | TASK)) === TIMED_OUT && node.reason !== node.parent?.reason;
+}

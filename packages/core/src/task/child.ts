@@ -1,0 +1,204 @@
+import { ScopeClosedError } from "../errors/scope-errors.js";
+import {
+  abandonBody,
+  beginBody,
+  canBegin,
+  clearBody,
+  closeUnlinked,
+  hasRunningBody,
+  hasStoppedDaemons,
+  isCancelled,
+  isClosed,
+  isClosedByOwner,
+  isDaemon,
+  isLimited,
+  isOpen,
+  isTask,
+  initialShield,
+  markCutShort,
+  takeSlot,
+  waitForSlot,
+} from "../kernel/state.js";
+import { checkHeadroom, nesting } from "../kernel/headroom.js";
+import type { ConcurrencyLimit, Label, ScopeNode } from "../kernel/node.js";
+import { withResolvers } from "../kernel/observer.js";
+import { publishStart } from "../kernel/diagnostics.js";
+import { bodyThrew, bodyThrewAgain, cancel, resume } from "../kernel/lifecycle.js";
+import type { ScopeKind } from "../kernel/scope-kind.js";
+import { ScopeView } from "../kernel/scope-view.js";
+import { link, recountChildren } from "../kernel/tree.js";
+import { interrupted } from "../kernel/interrupted-steps.js";
+import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
+import { callInStores, workerReturned, workerReturnedAgain, type Worker } from "./run.js";
+
+/**
+ * The only file that makes children. Every child is made in three steps, so that its maker can set the observer in between:
+ *
+ * 1. {@link makeChild} checks the room on the stack and the state of the parent, and makes the node. In a cancelled parent the
+ *    node is born cancelled: it is closed already, and the other steps do nothing.
+ * 2. {@link linkChild} adds it to the tree: call site, slot of a `concurrency`, options, a daemon that comes too late.
+ * 3. {@link startChild} calls the worker, after step 2. A node without a worker has only the first two steps.
+ *
+ * @param operation - The public function, for the error.
+ * @param options - Those that {@link linkChild} will get.
+ * @throws {ScopeClosedError} If `parent` has ended, or is closing with no child alive.
+ * @throws {RangeError} If the workers that are being called leave no room on the stack. Nothing was started.
+ */
+export function makeChild(
+  operation: string,
+  parent: ScopeNode,
+  label: Label,
+  initialState: number,
+  options?: Pick<ScopeOptions, "onError">,
+): ScopeNode {
+  checkHeadroom();
+  if (isOpen(parent) || admits(operation, parent, initialState))
+    return new ScopeView(parent, label, initialState);
+  const node = makeCancelledChild(parent, label, initialState);
+  // A callback that is added later can still throw; then this is the nearest receiver.
+  if (options?.onError !== undefined) node.ensureSettings().onError = options.onError;
+  return node;
+}
+
+/**
+ * As {@link makeChild}, for a scope whose caller receives its outcome: a cancelled parent refuses it.
+ *
+ * @throws The reason of `parent`.
+ */
+export function makeLiveChild(
+  operation: string,
+  parent: ScopeNode,
+  label: Label,
+  initialState: number,
+): ScopeNode {
+  const node = makeChild(operation, parent, label, initialState);
+  if (isClosed(node)) throw node.reason as unknown;
+  return node;
+}
+
+/** Makes a child that is cancelled and closed before it begins. That cuts its parent short. */
+export function makeCancelledChild(parent: ScopeNode, label: Label, initialState: number): ScopeNode {
+  const node = new ScopeView(parent, label, initialState);
+  clearBody(node);
+  closeUnlinked(node);
+  markCutShort(node);
+  if (!isClosed(parent) && !isDaemon(node)) markCutShort(parent);
+  return node;
+}
+
+/** Whether a parent that is not open takes a new child. `false` means that the child is born cancelled. */
+function admits(operation: string, parent: ScopeNode, initialState: number): boolean {
+  const isShield = initialState === initialShield;
+  if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;
+  const isWaiting = hasRunningBody(parent) || parent.first !== undefined;
+  if (isClosed(parent) || !(isWaiting || isShield)) throw new ScopeClosedError(operation, parent.path);
+  return true;
+}
+
+/**
+ * Adds a node to the tree, with its options. If it throws, the node is out of the tree again.
+ *
+ * @param site - Where the user called the function that starts it; see `callSite`.
+ * @param worker - Of a task that may have to wait for a slot of its parent's `concurrency`; it begins when it has one.
+ */
+export function linkChild(
+  node: ScopeNode,
+  options: (ScopeOptions & TaskOptions) | undefined,
+  site: string | undefined,
+  worker?: Worker<unknown>,
+): void {
+  if (isClosed(node)) return; // born cancelled
+  const parent = node.parent as ScopeNode;
+  try {
+    if (site !== undefined) node.ensureExtras().site = site;
+    link(parent, node);
+    if (isLimited(parent) && isTask(node)) {
+      const { limit } = parent.ensureSettings();
+      if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
+    }
+    if (options !== undefined) applyOptions(node, options);
+    // A daemon that is started after the other daemons were stopped: nothing else is left to do.
+    if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
+  } catch (error) {
+    try {
+      abandonStart(node, error); // at once: its slot is free when the caller gets the error
+    } catch {
+      interrupted.steps.push(abandonStart, node, error);
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
+    }
+    throw error;
+  }
+}
+
+/**
+ * Calls the worker of a node, synchronously, and follows its result. Links the node first, unless it is linked already. Does
+ * nothing else if the node is cancelled or waits for a slot.
+ *
+ * The worker is called from here, and both steps are one function, because workers nest: each level takes the stack frames
+ * of `spawn`, of this function and of the worker. It throws only if there was no room on the stack to call the worker.
+ *
+ * @param kind - Of a scope that is not a task.
+ */
+export function startChild<T>(
+  node: ScopeNode,
+  worker: Worker<T>,
+  options: (ScopeOptions & TaskOptions) | undefined,
+  site: string | undefined,
+  kind?: ScopeKind,
+): void {
+  if (node.previous === undefined) linkChild(node, options, site, worker);
+  let result: unknown = notCalled;
+  try {
+    if (!canBegin(node)) return;
+    beginBody(node);
+    result = running;
+    nesting.depth += 1;
+    const stores = publishStart(node, kind);
+    result = stores === undefined ? worker(node) : stores.run(callInStores<T>, node, worker);
+    workerReturned(node, result);
+  } catch (error) {
+    if (result === notCalled) {
+      interrupted.steps.push(abandonStart, node, error);
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
+      throw error;
+    }
+    // If the runtime had no room on the stack, the result of the worker is kept.
+    const hasResult = result !== running && error instanceof RangeError;
+    try {
+      if (hasResult) throw error;
+      bodyThrew(node, error);
+    } catch {
+      const finish = hasResult ? workerReturnedAgain : bodyThrewAgain;
+      const value = hasResult ? result : error;
+      interrupted.steps.push(finish, node, value);
+      interrupted.wake?.(undefined);
+      interrupted.wake = undefined;
+    }
+  }
+  nesting.depth -= 1;
+}
+
+const notCalled = Symbol("not called");
+const running = Symbol("running");
+
+/** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
+function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknown>): void {
+  const gate = withResolvers();
+  waitForSlot(node);
+  void gate.promise.then(() => {
+    takeSlot(node);
+    startChild(node, worker, undefined, undefined);
+  });
+  limit.enqueue(node, gate.resolve as () => void);
+}
+
+/** Ends a node whose start was interrupted, by an exception that its caller has got, and nothing else. */
+export function abandonStart(node: ScopeNode, error: unknown): void {
+  if (node.previous === undefined) return closeUnlinked(node); // it was not linked
+  node.observer = undefined;
+  abandonBody(node);
+  recountChildren(node.parent as ScopeNode);
+  if (!cancel(node, "closed", error)) resume(node, undefined);
+}
