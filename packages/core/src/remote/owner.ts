@@ -1,4 +1,4 @@
-import { createPromised, type Promised } from "../kernel/promised.js";
+import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
 import { Batcher } from "./batcher.js";
 import { EngineClock } from "./engine-clock.js";
 import type { EngineConnection, EngineRef, Envelope, Hint, JobState, WireReason } from "./engine.js";
@@ -32,7 +32,7 @@ export class Owner {
   readonly #submits: Batcher<Envelope, { readonly owner?: string | undefined }>;
   readonly #cancels: Batcher<Cancel, JobState>;
   #lease: OwnerLease;
-  #held: Promised<OwnerLease> | undefined;
+  #held: PromiseObserver<OwnerLease> | undefined;
   #stopLeaseTimers = new Map<OwnerLease, () => void>();
   /** Jobs that hints say are worth asking for. */
   #urgent = new Set<PendingJob>();
@@ -40,7 +40,7 @@ export class Owner {
   #nextAsked = 0;
   #isClosed = false;
   #loop: Promise<void> | undefined;
-  #allEnded: Promised<void> | undefined;
+  #allEnded: PromiseObserver<void> | undefined;
 
   constructor(connection: EngineConnection, length: number, onError: (error: unknown) => void) {
     this.#connection = connection;
@@ -69,7 +69,7 @@ export class Owner {
   /** Resolves with a lease that is held. */
   held(): Promise<OwnerLease> {
     if (this.#lease.state === "held") return Promise.resolve(this.#lease);
-    return (this.#held ??= createPromised<OwnerLease>()).promise;
+    return (this.#held ??= withResolvers<OwnerLease>()).promise;
   }
 
   add(job: PendingJob, lease: OwnerLease): void {
@@ -165,7 +165,7 @@ export class Owner {
   /** Resolves when no job is pending. */
   async allEnded(): Promise<void> {
     if (this.#jobs.size === 0) return;
-    await (this.#allEnded ??= createPromised<void>()).promise;
+    await (this.#allEnded ??= withResolvers<void>()).promise;
   }
 
   /** Ends the heartbeats, which go on until every job has ended, and gives the lease up. */

@@ -1,5 +1,5 @@
 import type { Envelope, JobState, Outcome } from "./engine.js";
-import { createPromised } from "../kernel/promised.js";
+import { withResolvers } from "../kernel/observer.js";
 
 /** Where a remote job is, as its owner knows it. */
 export type JobPlace = "waiting" | "submitting" | "queued" | "running" | "cancelling";
@@ -44,7 +44,7 @@ export class PendingJob {
   isEnded = false;
   /** Settles when no call of `submit` is on its way. */
   submitting: Promise<void> = Promise.resolve();
-  readonly #end = createPromised<JobEnd>();
+  readonly #end = withResolvers<JobEnd>();
 
   constructor(envelope: Envelope) {
     this.envelope = envelope;

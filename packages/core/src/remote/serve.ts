@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { outOfRange, wrongType } from "../errors/validate.js";
 import { start } from "../flow/lifetime/start.js";
 import { createSemaphore, type Semaphore } from "../flow/sync/semaphore.js";
-import { createPromised } from "../kernel/promised.js";
+import { withResolvers } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { EngineClock } from "./engine-clock.js";
@@ -87,9 +87,9 @@ function launch(
   options: ServeOptions,
 ): Promise<Service> {
   const worker = options.worker ?? `${hostname()}/${process.pid}`;
-  const drained = createPromised<void>();
+  const drained = withResolvers<void>();
   return start<Service>(parent, async function serve(own, started) {
-    const ended = createPromised<void>();
+    const ended = withResolvers<void>();
     own.defer(() => ended.resolve(undefined)); // the first, so that it runs last
     const connection = await engine.open(own);
     const service = new EngineService(own, connection, worker, options);
