@@ -116,10 +116,10 @@ export const basicCases: readonly CaseDraft[] = [
     async play(stage) {
       await stage.worker();
       const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 }, { timeout: 300 });
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 }, { timeout: 1_500 });
       const error = await errorOf(task);
       assert(error instanceof DeadlineExceededError);
-      assert.deepEqual([error.scope, error.timeout, task.status], [task.path, 300, "failed"]);
+      assert.deepEqual([error.scope, error.timeout, task.status], [task.path, 1_500, "failed"]);
       assert.equal(stage.of("a", "signal")[0]?.kind, "deadline");
     },
   },
@@ -304,7 +304,7 @@ export const basicCases: readonly CaseDraft[] = [
     async play(stage) {
       const first = await stage.worker("first");
       const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 500 });
+      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 2_500 });
       await stage.seen("a", "start");
       await stage.worker("second", { concurrency: 1 });
       await first.scope.close();

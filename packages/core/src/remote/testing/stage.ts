@@ -176,7 +176,7 @@ export class Stage {
       if (attempt <= (script.failures ?? 0)) throw new RangeError(`failed ${attempt}`);
       if (script.throws !== undefined)
         throw Object.assign(new RangeError(script.throws), { code: "E_SCRIPT" });
-      if (script.deaf === true && attempt === 1) await this.pause(script.ms ?? 0);
+      if (script.deaf === true) await this.pause(attempt === 1 ? (script.ms ?? 0) : 0);
       else if (script.ms !== undefined) await sleep(own, script.ms);
       return script.size === undefined ? `${tag}:${attempt}` : "x".repeat(script.size);
     } catch (error) {

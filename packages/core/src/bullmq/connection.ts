@@ -1,0 +1,272 @@
+import { Queue } from "bullmq";
+import type { ChainableCommander, Redis } from "ioredis";
+import type {
+  Beat,
+  BeatAnswer,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  EngineConnection,
+  EngineRef,
+  Envelope,
+  Held,
+  Hint,
+  JobState,
+  Outcome,
+  Settlement,
+  Topic,
+  WireReason,
+} from "../remote/engine.js";
+import { after, limit } from "../remote/time.js";
+import { BullmqConsumer } from "./consumer.js";
+import { jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
+
+/** A greater result is not sent with its hint: the owner asks for it. */
+const MAX_HINT = 64_000;
+/** A connection that does not answer a ping within this many ms is made anew. */
+const PING_INTERVAL = 3_000;
+
+type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
+
+interface Settings {
+  readonly client: Redis;
+  /** The connection that receives hints. */
+  readonly subscriber: Redis;
+  readonly keys: Keys;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The connection of a process to BullMQ. */
+export class BullmqConnection implements EngineConnection {
+  readonly #settings: Settings;
+  readonly #queues = new Map<string, Queue<Envelope>>();
+  readonly #consumers = new Map<string, BullmqConsumer>();
+  readonly #listeners = new Map<string, (hint?: Hint) => void>();
+  #stopPings: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    const { subscriber } = settings;
+    subscriber.on("message", (channel: string, text: string) => {
+      this.#listeners.get(channel)?.(JSON.parse(text) as Hint);
+    });
+    subscriber.on("ready", () => {
+      for (const listener of this.#listeners.values()) listener(); // what was sent meanwhile is lost
+    });
+    this.#ping();
+  }
+
+  async submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]> {
+    const byQueue = new Map<string, Envelope[]>();
+    for (const job of jobs) byQueue.set(job.queue, [...(byQueue.get(job.queue) ?? []), job]);
+    await Promise.all(
+      [...byQueue].map(([queue, envelopes]) => this.#queue(queue).addBulk(envelopes.map(toBulkJob))),
+    );
+    const chosen = jobs.filter((job) => job.chosen === true);
+    if (chosen.length === 0) return jobs.map(({ owner }) => ({ owner }));
+    const pipeline = this.#settings.client.pipeline();
+    for (const job of chosen) pipeline.hget(this.#settings.keys.job(job), "data");
+    const stored = (await results(pipeline)) as (string | null)[];
+    const owners = new Map(
+      chosen.map((job, index) => [job, (JSON.parse(stored[index] ?? "null") as Envelope | null)?.owner]),
+    );
+    return jobs.map((job) => ({ owner: owners.has(job) ? owners.get(job) : job.owner }));
+  }
+
+  /** One pipeline: Redis executes it in order, on one connection. */
+  async cancel(jobs: readonly Cancel[]): Promise<readonly JobState[]> {
+    const { client, keys, onError } = this.#settings;
+    const pipeline = client.pipeline();
+    for (const job of jobs) {
+      const note = JSON.stringify(job.reason);
+      pipeline.set(keys.note(job), note, "PX", Math.ceil(job.keep), "NX");
+      pipeline.publish(
+        keys.channel({ queue: job.queue }),
+        JSON.stringify({ id: job.id, reason: job.reason }),
+      );
+    }
+    for (const job of jobs) this.#askIn(pipeline, job);
+    const answers = (await results(pipeline)).slice(2 * jobs.length);
+    const states = jobs.map((_, index) => toStateAt(answers, 3 * index));
+    jobs.forEach(({ queue, id }, index) => {
+      const state = states[index] as JobState;
+      // Only tidies, and fails if a worker has it meanwhile: that one reads the note.
+      if ("at" in state && state.at === "idle")
+        this.#queue(queue).remove(jobId({ queue, id })).catch(onError);
+    });
+    return states;
+  }
+
+  async heartbeat({ owner, ask = [], hold }: Beat): Promise<BeatAnswer> {
+    const { client, keys } = this.#settings;
+    const deliveries = hold?.deliveries ?? [];
+    const lost = hold?.renew === true ? await this.#extendLocks(deliveries, hold.lease) : new Set<Delivery>();
+    const pipeline = client.pipeline();
+    pipeline.time();
+    if (owner !== undefined)
+      pipeline.eval(
+        LEASE_SCRIPT,
+        1,
+        keys.lease(owner.id),
+        Math.floor(owner.until),
+        owner.fresh === true ? "1" : "0",
+      );
+    for (const ref of ask) this.#askIn(pipeline, ref);
+    for (const { envelope } of deliveries) {
+      pipeline.get(keys.lock(envelope));
+      pipeline.get(keys.note(envelope));
+      pipeline.get(keys.lease(envelope.owner ?? ""));
+    }
+    const answers = await results(pipeline);
+    const [seconds, micros] = answers[0] as [string, string];
+    const now = Number(seconds) * 1_000 + Number(micros) / 1_000;
+    const first = owner === undefined ? 1 : 2;
+    const states = ask.map((_, index) => toStateAt(answers, first + 3 * index));
+    const held = deliveries.map((delivery, index): Held => {
+      const [lock, note, until] = answers.slice(first + 3 * (ask.length + index)) as (string | null)[];
+      const token = this.#consumers.get(delivery.envelope.queue)?.tokenOf(delivery);
+      return {
+        lost: lost.has(delivery) || token === undefined || lock !== token,
+        cancelled: note == null ? undefined : (JSON.parse(note) as WireReason),
+        ...(delivery.envelope.owner === undefined ? {} : { ownerLeft: Number(until ?? 0) - now }),
+      };
+    });
+    return { now, owned: owner === undefined ? undefined : answers[1] === 1, states, held };
+  }
+
+  async hint(topic: Topic, hints: readonly Hint[]): Promise<void> {
+    const channel = this.#settings.keys.channel(topic);
+    await Promise.all(hints.map((hint) => this.#settings.client.publish(channel, JSON.stringify(hint))));
+  }
+
+  async watch(topic: Topic, listener: (hint?: Hint) => void): Promise<void> {
+    const channel = this.#settings.keys.channel(topic);
+    this.#listeners.set(channel, listener);
+    await this.#settings.subscriber.subscribe(channel);
+  }
+
+  async consume(
+    queue: string,
+    options: ConsumeOptions,
+    run: (delivery: Delivery) => Promise<Settlement>,
+  ): Promise<Consumer> {
+    const { client, keys } = this.#settings;
+    const ended = (envelope: Envelope, outcome: Outcome): void => this.#ended(envelope, outcome);
+    const consumer = new BullmqConsumer(queue, options, run, { client, prefix: keys.prefix, ended });
+    this.#consumers.set(queue, consumer);
+    await consumer.ready();
+    return consumer;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopPings?.();
+    await Promise.all([...this.#consumers.values()].map((consumer) => consumer.stop()));
+    await Promise.all(
+      [...this.#queues.values()].map((queue) => limit(queue.close(), 1_000).catch(this.#settings.onError)),
+    );
+  }
+
+  #ended(envelope: Envelope, outcome: Outcome): void {
+    const { id, replyTo } = envelope;
+    if (replyTo === undefined) return;
+    const text = JSON.stringify({ id, outcome });
+    const { client, keys, onError } = this.#settings;
+    client
+      .publish(keys.channel({ owner: replyTo }), text.length > MAX_HINT ? JSON.stringify({ id }) : text)
+      .catch(onError);
+  }
+
+  async #extendLocks(deliveries: readonly Delivery[], lease: number): Promise<Set<Delivery>> {
+    const lost = new Set<Delivery>();
+    const byQueue = new Map<string, { delivery: Delivery; token: string }[]>();
+    for (const delivery of deliveries) {
+      const { queue } = delivery.envelope;
+      const token = this.#consumers.get(queue)?.tokenOf(delivery);
+      if (token === undefined) lost.add(delivery);
+      else byQueue.set(queue, [...(byQueue.get(queue) ?? []), { delivery, token }]);
+    }
+    await Promise.all(
+      [...byQueue].map(async ([queue, held]) => {
+        const ids = held.map(({ delivery }) => jobId(delivery.envelope));
+        const tokens = held.map(({ token }) => token);
+        const failed = (await this.#consumers.get(queue)?.extendLocks(ids, tokens, lease)) ?? ids;
+        for (const [index, { delivery }] of held.entries())
+          if (failed.includes(ids[index] as string)) lost.add(delivery);
+      }),
+    );
+    return lost;
+  }
+
+  #askIn(pipeline: ChainableCommander, ref: EngineRef): void {
+    const { keys } = this.#settings;
+    pipeline.hmget(keys.job(ref), ...STATE_FIELDS);
+    pipeline.exists(keys.lock(ref));
+    pipeline.get(keys.note(ref));
+  }
+
+  #queue(name: string): Queue<Envelope> {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      const { client, keys, onError } = this.#settings;
+      queue = new Queue<Envelope>(name, { connection: client, prefix: keys.prefix });
+      queue.on("error", onError);
+      this.#queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** A connection that is half open would stay silent for many minutes. */
+  #ping(): void {
+    const { client, subscriber, onError } = this.#settings;
+    this.#stopPings = after(PING_INTERVAL, () => {
+      if (this.#isClosed) return;
+      for (const each of [client, subscriber]) {
+        if (each.status !== "ready") continue;
+        limit(each.ping(), PING_INTERVAL).catch((error: unknown) => {
+          onError(error);
+          if (each.status === "ready" && !this.#isClosed) each.disconnect(true);
+        });
+      }
+      this.#ping();
+    });
+  }
+}
+
+function toBulkJob(envelope: Envelope): Parameters<Queue<Envelope>["addBulk"]>[0][number] {
+  const { attempts, backoff, delay, priority, keep } = envelope;
+  const age = Math.max(1, Math.ceil(keep / 1_000));
+  return {
+    name: envelope.name,
+    data: envelope,
+    opts: {
+      jobId: jobId(envelope),
+      attempts,
+      // Never `true`: the result would be gone before its owner asks.
+      removeOnComplete: { age },
+      removeOnFail: { age },
+      ...(backoff === undefined ? {} : { backoff }),
+      ...(delay === undefined ? {} : { delay }),
+      ...(priority === undefined || priority === 0 ? {} : { lifo: true }),
+    },
+  };
+}
+
+function toStateAt(answers: readonly unknown[], index: number): JobState {
+  const [fields, isLocked, note] = answers.slice(index, index + 3) as [
+    (string | null)[],
+    number,
+    string | null,
+  ];
+  return toState(fields, isLocked === 1, note);
+}
+
+/** The answers of a pipeline; the first error rejects. */
+async function results(pipeline: ChainableCommander): Promise<unknown[]> {
+  const answers = (await pipeline.exec()) ?? [];
+  return answers.map(([error, value]) => {
+    if (error !== null) throw error;
+    return value;
+  });
+}

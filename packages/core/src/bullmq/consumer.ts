@@ -1,0 +1,136 @@
+import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from "bullmq";
+import type { Redis } from "ioredis";
+import { calendarNow } from "../kernel/platform.js";
+import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
+import { limit, monotonicNow } from "../remote/time.js";
+import { toFailedReason } from "./stored.js";
+
+/** How long one command of a release, or the closing of a worker, may take, in ms. */
+const LIMIT = 3_000;
+
+interface Settings {
+  readonly client: Redis;
+  readonly prefix: string;
+  /** A job has ended for good. */
+  readonly ended: (envelope: Envelope, outcome: Outcome) => void;
+}
+
+/** What BullMQ's processor throws for a job that has failed; carries the outcome to the event that follows. */
+const outcomes = new WeakMap<Error, Outcome>();
+
+/** A worker of BullMQ. `bough/remote` renews the locks, so that it knows when that was sent. */
+export class BullmqConsumer implements Consumer {
+  readonly #worker: Worker<Envelope, Outcome>;
+  readonly #options: ConsumeOptions;
+  readonly #run: (delivery: Delivery) => Promise<Settlement>;
+  readonly #runs = new Set<Promise<unknown>>();
+  readonly #tokens = new Map<Delivery, string>();
+  #isStopped = false;
+
+  constructor(
+    queue: string,
+    options: ConsumeOptions,
+    run: (delivery: Delivery) => Promise<Settlement>,
+    { client, prefix, ended }: Settings,
+  ) {
+    const { concurrency, lease, worker, onError } = options;
+    this.#options = options;
+    this.#run = run;
+    this.#worker = new Worker<Envelope, Outcome>(queue, (job, token) => this.#process(job, token ?? ""), {
+      connection: client,
+      prefix,
+      name: worker,
+      concurrency,
+      lockDuration: lease,
+      skipLockRenewal: true,
+      // It takes two checks to notice a lost worker.
+      stalledInterval: Math.min(Math.max(lease / 4, 250), 5_000),
+      maxStalledCount: 1_000_000, // `lostRetries` of the job decides
+      runRetryDelay: 200,
+      drainDelay: 5,
+    });
+    this.#worker.on("error", onError);
+    this.#worker.on("completed", (job, outcome) => ended(job.data, outcome));
+    this.#worker.on("failed", (job, error) => {
+      const outcome = outcomes.get(error);
+      if (job?.finishedOn !== undefined && outcome !== undefined) ended(job.data, outcome);
+    });
+  }
+
+  ready(): Promise<unknown> {
+    return this.#worker.waitUntilReady();
+  }
+
+  /** The token of the lock of a job, and how to extend such locks. */
+  tokenOf(delivery: Delivery): string | undefined {
+    return this.#tokens.get(delivery);
+  }
+
+  extendLocks(ids: string[], tokens: string[], ms: number): Promise<string[]> {
+    return this.#worker.extendJobLocks(ids, tokens, ms);
+  }
+
+  setConcurrency(count: number): void {
+    this.#worker.concurrency = Math.max(count, 1);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const closed = this.#worker.close(); // waits for the jobs that run
+    closed.catch(this.#options.onError);
+    while (this.#runs.size > 0) await Promise.all(this.#runs);
+    await limit(closed, LIMIT).catch(this.#options.onError);
+  }
+
+  #process(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
+    const run = this.#settle(job, token);
+    const ended = run.then(
+      () => {},
+      () => {},
+    );
+    this.#runs.add(ended);
+    void ended.then(() => this.#runs.delete(ended));
+    return run;
+  }
+
+  async #settle(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
+    if (this.#isStopped) return this.#release(job, token, undefined);
+    const delivery: Delivery = {
+      envelope: job.data,
+      attempt: job.attemptsStarted,
+      failedBefore: job.attemptsMade,
+      lostBefore: job.stalledCounter,
+      // `processedOn` is the calendar of this process when it sent the fetch.
+      since: monotonicNow() - Math.max(calendarNow() - (job.processedOn ?? calendarNow()), 0),
+    };
+    this.#tokens.set(delivery, token);
+    try {
+      const settlement = await this.#run(delivery);
+      if ("release" in settlement) return await this.#release(job, token, settlement.delay);
+      if ("retry" in settlement) throw failure(settlement.retry, false);
+      const { outcome } = settlement;
+      if (outcome.t === "error" || outcome.t === "lost") throw failure(outcome, true);
+      return outcome;
+    } finally {
+      this.#tokens.delete(delivery);
+    }
+  }
+
+  /** Gives a job back. Where that fails, its lock runs out, and the job counts as that of a lost worker. */
+  async #release(job: Job<Envelope, Outcome>, token: string, delay: number | undefined): Promise<never> {
+    try {
+      if (delay === undefined) await limit(job.moveToWait(token), LIMIT);
+      else await limit(job.moveToDelayed(calendarNow() + delay, token), LIMIT);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+    throw delay === undefined ? new WaitingError() : new DelayedError();
+  }
+}
+
+function failure(outcome: Outcome, isFinal: boolean): Error {
+  const message = toFailedReason(outcome);
+  const error = isFinal ? new UnrecoverableError(message) : new Error(message);
+  outcomes.set(error, outcome);
+  return error;
+}

@@ -1,0 +1,75 @@
+import { Redis, type RedisOptions } from "ioredis";
+import { optionNames } from "../errors/option-names.js";
+import { checkOptionsObject, checkType, wrongType } from "../errors/validate.js";
+import type { Scope } from "../kernel/scope.js";
+import type { Engine, EngineConnection } from "../remote/engine.js";
+import { BullmqConnection } from "./connection.js";
+import { Keys } from "./stored.js";
+
+/** What {@link bullmqEngine} takes. */
+export interface BullmqEngineOptions {
+  /** The URL of Redis, 6.2 or later, or the options of ioredis. */
+  readonly connection: string | RedisOptions;
+  /** The prefix of all keys. Default `"bough"`. */
+  readonly prefix?: string | undefined;
+  /** Receives errors that end nothing, such as a connection that is lost. Default: they are ignored. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+const names = optionNames<BullmqEngineOptions>({ connection: true, prefix: true, onError: true });
+
+/**
+ * Jobs on Redis, by BullMQ 6: for `connectRemote` and `serve`.
+ *
+ * Redis must not evict keys (`maxmemory-policy noeviction`). A job with any `priority` greater than 0 goes to the front of its
+ * queue.
+ *
+ * @param options - The server and others.
+ * @throws {TypeError} If an option is not what it must be.
+ * @example
+ * ```ts no-run
+ * await withScope(async (scope) => {
+ *   const remote = await connectRemote(scope, bullmqEngine({ connection: "redis://localhost:6379" }));
+ *   console.log(await remote.spawn(scope, defineJob<number, number>("double"), 21));
+ * });
+ * ```
+ */
+export function bullmqEngine(options: BullmqEngineOptions): Engine {
+  checkOptionsObject("bullmqEngine", options, names, '{ connection: "redis://…" }');
+  const { connection } = options;
+  if (typeof connection !== "string" && (typeof connection !== "object" || connection === null))
+    throw wrongType("bullmqEngine", "connection must be the URL of Redis, or options of ioredis", connection);
+  checkType("bullmqEngine", "prefix", "string", options.prefix);
+  checkType("bullmqEngine", "onError", "function", options.onError);
+  return { name: "BullMQ", open: (scope) => open(scope, options) };
+}
+
+async function open(
+  scope: Scope,
+  { connection, prefix = "bough", onError = () => {} }: BullmqEngineOptions,
+): Promise<EngineConnection> {
+  const client = connectTo(connection);
+  const subscriber = connectTo(connection, false);
+  for (const each of [client, subscriber]) {
+    each.on("error", onError);
+    scope.defer(() => each.disconnect());
+  }
+  const opened = new BullmqConnection({ client, subscriber, keys: new Keys(prefix), onError });
+  scope.defer(() => opened.close());
+  await client.ping();
+  return opened;
+}
+
+/** @param readyCheck - Whether the connection may send other commands than those of a subscriber. */
+function connectTo(connection: string | RedisOptions, readyCheck = true): Redis {
+  const options: RedisOptions = {
+    maxRetriesPerRequest: null, // BullMQ demands it; `bough/remote` gives each call a limit
+    retryStrategy: (times) => Math.min(50 * times, 500), // BullMQ's own waits a second and more
+    connectTimeout: 2_000,
+    keepAlive: 5_000,
+    enableReadyCheck: readyCheck,
+  };
+  return typeof connection === "string"
+    ? new Redis(connection, options)
+    : new Redis({ ...options, ...connection, maxRetriesPerRequest: null });
+}

@@ -1,0 +1,244 @@
+import type { Pool } from "pg";
+import type { PgBoss } from "pg-boss";
+import { outOfRange } from "../errors/validate.js";
+import { Batcher } from "../remote/batcher.js";
+import type {
+  Beat,
+  BeatAnswer,
+  ConsumeOptions,
+  Consumer,
+  Delivery,
+  EngineConnection,
+  EngineRef,
+  Envelope,
+  Held,
+  Hint,
+  JobState,
+  Settlement,
+  Topic,
+  WireReason,
+} from "../remote/engine.js";
+import { PgBossConsumer } from "./consumer.js";
+import type { Listener } from "./listener.js";
+import { byQueue, channelOf, jobId, queueName } from "./names.js";
+import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "./side-tables.js";
+
+/** A job is retried by pg-boss as often as this; `bough/remote` decides when it has been enough. */
+const RETRY_LIMIT = 10_000;
+/** pg-boss fails a job that runs longer, whatever its heartbeats say: the longest that it takes. */
+const EXPIRE_SECONDS = 23 * 3_600;
+const WEEK_SECONDS = 14 * 86_400;
+/** NOTIFY takes less than 8,000 bytes. */
+const MAX_NOTIFY = 7_900;
+const TIDY_INTERVAL = 60_000;
+
+type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
+
+interface Settings {
+  readonly pool: Pool;
+  readonly boss: PgBoss;
+  readonly listener: Listener;
+  readonly schemas: Schemas;
+  /** The length of a lock, in seconds. */
+  readonly lockSeconds: number;
+  /** How often a consumer looks for jobs when no hint comes, in ms. */
+  readonly poll: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The connection of a process to pg-boss. Jobs are written by the API of pg-boss only. */
+export class PgBossConnection implements EngineConnection {
+  readonly #settings: Settings;
+  readonly #queues = new Map<string, Promise<void>>();
+  readonly #notices: Batcher<readonly [string, string], undefined>;
+  readonly #consumers = new Map<string, PgBossConsumer>();
+  #tidiedAt = 0;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#notices = new Batcher(async (notices) => {
+      await settings.pool.query("SELECT pg_notify(c, p) FROM unnest($1::text[], $2::text[]) AS n (c, p)", [
+        notices.map(([channel]) => channel),
+        notices.map(([, payload]) => payload),
+      ]);
+      return notices.map(() => undefined);
+    });
+  }
+
+  async submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]> {
+    const { boss, lockSeconds } = this.#settings;
+    await Promise.all(
+      [...byQueue(jobs)].map(async ([queue, envelopes]) => {
+        await this.#ensureQueue(queue);
+        await boss.insert(
+          queueName(queue),
+          envelopes.map((envelope) => ({
+            id: jobId(envelope),
+            data: envelope,
+            retryLimit: RETRY_LIMIT,
+            retryDelay: Math.round((envelope.backoff?.delay ?? 0) / 1_000),
+            retryBackoff: envelope.backoff?.type === "exponential" && envelope.backoff.delay >= 1_000,
+            expireInSeconds: EXPIRE_SECONDS,
+            retentionSeconds: WEEK_SECONDS,
+            deleteAfterSeconds: Math.max(1, Math.ceil(envelope.keep / 1_000)),
+            heartbeatSeconds: lockSeconds,
+            ...(envelope.priority === undefined ? {} : { priority: envelope.priority }),
+            ...(envelope.delay === undefined ? {} : { startAfter: Math.ceil(envelope.delay / 1_000) }),
+          })),
+        );
+        this.#notify({ queue }, "");
+      }),
+    );
+    return this.#ownersOf(jobs);
+  }
+
+  async cancel(jobs: readonly Cancel[]): Promise<readonly JobState[]> {
+    const { pool, schemas, boss, onError } = this.#settings;
+    await addNotes(pool, schemas, jobs);
+    for (const { queue, id, reason } of jobs) this.#hint({ queue }, { id, reason });
+    const states = await statesOf(pool, schemas, jobs);
+    const idle = jobs.filter((_, index) => {
+      const state = states[index] as JobState;
+      return "at" in state && state.at === "idle";
+    });
+    // Only tidies: whoever fetched one of them meanwhile reads the note.
+    for (const [queue, refs] of byQueue(idle)) boss.cancel(queueName(queue), refs.map(jobId)).catch(onError);
+    return states;
+  }
+
+  async heartbeat({ owner, ask = [], hold }: Beat): Promise<BeatAnswer> {
+    const { pool, schemas } = this.#settings;
+    const [owned, states, held, now] = await Promise.all([
+      owner === undefined ? undefined : renewLease(pool, schemas, owner),
+      statesOf(pool, schemas, ask),
+      hold === undefined ? [] : this.#hold(hold),
+      this.#now(),
+    ]);
+    this.#tidy(now);
+    return { now, owned, states, held };
+  }
+
+  async hint(topic: Topic, hints: readonly Hint[]): Promise<void> {
+    for (const hint of hints) this.#hint(topic, hint);
+    return Promise.resolve();
+  }
+
+  async watch(topic: Topic, listener: (hint?: Hint) => void): Promise<void> {
+    const wake = "queue" in topic ? () => this.#consumers.get(topic.queue)?.wake() : () => {};
+    await this.#settings.listener.listen(channelOf(topic), (payload) => {
+      if (payload === undefined) {
+        wake();
+        listener();
+      } else if (payload === "") {
+        wake();
+      } else {
+        listener(JSON.parse(payload) as Hint);
+      }
+    });
+  }
+
+  async consume(
+    queue: string,
+    options: ConsumeOptions,
+    run: (delivery: Delivery) => Promise<Settlement>,
+  ): Promise<Consumer> {
+    const { lockSeconds } = this.#settings;
+    if (options.lease > lockSeconds * 1_000)
+      throw outOfRange(
+        "serve",
+        `lease must be at most the lock of pgBossEngine (${lockSeconds} s)`,
+        options.lease,
+      );
+    await this.#ensureQueue(queue);
+    const consumer = new PgBossConsumer(queue, options, run, {
+      ...this.#settings,
+      ended: (envelope, outcome) => {
+        if (envelope.replyTo !== undefined)
+          this.#hint({ owner: envelope.replyTo }, { id: envelope.id, outcome });
+      },
+      released: () => this.#notify({ queue }, ""),
+    });
+    this.#consumers.set(queue, consumer);
+    return consumer;
+  }
+
+  close(): void {
+    for (const consumer of this.#consumers.values()) void consumer.stop();
+  }
+
+  async #hold({ renew, deliveries }: NonNullable<Beat["hold"]>): Promise<Held[]> {
+    const { pool, schemas, boss } = this.#settings;
+    if (deliveries.length === 0) return [];
+    const jobs = deliveries.map(({ envelope, attempt }) => ({ ...envelope, retryCount: attempt - 1 }));
+    if (renew)
+      await Promise.all(
+        [...byQueue(jobs)].map(([queue, held]) =>
+          boss.touch(
+            queueName(queue),
+            held.map((job) => ({ id: jobId(job), retryCount: job.retryCount })),
+          ),
+        ),
+      );
+    const rows = await lookAtHeld(
+      pool,
+      schemas,
+      jobs.map(({ queue, id, retryCount, owner }) => ({ queue, id, retryCount, owner })),
+    );
+    return rows.map(({ active, reason, left }, index) => ({
+      lost: !active,
+      cancelled: reason ?? undefined,
+      ...(jobs[index]?.owner === undefined ? {} : { ownerLeft: left === null ? 0 : Number(left) }),
+    }));
+  }
+
+  /** Jobs whose ids were chosen may have existed: then their owner is that of the stored one. */
+  async #ownersOf(jobs: readonly Envelope[]): Promise<{ readonly owner?: string | undefined }[]> {
+    const { pool, schemas } = this.#settings;
+    const chosen = jobs.filter((job) => job.chosen === true);
+    if (chosen.length === 0) return jobs.map(({ owner }) => ({ owner }));
+    const { rows } = await pool.query<{ id: string; owner: string | null }>(
+      `SELECT j.id, j.data->>'owner' AS owner FROM ${schemas.boss}.job j
+       JOIN unnest($1::text[], $2::uuid[]) AS r (name, id) ON j.name = r.name AND j.id = r.id`,
+      [chosen.map(({ queue }) => queueName(queue)), chosen.map(jobId)],
+    );
+    const owners = new Map(rows.map(({ id, owner }) => [id, owner ?? undefined]));
+    return jobs.map((job) => ({ owner: owners.has(jobId(job)) ? owners.get(jobId(job)) : job.owner }));
+  }
+
+  #ensureQueue(queue: string): Promise<void> {
+    let created = this.#queues.get(queue);
+    if (created === undefined) {
+      created = this.#settings.boss.createQueue(queueName(queue), {
+        retryLimit: RETRY_LIMIT,
+        expireInSeconds: EXPIRE_SECONDS,
+        retentionSeconds: WEEK_SECONDS,
+        heartbeatSeconds: this.#settings.lockSeconds,
+      });
+      this.#queues.set(queue, created);
+      created.catch(() => this.#queues.delete(queue));
+    }
+    return created;
+  }
+
+  async #now(): Promise<number> {
+    const { rows } = await this.#settings.pool.query<{ now: string }>(
+      "SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now",
+    );
+    return Number(rows[0]?.now);
+  }
+
+  #hint(topic: Topic, hint: Hint): void {
+    const text = JSON.stringify(hint);
+    this.#notify(topic, Buffer.byteLength(text) > MAX_NOTIFY ? JSON.stringify({ id: hint.id }) : text);
+  }
+
+  #notify(topic: Topic, payload: string): void {
+    this.#notices.add([channelOf(topic), payload]).catch(this.#settings.onError);
+  }
+
+  #tidy(now: number): void {
+    if (now - this.#tidiedAt < TIDY_INTERVAL) return;
+    this.#tidiedAt = now;
+    tidy(this.#settings.pool, this.#settings.schemas).catch(this.#settings.onError);
+  }
+}

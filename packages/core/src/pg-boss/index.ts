@@ -1,0 +1,1 @@
+export { pgBossEngine, type PgBossEngineOptions } from "./engine.js";

@@ -1,0 +1,44 @@
+import { createHash } from "node:crypto";
+import type { EngineRef, Topic } from "../remote/engine.js";
+
+/** pg-boss allows no `@`: `resize@2` is the queue `resize.v2`. */
+export function queueName(queue: string): string {
+  return queue.replace(/@(\d+)$/, ".v$1");
+}
+
+const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/;
+
+/** pg-boss has UUIDs only: another id is hashed to one. */
+export function jobId({ queue, id }: EngineRef): string {
+  if (UUID.test(id)) return id;
+  const hex = createHash("sha256").update(`${queue}/${id}`).digest("hex");
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `8${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join("-");
+}
+
+/** The channel of a topic: at most 63 bytes. */
+export function channelOf(topic: Topic): string {
+  const key = "owner" in topic ? `owner ${topic.owner}` : `queue ${topic.queue}`;
+  return `bough_${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
+}
+
+/** A name in SQL. */
+export function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** `Map.groupBy`, which Node 20 does not have. */
+export function byQueue<T extends { readonly queue: string }>(items: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(item.queue);
+    if (group === undefined) groups.set(item.queue, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
