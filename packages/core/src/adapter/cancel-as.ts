@@ -8,7 +8,7 @@ import type { Scope } from "../kernel/scope.js";
 import { isBackground, isLive } from "../kernel/state.js";
 import { nodeOf } from "../task/resolve.js";
 
-/** What {@link cancelAs} takes. */
+/** The options of {@link cancelAs}. */
 export interface CancelAsOptions {
   /** The `cause` of the reason; ignored for kind `"deadline"`. Default: none. */
   readonly cause?: unknown;

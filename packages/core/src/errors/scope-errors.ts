@@ -2,7 +2,7 @@ import { BoughError } from "./bough-error.js";
 import { detached } from "./detach-stack.js";
 import { quotePath } from "./describe.js";
 
-/** What reports say of one task. A plain object: it keeps nothing alive. */
+/** A task or a scope as data, in reports and messages. A plain object: it keeps nothing alive. */
 export interface TaskInfo {
   /** As given, else the worker's function name, else `"anonymous"`. */
   readonly name: string;

@@ -28,7 +28,7 @@ export class ContextKey<T> {
 }
 
 /**
- * Makes a key for `scope.set` and `scope.get`.
+ * Creates a key for `scope.set` and `scope.get`.
  *
  * @param name - For messages; need not be unique.
  * @param defaultValue - What `get` returns where no scope on the way to the root has a value. `undefined`

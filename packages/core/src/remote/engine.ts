@@ -9,6 +9,7 @@ import type { Scope } from "../kernel/scope.js";
 export interface EngineRef {
   /** `name@version` of the job. An adapter may have to spell it differently in its engine. */
   readonly queue: string;
+  /** The id of the job in its queue. */
   readonly id: string;
 }
 
@@ -16,6 +17,7 @@ export interface EngineRef {
 export interface Envelope extends EngineRef {
   /** The version of the envelope. A worker gives a job with a newer one back. */
   readonly v: 1;
+  /** The name of the job, without its version. */
   readonly name: string;
   /** The data as JSON, after the codec. Absent for `undefined`. */
   readonly body?: string | undefined;
@@ -33,6 +35,7 @@ export interface Envelope extends EngineRef {
   readonly context?: Readonly<Record<string, unknown>> | undefined;
   /** W3C trace context: `traceparent`, `tracestate`, `baggage`. */
   readonly trace?: Readonly<Record<string, string>> | undefined;
+  /** What happens when the worker process of the job is lost. */
   readonly onWorkerLost: "retry" | "fail";
   /** How many lost workers the job survives. */
   readonly lostRetries: number;
@@ -50,26 +53,37 @@ export interface Envelope extends EngineRef {
   readonly chosen?: true | undefined;
 }
 
+/** How long a job waits between two attempts. */
 export interface Backoff {
+  /** The first delay, in ms. */
   readonly delay: number;
+  /** Whether the delay stays, or is doubled each time. */
   readonly type: "fixed" | "exponential";
 }
 
 /** A cancellation as JSON. */
 export interface WireReason {
+  /** What has cancelled the scope. */
   readonly kind: CancelKind;
   /** The path of the scope on which it began. */
   readonly path?: string | undefined;
+  /** The `cause` of the reason. */
   readonly cause?: WireValue | undefined;
 }
 
 /** An error as JSON. */
 export interface WireError {
+  /** The `name` of the error. */
   readonly name: string;
+  /** Its `message`. */
   readonly message: string;
+  /** Its `code`, if that is a string or a number. */
   readonly code?: string | number | undefined;
+  /** Its `stack`, shortened. */
   readonly stack?: string | undefined;
+  /** Its `cause`. */
   readonly cause?: WireValue | undefined;
+  /** The `errors` of an `AggregateError`. */
   readonly errors?: readonly WireValue[] | undefined;
 }
 
@@ -103,6 +117,7 @@ export type JobState =
 
 /** A job that a worker has fetched: it is the holder until its lock runs out. */
 export interface Delivery {
+  /** What is stored for the job. */
   readonly envelope: Envelope;
   /** The fencing token: greater for every start of the job. */
   readonly attempt: number;
@@ -125,11 +140,13 @@ export type Settlement =
 
 /** A message between processes that only saves time. It may be lost, and may come twice. */
 export interface Hint {
+  /** The id of the job. */
   readonly id: string;
   /** To an owner: the job has ended. Without any other field: it is worth asking. */
   readonly outcome?: Outcome | undefined;
   /** To an owner: who runs it. */
   readonly worker?: string | undefined;
+  /** To an owner: how often the job has been started. */
   readonly attempt?: number | undefined;
   /** To a worker: the job is cancelled, and the note of that is durable. */
   readonly reason?: WireReason | undefined;
@@ -175,6 +192,7 @@ export interface Held {
   readonly ownerLeft?: number | undefined;
 }
 
+/** How a worker process fetches jobs. */
 export interface ConsumeOptions {
   /** How many jobs may run at once. */
   readonly concurrency: number;
@@ -186,6 +204,7 @@ export interface ConsumeOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** The fetching of jobs of one queue. */
 export interface Consumer {
   /** Changes how many jobs may run at once; 0 fetches nothing. An engine that can't fetch less may ignore it. */
   setConcurrency?(count: number): void;

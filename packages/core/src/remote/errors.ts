@@ -2,12 +2,15 @@ import { BoughError } from "../errors/bough-error.js";
 
 /** What is known of an error that was thrown in another process. */
 export interface RemoteErrorInfo {
+  /** The `name` of the error. */
   readonly name: string;
+  /** Its `code`, if that was a string or a number. */
   readonly code?: string | number | undefined;
   /** The stack trace there, at most 8 kB of it. */
   readonly stack?: string | undefined;
   /** The worker process, as `host/pid`. */
   readonly worker?: string | undefined;
+  /** How often the job had been started, that time included. */
   readonly attempt?: number | undefined;
 }
 
@@ -18,6 +21,7 @@ export interface RemoteErrorInfo {
 export class RemoteError extends Error {
   /** The `code` of the error, if that was a string or a number. */
   readonly code: string | number | undefined;
+  /** What is known of the original. */
   readonly remote: RemoteErrorInfo;
   /** The `errors` of an `AggregateError`. */
   readonly errors: readonly unknown[] | undefined;
@@ -51,6 +55,7 @@ const explanations: Readonly<Record<LostReason, string>> = {
 
 /** A remote job has no outcome. By then it does not run any more. */
 export class RemoteLostError extends BoughError {
+  /** What has happened to it. */
   readonly why: LostReason;
   /** `queue/id` of the job. */
   readonly job: string;

@@ -1,3 +1,8 @@
+/**
+ * Tasks whose workers run in other processes, through a job engine: cancelling and deadlines cross.
+ *
+ * @module
+ */
 export type {
   Backoff,
   Beat,

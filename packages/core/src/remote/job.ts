@@ -12,6 +12,7 @@ import type { EngineRef } from "./engine.js";
 
 /** A schema of any library that implements Standard Schema, version 1: Zod, Valibot, ArkType and others. */
 export interface StandardSchema<Out = unknown> {
+  /** The interface of the specification. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;
@@ -19,6 +20,7 @@ export interface StandardSchema<Out = unknown> {
   };
 }
 
+/** What a {@link StandardSchema} makes of a value. */
 export type StandardResult<Out> =
   | { readonly value: Out; readonly issues?: undefined }
   | {
@@ -43,11 +45,15 @@ export interface JobOptions<In, Out> {
 
 /** A kind of job: a name and two types, shared by owners and workers. */
 export interface Job<In, Out> {
+  /** As given to `defineJob`. */
   readonly name: string;
+  /** As given to `defineJob`, otherwise 1. */
   readonly version: number;
   /** `name@version`: the engine has one queue for it. */
   readonly queue: string;
+  /** Checks the data in the worker's process. */
   readonly parse: Parser<In> | undefined;
+  /** Checks the result in the owner's process. */
   readonly parseResult: Parser<Out> | undefined;
 }
 
@@ -59,7 +65,9 @@ export interface JobRef<Out = unknown> extends EngineRef {
 
 /** What a worker function is told of its job. */
 export interface JobInfo {
+  /** The id of the job in its queue. */
   readonly id: string;
+  /** The name of the job, without its version. */
   readonly name: string;
   /** How often the job has been started, this time included. */
   readonly attempt: number;
@@ -76,13 +84,17 @@ export interface JobInfo {
 
 /** The code of a job, in the worker's process. */
 export interface Implementation<In = unknown, Out = unknown> {
+  /** Made by `defineJob`. */
   readonly job: Job<In, Out>;
+  /** Called for each job. */
   readonly worker: JobWorker<In, Out>;
 }
 
 /** An implementation of any job, as `serve` takes it. */
 export interface AnyImplementation {
+  /** Made by `defineJob`. */
   readonly job: Job<unknown, unknown>;
+  /** Called for each job. */
   readonly worker: JobWorker<never, unknown>;
 }
 
@@ -100,6 +112,7 @@ const jobOptionNames = optionNames<JobOptions<unknown, unknown>>({
  *
  * @param name - Letters, digits, `.`, `_` and `-`.
  * @param options - The version, and how to check what is received.
+ * @returns The definition.
  * @throws {TypeError | RangeError} If an argument is not what it must be.
  * @example
  * ```ts
@@ -137,6 +150,7 @@ function checkParser(name: string, value: unknown): void {
  *
  * @param job - Made by `defineJob`.
  * @param worker - Called for each job, with a scope, the data, and what is known of the job.
+ * @returns Both together.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example
  * ```ts

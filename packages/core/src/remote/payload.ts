@@ -4,7 +4,9 @@ import type { Parser, StandardSchema } from "./job.js";
 
 /** Changes payloads on their way to and from the engine: for encryption, or compression. Both sides need the same. */
 export interface Codec {
+  /** Makes of JSON the text that the engine gets. */
   readonly encode: (json: string) => string | PromiseLike<string>;
+  /** Makes JSON of that text again. */
   readonly decode: (text: string) => string | PromiseLike<string>;
 }
 

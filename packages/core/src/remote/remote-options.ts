@@ -80,9 +80,9 @@ interface JobRunOptions {
 export interface RemoteTaskOptions extends JobRunOptions {
   /** The name of the task. Default: the name of the job. */
   readonly name?: string | undefined;
-  /** Milliseconds from now, the time in queues included. */
+  /** Milliseconds from now, the time in queues included. Default: no limit. */
   readonly timeout?: number | undefined;
-  /** An instant, in milliseconds since the epoch. */
+  /** An instant, in milliseconds since the epoch. Default: none. */
   readonly deadline?: number | Date | undefined;
 }
 

@@ -95,6 +95,7 @@ export interface Remote {
  * @param scope - Ends the connection when it has nothing else left to do.
  * @param engine - Of `bough/pg-boss`, `bough/bullmq`, or any other adapter.
  * @param options - The lease and others.
+ * @returns The connection.
  * @throws {TypeError | RangeError} If an argument is not what it must be (as a rejection).
  * @example An owner and a worker in one process, on the engine for tests
  * ```ts

@@ -4,6 +4,7 @@ import { LongTimer } from "../kernel/long-timer.js";
 /**
  * The clock by which leases are judged, in ms: monotonic, and the virtual one in a test. `Delivery.since` is on this clock.
  *
+ * @returns The time of that clock.
  * @example
  * ```ts
  * const since = monotonicNow();

@@ -25,7 +25,7 @@ import { createHandle } from "./handle/handle-class.js";
 /** The handle that {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
 export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };
 
-/** Why no handle can stand for a `T`; `unknown` if one can. */
+/** `unknown` for what `selfCleaning` can make a handle for; for other types, a text that says why it can't. */
 export type Buildable<T> = [T] extends [never]
   ? unknown
   : [T] extends [PromiseLike<unknown>]

@@ -13,7 +13,7 @@ export interface EventEmitterLike {
   off(event: string | symbol, listener: Listener): unknown;
 }
 
-/** What {@link events} takes. */
+/** The options of {@link events}. */
 export interface EventsOptions {
   /** How many events may wait for the consumer; of more, the oldest are dropped. Default `Infinity`. */
   readonly buffer?: number | undefined;

@@ -18,6 +18,7 @@ export interface EngineCase {
  * independent of the others and uses queues of its own.
  *
  * @param subject - Makes the engine, and breaks it. Cases whose fault it can't make are marked as skipped.
+ * @returns The cases, to be run by your test runner.
  * @example With vitest
  * ```ts
  * const engine = memoryEngine();

@@ -32,6 +32,7 @@ export interface MemoryEngine extends Engine {
  * A job engine in the memory of this process, for tests: under `withVirtualClock` a lease of fifteen seconds takes no time.
  * It can lose connections, hints and data. All connections of one engine see the same jobs.
  *
+ * @returns The engine.
  * @example A worker that is cut off
  * ```ts
  * const engine = memoryEngine();

@@ -15,7 +15,9 @@ import { after, monotonicNow } from "../time.js";
 
 /** What the memory engine has of a job. */
 export interface StoredJobInfo extends EngineRef {
+  /** Where it is. */
   readonly at: "queued" | "delayed" | "running";
+  /** How often it has been started. */
   readonly attempt: number;
 }
 

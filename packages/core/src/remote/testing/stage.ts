@@ -30,6 +30,7 @@ export interface EngineSubject {
   readonly wipe?: (() => void | Promise<void>) | undefined;
 }
 
+/** Takes a fault back. */
 export type Undo = () => void | Promise<void>;
 
 /** What the job of the cases does. */
