@@ -61,6 +61,14 @@ const valid = {
     "const h = createScope(); const { work } = make(() => h.cancel()); const [task] = [() => h.x]; spawn(h, work); spawn(h, task); spawn(h, make(() => 1));",
   "a worker that a handler of errors gets":
     "try { go(); } catch (work) { const h = createScope(); spawn(h, work); }",
+  "an object that held the handle once":
+    "function f() { const h = createScope(); const state = { h }; spawn(h, async () => { state.h; }); state.h = undefined; }",
+  "an object whose field is deleted":
+    "function f() { const h = createScope(); const state = { h }; spawn(h, async () => { state.h; }); delete state.h; return h; }",
+  "an object made in the worker, and one that knows a value of the handle only":
+    "function f() { const h = createScope(); const state = { name: h.name }; spawn(h, (scope) => { const own = { scope }; return [own, state]; }); return h; }",
+  "another variable for another handle":
+    "function f() { const a = createScope(); const b = createScope(); const other = { b }; spawn(a, () => other.b.cancel()); return [a, b]; }",
   "a handle that is let go": "let h = createScope(); spawn(h, () => h?.cancel()); h = undefined;",
   "a function called spawn that hides the import":
     "function f(spawn) { const h = createScope(); spawn(h, () => h.cancel()); }",
@@ -76,6 +84,14 @@ const valid = {
 
 const invalid: Record<string, readonly [code: string, errors: object[]]> = {
   "a worker that mentions the handle": ["const h = createScope(); spawn(h, () => h.cancel());", owner],
+  "through an object that holds the handle": [
+    "function f() { const h = createScope(); const state = { h, n: 0 }; spawn(h, async () => { state.n += state.h.errors.length; }); return state; }",
+    owner,
+  ],
+  "through an array, and through another variable": [
+    "function f() { const h = createScope(); const list = [h]; const same = h; spawn(h, () => list.length); h.defer(() => same.name); return list; }",
+    [...owner, ...owner],
+  ],
   "deeper in it": [
     "const h = createScope(); spawn(h, async () => { setTimeout(() => h.close(), 1); });",
     owner,

@@ -7,6 +7,7 @@ import {
   isBound,
   isFunction,
   isNode,
+  keyOf,
   type AstNode,
 } from "./ast.js";
 import {
@@ -69,11 +70,21 @@ export class Reach {
     return value !== undefined && isFunction(value) ? this.mentionOf(owner, value) : undefined;
   }
 
+  /** Whether the variable is `self`, as in `const self = this`, or `state`, as in `const state = { handle }`. */
   #isAliasOf(owner: Owner, variable: Variable): boolean {
     const value = valueOf(variable);
-    return (
-      value?.type === "ThisExpression" && owner.holder !== undefined && classOfThis(value) === owner.holder
-    );
+    if (value?.type === "ThisExpression")
+      return owner.holder !== undefined && classOfThis(value) === owner.holder;
+    if (owner.variable === undefined || value === undefined || variable === owner.variable) return false;
+    const parts = value.type === "ArrayExpression" ? value["elements"] : value["properties"];
+    if (!Array.isArray(parts)) return variableOf(this.#source, value) === owner.variable;
+    const part = parts.find((each: AstNode | null) => {
+      const held = each?.type === "Property" ? bare(each["value"]) : (each ?? undefined);
+      return variableOf(this.#source, held) === owner.variable;
+    }) as AstNode | undefined;
+    if (part === undefined) return false;
+    const key = part.type === "Property" ? keyOf(part["key"]) : undefined;
+    return !readsOf(variable).some((identifier) => isWrittenTo(identifier, key));
   }
 
   mentionOf(owner: Owner, closure: AstNode): AstNode | undefined {
@@ -83,24 +94,35 @@ export class Reach {
       const direct = readsOf(variable).find((identifier) => contains(closure, identifier));
       if (direct !== undefined) return direct;
     }
-    if (owner.holder === undefined || classOfThis(closure) !== owner.holder) return undefined;
-    return findThis(closure) ?? this.#aliasOfThis(closure);
+    const isOfHolder = owner.holder !== undefined && classOfThis(closure) === owner.holder;
+    return (isOfHolder ? findThis(closure) : undefined) ?? this.#aliasIn(closure, owner);
   }
 
-  /** A mention of `self`, as in `const self = this`. */
-  #aliasOfThis(closure: AstNode): AstNode | undefined {
+  /** A mention of an alias of the owner that is declared outside of the closure. */
+  #aliasIn(closure: AstNode, owner: Owner): AstNode | undefined {
     const stack = [closure];
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-      const definition = node.type === "Identifier" ? this.#definitionOf(node) : undefined;
+      const definition = node.type === "Identifier" ? this.#definitionOf(node, owner) : undefined;
       if (definition !== undefined && !contains(closure, definition)) return node;
       stack.push(...childrenOf(node));
     }
     return undefined;
   }
 
-  #definitionOf(identifier: AstNode): AstNode | undefined {
+  #definitionOf(identifier: AstNode, owner: Owner): AstNode | undefined {
     const variable = variableOf(this.#source, identifier);
-    const isMention = variable?.references.some((reference) => reference.identifier === identifier) === true;
-    return isMention && valueOf(variable)?.type === "ThisExpression" ? variable.defs[0]?.node : undefined;
+    if (variable?.references.some((reference) => reference.identifier === identifier) !== true)
+      return undefined;
+    return this.#isAliasOf(owner, variable) ? variable.defs[0]?.node : undefined;
   }
+}
+
+/** Whether the field of the object is assigned or deleted: `state.handle = undefined`. Without a key, any of them. */
+function isWrittenTo(identifier: AstNode, key: string | undefined): boolean {
+  const member = identifier.parent;
+  if (member?.type !== "MemberExpression" || member["object"] !== identifier) return false;
+  if (key !== undefined && member["computed"] !== true && keyOf(member["property"]) !== key) return false;
+  const { parent } = member;
+  if (parent?.type === "UnaryExpression") return parent["operator"] === "delete";
+  return parent?.type === "AssignmentExpression" && parent["left"] === member;
 }

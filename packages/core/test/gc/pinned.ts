@@ -205,7 +205,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   {
     row: "an `AsyncLocalStorage` store that mentions the handle",
     keptBy: /\.handle → Handle$/,
-    only: "node",
+    needsNode: true,
     async run(probe) {
       const { AsyncLocalStorage } = await import("node:async_hooks");
       const storage = new AsyncLocalStorage<object>();

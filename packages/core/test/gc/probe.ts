@@ -33,8 +33,8 @@ export interface Case {
    * names several ways goes through them, copy by copy.
    */
   readonly run: (probe: Probe, copy: number) => unknown;
-  /** Where it can be shown; default: everywhere. */
-  readonly only?: "node";
+  /** It needs modules of Node's, which a browser does not have. */
+  readonly needsNode?: true;
   /** False if it was closed before. */
   readonly orphaned?: false;
   /** Where it is the other way round. */

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
-import type { Readable, Writable } from "node:stream";
+import type { PassThrough, Readable, Writable } from "node:stream";
 import { createChannel, selfCleaning, sleep, spawn, type Channel, type Scope } from "../../src/index.js";
-import type { Case, PinnedCase, Probe } from "./probe.js";
+import { host, type Case, type PinnedCase, type Probe } from "./probe.js";
 
 const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
 
@@ -161,6 +161,7 @@ const silently = (work: Promise<unknown>): void => void work.catch(() => undefin
 interface NodeStreams {
   readonly Readable: typeof Readable;
   readonly Writable: typeof Writable;
+  readonly PassThrough: typeof PassThrough;
   readonly EventEmitter: typeof EventEmitter;
 }
 
@@ -170,6 +171,7 @@ async function nodeStreams(): Promise<NodeStreams> {
   return {
     Readable: streams.Readable,
     Writable: streams.Writable,
+    PassThrough: streams.PassThrough,
     EventEmitter: events.EventEmitter,
   };
 }
@@ -190,6 +192,19 @@ function giver<T extends object>(probe: Probe, make: () => T): { give(): T } {
 
 const world = new Set<unknown>();
 const load = (): number => 1;
+
+function feed(stream: Writable, end: boolean): void {
+  setTimeout(() => (end ? stream.end("a\nb\n") : stream.write("a\nb\n")), 1);
+}
+
+/** Leaving the loop does not close the readline: it goes on reading. */
+async function readOneLine(probe: Probe): Promise<void> {
+  const { PassThrough } = await nodeStreams();
+  const { createInterface } = await import("node:readline");
+  const stream = giver(probe, () => new PassThrough()).give();
+  feed(stream, false);
+  for await (const _ of createInterface({ input: stream })) break;
+}
 
 /** Rows of "What is not collected": results in use. Nobody holds the handle, and mostly not even the result. */
 export const resultsInUse: readonly PinnedCase[] = [
@@ -228,10 +243,11 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a Node stream of its methods that is read, piped, or listened to",
-    only: "node",
+    row: "a Node stream of its methods that is read, piped, or listened to, also by a readline that is not closed",
+    needsNode: true,
     keptBy: /Object$/,
     async run(probe, copy) {
+      if (copy === 7) return readOneLine(probe);
       const { Readable, Writable } = await nodeStreams();
       const stream = giver(probe, () => new Readable({ read: () => undefined })).give();
       const sink = new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -243,7 +259,7 @@ export const resultsInUse: readonly PinnedCase[] = [
   },
   {
     row: "a Node stream of its methods that was written to, until that is taken",
-    only: "node",
+    needsNode: true,
     keptBy: /Object$/,
     async run(probe) {
       const { Writable } = await nodeStreams();
@@ -255,15 +271,14 @@ export const resultsInUse: readonly PinnedCase[] = [
   },
   {
     row: "an emitter or event target of its methods that has listeners of yours",
-    only: "node",
     keptBy: /(?:Object|Source)$/,
     async run(probe, copy) {
-      const { EventEmitter } = await nodeStreams();
-      if (copy % 2 === 0)
+      if (copy % 2 === 0 && host !== "browser") {
+        const { EventEmitter } = await nodeStreams();
         giver(probe, () => new EventEmitter())
           .give()
           .on("line", () => undefined);
-      else
+      } else
         source(probe)
           .events()
           .addEventListener("line", () => undefined);
@@ -362,7 +377,7 @@ export const resultsAtRest: readonly Case[] = [
   },
   {
     row: "a Node stream of its methods that you hold, and that was read to its end or destroyed",
-    only: "node",
+    needsNode: true,
     async run(probe, copy): Promise<unknown> {
       const { Readable } = await nodeStreams();
       const stream = giver(probe, () => Readable.from([1, 2])).give();
@@ -376,7 +391,7 @@ export const resultsAtRest: readonly Case[] = [
   },
   {
     row: "a Node stream that nobody reads, whose listeners were removed, or what it was piped to",
-    only: "node",
+    needsNode: true,
     async run(probe, copy) {
       const { Readable, Writable } = await nodeStreams();
       const stream = giver(probe, () => new Readable({ read: () => undefined })).give();
@@ -392,12 +407,11 @@ export const resultsAtRest: readonly Case[] = [
   },
   {
     row: "an emitter or event target of its methods whose listeners were removed",
-    only: "node",
     async run(probe, copy) {
-      const { EventEmitter } = await nodeStreams();
       const listener = (): void => undefined;
       world.add(listener);
-      if (copy % 2 === 0) {
+      if (copy % 2 === 0 && host !== "browser") {
+        const { EventEmitter } = await nodeStreams();
         const emitter = giver(probe, () => new EventEmitter()).give();
         emitter.on("line", listener).once("line", listener);
         emitter.off("line", listener).removeListener("line", listener);
@@ -468,6 +482,37 @@ export const resultsAtRest: readonly Case[] = [
       else source(probe).onLine(() => undefined, stop.signal);
       stop.abort();
       return stop;
+    },
+  },
+  {
+    row: "an event target of its methods whose listeners came with a `signal` that was aborted",
+    run(probe, copy): unknown {
+      const stop = new AbortController();
+      world.add(stop);
+      const target = source(probe).events();
+      const options = { signal: stop.signal, once: copy % 4 === 1 };
+      const listener = (): unknown => target; // which reaches the handle
+      target.addEventListener("line", copy % 4 === 2 ? { handleEvent: listener } : listener, options);
+      if (copy % 4 === 3) target.addEventListener("end", listener, options);
+      stop.abort();
+      return stop;
+    },
+  },
+  {
+    row: "a Node stream of its methods that a readline read, which was closed or aborted, or came to the end",
+    needsNode: true,
+    async run(probe, copy) {
+      const { PassThrough } = await nodeStreams();
+      const { createInterface } = await import("node:readline");
+      const stream = giver(probe, () => new PassThrough()).give();
+      const stop = new AbortController();
+      world.add(stop);
+      const lines = createInterface({ input: stream, signal: stop.signal });
+      feed(stream, copy % 3 === 2);
+      for await (const _ of lines) if (copy % 3 < 2) break;
+      if (copy % 3 === 0)
+        lines.close(); // leaving the loop does not close it
+      else if (copy % 3 === 1) stop.abort();
     },
   },
   {

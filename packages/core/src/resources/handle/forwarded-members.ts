@@ -7,7 +7,7 @@ import {
   standInFor,
   type AnyFunction,
 } from "../results/function-stand-ins.js";
-import { admitAll, incoming } from "../results/arguments.js";
+import { convertArguments, incoming } from "../results/arguments.js";
 import { outgoing } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
@@ -31,7 +31,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       const count = args.length;
       // Not in a loop: the engine then makes no array for the arguments.
       if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        admitAll(HandleObject.leaseOf(this as HandleObject), args);
+        convertArguments(HandleObject.leaseOf(this as HandleObject), args);
       }
       let result: unknown;
       try {
@@ -120,7 +120,7 @@ export function readField(self: unknown, key: PropertyKey): unknown {
   if (value === inner) return self;
   if (typeof value === "function") return boundFunction(owner, value);
   if (typeof value !== "object" || value === null) return value;
-  if (HandleObject.isHandle(value)) return HandleObject.release(owner, value);
+  if (HandleObject.isHandle(value)) return HandleObject.originalOf(owner, value);
   return HandleObject.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
@@ -157,7 +157,7 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
     [name](...args: unknown[]): unknown {
       const count = args.length;
       if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        admitAll(HandleObject.leaseOf(owner), args);
+        convertArguments(HandleObject.leaseOf(owner), args);
       }
       let result: unknown;
       try {

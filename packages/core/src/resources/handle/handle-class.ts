@@ -26,11 +26,7 @@ const MAX_FIELDS = 1_000;
 /** Most classes have one. Asking takes a microsecond. */
 const MAX_BUILDS = 8;
 /** The keys that a handle has and its inner object does not. */
-const handlesOwn: ReadonlySet<PropertyKey> = new Set([
-  HandleObject.reach,
-  Symbol.asyncDispose,
-  Symbol.dispose,
-]);
+const handlesOwn: ReadonlySet<PropertyKey> = new Set([HandleObject.key, Symbol.asyncDispose, Symbol.dispose]);
 
 /** Makes the handle of `inner`: an object that looks like it, and points at it. */
 export function createHandle(inner: object, node: ScopeNode, build?: unknown): HandleObject {
@@ -46,7 +42,7 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
   let handle: HandleObject;
   if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
     const shell = Object.create(construct.prototype as object) as object;
-    const traps = new GrowingFields(inner, handlesOwn, HandleObject.reach, (at, from, key) =>
+    const traps = new GrowingFields(inner, handlesOwn, HandleObject.key, (at, from, key) =>
       defineField(at, from, key, fields),
     );
     handle = new construct(inner, node, new Proxy(shell, traps));
@@ -155,7 +151,7 @@ function defineField(
  */
 const lateMembers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {
-    if (key === HandleObject.reach) return undefined;
+    if (key === HandleObject.key) return undefined;
     const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.get(target, key, receiver);
     const inner = HandleObject.innerOf(owner) as object;
@@ -165,7 +161,7 @@ const lateMembers: ProxyHandler<object> = {
     return readField(receiver, key);
   },
   set(target, key, value, receiver): boolean {
-    if (key === HandleObject.reach) return Reflect.set(target, key, value, receiver);
+    if (key === HandleObject.key) return Reflect.set(target, key, value, receiver);
     const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.set(target, key, value, receiver);
     const inner = HandleObject.innerOf(owner) as object;

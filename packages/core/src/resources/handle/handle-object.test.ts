@@ -367,4 +367,29 @@ describe("rule 24: what no handle can do", () => {
     expect(() => Map.prototype.get.call(map, "a")).toThrow(TypeError);
     expect(map.get("a")).toBe(1);
   });
+
+  it("a function in a field can't be stubbed by its property, but by an assignment, from outside and inside", () => {
+    const handle = selfCleaning(
+      () => ({
+        load: (): string => "real",
+        twice(): string {
+          return this.load() + this.load();
+        },
+      }),
+      quiet,
+    );
+    expect(() => mock.method(handle, "load", () => "stub")).toThrow(/must be a method/);
+    expect(() => vi.spyOn(handle, "load")).toThrow(/can only spy on a function/);
+    const { load } = handle;
+    const stub = mock.fn(() => "stub");
+    handle.load = stub;
+    expect([handle.load(), handle.twice(), handle.load === stub, stub.mock.callCount()]).toEqual([
+      "stub",
+      "stubstub",
+      true,
+      3,
+    ]);
+    handle.load = load;
+    expect([handle.load(), handle.twice()]).toEqual(["real", "realreal"]);
+  });
 });

@@ -10,7 +10,7 @@ export type AnyFunction = Function;
  * The own property by which a handle is found behind a Proxy, a reactive wrapper or `Object.create(handle)`: private
  * members are not seen there. A function, since reactive wrappers wrap every object that they give.
  */
-const reach: unique symbol = Symbol("bough.handle");
+const handleKey: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
   const process = isReleased(node) ? new ProcessHold(node) : undefined;
@@ -37,11 +37,11 @@ export class HandleObject extends Returning {
   readonly #serial = (made += 1);
   #lease: Lease | undefined;
   #functions: WeakMap<AnyFunction, AnyFunction> | undefined;
-  #companion: HandleObject | undefined;
-  #isCompanion = false;
-  #friends: WeakMap<HandleObject, HandleObject> | undefined;
+  #weakHandle: HandleObject | undefined;
+  #isWeak = false;
+  #received: WeakMap<HandleObject, HandleObject> | undefined;
 
-  static readonly reach: typeof reach = reach;
+  static readonly key: typeof handleKey = handleKey;
   /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
   static copy: (inner: object, node: ScopeNode) => HandleObject;
   /** Set by the module that knows what becomes of results. */
@@ -53,7 +53,7 @@ export class HandleObject extends Returning {
     super(proxy);
     this.#inner = inner;
     this.#node = node;
-    Object.defineProperty(this, reach, { value: () => this, writable: true, configurable: true });
+    Object.defineProperty(this, handleKey, { value: () => this, writable: true, configurable: true });
   }
 
   static nodeOf(value: unknown): ScopeNode | undefined {
@@ -77,7 +77,7 @@ export class HandleObject extends Returning {
   static behind(value: unknown): HandleObject | undefined {
     if (typeof value !== "object" || value === null) return undefined;
     if (#inner in value) return value;
-    const found: unknown = Reflect.get(value, reach);
+    const found: unknown = Reflect.get(value, handleKey);
     if (typeof found !== "function") return undefined;
     const owner: unknown = Reflect.apply(found, undefined, []);
     return typeof owner === "object" && owner !== null && #inner in owner ? owner : undefined;
@@ -85,7 +85,9 @@ export class HandleObject extends Returning {
 
   /** Whether writing to it is forbidden. Accessors can be written to in a frozen object: only a data property tells. */
   static isFrozen(owner: HandleObject): boolean {
-    return !Object.isExtensible(owner) && Object.getOwnPropertyDescriptor(owner, reach)?.writable === false;
+    return (
+      !Object.isExtensible(owner) && Object.getOwnPropertyDescriptor(owner, handleKey)?.writable === false
+    );
   }
 
   static leaseOf(owner: HandleObject): Lease {
@@ -105,28 +107,28 @@ export class HandleObject extends Returning {
   }
 
   /** Another handle for what `owner` is the handle of, which is not watched. */
-  static twin(owner: HandleObject): HandleObject {
+  static copyOf(owner: HandleObject): HandleObject {
     return HandleObject.copy(owner.#inner, owner.#node);
   }
 
   /**
-   * What the inner object of `host` gets when it is given the handle `guest`: something that looks like it, and does not
-   * keep it alive. The handle `host` does, as long as the inner object keeps what it got. So two objects may hold each
+   * The weak handle that the inner object of `host` gets for the handle `guest`. It looks like `guest`, and does not keep it
+   * alive. `host` keeps `guest` alive as long as the inner object keeps the weak handle. So two objects may hold each
    * other's handle, and when both are dropped both are collected.
    */
-  static admit(host: HandleObject, guest: HandleObject): HandleObject {
-    if (guest.#isCompanion) return guest;
-    let companion = guest.#companion;
-    if (companion === undefined) {
-      companion = guest.#companion = HandleObject.twin(guest);
-      companion.#isCompanion = true;
+  static weakHandleFor(host: HandleObject, guest: HandleObject): HandleObject {
+    if (guest.#isWeak) return guest;
+    let weak = guest.#weakHandle;
+    if (weak === undefined) {
+      weak = guest.#weakHandle = HandleObject.copyOf(guest);
+      weak.#isWeak = true;
     }
-    (host.#friends ??= new WeakMap()).set(companion, guest);
-    return companion;
+    (host.#received ??= new WeakMap()).set(weak, guest);
+    return weak;
   }
 
-  /** The handle that `host` was given, for what its inner object got. */
-  static release(host: HandleObject, value: HandleObject): HandleObject {
-    return value.#isCompanion ? (host.#friends?.get(value) ?? value) : value;
+  /** The handle that `host` was given, for the weak handle that its inner object got. Any other handle is itself. */
+  static originalOf(host: HandleObject, value: HandleObject): HandleObject {
+    return value.#isWeak ? (host.#received?.get(value) ?? value) : value;
   }
 }

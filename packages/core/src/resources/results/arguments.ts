@@ -1,10 +1,11 @@
 import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
+import { hasMethods, isPlain } from "./sending.js";
 
 /**
  * What gets inside of an inner object through its handle: the handle becomes the inner object, a facade what it stands
- * for, another handle its companion. Anything else stays what it is, and is known as the caller's own.
+ * for, and another handle a weak handle of the same object. Anything else stays what it is, and is noted as the caller's own.
  */
 export function incoming(lease: Lease, value: unknown): unknown {
   if (typeof value === "function") {
@@ -17,16 +18,36 @@ export function incoming(lease: Lease, value: unknown): unknown {
   const { handle } = lease;
   if (value === handle) return lease.inner;
   if (HandleObject.isHandle(value))
-    return handle === undefined ? value : HandleObject.admit(handle as HandleObject, value);
+    return handle === undefined ? value : HandleObject.weakHandleFor(handle as HandleObject, value);
   const subject = subjectOf(value);
   if (subject !== undefined && known(lease, value, subject)) return subject;
-  if (!isPlain(value)) lease.results.fromCaller.add(value);
-  else if (!Array.isArray(value)) admitMembers(lease, value);
+  if (!isPlain(value)) {
+    if (!isData(value)) lease.results.fromCaller.add(value);
+  } else if (!Array.isArray(value)) noteMembers(lease, value);
   return value;
 }
 
+/** By a prototype, whether its objects are data: they have no functions, so they hold nothing when they come out again. */
+const dataClasses = new WeakMap<object, boolean>();
+
+/** Adding an object to a WeakSet takes half a microsecond. */
+function isData(value: object): boolean {
+  if (ArrayBuffer.isView(value)) return true;
+  try {
+    const prototype = Object.getPrototypeOf(value) as object;
+    let isOne = dataClasses.get(prototype);
+    if (isOne === undefined) {
+      isOne = !hasMethods(value) && !Object.values(value).some((member) => typeof member === "function");
+      dataClasses.set(prototype, isOne);
+    }
+    return isOne;
+  } catch {
+    return false; // a proxy that throws
+  }
+}
+
 /** The functions and objects in a literal are the caller's own as well, if they come out with it. */
-function admitMembers({ results }: Lease, value: object): void {
+function noteMembers({ results }: Lease, value: object): void {
   for (const key in value) {
     const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
     if (typeof member === "function") results.fromCaller.add(member);
@@ -36,22 +57,11 @@ function admitMembers({ results }: Lease, value: object): void {
 }
 
 /** As {@link incoming}, in place. */
-export function admitAll(lease: Lease, args: unknown[]): unknown[] {
+export function convertArguments(lease: Lease, args: unknown[]): unknown[] {
   for (let index = 0; index < args.length; index++) args[index] = incoming(lease, args[index]);
   return args;
 }
 
 function known({ results }: Lease, value: object, subject: object): boolean {
   return results.facades.get(subject)?.deref() === value;
-}
-
-/** Whether the kind of a value depends on its members: a literal or an array. */
-export function isPlain(value: object): boolean {
-  let prototype: object | null;
-  try {
-    prototype = Object.getPrototypeOf(value) as object | null;
-  } catch {
-    return true; // a revoked proxy
-  }
-  return prototype === null || prototype === Object.prototype || prototype === Array.prototype;
 }

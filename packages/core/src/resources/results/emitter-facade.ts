@@ -23,6 +23,17 @@ const consuming = new Set<PropertyKey>(
 
 type Listener = AnyFunction & { listener?: AnyFunction };
 
+/** What a registered listener reaches: the caller's listener, and by the facade the handle. Emptied on an abort. */
+interface Link {
+  facade: EmitterFacade | undefined;
+  /** The caller's listener, which may be an object with `handleEvent`. */
+  key: object | undefined;
+  listener: AnyFunction | undefined;
+  registered: WeakRef<Listener> | undefined;
+  /** How often it was added and not removed. */
+  registrations: number;
+}
+
 interface Emitting {
   readonly readable?: boolean;
   readonly writable?: boolean;
@@ -39,6 +50,7 @@ interface Emitting {
 export class EmitterFacade extends Facade {
   /** By a listener of the caller's, the one that was registered for it. */
   readonly #registered = new WeakMap<object, Listener>();
+  readonly #links = new WeakMap<Listener, Link>();
 
   constructor(subject: object, lease: Lease) {
     super(subject, lease);
@@ -47,7 +59,7 @@ export class EmitterFacade extends Facade {
 
   override set(target: object, key: PropertyKey, value: unknown): boolean {
     const isHandler = typeof key === "string" && /^on[a-z]/.test(key) && typeof value === "function";
-    return super.set(target, key, isHandler ? this.#wrap(value) : value);
+    return super.set(target, key, isHandler ? this.#wrap(value, value) : value);
   }
 
   override get(target: object, key: PropertyKey): unknown {
@@ -74,7 +86,7 @@ export class EmitterFacade extends Facade {
       return result === self ? result : this.returned(key, result, args);
     }
     if (adding.has(key) && (args[0] === "data" || args[0] === "readable")) this.lease.use();
-    if (adding.has(key)) args[1] = this.#registeredFor(args[1], true);
+    if (adding.has(key)) args[1] = this.#registeredFor(args[1], true, args[2]);
     else if (removing.has(key)) args[1] = this.#registeredFor(args[1], false);
     else if ((key === "write" || key === "end") && isNodes(this.subject, key)) this.#holdUntilWritten(args);
     if (listing.has(key)) {
@@ -84,32 +96,45 @@ export class EmitterFacade extends Facade {
     return super.call(key, own, self, args);
   }
 
-  #registeredFor(listener: unknown, add: boolean): unknown {
+  #registeredFor(listener: unknown, add: boolean, options?: unknown): unknown {
     if ((typeof listener !== "function" && typeof listener !== "object") || listener === null)
       return listener;
-    const known = this.#registered.get(listener);
-    if (known !== undefined || !add) return known ?? listener;
-    const wrapped =
-      typeof listener === "function"
-        ? this.#wrap(listener)
-        : this.#wrap((event: unknown) => (listener as EventListenerObject).handleEvent(event as Event));
-    this.#registered.set(listener, wrapped);
-    return wrapped;
+    let registered = this.#registered.get(listener);
+    if (registered === undefined && !add) return listener;
+    if (registered === undefined) {
+      registered =
+        typeof listener === "function"
+          ? this.#wrap(listener, listener)
+          : this.#wrap(listener, (event: unknown) =>
+              (listener as EventListenerObject).handleEvent(event as Event),
+            );
+      this.#registered.set(listener, registered);
+    }
+    const link = this.#links.get(registered) as Link;
+    link.registrations += add ? 1 : -1;
+    if (add) removeOnAbort(options, link);
+    return registered;
   }
 
   /** As `once` does it, so that Node's own `off` and `listeners` know whose it is. */
-  #wrap(listener: AnyFunction): Listener {
-    const { subject, lease } = this;
-    // eslint-disable-next-line @typescript-eslint/no-this-alias -- listeners are called with `this` = the emitter
-    const facade = this;
-    const wrapped: Listener = function (this: unknown, ...args: unknown[]): unknown {
-      const shown = args.map((value) =>
-        value === subject ? facade.proxy : value === lease.inner ? (lease.handle ?? value) : value,
-      );
-      return Reflect.apply(listener, this === subject ? facade.proxy : this, shown) as unknown;
-    };
-    wrapped.listener = listener;
-    return wrapped;
+  #wrap(key: object, listener: AnyFunction): Listener {
+    const link: Link = { facade: this, key, listener, registrations: 0, registered: undefined };
+    const registered = registeredListener(link);
+    registered.listener = listener;
+    link.registered = new WeakRef(registered);
+    this.#links.set(registered, link);
+    return registered;
+  }
+
+  /** Ends a registration whose signal was aborted. */
+  static aborted(link: Link): void {
+    link.registrations -= 1;
+    const { facade, key } = link;
+    if (link.registrations > 0 || facade === undefined || key === undefined) return;
+    facade.#registered.delete(key);
+    const registered = link.registered?.deref();
+    if (registered !== undefined) delete registered.listener;
+    link.facade = link.key = link.listener = undefined;
   }
 
   /** Holds the handle until the written data has been consumed. */
@@ -122,6 +147,50 @@ export class EmitterFacade extends Facade {
     };
     const place = typeof callback === "function" || callback === undefined ? last : args.length;
     args[place] = done;
+  }
+}
+
+/** A separate function, so that the closure reaches the link only. */
+function registeredListener(link: Link): Listener {
+  return function (this: unknown, ...args: unknown[]): unknown {
+    const { facade, listener } = link;
+    if (facade === undefined || listener === undefined) return undefined;
+    const { subject, lease, proxy } = facade;
+    const shown = args.map((value) =>
+      value === subject ? proxy : value === lease.inner ? (lease.handle ?? value) : value,
+    );
+    return Reflect.apply(listener, this === subject ? proxy : this, shown) as unknown;
+  };
+}
+
+/** By a signal, the registrations that end with it. */
+const abortable = new WeakMap<AbortSignal, Set<WeakRef<Link>>>();
+
+/**
+ * An event target removes a listener when the signal that came with it is aborted. Node keeps that listener reachable from
+ * the target all the same, so it has to be emptied.
+ */
+function removeOnAbort(options: unknown, link: Link): void {
+  if (typeof options !== "object" || options === null) return;
+  const signal: unknown = Reflect.get(options, "signal");
+  if (!(signal instanceof AbortSignal)) return;
+  if (signal.aborted) return EmitterFacade.aborted(link);
+  let links = abortable.get(signal);
+  if (links === undefined) {
+    const added = (links = new Set<WeakRef<Link>>());
+    abortable.set(signal, links);
+    signal.addEventListener("abort", () => endAll(added), { once: true });
+  }
+  // Not each time: a signal may live as long as the program.
+  if ((links.size & (links.size - 1)) === 0)
+    for (const known of links) if (known.deref() === undefined) links.delete(known);
+  links.add(new WeakRef(link));
+}
+
+function endAll(links: ReadonlySet<WeakRef<Link>>): void {
+  for (const known of links) {
+    const link = known.deref();
+    if (link !== undefined) EmitterFacade.aborted(link);
   }
 }
 

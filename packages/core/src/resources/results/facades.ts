@@ -1,7 +1,7 @@
 import { detached } from "../../errors/detach-stack.js";
 import { standFor } from "../../kernel/stand-in.js";
 import { isConstructor, standInFor, type AnyFunction } from "./function-stand-ins.js";
-import { admitAll, incoming } from "./arguments.js";
+import { convertArguments, incoming } from "./arguments.js";
 import type { Lease } from "./lease.js";
 import { pinned } from "./promises.js";
 
@@ -69,7 +69,7 @@ export class Facade implements ProxyHandler<object> {
     if (self !== this.proxy) return Reflect.apply(own, self, args) as unknown;
     let result: unknown;
     try {
-      result = Reflect.apply(own, this.subject, admitAll(this.lease, args));
+      result = Reflect.apply(own, this.subject, convertArguments(this.lease, args));
     } catch (error) {
       this.threw(key);
       throw detached(error);

@@ -460,6 +460,35 @@ describe("rule 24: the web's streams, events and subscriptions that a method ret
     expect(seen).toHaveLength(2);
   });
 
+  it("a listener with a signal is called until that is aborted, and may be added again", () => {
+    const own = new EventTarget();
+    const target = giving(own).give();
+    const seen: string[] = [];
+    const listener = (event: Event): void => void seen.push(event.type);
+    const object = { handleEvent: listener };
+    const stop = new AbortController();
+    target.addEventListener("a", listener, { signal: stop.signal });
+    target.addEventListener("b", listener); // the same listener, which stays
+    target.addEventListener("a", object, { signal: stop.signal });
+    const emit = (): void => {
+      for (const type of ["a", "b"]) own.dispatchEvent(new Event(type));
+    };
+    emit();
+    expect(seen.splice(0)).toEqual(["a", "a", "b"]);
+    stop.abort();
+    emit();
+    expect(seen.splice(0)).toEqual(["b"]);
+    target.addEventListener("a", object);
+    target.addEventListener("c", listener, { signal: stop.signal }); // an aborted one adds nothing
+    own.dispatchEvent(new Event("c"));
+    emit();
+    expect(seen.splice(0)).toEqual(["a", "b"]);
+    target.removeEventListener("b", listener);
+    target.removeEventListener("a", object);
+    emit();
+    expect(seen).toEqual([]);
+  });
+
   it("a subscription ends by its method or its function, and calls the caller's own callback", () => {
     const listeners = new Set<unknown>();
     const handle = selfCleaning(() => ({

@@ -14,10 +14,10 @@ import {
   ThenableFacade,
 } from "./facades.js";
 import { isConstructor, takesNothing, type AnyFunction } from "./function-stand-ins.js";
-import { admitAll, isPlain } from "./arguments.js";
+import { convertArguments } from "./arguments.js";
 import { hold, unhold, type Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { hasMethods, maySend } from "./sending.js";
+import { hasMethods, isPlain, maySend } from "./sending.js";
 import { settling } from "./promises.js";
 import { isStreamPair, streamFacade } from "./web-stream-facades.js";
 
@@ -264,7 +264,7 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
     apply(_, self, args: unknown[]): unknown {
       let result: unknown;
       try {
-        result = Reflect.apply(value, self, admitAll(lease, args));
+        result = Reflect.apply(value, self, convertArguments(lease, args));
       } catch (error) {
         throw detached(error);
       }
@@ -326,15 +326,15 @@ function isCallback(value: unknown): value is object {
  * its caller gets a handle of the same object that holds both, since the inner object may keep the first.
  */
 function ofHandle(handle: HandleObject, value: HandleObject, asField: boolean): object {
-  const given = HandleObject.release(handle, value);
+  const given = HandleObject.originalOf(handle, value);
   if (given !== value || asField || !HandleObject.isYounger(value, handle)) return given;
   const lease = HandleObject.leaseOf(handle);
   return lease.results.facadeOf(value, () => {
-    const twin = HandleObject.twin(value);
-    hold(twin, value);
-    hold(twin, lease);
-    standFor(twin, value);
-    return twin;
+    const second = HandleObject.copyOf(value);
+    hold(second, value);
+    hold(second, lease);
+    standFor(second, value);
+    return second;
   });
 }
 

@@ -1,5 +1,15 @@
-import { isPlain } from "./arguments.js";
 import { isConstructor } from "./function-stand-ins.js";
+
+/** Whether the kind of a value depends on its members: a literal or an array. */
+export function isPlain(value: object): boolean {
+  let prototype: object | null;
+  try {
+    prototype = Object.getPrototypeOf(value) as object | null;
+  } catch {
+    return true; // a revoked proxy
+  }
+  return prototype === null || prototype === Object.prototype || prototype === Array.prototype;
+}
 
 /** The properties of the objects of a class, read from its source. */
 interface ClassInfo {
