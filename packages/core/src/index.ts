@@ -4,6 +4,7 @@
  * @module
  */
 export { BoughError } from "./errors/bough-error.js";
+export type { BoughErrorCode } from "./errors/codes.js";
 export { CancelledError, DeadlineExceededError, type CancelKind } from "./errors/cancelled.js";
 export {
   MissingContextError,
@@ -22,6 +23,7 @@ export { createScope } from "./task/create-scope.js";
 export type { CloseOptions, ScopeHandle } from "./task/handle.js";
 export { isCancelled } from "./task/is-cancelled.js";
 export type { ScopeOptions, TaskOptions } from "./task/options.js";
+export type { Routine } from "./task/routine.js";
 export type { Worker } from "./task/run.js";
 export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";

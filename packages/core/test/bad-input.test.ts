@@ -9,16 +9,13 @@ import {
   noScope,
   noOptions,
   noString,
-  noBoolean,
   noDuration,
-  noInstant,
-  noLimit,
-  noSignal,
-  noOrphanPolicy,
   noResource,
   noKey,
   eachOption,
-  type Kind,
+  scopeOptions,
+  taskOptions,
+  withScopeOptions,
   type Argument,
   type Row,
 } from "./support/bad-values.js";
@@ -29,27 +26,6 @@ import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
 // and nothing was started.
 
 const { createScope, createContextKey } = bough;
-
-const scopeOptions = {
-  name: noString,
-  signal: noSignal,
-  timeout: noDuration,
-  deadline: noInstant,
-  supervise: noBoolean,
-  concurrency: noLimit,
-  grace: noDuration,
-  onError: noFunction.filter(({ value }) => value !== undefined),
-  isCancellation: noFunction.filter(({ value }) => value !== undefined),
-  onOrphan: noOrphanPolicy,
-  holdsProcess: noBoolean,
-} satisfies Record<keyof bough.ScopeOptions, Kind>;
-
-const { onOrphan: _, holdsProcess: __, ...withScopeOptions } = scopeOptions;
-
-const taskOptions = { ...withScopeOptions, daemon: noBoolean } satisfies Record<
-  keyof bough.TaskOptions,
-  Kind
->;
 
 /** By the name of the export; methods by the name of their interface. */
 const table: Record<string, Row> = {

@@ -65,4 +65,30 @@ describe("the type tests", () => {
     },
     60_000,
   );
+
+  it("editors show what select() returns with its keys and values, and not by the name of a type", async () => {
+    const source = `
+      import { createChannel, select, withScope, type Selected } from "${join(core, "src/index.js")}";
+      void withScope(async (scope) => {
+        const shown: never = await select(scope, { job: createChannel<string>(), idle: 1_000 });
+        const named: never = {} as Selected<{ quit: 5 }>;
+        return [shown, named];
+      });`;
+    writeFileSync(join(folder, "shown.ts"), source);
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({ extends: join(core, "tsconfig.json"), include: ["shown.ts"] }),
+    );
+    // The compiler prints a type in an error as an editor does in a hover text.
+    const printed = [
+      ...(await compile(["-p", folder], folder)).matchAll(/error TS2322: Type '(.*)' is not/g),
+    ];
+    expect(printed.map(([, type]) => type?.split(" | ").toSorted())).toEqual([
+      [
+        '{ readonly key: "idle"; readonly value: undefined; }',
+        '{ readonly key: "job"; readonly value: string; }',
+      ],
+      ['{ readonly key: "quit"; readonly value: undefined; }'],
+    ]);
+  }, 60_000);
 });

@@ -5,6 +5,7 @@
  * @module
  */
 export { outgoingHeaders } from "./deadline-header.js";
+export type { AnyRequest, AnyResponse } from "./messages.js";
 export type { CancelledOutcome, CancelStatus, FailedOutcome, RequestOutcome } from "./outcome.js";
 export type { RequestScopeOptions } from "./request-options.js";
 export { requestOutcome, requestScope } from "./request-scope.js";

@@ -107,8 +107,11 @@ const withScopeNames = {
   isCancellation: true,
 } as const;
 
+/** For {@link optionNames} of a function whose options extend {@link TaskOptions}. */
+export const taskNames = { ...withScopeNames, daemon: true } as const;
+
 const taskOptionNames: OptionNames = optionNames<TaskOptions>(
-  { ...withScopeNames, daemon: true },
+  taskNames,
   (name) => isWithScopeOption(name) || name === "daemon",
 );
 

@@ -12,6 +12,7 @@ import {
   noScope,
   noString,
   outOfRange,
+  taskOptions,
   wrongType,
   type Argument,
   type Fixture,
@@ -214,7 +215,7 @@ export const flowRows: Record<string, Row> = {
       },
       ...eachOption<bough.DetachOptions>(
         "detach",
-        { name: noString, keepDeadline: noBoolean } satisfies Record<keyof bough.DetachOptions, Kind>,
+        { ...taskOptions, keepDeadline: noBoolean } satisfies Record<keyof bough.DetachOptions, Kind>,
         (options, { scope, worker }) => bough.detach(scope, scope, worker, options),
       ),
     ],

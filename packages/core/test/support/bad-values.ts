@@ -1,4 +1,4 @@
-import { createContextKey, type ScopeHandle } from "../../src/index.js";
+import { createContextKey, type ScopeHandle, type ScopeOptions, type TaskOptions } from "../../src/index.js";
 
 type ErrorClass = typeof TypeError | typeof RangeError;
 
@@ -94,3 +94,22 @@ export interface Row {
   readonly by: "throw" | "rejection";
   readonly bad: readonly Argument[];
 }
+
+export const scopeOptions = {
+  name: noString,
+  signal: noSignal,
+  timeout: noDuration,
+  deadline: noInstant,
+  supervise: noBoolean,
+  concurrency: noLimit,
+  grace: noDuration,
+  onError: noFunction.filter(({ value }) => value !== undefined),
+  isCancellation: noFunction.filter(({ value }) => value !== undefined),
+  onOrphan: noOrphanPolicy,
+  holdsProcess: noBoolean,
+} satisfies Record<keyof ScopeOptions, Kind>;
+
+const { onOrphan: _, holdsProcess: __, ...rest } = scopeOptions;
+export const withScopeOptions: typeof rest = rest;
+
+export const taskOptions = { ...rest, daemon: noBoolean } satisfies Record<keyof TaskOptions, Kind>;

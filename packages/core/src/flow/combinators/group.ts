@@ -18,8 +18,11 @@ import type { Worker } from "../../task/run.js";
 import { checkCombinatorOptions, type CombinatorOptions } from "./combinator-options.js";
 
 /** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */
-export type WorkerResult<W> = W extends (scope: Scope) => infer R ? Outcome<R> : never;
-type Outcome<R> = R extends Routine<infer T> ? T : Awaited<R>;
+export type WorkerResult<W> = W extends (scope: Scope) => infer R
+  ? R extends Routine<infer T>
+    ? T
+    : Awaited<R>
+  : never;
 
 /**
  * The scope of a combinator, and the promise that the combinator returns.

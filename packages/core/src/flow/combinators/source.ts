@@ -15,9 +15,7 @@ import { isClosed } from "../../kernel/state.js";
  * The function is called when the work begins. Its scope is cancelled when the work ends early, so that a source that
  * waits can stop waiting.
  */
-export type Source<T> = Items<T> | ((scope: Scope) => Items<T>);
-
-type Items<T> = Iterable<T> | AsyncIterable<T>;
+export type Source<T> = Iterable<T> | AsyncIterable<T> | ((scope: Scope) => Iterable<T> | AsyncIterable<T>);
 
 /** The iterator of a source, sync or async. */
 interface Cursor<T> {

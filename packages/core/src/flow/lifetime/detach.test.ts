@@ -130,4 +130,34 @@ describe("detach()", () => {
   ])("throws for %s", (_, call) => {
     expect(thrown(call)).toBeInstanceOf(TypeError);
   });
+
+  it("takes the options of spawn, and of two deadlines the earlier", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    try {
+      const request = createScope({ timeout: 100 });
+      const server = createScope({ name: "server", supervise: true });
+      const controller = new AbortController();
+      const { deadline } = request;
+      const signalled = detach(request, server, untilCancelled, { signal: controller.signal, name: "audit" });
+      expect(signalled.path).toBe("server/audit");
+      controller.abort("stop");
+      expect(await rejection(signalled)).toMatchObject({ kind: "signal", cause: "stop" });
+      const timeouts = [50, 100, 200].map((ms) =>
+        rejection(detach(request, server, untilCancelled, { timeout: ms, keepDeadline: true })),
+      );
+      const dated = detach(request, server, untilCancelled, {
+        deadline: Date.now() + 70,
+        keepDeadline: true,
+      });
+      const dates = rejection(dated);
+      await vi.advanceTimersByTimeAsync(100);
+      const instants = (await Promise.all([...timeouts, dates])).map(
+        (reason) => (reason as DeadlineExceededError).deadline,
+      );
+      expect(instants.map((instant) => instant - (deadline as number))).toEqual([-50, 0, 0, -30]);
+      await Promise.all([request.close(), server.close()]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });

@@ -3,22 +3,21 @@ import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { optionNames } from "../../errors/option-names.js";
-import { checkType, requireFunction, checkOptionsObject } from "../../errors/validate.js";
+import { checkType, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
+import { checkTaskOptions, taskNames, type TaskOptions } from "../../task/options.js";
 import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 
-/** The options of {@link detach}. */
-export interface DetachOptions {
-  /** The name of the task. Default: the name of the worker function, or `"anonymous"`. */
-  readonly name?: string | undefined;
+/** The options of {@link detach}: those of `spawn`, and `keepDeadline`. */
+export interface DetachOptions extends TaskOptions {
   /** Whether the deadline of `scope` also applies to the task. Default `false`. */
   readonly keepDeadline?: boolean | undefined;
 }
 
-const detachOptionNames = optionNames<DetachOptions>({ name: true, keepDeadline: true });
+const detachOptionNames = optionNames<DetachOptions>({ ...taskNames, keepDeadline: true });
 
 /**
  * Starts `worker` as a child task of `target`, with the context values that `scope` has now.
@@ -35,10 +34,10 @@ const detachOptionNames = optionNames<DetachOptions>({ name: true, keepDeadline:
  * @param scope - The source of the context values and, with `keepDeadline`, of the deadline.
  * @param target - The new owner. Must be open, or closing with a child still running.
  * @param worker - The work. `get` in it finds the values of `scope` first, then those of `target`.
- * @param options - The name of the task, and whether it keeps the deadline.
+ * @param options - As for `spawn`, and whether the task keeps the deadline of `scope`.
  * @returns The task.
  * @throws {ScopeClosedError} If `target` has ended.
- * @throws {TypeError} If an argument is of the wrong type. Nothing was started.
+ * @throws {TypeError | RangeError} If an argument is bad. Nothing was started.
  * @example
  * ```ts
  * const user = createContextKey<string>("user");
@@ -59,8 +58,7 @@ export function detach<T>(
   const origin = nodeOf("detach", "scope", scope);
   const parent = nodeOf("detach", "target", target);
   requireFunction("detach", "worker", worker);
-  checkOptionsObject("detach", options, detachOptionNames, "{ keepDeadline: true }");
-  checkType("detach", "name", "string", options.name);
+  checkTaskOptions("detach", options, detachOptionNames);
   checkType("detach", "keepDeadline", "boolean", options.keepDeadline);
   const { name = nameOf(worker), keepDeadline = false } = options;
   const values = valuesOf(origin);
@@ -68,8 +66,13 @@ export function detach<T>(
     for (const [key, value] of values) own.set(key, value);
     return worker(own);
   };
-  const taskOptions = { name, deadline: keepDeadline ? origin.deadline : undefined };
+  const deadline = keepDeadline ? earlier(origin.deadline, options.deadline) : options.deadline;
+  const taskOptions = { ...options, name, deadline };
   return startTask(parent, carrying, taskOptions, callSite(detach));
+}
+
+function earlier(a: number | undefined, b: number | Date | undefined): number {
+  return Math.min(a ?? Infinity, Number(b ?? Infinity));
 }
 
 /** All context values that `get` would find in `origin`. */

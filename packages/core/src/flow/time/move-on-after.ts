@@ -18,24 +18,17 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 
 /** The options of {@link moveOnAfter}: at least one of `timeout` and `deadline`. If both are given, the earlier one counts. */
-export type MoveOnAfterOptions = TimeLimit & {
+export interface MoveOnAfterOptions {
   /** The name of the scope. Default: the name of the worker function, or `"anonymous"`. */
   readonly name?: string | undefined;
-};
-
-type TimeLimit =
-  | {
-      /** How long the worker may run, in milliseconds from the call. */
-      readonly timeout: number;
-      /** The instant until which the worker may run, as a `Date` or in milliseconds since the epoch. Default: none. */
-      readonly deadline?: number | Date | undefined;
-    }
-  | {
-      /** How long the worker may run, in milliseconds from the call. Default: no limit. */
-      readonly timeout?: number | undefined;
-      /** The instant until which the worker may run, as a `Date` or in milliseconds since the epoch. */
-      readonly deadline: number | Date;
-    };
+  /** How long the worker may run, in milliseconds from the call. Default: no limit, if there is a `deadline`. */
+  readonly timeout?: number | undefined;
+  /**
+   * The instant until which the worker may run, as a `Date` or in milliseconds since the epoch. Default: none, if there is a
+   * `timeout`.
+   */
+  readonly deadline?: number | Date | undefined;
+}
 
 const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, deadline: true, name: true });
 
@@ -72,7 +65,7 @@ const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, 
  */
 export function moveOnAfter<T>(
   scope: Scope,
-  options: MoveOnAfterOptions,
+  options: MoveOnAfterOptions & ({ readonly timeout: number } | { readonly deadline: number | Date }),
   worker: Worker<T>,
 ): Promise<T | undefined> {
   try {
