@@ -108,7 +108,10 @@ const withScopeNames = {
 } as const;
 
 /** For {@link optionNames} of a function whose options extend {@link TaskOptions}. */
-export const taskNames = { ...withScopeNames, daemon: true } as const;
+export const taskNames: { readonly [K in keyof Required<TaskOptions>]: true } = {
+  ...withScopeNames,
+  daemon: true,
+};
 
 const taskOptionNames: OptionNames = optionNames<TaskOptions>(
   taskNames,

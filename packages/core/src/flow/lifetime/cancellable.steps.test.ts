@@ -40,8 +40,8 @@ const stopFailed = new Error("stop has failed");
 
 /** Plays a plan, and watches. */
 class Stage {
-  /** How the operation has ended. */
-  ended: "value" | unknown;
+  /** `"value"` or the error with which the operation has ended. */
+  ended: unknown;
   hasEnded = false;
   stopHasEnded = true;
   readonly reasons: CancelledError[] = [];
