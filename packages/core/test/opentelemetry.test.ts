@@ -51,7 +51,7 @@ beforeAll(async () => {
   );
   const path = join(core, "../../docs/diagnostics.md");
   const blocks = blocksOfMarkdown("diagnostics.md", readFileSync(path, "utf8"));
-  const recipe = blocks.filter(({ module }) => module.includes("@opentelemetry/api"));
+  const recipe = blocks.filter(({ module }) => module.includes("AsyncLocalStorageContextManager"));
   if (recipe.length !== 1) throw new Error(`${recipe.length} recipes for OpenTelemetry`);
   mkdirSync(join(core, ".doc-code"), { recursive: true });
   folder = mkdtempSync(join(core, ".doc-code/"));

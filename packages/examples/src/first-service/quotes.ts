@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { all, type Scope } from "bough";
+import { map, type Scope } from "bough";
 
 /** How many milliseconds each supplier takes to answer. */
 const suppliers: Record<string, number> = { north: 30, south: 60, west: 120 };
@@ -17,8 +17,5 @@ async function askSupplier(name: string, item: string, signal: AbortSignal): Pro
 
 /** Asks all suppliers at once. If one fails, the others are stopped. */
 export function quotes(scope: Scope, item: string): Promise<string[]> {
-  return all(
-    scope,
-    Object.keys(suppliers).map((name) => (task: Scope) => askSupplier(name, item, task.signal)),
-  );
+  return map(scope, Object.keys(suppliers), (name, task) => askSupplier(name, item, task.signal));
 }
