@@ -247,6 +247,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   #giveUp(): void {
     const { node, responder } = this;
+    if (this.#isAnswered) return this.#cutOff(); // `respond` has begun an answer and does not end it
     const outcome = outcomeOf(this, node.reason, responder.isDisconnected);
     if (outcome.status !== undefined) return this.#end(outcome);
     if (node.reason?.kind !== "failure") return this.#end(this.#outcomeOfReason());
