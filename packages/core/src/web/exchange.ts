@@ -5,7 +5,7 @@ import { onTurn } from "../kernel/platform.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { Answer, RequestRecord } from "../http/request.js";
-import { outcomeOf, reportUnreceived, type CancelledOutcome } from "../http/outcome.js";
+import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
 import { callHook, printHookFailure, type AnswerStatus, type Responder } from "../http/responder.js";
 import { BodyRelay, peek, type BodyObserver } from "./body.js";
 import {
@@ -145,10 +145,9 @@ export class Exchange implements Responder, Answer, BodyObserver {
   }
 
   #onFailure(error: unknown): void {
-    if (isBrokenUpload(error)) this.#onLeft();
+    const outcome = this.outcomeOf(error);
     this.#endHandler();
     const record = this.#record as WebRecord;
-    const outcome = outcomeOf(record, error, this.#isDisconnected);
     if (this.#isSettled || record.isAnswered) {
       if (outcome.status === undefined) reportUnreceived(record.node, outcome.error, record.node);
       return;
@@ -167,6 +166,12 @@ export class Exchange implements Responder, Answer, BodyObserver {
       return this.#end();
     }
     record.end(outcome);
+  }
+
+  /** What the failure of the handler means. */
+  outcomeOf(error: unknown): RequestOutcome {
+    if (isBrokenUpload(error)) this.#onLeft();
+    return outcomeOf(this.#record, error, this.#isDisconnected);
   }
 
   #endHandler(): void {

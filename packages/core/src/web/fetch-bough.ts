@@ -11,7 +11,7 @@ import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { initialServer, isClosed } from "../kernel/state.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "../http/deadline-header.js";
-import { outcomeOf, type RequestOutcome } from "../http/outcome.js";
+import type { RequestOutcome } from "../http/outcome.js";
 import { recordOf } from "../http/request.js";
 import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
 import {
@@ -266,7 +266,7 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  */
 export function requestOutcome(request: Request, error: unknown): RequestOutcome {
   const record = recordFor("requestOutcome", request);
-  const outcome = outcomeOf(record, error, record.responder.isDisconnected);
+  const outcome = record.response.outcomeOf(error);
   record.receive(error);
   if (outcome.status !== undefined) record.log(outcome);
   return outcome;

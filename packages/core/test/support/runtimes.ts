@@ -25,14 +25,22 @@ export const anywhere: BuildOptions = {
   logLevel: "silent",
 };
 
-const folders = { bun: join(cache, "bun"), deno: join(cache, "deno") };
-const binaryOf = (name: "bun" | "deno"): string => join(folders[name], "node_modules/.bin", name);
+/** The runtimes that come as npm packages of their name. */
+const packaged = ["bun", "deno", "workerd"] as const;
+type Packaged = (typeof packaged)[number];
+const folderOf = (name: Packaged): string => join(cache, name);
+const binaryOf = (name: Packaged): string => join(folderOf(name), "node_modules/.bin", name);
 const chromium = "/usr/bin/chromium";
 const wantsAll = process.env["BOUGH_ALL_NODES"] === "1";
 
-/** Installs Bun and Deno from npm, beside the Nodes. */
+/** Installs Bun, Deno and workerd from npm, beside the Nodes. */
 export function installRuntimes(): void {
-  for (const name of ["bun", "deno"] as const) install(name, folders[name], binaryOf(name));
+  for (const name of packaged) install(name, folderOf(name), binaryOf(name));
+}
+
+/** The binary of a runtime, if it is installed. */
+export function runtimeBinary(name: Packaged): string | undefined {
+  return existsSync(binaryOf(name)) ? binaryOf(name) : undefined;
 }
 
 /** Every runtime that bough is said to work in. */
@@ -50,7 +58,7 @@ export function runtimes(): readonly Runtime[] {
 }
 
 function installed(host: "bun" | "deno", name: string, args: readonly string[]): Runtime {
-  const run = runner(existsSync(binaryOf(host)) ? binaryOf(host) : undefined, args);
+  const run = runner(runtimeBinary(host), args);
   return { host, label: run === undefined ? `${name} (set BOUGH_ALL_NODES=1 to install it)` : name, run };
 }
 

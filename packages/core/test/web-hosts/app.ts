@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type Context, type Next } from "hono";
 import { sleep, spawn, type Scope } from "../../src/index.js";
 import { fetchBough, requestOutcome, requestScope, type FetchBough } from "../../src/web/index.js";
 
@@ -7,6 +7,9 @@ import { fetchBough, requestOutcome, requestScope, type FetchBough } from "../..
 //     /<id>/<scene>    plays a scene
 //     /fates/<id>      the fate of that request, as JSON
 //     /errors          what was printed with console.error
+//     /started         the ids of requests as they arrive, a line each
+//     /summary         the fates of all requests
+//     /shutdown        begins a shutdown
 
 /** What is known of a request. */
 export interface Fate {
@@ -214,9 +217,31 @@ export function watchErrors(): void {
   };
 }
 
+/** The readers of `/started`. */
+const listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
+
+/** The ids of requests as they arrive, a line each, so that a client knows when to leave. */
+function started(): Response {
+  let own: ReadableStreamDefaultController<Uint8Array>;
+  const stream = new ReadableStream<Uint8Array>({
+    start(controller) {
+      own = controller;
+      listeners.add(controller);
+      controller.enqueue(bytes("ready\n"));
+    },
+    cancel: () => void listeners.delete(own),
+  });
+  return new Response(stream);
+}
+
 /** Answers about the fates of requests, which are not part of what is observed. */
 function report(pathname: string): Response | undefined {
   if (pathname === "/errors") return Response.json(printed);
+  if (pathname === "/started") return started();
+  if (pathname === "/summary")
+    return Response.json(
+      [...entries].map(([id, { scope, status }]) => [id, scope.reason?.kind, scope.state, status]),
+    );
   const [, first, id = ""] = pathname.split("/");
   if (first !== "fates") return undefined;
   const entry = entries.get(id);
@@ -236,6 +261,7 @@ function play(request: Request, scope: Scope): Response | Promise<Response> {
   const [, id = "", what = ""] = new URL(request.url).pathname.split("/");
   const entry: Entry = { scope, notes: [] };
   entries.set(id, entry);
+  for (const listener of listeners) listener.enqueue(bytes(`${id}\n`));
   const scene = scenes[what];
   if (scene === undefined) return new Response("no such scene", { status: 404 });
   return scene(request, scope, (text) => entry.notes.push(text));
@@ -252,29 +278,76 @@ const options = {
 /** A handler of the host's, with what it passes after the request. */
 export type Handler = FetchBough<Request, unknown[], Response>;
 
-/** The application by itself. */
-export function plainApp(): Handler {
-  return fetchBough(
-    (request: Request, scope, ..._rest: unknown[]) =>
-      report(new URL(request.url).pathname) ?? play(request, scope),
-    options,
-  );
+/** Begins a shutdown and does not wait for it, as this request is a part of it. */
+function shutDown(handle: Handler): Response {
+  void handle.shutdown({ grace: 100 });
+  return new Response("going down");
 }
 
-/** The application in Hono, as docs/web.md says. */
-export function honoApp(): Handler {
+/** The application by itself. */
+function plainApp(): Handler {
+  const handle: Handler = fetchBough((request: Request, scope, ..._rest: unknown[]) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/shutdown") return shutDown(handle);
+    return report(pathname) ?? play(request, scope);
+  }, options);
+  return handle;
+}
+
+/** The application in Hono. */
+function hono(shutdown: () => Response): Hono {
   const app = new Hono();
   app.get("/fates/:id", (c) => report(c.req.path) as Response);
-  app.get("/errors", (c) => report(c.req.path) as Response);
+  for (const path of ["/errors", "/started", "/summary"])
+    app.get(path, (c) => report(c.req.path) as Response);
+  app.get("/shutdown", shutdown);
   app.all("/:id/:what", (c) => play(c.req.raw, requestScope(c.req.raw)));
-  app.onError((failure, c) => {
-    const { status, error } = requestOutcome(c.req.raw, failure);
-    if (status !== undefined) return new Response(null, { status });
-    console.error(error);
-    return c.text("Internal Server Error", 500);
-  });
-  return fetchBough(
+  app.onError(onError);
+  return app;
+}
+
+function onError(failure: unknown, c: Context): Response {
+  const { status, error } = requestOutcome(c.req.raw, failure);
+  if (status !== undefined) return c.body(null, status as 503);
+  console.error(error);
+  return c.text("Internal Server Error", 500);
+}
+
+/** Hono within `fetchBough`, as docs/web.md says. */
+function honoApp(): Handler {
+  const app = hono(() => shutDown(handle));
+  const handle: Handler = fetchBough(
     (request: Request, _scope, ...rest: unknown[]) => app.fetch(request, ...(rest as [])),
     options,
   );
+  return handle;
+}
+
+/** Hono with `fetchBough` in a middleware, as docs/web.md says. */
+function middlewareApp(): (request: Request, ...rest: unknown[]) => Response | Promise<Response> {
+  const app = new Hono();
+  const handle = fetchBough(async (_request: Request, _scope, c: Context, next: Next) => {
+    await next();
+    return c.res;
+  }, options as object);
+  app.use(async (c, next) => {
+    const response = await handle(c.req.raw, c, next);
+    if (response === c.res) return;
+    c.res = undefined;
+    c.res = response;
+  });
+  app.route(
+    "/",
+    hono(() => shutDown(handle as unknown as Handler)),
+  );
+  app.onError(onError);
+  return (request, ...rest) => app.fetch(request, ...(rest as []));
+}
+
+/** Makes the application in the form of that name. */
+export function makeApp(
+  form: string | undefined,
+): (request: Request, ...rest: unknown[]) => Response | Promise<Response> {
+  if (form === "hono") return honoApp();
+  return form === "middleware" ? middlewareApp() : plainApp();
 }

@@ -1,11 +1,11 @@
-import { honoApp, plainApp, setUpgrade, watchErrors } from "./app.js";
+import { makeApp, setUpgrade, watchErrors } from "./app.js";
 
 declare const Bun: {
   serve(options: object): { readonly port: number; upgrade(request: Request): boolean };
 };
 
 watchErrors();
-const handle = process.argv[2] === "plain" ? plainApp() : honoApp();
+const handle = makeApp(process.argv[2]);
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-import { honoApp, plainApp, setUpgrade, watchErrors } from "./app.js";
+import { makeApp, setUpgrade, watchErrors } from "./app.js";
 
 declare const Deno: {
   readonly args: readonly string[];
@@ -8,7 +8,7 @@ declare const Deno: {
 
 watchErrors();
 setUpgrade((request) => Deno.upgradeWebSocket(request).response);
-const handle = Deno.args[0] === "plain" ? plainApp() : honoApp();
+const handle = makeApp(Deno.args[0]);
 Deno.serve(
   {
     port: 0,

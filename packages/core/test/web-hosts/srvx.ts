@@ -1,8 +1,8 @@
 import { serve } from "srvx";
-import { honoApp, plainApp, watchErrors } from "./app.js";
+import { makeApp, watchErrors } from "./app.js";
 
 watchErrors();
-const handle = process.argv[2] === "plain" ? plainApp() : honoApp();
+const handle = makeApp(process.argv[2]);
 const server = serve({
   port: 0,
   hostname: "127.0.0.1",

@@ -1,4 +1,4 @@
-import { honoApp, plainApp, setUpgrade, watchErrors } from "./app.js";
+import { makeApp, setUpgrade, watchErrors } from "./app.js";
 
 declare const WebSocketPair: new () => { readonly 0: WebSocket; readonly 1: WebSocket & { accept(): void } };
 
@@ -9,10 +9,10 @@ setUpgrade(() => {
   return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit);
 });
 
-const apps = { plain: plainApp(), hono: honoApp() };
+const apps = { plain: makeApp("plain"), hono: makeApp("hono") };
 
 // oxlint-disable-next-line import/no-default-export -- what workerd loads
 export default {
-  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" }, ctx: unknown): Promise<Response> =>
+  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" }, ctx: unknown): unknown =>
     apps[env.FORM](request, env, ctx),
 };

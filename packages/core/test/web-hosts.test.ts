@@ -1,0 +1,287 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RawConnection, type Answer, type RequestInput } from "./support/http-clients.js";
+import {
+  ask,
+  bundleHosts,
+  fateOf,
+  webHosts,
+  type Form,
+  type HostName,
+  type RunningHost,
+} from "./support/web-hosts.js";
+import type { Fate } from "./web-hosts/app.js";
+
+// Every way in which a request can end, over real sockets, on every host that is installed. The table of docs/web.md says
+// which of them a host shows; the rows here have the titles of its rows.
+
+interface Scene {
+  /** The row of the table. */
+  readonly row: string;
+  readonly path: string;
+  readonly input?: Omit<RequestInput, "path">;
+  /** When the client leaves: in the body, after so many ms, or never. */
+  readonly leaves?: "in the body" | number;
+  /** What the client gets; `undefined` for nothing. */
+  readonly answer?: Partial<Answer> | undefined;
+  /** What becomes of the scope. */
+  readonly fate: Partial<Fate>;
+}
+
+const finished: Partial<Fate> = { state: "closed", errors: 0 };
+const ended = (kind: string, status?: number): Partial<Fate> => ({
+  state: "closed",
+  kind,
+  ...(status === undefined ? {} : { status }),
+});
+const gone = ended("disconnected", 499);
+const post = (body: string): Omit<RequestInput, "path"> => ({ method: "POST", body });
+const upgrade = {
+  headers: {
+    connection: "upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  },
+};
+
+const scenes: readonly Scene[] = [
+  {
+    row: "the handler returns a response",
+    path: "text",
+    answer: { status: 200, body: "hello", complete: true },
+    fate: finished,
+  },
+  {
+    row: "… whose tasks have ended",
+    path: "used",
+    answer: { status: 200, body: '{"sum":3}', complete: true },
+    fate: finished,
+  },
+  {
+    row: "… and tasks still run",
+    path: "left",
+    answer: { body: "left", complete: true },
+    fate: ended("closed"),
+  },
+  {
+    row: "… without a body",
+    path: "empty",
+    answer: { status: 200, body: "", complete: true },
+    fate: finished,
+  },
+  { row: "… of 204", path: "204", answer: { status: 204, body: "" }, fate: finished },
+  { row: "… of 304", path: "304", answer: { status: 304, body: "" }, fate: finished },
+  {
+    row: "… to a HEAD",
+    path: "used",
+    input: { method: "HEAD" },
+    answer: { status: 200, body: "" },
+    fate: finished,
+  },
+  {
+    row: "… after it has read the upload",
+    path: "body",
+    input: post("hello"),
+    answer: { body: "hello", complete: true },
+    fate: finished,
+  },
+  {
+    row: "… whose body streams",
+    path: "stream",
+    answer: { status: 200, body: "abc", complete: true },
+    fate: finished,
+  },
+  {
+    row: "… in a scope that nothing hangs on",
+    path: "untouched",
+    answer: { body: "ab", complete: true },
+    fate: { ...finished, notes: [] },
+  },
+  {
+    row: "… of known length, complete at once",
+    path: "used",
+    answer: { headers: expect.objectContaining({ "content-length": "9" }) as Record<string, string> },
+    fate: finished,
+  },
+  {
+    row: "… of known length, whose body streams",
+    path: "length",
+    answer: {
+      headers: expect.objectContaining({ "content-length": "6" }) as Record<string, string>,
+      body: "abcdef",
+    },
+    fate: finished,
+  },
+  {
+    row: "… all of which was sent, and its source does not end",
+    path: "length-late",
+    answer: { body: "abc", complete: true },
+    fate: finished,
+  },
+  { row: "the client leaves while the handler works", path: "hang", leaves: 150, fate: gone },
+  {
+    row: "… during its upload",
+    path: "upload",
+    input: { method: "POST", body: "abc", length: 10 },
+    leaves: 150,
+    fate: gone,
+  },
+  { row: "… while the response streams", path: "endless", leaves: "in the body", fate: gone },
+  { row: "… while the response streams nothing", path: "idle", leaves: "in the body", fate: gone },
+  {
+    row: "the time is up, and the handler fails of it",
+    path: "deadline",
+    answer: { status: 503, complete: true },
+    fate: ended("deadline", 503),
+  },
+  {
+    row: "… which came with the request",
+    path: "deadline",
+    input: { headers: { "x-request-timeout-ms": "5" } },
+    answer: { status: 504, complete: true },
+    fate: ended("deadline", 504),
+  },
+  {
+    row: "… and the handler answers at once",
+    path: "deadline-own",
+    answer: { status: 200, body: "mine" },
+    fate: ended("deadline"),
+  },
+  {
+    row: "… and the handler does not listen",
+    path: "deadline-ignored",
+    answer: { status: 503 },
+    fate: ended("deadline", 503),
+  },
+  {
+    row: "… and the response has begun",
+    path: "deadline-stream",
+    answer: { status: 200, body: "a", complete: false },
+    fate: ended("deadline", 503),
+  },
+  {
+    row: "a call overruns a time of its own",
+    path: "call",
+    answer: { status: 504 },
+    fate: ended("failure", 504),
+  },
+  { row: "the handler fails", path: "fail", answer: { status: 500 }, fate: { ...finished, notes: [] } },
+  {
+    row: "a task fails",
+    path: "fail-task",
+    answer: { status: 500 },
+    fate: { ...ended("failure"), errors: 1 },
+  },
+  {
+    row: "the body fails",
+    path: "fail-body",
+    answer: { status: 200, body: "a", complete: false },
+    fate: { ...ended("failure"), errors: 1 },
+  },
+  {
+    row: "the request is upgraded",
+    path: "upgrade",
+    input: upgrade,
+    answer: { status: 101 },
+    fate: finished,
+  },
+];
+
+/** The cells of the table: by row, by host. */
+function readTable(): Map<string, Map<string, string>> {
+  const text = readFileSync(new URL("../../../docs/web.md", import.meta.url), "utf8");
+  const lines = text.split("\n").filter((line) => line.startsWith("|"));
+  const cells = (line: string): string[] =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const start = lines.findIndex((line) => line.includes("node-server") && line.includes("workerd"));
+  const columns = cells(lines[start] ?? "");
+  const table = new Map<string, Map<string, string>>();
+  for (const line of lines.slice(start + 2)) {
+    const row = cells(line);
+    table.set(
+      (row[0] ?? "").replaceAll("**", ""),
+      new Map(columns.map((column, index) => [column, row[index] ?? ""])),
+    );
+  }
+  return table;
+}
+
+const table = readTable();
+
+it("the table of docs/web.md has the rows that are tested", () => {
+  expect([...table.keys()]).toEqual([...scenes.map(({ row }) => row), "the server shuts down"]);
+});
+
+let bundles: { readonly folder: string; readonly remove: () => void };
+beforeAll(async () => void (bundles = await bundleHosts()));
+afterAll(() => bundles.remove());
+
+const forms: Partial<Record<HostName, readonly Form[]>> = {
+  "node-server": ["plain", "hono", "middleware"],
+  srvx: ["plain"],
+};
+const cases = webHosts().flatMap((host) =>
+  (forms[host.name] ?? ["plain", "hono"]).map((form) => ({ ...host, form })),
+);
+
+for (const { name, label, form, start } of cases)
+  describe.skipIf(start === undefined)(`rule 35: ${label}, ${form}`, () => {
+    let host: RunningHost;
+    let count = 0;
+    beforeAll(async () => {
+      if (start !== undefined) host = await start(form, bundles.folder);
+    });
+    afterAll(() => host.stop());
+
+    it.concurrent.each(scenes)("$row", async (scene) => {
+      const expected = table.get(scene.row)?.get(name);
+      const id = String(++count);
+      const patience = expected === "yes" ? 15_000 : 2_000;
+      const answer = await play(host.port, id, scene);
+      const fate = await fateOf(host.port, id, patience);
+      const check = (): void => {
+        if ("answer" in scene) expect(answer).toMatchObject(scene.answer as object);
+        expect(fate).toMatchObject(scene.fate);
+        if (!("kind" in scene.fate)) expect(fate).not.toHaveProperty("kind");
+        if (!("status" in scene.fate)) expect(fate).not.toHaveProperty("status");
+      };
+      if (expected === "yes") check();
+      else expect(check, `docs/web.md says that ${name} does not show it: ${String(expected)}`).toThrow();
+    });
+
+    it("the server shuts down, and nothing else was printed as an error", async () => {
+      const hanging = new RawConnection(host.port);
+      const { answer } = hanging.request({ path: "/last/hang" });
+      await expect.poll(() => ask(host.port, "/fates/last")).toMatchObject({ state: "open" });
+      const errors = (await ask(host.port, "/errors")) as string[];
+      expect(errors.filter((text) => !isOwn(text, name))).toEqual([]);
+      const works = table.get("the server shuts down")?.get(name) === "yes";
+      if (works) {
+        await new RawConnection(host.port).request({ path: "/shutdown" }).answer;
+        expect(await answer).toMatchObject({ status: 503 });
+      }
+      hanging.socket.destroy();
+    });
+  });
+
+/** Whether what was printed is a failure that was planted, a body that bough has broken off, or what the table says of a host. */
+function isOwn(text: string, name: HostName): boolean {
+  if (name === "workerd" && text.includes("Network connection lost")) return true;
+  return text.includes("planted failure") || text.includes("timed out after 20 ms");
+}
+
+async function play(port: number, id: string, { path, input, leaves }: Scene): Promise<Answer | undefined> {
+  const connection = new RawConnection(port);
+  const exchange = connection.request({ ...input, path: `/${id}/${path}` });
+  if (leaves === "in the body") await exchange.started;
+  if (typeof leaves === "number") await new Promise((resolve) => setTimeout(resolve, leaves));
+  if (leaves !== undefined) exchange.abort();
+  const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 4_000));
+  const answer = await Promise.race([exchange.answer, late]);
+  connection.socket.destroy();
+  return answer;
+}
