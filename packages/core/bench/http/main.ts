@@ -1,7 +1,8 @@
 // What an app with the integration keeps of the plain app's requests per second, and of the processor time that a
 // request costs its server, which other load on the machine disturbs less; and the heap before and after a load.
 //
-//     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 4]
+//     npm run bench:http -- [--framework fastify] [--framework hono-node] [--framework hono-bun] [--framework hono-deno]
+//         [--variant used] [--node /path/to/node] [--generations 4]
 //         [--rounds 300] [--requests 250] [--warm-up 30000] [--seconds 60]
 //
 // Every variant takes its turn in every round, in rounds of some ten ms, since the speed of a machine drifts: rounds of
@@ -22,6 +23,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { runtimeBinary } from "../../test/support/runtimes.js";
 import { Load } from "./load.js";
 
 const { values } = parseArgs({
@@ -39,7 +41,7 @@ const { values } = parseArgs({
 });
 const core = fileURLToPath(new URL("../../", import.meta.url));
 /** Built, as users run it; inside the package, so that its dependencies are found. */
-const bundle = `${core}node_modules/.cache/bough/bench-http.mjs`;
+const bundles = `${core}node_modules/.cache/bough/bench-http/`;
 const generations = Number(values.generations);
 const rounds = Number(values.rounds);
 const requests = Number(values.requests);
@@ -68,8 +70,24 @@ interface Running {
 
 type Row = Record<string, string | number>;
 
+/** What runs the server of a framework. */
+function runtimeOf(framework: string): { readonly execPath: string; readonly execArgv: string[] } {
+  if (framework === "hono-bun") return { execPath: installed("bun"), execArgv: [] };
+  if (framework === "hono-deno")
+    return { execPath: installed("deno"), execArgv: ["run", "-A", "--v8-flags=--expose-gc"] };
+  return { execPath: values.node, execArgv: ["--expose-gc"] };
+}
+
+function installed(name: "bun" | "deno"): string {
+  const binary = runtimeBinary(name);
+  if (binary === undefined)
+    throw new Error(`${name} is not installed: run the tests with BOUGH_ALL_NODES=1 first`);
+  return binary;
+}
+
 async function start(framework: string, variant: string): Promise<Running> {
-  const child = fork(bundle, [framework, variant], { execPath: values.node, execArgv: ["--expose-gc"] });
+  const script = `${bundles}${framework.startsWith("hono-") ? "web-server" : "server"}.mjs`;
+  const child = fork(script, [framework, variant], runtimeOf(framework));
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   return { variant, child, clients: await Load.open(port, connections) };
 }
@@ -205,8 +223,9 @@ function megabytes({ heap }: Usage): string {
 }
 
 await build({
-  entryPoints: [fileURLToPath(new URL("server.ts", import.meta.url))],
-  outfile: bundle,
+  entryPoints: ["server", "web-server"].map((name) => fileURLToPath(new URL(`${name}.ts`, import.meta.url))),
+  outdir: bundles,
+  outExtension: { ".js": ".mjs" },
   bundle: true,
   format: "esm",
   platform: "node",

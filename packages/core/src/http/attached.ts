@@ -14,9 +14,12 @@ export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
 /**
  * Whether nothing hangs on the scope: no task, no cleanup, no listener, and nobody has its signal.
  *
- * @param own - The listener of the request itself, which is the first.
+ * @param own - The listener of the request itself, if it has one.
  */
-export function isIdle({ cancelled, first, hooks, extras }: ScopeNode, own: Pick<Hook, "next">): boolean {
-  if (cancelled || first !== undefined || hooks !== own || own.next !== undefined) return false;
-  return extras?.controller === undefined && extras?.defers === undefined;
+export function isIdle(
+  { cancelled, first, hooks, extras }: ScopeNode,
+  own: Pick<Hook, "next"> | undefined,
+): boolean {
+  if (cancelled || first !== undefined || hooks !== own || own?.next !== undefined) return false;
+  return extras === undefined || (extras.controller === undefined && extras.defers === undefined);
 }

@@ -33,7 +33,7 @@ export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
   const reader = body.getReader();
   const ahead: Promise<Read>[] = [];
   const chunks: Uint8Array[] = [];
-  const late = turn();
+  const late = turn(); // not shared: in workerd it would belong to one of the requests
   for (;;) {
     const next = reader.read();
     ahead.push(next);

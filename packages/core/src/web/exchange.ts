@@ -1,7 +1,10 @@
 import { isThenable } from "../errors/describe.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
-import { fail } from "../kernel/lifecycle.js";
+import { bodyReturned, fail } from "../kernel/lifecycle.js";
+import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
+import type { Observer } from "../kernel/promised.js";
+import type { Scope } from "../kernel/scope.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { Answer, RequestRecord } from "../http/request.js";
@@ -12,6 +15,7 @@ import {
   answerWith,
   discard,
   disconnected,
+  isComplete,
   isUpgrade,
   statusOf,
   withBody,
@@ -34,18 +38,34 @@ import type { WebHooks } from "./hooks.js";
 /** The record of a request that has an exchange. */
 export type WebRecord = RequestRecord<Request, Exchange>;
 
-/** How the host's promise is settled. */
-type Settle = (value: unknown) => void;
+/** The server of an exchange. */
+export interface ExchangeHost {
+  readonly hooks: WebHooks | undefined;
+  /** Makes the record of a request. */
+  makeRecord(exchange: Exchange): WebRecord;
+  /** Called when the response of a request is done. */
+  onEnd(exchange: Exchange): void;
+}
 
-/** The response of one request, and the responder that answers in the handler's place. */
-export class Exchange implements Responder, Answer, BodyObserver {
-  readonly #request: Request;
-  readonly #hooks: WebHooks | undefined;
-  #record: WebRecord | undefined;
-  #resolve: Settle = () => undefined;
-  #reject: Settle = () => undefined;
-  #stopListening: (() => void) | undefined;
-  #relay: BodyRelay | undefined;
+/** A handler, as it is called: with the request, its scope, and what the host passes. */
+export type AnyHandler = (this: unknown, request: never, scope: Scope, ...rest: never[]) => unknown;
+
+/**
+ * The response of one request, and the responder that answers in the handler's place.
+ *
+ * Most requests are answered before the turn of the event loop is over, and nothing hangs on their scopes. They need no
+ * record: until there is one, the exchange is the observer of its scope.
+ */
+export class Exchange implements Responder, Answer, BodyObserver, Observer {
+  readonly node: ScopeNode;
+  readonly request: Request;
+  readonly #host: ExchangeHost;
+  #record: WebRecord | undefined = undefined;
+  /** How the host's promise is settled. */
+  #resolve: (value: unknown) => void = nothing;
+  #reject: (error: unknown) => void = nothing;
+  #stopListening: (() => void) | undefined = undefined;
+  #relay: BodyRelay | undefined = undefined;
   /** Whether the handler has returned or failed. */
   #hasReturned = false;
   /** Whether the handler's response is being prepared for the host. */
@@ -54,11 +74,46 @@ export class Exchange implements Responder, Answer, BodyObserver {
   #isSettled = false;
   #hasEnded = false;
   #isDisconnected = false;
+  /** Called when everything in the scope has ended. */
+  #onScopeEnd: () => void = nothing;
   statusCode = 0;
 
-  constructor(request: Request, hooks: WebHooks | undefined) {
-    this.#request = request;
-    this.#hooks = hooks;
+  constructor(node: ScopeNode, request: Request, host: ExchangeHost) {
+    this.node = node;
+    this.request = request;
+    this.#host = host;
+  }
+
+  /** Made when it is first needed. */
+  get record(): WebRecord {
+    return (this.#record ??= this.#host.makeRecord(this));
+  }
+
+  // ---- the scope
+
+  get bodyIs(): "response" {
+    return "response";
+  }
+
+  get isAwaited(): boolean {
+    return false;
+  }
+
+  resolve(): void {
+    this.onSettled();
+  }
+
+  reject(): void {
+    this.record.reject();
+  }
+
+  /** Resolves when everything in the scope has ended. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => (this.#onScopeEnd = resolve));
+  }
+
+  onSettled(): void {
+    this.#onScopeEnd();
   }
 
   // ---- the handler
@@ -68,17 +123,20 @@ export class Exchange implements Responder, Answer, BodyObserver {
    *
    * @returns What the host receives.
    */
-  run(record: WebRecord, call: () => unknown): Promise<unknown> {
-    this.#record = record;
+  run(handler: AnyHandler, self: unknown, rest: readonly unknown[]): Promise<unknown> {
+    let result: unknown;
+    try {
+      result = handler.call(self, this.request as never, this.node, ...(rest as never[]));
+    } catch (error) {
+      return new Promise((resolve, reject) => {
+        this.#resolve = resolve;
+        this.#reject = reject;
+        this.#onFailure(error);
+      });
+    }
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      let result: unknown;
-      try {
-        result = call();
-      } catch (error) {
-        return this.#onFailure(error);
-      }
       if (!isThenable(result)) return this.#onReturn(result);
       result.then(
         (value) => this.#onReturn(value),
@@ -88,12 +146,11 @@ export class Exchange implements Responder, Answer, BodyObserver {
   }
 
   /** Answers a request whose handler is not called. */
-  refuse(record: WebRecord): Promise<unknown> {
-    this.#record = record;
+  refuse(): Promise<unknown> {
     this.#hasReturned = true;
     return new Promise((resolve) => {
       this.#resolve = resolve;
-      record.end({ status: 503, error: record.node.reason });
+      this.record.end({ status: 503, error: this.node.reason });
     });
   }
 
@@ -101,19 +158,10 @@ export class Exchange implements Responder, Answer, BodyObserver {
     return !this.#hasReturned;
   }
 
-  /** Resolves when everything in the scope has ended. */
-  settled(): Promise<void> {
-    return new Promise((resolve) => (this.onSettled = resolve));
-  }
-
-  /** Called when everything in the scope has ended. */
-  onSettled: () => void = nothing;
-
   /** Has the client's leaving end the request, as long as the handler runs. */
   watchClient(): void {
-    const record = this.#record;
-    if (this.#hasReturned || record === undefined || record.isDone) return;
-    const signal = this.#request.signal as AbortSignal | undefined;
+    if (this.#hasReturned || this.record.isDone) return;
+    const signal = this.request.signal as AbortSignal | undefined;
     if (signal === undefined) return;
     const left = (): void => this.#onLeft();
     if (signal.aborted) return left();
@@ -124,12 +172,13 @@ export class Exchange implements Responder, Answer, BodyObserver {
   #onLeft(): void {
     if (this.#hasReturned) return;
     this.#isDisconnected = true;
-    this.#record?.done();
+    this.record.done();
   }
 
   #onReturn(value: unknown): void {
     this.#endHandler();
-    const record = this.#record as WebRecord;
+    if (isIdle(this.node, this.#record) && !this.#isSettled) return this.#finish(value);
+    const { record } = this;
     if (this.#isSettled || record.isAnswered) return discard(value);
     if (isUpgrade(value)) return this.#finish(value);
     if (this.#isDisconnected) {
@@ -137,8 +186,8 @@ export class Exchange implements Responder, Answer, BodyObserver {
       return this.#settle(disconnected());
     }
     this.statusCode = statusOf(value);
-    if (isIdle(record.node, record)) return this.#finish(value);
-    const response = withBody(this.#request.method, value);
+    if (isComplete(value)) return this.#finish(value);
+    const response = withBody(this.request.method, value);
     if (response === undefined) return this.#finish(value);
     this.#hasBegun = true;
     this.#send(response).catch((error: unknown) => this.#onFailure(error));
@@ -147,7 +196,7 @@ export class Exchange implements Responder, Answer, BodyObserver {
   #onFailure(error: unknown): void {
     const outcome = this.outcomeOf(error);
     this.#endHandler();
-    const record = this.#record as WebRecord;
+    const { record } = this;
     if (this.#isSettled || record.isAnswered) {
       if (outcome.status === undefined) reportUnreceived(record.node, outcome.error, record.node);
       return;
@@ -171,12 +220,13 @@ export class Exchange implements Responder, Answer, BodyObserver {
   /** What the failure of the handler means. */
   outcomeOf(error: unknown): RequestOutcome {
     if (isBrokenUpload(error)) this.#onLeft();
-    return outcomeOf(this.#record, error, this.#isDisconnected);
+    return outcomeOf(this.record, error, this.#isDisconnected);
   }
 
   #endHandler(): void {
     this.#hasReturned = true;
-    this.#stopListening?.();
+    if (this.#stopListening === undefined) return;
+    this.#stopListening();
     this.#stopListening = undefined;
   }
 
@@ -185,7 +235,7 @@ export class Exchange implements Responder, Answer, BodyObserver {
   /** Sends a response whose body may take time, in a scope that something hangs on. */
   async #send(response: ResponseLike): Promise<void> {
     const peeked = await peek(response.body as ReadableStream<unknown>);
-    const record = this.#record as WebRecord;
+    const { record } = this;
     if (record.isDone) {
       peeked.reader.cancel(record.node.reason).catch(() => undefined);
       return this.#settle(disconnected());
@@ -202,12 +252,11 @@ export class Exchange implements Responder, Answer, BodyObserver {
 
   onLeft(): void {
     this.#isDisconnected = true;
-    this.#record?.done();
+    this.record.done();
   }
 
   onFailed(error: unknown): void {
-    const record = this.#record as WebRecord;
-    const { node } = record;
+    const { record, node } = this;
     record.receive(error); // the host receives it by the body
     if (!node.cancelled || !isReturnedCancellation(node, error)) fail(node, error);
     record.done();
@@ -228,7 +277,9 @@ export class Exchange implements Responder, Answer, BodyObserver {
 
   #end(): void {
     this.#hasEnded = true;
-    this.#record?.done();
+    if (this.#record !== undefined) return this.#record.done();
+    bodyReturned(this.node, undefined);
+    this.#host.onEnd(this);
   }
 
   get writableEnded(): boolean {
@@ -274,15 +325,15 @@ export class Exchange implements Responder, Answer, BodyObserver {
     this.statusCode = statusOf(response);
     this.#hasEnded = true;
     this.#settle(response);
-    onTurn(() => this.#record?.done()); // when the record knows of the answer
+    onTurn(() => this.record.done()); // when the record knows of the answer
   }
 
   get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
-    const respond = this.#hooks?.respond;
+    const respond = this.#host.hooks?.respond;
     if (respond === undefined) return undefined;
     return async (outcome) => {
       try {
-        const response: unknown = await respond(outcome as never, this.#request as never);
+        const response: unknown = await respond(outcome as never, this.request as never);
         if (response !== undefined) this.#answerBy(response);
       } catch (error) {
         printHookFailure(error);
@@ -291,15 +342,15 @@ export class Exchange implements Responder, Answer, BodyObserver {
   }
 
   cutOff(): void {
-    this.#relay?.breakOff(this.#record?.node.reason);
-    this.#record?.done();
+    this.#relay?.breakOff(this.node.reason);
+    this.record.done();
   }
 
   /** An upload belongs to the host, which stops it when the response is complete. */
   stopUpload(): void {}
 
   log(outcome: CancelledOutcome, _isStuck: boolean): void {
-    void callHook(this.#hooks?.onCancelled, outcome, this.#request, undefined);
+    void callHook(this.#host.hooks?.onCancelled, outcome, this.request, undefined);
   }
 
   markDisconnected(): void {

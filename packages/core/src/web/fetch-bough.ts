@@ -6,13 +6,11 @@ import { addHook } from "../kernel/cancel-hooks.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
 import { publishOpen } from "../kernel/diagnostics.js";
-import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { initialServer, isClosed } from "../kernel/state.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "../http/deadline-header.js";
 import type { RequestOutcome } from "../http/outcome.js";
-import { recordOf } from "../http/request.js";
 import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
 import {
   ServerHandle,
@@ -25,10 +23,10 @@ import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
-import type { WebRecord } from "./exchange.js";
+import type { AnyHandler, Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { shutDown, StopHook } from "./shutdown.js";
-import { WebServer, type RequestPolicy } from "./web-server.js";
+import { exchangeOf, WebServer, type RequestPolicy } from "./web-server.js";
 
 /** The options of `fetchBough`. `Input` is the request of the host, `Rest` what it passes after it. */
 export interface FetchBoughOptions<
@@ -143,8 +141,7 @@ export function fetchBough<Input extends Request, Rest extends unknown[], Output
   const { server, handle } = create(options as FetchBoughOptions, callSite(fetchBough));
   const serve = function (this: unknown, request: Input, ...rest: Rest): Promise<Output | Response> {
     checkRequest("fetchBough", request);
-    const call = (scope: ScopeNode): unknown => handler.call(this, request, scope, ...rest);
-    return server.serve(request, rest, call) as Promise<Output | Response>;
+    return server.serve(request, rest, handler as unknown as AnyHandler, this) as Promise<Output | Response>;
   };
   return Object.assign(serve, {
     scope: handle,
@@ -223,13 +220,14 @@ function checkRequest(operation: string, value: unknown): void {
  * ```
  */
 export function requestScope(request: Request, options?: RequestScopeOptions): Scope {
-  const record = recordFor("requestScope", request);
-  if (options === undefined) return record.node;
+  const exchange = exchangeFor("requestScope", request);
+  const { node } = exchange;
+  if (options === undefined) return node;
   checkRequestOptions("requestScope", options);
-  if (options.name !== undefined) record.node.label = options.name;
-  if (options.isCancellation !== undefined) setIsCancellation(record.node, options.isCancellation);
-  if (options.timeout !== undefined) record.limit(options.timeout);
-  return record.node;
+  if (options.name !== undefined) node.label = options.name;
+  if (options.isCancellation !== undefined) setIsCancellation(node, options.isCancellation);
+  if (options.timeout !== undefined) exchange.record.limit(options.timeout);
+  return node;
 }
 
 /**
@@ -265,17 +263,18 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  * ```
  */
 export function requestOutcome(request: Request, error: unknown): RequestOutcome {
-  const record = recordFor("requestOutcome", request);
-  const outcome = record.response.outcomeOf(error);
+  const exchange = exchangeFor("requestOutcome", request);
+  const { record } = exchange;
+  const outcome = exchange.outcomeOf(error);
   record.receive(error);
   if (outcome.status !== undefined) record.log(outcome);
   return outcome;
 }
 
-function recordFor(operation: string, request: Request): WebRecord {
+function exchangeFor(operation: string, request: Request): Exchange {
   checkRequest(operation, request);
-  const record = recordOf(request as never) as unknown as WebRecord | undefined;
-  if (record !== undefined) return record;
+  const exchange = exchangeOf(request);
+  if (exchange !== undefined) return exchange;
   throw new BoughError(
     "BOUGH_NO_REQUEST_SCOPE",
     `${operation}: the request did not go through fetchBough; pass the very request that it was called with (in Hono c.req.raw), not a copy`,

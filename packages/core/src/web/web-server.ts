@@ -5,12 +5,12 @@ import { publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
 import { incomingTimeout } from "../http/deadline-header.js";
-import { RequestRecord, setRecord, type RequestHost } from "../http/request.js";
+import { RequestRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
 import type { DrainableServer } from "../http/server-handle.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
-import { Exchange, type WebRecord } from "./exchange.js";
+import { Exchange, type AnyHandler, type ExchangeHost, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 
 // The state of one `fetchBough`: its options and its open requests, and how a request gets its scope. The file takes no step
@@ -29,7 +29,7 @@ export interface RequestPolicy {
 }
 
 /** The requests that go through one `fetchBough`. */
-export class WebServer implements RequestHost<Request, Exchange>, DrainableServer {
+export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, DrainableServer {
   readonly node: ScopeNode;
   readonly grace: number | undefined;
   readonly drainDelay: number | undefined;
@@ -39,10 +39,16 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
   /** Settles when a shutdown has seen the last request. `undefined` before the shutdown. */
   drained: Promise<void> | undefined = undefined;
   readonly #policy: RequestPolicy;
+  readonly #isLimited: boolean;
   /** The requests that arrived after the scope had been cancelled, and so are not in it. */
-  readonly #late = new Set<WebRecord>();
+  readonly #late = new Set<Exchange>();
   /** The requests whose handlers may be running at the next turn of the event loop. */
   #fresh: Exchange[] = [];
+  #isWatching = false;
+
+  get hooks(): WebHooks | undefined {
+    return this.#policy.hooks;
+  }
 
   constructor(
     node: ScopeNode,
@@ -52,6 +58,7 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
   ) {
     this.node = node;
     this.#policy = policy;
+    this.#isLimited = policy.timeout !== undefined || policy.deadlineHeader !== undefined;
     this.grace = grace;
     this.drainDelay = drainDelay;
     this.draining = new ShutdownAnnouncement(node);
@@ -62,45 +69,37 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
    *
    * @returns What the host receives.
    */
-  serve(
-    request: Request,
-    rest: readonly unknown[],
-    handler: (scope: ScopeNode) => unknown,
-  ): Promise<unknown> {
+  serve(request: Request, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
     const { node: parent } = this;
-    const exchange = new Exchange(request, this.#policy.hooks);
     const name = this.#nameOf(request, rest);
     const isLate = !isOpen(parent);
     const node = isLate
       ? makeCancelledChild(parent, name, initialGroup)
       : makeChild("fetchBough", parent, name, initialGroup);
-    const record: WebRecord = new RequestRecord<Request, Exchange>(node, request, exchange, this, exchange);
-    setRecord(request as never, record as never);
-    if (isLate) return this.#serveLate(record, exchange, handler);
+    const exchange = new Exchange(node, request, this);
+    (request as Slot)[exchangeKey] = exchange;
+    if (isLate) return this.#serveLate(exchange, rest, handler, self);
     linkChild(node, undefined, undefined);
-    node.observer = record;
-    addHook(node, record);
+    node.observer = exchange;
     const stores = publishStart(node, "request");
-    if (stores === undefined) return this.#start(record, exchange, rest, handler);
-    return stores.run(() => this.#start(record, exchange, rest, handler));
+    if (stores === undefined) return this.#start(exchange, rest, handler, self);
+    return stores.run(() => this.#start(exchange, rest, handler, self));
   }
 
-  #start(
-    record: WebRecord,
-    exchange: Exchange,
-    rest: readonly unknown[],
-    handler: (scope: ScopeNode) => unknown,
-  ): Promise<unknown> {
-    this.#limit(record);
-    const { node, request } = record;
-    const answer = exchange.run(record, () => handler(node));
-    if (isClosed(node)) return answer;
-    const waitUntil = waitUntilOf(request, rest);
+  #start(exchange: Exchange, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
+    if (this.#isLimited) this.#limit(exchange);
+    const answer = exchange.run(handler, self, rest);
+    if (isClosed(exchange.node)) return answer;
+    const waitUntil = waitUntilOf(exchange.request, rest);
     if (waitUntil !== undefined) {
       waitUntil(exchange.settled());
       exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
     } else if (exchange.isRunning) {
-      if (this.#fresh.push(exchange) === 1) onTurn(this.#watchClients);
+      this.#fresh.push(exchange);
+      if (!this.#isWatching) {
+        this.#isWatching = true;
+        onTurn(this.#watchClients);
+      }
     }
     return answer;
   }
@@ -111,25 +110,28 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
    */
   readonly #watchClients = (): void => {
     const fresh = this.#fresh;
+    this.#isWatching = false;
+    if (fresh.length === 0) return;
     this.#fresh = [];
     for (const exchange of fresh) exchange.watchClient();
   };
 
   /** Serves a request that arrives during the end of a shutdown, or after it. */
   #serveLate(
-    record: WebRecord,
     exchange: Exchange,
-    handler: (scope: ScopeNode) => unknown,
+    rest: readonly unknown[],
+    handler: AnyHandler,
+    self: unknown,
   ): Promise<unknown> {
-    const { node } = record;
+    const { node } = exchange;
     const { node: parent } = this;
     if (!isCancelled(parent)) node.ownReason = createReason("shutdown", parent.path, undefined);
-    if (isClosed(parent)) return exchange.refuse(record);
-    this.#late.add(record);
-    const answer = exchange.run(record, () => handler(node));
+    if (isClosed(parent)) return exchange.refuse();
+    this.#late.add(exchange);
+    const answer = exchange.run(handler, self, rest);
     if (exchange.isRunning) {
       exchange.watchClient();
-      record.watchHandler();
+      exchange.record.watchHandler();
     }
     return answer;
   }
@@ -140,20 +142,37 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
     return name ?? defaultName(request);
   }
 
-  #limit(record: WebRecord): void {
+  #limit(exchange: Exchange): void {
     const { timeout, deadlineHeader } = this.#policy;
-    if (timeout !== undefined) record.limit(timeout);
+    if (timeout !== undefined) exchange.record.limit(timeout);
     if (deadlineHeader === undefined) return;
-    const left = incomingTimeout(record.request.headers.get(deadlineHeader));
-    if (left !== undefined && record.limit(left)) record.hasIncomingDeadline = true;
+    const left = incomingTimeout(exchange.request.headers.get(deadlineHeader));
+    if (left !== undefined && exchange.record.limit(left)) exchange.record.hasIncomingDeadline = true;
+  }
+
+  makeRecord(exchange: Exchange): WebRecord {
+    const { node, request } = exchange;
+    const record: WebRecord = new RequestRecord<Request, Exchange>(node, request, exchange, this, exchange);
+    if (isClosed(node)) return record;
+    node.observer = record;
+    if (!node.cancelled) addHook(node, record);
+    else if (node.reason !== undefined) record.run(node.reason);
+    return record;
   }
 
   createResponder(_request: Request, exchange: Exchange): Responder {
     return exchange;
   }
 
-  onDone(record: WebRecord): void {
-    if (this.#late.size > 0) this.#late.delete(record);
+  onDone({ response }: WebRecord): void {
+    this.onEnd(response);
+  }
+
+  onEnd(exchange: Exchange): void {
+    // Most handlers are done before the next one is called: what they leave must not wait for the end of the turn.
+    const fresh = this.#fresh;
+    if (fresh.length > 0 && fresh[fresh.length - 1] === exchange) fresh.pop();
+    if (this.#late.size > 0) this.#late.delete(exchange);
     this.onRequestDone?.();
   }
 
@@ -163,13 +182,26 @@ export class WebServer implements RequestHost<Request, Exchange>, DrainableServe
 
   /** The requests whose answers are not complete. */
   get records(): readonly WebRecord[] {
-    const found: WebRecord[] = [];
+    const found: Exchange[] = [];
     for (let child = this.node.first; child !== undefined; child = child.next) {
-      const record = child.observer;
-      if (record instanceof RequestRecord && !record.isDone) found.push(record);
+      const { observer } = child;
+      if (observer instanceof Exchange) found.push(observer);
+      else if (observer instanceof RequestRecord) found.push(observer.response as unknown as Exchange);
     }
-    return [...found, ...this.#late];
+    return [...found, ...this.#late].map(({ record }) => record).filter(({ isDone }) => !isDone);
   }
+}
+
+/** The slot of a request: its exchange. */
+interface Slot {
+  [exchangeKey]?: Exchange;
+}
+
+const exchangeKey: unique symbol = Symbol("bough.webRequest");
+
+/** The exchange of a request that goes through `fetchBough`. */
+export function exchangeOf(request: object): Exchange | undefined {
+  return (request as Slot)[exchangeKey];
 }
 
 /** Method and path, without the query, which may hold secrets. */
@@ -184,10 +216,15 @@ type WaitUntil = (promise: Promise<unknown>) => void;
 
 /** How the host is asked to stay alive: by an argument, as in workers, or by the request, as in srvx. */
 function waitUntilOf(request: Request, rest: readonly unknown[]): WaitUntil | undefined {
-  for (const holder of [...rest, request]) {
-    if (typeof holder !== "object" || holder === null) continue;
-    const { waitUntil } = holder as { readonly waitUntil?: unknown };
-    if (typeof waitUntil === "function") return (promise) => void waitUntil.call(holder, promise);
+  for (const holder of rest) {
+    const waitUntil = waitUntilIn(holder);
+    if (waitUntil !== undefined) return waitUntil;
   }
-  return undefined;
+  return waitUntilIn(request);
+}
+
+function waitUntilIn(holder: unknown): WaitUntil | undefined {
+  if (typeof holder !== "object" || holder === null) return undefined;
+  const { waitUntil } = holder as { readonly waitUntil?: unknown };
+  return typeof waitUntil === "function" ? (promise) => void waitUntil.call(holder, promise) : undefined;
 }
