@@ -243,14 +243,8 @@ for (const { name, label, form, start } of cases)
       const patience = expected === "yes" ? 15_000 : 2_000;
       const answer = await play(host.port, id, scene);
       const fate = await fateOf(host.port, id, patience);
-      const check = (): void => {
-        if ("answer" in scene) expect(answer).toMatchObject(scene.answer as object);
-        expect(fate).toMatchObject(scene.fate);
-        if (!("kind" in scene.fate)) expect(fate).not.toHaveProperty("kind");
-        if (!("status" in scene.fate)) expect(fate).not.toHaveProperty("status");
-      };
-      if (expected === "yes") check();
-      else expect(check, `docs/web.md says that ${name} does not show it: ${String(expected)}`).toThrow();
+      const outcome = { answer, fate: { kind: null, status: null, ...fate } };
+      expect(outcome).toEqual(patternOf(scene, expected === "yes"));
     });
 
     it("the server shuts down, and nothing else was printed as an error", async () => {
@@ -259,14 +253,24 @@ for (const { name, label, form, start } of cases)
       await expect.poll(() => ask(host.port, "/fates/last")).toMatchObject({ state: "open" });
       const errors = (await ask(host.port, "/errors")) as string[];
       expect(errors.filter((text) => !isOwn(text, name))).toEqual([]);
+      const shutDown = new RawConnection(host.port);
       const works = table.get("the server shuts down")?.get(name) === "yes";
-      if (works) {
-        await new RawConnection(host.port).request({ path: "/shutdown" }).answer;
-        expect(await answer).toMatchObject({ status: 503 });
-      }
+      if (works) await shutDown.request({ path: "/shutdown" }).answer;
+      else hanging.socket.destroy();
+      expect((await answer)?.status).toBe(works ? 503 : undefined);
+      shutDown.socket.destroy();
       hanging.socket.destroy();
     });
   });
+
+/** What the outcome of a scene is to match. Of a host that does not show it, the table says so: the outcome is another. */
+function patternOf({ answer, fate }: Scene, isShown: boolean): unknown {
+  const pattern = {
+    ...(answer === undefined ? {} : { answer: expect.objectContaining(answer) as unknown }),
+    fate: expect.objectContaining({ kind: null, status: null, ...fate }) as unknown,
+  };
+  return isShown ? expect.objectContaining(pattern) : expect.not.objectContaining(pattern);
+}
 
 /** Whether what was printed is a failure that was planted, a body that bough has broken off, or what the table says of a host. */
 function isOwn(text: string, name: HostName): boolean {

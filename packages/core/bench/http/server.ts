@@ -11,7 +11,8 @@ import { requestScope, serverScope } from "../../src/http/index.js";
 import { answerBenchmark, jobOf } from "./work.js";
 
 const [framework, variant] = process.argv.slice(2);
-const { mounted, idle, work } = jobOf(variant);
+const job = jobOf(variant);
+const { mounted, idle } = job;
 
 /** A controller for the request, which aborts when the client leaves before the answer. */
 function controllerOf(response: ServerResponse): AbortController {
@@ -24,13 +25,15 @@ function controllerOf(response: ServerResponse): AbortController {
 
 function makeNode(): Server {
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    void work(
-      () => controllerOf(response),
-      () => requestScope(request, response),
-    ).then((value) => {
-      response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify(value));
-    });
+    void job
+      .work(
+        () => controllerOf(response),
+        () => requestScope(request, response),
+      )
+      .then((value) => {
+        response.setHeader("content-type", "application/json");
+        response.end(JSON.stringify(value));
+      });
   });
   if (mounted) serverScope(server);
   return server;
@@ -41,10 +44,12 @@ function makeExpress(create: typeof express): Server {
   if (mounted) app.use(expressBough());
   if (idle) app.use((_request: Request, _response: Response, next: NextFunction) => next());
   app.get("/", (request, response) => {
-    void work(
-      () => controllerOf(response),
-      () => request.scope,
-    ).then((value) => response.json(value));
+    void job
+      .work(
+        () => controllerOf(response),
+        () => request.scope,
+      )
+      .then((value) => response.json(value));
   });
   return createServer(app);
 }
@@ -54,7 +59,7 @@ async function makeFastify(): Promise<Server> {
   if (mounted) await app.register(fastifyBough);
   if (idle) app.addHook("onRequest", (_request, _reply, done) => done());
   app.get("/", (request: FastifyRequest, reply) =>
-    work(
+    job.work(
       () => controllerOf(reply.raw),
       () => request.scope,
     ),

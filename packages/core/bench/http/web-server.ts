@@ -10,7 +10,8 @@ declare const Bun: { serve(options: object): { readonly port: number } };
 declare const Deno: { serve(options: object, handler: unknown): unknown };
 
 const [host, variant] = process.argv.slice(2);
-const { mounted, idle, work } = jobOf(variant);
+const job = jobOf(variant);
+const { mounted, idle } = job;
 
 /** A controller for the request, which aborts when the client leaves before the answer. */
 function controllerOf({ signal }: Request): AbortController {
@@ -22,7 +23,7 @@ function controllerOf({ signal }: Request): AbortController {
 const app = new Hono();
 app.get("/", async (c: Context) => {
   const { raw } = c.req;
-  const value = await work(
+  const value = await job.work(
     () => controllerOf(raw),
     () => requestScope(raw),
   );

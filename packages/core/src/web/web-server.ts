@@ -186,7 +186,7 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
     for (let child = this.node.first; child !== undefined; child = child.next) {
       const { observer } = child;
       if (observer instanceof Exchange) found.push(observer);
-      else if (observer instanceof RequestRecord) found.push(observer.response as unknown as Exchange);
+      else if (observer instanceof RequestRecord) found.push(observer.response);
     }
     return [...found, ...this.#late].map(({ record }) => record).filter(({ isDone }) => !isDone);
   }
