@@ -3,7 +3,7 @@ import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
-import type { Observer } from "../kernel/promised.js";
+import type { Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
