@@ -3,10 +3,12 @@ import type { FakeModel } from "./fake-model.js";
 import { read, type Reading, type ReadOptions } from "./reader.js";
 
 /** What some readers do, all at once. */
-interface Scene {
+export interface Scene {
   readonly name: string;
   readonly question: string;
   readonly options?: () => ReadOptions;
+  /** Whether its readers meet a deadline, which is that of a clock. */
+  readonly isLate?: true;
   /** Whether the gateway shuts down meanwhile. */
   readonly shutsDown?: true;
 }
@@ -14,9 +16,9 @@ interface Scene {
 const READERS = 8;
 
 /** Milliseconds; see `Model`. */
-export const limits = { firstToken: 600, total: 1_500 } as const;
+export const limits = { firstToken: 1_000, total: 3_000 } as const;
 
-const scenes: readonly Scene[] = [
+export const scenes: readonly Scene[] = [
   { name: "read to the end", question: "tokens=100 first=50 pace=5" },
   {
     name: "leave after 20 tokens",
@@ -28,8 +30,8 @@ const scenes: readonly Scene[] = [
     question: "tokens=100 first=500 pace=5",
     options: () => ({ leaveWhen: new Promise((resolve) => setTimeout(resolve, 100)) }),
   },
-  { name: "get no first token in time", question: "tokens=100 first=60000" },
-  { name: "get no whole answer in time", question: "tokens=100 first=50 pace=50" },
+  { name: "get no first token in time", question: "tokens=100 first=60000", isLate: true },
+  { name: "get no whole answer in time", question: "tokens=100 first=50 pace=100", isLate: true },
   { name: "read while the gateway shuts down", question: "tokens=100 first=50 pace=10", shutsDown: true },
 ];
 
@@ -47,15 +49,21 @@ export interface Row {
 }
 
 /** Plays the scenes on a gateway, one after the other. At the end the gateway is shut down. */
-export async function play(gateway: Gateway, url: string, model: FakeModel): Promise<Row[]> {
+export async function play(
+  gateway: Gateway,
+  url: string,
+  model: FakeModel,
+  played: readonly Scene[] = scenes,
+): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const scene of scenes) {
+  for (const scene of played) {
     const { planned, generated } = model;
     const ids = Array.from({ length: READERS }, (_, index) => rows.length * READERS + index + 1);
     const ask = (id: number): Promise<Reading> => read(url, `${scene.question} id=${id}`, scene.options?.());
     const asked = Promise.all(ids.map(ask));
     if (scene.shutsDown === true) {
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      while (model.running < READERS || model.generated - generated < 10 * READERS)
+        await new Promise((resolve) => setTimeout(resolve, 1));
       await gateway.shutdown();
     }
     const readings = await asked;

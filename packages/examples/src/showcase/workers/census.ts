@@ -44,12 +44,12 @@ export function heapUsed(): number {
  * timers of objects that clean up after themselves do not.
  */
 export function liveTimers(): number {
-  const { emitWarning } = process;
+  const emitWarning = Object.getOwnPropertyDescriptor(process, "emitWarning") as PropertyDescriptor;
   process.emitWarning = () => undefined; // that this is experimental
   try {
-    return queryObjects(Timeout as never, { format: "count" });
+    return queryObjects(Timeout, { format: "count" });
   } finally {
-    process.emitWarning = emitWarning;
+    Object.defineProperty(process, "emitWarning", emitWarning);
   }
 }
 
