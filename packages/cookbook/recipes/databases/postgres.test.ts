@@ -15,7 +15,7 @@ const missing = DATABASE_URL === undefined || DATABASE_URL === "" ? whyNotEmbedd
 
 /** A pool whose connections may still be closing when the database stops. */
 function openPool(config: pg.PoolConfig): pg.Pool {
-  return new pg.Pool(config).on("connect", (client) => client.on("error", () => {}));
+  return new pg.Pool(config).on("error", () => {});
 }
 
 describe.skipIf(missing !== undefined)(
