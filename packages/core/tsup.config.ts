@@ -18,15 +18,30 @@ function entries(): Record<string, string> {
   return found;
 }
 
-export default defineConfig({
-  entry: entries(),
-  format: "esm",
-  // Every subpath must share one copy of the kernel: two copies would be two trees.
-  splitting: true,
-  target: ["node20", "es2022"],
-  platform: "neutral",
-  sourcemap: true,
-  clean: true,
-  // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.
-  dts: false,
-});
+export default defineConfig([
+  {
+    entry: { ...entries(), "cli/bough": "src/cli/bough.ts" },
+    format: "esm",
+    // Every subpath must share one copy of the kernel: two copies would be two trees.
+    splitting: true,
+    target: ["node20", "es2022"],
+    platform: "neutral",
+    sourcemap: true,
+    // The other build runs beside this one.
+    clean: ["**/*", "!cli/agent.js"],
+    // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.
+    dts: false,
+  },
+  {
+    // What `bough inspect` evaluates in another process: one expression, without imports.
+    entry: { "cli/agent": "src/inspect/agent.ts" },
+    format: "iife",
+    globalName: "boughAgent",
+    outExtension: () => ({ js: ".js" }),
+    target: ["node20", "es2022"],
+    platform: "neutral",
+    minify: true,
+    clean: false,
+    dts: false,
+  },
+]);

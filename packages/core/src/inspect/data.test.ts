@@ -236,7 +236,7 @@ describe("groupNodes()", () => {
     const groups = groupNodes(nodesOf(root).slice(1));
     expect(groups.map(({ count }) => count)).toEqual([5, 2]);
     expect(groups[0]?.label).toMatch(/^inspect\/data\.test\.ts:\d+, sleep$/);
-    expect(groups[0]?.oldest).toHaveLength(5);
+    expect(groups[0]?.members).toHaveLength(5);
   });
 
   it("groups by what it is told", () => {

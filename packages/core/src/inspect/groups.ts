@@ -30,8 +30,8 @@ export interface NodeGroup {
   readonly kind: NodeKind;
   /** In ms: half of the members are younger than `p50`. */
   readonly age: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
-  /** The `id`s of the oldest members, at most ten. */
-  readonly oldest: readonly number[];
+  /** The `id`s of the members, the oldest first. */
+  readonly members: readonly number[];
 }
 
 /**
@@ -95,7 +95,7 @@ function summarise(key: string, members: NodeInfo[]): NodeGroup {
     name: first.name,
     kind: first.kind,
     age: { p50: ageAt(0.5), p95: ageAt(0.95), p99: ageAt(0.99), max: first.age },
-    oldest: members.slice(0, 10).map(({ id }) => id),
+    members: members.map(({ id }) => id),
   };
 }
 

@@ -1,4 +1,3 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import { checkOptionsObject, requireDuration } from "../errors/validate.js";
 import { optionNames } from "../errors/option-names.js";
 import { elapsed } from "../kernel/age-clock.js";
@@ -6,9 +5,10 @@ import type { ScopeNode } from "../kernel/node.js";
 import { realNow, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
-import { cursors, nextInSubtree, type Cursor } from "../kernel/tree.js";
+import { cursors } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
-import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
+import type { NodeInfo } from "./describe-node.js";
+import { TreeCursor } from "./tree-cursor.js";
 
 /** The options of {@link walk}. */
 export interface WalkOptions {
@@ -53,7 +53,7 @@ export function walk(
 }
 
 async function* slices(root: ScopeNode, slice: number): AsyncGenerator<readonly NodeInfo[], void, void> {
-  const position = new TreeCursor(root, cursors, elapsed);
+  const position = new TreeCursor({ root, cursors, elapsed }, realNow);
   try {
     while (!position.ended) {
       yield position.take(slice);
@@ -61,61 +61,5 @@ async function* slices(root: ScopeNode, slice: number): AsyncGenerator<readonly 
     }
   } finally {
     position.leaveTree();
-  }
-}
-
-/** How many scopes are described between two looks at the clock. */
-const STRIDE = 16;
-
-/**
- * A place in a tree that changes. Between two calls of {@link take} it stands on the next node to describe, and moves on if
- * that node settles: a node has no children when it leaves the tree, so what follows it is what would have followed it then.
- */
-export class TreeCursor implements Cursor {
-  readonly #root: ScopeNode;
-  readonly #cursors: Cursor[];
-  readonly #elapsed: () => number;
-  #next: ScopeNode | undefined;
-  readonly #reasons = new Map<CancelledError, ReasonInfo>();
-
-  /**
-   * @param all - Of the copy of the package to which `root` belongs, as is `time`; see `kernel/copies.ts`.
-   * @param time - In ms on the clock of `startedAt`.
-   */
-  constructor(root: ScopeNode, all: Cursor[], time: () => number) {
-    this.#root = root;
-    this.#cursors = all;
-    this.#elapsed = time;
-    this.#next = root;
-    all.push(this);
-  }
-
-  get ended(): boolean {
-    return this.#next === undefined;
-  }
-
-  /** Describes nodes for `ms` milliseconds, but at least a few. */
-  take(ms: number): NodeInfo[] {
-    const found: NodeInfo[] = [];
-    const now = Math.floor(this.#elapsed());
-    const start = realNow();
-    for (let at = this.#next; at !== undefined; at = this.#next) {
-      found.push(describeNode(at, now, this.#reasons));
-      this.#next = nextInSubtree(this.#root, at, false);
-      if (found.length % STRIDE === 0 && realNow() - start >= ms) break;
-    }
-    if (this.#next === undefined) this.leaveTree();
-    return found;
-  }
-
-  leave(node: ScopeNode): void {
-    if (this.#next !== node) return;
-    this.#next = node === this.#root ? undefined : nextInSubtree(this.#root, node, true);
-  }
-
-  leaveTree(): void {
-    this.#next = undefined;
-    const index = this.#cursors.indexOf(this);
-    if (index !== -1) this.#cursors.splice(index, 1);
   }
 }

@@ -32,6 +32,7 @@ const layers: readonly (readonly string[])[] = [
     "pg-boss",
     "bullmq",
   ],
+  ["cli"],
 ];
 
 /** These run in browsers, Bun and Deno. */

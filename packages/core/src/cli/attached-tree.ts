@@ -1,0 +1,153 @@
+import { sleep, type Scope } from "../index.js";
+import type { Look, NodeInfo, TreeSource } from "../inspect/index.js";
+import { agentExpression } from "./agent-source.js";
+import { answerWithin } from "./answer-within.js";
+import type { DebuggingSession } from "./debugging-session.js";
+import { CannotInspect } from "./processes.js";
+
+/** How long the process may be busy before it is paused, in ms. */
+const BUSY = 1_000;
+/** How long a process that is busy in JavaScript may take to pause, in ms. */
+const PAUSE = 2_000;
+/** How long the process is held up at a time, in ms. */
+const SLICE = 2;
+
+interface RemoteObject {
+  readonly objectId?: string;
+  readonly value?: unknown;
+}
+
+interface Evaluation {
+  readonly result: RemoteObject;
+  readonly exceptionDetails?: {
+    readonly text: string;
+    readonly exception?: { readonly description?: string };
+  };
+}
+
+interface Frame {
+  readonly functionName: string;
+  readonly url: string;
+  readonly location: { readonly scriptId: string; readonly lineNumber: number };
+}
+
+interface Beginning {
+  readonly pid: number;
+  readonly node: string;
+  readonly at: number;
+  readonly copies: number;
+  readonly unreadable: number;
+}
+
+/** The tree of a process that a debugger is attached to. */
+export class AttachedTree implements TreeSource {
+  readonly #scope: Scope;
+  readonly #session: DebuggingSession;
+  readonly #pid: number;
+  readonly #urls = new Map<string, string>();
+  #agent: string | undefined;
+  #paused: ((frames: readonly Frame[]) => void) | undefined;
+
+  /** @param scope - As long as it is open, the tree can be looked at. */
+  constructor(scope: Scope, session: DebuggingSession, pid: number) {
+    this.#scope = scope;
+    this.#session = session;
+    this.#pid = pid;
+    session.on<{ scriptId: string; url: string }>("Debugger.scriptParsed", ({ scriptId, url }) => {
+      this.#urls.set(scriptId, url);
+    });
+    session.on<{ callFrames: readonly Frame[] }>("Debugger.paused", ({ callFrames }) =>
+      this.#paused?.(callFrames),
+    );
+  }
+
+  /**
+   * @throws {CannotInspect} If the process has no bough, one of another format, or is busy in native code.
+   */
+  async look(): Promise<Look> {
+    const session = this.#session;
+    // Code is evaluated even while a loop runs: an interrupt comes between two rounds. So ask for a turn of the event loop.
+    const ready = session.call("Runtime.evaluate", {
+      expression: "new Promise((resolve) => setImmediate(resolve))",
+      awaitPromise: true,
+    });
+    if ((await answerWithin(this.#scope, BUSY, ready)) !== undefined) return this.#walk();
+    ready.catch(() => {});
+    // The process does not come to its event loop: it is stopped where it is, looked at, and goes on.
+    const frames = await this.#pause();
+    try {
+      return { ...(await this.#walk()), blockedIn: this.#place(frames[0]) };
+    } finally {
+      await session.call("Debugger.resume").catch(() => {});
+      await session.call("Debugger.disable").catch(() => {});
+    }
+  }
+
+  async #pause(): Promise<readonly Frame[]> {
+    const session = this.#session;
+    const paused = new Promise<readonly Frame[]>((resolve) => (this.#paused = resolve));
+    // In a busy process these are answered between two rounds of the loop.
+    const asked = Promise.all([session.call("Debugger.enable"), session.call("Debugger.pause")]);
+    const frames = await answerWithin(
+      this.#scope,
+      PAUSE,
+      asked.then(() => paused),
+    );
+    this.#paused = undefined;
+    if (frames === undefined)
+      throw new CannotInspect(
+        `Process ${this.#pid} is busy in native code (a long regular expression, synchronous I/O) or stopped, and answers to no debugger.`,
+      );
+    return frames;
+  }
+
+  #place(frame: Frame | undefined): string {
+    if (frame === undefined) return "an unknown function";
+    const { functionName, url, location } = frame;
+    const file = url === "" ? (this.#urls.get(location.scriptId) ?? "") : url;
+    return `${functionName === "" ? "an anonymous function" : functionName} (${file.replace(/^file:\/\//, "")}:${location.lineNumber + 1})`;
+  }
+
+  async #walk(): Promise<Look> {
+    const begun = JSON.parse(await this.#ask("begin")) as Beginning;
+    if (begun.copies === 0)
+      throw new CannotInspect(
+        `Process ${this.#pid} has not loaded bough, or one that is too old to be found. Its main thread only is looked at.`,
+      );
+    if (begun.copies === begun.unreadable)
+      throw new CannotInspect(
+        `Process ${this.#pid} has a bough of another version, whose tree this command can't read. Run the command of that version.`,
+      );
+    const nodes: NodeInfo[] = [];
+    for (;;) {
+      const found = JSON.parse(await this.#ask("next", SLICE)) as NodeInfo[] | null;
+      if (found === null) return { at: begun.at, nodes };
+      for (const node of found) nodes.push(node);
+      await sleep(this.#scope, 0); // so that Ctrl-C is heard, and the process has its turn
+    }
+  }
+
+  async #ask(method: "begin" | "next", ...parameters: number[]): Promise<string> {
+    this.#agent ??= await this.#install();
+    const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.callFunctionOn", {
+      objectId: this.#agent,
+      functionDeclaration: `function (...parameters) { return this.${method}(...parameters); }`,
+      arguments: parameters.map((value) => ({ value })),
+      returnByValue: true,
+    });
+    if (exceptionDetails !== undefined) throw failed(exceptionDetails);
+    return result.value as string;
+  }
+
+  async #install(): Promise<string> {
+    const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.evaluate", {
+      expression: agentExpression(),
+    });
+    if (exceptionDetails !== undefined) throw failed(exceptionDetails);
+    return result.objectId as string;
+  }
+}
+
+function failed({ text, exception }: NonNullable<Evaluation["exceptionDetails"]>): Error {
+  return new Error(`the process could not describe its tree: ${exception?.description ?? text}`);
+}

@@ -1,0 +1,134 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+// What the operating system tells of another process: whether it is there, whether it would survive SIGUSR1, and on which
+// ports it listens. On Linux from /proc, elsewhere from ps and lsof.
+
+/** Why a process can't be inspected, for people. */
+export class CannotInspect extends Error {
+  override readonly name: string = "CannotInspect";
+}
+
+const hint =
+  'Call `inspector()` of "bough/inspector" in the process instead: it serves the same tree on a socket.';
+
+/**
+ * Checks that SIGUSR1 starts the inspector of process `pid`, and does not end it.
+ *
+ * @throws {CannotInspect} If it is not there, is another user's, is no Node, or does not listen to the signal.
+ */
+export function checkTarget(pid: number): void {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ESRCH") throw new CannotInspect(`There is no process ${pid}.`);
+    if (code === "EPERM")
+      throw new CannotInspect(
+        `Process ${pid} belongs to another user. Run this command as that user: sudo -u USER npx bough inspect ${pid}.`,
+      );
+    throw error;
+  }
+  if (pid === process.pid) throw new CannotInspect("This is the process of this command itself.");
+  const runtime = runtimeOf(pid);
+  if (runtime === "bun" || runtime === "deno")
+    throw new CannotInspect(
+      `Process ${pid} runs ${runtime === "bun" ? "Bun" : "Deno"}, which has no inspector that can be started from outside. ${hint}`,
+    );
+  const command = commandOf(pid);
+  if (/(^|[\s\0])--disable-sigusr1([\s\0]|$)/.test(command) || catchesSigusr1(pid) === false) {
+    // Without a handler the signal would end the process.
+    throw new CannotInspect(
+      /node/i.test(command)
+        ? `Process ${pid} does not listen to SIGUSR1 (--disable-sigusr1?), so its inspector can't be started. ${hint}`
+        : `Process ${pid} is no Node process (${command.replaceAll("\0", " ").trim().slice(0, 60)}). ${hint}`,
+    );
+  }
+}
+
+function runtimeOf(pid: number): string | undefined {
+  try {
+    const [, name] = /([^/]+)$/.exec(readlinkSync(`/proc/${pid}/exe`)) ?? [];
+    return name;
+  } catch {
+    const [, name] = /^(?:\S*\/)?(bun|deno|node)(?=[\s\0]|$)/.exec(commandOf(pid)) ?? [];
+    return name;
+  }
+}
+
+/** The command line and the options of Node in the environment, as far as they can be read. */
+export function commandOf(pid: number): string {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    const [, options = ""] = /(?:^|\0)NODE_OPTIONS=([^\0]*)/.exec(environmentOf(pid)) ?? [];
+    return `${command} ${options}`;
+  } catch {
+    return ask("ps", ["-p", String(pid), "-o", "command="]);
+  }
+}
+
+function environmentOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+const SIGUSR1 = 10;
+
+/** Whether the process has a handler for SIGUSR1; `undefined` if the system does not say. */
+function catchesSigusr1(pid: number): boolean | undefined {
+  try {
+    const [, mask] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    if (mask === undefined) return undefined;
+    return ((BigInt(`0x${mask}`) >> BigInt(SIGUSR1 - 1)) & 1n) === 1n;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The TCP ports on which a process listens. */
+export function listeningPorts(pid: number): Set<number> {
+  try {
+    return portsFromProc(pid);
+  } catch {
+    const lines = ask("lsof", ["-nP", "-iTCP", "-sTCP:LISTEN", "-a", "-p", String(pid), "-Fn"]);
+    return new Set(Array.from(lines.matchAll(/^n.*:(\d+)$/gm), ([, port]) => Number(port)));
+  }
+}
+
+function portsFromProc(pid: number): Set<number> {
+  const inodes = new Set<string>();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? [];
+      if (inode !== undefined) inodes.add(inode);
+    } catch {
+      // Closed meanwhile.
+    }
+  }
+  const ports = new Set<number>();
+  for (const family of ["tcp", "tcp6"]) {
+    let table: string;
+    try {
+      table = readFileSync(`/proc/${pid}/net/${family}`, "utf8");
+    } catch {
+      continue; // no IPv6
+    }
+    for (const line of table.split("\n").slice(1)) {
+      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+      if (state === "0A" && inode !== undefined && inodes.has(inode))
+        ports.add(Number.parseInt(local?.split(":").at(-1) ?? "", 16));
+    }
+  }
+  return ports;
+}
+
+function ask(command: string, parameters: readonly string[]): string {
+  try {
+    return execFileSync(command, parameters, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  } catch {
+    return "";
+  }
+}
