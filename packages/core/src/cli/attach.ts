@@ -20,7 +20,7 @@ export async function attach(scope: Scope, pid: number): Promise<DebuggingSessio
   checkTarget(pid);
   const before = listeningPorts(pid);
   // An inspector that was started with --inspect, or by another debugger, stays open.
-  const open = await firstInspector(inspectorPorts(pid).filter((port) => before.has(port)));
+  const open = await firstInspector(inspectorPorts(pid, before));
   if (open !== undefined) {
     scope.defer(() => open.close());
     return open;
@@ -50,13 +50,11 @@ function startInspector(pid: number): void {
   else process.kill(pid, "SIGUSR1");
 }
 
-/** The ports on which a process's inspector may listen already. */
-function inspectorPorts(pid: number): number[] {
-  const ports = Array.from(
-    commandOf(pid).matchAll(/--inspect(?:-brk|-port|-wait)?(?:[=\0\s](?:[^\s\0]*:)?(\d+))?/g),
-    ([, port]) => Number(port ?? 9229),
-  );
-  return [...new Set([...ports, 9229])];
+/** Of the ports on which a process listens, those that may be its inspector's. */
+function inspectorPorts(pid: number, ports: ReadonlySet<number>): number[] {
+  // The port of `--inspect=0` is any. Without such an option another debugger may have opened the usual one.
+  const wasAsked = /(^|[\s\0])--inspect(-brk|-wait)?([=\s\0]|$)/.test(commandOf(pid));
+  return [...ports].filter((port) => wasAsked || port === 9229);
 }
 
 /** Connects to the first of the ports that is an inspector. */

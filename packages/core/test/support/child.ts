@@ -33,13 +33,32 @@ export class Child {
     return this.#stdout;
   }
 
+  /** What it has printed on stderr so far. */
+  get errors(): string {
+    return this.#stderr;
+  }
+
+  get pid(): number {
+    const { pid } = this.#process;
+    if (pid === undefined) throw new Error("the process was not started");
+    return pid;
+  }
+
   /** Waits until it has printed `text` on stdout. */
-  async printed(text: string): Promise<void> {
-    while (!this.#stdout.includes(text)) {
+  printed(text: string): Promise<void> {
+    return this.#until(text, this.stdout, () => this.#stdout);
+  }
+
+  /** Waits until it has printed `text` on stderr. */
+  complained(text: string): Promise<void> {
+    return this.#until(text, this.#process.stderr, () => this.#stderr);
+  }
+
+  async #until(text: string, stream: Readable, output: () => string): Promise<void> {
+    while (!output().includes(text)) {
       const over = this.#ended.then(() => "over");
-      if ((await Promise.race([once(this.stdout, "data"), over])) !== "over") continue;
-      if (!this.#stdout.includes(text))
-        throw new Error(`never printed ${text}:\n${this.#stdout}${this.#stderr}`);
+      if ((await Promise.race([once(stream, "data"), over])) !== "over") continue;
+      if (!output().includes(text)) throw new Error(`never printed ${text}:\n${this.#stdout}${this.#stderr}`);
     }
   }
 
