@@ -83,10 +83,10 @@ async function closed(port: number): Promise<void> {
   expect(port).toBeGreaterThan(0);
   for (;;) {
     const socket = connect(port, "127.0.0.1");
-    const [outcome] = await Promise.race([
-      once(socket, "connect").then(() => ["connected"]),
-      once(socket, "error").then(([error]) => [(error as NodeJS.ErrnoException).code]),
-    ]);
+    const outcome = await once(socket, "connect").then(
+      () => "connected",
+      (error: unknown) => (error as NodeJS.ErrnoException).code,
+    );
     socket.destroy();
     if (outcome === "ECONNREFUSED") return;
   }
