@@ -44,14 +44,14 @@ export class DebuggingSession {
     if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(this.#closed);
     const id = ++this.#last;
     return new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { resolve: resolve as (result: never) => void, reject });
+      this.#pending.set(id, { resolve, reject });
       this.#socket.send(JSON.stringify({ id, method, params: parameters }));
     });
   }
 
   /** Calls `listener` for each event of a kind. There is one listener for each. */
   on<T>(event: string, listener: (parameters: T) => void): void {
-    this.#listeners.set(event, listener as (parameters: never) => void);
+    this.#listeners.set(event, listener);
   }
 
   async close(): Promise<void> {
