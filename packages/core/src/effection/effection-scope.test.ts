@@ -27,7 +27,7 @@ describe("effectionScope()", () => {
     expect(value).toBe(1);
   });
 
-  it("halts what runs when the scope is cancelled, with the reason within reach, and is awaited", async () => {
+  it("halts its operations when the scope is cancelled, makes the reason available, and is awaited", async () => {
     const log: unknown[] = [];
     const gate = deferred();
     const scope = createScope();
@@ -173,7 +173,7 @@ describe("effectionScope()", () => {
     expect(reasons).toEqual([outer.reason]);
   });
 
-  it("rejects in a scope that has ended, and for what is no scope", async () => {
+  it("rejects in a scope that has ended, and for a value that is not a scope", async () => {
     const scope = createScope();
     await scope.close();
     expect(await rejection(effectionScope(scope))).toBeInstanceOf(ScopeClosedError);

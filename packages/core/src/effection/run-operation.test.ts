@@ -32,7 +32,7 @@ describe("an Effection operation as a worker", () => {
     await scope.join();
   });
 
-  it("rule 8: what it throws is the task's failure, the same object", async () => {
+  it("rule 8: an error that it throws is the task's failure, the same object", async () => {
     for (const thrown of [error, "text"]) {
       const scope = createScope();
       const task = spawn(scope, function* () {
@@ -86,7 +86,7 @@ describe("an Effection operation as a worker", () => {
     expect(await rejection(task)).toBe(scope.reason);
   });
 
-  it("rule 8: what a finally block throws while it is halted is a failure", async () => {
+  it("rule 8: an error that a finally block throws while it is halted is a failure", async () => {
     const scope = createScope();
     const task = spawn(scope, function* () {
       try {

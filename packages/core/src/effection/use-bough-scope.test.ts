@@ -98,7 +98,7 @@ describe("useBoughScope()", () => {
     expect([task.status, scope.errors, received]).toEqual(["failed", [error], []]);
   });
 
-  it("lets an operation catch a failure, and then nobody else hears of it", async () => {
+  it("lets an operation catch a failure, which is then reported to nobody else", async () => {
     const caught = await withScope(function* () {
       try {
         yield* scoped(function* () {

@@ -70,7 +70,7 @@ describe.each(Object.keys(makers))("WebSocket over HTTP/2 on a server with a sco
     },
   );
 
-  it("rule 32: is left alone by a shutdown, which is told to end it by onShutdown", async () => {
+  it("rule 32: is left alone by a shutdown, and ended by a callback of onShutdown", async () => {
     const server = make();
     const scope = serverScope(server);
     const opened = deferred<ServerHttp2Stream>();
@@ -94,7 +94,7 @@ describe.each(Object.keys(makers))("WebSocket over HTTP/2 on a server with a sco
     await once(server, "close");
   });
 
-  it("rule 32: is closed when its listener is told to", async () => {
+  it("rule 32: is closed when its listener closes it", async () => {
     const server = make();
     const scope = serverScope(server);
     server.on("stream", (stream) => {
@@ -136,7 +136,7 @@ describe("a server of HTTP/2 that answers streams", () => {
     expect(await report).toMatchObject({ running: 1, stuck: [], cutOff: 0 });
   });
 
-  it("rule 32: those without an answer get 503 when the time is up, and those that have begun are cut off", async () => {
+  it("rule 32: requests without an answer get 503 when the time is up, and answers that have begun are cut off", async () => {
     const server = http2.createServer();
     const scope = serverScope(server);
     const begun = deferred();

@@ -232,7 +232,7 @@ describe("an answer that a client does not take", () => {
     expect(await client.received).toBeLessThan(body.length);
   });
 
-  it("is not cut off by close() of the server's either", async () => {
+  it("is not cut off by the server's close() either", async () => {
     const ended = deferred();
     const { port, server } = await start("node:http", (_request, response) => {
       response.end(body);

@@ -94,7 +94,7 @@ describe("a shutdown during listen()", () => {
     expect(server.listening).toBe(false);
   });
 
-  it("rule 32: when the name is not found leaves the error to whoever listens for it", async () => {
+  it("rule 32: when the name is not found leaves the error to the listeners of the server", async () => {
     const server = http.createServer();
     const failed = once(server, "error");
     server.listen(0, "name.invalid");
@@ -162,7 +162,7 @@ describe("a shutdown during listen()", () => {
     await app.close();
   });
 
-  it("the server can listen again afterwards, with a scope of its own", async () => {
+  it("the server can listen again afterwards, with a new scope", async () => {
     const server = http.createServer();
     server.listen(0, "localhost");
     await serverScope(server).shutdown();

@@ -106,7 +106,7 @@ for (const node of nodes()) {
         expect(await stopped(script, "SIGTERM")).toMatchObject({ code: 0, stderr: "" });
       });
 
-      it("listens to no other signals than it is told to", async () => {
+      it("listens only to the signals of its option", async () => {
         const script = `await main((scope) => { scope.defer(() => log("cleanup")); log("ready"); return forever(scope); }, { signals: ["SIGUSR2"] });`;
         expect(await stopped(script, "SIGTERM")).toMatchObject({
           code: null,
@@ -154,7 +154,7 @@ for (const node of nodes()) {
         });
       });
 
-      it("a signal that arrives again when main has ended does not cut short what follows it", async () => {
+      it("a signal that arrives again when main has ended does not cut short the code after it", async () => {
         const script = `
         await main((scope) => { log("ready"); return forever(scope); });
         process.kill(process.pid, "SIGTERM");
@@ -198,7 +198,7 @@ for (const node of nodes()) {
         expect(stderr).toMatch(/Scope "tool" has ended, but \d+ ms after .*: .*Timeout/);
       });
 
-      it("rule 27: a diagnostics channel tells of what was stuck", async () => {
+      it("rule 27: a diagnostics channel reports stuck work", async () => {
         const script = `
         const { subscribe } = process.getBuiltinModule("node:diagnostics_channel");
         subscribe("bough:stuck", ({ scope, tasks }) => log(scope.path, tasks.map(({ path }) => path).join()));
@@ -257,7 +257,7 @@ for (const node of nodes()) {
         expect(stderr).toMatch(/^'bad'\nExit forced .*\n {2}tool\/deaf /);
       });
 
-      it("a cancellation that nobody's signal asked for is a failure when it cut work", async () => {
+      it("a cancellation without a signal is a failure when it cuts work short", async () => {
         const { code, stderr } = await start(
           `await main((scope) => { scope.cancel("why"); return forever(scope); });`,
         ).ending();
@@ -265,7 +265,7 @@ for (const node of nodes()) {
         expect(stderr).toContain("[cause]: 'why'");
       });
 
-      it("onError receives each failure, and what was stuck, instead of stderr", async () => {
+      it("onError receives each failure, and the report of stuck work, instead of stderr", async () => {
         const script = `await main(async (scope) => {
         scope.defer(() => { throw "second"; });
         spawn(scope, async () => { await forever(scope).catch(() => {}); throw "first"; });
@@ -377,7 +377,7 @@ for (const node of nodes()) {
         expect(await child.ending()).toMatchObject({ code: 0, stderr: "EPIPE open\n" });
       });
 
-      it("prints what an error of an inner scope has suppressed there", async () => {
+      it("prints the errors that an inner scope has suppressed", async () => {
         const { stderr } = await start(`await main((scope) => withScope(scope, (inner) => {
           inner.defer(() => { throw "second"; });
           throw Object.assign(new Error("first"), { stack: "first" });
@@ -409,7 +409,7 @@ describe("main() without a process", () => {
     expect([called, process.listenerCount("SIGINT")]).toEqual([false, count]);
   });
 
-  it("rejects a body that is no function", async () => {
+  it("rejects a body that is not a function", async () => {
     expect(await rejection(main("body" as never))).toBeInstanceOf(TypeError);
   });
 });

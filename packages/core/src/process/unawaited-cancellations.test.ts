@@ -59,7 +59,7 @@ for (const node of nodes()) {
       });
     });
 
-    it("rule 33: a listener of the program's own hears of failures, and decides", async () => {
+    it("rule 33: the program's own listener receives failures, and decides", async () => {
       const result = await run(
         `sleep(scope, 60_000).catch(() => { throw new TypeError("a mistake"); });`,
         `process.on("unhandledRejection", (error) => log("heard", error.message));`,

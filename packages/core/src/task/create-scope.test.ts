@@ -71,7 +71,7 @@ describe("createScope()", () => {
     }
   });
 
-  it("rule 11: the nearest onError receives what nobody else does, with the task in which it happened", async () => {
+  it("rule 11: the nearest onError receives a failure that nobody else receives, with the task in which it happened", async () => {
     const calls: [string, unknown, TaskInfo][] = [];
     const receiver = (name: string) => (thrown: unknown, task: TaskInfo) =>
       void calls.push([name, thrown, task]);
@@ -86,7 +86,7 @@ describe("createScope()", () => {
     await root.close();
   });
 
-  it("rule 11: onError of a scope hears nothing of what its own awaiter receives", async () => {
+  it("rule 11: onError of a scope is not called for a failure that the code awaiting the scope receives", async () => {
     const onError = vi.fn<() => void>();
     expect(await rejection(withScope({ onError }, () => Promise.reject(error)))).toBe(error);
     const scope = createScope({ onError });
@@ -96,7 +96,7 @@ describe("createScope()", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it("rule 11: onError hears of each failure of a supervising scope, also of tasks in the queue behind", async () => {
+  it("rule 11: onError receives each failure of a supervising scope, also of tasks that wait in its queue", async () => {
     const heard: unknown[] = [];
     const scope = createScope({ supervise: true, concurrency: 1, onError: (thrown) => heard.push(thrown) });
     const errors = [new Error("1"), new Error("2"), new Error("3")];
@@ -106,7 +106,7 @@ describe("createScope()", () => {
     expect(heard).toEqual(errors);
   });
 
-  it("rule 11: a parent hears of a child's failure before it can settle itself", async () => {
+  it("rule 11: a parent receives a child's failure before it can settle", async () => {
     const parent = createScope();
     const child = createScope(parent);
     const joined = parent.join(); // waits for the child alone

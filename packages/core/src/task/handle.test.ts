@@ -34,7 +34,7 @@ describe("join()", () => {
     expect(scope.cancelled).toBe(false);
   });
 
-  it("rule 2: rejects with the reason when its own work was cut, by whatever", async () => {
+  it("rule 2: rejects with the reason when its own work was cut short, for any reason", async () => {
     for (const cut of [
       (scope: Scope) => scope.cancel(),
       (scope: Scope) => void (scope as Partial<AsyncDisposable>)[Symbol.asyncDispose]?.(),
@@ -123,7 +123,7 @@ describe("close()", () => {
     expect(closed).toHaveLength(1);
   });
 
-  it("rule 2: closes what hangs below, handles of others included", async () => {
+  it("rule 2: closes everything below, including handles that others own", async () => {
     const scope = createScope();
     const child = createScope(scope);
     await scope.close();
@@ -131,7 +131,7 @@ describe("close()", () => {
     await child.close();
   });
 
-  it("rule 2: after a join is pending, cuts what that waits for", async () => {
+  it("rule 2: cuts short the work that a pending join() waits for", async () => {
     const scope = createScope();
     spawn(scope, untilCancelled);
     const joined = rejection(scope.join());
@@ -151,7 +151,7 @@ describe("the disposal", () => {
     expect([scope.state, scope.reason?.kind]).toEqual(["closed", "closed"]);
   });
 
-  it("rule 11: rejects with a failure that nobody else has received, and stays quiet about one that was", async () => {
+  it("rule 11: rejects with a failure that nobody else has received, and not with one that was received", async () => {
     const scope = createScope();
     spawn(scope, () => Promise.reject(error));
     expect(await rejection(scope.join())).toBe(error);
@@ -195,7 +195,7 @@ describe("a handle and its views", () => {
     expect(view.signal.reason).toBe(scope.reason);
   });
 
-  it("print as what they are, and serialise without the tree", async () => {
+  it("print their kind, and serialise without the tree", async () => {
     const scope = createScope({ name: "it" });
     let view!: Scope;
     await spawn(scope, function task(inner) {

@@ -36,7 +36,7 @@ describe("isCancelled() with a scope", () => {
     });
   });
 
-  it("is false for a task inside it that was cancelled by itself, or by somebody else", async () => {
+  it("is false for a task inside the scope that was cancelled alone", async () => {
     await withScope({ supervise: true }, async (scope) => {
       const task = spawn(scope, (own) => untilCancelled(own));
       task.cancel();
@@ -64,7 +64,7 @@ describe("isCancelled() with a scope", () => {
       expect(isCancelled(error, scope)).toBe(false);
   });
 
-  it("is false for an error that only has the reason as its cause: that is no CancelledError", () => {
+  it("is false for an error that only has the reason as its cause, because it is not a CancelledError", () => {
     const scope = createScope();
     scope.cancel();
     expect(isCancelled(new Error("wrapped", { cause: scope.reason }), scope)).toBe(false);

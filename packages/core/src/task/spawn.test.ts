@@ -16,7 +16,7 @@ const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
 
 describe("spawn()", () => {
-  it("rule 3: calls the worker synchronously, once, with a scope of its own", async () => {
+  it("rule 3: calls the worker synchronously, once, with its own scope", async () => {
     const log: unknown[] = [];
     const scope = createScope({ name: "parent" });
     const task = spawn(scope, function child(inner, ...rest: unknown[]) {
@@ -86,7 +86,7 @@ describe("spawn()", () => {
     await scope.join();
   });
 
-  it("the name is the option's, else the function's, else anonymous", async () => {
+  it("the name is that of the option, otherwise that of the function, otherwise anonymous", async () => {
     const scope = createScope({ name: "root" });
     const named = Object.defineProperty(() => 1, "name", { value: 42 });
     const tasks = [
@@ -252,7 +252,7 @@ describe("spawn()", () => {
       expect([seen.cancelled, seen.errors]).toEqual([false, []]);
     });
 
-    it("rule 7: do not keep join() from ending, nor count as being cut short, even when the scope is cancelled", async () => {
+    it("rule 7: do not keep join() from ending and do not count as cut short, even when the scope is cancelled", async () => {
       const scope = createScope();
       const daemon = spawn(scope, untilCancelled, { daemon: true });
       await scope.join();
@@ -322,7 +322,7 @@ describe("spawn()", () => {
     });
   });
 
-  it("rule 1: a task waits for what it has spawned, and settles with its own value", async () => {
+  it("rule 1: a task waits for the tasks that it has spawned, and settles with its own value", async () => {
     const gate = deferred();
     const scope = createScope();
     const task = spawn(scope, (inner) => {
@@ -336,7 +336,7 @@ describe("spawn()", () => {
     await scope.join();
   });
 
-  it("rule 6: a finished child leaves nothing behind: those that come after are told in spawn order", async () => {
+  it("rule 6: a finished child leaves nothing behind: later children are notified in spawn order", async () => {
     const scope = createScope();
     const log: number[] = [];
     const gates = Array.from({ length: 5 }, () => deferred());

@@ -122,7 +122,7 @@ describe("the signal of a task", () => {
 });
 
 describe("the grace of a task", () => {
-  it("rule 17: reports what is stuck in the task, also if the task alone was cancelled", async () => {
+  it("rule 17: reports stuck work in the task, also if only the task was cancelled", async () => {
     const scope = createScope({ name: "root", onError });
     const gate = deferred();
     const task = spawn(scope, () => gate.promise, { name: "job", grace: 100 });
@@ -206,7 +206,7 @@ describe("the onError of a task", () => {
     expect(unhandled.splice(0)).toEqual([failure, thrown]);
   });
 
-  it("rule 14: receives what a late callback throws in a task that was born cancelled", async () => {
+  it("rule 14: receives the error of a late callback in a task that was born cancelled", async () => {
     const scope = createScope();
     const gate = deferred();
     let view!: Scope;
@@ -229,7 +229,7 @@ describe("the onError of a task", () => {
 });
 
 describe("the isCancellation of a task", () => {
-  it("rule 12: says what the cancellation of the task looks like, in the task and below", async () => {
+  it("rule 12: isCancellation says which errors count as the cancellation, in the task and below", async () => {
     class Aborted extends Error {}
     const scope = createScope();
     const isCancellation = vi.fn<(error: unknown) => boolean>((error) => error instanceof Aborted);
@@ -254,7 +254,7 @@ describe("the isCancellation of a task", () => {
 });
 
 describe("an option that a task shares with a scope", () => {
-  it("does not hinder what a shield keeps running", async () => {
+  it("does not stop the work in a shield", async () => {
     const scope = createScope();
     const controller = new AbortController();
     const gate = deferred();

@@ -26,7 +26,7 @@ class Asked {
 }
 
 describe("the outcome of a task", () => {
-  it("is its value, for whoever asks before, while and after it winds up", async () => {
+  it("is its value, if asked before, while and after it ends", async () => {
     const scope = createScope();
     const asked = new Asked();
     let letChildGo!: () => void;
@@ -51,7 +51,7 @@ describe("the outcome of a task", () => {
     );
   });
 
-  it("is told in the order in which was asked, before, while and after it winds up", async () => {
+  it("is delivered in the order of the requests, before, while and after it ends", async () => {
     const log: number[] = [];
     const scope = createScope();
     const task: Task<void> = spawn(scope, async (own) => {
@@ -89,7 +89,7 @@ describe("the outcome of a task", () => {
     expect(suppressed(failures[0])).toEqual([failures[1]]);
   });
 
-  it("is the reason, when a child is cut after its body has returned", async () => {
+  it("is the reason, when a child is cut short after its body has returned", async () => {
     const scope = createScope();
     const asked = new Asked();
     const task = spawn(scope, async (own) => {
@@ -106,7 +106,7 @@ describe("the outcome of a task", () => {
     expect(await asked.all()).toEqual(Array.from({ length: 3 }, () => ({ status: "rejected", reason })));
   });
 
-  it("is its own deadline, for whoever asks while its cancellation is noticed", async () => {
+  it("is its own deadline, if asked while its listeners run", async () => {
     const scope = createScope({ supervise: true });
     const asked = new Asked();
     const task: Task<void> = spawn(
@@ -156,7 +156,7 @@ describe("the outcome of withScope", () => {
     expect(await withScope((scope) => (spawn(scope, () => new Promise(setImmediate)), 4))).toBe(4);
   });
 
-  it("is a native promise that nothing can be told from any other by", async () => {
+  it("is a native promise that can't be distinguished from another one", async () => {
     const promise = withScope(async () => Promise.resolve(1));
     expect(Object.getPrototypeOf(promise)).toBe(Promise.prototype);
     expect(Reflect.ownKeys(promise)).toEqual([]);

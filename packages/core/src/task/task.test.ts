@@ -56,7 +56,7 @@ describe("Task", () => {
     await scope.join();
   });
 
-  it("rule 13: cancel() cancels it and all below, nothing else, and says whether it did", async () => {
+  it("rule 13: cancel() cancels the task and everything below, nothing else, and returns whether it did", async () => {
     const scope = createScope();
     let below!: Scope;
     const task = spawn(scope, (inner) => {
@@ -90,7 +90,7 @@ describe("Task", () => {
     expect(log).toEqual(["done"]);
   });
 
-  it("rule 10: rejects with the failure of a child of its own, not with the cancellation that this caused", async () => {
+  it("rule 10: rejects with the failure of a child, not with the cancellation that it caused", async () => {
     const scope = createScope({ supervise: true });
     const task = spawn(scope, (inner) => {
       spawn(inner, () => Promise.reject(error));
@@ -101,7 +101,7 @@ describe("Task", () => {
     await scope.join();
   });
 
-  it("rule 10: a task whose worker returned rejects with what its children or cleanup did afterwards", async () => {
+  it("rule 10: a task whose worker returned rejects with a later failure of its children or cleanups", async () => {
     const scope = createScope({ supervise: true });
     const task = spawn(scope, (inner) => {
       inner.defer(() => Promise.reject(error));

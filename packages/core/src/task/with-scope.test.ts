@@ -62,7 +62,7 @@ describe("withScope()", () => {
     expect(suppressed(first)).toEqual([second]);
   });
 
-  it("rule 2: rejects with the reason when its own work was cut", async () => {
+  it("rule 2: rejects with the reason when its own work was cut short", async () => {
     let scope!: Scope;
     const done = withScope((inner) => {
       scope = inner;
@@ -72,7 +72,7 @@ describe("withScope()", () => {
     expect(await rejection(done)).toBe(scope.reason);
   });
 
-  it("rule 3: calls the body synchronously; what it throws is a rejection", async () => {
+  it("rule 3: calls the body synchronously, and rejects with an error that it throws", async () => {
     const log: string[] = [];
     const done = withScope(() => {
       log.push("body");

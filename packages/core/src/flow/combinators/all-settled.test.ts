@@ -4,7 +4,7 @@ import { untilCancelled } from "../../../test/support/until-cancelled.js";
 import { allSettled, createScope, suppressed, withScope, type Scope } from "../../index.js";
 
 describe("allSettled()", () => {
-  it("resolves with what each worker came to, in order, and a failure cancels nothing", async () => {
+  it("resolves with the result of each worker, in order, and a failure cancels nothing", async () => {
     const failure = new Error("no");
     const results = await withScope((scope) =>
       allSettled(scope, [

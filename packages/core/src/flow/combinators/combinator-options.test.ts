@@ -51,7 +51,7 @@ const combinators: readonly (readonly [name: string, run: Run])[] = [
 ];
 
 describe.each(combinators)("%s() with options", (operation, run) => {
-  it("rule 22: is named as it is told, otherwise after the function", async () => {
+  it("rule 22: has the name of the option, otherwise that of the function", async () => {
     const scope = createScope({ name: "root" });
     const paths: string[] = [];
     const worker = async (own: Scope): Promise<void> => void paths.push(own.path.split("/")[1] as string);

@@ -55,7 +55,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     expect(await rejection(combine(scope, [() => 1]))).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("rejects with a TypeError for something that is no scope", async () => {
+  it("rejects with a TypeError for a value that is not a scope", async () => {
     const error = await rejection(combine({} as Scope, [() => 1]));
     expect(error).toBeInstanceOf(TypeError);
     expect(String(error)).toContain(`${name}: scope must be a Scope`);
@@ -111,7 +111,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     await scope;
   });
 
-  it("rejects with what fails in a clean-up after its scope was cancelled", async () => {
+  it("rejects with the failure of a cleanup after its scope was cancelled", async () => {
     const scope = createScope();
     const failure = new Error("clean-up");
     const result = combine(scope, [
@@ -234,7 +234,7 @@ describe.each([
     await scope.join();
   });
 
-  it("starts none of the workers that come after one who cancels the scope", async () => {
+  it("does not start the workers after one that cancels the scope", async () => {
     const scope = createScope();
     const log: number[] = [];
     const result = combine(scope, [
@@ -255,7 +255,7 @@ describe.each([
   ["all", all],
   ["allSettled", allSettled],
 ] as const)("%s()", (_, combine) => {
-  it("rule 15: rejects with the reason when not every worker was called, though none was cut", async () => {
+  it("rule 15: rejects with the reason when not every worker was called, although none was cut short", async () => {
     const scope = createScope();
     const result = combine(scope, [() => scope.cancel(), () => true]);
     expect(await rejection(result)).toBe(scope.reason);
@@ -352,7 +352,7 @@ describe.each([
 });
 
 describe("a group", () => {
-  it("rule 22: does not let its scope hear of a failure", async () => {
+  it("rule 22: does not report a failure to its scope", async () => {
     const failure = new Error("mine");
     const scope = createScope();
     const sibling = spawn(scope, untilCancelled);

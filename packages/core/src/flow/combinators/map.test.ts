@@ -166,7 +166,7 @@ describe("map()", () => {
     await scope.close();
   });
 
-  it("rejects with what the source throws, and does not call its return(): it has ended", async () => {
+  it("rejects with the error that the source throws, and does not call its return(), because it has ended", async () => {
     const failure = new Error("source");
     let kind: string | undefined;
     const error = await rejection(
@@ -292,7 +292,7 @@ describe("map()", () => {
     });
   });
 
-  it("fails with what the source's return() throws", async () => {
+  it("fails with the error that the source's return() throws", async () => {
     const failures = [new Error("fn"), new Error("return")];
     const scope = createScope();
     const source = new Numbers();

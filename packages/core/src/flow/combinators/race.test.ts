@@ -52,7 +52,7 @@ describe("race()", () => {
     expect(suppressed(error)).toEqual([failures[1]]);
   });
 
-  it("drops what a loser returns", async () => {
+  it("drops the value that a loser returns", async () => {
     const value = await withScope((scope) =>
       race(scope, [
         (own) => new Promise<string>((resolve) => own.onCancel(() => resolve("loser"))),

@@ -41,7 +41,7 @@ describe("stream()", () => {
     expect(results).toEqual([10, 20, 30]);
   });
 
-  it("works on one item at a time unless told otherwise, as a generator does", async () => {
+  it("works on one item at a time by default, as a generator does", async () => {
     const log: string[] = [];
     await withScope(async (scope) => {
       for await (const n of stream(scope, count(log), (n) => log.push(`work ${n}`))) {
@@ -139,7 +139,7 @@ describe("stream()", () => {
     await scope.close();
   });
 
-  it("return() rejects with what fails in a clean-up", async () => {
+  it("return() rejects with the failure of a cleanup", async () => {
     const failure = new Error("clean-up");
     const scope = createScope();
     const results = stream(
@@ -159,7 +159,7 @@ describe("stream()", () => {
     await scope.close();
   });
 
-  it("rejects with the first failure after what was ready, and is over then", async () => {
+  it("delivers the results that are ready, then rejects with the first failure and ends", async () => {
     const failure = new Error("second");
     const scope = createScope();
     let kind: string | undefined;
@@ -182,7 +182,7 @@ describe("stream()", () => {
     await scope.join();
   });
 
-  it("rejects with what the source throws", async () => {
+  it("rejects with the error that the source throws", async () => {
     const failure = new Error("source");
     const scope = createScope();
     const results = stream(
@@ -263,7 +263,7 @@ describe("stream()", () => {
     expect(await rejection(results.next())).toBe(failure);
   });
 
-  it("rule 11: reports a failure that somebody takes to nobody else", async () => {
+  it("rule 11: reports a failure that its reader has received to nobody else", async () => {
     const failure = new Error("taken");
     const reported: unknown[] = [];
     await withScope({ onError: (error) => void reported.push(error) }, async (scope) => {
@@ -278,7 +278,7 @@ describe("stream()", () => {
     expect(reported).toEqual([]);
   });
 
-  it("is stopped at once in a scope that has nothing left to do but to stop its daemons", async () => {
+  it("is stopped at once in a scope that only has to stop its daemons", async () => {
     const scope = createScope();
     let results!: AsyncIterator<number>;
     const gate = deferred();

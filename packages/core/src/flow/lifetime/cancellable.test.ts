@@ -50,7 +50,7 @@ describe("cancellable()", () => {
     expect(stop).not.toHaveBeenCalled();
   });
 
-  it("takes a value that is no promise, and any thenable", async () => {
+  it("takes a value that is not a promise, and any thenable", async () => {
     const scope = createScope();
     const stop = vi.fn<() => void>();
     expect(await cancellable(scope, () => 1, stop)).toBe(1);
@@ -147,7 +147,7 @@ describe("cancellable()", () => {
     expect(stop).not.toHaveBeenCalled();
   });
 
-  it("rejects with what stop throws once the operation has ended", async () => {
+  it("rejects with the error that stop throws once the operation has ended", async () => {
     const scope = createScope();
     const operation = deferred<string>();
     const result = cancellable(
@@ -180,7 +180,7 @@ describe("cancellable()", () => {
     expect(await rejection(result)).toBe(failure);
   });
 
-  it("a stop that has failed before the operation has ended is no unhandled rejection", async () => {
+  it("a stop that has failed before the operation has ended is not an unhandled rejection", async () => {
     const scope = createScope();
     const operation = deferred<string>();
     const result = cancellable(
@@ -274,7 +274,7 @@ describe("cancellable()", () => {
     expect(scope.state).toBe("open");
   });
 
-  it("is named after its start, as it is told, or after itself", async () => {
+  it("has the name of its start function, that of the option, or its own", async () => {
     const scope = createScope({ name: "root", grace: 0 });
     const never = new Promise<never>(() => undefined);
     const stop = (): undefined => undefined;

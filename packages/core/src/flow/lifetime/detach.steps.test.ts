@@ -75,7 +75,7 @@ afterEach(() => {
 });
 
 describe("detach() at every step", () => {
-  it("is the target's affair alone from the call on, but for the values and the deadline that it takes along", () =>
+  it("belongs only to the target from the call on, and keeps the context values and the deadline", () =>
     atEveryStep(20, plans, async (steps, { act, keepDeadline, ...plan }) => {
       const onError = (): void => undefined;
       const request = createScope({ timeout: plan.sourceTimeout, onError });

@@ -94,7 +94,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("lets the target hear of its failure", async () => {
+  it("reports its failure to the target", async () => {
     const [request, server] = [createScope(), createScope()];
     const failure = new Error("audit");
     detach(request, server, () => Promise.reject(failure));

@@ -91,7 +91,7 @@ describe("start() with options", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("does not limit a worker that has started, nor what it had begun before", async () => {
+  it("does not limit a worker that has started, or work that it had begun before", async () => {
     const scope = createScope();
     const gate = deferred();
     let child: Promise<unknown> | undefined;
@@ -255,7 +255,7 @@ describe("supervise() with options", () => {
     }
   });
 
-  it("is no daemon unless it is told to", async () => {
+  it("is not a daemon by default", async () => {
     const scope = createScope();
     void supervise(scope, never);
     expect(await outcomeOf(scope.join())).toBe("pending");
@@ -264,7 +264,7 @@ describe("supervise() with options", () => {
 });
 
 describe("shield() with options", () => {
-  it("is named after its worker, or as it is told", async () => {
+  it("has the name of its worker, or that of the option", async () => {
     const scope = createScope({ name: "root" });
     const paths: string[] = [];
     await shield(scope, { timeout: 1 }, function logOut(own) {

@@ -85,7 +85,7 @@ afterEach(() => {
 });
 
 describe("shield() at every step", () => {
-  it("rule 23: is cut from outside by its own time only, and the enclosing scope waits for it", () =>
+  it("rule 23: is cancelled from outside only by its own timeout, and the enclosing scope waits for it", () =>
     atEveryStep(30, plans, async (steps, { act, timeout, place, outerTimeout, ending }) => {
       const scope = createScope({ timeout: outerTimeout, onError: () => undefined });
       const stage = new Stage(steps, act, timeout);

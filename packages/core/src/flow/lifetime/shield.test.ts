@@ -65,7 +65,7 @@ describe("shield()", () => {
     expect(await result).toBe(scope.reason);
   });
 
-  it("rule 23: is cut by its time with kind deadline when the outer scope was not cancelled", async () => {
+  it("rule 23: is cancelled by its timeout with kind deadline when the outer scope was not cancelled", async () => {
     const scope = createScope();
     const result = rejection(shield(scope, { timeout: 100 }, (own) => sleep(own, 1_000)));
     vi.advanceTimersByTime(100);
@@ -160,7 +160,7 @@ describe("shield()", () => {
     await scope.close();
   });
 
-  it("hands its failure to the caller alone, and cancels what is inside", async () => {
+  it("reports its failure to the caller only, and cancels the tasks inside", async () => {
     const scope = createScope();
     const failure = new Error("goodbye");
     let kind: string | undefined;
@@ -175,7 +175,7 @@ describe("shield()", () => {
     await scope.close();
   });
 
-  it("does not shield the siblings, nor what is cancelled deeper down", async () => {
+  it("does not shield its siblings, or a scope inside that is cancelled", async () => {
     const scope = createScope();
     const sibling = spawn(scope, untilCancelled);
     const gate = deferred();
@@ -238,7 +238,7 @@ describe("shield()", () => {
     await scope.join();
   });
 
-  it("rejects something that is no scope", async () => {
+  it("rejects a value that is not a scope", async () => {
     expect(await rejection(shield({} as Scope, { timeout: 1 }, () => 1))).toBeInstanceOf(TypeError);
   });
 });

@@ -55,7 +55,7 @@ describe("start()", () => {
     await scope.join();
   });
 
-  it("rejects with what a child of the worker fails with before that", async () => {
+  it("rejects with the failure of a child of the worker before that", async () => {
     const scope = createScope();
     const failure = new Error("child");
     const ready = start(scope, (own) => {
@@ -75,7 +75,7 @@ describe("start()", () => {
     await scope.join();
   });
 
-  it("lets the scope hear of a failure after that, as it is thrown", async () => {
+  it("reports a failure after that to the scope, at the moment of the throw", async () => {
     const scope = createScope();
     const failure = new Error("crash");
     const cleaned = deferred();
@@ -179,7 +179,7 @@ describe("start()", () => {
     await scope.join();
   });
 
-  it("rejects in a scope that has ended, and what is no scope or no function", async () => {
+  it("rejects in a scope that has ended, and for a value that is not a scope or not a function", async () => {
     const scope = createScope();
     await scope.close();
     expect(await rejection(start(scope, () => 1))).toBeInstanceOf(ScopeClosedError);

@@ -66,7 +66,7 @@ describe("supervise()", () => {
     await scope.close();
   });
 
-  it("fails with the last error itself after maxRestarts, and its scope hears of it", async () => {
+  it("fails with the last error itself after maxRestarts, and its scope receives it", async () => {
     const scope = createScope();
     const failures = [new Error("1"), new Error("2"), new Error("3")];
     let runs = 0;
@@ -117,7 +117,7 @@ describe("supervise()", () => {
     await scope.close();
   });
 
-  it("waits for what a run has started before it starts the next", async () => {
+  it("waits for everything that a run has started before it starts the next run", async () => {
     const scope = createScope();
     const cleaned = deferred();
     let runs = 0;
@@ -139,7 +139,7 @@ describe("supervise()", () => {
     await scope.close();
   });
 
-  it("fails when there may be no restart, and with what onRestart throws", async () => {
+  it("fails when no restart is allowed, and with the error that onRestart throws", async () => {
     const [failure, bug] = [new Error("crash"), new Error("bug")];
     const crash = (): Promise<never> => Promise.reject(failure);
     expect(await rejection(withScope((scope) => supervise(scope, crash, { maxRestarts: 0 })))).toBe(failure);

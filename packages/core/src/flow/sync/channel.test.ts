@@ -55,7 +55,7 @@ describe("createChannel()", () => {
     expect(thrown(() => createChannel(capacity))).toBeInstanceOf(RangeError);
   });
 
-  it("throws a TypeError for a capacity that is no number", () => {
+  it("throws a TypeError for a capacity that is not a number", () => {
     expect(thrown(() => createChannel("1" as never))).toBeInstanceOf(TypeError);
   });
 
@@ -188,7 +188,7 @@ describe("createChannel()", () => {
     await other.close();
   });
 
-  it.each(["send", "receive"] as const)("%s() rejects something that is no scope", async (method) => {
+  it.each(["send", "receive"] as const)("%s() rejects a value that is not a scope", async (method) => {
     const channel = createChannel<number>();
     expect(await rejection(channel[method]({} as Scope, 1))).toBeInstanceOf(TypeError);
     expect(channel.tryReceive()).toBeUndefined();
@@ -196,7 +196,7 @@ describe("createChannel()", () => {
 });
 
 describe("close()", () => {
-  it("lets what is buffered drain, and refuses senders, waiting and later", async () => {
+  it("delivers its buffered values, and refuses waiting and later senders", async () => {
     const scope = createScope();
     const cause = new Error("upstream");
     const channel = createChannel<number>(1);
@@ -292,7 +292,7 @@ describe("values()", () => {
     await scope.close();
   });
 
-  it("throws for something that is no scope", () => {
+  it("throws for a value that is not a scope", () => {
     expect(thrown(() => createChannel().values({} as Scope))).toBeInstanceOf(TypeError);
   });
 

@@ -23,7 +23,7 @@ afterEach(() => {
 });
 
 describe("select()", () => {
-  it("receives what a channel has", async () => {
+  it("receives a value that a channel has", async () => {
     const scope = createScope();
     const jobs = createChannel<string>(1);
     await jobs.send(scope, "paint");
@@ -104,7 +104,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("rejects with what its task rejects with", async () => {
+  it("rejects with the error of its task", async () => {
     const scope = createScope({ supervise: true });
     const failure = new Error("task");
     const task = spawn(scope, () => Promise.reject(failure));
@@ -139,7 +139,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("takes what the then() of a later branch has sent", async () => {
+  it("takes a value that the then() of a later branch has sent", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     let sent: Promise<void> | undefined;
@@ -237,7 +237,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("rejects something that is no scope; sending() throws for something that is no channel", async () => {
+  it("rejects a value that is not a scope; sending() throws for a value that is not a channel", async () => {
     expect(await rejection(select({} as Scope, { late: 1 }))).toBeInstanceOf(TypeError);
     expect(thrown(() => sending({} as never, 1))).toBeInstanceOf(TypeError);
   });

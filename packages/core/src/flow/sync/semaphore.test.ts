@@ -66,7 +66,7 @@ describe("createSemaphore()", () => {
     expect(thrown(() => createSemaphore(permits))).toBeInstanceOf(RangeError);
   });
 
-  it("throws a TypeError for permits that are no number, and rejects what is no scope", async () => {
+  it("throws a TypeError for permits that are not a number, and rejects a value that is not a scope", async () => {
     expect(thrown(() => createSemaphore("1" as never))).toBeInstanceOf(TypeError);
     expect(await rejection(createSemaphore(1).acquire({} as Scope))).toBeInstanceOf(TypeError);
   });

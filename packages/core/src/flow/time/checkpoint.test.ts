@@ -72,7 +72,7 @@ describe("checkpoint()", () => {
     await scope.close();
   });
 
-  it("has one slice for all who compute, so that others wait no longer the more there are", async () => {
+  it("has one time slice for all computing tasks, so that other code does not wait longer when there are more", async () => {
     const scope = createScope();
     vi.advanceTimersByTime(60_000);
     let [spent, most] = [0, 0];
@@ -111,7 +111,7 @@ describe("checkpoint()", () => {
     await scope.close();
   });
 
-  it("rejects something that is no scope", async () => {
+  it("rejects a value that is not a scope", async () => {
     expect(await rejection(checkpoint({} as Scope))).toBeInstanceOf(TypeError);
   });
 });

@@ -109,7 +109,7 @@ afterEach(() => {
 });
 
 describe("moveOnAfter() at every step", () => {
-  it("moves on only when its own time has cut it short, waits for all of it, and loses no failure", async () => {
+  it("moves on only when its own timeout has passed, waits for everything in it, and loses no failure", async () => {
     await atEveryStep(80, plans, async (steps, plan) => {
       const scope = createScope({ name: "root", onError: () => undefined }); // the interruption may be a failure
       steps.interrupt = () => endScope(scope, plan.ending);

@@ -298,7 +298,7 @@ describe("moveOnAfter()", () => {
     expect(worker).not.toHaveBeenCalled();
   });
 
-  it("is named after its worker, or as it is told", async () => {
+  it("has the name of its worker, or that of the option", async () => {
     const scope = createScope({ name: "root" });
     const paths: string[] = [];
     await moveOnAfter(scope, { timeout: 1 }, function rates(own) {

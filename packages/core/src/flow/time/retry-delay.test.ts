@@ -233,7 +233,7 @@ describe("onRetry of retry()", () => {
     expect(suppressed(error)).toEqual([failure]);
   });
 
-  it("is awaited when the scope is cancelled meanwhile, and there is no further attempt", async () => {
+  it("is awaited when the scope is cancelled during it, and there is no further attempt", async () => {
     const scope = createScope();
     const gate = deferred();
     const worker = vi.fn<() => Promise<never>>(() => Promise.reject(failure));

@@ -112,7 +112,7 @@ describe("retry()", () => {
     expect(asked).toEqual([[failure, 1]]);
   });
 
-  it("rejects with what retryIf throws, and keeps the attempt's failure in suppressed()", async () => {
+  it("rejects with the error that retryIf throws, and keeps the attempt's failure in suppressed()", async () => {
     const [failure, bug] = [new Error("failure"), new Error("bug")];
     const retryIf = (): boolean => {
       throw bug;
@@ -168,7 +168,7 @@ describe("retry()", () => {
     expect([calls, vi.getTimerCount()]).toEqual([1, 0]);
   });
 
-  it("asks retryIf nothing once its scope is cancelled, and rejects with what a clean-up fails with then", async () => {
+  it("does not call retryIf once its scope is cancelled, and rejects with the failure of a cleanup", async () => {
     const scope = createScope({ timeout: 50 });
     const failure = new Error("clean-up");
     let asked = 0;
@@ -252,7 +252,7 @@ describe("retry()", () => {
     await scope.close();
   });
 
-  it("rejects something that is no scope", async () => {
+  it("rejects a value that is not a scope", async () => {
     expect(await rejection(retry({} as Scope, () => 1))).toBeInstanceOf(TypeError);
   });
 

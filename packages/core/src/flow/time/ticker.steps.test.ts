@@ -130,7 +130,7 @@ afterEach(() => {
 });
 
 describe("ticker() at every step", () => {
-  it("gives each tick once, to who waits for it, drops the others, and has no timer for nobody", () =>
+  it("gives each tick once to a waiting reader, drops the others, and has no timer without a reader", () =>
     atEveryStep(
       25,
       fc.tuple(moves, fc.constantFrom(1, 7, 10), endings),

@@ -48,7 +48,7 @@ describe("ticker()", () => {
     await scope.close();
   });
 
-  it("gives several who wait a tick each, and none twice when a timer fires early", async () => {
+  it("gives each of several waiting readers a tick, and none twice when a timer fires early", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     const both = Promise.all([ticks.next(), ticks.next()]);
@@ -78,7 +78,7 @@ describe("ticker()", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("ends with its loop, and takes back what waits", async () => {
+  it("ends with its loop, and removes its pending waits", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     const next = ticks.next();
@@ -125,7 +125,7 @@ describe("ticker()", () => {
     expect(thrown(() => ticker(createScope({ onOrphan: "ignore" }), ms as number))).toBeInstanceOf(type);
   });
 
-  it("throws for something that is no scope", () => {
+  it("throws for a value that is not a scope", () => {
     expect(thrown(() => ticker({} as Scope, 1))).toBeInstanceOf(TypeError);
   });
 });
