@@ -1,11 +1,11 @@
-import { createChannel, supervise, type Channel, type Scope, type SupervisorOptions } from "bough";
+import { createChannel, supervise, type Channel, type Scope, type SuperviseOptions } from "bough";
 
 /** What a job is to the runner: whatever the handler understands. */
 export interface Job {
   readonly id: number;
 }
 
-export interface JobRunnerOptions<J extends Job> extends SupervisorOptions {
+export interface JobRunnerOptions<J extends Job> extends SuperviseOptions {
   /** Does one job. A throw is a crash of the worker: it is restarted, and begins with this job again. */
   readonly handle: (scope: Scope, job: J) => Promise<void>;
   /** How often a job is begun before it is given up. Default 3. */
