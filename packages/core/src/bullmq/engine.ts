@@ -25,6 +25,7 @@ const names = optionNames<BullmqEngineOptions>({ connection: true, prefix: true,
  * queue.
  *
  * @param options - The server and others.
+ * @returns The engine.
  * @throws {TypeError} If an option is not what it must be.
  * @example
  * ```ts no-run

@@ -44,6 +44,7 @@ const names = optionNames<PgBossEngineOptions>({
  * The tables of pg-boss, and two of its own in another schema, are made on the first use.
  *
  * @param options - The database and others.
+ * @returns The engine.
  * @throws {TypeError | RangeError} If an option is not what it must be.
  * @example
  * ```ts no-run

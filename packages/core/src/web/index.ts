@@ -1,5 +1,6 @@
 /**
- * Scopes of the requests of fetch-style hosts: Hono, Bun, Deno, Cloudflare Workers, Next.js and others.
+ * Scopes of the requests of fetch-style hosts: Hono, Bun, Deno, Cloudflare Workers, Next.js and others. The
+ * guide is `docs/web.md`.
  *
  * @module
  */
