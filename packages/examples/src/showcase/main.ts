@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { isCancelled, withScope } from "bough";
 import { createPricesAct } from "./acts/prices.js";
+import { createRenderFarmAct } from "./acts/render-farm.js";
 import { createWorkersAct } from "./acts/workers.js";
 import { playAll } from "./showcase.js";
 import { openStage } from "./terminal/stage.js";
@@ -26,7 +27,11 @@ try {
     // Nobody reads any more: `npm start | head`. Node ignores the signal and reports an error instead.
     process.stdout.on("error", () => void scope.cancel("SIGPIPE" satisfies Signal));
     const stage = openStage(scope, process.stdout);
-    const acts = [createPricesAct(stage.paint, { schedule }), createWorkersAct(stage.paint, crew)];
+    const acts = [
+      createPricesAct(stage.paint, { schedule }),
+      createWorkersAct(stage.paint, crew),
+      createRenderFarmAct(stage.paint),
+    ];
     return playAll(scope, stage, acts);
   });
   process.exitCode = held ? 0 : 1;
