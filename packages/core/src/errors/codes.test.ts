@@ -24,7 +24,7 @@ describe("the list of error codes", () => {
     expect([...used].filter((code) => code !== "BOUGH_TRACE" && !listed.includes(code))).toEqual([]);
   });
 
-  it("says of each code what raises it", () => {
+  it("says what raises each code", () => {
     const lines = readFileSync(join(src, "errors/codes.ts"), "utf8").split("\n");
     const without = lines.filter(
       (line, at) => /^ {2}\| "BOUGH_/.test(line) && !/^ {2}\/\*\* .*\*\/$/.test(lines[at - 1] ?? ""),

@@ -140,7 +140,7 @@ describe("consistsOf()", () => {
     expect(consistsOf(abortError, isAbort)).toBe(false);
   });
 
-  it("ends for one that contains itself, and finds what else there is", () => {
+  it("ends for an error that contains itself, and finds the others", () => {
     const circular = all(abortError);
     circular.errors.push(circular);
     expect(consistsOf(circular, isAbort)).toBe(true);

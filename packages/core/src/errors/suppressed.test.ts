@@ -26,7 +26,7 @@ const failing =
 describe("suppressed()", () => {
   const errors = (): readonly Error[] => Array.from({ length: 5 }, (_, index) => new Error(String(index)));
 
-  it("is empty for what was never thrown", () => {
+  it("is empty for a value that was never thrown", () => {
     expect(suppressed(new Error("fresh"))).toEqual([]);
   });
 
@@ -231,7 +231,7 @@ describe("suppressed()", () => {
     });
   });
 
-  it("rule 22: keeps what was passed over in the reason of one cancellation, wherever that was", async () => {
+  it("rule 22: keeps the ignored failures with the reason of one cancellation, wherever it was", async () => {
     const [first, second] = errors();
     const scope = createScope();
     const outcomes = [first, second].map((error) =>
@@ -260,7 +260,7 @@ describe("suppressed()", () => {
     expect(task.status).toBe("failed");
   });
 
-  it("rule 12: that another scope inside was cancelled by itself is no failure of a cancelled scope", async () => {
+  it("rule 12: the separate cancellation of a scope inside is not a failure of a cancelled scope", async () => {
     const scope = createScope();
     const passed = new Error("passed over");
     const task = spawn(scope, (own) =>

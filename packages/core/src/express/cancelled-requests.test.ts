@@ -55,7 +55,7 @@ describe.each([
       // oxlint-disable-next-line promise/no-callback-in-promise -- this is how it is done in Express 4
       void body(request, response).catch(next);
 
-  it("rule 30: is told to onCancelled once, and answered by respond", async () => {
+  it("rule 30: is reported to onCancelled once, and answered by respond", async () => {
     const told: [CancelledOutcome, string][] = [];
     const app = create();
     app.use(
@@ -98,7 +98,7 @@ describe.each([
     expect(printed).not.toHaveBeenCalled();
   });
 
-  it("rule 30: is answered by bough when respond fails or does nothing, and told on a route of its own", async () => {
+  it("rule 30: is answered by bough when respond fails or does nothing, and reported on a route with its own middleware", async () => {
     const onCancelled = vi.fn<(outcome: CancelledOutcome) => void>();
     const app = create();
     app.use(expressBough({ timeout: 10, respond: () => Promise.reject(boom) }));
@@ -113,7 +113,7 @@ describe.each([
     expect(onCancelled).toHaveBeenCalledTimes(1);
   });
 
-  it.each(["onCancelled", "respond"])("refuses a hook that is no function: %s", (name) => {
+  it.each(["onCancelled", "respond"])("refuses a hook that is not a function: %s", (name) => {
     expect(() => expressBough({ [name]: "log" })).toThrow(
       new TypeError(`expressBough: ${name} must be a function, got "log"`),
     );

@@ -168,7 +168,7 @@ describe.each([
     expect(scopes[0]).toMatchObject({ cancelled: false, state: "closed" });
   });
 
-  it("rule 30: a handler that fails because its client is gone is no error", async () => {
+  it("rule 30: a handler that fails because its client is gone is not an error", async () => {
     const app = makeApp();
     const arrived = deferred<[Request, Response]>();
     const failed = deferred();
@@ -192,7 +192,7 @@ describe.each([
     expect(response.headersSent).toBe(false);
   });
 
-  it("rule 30: an upload that breaks off is no error, though no handler has asked for the scope", async () => {
+  it("rule 30: an upload that breaks off is not an error, although no handler has asked for the scope", async () => {
     const app = makeApp();
     const parsing = deferred<Request>();
     app.use((request, _response, next) => {
@@ -271,7 +271,7 @@ describe.each([
     expect(calls).toBe(1);
   });
 
-  it("rule 30: an error handler that fails because its client is gone is no error", async () => {
+  it("rule 30: an error handler that fails because its client is gone is not an error", async () => {
     const app = makeApp();
     const arrived = deferred<Request>();
     app.get("/", () => {
@@ -295,7 +295,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: an error handler that fails of something else, or of nothing of ours, is Express's affair", async () => {
+  it("rule 30: an error handler that fails for another reason is left to Express", async () => {
     const worse = new Error("worse");
     const app = makeApp();
     app.get("/", (request) => {
@@ -347,7 +347,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: hears of the late failure of a handler that is deaf, and keeps its connection", async () => {
+  it("rule 30: receives the late failure of a handler that ignores its signal, and keeps its connection", async () => {
     const app = makeApp();
     const late = deferred();
     const go = deferred();
@@ -502,7 +502,7 @@ describe.each([
     expect(errors[2]).toBe(boom);
   });
 
-  it("rule 30: a handler that fails after it has begun to answer is Express's affair", async () => {
+  it("rule 30: a handler that fails after it has begun to answer is left to Express", async () => {
     const app = makeApp();
     const seen = deferred<Scope>();
     app.get(

@@ -209,7 +209,7 @@ describe("rule 32: once draining, a daemon goes on to serve what runs", () => {
     await report;
   });
 
-  it("receives what lies in front of that, in order, and no more", async () => {
+  it("receives the values in front of that, in order, and no more", async () => {
     const { scope, job, finish, taken, drain } = setUp();
     const queue = await backlog(scope, 3);
     const report = drain();
@@ -227,7 +227,7 @@ describe("rule 32: once draining, a daemon goes on to serve what runs", () => {
     await feed.close();
   });
 
-  it("receives what was sent by running work before, and what its scope sends from then on", async () => {
+  it("receives the values that running work sent before, and those that its scope sends from then on", async () => {
     const { scope, job, finish, taken, drain } = setUp();
     const questions = createChannel<string>(4);
     await questions.send(job, "asked before");
@@ -318,7 +318,7 @@ describe("rule 32: once draining, a daemon goes on to serve what runs", () => {
     await report;
   });
 
-  it("a task that is no daemon receives and acquires as before, and so does a daemon of a request", async () => {
+  it("a task that is not a daemon receives and acquires as before, and so does a daemon of a request", async () => {
     const { scope, job, finish, drain } = setUp();
     const queue = await backlog(scope, 4);
     const permits = createSemaphore(2);

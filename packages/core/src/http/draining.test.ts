@@ -94,7 +94,7 @@ describe("ServerScope.onShutdown()", () => {
     expect(await serverScope(other).shutdown({ grace: 5 })).toMatchObject({ cancelled: 1, stuck: [] });
   });
 
-  it("rule 11: what a callback throws is a failure, and keeps no other from being called", async () => {
+  it("rule 11: an error that a callback throws is a failure, and the other callbacks are called", async () => {
     const failures: unknown[] = [];
     const server = http.createServer();
     await listening(server);
@@ -117,7 +117,7 @@ describe("ServerScope.onShutdown()", () => {
     expect(failures.slice(4)).toEqual([late, "server"]);
   });
 
-  it.each([undefined, null, "x", {}])("throws on what is no function: %s", (callback) => {
+  it.each([undefined, null, "x", {}])("throws for a value that is not a function: %s", (callback) => {
     expect(() => serverScope(http.createServer()).onShutdown(callback as never)).toThrow(
       /^onShutdown: callback must be a function, got /,
     );
@@ -339,7 +339,7 @@ describe("drainDelay", () => {
 });
 
 describe("streams that do not end by themselves", () => {
-  it("rule 32: end in good order over Fastify, when they are told", async () => {
+  it("rule 32: end properly over Fastify when a callback of onShutdown closes them", async () => {
     const app = Fastify();
     const bus = new EventEmitter();
     await app.register(fastifyBough, { grace: 60_000 });

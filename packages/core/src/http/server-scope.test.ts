@@ -43,7 +43,7 @@ describe("serverScope()", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("keeps what was given first, and refuses another parent", () => {
+  it("keeps the options that were given first, and refuses another parent", () => {
     const parent = createScope();
     const server = http.createServer();
     serverScope(server, { parent });
@@ -57,7 +57,7 @@ describe("serverScope()", () => {
     void other.close();
   });
 
-  it.each([undefined, null, {}, "server"])("throws on what is no server: %s", (server) => {
+  it.each([undefined, null, {}, "server"])("throws for a value that is not a server: %s", (server) => {
     expect(() => serverScope(server as never)).toThrow(/^serverScope: server must be an HTTP server/);
   });
 
@@ -85,7 +85,7 @@ describe("serverScope()", () => {
     expect(await job.promise).toBe("done");
   });
 
-  it("a failing request does not concern the others; what nobody receives goes to onError", async () => {
+  it("a failing request does not affect the others, and a failure that nobody receives goes to onError", async () => {
     const reported: unknown[] = [];
     const scopes: Scope[] = [];
     const bench = await serve("http/1.1", (request, response) => {
@@ -177,7 +177,7 @@ describe("ServerScope.shutdown()", () => {
     expect(stuck).toMatchObject([{ path: "server/deaf", status: "running" }]);
   });
 
-  it("names handlers, scopes and cleanups that are stuck, each with what of it has not ended", async () => {
+  it("names handlers, scopes and cleanups that are stuck, each with the part that has not ended", async () => {
     const gate = deferred();
     const bench = await serve("http/1.1", (request, response) => {
       const scope = requestScope(request, response);
@@ -246,7 +246,7 @@ describe("ServerScope.shutdown()", () => {
     expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
   });
 
-  it("waits for a request that the server was not told of, since its client expects something", async () => {
+  it("waits for a request that the server has not seen, because its client expects an answer", async () => {
     const arrived = deferred<http.ServerResponse>();
     const bench = await serve("http/1.1", () => undefined);
     const scope = serverScope(bench.server);

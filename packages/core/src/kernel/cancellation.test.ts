@@ -80,7 +80,7 @@ describe("cancel()", () => {
     expect(reason?.cause).toBe(cause);
   });
 
-  it("rule 13: a subtree that was cancelled before keeps its own reason, and is not told again", () => {
+  it("rule 13: a subtree that was cancelled before keeps its own reason, and is not notified again", () => {
     const { log, scopes, root } = tree();
     const a = scopes[1] as Scope;
     a.cancel("own");
@@ -473,14 +473,14 @@ describe("isCancellation", () => {
     return scope;
   }
 
-  it("rule 12: says what else is a cancellation, and gets the error and the reason", async () => {
+  it("rule 12: decides which other errors are a cancellation, and gets the error and the reason", async () => {
     const isCancellation = vi.fn<(error: unknown, reason: CancelledError) => boolean>(saysDriver);
     const scope = await cancelled({ isCancellation }, driverError);
     expect(scope.errors).toEqual([]);
     expect(isCancellation.mock.calls).toEqual([[driverError, scope.reason]]);
   });
 
-  it("rule 12: is asked in a cancelled scope only, and not about what is a cancellation anyway", async () => {
+  it("rule 12: is called only in a cancelled scope, and not for an error that counts as the cancellation anyway", async () => {
     const isCancellation = vi.fn<() => boolean>(() => true);
     expect(await rejection(withScope({ isCancellation }, () => Promise.reject(driverError)))).toBe(
       driverError,

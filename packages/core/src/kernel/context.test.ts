@@ -35,7 +35,7 @@ describe("get() and set()", () => {
     expect(scope.get(key)).toBe("scope");
   });
 
-  it("get() falls back to the default, undefined included, else throws", () => {
+  it("get() returns the default, also if that is undefined, otherwise it throws", () => {
     const scope = createScope({ name: "here" });
     expect(scope.get(createContextKey("a", 1))).toBe(1);
     expect(scope.get(createContextKey<number | undefined>("b", undefined))).toBe(undefined);
@@ -52,7 +52,7 @@ describe("get() and set()", () => {
     expect(scope.get(optional)).toBe(undefined);
   });
 
-  it("keys are told apart by what they are, not by their names", () => {
+  it("keys are distinguished by identity, not by name", () => {
     const scope = createScope();
     const twin = createContextKey<string>("user", "default");
     scope.set(key, "value");

@@ -150,7 +150,7 @@ describe("deadlines", () => {
 });
 
 describe("who hears of a timeout", () => {
-  it("rule 16: a task that runs out of its own timeout has failed, and its parent hears of it", async () => {
+  it("rule 16: a task that runs out of its own timeout has failed, and its parent receives the failure", async () => {
     const scope = createScope({ name: "parent" });
     const sibling = spawn(scope, untilCancelled);
     const task = spawn(scope, untilCancelled, { timeout: 100, name: "task" });
@@ -202,7 +202,7 @@ describe("who hears of a timeout", () => {
     await scope.close();
   });
 
-  it("rule 16: a child handle cut by its own deadline was cancelled, and its parent hears nothing", async () => {
+  it("rule 16: a child handle that its own deadline cancelled has not failed, and its parent receives nothing", async () => {
     const parent = createScope();
     const child = createScope(parent, { timeout: 100 });
     spawn(child, untilCancelled);

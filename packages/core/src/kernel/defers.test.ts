@@ -110,7 +110,7 @@ describe("defer()", () => {
     expect([task.status, sibling.status]).toEqual(["failed", "cancelled"]);
   });
 
-  it("rule 12: what one throws is a failure even when it is the reason: it did not do its work", async () => {
+  it("rule 12: an error that a cleanup throws is a failure even if it is the reason, because the cleanup did not do its work", async () => {
     const scope = createScope();
     scope.defer(() => scope.throwIfCancelled());
     scope.cancel();

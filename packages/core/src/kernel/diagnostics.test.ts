@@ -81,7 +81,7 @@ describe("rule 27: the diagnostics channels", () => {
     ]);
   });
 
-  it("carry views, the same in all messages about one scope, and what has come of it", async () => {
+  it("carry views, the same in all messages about one scope, and the outcome", async () => {
     const handle = createScope({ name: "root", supervise: true });
     let view: Scope | undefined;
     const task = spawn(handle, (own) => {
@@ -113,7 +113,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(closed).not.toHaveProperty("error");
   });
 
-  it("give what was cut short its reason", async () => {
+  it("give work that was cut short its reason", async () => {
     const scope = createScope({ name: "root" });
     const task = spawn(scope, untilCancelled);
     scope.cancel("enough");
@@ -124,7 +124,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(messageOn<ScopeCloseMessage>("scope:close").status).toBe("cancelled");
   });
 
-  it("tell of one cancellation once, when all below is marked and nobody has been told", async () => {
+  it("report one cancellation once, when everything below is marked and no listener has run", async () => {
     const seen: unknown[] = [];
     const scope = createScope({ name: "root" });
     let inner: Scope | undefined;
@@ -212,7 +212,7 @@ describe("rule 27: the diagnostics channels", () => {
     );
   });
 
-  it("say what has made a scope, at its start and at its end", async () => {
+  it("say which function has made a scope, at its start and at its end", async () => {
     await withScope({ name: "withScope" }, async (scope) => {
       await all(scope, [() => 1]);
       await allSettled(scope, [() => 1]);
@@ -232,7 +232,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(new Set(scopes.map(({ message }) => message["kind"])).size).toBe(13);
   });
 
-  it("tell of tasks that are stuck, whoever finds it out", async () => {
+  it("report stuck tasks, whatever finds them", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const gate = deferred();
     const reported: unknown[] = [];
@@ -320,7 +320,7 @@ describe("a subscriber", () => {
     expect(ends.length).toBe(begins.length);
   });
 
-  it("may spawn in what it hears of", async () => {
+  it("may spawn in the scope of the message", async () => {
     let spawned = 0;
     hear("scope:open", ({ scope }) => void spawn(scope, () => (spawned += 1)));
     hear("scope:close", ({ scope }) => {
@@ -393,7 +393,7 @@ describe("a store that is bound to a channel", () => {
     expect(seen).toEqual(["root", queued, queued, "root/all/look", "root/all/look", "cache"]);
   });
 
-  it("fails a task with what its worker throws, by identity", async () => {
+  it("fails a task with the error that its worker throws, the same object", async () => {
     bind("task:start");
     const failed = withScope((scope) =>
       spawn(scope, () => {
@@ -439,7 +439,7 @@ describe("a store that is bound to a channel", () => {
 });
 
 describe("two copies of the package", () => {
-  it("hear of the first subscriber, and leave the channels as they were", async () => {
+  it("notice the first subscriber, and leave the channels as they were", async () => {
     for (const stop of stops.splice(0)) stop();
     const copies = [await load(), await load()];
     const started: string[] = [];

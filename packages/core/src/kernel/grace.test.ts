@@ -32,7 +32,7 @@ function stuck(options: ScopeOptions): {
 }
 
 describe("grace", () => {
-  it("rule 17: when it runs out, a pending close() rejects with what is stuck; the scope settles later", async () => {
+  it("rule 17: when it runs out, a pending close() rejects with the stuck tasks, and the scope settles later", async () => {
     const { scope, gate, onError } = stuck({ grace: 100 });
     const closed = scope.close();
     const joined = scope.join();
@@ -75,7 +75,7 @@ describe("grace", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it("rule 17: what is stuck goes on being observed: its failure still counts", async () => {
+  it("rule 17: a stuck task is still observed: its failure counts", async () => {
     const { scope, gate } = stuck({ grace: 100 });
     const closed = scope.close();
     vi.advanceTimersByTime(100);
@@ -126,7 +126,7 @@ describe("grace", () => {
     await scope.join();
   });
 
-  it("rule 17: grace: 0 reports what has not ended in the same turn", async () => {
+  it("rule 17: grace: 0 reports everything that has not ended in the same turn", async () => {
     const { scope, gate } = stuck({ grace: 0 });
     const closed = scope.close();
     expect(await outcomeOf(closed)).toBe("pending");
@@ -136,7 +136,7 @@ describe("grace", () => {
     await flush();
   });
 
-  it("rule 5: close() awaited inside its own scope never ends, and the report shows it for what it is", async () => {
+  it("rule 5: close() awaited inside its own scope never ends, and the report shows that", async () => {
     const scope = createScope({ name: "root", grace: 100 });
     let error: unknown;
     spawn(scope, async function closer() {

@@ -73,7 +73,7 @@ describe("the end of a scope", () => {
     expect(log.at(-2)).toBe("first defer");
   }
 
-  it("rule 1: on success: body, children, daemons, defers, then whoever waits", async () => {
+  it("rule 1: on success: body, children, daemons, defers, then the code that waits", async () => {
     const log = await endings(({ gate }) => gate.resolve());
     expectOrder(log);
     before(log, "body", "daemon");
@@ -225,7 +225,7 @@ describe("failures", () => {
     expect([task.status, sibling.status]).toEqual(["failed", "cancelled"]);
   });
 
-  it("rule 9: everything up to the first withScope has one reason, and what is above hears nothing", async () => {
+  it("rule 9: everything up to the first withScope has one reason, and nothing above receives the failure", async () => {
     await withScope(async (outer) => {
       const reasons: unknown[] = [];
       let middle!: Scope;
@@ -347,7 +347,7 @@ describe("failures", () => {
     }
   });
 
-  it("rule 11: the parent hears of a failure when it is thrown, not after the task's children and defers", async () => {
+  it("rule 11: the parent receives a failure when it is thrown, not after the task's children and defers", async () => {
     const log: string[] = [];
     const gate = deferred();
     const scope = createScope();

@@ -22,13 +22,13 @@ describe("the receiver of a task's failure in a supervising scope", () => {
     return { awaiter, onError: onError.mock.calls.length };
   }
 
-  it("rule 11: is whoever awaits it in the same tick or a later microtask, and then not onError", async () => {
+  it("rule 11: is the code that awaits it in the same tick or a later microtask, and then not onError", async () => {
     for (const microtasks of [0, 1, 5]) {
       expect(await receiversAfter(microtasks)).toEqual({ awaiter: true, onError: 0 });
     }
   });
 
-  it("rule 11: is onError if nobody has by then; who awaits it later gets it, too, and onError not again", async () => {
+  it("rule 11: is onError if nobody awaits it by then; code that awaits it later gets it too, and onError is not called again", async () => {
     const onError = vi.fn<(thrown: unknown, task: TaskInfo) => void>();
     const scope = createScope({ supervise: true, onError });
     const task = spawn(scope, () => Promise.reject(error));
@@ -72,7 +72,7 @@ describe("tracing", () => {
     expect(infos[1]).not.toHaveProperty("spawnedAt");
   });
 
-  it("setTracing() refuses what is no boolean", () => {
+  it("setTracing() refuses a value that is not a boolean", () => {
     expect(() => setTracing("yes" as never)).toThrow(/on must be a boolean.*yes/);
     expect(setTracing(true)).toBe(true);
   });

@@ -16,7 +16,7 @@ describe("afterMicrotasks()", () => {
     expect(log).toEqual(["microtask", "last microtask", "decided"]);
   });
 
-  it("works where there is no process.nextTick", async () => {
+  it("works without process.nextTick", async () => {
     const nextTick: unknown = Reflect.get(process, "nextTick");
     Object.assign(process, { nextTick: undefined });
     vi.resetModules();

@@ -128,7 +128,7 @@ describe("rule 24: selfCleaning() with a parent", () => {
     expect(thrown(() => selfCleaning(parent, build))).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("throws what build throws, and the parent goes on", async () => {
+  it("throws the error that build throws, and the parent goes on", async () => {
     const parent = createScope();
     const cleanup = vi.fn<() => void>();
     const error = thrown(() =>
@@ -198,7 +198,7 @@ describe("close() of any owner handle", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("rejects with a failure, and with what is stuck when the grace period runs out", async () => {
+  it("rejects with a failure, and with the stuck tasks when the grace period runs out", async () => {
     const scope = createScope();
     spawn(scope, () => Promise.reject(failure));
     expect(await rejection(close(scope))).toBe(failure);

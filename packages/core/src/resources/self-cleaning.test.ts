@@ -163,7 +163,7 @@ describe("selfCleaning(): what the handle looks like", () => {
     expect(Object.keys(handle)).toContain("fresh");
   });
 
-  it("does not forward a deletion, which no accessor hears of", () => {
+  it("does not forward a deletion, which no accessor can see", () => {
     type Fields = Record<string, unknown>;
     const { handle, inner } = make();
     const [outside, inside] = [handle, inner] as unknown as [Fields, Fields];
@@ -635,7 +635,7 @@ describe("selfCleaning(): life", () => {
     await close(handle);
   });
 
-  it("is named as the options say, else as build is, else as the class", () => {
+  it("has the name of the options, otherwise that of build, otherwise that of the class", () => {
     const nameOf = (build: (scope: Scope) => object, name?: string): string => {
       let scope!: Scope;
       const note = (view: Scope): object => ((scope = view), build(view));
@@ -659,12 +659,12 @@ describe("selfCleaning(): life", () => {
 });
 
 describe("close()", () => {
-  it("throws a TypeError for what is not an owner handle", async () => {
+  it("throws a TypeError for a value that is not an owner handle", async () => {
     await expect(close(new Thing() as never)).rejects.toBeInstanceOf(TypeError);
     await expect(close(undefined as never)).rejects.toBeInstanceOf(TypeError);
   });
 
-  it("rejects with what is stuck when the grace period runs out", async () => {
+  it("rejects with the stuck tasks when the grace period runs out", async () => {
     vi.useFakeTimers();
     try {
       let release!: () => void;

@@ -68,7 +68,7 @@ describe("rule 24: an iterator or a cursor that a method returned", () => {
     expect(own.closed).toBe(true);
   });
 
-  it("is the same object when it is asked for twice, also by what returns itself", async () => {
+  it("is the same object when it is returned twice, also by a method that returns itself", async () => {
     const handle = giving(new Cursor(1));
     expect(handle.give()).toBe(handle.give());
     const cursor = handle.give();
@@ -79,7 +79,7 @@ describe("rule 24: an iterator or a cursor that a method returned", () => {
     expect(cursor.clone()).not.toBe(cursor);
   });
 
-  it("is what the inner object knows when it comes back", () => {
+  it("reaches the inner object as its own object when it is passed back", () => {
     const own = new Cursor(1);
     const handle = selfCleaning(() => ({ open: () => own, isOwn: (cursor: unknown) => cursor === own }));
     expect(handle.isOwn(handle.open())).toBe(true);
@@ -99,7 +99,7 @@ describe("rule 24: an iterator or a cursor that a method returned", () => {
     expect(feed.closed).toBe(true);
   });
 
-  it("yields the handle for the inner object, also in what it returns in turn", async () => {
+  it("yields the handle for the inner object, also in later results", async () => {
     class Tree {
       *nodes(): Generator<this> {
         yield this;
@@ -119,7 +119,7 @@ describe("rule 24: an iterator or a cursor that a method returned", () => {
     expect([tree === handle, nested.tree === handle]).toEqual([true, true]);
   });
 
-  it("passes what a generator is sent, and its errors, on", () => {
+  it("passes on values and errors that are sent to a generator", () => {
     const error = new Error("inside");
     const handle = selfCleaning(() => ({
       *talk(): Generator<string, void, string> {
@@ -326,7 +326,7 @@ describe("rule 24: a Node stream that a method returned", () => {
     ).toEqual([6, 6]);
   });
 
-  it("unpipes what it was piped to, and stops", async () => {
+  it("unpipes its destination, and stops", async () => {
     const { sink, seen } = collector();
     const own = new PassThrough({ objectMode: true });
     const stream = giving(own).give();

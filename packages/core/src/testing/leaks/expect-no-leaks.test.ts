@@ -96,7 +96,7 @@ describe("expectNoLeaks()", () => {
     expect(error.leaks.map(({ path }) => path)).toEqual(["shared/leak"]);
   });
 
-  it("doesn't blame a body for what was there before", async () => {
+  it("does not report things that were there before the body", async () => {
     const stop = recordOrigins();
     const scope = createScope({ name: "before" });
     spawn(scope, never);
@@ -107,7 +107,7 @@ describe("expectNoLeaks()", () => {
     scope.cancel();
   });
 
-  it("lets findLeaks see, inside, what the body has started and nothing else", async () => {
+  it("lets findLeaks, when called inside, see only what the body has started", async () => {
     const outside = createScope({ name: "outside" });
     await expectNoLeaks(async () => {
       await using inside = createScope({ name: "inside" });
@@ -157,7 +157,7 @@ describe("expectNoLeaks()", () => {
     scope.cancel();
   });
 
-  it("rejects a body that is no function, and bad options", async () => {
+  it("rejects a body that is not a function, and bad options", async () => {
     await expect(expectNoLeaks(5 as never)).rejects.toBeInstanceOf(TypeError);
     await expect(expectNoLeaks(() => {}, { timeout: -1 })).rejects.toBeInstanceOf(RangeError);
   });

@@ -58,7 +58,7 @@ describe("findLeaks()", () => {
     });
   });
 
-  it("waits for what is about to go, and no longer", async () => {
+  it("waits for resources that are about to end, and no longer", async () => {
     const scope = open("scope");
     let end = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (end = resolve)));
@@ -113,7 +113,7 @@ describe("findLeaks()", () => {
 });
 
 describe("ignoreCurrent()", () => {
-  it("ignores what is there, not what comes after, a new task of an old scope included", async () => {
+  it("ignores what is there now, and not what comes later, such as a new task of an old scope", async () => {
     const scope = open("old");
     spawn(scope, never, { name: "old task" });
     const timer = setInterval(() => {}, 60_000);
