@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Fate } from "../web-hosts/app.js";
@@ -57,7 +57,9 @@ export function webHosts(): readonly WebHost[] {
     listening("srvx", process.execPath, [], "srvx.mjs"),
     listening("Bun", runtimeBinary("bun"), [], "bun.mjs"),
     listening("Deno", runtimeBinary("deno"), ["run", "-A"], "deno.mjs"),
-    hostOf("workerd", runtimeBinary("workerd"), startWorkerd),
+    hostOf("workerd", runtimeBinary("workerd"), (form, folder) =>
+      startWorkerd(join(folder, "workerd.mjs"), form),
+    ),
   ];
 }
 
@@ -82,9 +84,10 @@ async function startListening(command: string, args: readonly string[]): Promise
   }
 }
 
-async function startWorkerd(form: Form, folder: string): Promise<RunningHost> {
+/** Starts workerd with one script as its module, in the same folder as the configuration that this writes. */
+export async function startWorkerd(script: string, form: Form): Promise<RunningHost> {
   const port = await freePort();
-  const config = join(folder, `${form}.capnp`);
+  const config = join(dirname(script), `${form}.capnp`);
   writeFileSync(
     config,
     `using Workerd = import "/workerd/workerd.capnp";
@@ -93,7 +96,7 @@ const config :Workerd.Config = (
   sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "main") ],
 );
 const app :Workerd.Worker = (
-  modules = [ (name = "app.mjs", esModule = embed "workerd.mjs") ],
+  modules = [ (name = "app.mjs", esModule = embed "${basename(script)}") ],
   compatibilityDate = "2026-11-01",
   compatibilityFlags = ["enable_request_signal"],
   bindings = [ (name = "FORM", text = "${form}") ],
@@ -103,14 +106,15 @@ const app :Workerd.Worker = (
   const { child, output, stop } = launch(runtimeBinary("workerd") as string, ["serve", config]);
   while (child.exitCode === null) {
     const connection = new RawConnection(port);
-    const answer = await connection.request({ path: "/errors" }).answer;
+    const answer = await connection.request({ path: "/" }).answer;
     connection.socket.destroy();
     if (answer !== undefined) return { port, output, stop };
   }
   throw new Error(`workerd has ended:\n${output()}`);
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback interface that nothing listens to. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -119,13 +123,20 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function launch(
+/** Starts a process. `closed` has its exit code and the signal that it died of. */
+export function launch(
   command: string,
   args: readonly string[],
-): { child: ChildProcess; output: () => string; stop: () => Promise<void> } {
+  env: Readonly<Record<string, string>> = {},
+): {
+  child: ChildProcess;
+  output: () => string;
+  closed: Promise<unknown[]>;
+  stop: () => Promise<void>;
+} {
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", ...env },
   });
   let output = "";
   const closed = once(child, "close");
@@ -134,7 +145,7 @@ function launch(
     child.kill("SIGKILL");
     await closed;
   };
-  return { child, output: () => output, stop };
+  return { child, output: () => output, closed, stop };
 }
 
 /** What a host says about a path that is not part of what is observed. */
