@@ -38,13 +38,13 @@ interface Host {
 const isNode = (globalThis as Host).process?.versions?.v8 !== undefined;
 
 function hint(): void {
-  isPending = true;
   if (!isNode) return; // a browser may be short of addresses
   collections ??= new FinalizationRegistry(() => {
     isPending = false;
     least = open;
   });
   collections.register({}, undefined);
+  isPending = true;
   try {
     void new ArrayBuffer(SIZE).byteLength;
   } catch {

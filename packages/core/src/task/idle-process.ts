@@ -17,8 +17,8 @@ import { collectedHandleCount } from "./orphan.js";
  */
 export function endWhenIdle(): void {
   if (isWatching) return;
-  isWatching = true;
   beforeProcessEnd(() => void decide());
+  isWatching = true; // only now: the call may not have had room on the stack
 }
 
 let isWatching = false;
