@@ -62,14 +62,14 @@ describe("rule 21: a program that has nothing else to do", () => {
   });
 
   it("goes on as long as somebody holds the object: its sleeps, tickers, time limits and deadlines are waited for", async () => {
-    expect(
-      await linesOf(`globalThis.held = [
+    const lines = await linesOf(`globalThis.held = [
         make(async (task) => { await sleep(task, 40); await sleep(task, 20); log("slept"); }),
         make(async (task) => { for await (const _ of ticker(task, 90)) break; log("ticked"); }),
         make(async (task) => log((await select(task, { channel: createChannel(), limit: 120 })).key)),
         make((task) => new Promise((resolve) => task.onCancel(resolve)).then(() => log("deadline")), { timeout: 150 }),
-      ];`),
-    ).toEqual(["slept", "ticked", "limit", "deadline", "exit 0"]);
+      ];`);
+    expect(lines.pop()).toBe("exit 0");
+    expect(lines.toSorted()).toEqual(["deadline", "limit", "slept", "ticked"]); // a busy machine may mix them up
   });
 
   it.each([
