@@ -31,8 +31,8 @@ const specifiers = Object.entries(manifest.exports)
   .map(([subpath]) => subpath.replace(/^\./, "bough"))
   // Loads only inside vitest; test/planted-leaks.test.ts runs it there.
   .filter((specifier) => !specifier.startsWith("bough/vitest"))
-  // Loads only where Nest is; it has a test of its own.
-  .filter((specifier) => specifier !== "bough/nest");
+  // Load only where Nest, BullMQ or pg-boss is; they have tests of their own.
+  .filter((specifier) => !["bough/nest", "bough/bullmq", "bough/pg-boss"].includes(specifier));
 /** Their types are those of a framework, and are compiled where that is: with the tests of these entries. */
 const withFramework = ["bough/express", "bough/fastify"];
 /** These have types of Node's. */
@@ -98,6 +98,13 @@ describe("the packed tarball", () => {
     expect(await ok(process.execPath, ["nest.mjs"])).toBe("nest timeout must be\n");
   });
 
+  it("has entries for BullMQ and pg-boss, which share its copy", async () => {
+    for (const name of ["bullmq", "ioredis", "pg", "pg-boss"])
+      symlinkSync(join(core, "node_modules", name), join(folder, "node_modules", name));
+    writeFileSync(join(folder, "engines.mjs"), enginesScript);
+    expect(await ok(process.execPath, ["engines.mjs"])).toBe("BullMQ pg-boss true\n");
+  });
+
   it.each([
     [
       "NodeNext, with the types of Node",
@@ -147,6 +154,15 @@ const importScript = `
 import { spawn, withScope } from "bough";
 for (const specifier of ${JSON.stringify(specifiers)}) await import(specifier);
 console.log("import", await withScope((scope) => spawn(scope, async () => 42)));
+`;
+
+const enginesScript = `
+  import { BoughError } from "bough";
+  import { bullmqEngine } from "bough/bullmq";
+  import { pgBossEngine } from "bough/pg-boss";
+  import { RemoteLostError } from "bough/remote";
+  const names = [bullmqEngine({ connection: "redis://x" }).name, pgBossEngine({ connectionString: "postgresql://x" }).name];
+  console.log(...names, new RemoteLostError("a", "worker") instanceof BoughError);
 `;
 
 const nestScript = `
