@@ -6,7 +6,7 @@ export const root = fileURLToPath(new URL("../../..", import.meta.url));
 export const recipesFolder = fileURLToPath(new URL("../recipes/", import.meta.url));
 
 /** The pages that show recipes, and their index. */
-export const index = join(root, "docs/cookbook.md");
+const index = join(root, "docs/cookbook.md");
 export const pages = readdirSync(join(root, "docs/cookbook"))
   .filter((name) => name.endsWith(".md"))
   .map((name) => join(root, "docs/cookbook", name));

@@ -69,7 +69,7 @@ const LOOKUP_MARGIN = 50;
 const NO_ROUTES = "(empty tree)";
 
 /** The plugin; see `fastifyBough`. */
-export const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
+const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options) => {
   const { timeout, onCancelled, respond, ...others } = options;
   const {
     prefix: _prefix,

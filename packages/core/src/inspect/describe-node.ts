@@ -105,7 +105,7 @@ export interface NodeInfo {
 }
 
 /** The clock of the copy of the package that a node belongs to: now, in ms on the clock of `startedAt`. */
-export type Elapsed = () => number;
+type Elapsed = () => number;
 
 /** Describes one node. Changes nothing: no signal is made, no name computed that was not. */
 export function describeNode(

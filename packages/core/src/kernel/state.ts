@@ -85,18 +85,18 @@ export const TIMERS_UNREFED: number = 1 << 31;
 /** Copied from the parent when a node is made. */
 export const INHERITED: number = UNDER_DEADLINE | UNDER_GRACE | UNDER_IS_CANCELLATION | TIMERS_UNREFED;
 
-// ---- Initial states
+// ---- Initial states. Those of one bit are written as a sum: they are values, and not second names of the bit.
 
 export const initialTask: number = TASK | QUEUED;
 export const initialDaemon: number = TASK | QUEUED | DAEMON;
 /** Of a scope whose body is about to be called. */
-export const initialScope: number = QUEUED;
+export const initialScope: number = 0 | QUEUED;
 /** Of a scope that a handle holds open. */
-export const initialHandle: number = HANDLE;
+export const initialHandle: number = 0 | HANDLE;
 /** Of a scope with a handle that can't settle before `clearBody`. Whether its timers hold the process is decided later. */
 export const initialBuild: number = HANDLE | BODY | TIMERS_UNREFED;
 /** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
-export const initialGroup: number = BODY;
+export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
 /** Of work that runs beside the scope, and ends with it: a stream, `detach`. */
 export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;

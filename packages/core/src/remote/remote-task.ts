@@ -171,7 +171,7 @@ async function untilCancelled<T>(task: ScopeNode, promise: Promise<T>): Promise<
 }
 
 /** The values of the keys that are set, or have a default. */
-export function contextOf(
+function contextOf(
   scope: Scope,
   keys: readonly ContextKey<unknown>[],
   queue: string,

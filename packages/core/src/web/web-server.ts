@@ -17,7 +17,7 @@ import type { WebHooks } from "./hooks.js";
 // of a shutdown (shutdown.ts does).
 
 /** A function that names the route of a request. */
-export type RouteName = (request: never, ...rest: never[]) => string | undefined;
+type RouteName = (request: never, ...rest: never[]) => string | undefined;
 
 /** What each request of a `fetchBough` is subject to. */
 export interface RequestPolicy {

@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import { fastifyBough, type FastifyBoughOptions } from "../../src/fastify/index.js";
 import { RawConnection } from "./http-clients.js";
 
-export interface LogLine {
+interface LogLine {
   readonly level: number;
   readonly msg: string;
   readonly statusCode?: number;

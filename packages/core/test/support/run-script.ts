@@ -21,7 +21,7 @@ export interface ScriptFolder {
   readonly remove: () => void;
 }
 
-export interface ScriptOptions {
+interface ScriptOptions {
   /** The Node binary. Default: the one that runs the tests. */
   readonly node?: string | undefined;
   readonly flags?: readonly string[];

@@ -1,7 +1,7 @@
 import { selfCleaning, shield, spawn, ticker, type Scope, type SelfCleaning } from "bough";
 
 /** Takes what was evicted, to write it somewhere, say. */
-export type Evict<T> = (key: string, value: T, scope: Scope) => Promise<void>;
+type Evict<T> = (key: string, value: T, scope: Scope) => Promise<void>;
 
 export interface LruOptions<T> {
   /** The most entries it keeps; beyond it forgets the least recently used. */

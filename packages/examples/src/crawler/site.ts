@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { sleep, withScope, type Scope } from "bough";
 
 /** What the site has seen of its visitors. */
-export interface SiteStats {
+interface SiteStats {
   requests: number;
   /** How many requests it was answering at once, at most. */
   busiest: number;

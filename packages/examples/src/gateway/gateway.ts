@@ -4,7 +4,7 @@ import { expressBough } from "bough/express";
 import { outgoingHeaders, serverScope } from "bough/http";
 import express from "express";
 
-export interface Upstream {
+interface Upstream {
   readonly name: string;
   readonly url: string;
 }

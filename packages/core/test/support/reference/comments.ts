@@ -5,7 +5,7 @@ export interface DocComment {
   readonly tags: readonly DocTag[];
 }
 
-export interface DocTag {
+interface DocTag {
   /** Without the `@`. */
   readonly name: string;
   readonly text: string;

@@ -382,4 +382,4 @@ function anchorOf(title: string): string {
 }
 
 /** Where the pages are, by their names. */
-export const pathOf = (folder: string, page: string): string => join(folder, `${page}.md`);
+const pathOf = (folder: string, page: string): string => join(folder, `${page}.md`);

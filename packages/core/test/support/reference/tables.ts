@@ -14,7 +14,7 @@ export interface UnionMember {
 }
 
 /** The members of `type name = "a" | "b"` in a source file, with their comments. */
-export function readUnion(source: string, name: string): UnionMember[] {
+function readUnion(source: string, name: string): UnionMember[] {
   const file = ts.createSourceFile(source, readFileSync(source, "utf8"), ts.ScriptTarget.ES2022, true);
   const alias = file.statements.find(
     (statement) => ts.isTypeAliasDeclaration(statement) && statement.name.text === name,

@@ -12,7 +12,7 @@ export interface WorkersOptions {
 }
 
 /** Milliseconds. */
-export interface WorkersPace {
+interface WorkersPace {
   /** From the first worker to the last. */
   readonly growth: number;
   /** How long each phase stays on the screen. */
