@@ -104,9 +104,6 @@ export interface NodeInfo {
   readonly spawnedAt?: string;
 }
 
-/** The clock of the copy of the package that a node belongs to: now, in ms on the clock of `startedAt`. */
-type Elapsed = () => number;
-
 /** Describes one node. Changes nothing: no signal is made, no name computed that was not. */
 export function describeNode(
   node: ScopeNode,

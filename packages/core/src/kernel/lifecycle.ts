@@ -130,9 +130,9 @@ function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
 
 function bodyEnded(node: ScopeNode): void {
   node.flags = (node.flags & ~flag.BODY) | flag.ENDING;
+  // Also if it is cleared next: of an unrefed timer Node keeps the list for the next timer of the same duration.
+  if ((node.flags & flag.HAS_DEADLINE_TIMER) !== 0) updateTimerHold(node);
   advance(node);
-  if ((node.flags & (flag.HAS_DEADLINE_TIMER | flag.CLOSED)) === flag.HAS_DEADLINE_TIMER)
-    updateTimerHold(node);
 }
 
 /** Repeats {@link bodyThrew}, which was interrupted. */

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import ts from "typescript6";
 import type { EntryExports } from "../doc-code.js";
 import { importsFor } from "../doc-code.js";
@@ -380,6 +380,3 @@ function anchorOf(title: string): string {
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
     .replaceAll(" ", "-");
 }
-
-/** Where the pages are, by their names. */
-const pathOf = (folder: string, page: string): string => join(folder, `${page}.md`);
