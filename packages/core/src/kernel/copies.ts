@@ -3,7 +3,7 @@ import type { ScopeNode } from "./node.js";
 import { cursors, type Cursor } from "./tree.js";
 
 /** What `npx bough inspect` needs of one copy of the package in a process. */
-interface Copy {
+export interface Copy {
   /** Of what the walker reads: the fields of nodes and the bits of `state.ts`. Another format is refused. */
   readonly format: 1;
   /** The node above all roots. */
