@@ -123,6 +123,19 @@ for (const { label, path = "", major } of nodes()) {
       expect(stdout).toContain("stuck  task");
     });
 
+    it("warns of what is stuck, by name", async () => {
+      const { pid } = await start(
+        path,
+        `globalThis.server = createScope({ name: "shop", grace: 1, onError() {} });
+        spawn(server, () => new Promise(() => {}), { name: "export" });
+        server.cancel("enough");
+        setInterval(() => {}, 1_000);
+        setTimeout(() => console.log("ready"), 10);`,
+      );
+      const { stdout } = await bough(path, "inspect", pid);
+      expect(stdout).toMatch(/warning: task "export" was cancelled .* ago and still runs/);
+    });
+
     it("finds bough in a bundled and minified program", async () => {
       const program = scripts.write(`${shop} console.log("ready");`);
       const outfile = join(folder, `bundled-${major}.mjs`);

@@ -1,12 +1,11 @@
 import { parseArgs } from "node:util";
-import { withScope, type Scope } from "../index.js";
+import { sleep, withScope, type Scope } from "../index.js";
+import { createWatcher } from "../inspect/index.js";
 import { attach } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
 
 export const usage = `bough inspect <pid>            print the tree of scopes of a running Node process
-bough inspect <pid> --watch    show it live in this terminal
-bough inspect <pid> --open     serve it as a page on this machine
 bough inspect <pid> --json     print it as JSON, one scope per line
 bough inspect <pid> --all      print every scope, instead of groups of similar ones
 
@@ -17,10 +16,10 @@ when its inspector is started, and is left as it was found.
 const options = {
   all: { type: "boolean" },
   json: { type: "boolean" },
-  open: { type: "boolean" },
-  watch: { type: "boolean" },
-  record: { type: "string" },
 } as const;
+
+/** Between the two looks of which the second is printed, in ms. */
+const BETWEEN = 250;
 
 /** Runs `bough inspect`. Returns the exit code. */
 export async function inspect(scope: Scope, parameters: readonly string[]): Promise<number> {
@@ -34,10 +33,13 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
   const { values, pid } = given;
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const tree = new AttachedTree(own, await attach(own, pid), pid);
+    const watcher = createWatcher();
+    watcher.add(await tree.look());
+    await sleep(own, BETWEEN); // what is over by then is not worth a warning
     const look = await tree.look();
     if (values.json === true)
       for (const node of look.nodes) process.stdout.write(`${JSON.stringify(node)}\n`);
-    else process.stdout.write(`${printLook(look, pid, values.all === true)}\n`);
+    else process.stdout.write(`${printLook(look, pid, values.all === true, watcher.add(look))}\n`);
   });
   return 0;
 }

@@ -5,17 +5,21 @@ import {
   type Look,
   type NodeInfo,
   type Snapshot,
+  type Warning,
 } from "../inspect/index.js";
 
 /** More similar siblings than these are printed as one line. */
 const MAX_SIMILAR = 5;
 
 /** A look as text: the counts, what blocks the event loop, and the tree, in which many similar siblings are one line. */
-export function printLook(look: Look, pid: number, all: boolean): string {
+export function printLook(look: Look, pid: number, all: boolean, warnings: readonly Warning[] = []): string {
   const { nodes, blockedIn } = look;
   const tasks = nodes.filter(({ kind }) => kind === "task").length;
   const lines = [`process ${pid}: ${count(nodes.length - 1)} scopes, ${count(tasks)} of them tasks`];
   if (blockedIn !== undefined) lines.push(`the event loop is blocked in ${blockedIn}`);
+  if (warnings.length > 0) lines.push("");
+  for (const { title, detail } of warnings)
+    lines.push(`warning: ${title}`, ...detail.map((line) => `    ${line}`));
   lines.push("");
   for (const tree of unflatten(nodes)) lines.push(formatTree(all ? tree : foldSimilar(tree)));
   return lines.join("\n");

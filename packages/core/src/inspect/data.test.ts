@@ -116,8 +116,12 @@ describe("what a snapshot says of a scope", () => {
     await permits.acquire(root);
     for (let index = 1; index <= 150; index++)
       spawn(root, (task) => permits.acquire(task), { name: `${index}` });
-    expect(named(root, "100").waits).toEqual([{ operation: "acquire", position: 100, of: 150 }]);
-    expect(named(root, "101").waits).toEqual([{ operation: "acquire", of: 150 }]);
+    expect(named(root, "100").waits).toEqual([
+      { operation: "acquire", position: 100, of: 150, heldBy: [named(root, "root").id] },
+    ]);
+    expect(named(root, "101").waits).toEqual([
+      { operation: "acquire", of: 150, heldBy: [named(root, "root").id] },
+    ]);
     root.cancel();
     expect(named(root, "root").waits).toBeUndefined();
   });

@@ -26,4 +26,6 @@ export type { RequestInfo } from "./request-info.js";
 export { snapshot, type Snapshot, type SnapshotCounts } from "./snapshot.js";
 export { stringifyTree } from "./stringify.js";
 export { unflatten } from "./unflatten.js";
+export type { Warning, WarningCode } from "./warning.js";
+export { createWatcher, type Watcher, type WatcherOptions } from "./watcher.js";
 export { walk, type WalkOptions } from "./walk.js";

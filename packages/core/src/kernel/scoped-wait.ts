@@ -14,6 +14,8 @@ export interface WaitInfo {
   readonly position?: number;
   /** How many wait in that queue. */
   readonly of?: number;
+  /** The `id`s of the scopes that hold what it waits for: the permits of a semaphore. */
+  readonly heldBy?: readonly number[];
 }
 
 /**

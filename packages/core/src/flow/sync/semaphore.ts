@@ -3,6 +3,7 @@ import { draining, getsNoPermit, noteAcquired } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
+import type { WaitInfo } from "../../kernel/scoped-wait.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /** A limited number of permits. Made by {@link createSemaphore}. */
@@ -55,6 +56,9 @@ class FairSemaphore implements Semaphore {
   /** Of daemons whose scope drains: see `draining.ts`. */
   readonly #heldBack = new WaitQueue<Acquisition>();
 
+  /** The permits that are held, as a list, newest first: reports name the holders. */
+  readonly #held = new HeldPermits();
+
   constructor(permits: number) {
     this.#free = permits;
   }
@@ -65,9 +69,9 @@ class FairSemaphore implements Semaphore {
       if (this.#free > 0 && !getsNone) {
         this.#free -= 1; // the queue is empty while a permit is free
         if (draining.isPossible) noteAcquired(node);
-        return Promise.resolve(new Permit(this.#release));
+        return Promise.resolve(new Permit(this.#release, this.#held, node.id));
       }
-      const acquisition = new Acquisition(node);
+      const acquisition = new Acquisition(node, this.#held);
       (getsNone ? this.#heldBack : this.#queue).push(acquisition);
       return acquisition.promise;
     });
@@ -76,7 +80,7 @@ class FairSemaphore implements Semaphore {
   readonly #release = (): void => {
     const next = this.#next();
     if (next === undefined) this.#free += 1;
-    else next.succeed(new Permit(this.#release));
+    else next.succeed(new Permit(this.#release, this.#held, (next.owner as ScopeNode).id));
   };
 
   #next(): Acquisition | undefined {
@@ -89,21 +93,63 @@ class FairSemaphore implements Semaphore {
 }
 
 class Acquisition extends QueuedWait<Disposable> {
+  readonly #held: HeldPermits;
+
+  constructor(node: ScopeNode, held: HeldPermits) {
+    super(node);
+    this.#held = held;
+  }
+
   get operation(): string {
     return "acquire";
+  }
+
+  override describeWait(): WaitInfo {
+    return { ...super.describeWait(), heldBy: this.#held.holders() };
+  }
+}
+
+/** A report names no more holders than these. */
+const MAX_HOLDERS = 16;
+
+/** A list whose entries are the permits themselves. */
+class HeldPermits {
+  first: Permit | undefined = undefined;
+
+  /** The `id`s of the scopes that acquired the permits. */
+  holders(): number[] {
+    const ids: number[] = [];
+    for (let at = this.first; at !== undefined && ids.length < MAX_HOLDERS; at = at.older)
+      ids.push(at.holder);
+    return ids;
   }
 }
 
 class Permit implements Disposable {
+  /** The `id` of the scope that acquired it: a number, so that a permit keeps no scope alive. */
+  readonly holder: number;
+  newer: Permit | undefined = undefined;
+  older: Permit | undefined;
+  readonly #held: HeldPermits;
   #release: (() => void) | undefined;
 
-  constructor(release: () => void) {
+  constructor(release: () => void, held: HeldPermits, holder: number) {
     this.#release = release;
+    this.#held = held;
+    this.holder = holder;
+    this.older = held.first;
+    if (held.first !== undefined) held.first.newer = this;
+    held.first = this;
   }
 
   [Symbol.dispose](): void {
     const release = this.#release;
+    if (release === undefined) return;
     this.#release = undefined;
-    release?.();
+    const { newer, older } = this;
+    if (newer === undefined) this.#held.first = older;
+    else newer.older = older;
+    if (older !== undefined) older.newer = newer;
+    release();
   }
 }

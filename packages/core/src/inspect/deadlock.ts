@@ -1,0 +1,69 @@
+import type { NodeInfo } from "./describe-node.js";
+import type { History, Warning } from "./warning.js";
+
+/**
+ * Finds scopes that wait for each other's permits, so that none of them can go on: each waits only for permits of which all
+ * holders are such scopes, or for children that all are such scopes. What is left when everything that can go on has been
+ * taken away, again and again, is the deadlock.
+ */
+export function findDeadlock({
+  looks,
+  childrenOf,
+  byId,
+}: Pick<History, "looks" | "childrenOf" | "byId">): Warning[] {
+  const blocked = new Set<number>();
+  for (const node of looks[0]?.nodes ?? []) if (mayBeBlocked(node, childrenOf)) blocked.add(node.id);
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const id of blocked) {
+      const node = byId.get(id) as NodeInfo;
+      const others = waitsFor(node, childrenOf);
+      if (others.length > 0 && others.every((other) => blocked.has(other))) continue;
+      blocked.delete(id);
+      changed = true;
+    }
+  }
+  if (blocked.size === 0) return [];
+  const cycle = cycleIn(blocked, byId, childrenOf);
+  return [
+    {
+      code: "deadlock",
+      title: `${blocked.size} scopes wait for each other's permits`,
+      detail: cycle.map((id, index) => {
+        const next = cycle[(index + 1) % cycle.length] as number;
+        return `${describe(byId.get(id))} waits for ${describe(byId.get(next))}`;
+      }),
+      nodes: [...blocked].slice(0, 100),
+    },
+  ];
+}
+
+function mayBeBlocked(node: NodeInfo, childrenOf: History["childrenOf"]): boolean {
+  if (node.state !== "open" && node.state !== "closing") return false;
+  if (node.joining === true) return childrenOf.has(node.id);
+  const { waits } = node;
+  return waits !== undefined && waits.every(({ heldBy }) => heldBy !== undefined && heldBy.length > 0);
+}
+
+function waitsFor(node: NodeInfo, childrenOf: History["childrenOf"]): readonly number[] {
+  if (node.joining === true) return (childrenOf.get(node.id) ?? []).map(({ id }) => id);
+  return (node.waits ?? []).flatMap(({ heldBy }) => heldBy ?? []);
+}
+
+/** Follows the first of what each waits for until one comes again. */
+function cycleIn(
+  blocked: ReadonlySet<number>,
+  byId: History["byId"],
+  childrenOf: History["childrenOf"],
+): number[] {
+  const path: number[] = [];
+  let [at] = blocked;
+  while (at !== undefined && !path.includes(at)) {
+    path.push(at);
+    [at] = waitsFor(byId.get(at) as NodeInfo, childrenOf);
+  }
+  return at === undefined ? path : path.slice(path.indexOf(at));
+}
+
+const describe = (node: NodeInfo | undefined): string =>
+  node === undefined ? "?" : JSON.stringify(node.name);

@@ -1,0 +1,291 @@
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { createSemaphore } from "../flow/sync/semaphore.js";
+import { createChannel } from "../flow/sync/channel.js";
+import { sleep } from "../flow/time/sleep.js";
+import type { Scope } from "../kernel/scope.js";
+import { createScope } from "../task/create-scope.js";
+import type { ScopeHandle } from "../task/handle.js";
+import { spawn } from "../task/spawn.js";
+import { createWatcher, flatten, setTracing, snapshot, type Look, type WatcherOptions } from "./index.js";
+
+const never = (): Promise<never> => new Promise(() => {});
+
+function open(): ScopeHandle {
+  const scope = createScope({ name: "server", onOrphan: "ignore", onError: () => {} });
+  onTestFinished(() => void scope.cancel());
+  return scope;
+}
+
+const lookAt = (scope: Scope): Look => ({ at: Date.now(), nodes: flatten(snapshot(scope)) });
+
+/** The titles of what is wrong in a scope, looked at `times` times, with `step` before each look. */
+async function titles(
+  scope: Scope,
+  { times = 2, step = () => {}, ...options }: WatcherOptions & { times?: number; step?: () => unknown } = {},
+): Promise<string[]> {
+  const watcher = createWatcher(options);
+  let found: readonly { title: string }[] = [];
+  for (let index = 0; index < times; index++) {
+    await step();
+    found = watcher.add(lookAt(scope));
+  }
+  return found.map(({ title }) => title);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("stuck: a scope was cancelled and does not end", () => {
+  it("names the task that holds the tree up, where it was started, and who cancelled it", async () => {
+    const before = setTracing(true);
+    onTestFinished(() => void setTracing(before));
+    const server = open();
+    spawn(server, (task) => spawn(task, never, { name: "export" }), { name: "job" });
+    server.cancel("enough");
+    await vi.advanceTimersByTimeAsync(6_000);
+    const watcher = createWatcher();
+    watcher.add(lookAt(server));
+    const [warning, ...others] = watcher.add(lookAt(server));
+    expect(others).toEqual([]);
+    expect(warning).toMatchObject({
+      code: "stuck",
+      title: 'task "export" was cancelled 6 s ago and still runs',
+    });
+    expect(warning?.detail.join("\n")).toMatch(
+      /started at inspect\/warnings\.test\.ts:\d+\ncancelled: explicit, at "server", by \S+warnings\.test\.ts\S*\nit reads no signal/,
+    );
+  });
+
+  it("is silent while a cleanup is within its grace period", async () => {
+    const server = createScope({ name: "server", grace: 30_000, onOrphan: "ignore" });
+    server.defer(never);
+    void server.close().catch(() => {});
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await titles(server)).toEqual([]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(await titles(server)).toEqual(['scope "server" was cancelled 40 s ago and still runs']);
+  });
+});
+
+describe("overdue: a scope is past its deadline and does not end", () => {
+  it("says by how much", async () => {
+    const server = open();
+    spawn(server, never, { name: "report", timeout: 1_000 }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(await titles(server)).toEqual(['task "report" is past its deadline by 8 s and still runs']);
+  });
+
+  it("is silent about one that ends at its deadline", async () => {
+    const server = open();
+    spawn(server, (task) => sleep(task, 60_000), { name: "report", timeout: 1_000 }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(await titles(server)).toEqual([]);
+  });
+});
+
+describe("deaf: a task would not notice that it is cancelled", () => {
+  it("counts tasks that were started alike", async () => {
+    const server = open();
+    for (let index = 0; index < 3; index++) spawn(server, never, { name: "poll" });
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await titles(server)).toEqual(['3 × "poll" would not notice a cancellation']);
+  });
+
+  it.each<[string, (scope: Scope) => unknown]>([
+    [
+      "reads its signal",
+      (scope) => new Promise((resolve) => scope.signal.addEventListener("abort", resolve)),
+    ],
+    ["has a callback", (scope) => new Promise<void>((resolve) => void scope.onCancel(() => resolve()))],
+    ["sleeps", (scope) => sleep(scope, 60_000)],
+    ["looks now and then", (scope) => (scope.throwIfCancelled(), never())],
+    ["waits for a child", (scope) => spawn(scope, (task) => sleep(task, 60_000))],
+  ])("is silent about one that %s", async (_, worker) => {
+    const server = open();
+    spawn(server, worker).catch(() => {});
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent about a young one", async () => {
+    const server = open();
+    spawn(server, never);
+    expect(await titles(server)).toEqual([]);
+  });
+});
+
+describe("unclosed: many handles with nothing in them", () => {
+  it("counts those of one place", async () => {
+    const server = open();
+    const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(await titles(server)).toEqual(['12 handles of "cache" are open, and nothing runs in them']);
+    expect(kept).toHaveLength(12);
+  });
+
+  it("is silent about those in which something runs, and about a few", async () => {
+    const server = open();
+    const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
+    for (const handle of kept) spawn(handle, (task) => sleep(task, 600_000));
+    const few = Array.from({ length: 3 }, () => createScope(server, { name: "pool", onOrphan: "ignore" }));
+    await vi.advanceTimersByTimeAsync(61_000);
+    expect(await titles(server)).toEqual([]);
+    expect(few).toHaveLength(3);
+  });
+});
+
+describe("blocked: the event loop does not turn", () => {
+  const looks = (extra: Partial<Look>): string[] => {
+    const server = open();
+    spawn(server, never, { name: "render" });
+    const watcher = createWatcher();
+    watcher.add({ ...lookAt(server), ...extra });
+    return watcher.add({ ...lookAt(server), ...extra }).flatMap(({ title, detail }) => [title, ...detail]);
+  };
+
+  it("says how late it was, and which task may be the cause", () => {
+    expect(looks({ loopDelay: { p50: 1, p99: 20, max: 450 } })).toEqual([
+      "the event loop was held up for 450 ms",
+      'perhaps by task "render"',
+    ]);
+  });
+
+  it("names the function if a debugger has found it", () => {
+    expect(looks({ blockedIn: "spin (app.js:12)" })[0]).toBe("the event loop is blocked in spin (app.js:12)");
+  });
+
+  it("is silent about a busy process that gets along", () => {
+    expect(looks({ loopDelay: { p50: 5, p99: 40, max: 90 } })).toEqual([]);
+  });
+});
+
+describe("queue: more and more tasks wait for a slot", () => {
+  const grow = async (counts: readonly number[]): Promise<string[]> => {
+    const server = open();
+    const pool = createScope(server, { name: "pool", concurrency: 2, onOrphan: "ignore" });
+    const more = [...counts];
+    const step = (): void => {
+      for (let index = more.shift() ?? 0; index > 0; index--)
+        spawn(pool, (task) => sleep(task, 1e6)).catch(() => {});
+    };
+    return titles(server, { times: counts.length, step });
+  };
+
+  it("if it has grown five times in a row", async () => {
+    expect(await grow([3, 1, 1, 1, 1, 1, 1])).toEqual(['the queue of scope "pool" only grows: 7 tasks wait']);
+  });
+
+  it("is silent if it stands still between", async () => {
+    expect(await grow([3, 1, 1, 1, 0, 1, 1])).toEqual([]);
+  });
+});
+
+describe("deadlock: tasks wait for each other's permits", () => {
+  it("names the cycle", async () => {
+    const server = open();
+    const [one, other] = [createSemaphore(1), createSemaphore(1)];
+    spawn(server, async function left(task) {
+      task.use(await one.acquire(task));
+      await Promise.resolve();
+      task.use(await other.acquire(task));
+    }).catch(() => {});
+    spawn(server, async function right(task) {
+      task.use(await other.acquire(task));
+      await Promise.resolve();
+      task.use(await one.acquire(task));
+    }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    const watcher = createWatcher();
+    watcher.add(lookAt(server));
+    const [warning] = watcher.add(lookAt(server));
+    expect(warning).toMatchObject({ code: "deadlock", title: "2 scopes wait for each other's permits" });
+    expect(warning?.detail).toEqual(['"left" waits for "right"', '"right" waits for "left"']);
+  });
+
+  it("finds a scope that holds the permit for which its child waits", async () => {
+    const server = open();
+    const permits = createSemaphore(1);
+    spawn(server, async function parent(task) {
+      task.use(await permits.acquire(task));
+      spawn(task, async function child(own) {
+        own.use(await permits.acquire(own));
+      });
+    }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await titles(server)).toEqual(["2 scopes wait for each other's permits"]);
+  });
+
+  it("is silent while one holder goes on", async () => {
+    const server = open();
+    const [one, other] = [createSemaphore(1), createSemaphore(2)];
+    await other.acquire(server); // by somebody who may release it at any time
+    spawn(server, async function left(task) {
+      task.use(await one.acquire(task));
+      await Promise.resolve();
+      task.use(await other.acquire(task));
+    }).catch(() => {});
+    spawn(server, async function right(task) {
+      task.use(await other.acquire(task));
+      await Promise.resolve();
+      task.use(await one.acquire(task));
+    }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent about consumers that wait for what comes from outside", async () => {
+    const server = open();
+    const jobs = createChannel<number>();
+    for (let index = 0; index < 4; index++) spawn(server, (task) => jobs.receive(task)).catch(() => {});
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await titles(server)).toEqual([]);
+  });
+});
+
+describe("growth: tasks become more and more", () => {
+  const growing = (counts: readonly number[]): Promise<string[]> => {
+    const server = open();
+    const more = [...counts];
+    const step = (): void => {
+      for (let index = more.shift() ?? 0; index > 0; index--)
+        spawn(server, (task) => sleep(task, 1e6), { name: "tail" }).catch(() => {});
+    };
+    return titles(server, { times: counts.length, step });
+  };
+
+  it("if there were more in each of the last five looks", async () => {
+    expect(await growing([20, 1, 1, 1, 1, 1, 1])).toEqual(['"tail" becomes more and more: 26 now']);
+  });
+
+  it("is silent about a number that stands, and about a few", async () => {
+    expect(await growing([20, 5, 0, 5, 1, 1, 1])).toEqual([]);
+    expect(await growing([1, 1, 1, 1, 1, 1, 1])).toEqual([]);
+  });
+});
+
+describe("createWatcher()", () => {
+  it("shows nothing that held only once", async () => {
+    const server = open();
+    spawn(server, never);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await titles(server, { times: 1 })).toEqual([]);
+  });
+
+  it("keeps to itself what was silenced", async () => {
+    const server = open();
+    spawn(server, never);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(await titles(server, { silence: ["deaf"] })).toEqual([]);
+    expect(await titles(server, { deafAfter: 60_000 })).toEqual([]);
+  });
+
+  it("refuses what is no option and no warning", () => {
+    expect(() => createWatcher({ silence: ["loud"] } as never)).toThrow(RangeError);
+    expect(() => createWatcher({ deaf: 1 } as never)).toThrow(/deaf/);
+    expect(() => createWatcher({ stuckAfter: -1 })).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,121 @@
+import { checkOptionsObject, outOfRange, requireDuration, wrongType } from "../errors/validate.js";
+import { optionNames } from "../errors/option-names.js";
+import type { NodeInfo } from "./describe-node.js";
+import type { Look } from "./look.js";
+import type { Thresholds, Warning, WarningCode } from "./warning.js";
+import { rules } from "./warnings.js";
+
+/** The options of {@link createWatcher}. */
+export interface WatcherOptions {
+  /** Warnings that are not wanted. Default: none. */
+  readonly silence?: readonly WarningCode[];
+  /** How long a scope without a grace period may take to end once it was cancelled, in ms. Default: 5,000. */
+  readonly stuckAfter?: number;
+  /** How old a task is that should have looked whether it is cancelled, in ms. Default: 10,000. */
+  readonly deafAfter?: number;
+  /** How old a handle is in which nothing runs, in ms. Default: 60,000. */
+  readonly unclosedAfter?: number;
+  /** How late the event loop may be, in ms. Default: 200. */
+  readonly blockedAfter?: number;
+}
+
+const watcherOptionNames = optionNames<WatcherOptions>({
+  silence: true,
+  stuckAfter: true,
+  deafAfter: true,
+  unclosedAfter: true,
+  blockedAfter: true,
+});
+
+/** Finds what is wrong in a process that is looked at again and again. Made by {@link createWatcher}. */
+export interface Watcher {
+  /**
+   * Takes the next look, and returns the warnings that hold in it and have held in the one before: what is over by the next
+   * look is not worth a warning.
+   */
+  add(look: Look): readonly Warning[];
+}
+
+/** How many looks are kept: what has to grow five times in a row needs six. */
+const KEPT = 6;
+
+/**
+ * Makes a watcher, which turns looks at a process into warnings.
+ *
+ * @param options - What is not wanted, and from when on something is worth a warning.
+ * @returns The watcher. It keeps the last six looks.
+ * @throws {TypeError | RangeError} If an option is wrong.
+ * @example
+ * ```ts
+ * await withScope({ name: "server" }, async (scope) => {
+ *   spawn(scope, function job() { return new Promise((resolve) => setTimeout(resolve, 5)); });
+ *   const watcher = createWatcher({ deafAfter: 0 });
+ *   const look = () => ({ at: Date.now(), nodes: flatten(snapshot(scope)) });
+ *   watcher.add(look());
+ *   console.log(watcher.add(look())[0]?.title); // "job" would not notice a cancellation
+ * });
+ * ```
+ */
+export function createWatcher(options: WatcherOptions = {}): Watcher {
+  checkOptionsObject("createWatcher", options, watcherOptionNames);
+  const {
+    silence = [],
+    stuckAfter = 5_000,
+    deafAfter = 10_000,
+    unclosedAfter = 60_000,
+    blockedAfter = 200,
+  } = options;
+  if (!Array.isArray(silence)) throw wrongType("createWatcher", "silence must be an array", silence);
+  for (const code of silence)
+    if (!Object.hasOwn(rules, code))
+      throw outOfRange("createWatcher", `silence must contain only ${Object.keys(rules).join(", ")}`, code);
+  for (const [name, ms] of Object.entries({ stuckAfter, deafAfter, unclosedAfter, blockedAfter }))
+    requireDuration("createWatcher", name, ms);
+  const thresholds = { stuck: stuckAfter, deaf: deafAfter, unclosed: unclosedAfter, blocked: blockedAfter };
+  return new LookWatcher(thresholds, new Set(silence));
+}
+
+class LookWatcher implements Watcher {
+  readonly #thresholds: Thresholds;
+  readonly #silent: ReadonlySet<WarningCode>;
+  #looks: readonly Look[] = [];
+  #before: ReadonlySet<string> = new Set();
+
+  constructor(thresholds: Thresholds, silent: ReadonlySet<WarningCode>) {
+    this.#thresholds = thresholds;
+    this.#silent = silent;
+  }
+
+  add(look: Look): readonly Warning[] {
+    this.#looks = [look, ...this.#looks].slice(0, KEPT);
+    const byId = new Map(look.nodes.map((node) => [node.id, node]));
+    const history = {
+      looks: this.#looks,
+      byId,
+      childrenOf: childrenIn(look.nodes),
+      thresholds: this.#thresholds,
+    };
+    const found = Object.entries(rules).flatMap(([code, rule]) =>
+      this.#silent.has(code as WarningCode) ? [] : rule(history),
+    );
+    const held = this.#before;
+    this.#before = new Set(found.flatMap(keysOf));
+    return found.filter((warning) => keysOf(warning).some((key) => held.has(key)));
+  }
+}
+
+function childrenIn(nodes: readonly NodeInfo[]): Map<number, NodeInfo[]> {
+  const found = new Map<number, NodeInfo[]>();
+  for (const node of nodes) {
+    if (node.parent === undefined) continue;
+    const siblings = found.get(node.parent);
+    if (siblings === undefined) found.set(node.parent, [node]);
+    else siblings.push(node);
+  }
+  return found;
+}
+
+/** A warning has held before if it was about one of the same scopes. */
+function keysOf({ code, nodes }: Warning): string[] {
+  return nodes.length === 0 ? [code] : nodes.map((id) => `${code} ${id}`);
+}
