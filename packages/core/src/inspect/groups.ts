@@ -100,7 +100,7 @@ function summarise(key: string, members: NodeInfo[]): NodeGroup {
 }
 
 /** The last two parts of a path and the line: `src/orders.ts:88`. */
-function shortSite(site: string): string {
+export function shortSite(site: string): string {
   const [, path = site] = /\(?([^()]+)\)?$/.exec(site) ?? [];
   const parts = path
     .replace(/^file:\/\//, "")
