@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { PluginBuild } from "esbuild";
 import { defineConfig } from "tsup";
 
 interface Manifest {
@@ -18,6 +19,19 @@ function entries(): Record<string, string> {
   return found;
 }
 
+/** Puts the files of the inspector's page into the module that reads them: a bundled program has no such files. */
+const pageAssets = {
+  name: "page-assets",
+  setup(build: PluginBuild): void {
+    build.onLoad({ filter: /inspector[\\/]assets\.ts$/ }, () => {
+      const read = (name: string): string =>
+        readFileSync(new URL(`src/inspector/page/${name}`, import.meta.url), "utf8");
+      const assets = { html: read("index.html"), css: read("page.css"), js: read("page.js") };
+      return { contents: `export const readAssets = () => (${JSON.stringify(assets)});`, loader: "js" };
+    });
+  },
+};
+
 export default defineConfig([
   {
     entry: { ...entries(), "cli/bough": "src/cli/bough.ts" },
@@ -27,6 +41,7 @@ export default defineConfig([
     target: ["node20", "es2022"],
     platform: "neutral",
     sourcemap: true,
+    esbuildPlugins: [pageAssets],
     // The other build runs beside this one.
     clean: ["**/*", "!cli/agent.js"],
     // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.

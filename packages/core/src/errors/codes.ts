@@ -42,6 +42,10 @@ export type BoughErrorCode =
   /** `requestScope` or `requestOutcome` of `bough/web`: the request did not go through `fetchBough`. */
   | "BOUGH_NO_REQUEST_SCOPE"
 
+  // bough/inspector
+  /** `inspector()` was called while `NODE_ENV` is `production`, without the option `production`. */
+  | "BOUGH_INSPECTOR_PRODUCTION"
+
   // bough/streams
   /** A Node stream was closed before its end, while `iterate` read it or `pipe` wrote to it. */
   | "BOUGH_PREMATURE_CLOSE"

@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
   ["inspect", "testing", "adapter"],
+  ["inspector"],
   ["streams"],
   ["remote"],
   [

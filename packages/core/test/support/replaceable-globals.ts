@@ -29,6 +29,7 @@ const mayUse = new Set([
   "testing/clock/virtual-clock.ts",
   "testing/clock/virtual-timer.ts",
   "testing/clock/idle-watch.ts", // the event loop's counters of `node:perf_hooks`
+  "inspector/local-source.ts", // the delay of the event loop, of `node:perf_hooks`
 ]);
 
 /** What a node of the syntax tree uses of them, in words. */

@@ -1,0 +1,106 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+
+/** Why a request is refused. The text is for the person in front of the browser. */
+export interface Refusal {
+  readonly status: 401 | 403 | 405;
+  readonly text: string;
+}
+
+const loopback = ["localhost", "127.0.0.1", "[::1]"];
+
+/**
+ * Decides which requests are answered. Every page in a browser on this machine can send requests to a server on this machine;
+ * these are told apart by their headers:
+ *
+ * - `Host`: a name of another domain that resolves to 127.0.0.1 (DNS rebinding)
+ * - `Origin`, `Sec-Fetch-Site`: a script or a frame of another page
+ * - the token: another program or another user of the machine. A unix socket is protected by its mode instead.
+ */
+export class Guard {
+  readonly token: string;
+  readonly #digest: Buffer;
+  readonly #hosts: ReadonlySet<string>;
+  /** Cookies do not know ports: two processes must not have one name. */
+  readonly #cookie: string;
+
+  constructor(token: string | undefined, hosts: readonly string[] = []) {
+    this.token = token ?? randomBytes(24).toString("base64url");
+    this.#digest = digest(this.token);
+    this.#hosts = new Set([...loopback, ...hosts].map((host) => host.toLowerCase()));
+    this.#cookie = `bough_${this.#digest.toString("hex").slice(0, 12)}`;
+  }
+
+  /** The `Set-Cookie` of the first answer to a browser that knows the token. */
+  get cookie(): string {
+    return `${this.#cookie}=${this.token}; HttpOnly; SameSite=Strict; Path=/`;
+  }
+
+  /** @param given - The token of the address, if it has one. */
+  refuse(request: IncomingMessage, given: string | null): Refusal | undefined {
+    const { method, headers } = request;
+    if (method !== "GET" && method !== "HEAD") return { status: 405, text: "This page can only be read." };
+    const host = headers.host ?? headers[":authority"];
+    if (typeof host !== "string" || !this.#hosts.has(nameOf(host)))
+      return {
+        status: 403,
+        text: 'This page is not served under this host name. Use 127.0.0.1, or add the name to the option "hosts".',
+      };
+    const { origin } = headers;
+    if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase())
+      return { status: 403, text: "This page does not answer to other origins." };
+    if (isForeign(request)) return { status: 403, text: "This page does not answer to other sites." };
+    if (!isLocalSocket(request) && !this.#isKnown(request, given))
+      return {
+        status: 401,
+        text: "The token is missing or wrong. Open the address that was printed, with its token.",
+      };
+    return undefined;
+  }
+
+  #isKnown(request: IncomingMessage, given: string | null): boolean {
+    const [, bearer] = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "") ?? [];
+    const cookies = (request.headers.cookie ?? "").split(/; */);
+    const prefix = `${this.#cookie}=`;
+    const kept = cookies.find((cookie) => cookie.startsWith(prefix))?.slice(prefix.length);
+    return [given, bearer, kept].some((token) => typeof token === "string" && this.#isToken(token));
+  }
+
+  #isToken(token: string): boolean {
+    return timingSafeEqual(digest(token), this.#digest);
+  }
+}
+
+const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+
+/** Without the port. */
+const nameOf = (host: string): string => host.toLowerCase().replace(/:\d+$/, "");
+
+/** Browsers say where a request comes from. A link on another page may lead here: nothing can read the answer to it. */
+function isForeign({ headers }: IncomingMessage): boolean {
+  const site = headers["sec-fetch-site"];
+  if (site === undefined || site === "same-origin" || site === "none") return false;
+  return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
+}
+
+/** Whether a request came through a unix socket or a named pipe. */
+function isLocalSocket({ socket }: IncomingMessage): boolean {
+  // A connection that is gone has no address, either; nor has the stand-in for a socket that an injected request has.
+  return (
+    socket instanceof Socket &&
+    !socket.destroyed &&
+    socket.remoteAddress === undefined &&
+    typeof socketServer(socket)?.address() === "string"
+  );
+}
+
+interface SocketServer {
+  readonly listening: boolean;
+  address(): unknown;
+}
+
+/** The server that has accepted a connection. */
+export function socketServer(socket: unknown): SocketServer | undefined {
+  return (socket as { readonly server?: SocketServer } | undefined)?.server;
+}

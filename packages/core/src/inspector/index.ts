@@ -1,0 +1,10 @@
+/**
+ * A page that shows what is alive in a process: the tree of scopes, live. Node only. The guide is
+ * `docs/guide/observing.md`.
+ *
+ * @module
+ */
+export type { ListenOptions } from "./listen.js";
+export { inspector } from "./inspector.js";
+export type { InspectorOptions, PageOptions } from "./options.js";
+export { servePage, type Inspector } from "./serve.js";

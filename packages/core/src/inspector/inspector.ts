@@ -1,0 +1,47 @@
+import { BoughError } from "../errors/bough-error.js";
+import { checkType } from "../errors/validate.js";
+import { nodeOf } from "../task/resolve.js";
+import { LocalSource } from "./local-source.js";
+import { checkPageOptions, type InspectorOptions } from "./options.js";
+import { createPage, type Inspector } from "./serve.js";
+
+/**
+ * Makes a page that shows what is alive in this process: the tree of scopes, what each waits for, and why it was cancelled.
+ *
+ * The page can only be read, and shows names, lines and states, never values. It costs nothing until it is opened; then the
+ * tree is walked once a second, in slices. It keeps no scope, server or process alive.
+ *
+ * Requests are refused if they come from another site or under another host name. Over TCP they need the token.
+ *
+ * @param options - What is shown, and to whom.
+ * @returns The page: `listen()` serves it on an address of its own, and `handler` can be mounted in a server.
+ * @throws {BoughError} `BOUGH_INSPECTOR_PRODUCTION` while `NODE_ENV` is `production`, unless the option `production` is `true`.
+ * @throws {TypeError | RangeError} If an option is wrong.
+ * @example On a unix socket, for the user of this process only
+ * ```ts no-run
+ * const page = inspector();
+ * console.log(await page.listen()); // /tmp/bough-4711.sock
+ * ```
+ * @example In a server that exists
+ * ```ts no-run
+ * const page = inspector({ hosts: ["admin.example.com"] });
+ * createServer((request, response) => {
+ *   if (request.url?.startsWith("/bough/")) page.handler(request, response);
+ *   else response.end("Hello");
+ * }).listen(3000);
+ * console.log(`http://127.0.0.1:3000/bough/?token=${page.token}`);
+ * ```
+ */
+export function inspector(options: InspectorOptions = {}): Inspector {
+  checkPageOptions("inspector", options);
+  const { scope, production } = options;
+  checkType("inspector", "production", "boolean", production);
+  if (scope !== undefined) nodeOf("inspector", "scope", scope);
+  if (process.env["NODE_ENV"] === "production" && production !== true)
+    throw new BoughError(
+      "BOUGH_INSPECTOR_PRODUCTION",
+      "inspector: it is not started while NODE_ENV is production, as it shows what the process does. " +
+        "If that is wanted, pass { production: true }.",
+    );
+  return createPage(new LocalSource(scope), options);
+}

@@ -1,0 +1,89 @@
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import type { Server } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isMainThread } from "node:worker_threads";
+import { optionNames } from "../errors/option-names.js";
+import { checkOptionsObject, checkType, outOfRange } from "../errors/validate.js";
+
+/** Where the page is served. Without one of these on a unix socket in the folder for temporary files. */
+export interface ListenOptions {
+  /** The path of the unix socket; on Windows of the named pipe. Default: `bough-<pid>.sock` in the folder for temporary files. */
+  readonly path?: string;
+  /** A TCP port on 127.0.0.1 instead of a socket; 0 for any that is free. Default: none. */
+  readonly port?: number;
+}
+
+const listenOptionNames = optionNames<ListenOptions>({ path: true, port: true });
+
+/** Starts to listen, and resolves to the path of the socket or to the port. Does not keep the process alive. */
+export async function listen(server: Server, options: ListenOptions): Promise<string | number> {
+  checkOptionsObject("listen", options, listenOptionNames, "{ port: 0 }");
+  const { path, port } = options;
+  checkType("listen", "path", "string", path);
+  checkType("listen", "port", "number", port);
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
+    throw outOfRange("listen", "port must be a whole number from 0 to 65535", port);
+  if (port !== undefined && path !== undefined)
+    throw new TypeError("listen: options must have path or port, not both");
+  server.unref();
+  if (port !== undefined) {
+    await begin(server, () => server.listen(port, "127.0.0.1"));
+    return (server.address() as AddressInfo).port;
+  }
+  const socket = path ?? defaultPath();
+  await removeDead(socket);
+  await begin(server, () => listenPrivately(server, socket));
+  return socket;
+}
+
+function defaultPath(): string {
+  if (process.platform === "win32") return `\\\\.\\pipe\\bough-${process.pid}`;
+  return join(tmpdir(), `bough-${process.pid}.sock`);
+}
+
+/** Only the user of the process may connect. */
+function listenPrivately(server: Server, path: string): void {
+  if (process.platform === "win32") return void server.listen(path);
+  // The file is made within `listen`: it must not be open to others even for a moment. Workers have no mask of their own.
+  const before = isMainThread ? process.umask(0o177) : undefined;
+  try {
+    server.listen(path);
+  } finally {
+    if (before !== undefined) process.umask(before);
+  }
+  try {
+    chmodSync(path, 0o600);
+  } catch {
+    // It could not be made: the server reports why.
+  }
+}
+
+function begin(server: Server, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.once("listening", () => {
+      server.off("error", reject);
+      resolve();
+    });
+    start();
+  });
+}
+
+/** Removes a socket that a process which was killed has left: nobody listens to it. */
+async function removeDead(path: string): Promise<void> {
+  try {
+    if (!lstatSync(path).isSocket()) return;
+  } catch {
+    return; // there is none
+  }
+  const isDead = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.on("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
+  });
+  if (isDead) unlinkSync(path);
+}

@@ -1,0 +1,260 @@
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
+import type { TreeSource } from "../inspect/index.js";
+import { wrongType } from "../errors/validate.js";
+import { readAssets, type Assets } from "./assets.js";
+import { detailOf } from "./detail.js";
+import { Guard } from "./guard.js";
+import { listen, type ListenOptions } from "./listen.js";
+import { Looks } from "./looks.js";
+import { checkPageOptions, type PageOptions } from "./options.js";
+import { findRows, treeRows } from "./rows.js";
+import { Streams } from "./stream.js";
+import type { TreeIndex } from "./tree-index.js";
+import { frameOf } from "./views.js";
+
+/** A page that shows a tree, live. */
+export interface Inspector {
+  /** What a client that comes over TCP must know: the page is at `/?token=…`. */
+  readonly token: string;
+  /**
+   * Answers a request for the page. Can be mounted in any server, under any path that ends with a slash.
+   *
+   * @param request - Of `node:http`, or of a framework that is built on it.
+   * @param response - Its response.
+   */
+  readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
+  /**
+   * Serves the page: on a unix socket with mode 0600, or on a TCP port of 127.0.0.1. Does not keep the process alive.
+   *
+   * @param options - Where. Default: a unix socket in the folder for temporary files.
+   * @returns The path of the socket, or the address of the page with its token.
+   */
+  readonly listen: (options?: ListenOptions) => Promise<string>;
+  /**
+   * Ends the open pages and stops listening.
+   *
+   * @returns Settles when everything is closed.
+   */
+  readonly close: () => Promise<void>;
+}
+
+/** What ends with the last open page. */
+interface Resting extends TreeSource {
+  rest?(): void;
+}
+
+/** How old a look may be that answers a question of a page, in ms. */
+const FRESH = 500;
+const DEFAULT_CLIENTS = 4;
+
+/**
+ * Makes the page for a tree of any source: of this process, or of another one.
+ *
+ * @param source - Where the looks come from. It is asked only while a page is open.
+ * @param options - The token, host names and limits.
+ * @returns The page, which can be served on an address of its own or mounted in a server.
+ * @throws {TypeError | RangeError} If `source` has no `look()`, or an option is wrong.
+ * @example
+ * ```ts no-run
+ * const page = servePage({ async look() { return { at: Date.now(), nodes: flatten(snapshot()) }; } });
+ * console.log(await page.listen({ port: 0 })); // http://127.0.0.1:41873/?token=…
+ * ```
+ */
+export function servePage(source: TreeSource, options: PageOptions = {}): Inspector {
+  if (typeof (source as TreeSource | undefined)?.look !== "function")
+    throw wrongType("servePage", "source must be an object with a method look()", source);
+  checkPageOptions("servePage", options);
+  return createPage(source, options);
+}
+
+/** As {@link servePage}, for options that have been checked. */
+export function createPage(source: Resting, options: PageOptions): Inspector {
+  const page = new Page(source, options);
+  const handler: Inspector["handler"] = (request, response) => page.answer(request, response);
+  const server = createServer(handler);
+  server.on("connection", (socket) => socket.unref());
+  return {
+    token: page.guard.token,
+    handler,
+    async listen(where = {}) {
+      const address = await listen(server, where);
+      return typeof address === "string" ? address : `http://127.0.0.1:${address}/?token=${page.guard.token}`;
+    },
+    async close() {
+      page.end();
+      if (!server.listening) return;
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+const headers: OutgoingHttpHeaders = {
+  "Cache-Control": "no-store",
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; " +
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Referrer-Policy": "no-referrer",
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+};
+
+type Query = URLSearchParams;
+
+class Page {
+  readonly guard: Guard;
+  readonly #options: PageOptions;
+  readonly #source: Resting;
+  readonly #looks: Looks;
+  readonly #streams: Streams;
+  #assets: Assets | undefined;
+
+  constructor(source: Resting, options: PageOptions) {
+    this.guard = new Guard(options.token, options.hosts);
+    this.#options = options;
+    this.#looks = new Looks(source);
+    this.#source = source;
+    const interval = options.interval ?? 1_000;
+    const next = async (): Promise<string> => JSON.stringify(frameOf(await this.#looks.get(0), []));
+    this.#streams = new Streams(interval, next, () => this.#rest());
+  }
+
+  end(): void {
+    this.#streams.end();
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    // Frameworks cut off the path under which a handler is mounted, and keep the whole here.
+    const { originalUrl } = request as { originalUrl?: unknown };
+    const target = typeof originalUrl === "string" ? originalUrl : (request.url ?? "/");
+    const mark = target.indexOf("?");
+    const path = mark < 0 ? target : target.slice(0, mark);
+    const query = new URLSearchParams(mark < 0 ? "" : target.slice(mark + 1));
+    const refusal = this.guard.refuse(request, query.get("token"));
+    if (refusal !== undefined)
+      return send(
+        response,
+        refusal.status,
+        "text/plain",
+        refusal.text,
+        refusal.status === 405 ? { Allow: "GET, HEAD" } : {},
+      );
+    if (path.endsWith("/") && query.has("token"))
+      // The token does not stay in the address.
+      return send(response, 303, "text/plain", "", { Location: "./", "Set-Cookie": this.guard.cookie });
+    const name = path.slice(path.lastIndexOf("/") + 1);
+    if (name !== "" && request.url === "/") {
+      const search = mark < 0 ? "" : target.slice(mark);
+      return send(response, 303, "text/plain", "", { Location: `${name}/${search}` });
+    }
+    this.#route(name, query, request, response);
+  }
+
+  #route(name: string, query: Query, request: IncomingMessage, response: ServerResponse): void {
+    switch (name) {
+      case "":
+        return this.#file(response, "html", "text/html");
+      case "page.css":
+        return this.#file(response, "css", "text/css");
+      case "page.js":
+        return this.#file(response, "js", "text/javascript");
+      case "events":
+        return this.#open(request, response);
+      case "tree":
+        return this.#json(response, () => this.#tree(query));
+      case "node":
+        return this.#json(response, () => this.#node(query));
+      default:
+        return send(response, 404, "text/plain", "There is no such page.");
+    }
+  }
+
+  #file(response: ServerResponse, name: keyof Assets, type: string): void {
+    this.#assets ??= readAssets();
+    const text = this.#assets[name];
+    const title = this.#options.title ?? `process ${process.pid}`;
+    send(response, 200, type, name === "html" ? text.replaceAll("{{title}}", () => escapeHtml(title)) : text);
+  }
+
+  #open(request: IncomingMessage, response: ServerResponse): void {
+    const { clients = DEFAULT_CLIENTS } = this.#options;
+    if (this.#streams.size >= clients)
+      return send(response, 503, "text/plain", `${clients} pages are open. Close one of them.`);
+    // A connection over HTTP/2 has no such header.
+    const own = request.httpVersionMajor >= 2 ? {} : { Connection: "close" };
+    response.writeHead(200, { ...headers, ...own, "Content-Type": "text/event-stream; charset=utf-8" });
+    if (request.method === "HEAD") return void response.end();
+    this.#streams.add(request, response);
+  }
+
+  /** Nobody looks any longer: nothing is kept and measured. */
+  #rest(): void {
+    this.#looks.forget();
+    this.#source.rest?.();
+  }
+
+  async #look(): Promise<TreeIndex> {
+    const index = await this.#looks.get(FRESH);
+    if (this.#streams.size === 0) this.#rest();
+    return index;
+  }
+
+  async #tree(query: Query): Promise<unknown> {
+    const index = await this.#look();
+    const text = query.get("find") ?? "";
+    const pages = new Map<string, number>();
+    for (const each of list(query.get("pages"))) {
+      const [key = "", count] = each.split(":");
+      const number = Number(count);
+      if (Number.isInteger(number) && number > 0) pages.set(key, number);
+    }
+    const found =
+      text === ""
+        ? {
+            rows: treeRows(index, new Set(list(query.get("toggled"))), pages),
+            total: index.look.nodes.length,
+          }
+        : await findRows(index, text, pages.get("") ?? 1);
+    return { at: index.look.at, ...found };
+  }
+
+  async #node(query: Query): Promise<unknown> {
+    const index = await this.#look();
+    return detailOf(index, Number(query.get("id")), this.#options.causes === true);
+  }
+
+  #json(response: ServerResponse, make: () => Promise<unknown>): void {
+    make().then(
+      (value) =>
+        value === undefined
+          ? send(response, 404, "application/json", '{"error":"It has ended."}')
+          : send(response, 200, "application/json", JSON.stringify(value)),
+      (error: unknown) => {
+        const text = error instanceof Error ? error.message : "The tree can't be read.";
+        send(response, 500, "application/json", JSON.stringify({ error: text }));
+      },
+    );
+  }
+}
+
+const list = (text: string | null): string[] => (text === null || text === "" ? [] : text.split(","));
+
+const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"]/g, (character) => entities[character] as string);
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  text: string,
+  more: OutgoingHttpHeaders = {},
+): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { ...headers, ...more, "Content-Type": `${type}; charset=utf-8` });
+  response.end(text);
+}
