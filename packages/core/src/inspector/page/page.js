@@ -2,7 +2,11 @@
 
 const byId = (id) => document.getElementById(id);
 
-/** What the page shows. */
+/**
+ * What the page shows.
+ *
+ * @type {Record<string, any>}
+ */
 const state = {
   view: "tree",
   filter: "",
