@@ -78,10 +78,10 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
 
   // Most of their time is waiting for locks to run out.
   describe.concurrent("its cases", () => {
-    it.each(names.filter((name) => !isForAll(name)))("%s", play);
+    it.each(names.filter((name) => !isForAll(name)))("%s", play, 180_000);
   });
 
   describe("its cases that stop the server", () => {
-    it.each(names.filter(isForAll))("%s", play);
+    it.each(names.filter(isForAll))("%s", play, 180_000);
   });
 });

@@ -142,7 +142,7 @@ export class Stage {
   }
 
   /** Waits for something that happened in a worker. */
-  async seen(tag: string, what: Event["what"], count = 1, limit = 30_000): Promise<Event> {
+  async seen(tag: string, what: Event["what"], count = 1, limit = 120_000): Promise<Event> {
     const until = monotonicNow() + limit;
     while (this.of(tag, what).length < count) {
       assert(
