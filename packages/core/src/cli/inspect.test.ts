@@ -136,6 +136,25 @@ for (const { label, path = "", major } of nodes()) {
       expect(stdout).toMatch(/warning: task "export" was cancelled .* ago and still runs/);
     });
 
+    it("serves the tree as a page with --open, until the process ends", async () => {
+      const { child, pid } = await start(path, `${shop} console.log("ready");`);
+      const command = new Child(path, [join(folder, "bough.mjs"), "inspect", pid, "--open"]);
+      onTestFinished(() => command.kill("SIGKILL"));
+      await command.printed("token=");
+      const address = new URL(command.output.trim());
+      expect((await fetch(new URL("/tree", address))).status).toBe(401);
+      const headers = { authorization: `Bearer ${address.searchParams.get("token")}` };
+      for (const [find, total] of [
+        ["job", 8],
+        ["stuck", 1],
+      ]) {
+        const answer = await fetch(new URL(`/tree?find=${find}`, address), { headers });
+        expect(await answer.json()).toMatchObject({ total });
+      }
+      child.kill("SIGKILL");
+      expect(await command.ending()).toMatchObject({ code: 0, stdout: expect.stringMatching(/has ended/) });
+    });
+
     it("finds bough in a bundled and minified program", async () => {
       const program = scripts.write(`${shop} console.log("ready");`);
       const outfile = join(folder, `bundled-${major}.mjs`);

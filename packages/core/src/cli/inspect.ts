@@ -1,11 +1,13 @@
 import { parseArgs } from "node:util";
 import { sleep, withScope, type Scope } from "../index.js";
-import { createWatcher } from "../inspect/index.js";
+import { createWatcher, type TreeSource } from "../inspect/index.js";
+import { servePage } from "../inspector/index.js";
 import { attach } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
 
 export const usage = `bough inspect <pid>            print the tree of scopes of a running Node process
+bough inspect <pid> --open     serve it as a page on this machine, live, until Ctrl-C
 bough inspect <pid> --json     print it as JSON, one scope per line
 bough inspect <pid> --all      print every scope, instead of groups of similar ones
 
@@ -16,6 +18,7 @@ when its inspector is started, and is left as it was found.
 const options = {
   all: { type: "boolean" },
   json: { type: "boolean" },
+  open: { type: "boolean" },
 } as const;
 
 /** Between the two looks of which the second is printed, in ms. */
@@ -33,6 +36,7 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
   const { values, pid } = given;
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const tree = new AttachedTree(own, await attach(own, pid), pid);
+    if (values.open === true) return serve(own, tree, pid);
     const watcher = createWatcher();
     watcher.add(await tree.look());
     await sleep(own, BETWEEN); // what is over by then is not worth a warning
@@ -42,6 +46,27 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
     else process.stdout.write(`${printLook(look, pid, values.all === true, watcher.add(look))}\n`);
   });
   return 0;
+}
+
+/** How often it is noticed that the process has ended, in ms. */
+const STEP = 1_000;
+
+/** Serves the tree as a page until the scope is cancelled or the process ends. */
+async function serve(scope: Scope, tree: TreeSource, pid: number): Promise<void> {
+  await tree.look(); // if that can't be done, say so here and not in the page
+  const page = servePage(tree, { title: `process ${pid}` });
+  scope.defer(() => page.close());
+  process.stdout.write(`${await page.listen({ port: 0 })}\n`);
+  while (isRunning(pid)) await sleep(scope, STEP);
+  process.stdout.write(`Process ${pid} has ended.\n`);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function parse(parameters: readonly string[]) {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
-import type { TreeSource } from "../inspect/index.js";
+import { createWatcher, type TreeSource, type Watcher } from "../inspect/index.js";
 import { wrongType } from "../errors/validate.js";
 import { readAssets, type Assets } from "./assets.js";
 import { detailOf } from "./detail.js";
@@ -10,7 +10,7 @@ import { checkPageOptions, type PageOptions } from "./options.js";
 import { findRows, treeRows } from "./rows.js";
 import { Streams } from "./stream.js";
 import type { TreeIndex } from "./tree-index.js";
-import { frameOf } from "./views.js";
+import { frameOf, warningRow, type WarningRow } from "./views.js";
 
 /** A page that shows a tree, live. */
 export interface Inspector {
@@ -46,6 +46,8 @@ interface Resting extends TreeSource {
 /** How old a look may be that answers a question of a page, in ms. */
 const FRESH = 500;
 const DEFAULT_CLIENTS = 4;
+/** Warnings are looked for in one go, which would hold the event loop up in a larger tree. */
+const MAX_WATCHED = 20_000;
 
 /**
  * Makes the page for a tree of any source: of this process, or of another one.
@@ -111,6 +113,7 @@ class Page {
   readonly #source: Resting;
   readonly #looks: Looks;
   readonly #streams: Streams;
+  #watcher: Watcher | undefined;
   #assets: Assets | undefined;
 
   constructor(source: Resting, options: PageOptions) {
@@ -119,8 +122,11 @@ class Page {
     this.#looks = new Looks(source);
     this.#source = source;
     const interval = options.interval ?? 1_000;
-    const next = async (): Promise<string> => JSON.stringify(frameOf(await this.#looks.get(0), []));
-    this.#streams = new Streams(interval, next, () => this.#rest());
+    this.#streams = new Streams(
+      interval,
+      () => this.#frame(),
+      () => this.#rest(),
+    );
   }
 
   end(): void {
@@ -191,8 +197,20 @@ class Page {
     this.#streams.add(request, response);
   }
 
+  async #frame(): Promise<string> {
+    const index = await this.#looks.get(0);
+    return JSON.stringify(frameOf(index, this.#warningsOf(index)));
+  }
+
+  #warningsOf({ look }: TreeIndex): readonly WarningRow[] | undefined {
+    if (look.nodes.length > MAX_WATCHED) return undefined;
+    this.#watcher ??= createWatcher();
+    return this.#watcher.add(look).map(warningRow);
+  }
+
   /** Nobody looks any longer: nothing is kept and measured. */
   #rest(): void {
+    this.#watcher = undefined;
     this.#looks.forget();
     this.#source.rest?.();
   }

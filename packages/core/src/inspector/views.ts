@@ -1,4 +1,4 @@
-import { waitLabel, type Look, type NodeInfo } from "../inspect/index.js";
+import { waitLabel, type Look, type NodeInfo, type Warning } from "../inspect/index.js";
 import { siteOf, waitOf, type Counts, type Group, type TreeIndex } from "./tree-index.js";
 
 /** A scope as a row of a list. */
@@ -25,7 +25,8 @@ export interface Frame {
   readonly counts: Counts;
   readonly loopDelay?: Look["loopDelay"];
   readonly blockedIn?: string;
-  readonly warnings: readonly WarningRow[];
+  /** Absent if the tree is too large for them to be looked for. */
+  readonly warnings?: readonly WarningRow[];
   readonly groups: readonly GroupRow[];
   /** How many groups are not in the list. */
   readonly moreGroups: number;
@@ -34,9 +35,11 @@ export interface Frame {
 
 /** Something that is probably wrong. */
 export interface WarningRow {
-  readonly id: number;
-  readonly name: string;
-  readonly text: string;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: readonly string[];
+  /** The first scope that it is about. */
+  readonly id?: number;
 }
 
 /** A group as a row of a list. */
@@ -91,7 +94,16 @@ export function stateOf(node: NodeInfo): string {
   return node.reason === undefined ? node.state : `${node.state} (${node.reason.kind})`;
 }
 
-export function frameOf(index: TreeIndex, warnings: readonly WarningRow[]): Frame {
+export function warningRow({ code, title, detail, nodes: [id] }: Warning): WarningRow {
+  return {
+    code,
+    title: withoutQuery(title),
+    detail: detail.map(withoutQuery),
+    ...(id === undefined ? {} : { id }),
+  };
+}
+
+export function frameOf(index: TreeIndex, warnings: readonly WarningRow[] | undefined): Frame {
   const { look, counts } = index;
   const groups = [...index.groups.values()].sort((a, b) => b.count - a.count || b.oldest - a.oldest);
   const requests = [...index.requests].sort((a, b) => b.age - a.age).slice(0, MAX_REQUESTS);
@@ -100,7 +112,7 @@ export function frameOf(index: TreeIndex, warnings: readonly WarningRow[]): Fram
     counts,
     ...(look.loopDelay === undefined ? {} : { loopDelay: look.loopDelay }),
     ...(look.blockedIn === undefined ? {} : { blockedIn: look.blockedIn }),
-    warnings,
+    ...(warnings === undefined ? {} : { warnings }),
     groups: groups.slice(0, MAX_GROUPS).map(groupRow),
     moreGroups: Math.max(0, groups.length - MAX_GROUPS),
     requests: requests.map((node) => nodeRow(node, look.at)),

@@ -76,11 +76,19 @@ function showFrame() {
   const trouble = [];
   if (frame.blockedIn !== undefined)
     trouble.push(make("li", {}, `The event loop is blocked in ${plain(frame.blockedIn)}`));
-  for (const warning of frame.warnings) {
-    const link = make("button", { type: "button", onclick: () => select(warning.id) }, plain(warning.name));
-    trouble.push(make("li", {}, link, ` ${plain(warning.text)}`));
+  for (const { title, detail, id } of frame.warnings ?? []) {
+    const text = plain(title);
+    const link =
+      id === undefined ? text : make("button", { type: "button", onclick: () => select(id) }, text);
+    trouble.push(
+      make("li", {}, link, ...detail.slice(0, 6).map((line) => make("div", { class: "faint" }, plain(line)))),
+    );
   }
-  byId("trouble").replaceChildren(...trouble);
+  if (frame.warnings === undefined)
+    trouble.push(make("li", { class: "aside" }, "The tree is too large to look for warnings."));
+  const list = byId("trouble");
+  // A person may be about to press a button of the list.
+  if (!list.contains(document.activeElement)) list.replaceChildren(...trouble);
   const cards = [
     ["scopes", count(counts.scopes)],
     ["tasks", count(counts.tasks)],
@@ -222,7 +230,7 @@ function treeRow(row) {
     row.children > 0 ? (row.open ? "▾" : "▸") : "",
   );
   const name = make("td", { title: plain(row.name) }, twist);
-  if (row.type === "group") name.append(make("span", { class: "count" }, `${count(row.children)} ×`));
+  if (row.type === "group") name.append(make("span", { class: "count" }, `${count(row.children)} × `));
   name.append(plain(row.name));
   const kind = row.type === "node" && row.kind !== "task" ? row.kind : "";
   if (kind !== "" && kind !== row.name) name.append(make("span", { class: "faint" }, ` ${kind}`));
