@@ -36,7 +36,7 @@ const specifiers = Object.entries(manifest.exports)
 /** Their types are those of a framework, and are compiled where that is: with the tests of these entries. */
 const withFramework = ["bough/express", "bough/fastify"];
 /** These have types of Node's. */
-const withNode = ["bough/http", "bough/process"];
+const withNode = ["bough/http", "bough/inspector", "bough/process"];
 const tool = (name: string): string => join(core, "node_modules/.bin", name);
 
 let folder: string;
