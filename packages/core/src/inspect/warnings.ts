@@ -1,7 +1,7 @@
 import { formatDuration } from "./duration.js";
 import { findDeadlock } from "./deadlock.js";
 import type { NodeInfo, ReasonInfo } from "./describe-node.js";
-import { groupNodes, shortSite } from "./groups.js";
+import { groupNodes, shortSite, type NodeGroup } from "./groups.js";
 import { oneLine } from "./labels.js";
 import type { Look } from "./look.js";
 import type { History, Warning, WarningCode } from "./warning.js";
@@ -186,15 +186,24 @@ function findGrowingQueues({ looks, byId }: History): Warning[] {
 /** Groups smaller than this may grow: a program that starts does. */
 const SMALL_GROUP = 20;
 
+/** Each look takes part in six comparisons, and is grouped once. */
+const grouped = new WeakMap<Look, ReadonlyMap<string, NodeGroup>>();
+
+function groupsOf(look: Look): ReadonlyMap<string, NodeGroup> {
+  let groups = grouped.get(look);
+  if (groups === undefined) {
+    const started = look.nodes.filter(({ kind, status }) => kind !== "background" && status !== "queued");
+    groups = new Map(groupNodes(started, { by: ["site"] }).map((group) => [group.key, group]));
+    grouped.set(look, groups);
+  }
+  return groups;
+}
+
 function findGrowth({ looks }: History): Warning[] {
+  // Also the first looks, so that not all six are grouped at once.
+  groupsOf(looks[0] as Look);
   if (looks.length <= GROWTHS) return [];
-  const counts = looks.map(({ nodes }) => {
-    const groups = groupNodes(
-      nodes.filter(({ kind, status }) => kind !== "background" && status !== "queued"),
-      { by: ["site"] },
-    );
-    return new Map(groups.map((group) => [group.key, group]));
-  });
+  const counts = looks.map(groupsOf);
   return [...(counts[0]?.values() ?? [])].flatMap(({ key, count, label, age, members }) => {
     if (count < SMALL_GROUP || !hasGrown(counts.map((groups) => groups.get(key)?.count ?? 0))) return [];
     return [

@@ -1,5 +1,6 @@
 import { waitLabel, type NodeInfo } from "../inspect/index.js";
 import { formatDuration } from "../inspect/duration.js";
+import { shortSite } from "../inspect/groups.js";
 import { plural } from "../inspect/labels.js";
 import type { TreeIndex } from "./tree-index.js";
 import { nameOf, nodeRow, type NodeRow } from "./views.js";
@@ -47,7 +48,7 @@ function reasonsToLive(index: TreeIndex, node: NodeInfo): string[] {
   if (status === "queued") return ["It waits for a slot: its scope has a limit of concurrent tasks."];
   if (reason !== undefined) {
     const when = reason.at === undefined ? "" : ` ${formatDuration(index.look.at - reason.at)} ago`;
-    const by = reason.by === undefined ? "" : ` by ${reason.by}`;
+    const by = reason.by === undefined ? "" : ` by ${shortSite(reason.by)}`;
     why.push(`It was cancelled${when}${by} (${reason.kind}).`);
   }
   if (waits !== undefined) why.push(`It waits: ${waits.map(waitLabel).join("; ")}.`);
@@ -111,6 +112,7 @@ function factsOf(
   add("note", node.note);
   if (reason !== undefined) {
     add("cancelled at", reason.scope);
+    add("cancelled by", reason.by);
     if (causes) add("message", reason.message);
     if (causes) add("cause", reason.cause);
   }

@@ -24,6 +24,8 @@ import { createPage, type Inspector } from "./serve.js";
  * ```
  * @example In a server that exists
  * ```ts no-run
+ * import { createServer } from "node:http";
+ *
  * const page = inspector({ hosts: ["admin.example.com"] });
  * createServer((request, response) => {
  *   if (request.url?.startsWith("/bough/")) page.handler(request, response);

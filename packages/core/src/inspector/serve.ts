@@ -47,7 +47,7 @@ interface Resting extends TreeSource {
 const FRESH = 500;
 const DEFAULT_CLIENTS = 4;
 /** Warnings are looked for in one go, which would hold the event loop up in a larger tree. */
-const MAX_WATCHED = 20_000;
+const MAX_WATCHED = 10_000;
 
 /**
  * Makes the page for a tree of any source: of this process, or of another one.

@@ -1,4 +1,5 @@
 import { waitLabel, type Look, type NodeInfo, type Warning } from "../inspect/index.js";
+import { shortSite } from "../inspect/groups.js";
 import { siteOf, waitOf, type Counts, type Group, type TreeIndex } from "./tree-index.js";
 
 /** A scope as a row of a list. */
@@ -98,7 +99,7 @@ export function warningRow({ code, title, detail, nodes: [id] }: Warning): Warni
   return {
     code,
     title: withoutQuery(title),
-    detail: detail.map(withoutQuery),
+    detail: detail.map((line) => withoutQuery(line.replace(/file:\/\/\S+/g, shortSite))),
     ...(id === undefined ? {} : { id }),
   };
 }
