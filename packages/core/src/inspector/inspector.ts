@@ -25,6 +25,7 @@ import { createPage, type Inspector } from "./serve.js";
  * @example In a server that exists
  * ```ts no-run
  * import { createServer } from "node:http";
+ * import { inspector } from "bough/inspector";
  *
  * const page = inspector({ hosts: ["admin.example.com"] });
  * createServer((request, response) => {
