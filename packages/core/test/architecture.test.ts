@@ -18,6 +18,13 @@ describe("the sources of bough", () => {
     expect(findBreaches(readSources())).toEqual([]);
   });
 
+  it("store an interrupted step by assignments: a call has no room on the stack right after an overflow", () => {
+    const stored = [...readSources()].filter(([, text]) => /\binterrupted\.wake = undefined/.test(text));
+    expect(stored.map(([path]) => path)).toContain("task/child.ts");
+    const calls = stored.filter(([, text]) => /^[^*\n]*\bsteps\.(push|unshift|concat)\(/m.test(text));
+    expect(calls.map(([path]) => path)).toEqual([]);
+  });
+
   it("have a public entry and a kernel, so the check above has looked at them", () => {
     const paths = [...readSources().keys()];
     expect(paths).toContain("index.ts");

@@ -13,9 +13,9 @@ const prelude = `
   const ignored = (promise) => void promise.then(() => {}, () => {});
   const untilCancelled = (scope) => new Promise((_, reject) => scope.onCancel(reject));
   /** Whether nothing is left, and the runtime works. */
-  const works = async () => {
+  const works = async (wait = (scope) => sleep(scope, 0)) => {
     await turn();
-    const value = await withScope(async (scope) => { await sleep(scope, 0); return spawn(scope, async () => 1); });
+    const value = await withScope(async (scope) => { await wait(scope); return spawn(scope, async () => 1); });
     return value === 1 && unhandled.length === 0 && snapshot().children.length === 0;
   };
   const first = async (results) => { for await (const result of results) return result; };
@@ -144,9 +144,16 @@ for (const node of nodes()) {
               `${JSON.stringify(name)}: (scope, tools) => { const { child, grandchild } = tools; ${call}; }`,
           )
           .join(",\n")}};
+        // Where setTimeout() itself has no room, Node counts a timer that it never has. From then on no timer keeps its event
+        // loop alive, without bough as well, and the process may end with the code 13. So nothing here waits for a timer.
+        const starts = async (scope) => {
+          const sleeper = spawn(scope, (own) => sleep(own, 60_000));
+          await turn();
+          sleeper.cancel();
+        };
         const attempt = async (name, room) => {
           let told = 0, done = false, thrown = false;
-                    const result = await outcome(withScope({ concurrency: room % 4 === 0 ? 2 : Infinity }, async (scope) => {
+          const result = await outcome(withScope({ concurrency: room % 4 === 0 ? 2 : Infinity }, async (scope) => {
             const child = createScope(scope), grandchild = createScope(child);
             child.onCancel(() => { told += 1; });
             ignored(sleep(grandchild, 60_000));
@@ -172,10 +179,10 @@ for (const node of nodes()) {
           let thrown = 0;
           for (let room = 0; room < 360; room += 12) thrown += await attempt(name, room);
           if (thrown > 29) log(name, "never got as far");
-          if (!(await works())) log(name, "does not work", unhandled.splice(0));
+          if (!(await works(starts))) log(name, "does not work", unhandled.splice(0));
         }
         log("done");
-        process.exit(); // a timer of the platform's may be left, if it was the platform that had no room`,
+        process.exit();`,
         "done\n",
         "--stack-size=200", // the shorter, the sooner it is at its end
       ));

@@ -30,7 +30,10 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
     if (nesting < MAX_NESTING) notifySubtree(root, reason, from, markedEnd, ready);
     else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
   } catch (error) {
-    interrupted.steps.push(finishCancelling, root, error);
+    const { steps } = interrupted;
+    steps[steps.length] = finishCancelling;
+    steps[steps.length] = root;
+    steps[steps.length] = error;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   } finally {
@@ -63,7 +66,10 @@ function notifyPostponed(ready: ScopeNode[]): void {
       for (const node of nodes) marked[markedEnd++] = node;
       notifySubtree(root, reason, from, markedEnd, ready);
     } catch (error) {
-      interrupted.steps.push(finishCancelling, root, error);
+      const { steps } = interrupted;
+      steps[steps.length] = finishCancelling;
+      steps[steps.length] = root;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     } finally {
@@ -156,7 +162,10 @@ function abort(node: ScopeNode, controller: AbortController, reason: CancelledEr
   try {
     controller.abort(reason);
   } catch (error) {
-    interrupted.steps.push(finishAborting, node, error);
+    const { steps } = interrupted;
+    steps[steps.length] = finishAborting;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -181,7 +190,10 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
     } catch {
       const finish = hook instanceof CallbackHook ? failAgain : finishHook;
       const value = hook instanceof CallbackHook ? error : hook;
-      interrupted.steps.push(finish, node, value);
+      const { steps } = interrupted;
+      steps[steps.length] = finish;
+      steps[steps.length] = node;
+      steps[steps.length] = value;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }

@@ -7,11 +7,15 @@ type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
  * Steps of the runtime that an exception interrupted, a stack overflow as a rule. They are finished in a microtask, where
  * the stack is empty, so that no scope waits for ever.
  *
- * Each `catch` that stores a step repeats the same three lines. **They must stay inline:** right after an overflow there may be
- * no room for a call of a JavaScript function, nor for an object literal (the engine checks the stack when it makes the first
- * ones of each). The two functions that they call are the engine's, and need no such room:
+ * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not say `steps.push`:** right after
+ * an overflow there may be no room for a call of a JavaScript function, nor of `push` (the engine checks the stack where a
+ * call passes more arguments than the function declares), nor for an object literal. Assignments need no room. The one
+ * function that is called is the engine's, with the one argument that it declares:
  *
- *     interrupted.steps.push(finish, node, value);
+ *     const { steps } = interrupted;
+ *     steps[steps.length] = finish;
+ *     steps[steps.length] = node;
+ *     steps[steps.length] = value;
  *     interrupted.wake?.(undefined);
  *     interrupted.wake = undefined;
  */

@@ -82,7 +82,10 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     advanceAll(ready);
   } catch (error) {
     if ((node.flags & flag.CANCELLED) === 0) throw error; // nothing has happened
-    interrupted.steps.push(resume, node, ready);
+    const { steps } = interrupted;
+    steps[steps.length] = resume;
+    steps[steps.length] = node;
+    steps[steps.length] = ready;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -154,7 +157,10 @@ export function fail(node: ScopeNode, error: unknown): void {
     failTree(node, error, ready);
     advanceAll(ready);
   } catch {
-    interrupted.steps.push(failAgain, node, error);
+    const { steps } = interrupted;
+    steps[steps.length] = failAgain;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -207,7 +213,10 @@ export function advance(start: ScopeNode): void {
   } catch (error) {
     if (resuming) throw error;
     interrupted.error = error;
-    interrupted.steps.push(resume, node ?? start, work);
+    const { steps } = interrupted;
+    steps[steps.length] = resume;
+    steps[steps.length] = node ?? start;
+    steps[steps.length] = work;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   }
@@ -322,7 +331,10 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     try {
       afterMicrotasks(() => deliverUnreceived(node));
     } catch (error) {
-      interrupted.steps.push(deliverUnreceived, node, error);
+      const { steps } = interrupted;
+      steps[steps.length] = deliverUnreceived;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
@@ -334,8 +346,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
 /** A foreign signal and replaced timers may throw; that must not keep the scope from settling. */
 function releaseExternals(node: ScopeNode, settings: Settings): void {
   const { deadlineTimer, graceTimer, follower } = settings;
-  settings.deadlineTimer = settings.graceTimer = undefined;
-  settings.follower = undefined;
+  settings.deadlineTimer = settings.graceTimer = settings.follower = undefined;
   releaseIntegrations(settings);
   try {
     deadlineTimer?.clear();

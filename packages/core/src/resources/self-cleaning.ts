@@ -142,7 +142,10 @@ function construct(
     try {
       buildThrew(node, error);
     } catch {
-      interrupted.steps.push(buildThrew, node, error);
+      const { steps } = interrupted;
+      steps[steps.length] = buildThrew;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }

@@ -123,7 +123,10 @@ export function linkChild(
     try {
       abandonStart(node, error); // at once: its slot is free when the caller gets the error
     } catch {
-      interrupted.steps.push(abandonStart, node, error);
+      const { steps } = interrupted;
+      steps[steps.length] = abandonStart;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
@@ -159,7 +162,10 @@ export function startChild<T>(
     workerReturned(node, result);
   } catch (error) {
     if (result === notCalled) {
-      interrupted.steps.push(abandonStart, node, error);
+      const { steps } = interrupted;
+      steps[steps.length] = abandonStart;
+      steps[steps.length] = node;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
       throw error;
@@ -172,7 +178,10 @@ export function startChild<T>(
     } catch {
       const finish = hasResult ? workerReturnedAgain : bodyThrewAgain;
       const value = hasResult ? result : error;
-      interrupted.steps.push(finish, node, value);
+      const { steps } = interrupted;
+      steps[steps.length] = finish;
+      steps[steps.length] = node;
+      steps[steps.length] = value;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }

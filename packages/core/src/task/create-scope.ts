@@ -59,7 +59,10 @@ export function openScope(
   try {
     if (!isClosed(node)) publishOpen(node, "createScope");
   } catch (error) {
-    interrupted.steps.push(abandonStart, node, error);
+    const { steps } = interrupted;
+    steps[steps.length] = abandonStart;
+    steps[steps.length] = node;
+    steps[steps.length] = error;
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
     throw error;

@@ -184,7 +184,10 @@ export function runGroup<R>(
       if (stores === undefined) group.startAll(workers);
       else stores.run(startAll, group, workers);
     } catch (error) {
-      interrupted.steps.push(bodyThrewAgain, group.node, error);
+      const { steps } = interrupted;
+      steps[steps.length] = bodyThrewAgain;
+      steps[steps.length] = group.node;
+      steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
