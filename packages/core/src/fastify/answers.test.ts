@@ -23,7 +23,7 @@ describe("an answer in the place of a Fastify handler", () => {
   afterEach(() => void vi.useRealTimers());
 
   it("rule 30: runs the hooks onSend, which set the headers of the app's own", async () => {
-    const { app, traces, complaints } = await makeApp({ timeout: 20 }, false);
+    const { app, traces, complaints } = await makeApp({ timeout: 300 }, false);
     app.addHook("onSend", async (_request, reply, payload) => {
       await flush();
       void reply.header("access-control-allow-origin", "*").header("x-frame-options", "DENY");
@@ -59,7 +59,7 @@ describe("an answer in the place of a Fastify handler", () => {
 
   it("rule 30: waits for the hooks onSend of what respond() has sent without returning it", async () => {
     const { app } = await makeApp({
-      timeout: 20,
+      timeout: 300,
       respond: ({ status }, _request, reply) => void reply.code(status).send({ of: "mine" }),
     });
     app.addHook("onSend", async (_request, _reply, payload) => {
