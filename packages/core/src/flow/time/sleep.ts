@@ -30,7 +30,7 @@ import { nodeOf } from "../../task/resolve.js";
  * @throws {TypeError | RangeError} If `scope` is not a scope, or `ms` is negative or not a number (as a rejection).
  * @example
  * ```ts
- * await withScope({ timeout: 20 }, async (scope) => {
+ * await withScope({ timeout: 500 }, async (scope) => {
  *   await sleep(scope, 1);
  *   await sleep(scope, 60_000).catch((error) => console.log(isCancelled(error))); // true
  * });
