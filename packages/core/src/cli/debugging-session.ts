@@ -7,7 +7,7 @@ interface Pending {
 }
 
 /** What the process answers to a call that it refuses. */
-export class ProtocolError extends Error {
+class ProtocolError extends Error {
   override readonly name: string = "ProtocolError";
 }
 

@@ -26,7 +26,7 @@ export function printLook(look: Look, pid: number, all: boolean, warnings: reado
 }
 
 /** Keeps of many similar siblings the oldest one, named after how many they are, and what is below it. Changes the tree. */
-export function foldSimilar(tree: Snapshot): Snapshot {
+function foldSimilar(tree: Snapshot): Snapshot {
   const todo: Snapshot[] = [tree];
   for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
     const children = at.children as { name: string }[] & Snapshot[];

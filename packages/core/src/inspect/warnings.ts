@@ -222,7 +222,7 @@ function findGrowth({ looks }: History): Warning[] {
 
 const quote = (name: string): string => JSON.stringify(oneLine(name));
 
-export function nameOf(node: NodeInfo): string {
+function nameOf(node: NodeInfo): string {
   return `${node.kind === "handle" ? "scope" : node.kind} ${quote(node.name)}`;
 }
 

@@ -44,7 +44,7 @@ export interface WarningRow {
 }
 
 /** A group as a row of a list. */
-export interface GroupRow {
+interface GroupRow {
   readonly key: string;
   readonly name: string;
   readonly kind: string;

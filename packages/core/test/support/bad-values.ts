@@ -36,7 +36,7 @@ export const noInstant: Kind = [
   ...outOfRange(-1, NaN, -Infinity, new Date(NaN)),
 ];
 export const noLimit: Kind = [...noNumber, ...outOfRange(0, -1, 1.5, NaN, -Infinity)];
-export const noSignal = wrongType(
+const noSignal = wrongType(
   null,
   "text",
   1,
@@ -46,7 +46,7 @@ export const noSignal = wrongType(
   new AbortController(),
   new EventTarget(),
 );
-export const noOrphanPolicy = wrongType(null, "explode", 1, true, {}, []);
+const noOrphanPolicy = wrongType(null, "explode", 1, true, {}, []);
 export const noResource = wrongType(
   undefined,
   null,
