@@ -33,17 +33,29 @@ const program = (make: string): string => `
   process.exit();
 `;
 
+/** Makes the hint, a large buffer, a small one. */
+const noHint = `globalThis.ArrayBuffer = class extends ArrayBuffer { constructor() { super(8); } };`;
+
 describe("rule 21: a busy process that drops handles", () => {
   for (const { label, path } of nodes()) {
     it.skipIf(path === undefined).each([
       ["selfCleaning()", `selfCleaning(work, { onOrphan: "ignore" });`],
       ["createScope()", `work(createScope({ onOrphan: "ignore" }));`],
-    ])(`has the engine collect those of %s before there are very many, on ${label}`, async (_, make) => {
-      const { stdout } = await folder.run(program(make), { node: path });
-      // Without the hint there are about 20,000 on Node 20, and with it about 5,000.
-      expect(Number(stdout)).toBeGreaterThan(100);
-      expect(Number(stdout)).toBeLessThan(14_000);
-    });
+    ])(
+      `has the engine collect those of %s before there are very many, on ${label}`,
+      { retry: 2 },
+      async (_, make) => {
+        const most = async (before = ""): Promise<number> => {
+          const { stdout } = await folder.run(`${before}${program(make)}`, { node: path });
+          return Number(stdout);
+        };
+        const without = await most(noHint);
+        const found = await most();
+        // On Node 20 about 20,000 and 5,000. A busy machine marks later, with and without; Node 26 has few in any case.
+        expect(found).toBeGreaterThan(100);
+        expect(found).toBeLessThan(Math.max(5_000, 0.9 * without));
+      },
+    );
   }
 
   it("asks for nothing while handles are closed, or few are open", async () => {
