@@ -4,6 +4,7 @@ import {
   checkpoint,
   createChannel,
   createScope,
+  createSingleFlight,
   select,
   shield,
   sleep,
@@ -89,9 +90,17 @@ describe("rule 13: nor does one that goes on with what is over", () => {
     "send to a closed channel": (scope) => closed.send(scope, 1),
     "select on a closed channel": (scope) => select(scope, { value: closed }),
     "a task that has failed": () => failed,
+    "a single flight whose owner was cancelled": (scope) => cancelledFlights.do(scope, 1, () => 1),
+    "a single flight whose owner has ended": (scope) => endedFlights.do(scope, 1, () => 1),
     "a scope without time": (scope) => withScope(scope, { timeout: 0 }, () => 1),
   };
   let failed: PromiseLike<unknown>;
+  const cancelledOwner = createScope();
+  cancelledOwner.cancel();
+  const cancelledFlights = createSingleFlight(cancelledOwner);
+  const endedOwner = createScope();
+  const endedFlights = createSingleFlight(endedOwner);
+  beforeAll(() => endedOwner.close());
   it.each(Object.keys(over))("%s", async (name) => {
     const scope = createScope({ supervise: true });
     failed = spawn(scope, () => {

@@ -92,10 +92,11 @@ class Flights<K, T> implements SingleFlight<K, T> {
   #join(node: ScopeNode, key: K, worker: Worker<T>): Promise<T> {
     const running = this.#byKey.get(key);
     if (running !== undefined) return running.join(node);
-    const flight = new Flight<K, T>(this.#byKey, key);
+    const task = makeLiveChild("do", this.#owner, "singleFlight", initialTask);
+    const flight = new Flight<K, T>(this.#byKey, key, task);
     const promise = flight.join(node);
     // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-    flight.begin(this.#owner, worker, callSite(Flights.prototype.do));
+    flight.begin(worker, callSite(Flights.prototype.do));
     return promise;
   }
 }
@@ -109,15 +110,16 @@ class Flights<K, T> implements SingleFlight<K, T> {
 class Flight<K, T> implements Observer {
   readonly #flights: Map<K, Flight<K, T>>;
   readonly #key: K;
+  readonly #task: ScopeNode;
   readonly #callers = new WaitQueue<Caller<T>>();
-  #task: ScopeNode | undefined;
   /** The scope of the worker. `undefined` while the task waits for a slot of the owner's `concurrency`. */
   #node: ScopeNode | undefined;
   #settled = false;
 
-  constructor(flights: Map<K, Flight<K, T>>, key: K) {
+  constructor(flights: Map<K, Flight<K, T>>, key: K, task: ScopeNode) {
     this.#flights = flights;
     this.#key = key;
+    this.#task = task;
     flights.set(key, this);
   }
 
@@ -127,10 +129,9 @@ class Flight<K, T> implements Observer {
     return caller.promise;
   }
 
-  begin(owner: ScopeNode, worker: Worker<T>, site: string | undefined): void {
+  begin(worker: Worker<T>, site: string | undefined): void {
+    const task = this.#task;
     try {
-      const task = makeLiveChild("do", owner, "singleFlight", initialTask);
-      this.#task = task;
       task.observer = new TaskObserver(this);
       startChild(task, (own) => this.#run(own as ScopeNode, worker, site), undefined, site);
     } catch (error) {
@@ -149,7 +150,7 @@ class Flight<K, T> implements Observer {
   left(): void {
     if (this.#settled || !this.#callers.empty) return;
     this.#free();
-    if (this.#task !== undefined) cancel(this.#task, "closed", undefined);
+    cancel(this.#task, "closed", undefined);
   }
 
   /** From now on a call for the key starts anew. */
@@ -168,9 +169,8 @@ class Flight<K, T> implements Observer {
 
   /** A failure that no caller receives is one of the task, and so of the owner. */
   #failTask(): void {
-    const task = this.#task;
-    if (task === undefined || this.#settled) return;
-    for (const each of this.#node?.extras?.errors?.keys() ?? []) fail(task, each);
+    if (this.#settled) return;
+    for (const each of this.#node?.extras?.errors?.keys() ?? []) fail(this.#task, each);
   }
 
   #settle(deliver: (caller: Caller<T>) => void): void {
