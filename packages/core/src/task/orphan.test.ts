@@ -1,6 +1,7 @@
 /* oxlint-disable unicorn/no-thenable -- a thenable is what is tested */
 import { describe, expect, it, vi } from "vitest";
 import { createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
+import { deferred, outcomeOf } from "../../test/support/deferred.js";
 import { collectGarbage } from "../testing/index.js";
 
 /** Drops a handle; what its worker holds is its view. */
@@ -73,6 +74,28 @@ describe("orphans that are collected together", () => {
     await scope.close();
     expect(unregister.mock.results.map(({ value }) => value as unknown)).toEqual([true]);
     unregister.mockRestore();
+  });
+});
+
+describe("an orphan whose disposal was expected, as by an AsyncDisposableStack that was dropped too", () => {
+  it.each([
+    ["was cancelled before", true],
+    ["was open", false],
+  ])("rule 19: passes a later failure to its parent, which ends, if it %s", async (_, isCancelled) => {
+    const failure = new Error("late");
+    const gate = deferred();
+    const parent = createScope();
+    const dropExpected = (): void => {
+      const handle = createScope(parent, { onOrphan: "ignore" });
+      spawn(handle, () => gate.promise);
+      void handle[Symbol.asyncDispose]; // what the stack does
+      if (isCancelled) handle.cancel();
+    };
+    dropExpected();
+    await collectGarbage();
+    gate.reject(failure);
+    expect(await outcomeOf(parent.join())).toBe("rejected");
+    expect(parent.errors).toEqual([failure]);
   });
 });
 

@@ -104,6 +104,8 @@ function reclaim({ node, policy }: HandleWatch): void {
     handleGone();
     return releaseFailure(node);
   }
+  const settings = node.extras?.settings;
+  if (settings !== undefined) settings.disposalExpected = false; // nobody has the handle to dispose of
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
   handleGone();
