@@ -233,6 +233,17 @@ describe("onRetry of retry()", () => {
     expect(suppressed(error)).toEqual([failure]);
   });
 
+  it("rule 12: whose promise rejects with the abort of a client after a cancellation: the reason", async () => {
+    const scope = createScope();
+    const gate = deferred();
+    const result = rejection(retry(scope, () => Promise.reject(failure), { onRetry: () => gate.promise }));
+    await flush();
+    scope.cancel();
+    gate.reject(Object.assign(new Error("canceled"), { code: "ERR_CANCELED" }));
+    expect(await result).toBe(scope.reason);
+    expect(suppressed(scope.reason)).toEqual([failure]);
+  });
+
   it("is awaited when the scope is cancelled during it, and there is no further attempt", async () => {
     const scope = createScope();
     const gate = deferred();
@@ -249,7 +260,55 @@ describe("onRetry of retry()", () => {
   });
 });
 
+describe.each(["retryIf", "delay", "onRetry"] as const)(
+  "%s of retry() in a scope that it has cancelled",
+  (name) => {
+    it("rule 12: that throws the abort of a client: the reason, with the failure in its suppressed list", async () => {
+      const scope = createScope();
+      const result = rejection(
+        retry(scope, () => Promise.reject(failure), {
+          [name]: () => {
+            scope.cancel("stop");
+            throw Object.assign(new Error("canceled"), { code: "ERR_CANCELED" });
+          },
+        }),
+      );
+      expect(await result).toBe(scope.reason);
+      expect(suppressed(scope.reason)).toEqual([failure]);
+    });
+
+    it("that throws something else: its error, then the failure of the attempt", async () => {
+      const scope = createScope();
+      const thrown = new Error("thrown");
+      const result = rejection(
+        retry(scope, () => Promise.reject(failure), {
+          [name]: () => {
+            scope.cancel("stop");
+            throw thrown;
+          },
+        }),
+      );
+      expect(await result).toBe(thrown);
+      expect(suppressed(thrown)).toEqual([failure]);
+    });
+  },
+);
+
 describe("retryIf of retry()", () => {
+  it("that cancels the scope and refuses a retry: the failure, also if that looks like an abort", async () => {
+    const scope = createScope();
+    const error = new DOMException("aborted by the server", "AbortError");
+    const result = rejection(
+      retry(scope, () => Promise.reject(error), {
+        retryIf: () => {
+          scope.cancel("stop");
+          return false;
+        },
+      }),
+    );
+    expect(await result).toBe(error);
+  });
+
   it.each<unknown>([undefined, 1, "yes", Promise.resolve(false)])(
     "that returns %o is a TypeError",
     async (answer) => {

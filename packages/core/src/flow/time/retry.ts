@@ -1,4 +1,5 @@
 import { isStackOverflow } from "../../kernel/headroom.js";
+import { isCancellation } from "../../kernel/is-cancellation.js";
 import { nameOf } from "../../kernel/name.js";
 import { rejectBeforeStart } from "../../kernel/early-results.js";
 import type { ScopeNode } from "../../kernel/node.js";
@@ -200,17 +201,19 @@ async function prepareRetry(
   const { retryIf, delay, onRetry, backoff } = settings;
   if (own.cancelled) throw own.reason;
   try {
-    if (retryIf !== undefined && !shouldRetry(retryIf, error, count)) throwFailure(own, error);
-    const ms = millisecondsOf(delay?.(error, count)) ?? delayBefore(count, backoff);
-    const returned = onRetry?.(error, count, ms);
-    if (isThenable(returned)) await returned;
-    return ms;
+    if (retryIf === undefined || shouldRetry(retryIf, error, count)) {
+      const ms = millisecondsOf(delay?.(error, count)) ?? delayBefore(count, backoff);
+      const returned = onRetry?.(error, count, ms);
+      if (isThenable(returned)) await returned;
+      return ms;
+    }
   } catch (thrown) {
-    if (thrown === own.reason) throw thrown;
-    fail(own, thrown);
-    fail(own, error);
+    const broken: unknown[] = [];
+    if (own.cancelled && isCancellation(own, thrown, broken)) throw own.reason;
+    for (const each of [thrown, ...broken, error]) fail(own, each);
     throw thrown;
   }
+  return throwFailure(own, error);
 }
 
 function shouldRetry(retryIf: NonNullable<RetryOptions["retryIf"]>, error: unknown, count: number): boolean {
