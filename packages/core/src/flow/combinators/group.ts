@@ -201,7 +201,7 @@ function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): v
   group.startAll(workers);
 }
 
-/** What `addChild` needs of the options: a function may have others of the same names as those of a scope. */
+/** What {@link linkChild} needs of the options: a function may have others of the same names as those of a scope. */
 export function limitOf(options: CombinatorOptions | undefined): { timeout: number } | undefined {
   return options?.timeout === undefined ? undefined : { timeout: options.timeout };
 }
