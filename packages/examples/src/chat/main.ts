@@ -67,6 +67,7 @@ async function servePage(): Promise<void> {
     throw new RangeError(`--framework must be one of ${Object.keys(frameworks).join(", ")}`);
   await main(async (scope) => {
     const fake = new FakeModel();
+    scope.defer(() => fake.close());
     const model = url === undefined ? { url: await fake.listen(), name: "fake" } : { url, apiKey, name };
     const stats = () => {
       const { planned, generated, running } = fake;
@@ -77,6 +78,7 @@ async function servePage(): Promise<void> {
       grace: 5_000,
       stats,
     });
+    scope.defer(() => gateway.shutdown());
     console.log(
       `${await listen(gateway.server, Number(values.port))} asks ${url ?? "the fake model"}; Ctrl-C ends it`,
     );
