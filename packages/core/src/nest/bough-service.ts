@@ -92,13 +92,9 @@ export class BoughService implements OnModuleInit {
         "BoughModule.forRoot: the app has imported it already; import it once, in the root module";
       throw new BoughError("BOUGH_SERVER_SCOPE", message);
     }
-    const { onCancelled } = this.#options;
     const options: BoughModuleOptions = {
       ...this.#options,
-      onCancelled: (outcome, request: AnyRequest | { raw: AnyRequest }, response: unknown) => {
-        this.#log(outcome, "raw" in request ? request.raw : request);
-        return onCancelled?.(outcome, request, response);
-      },
+      onCancelled: logAndCall(this.#logger, this.#options.onCancelled),
     };
     const mount = mounts[adapter.getType()]?.(adapter, options);
     if (mount === undefined) {
@@ -108,14 +104,6 @@ export class BoughService implements OnModuleInit {
     this.#mount = mount;
     interceptFailures(adapter, { failureOf: (error, host) => failureOf(mount, error, host) });
     beforeShutdownHooks(adapter, () => this.#shutDown());
-  }
-
-  /** A client that has gone is not worth a line. Nest logs no requests. */
-  #log({ status, error }: CancelledOutcome, request: AnyRequest): void {
-    if (status === 499) return;
-    const { scope } = error as Partial<CancelledError>;
-    const where = scope === undefined ? "" : `, in ${scope}`;
-    this.#logger.warn(`${nameOf(request)} has ended with ${status}: ${String(error)}${where}`);
   }
 
   async #shutDown(): Promise<void> {
@@ -136,12 +124,31 @@ const mounts: Readonly<Record<string, (adapter: Adapter, options: BoughModuleOpt
   fastify: mountOnFastify,
 };
 
-/** A separate function: the scope of the server must not reach the service, which reaches the server. */
+// Separate functions: the scope of the server must not reach the service, which reaches the server.
+
 function logTo(logger: Logger): NonNullable<BoughModuleOptions["onError"]> {
   return (error, { path }) => {
     const { stack } = error instanceof Error ? error : {};
     logger.error(`${path} has failed: ${String(error)}`, stack);
   };
+}
+
+function logAndCall(
+  logger: Logger,
+  onCancelled: BoughModuleOptions["onCancelled"],
+): NonNullable<BoughModuleOptions["onCancelled"]> {
+  return (outcome, request: AnyRequest | { raw: AnyRequest }, response: unknown) => {
+    log(logger, outcome, "raw" in request ? request.raw : request);
+    return onCancelled?.(outcome, request, response);
+  };
+}
+
+/** A client that has gone is not worth a line. Nest logs no requests. */
+function log(logger: Logger, { status, error }: CancelledOutcome, request: AnyRequest): void {
+  if (status === 499) return;
+  const { scope } = error as Partial<CancelledError>;
+  const where = scope === undefined ? "" : `, in ${scope}`;
+  logger.warn(`${nameOf(request)} has ended with ${status}: ${String(error)}${where}`);
 }
 
 function failureOf(

@@ -3,6 +3,7 @@ import { NestFactory } from "@nestjs/core";
 import { Test } from "@nestjs/testing";
 import { describe, expect, it } from "vitest";
 import { BoughError, sleep, type Scope } from "../../src/index.js";
+import { expectCollected } from "../../src/testing/index.js";
 import { BoughModule, BoughService, RequestScope, RequestTimeout } from "../../src/nest/index.js";
 import { adapterNames, listen, makeAdapter, makeLogger, type LogLine } from "./nest-app.js";
 
@@ -110,6 +111,15 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
       quiet,
     );
     await other.close();
+  });
+
+  it("does not hold the server of an app that is dropped without close()", { timeout: 60_000 }, async () => {
+    await expectCollected(async () => {
+      const module = moduleOf({ imports: [BoughModule.forRoot()], controllers: [SlowController] });
+      const app = await NestFactory.create(module, makeAdapter(name), quiet);
+      await app.init();
+      return app.getHttpServer() as object;
+    });
   });
 });
 

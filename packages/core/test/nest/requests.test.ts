@@ -311,10 +311,16 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
   });
 
   it("is told to onCancelled and answered by respond, with the request and the response of the adapter", async () => {
+    const told: unknown[] = [];
     const { connect } = await startApp(name, {
       ...workApp,
       options: {
         timeout: 20,
+        onCancelled: (
+          { status }: CancelledOutcome,
+          request: { url: string },
+          response: { status: unknown },
+        ) => void told.push([status, request.url, typeof response.status]),
         respond: (
           { status }: CancelledOutcome,
           request: { url: string },
@@ -326,6 +332,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     const answer = await connect().request({ path: "/work/3" }).answer;
     expect(answer?.status).toBe(503);
     expect(json(answer)).toEqual({ of: "/work/3" });
+    expect(told).toEqual([[503, "/work/3", "function"]]);
   });
 });
 
