@@ -4,14 +4,12 @@ import pg from "pg";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../support/eventually.js";
-import { whyNotEmbedded } from "../../../examples/src/reports/embedded.js";
-import { startPostgres } from "../../../examples/src/reports/postgres.js";
+import { startPostgres, whyNoPostgres } from "../../../examples/src/reports/postgres.js";
 import { within } from "./kysely.js";
 import { query } from "./pg.js";
 import { run } from "./postgres-js.js";
 
-const { DATABASE_URL } = process.env;
-const missing = DATABASE_URL === undefined || DATABASE_URL === "" ? whyNotEmbedded() : undefined;
+const missing = whyNoPostgres();
 
 /** A pool whose connections may still be closing when the database stops. */
 function openPool(config: pg.PoolConfig): pg.Pool {

@@ -1,11 +1,10 @@
 import { createScope } from "bough";
 import { describe, expect, it } from "vitest";
-import { whyNotEmbedded } from "../reports/embedded.js";
-import { startPostgres } from "../reports/postgres.js";
+import { startPostgres, whyNoPostgres } from "../reports/postgres.js";
 import { playScenes } from "./scenes.js";
 import { LEASE } from "./tile.js";
 
-const missing = process.env["DATABASE_URL"] === undefined ? whyNotEmbedded() : undefined;
+const missing = whyNoPostgres();
 
 describe.skipIf(missing !== undefined)(
   `render farm${missing === undefined ? "" : ` (skipped: ${missing})`}`,

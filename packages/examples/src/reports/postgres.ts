@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { Scope } from "bough";
-import { findPrograms } from "./embedded.js";
+import { findPrograms, whyNotEmbedded } from "./embedded.js";
 
 /**
  * $1: the folder of the programs, $2: the folder of the data. Says `ready`, and runs until its stdin is closed. The end
@@ -27,6 +27,15 @@ echo ready
 read -r _ || true
 `;
 
+/** Why `startPostgres` can't give one: there is no `DATABASE_URL`, and no embedded one for this platform. */
+export function whyNoPostgres(): string | undefined {
+  return isGiven(process.env["DATABASE_URL"]) ? undefined : whyNotEmbedded();
+}
+
+function isGiven(url: string | undefined): url is string {
+  return url !== undefined && url !== "";
+}
+
 /**
  * A Postgres for `scope`: the one of `DATABASE_URL`, else one from an npm package, with data of its own that are gone
  * with it. It listens on a Unix socket in its own folder only: no port, nothing that others could reach.
@@ -39,7 +48,7 @@ read -r _ || true
  */
 export async function startPostgres(scope: Scope): Promise<string> {
   const given = process.env["DATABASE_URL"];
-  if (given !== undefined && given !== "") return given;
+  if (isGiven(given)) return given;
   const folder = await mkdtemp(join(tmpdir(), "bough-postgres-"));
   scope.defer(() => rm(folder, { recursive: true, force: true }));
   const { bin, user } = await findPrograms(folder);

@@ -1,5 +1,4 @@
-import { whyNotEmbedded } from "../../reports/embedded.js";
-import { startPostgres } from "../../reports/postgres.js";
+import { startPostgres, whyNoPostgres } from "../../reports/postgres.js";
 import { playScenes, type Outcome, type Progress } from "../../render-farm/scenes.js";
 import { LEASE } from "../../render-farm/tile.js";
 import type { Act, Check } from "../act.js";
@@ -11,7 +10,7 @@ const AT_ONCE = 1_000;
 /** Act three: tasks that run in other processes, and end with their request. */
 export function createRenderFarmAct(paint: Paint): Act {
   const progress: Progress = { farm: undefined, scene: "Postgres starts" };
-  const missing = process.env["DATABASE_URL"] === undefined ? whyNotEmbedded() : undefined;
+  const missing = whyNoPostgres();
   let outcome: Outcome | undefined;
 
   const running = (): number => progress.farm?.running.length ?? 0;
