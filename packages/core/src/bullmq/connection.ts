@@ -83,7 +83,7 @@ export class BullmqConnection implements EngineConnection {
       pipeline.set(keys.note(job), note, "PX", Math.ceil(job.keep), "NX");
       pipeline.publish(
         keys.channel({ queue: job.queue }),
-        JSON.stringify({ id: job.id, reason: job.reason }),
+        JSON.stringify({ queue: job.queue, id: job.id, reason: job.reason } satisfies Hint),
       );
     }
     for (const job of jobs) this.#askIn(pipeline, job);
@@ -169,12 +169,15 @@ export class BullmqConnection implements EngineConnection {
   }
 
   #ended(envelope: Envelope, outcome: Outcome): void {
-    const { id, replyTo } = envelope;
+    const { queue, id, replyTo } = envelope;
     if (replyTo === undefined) return;
-    const text = JSON.stringify({ id, outcome });
+    const text = JSON.stringify({ queue, id, outcome } satisfies Hint);
     const { client, keys, onError } = this.#settings;
     client
-      .publish(keys.channel({ owner: replyTo }), text.length > MAX_HINT ? JSON.stringify({ id }) : text)
+      .publish(
+        keys.channel({ owner: replyTo }),
+        text.length > MAX_HINT ? JSON.stringify({ queue, id } satisfies Hint) : text,
+      )
       .catch(onError);
   }
 

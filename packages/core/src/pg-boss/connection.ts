@@ -95,7 +95,7 @@ export class PgBossConnection implements EngineConnection {
   async cancel(jobs: readonly Cancel[]): Promise<readonly JobState[]> {
     const { pool, schemas, boss, onError } = this.#settings;
     await addNotes(pool, schemas, jobs);
-    for (const { queue, id, reason } of jobs) this.#hint({ queue }, { id, reason });
+    for (const { queue, id, reason } of jobs) this.#hint({ queue }, { queue, id, reason });
     const states = await statesOf(pool, schemas, jobs);
     const idle = jobs.filter((_, index) => {
       const state = states[index] as JobState;
@@ -154,7 +154,7 @@ export class PgBossConnection implements EngineConnection {
       ...this.#settings,
       ended: (envelope, outcome) => {
         if (envelope.replyTo !== undefined)
-          this.#hint({ owner: envelope.replyTo }, { id: envelope.id, outcome });
+          this.#hint({ owner: envelope.replyTo }, { queue, id: envelope.id, outcome });
       },
       released: () => this.#notify({ queue }, ""),
     });
@@ -196,13 +196,16 @@ export class PgBossConnection implements EngineConnection {
     const { pool, schemas } = this.#settings;
     const chosen = jobs.filter((job) => job.chosen === true);
     if (chosen.length === 0) return jobs.map(({ owner }) => ({ owner }));
-    const { rows } = await pool.query<{ id: string; owner: string | null }>(
-      `SELECT j.id, j.data->>'owner' AS owner FROM ${schemas.boss}.job j
+    const { rows } = await pool.query<{ name: string; id: string; owner: string | null }>(
+      `SELECT j.name, j.id, j.data->>'owner' AS owner FROM ${schemas.boss}.job j
        JOIN unnest($1::text[], $2::uuid[]) AS r (name, id) ON j.name = r.name AND j.id = r.id`,
       [chosen.map(({ queue }) => queueName(queue)), chosen.map(jobId)],
     );
-    const owners = new Map(rows.map(({ id, owner }) => [id, owner ?? undefined]));
-    return jobs.map((job) => ({ owner: owners.has(jobId(job)) ? owners.get(jobId(job)) : job.owner }));
+    const owners = new Map(rows.map(({ name, id, owner }) => [`${name}/${id}`, owner ?? undefined]));
+    return jobs.map((job) => {
+      const key = `${queueName(job.queue)}/${jobId(job)}`;
+      return { owner: owners.has(key) ? owners.get(key) : job.owner };
+    });
   }
 
   #ensureQueue(queue: string): Promise<void> {
@@ -229,7 +232,9 @@ export class PgBossConnection implements EngineConnection {
 
   #hint(topic: Topic, hint: Hint): void {
     const text = JSON.stringify(hint);
-    this.#notify(topic, Buffer.byteLength(text) > MAX_NOTIFY ? JSON.stringify({ id: hint.id }) : text);
+    const { queue, id } = hint;
+    const short = (): string => JSON.stringify({ queue, id } satisfies Hint);
+    this.#notify(topic, Buffer.byteLength(text) > MAX_NOTIFY ? short() : text);
   }
 
   #notify(topic: Topic, payload: string): void {

@@ -13,6 +13,11 @@ export interface EngineRef {
   readonly id: string;
 }
 
+/** The id of a job is its own in its queue only: what finds jobs of several queues needs both. */
+export function jobKey({ queue, id }: EngineRef): string {
+  return `${queue}/${id}`;
+}
+
 /** What is stored in the engine for a job. A JSON value. Unknown fields are ignored; fields are never reused. */
 export interface Envelope extends EngineRef {
   /** The version of the envelope. A worker gives a job with a newer one back. */
@@ -139,9 +144,7 @@ export type Settlement =
   | { readonly release: true; readonly delay?: number | undefined };
 
 /** A message between processes that only saves time. It may be lost, and may come twice. */
-export interface Hint {
-  /** The id of the job. */
-  readonly id: string;
+export interface Hint extends EngineRef {
   /** To an owner: the job has ended. Without any other field: it is worth asking. */
   readonly outcome?: Outcome | undefined;
   /** To an owner: who runs it. */

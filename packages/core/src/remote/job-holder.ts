@@ -1,6 +1,6 @@
 import { Batcher } from "./batcher.js";
 import type { EngineClock } from "./engine-clock.js";
-import type { EngineConnection, Held, Hint } from "./engine.js";
+import { jobKey, type EngineConnection, type Held, type Hint } from "./engine.js";
 import { BEATS_PER_LEASE } from "./owner.js";
 import type { RunningJob } from "./running-job.js";
 import { after, limit, monotonicNow } from "./time.js";
@@ -26,7 +26,7 @@ export class JobHolder {
   readonly #connection: EngineConnection;
   readonly #options: HolderOptions;
   readonly #jobs = new Set<RunningJob>();
-  readonly #byId = new Map<string, RunningJob>();
+  readonly #byKey = new Map<string, RunningJob>();
   readonly #checks: Batcher<RunningJob, Checked>;
   #stopBeat: (() => void) | undefined;
   #stopFence: (() => void) | undefined;
@@ -47,7 +47,7 @@ export class JobHolder {
    */
   async add(job: RunningJob): Promise<boolean> {
     this.#jobs.add(job);
-    this.#byId.set(job.delivery.envelope.id, job);
+    this.#byKey.set(jobKey(job.delivery.envelope), job);
     this.#schedule();
     try {
       const { held, askedAt } = await this.#checks.add(job);
@@ -62,14 +62,14 @@ export class JobHolder {
 
   delete(job: RunningJob): void {
     this.#jobs.delete(job);
-    const { id } = job.delivery.envelope;
-    if (this.#byId.get(id) === job) this.#byId.delete(id);
+    const key = jobKey(job.delivery.envelope);
+    if (this.#byKey.get(key) === job) this.#byKey.delete(key);
     if (this.#jobs.size === 0) this.close();
   }
 
   hinted(hint: Hint | undefined): void {
     if (hint === undefined) return void this.#beat();
-    const job = this.#byId.get(hint.id);
+    const job = this.#byKey.get(jobKey(hint));
     if (job === undefined || hint.reason === undefined) return;
     job.stop({ by: "note", reason: hint.reason });
     this.#announce([job]);
@@ -166,12 +166,12 @@ export class JobHolder {
   #announce(jobs: readonly RunningJob[]): void {
     const byOwner = new Map<string, Hint[]>();
     for (const job of jobs) {
-      const { replyTo, id } = job.delivery.envelope;
+      const { replyTo, queue, id } = job.delivery.envelope;
       job.isAnnounced = true;
       if (replyTo === undefined) continue;
       const hints = byOwner.get(replyTo) ?? [];
       byOwner.set(replyTo, hints);
-      hints.push({ id, worker: this.#options.worker, attempt: job.delivery.attempt });
+      hints.push({ queue, id, worker: this.#options.worker, attempt: job.delivery.attempt });
     }
     for (const [owner, hints] of byOwner)
       this.#connection.hint({ owner }, hints).catch(this.#options.onError);

@@ -1,7 +1,15 @@
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
 import { Batcher } from "./batcher.js";
 import { EngineClock } from "./engine-clock.js";
-import type { EngineConnection, EngineRef, Envelope, Hint, JobState, WireReason } from "./engine.js";
+import {
+  jobKey,
+  type EngineConnection,
+  type EngineRef,
+  type Envelope,
+  type Hint,
+  type JobState,
+  type WireReason,
+} from "./engine.js";
 import { OwnerLease } from "./owner-lease.js";
 import type { PendingJob } from "./pending-job.js";
 import { after, limit, monotonicNow, Pause } from "./time.js";
@@ -27,6 +35,7 @@ export class Owner {
   readonly #connection: EngineConnection;
   readonly #length: number;
   readonly #onError: (error: unknown) => void;
+  /** By {@link jobKey}: two tasks may wait for one job. */
   readonly #jobs = new Map<string, Set<PendingJob>>();
   readonly #pause = new Pause();
   readonly #submits: Batcher<Envelope, { readonly owner?: string | undefined }>;
@@ -73,16 +82,16 @@ export class Owner {
   }
 
   add(job: PendingJob, lease: OwnerLease): void {
-    const { id } = job.envelope;
+    const key = jobKey(job.envelope);
     lease.jobs.add(job);
-    let jobs = this.#jobs.get(id);
-    if (jobs === undefined) this.#jobs.set(id, (jobs = new Set()));
+    let jobs = this.#jobs.get(key);
+    if (jobs === undefined) this.#jobs.set(key, (jobs = new Set()));
     jobs.add(job);
     void job.ended.then(() => {
       lease.jobs.delete(job);
       this.#urgent.delete(job);
       jobs.delete(job);
-      if (jobs.size === 0 && this.#jobs.get(id) === jobs) this.#jobs.delete(id);
+      if (jobs.size === 0 && this.#jobs.get(key) === jobs) this.#jobs.delete(key);
       if (this.#jobs.size === 0) this.#allEnded?.resolve(undefined);
     });
   }
@@ -279,7 +288,7 @@ export class Owner {
       this.#pause.end();
       return;
     }
-    for (const job of this.#jobs.get(hint.id) ?? []) {
+    for (const job of this.#jobs.get(jobKey(hint)) ?? []) {
       if (hint.outcome !== undefined) {
         job.end({ outcome: hint.outcome });
       } else if (hint.worker === undefined) {

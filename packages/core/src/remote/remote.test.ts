@@ -437,6 +437,57 @@ describe("a remote task in its tree", () => {
     });
   });
 
+  it("R14, R25: closing the owner's scope ends the waits in other scopes, and waits for a job that they cancel", () =>
+    world([waiting], async ({ engine, scope }) => {
+      const owner = createScope(scope, { name: "other owner" });
+      const remote = await connectRemote(owner, engine);
+      const ref = await remote.detach(wait, 60_000);
+      const left = remote.attach(scope, ref);
+      const cancelling = remote.attach(scope, ref, { onCancel: "cancel" });
+      await sleep(scope, 100);
+      await owner.close();
+      expect([left.status, cancelling.status]).toEqual(["cancelled", "cancelled"]);
+      expect(await errorOf(cancelling)).toMatchObject({ kind: "closed" });
+      await errorOf(left);
+      expect(engine.unfinished).toEqual([]);
+      expect(await errorOf(remote.attach(scope, ref))).toBeInstanceOf(ScopeClosedError);
+    }));
+
+  it("R14, R25: a wait that cancels its job ends with the owner's scope if the engine does not answer", async () => {
+    for (const mode of ["reject", "hang"] as const)
+      await world([waiting], async ({ engine, scope }) => {
+        const owner = createScope(scope, { name: "other owner" });
+        const remote = await connectRemote(owner, engine.as("cut off"), { lease: 1_000 });
+        const ref = await remote.detach(wait, 100);
+        const task = remote.attach(scope, ref, { onCancel: "cancel" });
+        engine.cut(mode, "cut off");
+        await owner.close();
+        expect(await errorOf(task)).toMatchObject({ kind: "closed" });
+        await sleep(scope, 1_000);
+      });
+  });
+
+  it("R14: a wait that can't cancel its job asks again after a pause", () => {
+    const errors: unknown[] = [];
+    return world(
+      [waiting],
+      async ({ engine, scope, remote }) => {
+        const ref = await remote.detach(wait, 60_000);
+        const task = remote.attach(scope, ref, { onCancel: "cancel" });
+        await sleep(scope, 100);
+        engine.latency(2); // without it, a loop that does not pause would never end
+        const connect = engine.cut("reject", "owner");
+        errors.length = 0;
+        task.cancel();
+        await sleep(scope, 1_000);
+        connect();
+        expect(await errorOf(task)).toMatchObject({ kind: "explicit" });
+        expect(errors.length).toBeLessThan(20);
+      },
+      { owner: { onError: (error) => errors.push(error) } },
+    );
+  });
+
   it("R1: a task in a cancelled scope is born cancelled and submits nothing", () =>
     world([], async ({ engine, scope, remote }) => {
       const handle = createScope(scope);
@@ -474,6 +525,44 @@ describe("a remote task in its tree", () => {
     await errorOf(task);
     await verifyNoLeaks();
   });
+});
+
+describe("ids", () => {
+  const other = defineJob<number, string>("other");
+  const both = [
+    waiting,
+    implement(other, async (own, ms) => {
+      await sleep(own, ms);
+      return "the other one";
+    }),
+  ];
+
+  it.each(["deliver", "drop", "twice"] as const)(
+    "R12: jobs of different queues may have the same id: each has its own outcome (hints: %s)",
+    (hints) =>
+      world(both, async ({ engine, scope, remote }) => {
+        engine.hints(hints);
+        const slow = remote.spawn(scope, other, 2_000, { id: "same" });
+        expect(await remote.spawn(scope, wait, 100, { id: "same" })).toBe("done");
+        expect(await slow).toBe("the other one");
+      }),
+  );
+
+  it("R12: cancelling a job leaves the job with the same id in another queue alone", () =>
+    world(both, async ({ scope, remote }) => {
+      const stays = remote.spawn(scope, wait, 2_000, { id: "same" });
+      const ends = remote.spawn(scope, other, 60_000, { id: "same" });
+      await sleep(scope, 100);
+      ends.cancel();
+      expect(await errorOf(ends)).toMatchObject({ kind: "explicit" });
+      expect(await stays).toBe("done");
+      const again = remote.spawn(scope, other, 2_000, { id: "again" });
+      const first = remote.spawn(scope, wait, 60_000, { id: "again" });
+      await sleep(scope, 100);
+      first.cancel();
+      expect(await errorOf(first)).toMatchObject({ kind: "explicit" });
+      expect(await again).toBe("the other one");
+    }));
 });
 
 describe("interleavings", () => {

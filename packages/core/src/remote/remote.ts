@@ -9,7 +9,7 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 import { startTask } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
-import type { Engine, EngineRef, JobState } from "./engine.js";
+import { jobKey, type Engine, type EngineRef, type JobState } from "./engine.js";
 import { RemoteLostError, RemoteRefusedError } from "./errors.js";
 import { requireJob, requireRef, type Job, type JobRef } from "./job.js";
 import { Owner } from "./owner.js";
@@ -152,14 +152,16 @@ class EngineRemote implements Remote {
   readonly #settings: RemoteSettings;
   /** The tasks that are not settled. */
   readonly #tasks = new Set<ScopeNode>();
+  /** The waits for detached jobs that are not over. */
+  readonly #waits = new Set<Promise<unknown>>();
   /** Wakes the tasks that wait for a detached job of this process. */
   readonly #attached = new Map<string, Set<() => void>>();
   #isClosed = false;
 
   constructor(settings: RemoteSettings) {
     this.#settings = settings;
-    settings.owner.onHint = ({ id }) => {
-      for (const wake of this.#attached.get(id) ?? []) wake();
+    settings.owner.onHint = (hint) => {
+      for (const wake of this.#attached.get(jobKey(hint)) ?? []) wake();
     };
   }
 
@@ -232,15 +234,19 @@ class EngineRemote implements Remote {
     // oxlint-disable-next-line typescript/unbound-method -- as above
     const site = callSite(EngineRemote.prototype.attach);
     const worker = async (own: Scope): Promise<Out> => {
+      if (this.#isClosed) throw new ScopeClosedError("remote.attach", own.path);
       const task = own as ScopeNode;
       this.#tasks.add(task);
       annotate(task, "remote", () => ({
-        text: `attached to ${ref.queue}/${ref.id}`,
+        text: `attached to ${jobKey(ref)}`,
         data: { queue: ref.queue, id: ref.id },
       }));
+      const wait = this.#await(task, { queue: ref.queue, id: ref.id }, onCancel, job);
+      this.#waits.add(wait);
       try {
-        return await this.#await(task, { queue: ref.queue, id: ref.id }, onCancel, job);
+        return await wait;
       } finally {
+        this.#waits.delete(wait);
         this.#tasks.delete(task);
       }
     };
@@ -263,6 +269,7 @@ class EngineRemote implements Remote {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const task of this.#tasks) cancelAs(task, "closed");
+    await Promise.allSettled(this.#waits);
     await this.#settings.owner.close();
   }
 
@@ -285,11 +292,12 @@ class EngineRemote implements Remote {
       } else {
         state = await owner.ask(ref);
       }
+      if (state === undefined && this.#isClosed) throw task.reason as Error; // the connection is about to end
       if (state !== undefined && "outcome" in state) return this.#outcome(task, ref, state.outcome, job);
       if (isNoted && state !== undefined && state.at !== "running") throw task.reason as Error;
       if (state !== undefined && "at" in state && state.at === "missing")
-        throw new RemoteLostError(`${ref.queue}/${ref.id}`, "missing");
-      await this.#attachedPause(task, ref.id, pause, isNoted);
+        throw new RemoteLostError(jobKey(ref), "missing");
+      await this.#attachedPause(task, ref, pause);
       pause = Math.min(pause * 2, 1_000);
     }
   }
@@ -300,7 +308,7 @@ class EngineRemote implements Remote {
     outcome: Extract<JobState, { outcome: unknown }>["outcome"],
     job: Job<unknown, Out> | undefined,
   ): Promise<Out> {
-    const key = `${ref.queue}/${ref.id}`;
+    const key = jobKey(ref);
     if (outcome.t === "value")
       return decodePayload(
         `the result of ${key}`,
@@ -315,18 +323,19 @@ class EngineRemote implements Remote {
     throw new RemoteLostError(key, "cancelled", cause === undefined ? {} : { cause: decodeThrown(cause) });
   }
 
-  async #attachedPause(task: ScopeNode, id: string, ms: number, isCancelling: boolean): Promise<void> {
+  async #attachedPause(task: ScopeNode, ref: EngineRef, ms: number): Promise<void> {
+    const key = jobKey(ref);
     let wake = (): void => {};
     const woken = new Promise<void>((resolve) => (wake = resolve));
-    const listeners = this.#attached.get(id) ?? new Set();
-    this.#attached.set(id, listeners.add(wake));
+    const listeners = this.#attached.get(key) ?? new Set();
+    this.#attached.set(key, listeners.add(wake));
     const stop = after(ms, wake);
-    const unhook = isCancelling ? undefined : task.onCancel(wake);
+    const unhook = task.cancelled ? undefined : task.onCancel(wake);
     await woken;
     unhook?.();
     stop();
     listeners.delete(wake);
-    if (listeners.size === 0) this.#attached.delete(id);
+    if (listeners.size === 0) this.#attached.delete(key);
   }
 
   #trace(): Record<string, string> | undefined {

@@ -155,6 +155,27 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
+    name: "R12: jobs of different queues may have the same id, and different owners",
+    async play(stage) {
+      const second = defineJob<{ ms: number }, string>(`${stage.job.name}-second`);
+      const { scope: workerScope } = await stage.worker();
+      const answer = implement(second, async (_, { ms }) => {
+        await stage.pause(ms);
+        return "second";
+      });
+      await serve(workerScope, await stage.subject.engine("worker"), [answer], { lease: stage.workerLease });
+      const { scope, remote } = await stage.owner("owner");
+      const other = await stage.owner("other");
+      const id = crypto.randomUUID();
+      const first = remote.spawn(scope, stage.job, { tag: "a", ms: 300 }, { id });
+      await stage.seen("a", "start");
+      const own = other.remote.spawn(other.scope, second, { ms: 600 }, { id });
+      const refused = other.remote.spawn(other.scope, stage.job, { tag: "b" }, { id });
+      assert((await errorOf(refused)) instanceof RemoteRefusedError);
+      assert.deepEqual([await first, await own], ["a:1", "second"]);
+    },
+  },
+  {
     name: "R10, R16: a job that fails is tried again as often as it may be, and then fails with the error of the last time",
     async play(stage) {
       await stage.worker();

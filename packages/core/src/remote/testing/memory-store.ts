@@ -1,15 +1,16 @@
-import type {
-  BeatAnswer,
-  Delivery,
-  EngineRef,
-  Envelope,
-  Held,
-  Hint,
-  JobState,
-  Outcome,
-  Settlement,
-  Topic,
-  WireReason,
+import {
+  jobKey,
+  type BeatAnswer,
+  type Delivery,
+  type EngineRef,
+  type Envelope,
+  type Held,
+  type Hint,
+  type JobState,
+  type Outcome,
+  type Settlement,
+  type Topic,
+  type WireReason,
 } from "../engine.js";
 import { after, monotonicNow } from "../time.js";
 
@@ -62,7 +63,7 @@ export class MemoryStore {
   }
 
   submit(envelope: Envelope): { readonly owner?: string | undefined } {
-    const key = keyOf(envelope);
+    const key = jobKey(envelope);
     const existing = this.#jobs.get(key);
     if (existing !== undefined) return { owner: existing.envelope.owner };
     const job: StoredJob = {
@@ -87,21 +88,21 @@ export class MemoryStore {
     keep,
     ...ref
   }: EngineRef & { readonly reason: WireReason; readonly keep: number }): JobState {
-    const key = keyOf(ref);
+    const key = jobKey(ref);
     const job = this.#jobs.get(key);
     if (job?.outcome !== undefined) return { outcome: job.outcome };
     if (!this.#notes.has(key)) {
       const stop = after(keep, () => void this.#notes.delete(key), false);
       this.#notes.set(key, { reason, madeAt: monotonicNow(), stop });
     }
-    this.publish({ queue: ref.queue }, [{ id: ref.id, reason }]);
+    this.publish({ queue: ref.queue }, [{ ...ref, reason }]);
     const state = this.state(ref);
     if (job !== undefined && job.at !== "running") this.#end(job, { t: "cancelled", reason });
     return state;
   }
 
   state(ref: EngineRef): JobState {
-    const key = keyOf(ref);
+    const key = jobKey(ref);
     const job = this.#jobs.get(key);
     if (job === undefined) {
       const note = this.#notes.get(key);
@@ -137,7 +138,7 @@ export class MemoryStore {
 
   held(delivery: Delivery, renew: number | undefined): Held {
     const { envelope } = delivery;
-    const key = keyOf(envelope);
+    const key = jobKey(envelope);
     const job = this.#jobs.get(key);
     const isHeld = job?.at === "running" && job.attempt === delivery.attempt;
     if (isHeld && renew !== undefined) this.#lock(job, renew);
@@ -155,7 +156,7 @@ export class MemoryStore {
 
   /** Stores what a worker says, unless it is not the holder any more. */
   settle(delivery: Delivery, settlement: Settlement): void {
-    const job = this.#jobs.get(keyOf(delivery.envelope));
+    const job = this.#jobs.get(jobKey(delivery.envelope));
     if (job === undefined || job.at !== "running" || job.attempt !== delivery.attempt) return;
     job.stopTimer();
     if ("outcome" in settlement) return this.#end(job, settlement.outcome);
@@ -259,14 +260,10 @@ export class MemoryStore {
     job.stopTimer();
     job.at = "ended";
     job.outcome = outcome;
-    const { replyTo, id, keep } = job.envelope;
-    job.stopTimer = after(keep, () => void this.#jobs.delete(keyOf(job.envelope)), false);
-    if (replyTo !== undefined) this.publish({ owner: replyTo }, [{ id, outcome }]);
+    const { replyTo, queue, id, keep } = job.envelope;
+    job.stopTimer = after(keep, () => void this.#jobs.delete(jobKey(job.envelope)), false);
+    if (replyTo !== undefined) this.publish({ owner: replyTo }, [{ queue, id, outcome }]);
   }
-}
-
-function keyOf({ queue, id }: EngineRef): string {
-  return `${queue}/${id}`;
 }
 
 function topicKey(topic: Topic): string {
