@@ -149,6 +149,50 @@ describe("supervise()", () => {
     expect(await rejection(withScope((scope) => supervise(scope, crash, { onRestart })))).toBe(bug);
   });
 
+  it("awaits the promise of onRestart before the delay, and fails with its rejection", async () => {
+    const scope = createScope();
+    const [gate, bug] = [deferred(), new Error("bug")];
+    let runs = 0;
+    const task = supervise(scope, () => Promise.reject(new Error(`${++runs}`)), {
+      onRestart: (_, restarts) => (restarts === 1 ? gate.promise : Promise.reject(bug)),
+    });
+    const joined = rejection(scope.join());
+    await flush();
+    expect([runs, vi.getTimerCount()]).toEqual([1, 0]);
+    gate.resolve();
+    await pass(0, 100);
+    expect(await rejection(task)).toBe(bug);
+    expect([runs, task.status]).toEqual([2, "failed"]);
+    expect(await joined).toBe(bug);
+  });
+
+  it("rule 12: an onRestart that was aborted by a cancellation does not make the task fail", async () => {
+    const scope = createScope();
+    const gate = deferred();
+    const task = supervise(scope, () => Promise.reject(new Error("crash")), {
+      onRestart: () => gate.promise,
+    });
+    await flush();
+    scope.cancel();
+    gate.reject(Object.assign(new Error("canceled"), { code: "ERR_CANCELED" }));
+    expect(await rejection(task)).toBe(scope.reason);
+    expect([task.status, scope.errors]).toEqual(["cancelled", []]);
+  });
+
+  it("rule 12: an onRestart that fails after a cancellation makes the task fail", async () => {
+    const scope = createScope({ supervise: true, onError: () => undefined });
+    const gate = deferred();
+    const task = supervise(scope, () => Promise.reject(new Error("crash")), {
+      onRestart: () => gate.promise,
+    });
+    await flush();
+    task.cancel();
+    const bug = new Error("bug");
+    gate.reject(bug);
+    expect(await rejection(task)).toBe(bug);
+    expect(task.status).toBe("failed");
+  });
+
   it("is cancelled while the worker runs, and during a delay, and restarts nothing then", async () => {
     const scope = createScope();
     let runs = 0;

@@ -5,6 +5,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
+import { isThenable } from "../../errors/describe.js";
 import { optionNames } from "../../errors/option-names.js";
 import { checkType, requireFunction, checkDuration, checkLimit } from "../../errors/validate.js";
 import { checkTaskOptions } from "../../task/options.js";
@@ -35,8 +36,11 @@ export interface SuperviseOptions {
   readonly minDelay?: number | undefined;
   /** The longest delay in milliseconds. Default 30,000. */
   readonly maxDelay?: number | undefined;
-  /** Called before the delay with each failure that leads to a restart. `restarts` counts all restarts including this one. Default: none. */
-  readonly onRestart?: ((error: unknown, restarts: number) => void) | undefined;
+  /**
+   * Called before the delay with each failure that leads to a restart. `restarts` counts all restarts including this one. A
+   * promise that it returns is awaited before the delay. Default: none.
+   */
+  readonly onRestart?: ((error: unknown, restarts: number) => unknown) | undefined;
 }
 
 const superviseOptionNames = optionNames<SuperviseOptions>({
@@ -54,7 +58,7 @@ interface Settings {
   readonly maxRestarts: number;
   readonly window: number;
   readonly backoff: Backoff;
-  readonly onRestart: ((error: unknown, restarts: number) => void) | undefined;
+  readonly onRestart: SuperviseOptions["onRestart"];
 }
 
 /**
@@ -65,7 +69,7 @@ interface Settings {
  *
  * **Failure:** if the worker fails after `maxRestarts` restarts within `window`, the task fails with that error, the same
  * object, and as with any task `scope` is cancelled. Earlier failures were passed to `onRestart` only. If `onRestart`
- * throws, the task fails with that error.
+ * throws or rejects, the task fails with that error.
  *
  * **Cancellation:** cancelling the task or `scope` ends the run or the delay, and the worker is not restarted. A worker
  * that cancels its own scope ends the task as cancelled. If `scope` is already cancelled, the worker is not called.
@@ -126,9 +130,11 @@ async function keepRunning<T>(
     if (own.cancelled || recent.length >= maxRestarts) throwFailure(node, result.error);
     recent.push(now);
     try {
-      onRestart?.(result.error, run);
+      const returned = onRestart?.(result.error, run);
+      if (isThenable(returned)) await returned;
     } catch (thrown) {
-      throwFailure(node, thrown);
+      if (!own.cancelled) throwFailure(node, thrown);
+      throw thrown;
     }
     await sleep(own, delayBefore(recent.length, backoff));
   }
