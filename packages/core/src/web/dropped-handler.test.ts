@@ -1,0 +1,37 @@
+import { expect, it } from "vitest";
+import { spawn, type CancelledError } from "../index.js";
+import { collectGarbage } from "../testing/index.js";
+import { fetchBough } from "./index.js";
+
+// Rule 19 for fetch-style hosts, as in http/dropped-server.test.ts.
+
+it("rule 19: a fetchBough that was dropped is collected, and its jobs are cancelled", async () => {
+  const reasons: CancelledError[] = [];
+  const handle = await startJob(reasons);
+  for (let attempt = 0; attempt < 10 && reasons.length === 0; attempt++) await collectGarbage();
+  expect(handle.deref()).toBeUndefined();
+  expect(reasons).toMatchObject([{ kind: "orphaned" }]);
+});
+
+/** A function of its own, so that no frame or context of the test's holds the handler. */
+async function startJob(reasons: CancelledError[]): Promise<WeakRef<object>> {
+  const handle = fetchBough((_request: Request, scope) => {
+    scope.defer(() => undefined); // so that the request has a record
+    return new Response("x");
+  });
+  await handle(new Request("http://localhost/"));
+  spawn(handle.scope, (scope) => waitFor(scope.onCancel.bind(scope), reasons));
+  return new WeakRef(handle);
+}
+
+function waitFor(
+  onCancel: (callback: (reason: CancelledError) => void) => unknown,
+  reasons: CancelledError[],
+): Promise<void> {
+  return new Promise((resolve) => {
+    onCancel((reason) => {
+      reasons.push(reason);
+      resolve();
+    });
+  });
+}
