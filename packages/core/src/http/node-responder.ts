@@ -8,18 +8,12 @@ import {
   type AnyResponse,
 } from "./messages.js";
 import type { CancelledOutcome } from "./outcome.js";
-import { callHook, type AnswerStatus, type OutcomeHooks, type Responder } from "./responder.js";
+import { answerTexts, callHook, type AnswerStatus, type OutcomeHooks, type Responder } from "./responder.js";
 import { ignoreLateAnswer, markDisconnected, watchWrites } from "./symbols.js";
 
 // Answers requests of `node:http`, `node:https` and `node:http2`. A server without a framework uses `NodeResponder` as it
 // is; the responder of a framework that stands on these responses extends it by its form and its log. The file decides
 // nothing: when to answer, and with which status, is up to request.ts and shutdown.ts.
-
-const texts: Readonly<Record<AnswerStatus, string>> = {
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-};
 
 /** The names of headers that describe a body, which is replaced by that of the answer. */
 export const bodyHeaders: RegExp =
@@ -89,7 +83,7 @@ export class NodeResponder implements Responder {
   answer(status: AnswerStatus): void {
     const { request, response } = this;
     if (!isResponse(response)) return;
-    const { type, body } = this.takeOver(status, texts[status]);
+    const { type, body } = this.takeOver(status, answerTexts[status]);
     for (const name of response.getHeaderNames()) if (bodyHeaders.test(name)) response.removeHeader(name);
     response.statusCode = status;
     response.setHeader("content-type", `${type}; charset=utf-8`);

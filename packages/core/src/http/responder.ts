@@ -3,8 +3,8 @@ import type { CancelledOutcome } from "./outcome.js";
 
 // The interface between a request and a framework. An integration implements `Responder` once. The file knows no
 // framework and no objects of Node: `NodeResponder` implements the interface for the responses of `node:http` and
-// `node:http2`, and is the base of integrations on top of them. An integration for handlers that return a `Response` would
-// implement the interface directly: it answers by resolving the promise that the server awaits.
+// `node:http2`, and is the base of integrations on top of them. `Exchange`, in web/, implements it for handlers that return a
+// `Response`: it answers by resolving the promise that the host awaits.
 
 /** The application's hooks for cancelled requests. `Request` and `Response` are those of the framework. */
 export interface OutcomeHooks<Request, Response> {
@@ -25,7 +25,10 @@ export interface OutcomeHooks<Request, Response> {
 }
 
 /** @throws {TypeError} If a hook is not a function. */
-export function checkHooks(operation: string, hooks: OutcomeHooks<never, never>): void {
+export function checkHooks(
+  operation: string,
+  hooks: { readonly [Name in keyof OutcomeHooks<never, never>]: unknown },
+): void {
   for (const name of ["onCancelled", "respond"] as const) {
     checkType(operation, name, "function", hooks[name]);
   }
@@ -33,6 +36,13 @@ export function checkHooks(operation: string, hooks: OutcomeHooks<never, never>)
 
 /** A status that bough answers with: 500 if a handler does not answer after a task of its request has failed. */
 export type AnswerStatus = 500 | 503 | 504;
+
+/** The text of an answer by bough. */
+export const answerTexts: Readonly<Record<AnswerStatus, string>> = {
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
 
 /** How far an answer has come, and how to answer one request if its handler does not. */
 export interface Responder {

@@ -1,9 +1,8 @@
 import { detached } from "../errors/detach-stack.js";
 import { optionNames } from "../errors/option-names.js";
-import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
+import type { TaskInfo } from "../errors/scope-errors.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { callSite } from "../kernel/call-site.js";
-import { blockersOf } from "../kernel/blockers.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import type { ShutdownAnnouncement, ShutdownNotice } from "../process/shutdown-notice.js";
@@ -37,21 +36,8 @@ export interface ShutdownReport {
   readonly duration: number;
 }
 
-/** The grace period of a server that sets none, in ms. */
-export const DEFAULT_GRACE = 10_000;
-/** The least that cancelled work gets for its cleanup, in ms, however short the grace period. */
-export const MIN_CLEANUP = 1_000;
-/** How long the last answers may take to be sent after the grace period, in ms. */
-export const MAX_FLUSH = 500;
 /** The label of the cleanup that waits for the end of a shutdown. */
 export const SHUTDOWN = "the shutdown of its server";
-
-/** The nodes that keep the scope of a server from settling, without answers on their way to the client and its shutdown. */
-export function holdersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
-  return [...blockersOf(node)].filter(
-    ([holder, what]) => what !== "client" && holder.extras?.cleaning?.label !== SHUTDOWN,
-  );
-}
 
 const shutdownOptionNames = optionNames<ShutdownOptions>({ grace: true, drainDelay: true });
 
@@ -72,8 +58,10 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }
 
-/** What the handle of a server's scope needs to know of the server. */
+/** What the handle and the shutdown of a server's scope need to know of the server. */
 export interface DrainableServer {
+  readonly grace: number | undefined;
+  readonly drainDelay: number | undefined;
   readonly draining: ShutdownAnnouncement;
 }
 

@@ -31,7 +31,7 @@ import {
   type ShutdownReport,
 } from "./server-handle.js";
 import { ServerState } from "./server-state.js";
-import { shutDown, StopHook } from "./shutdown.js";
+import { shutDown, stopHookOf } from "./shutdown.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
 // The way in for a server: `serverScope()` makes the scope of a server once, listens to the server, and hands its owner the
@@ -181,7 +181,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
     void shutDown(server, state, { grace: 0 });
     return handle;
   }
-  addHook(node, new StopHook(server, state));
+  addHook(node, stopHookOf(server, state));
   awaitShutdown(node, state);
   // "ignore": a server that is dropped without having listened leaves nothing undone.
   watchHandle(handle, node, "ignore");

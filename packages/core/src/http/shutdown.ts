@@ -3,29 +3,28 @@ import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { publishStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { isClosed, markEnding } from "../kernel/state.js";
-import { stuckInfo } from "../kernel/blockers.js";
+import { isClosed } from "../kernel/state.js";
 import { realTimers } from "../kernel/platform.js";
-import type { ScopeNode } from "../kernel/node.js";
-import { advance, cancel } from "../kernel/lifecycle.js";
+import { cancel } from "../kernel/lifecycle.js";
 import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
+import type { ShutdownOptions, ShutdownReport } from "./server-handle.js";
+import type { ServerState } from "./server-state.js";
 import {
-  DEFAULT_GRACE,
+  isBusy,
   MAX_FLUSH,
   MIN_CLEANUP,
-  holdersOfServer,
-  type ShutdownOptions,
-  type ShutdownReport,
-} from "./server-handle.js";
-import type { ServerState } from "./server-state.js";
+  reportOf,
+  shutDownOnce,
+  StopHook,
+  stuckIn,
+  whenSettled,
+} from "./shutdown-steps.js";
 import { hasEnded, isResponse } from "./messages.js";
 import { untilCancelled, within } from "./within.js";
-import { Hook } from "../kernel/cancel-hooks.js";
-import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 
 // The shutdown of a server, in its order:
 //
@@ -46,31 +45,22 @@ const SILENT_SWEEPS = 3;
 /** After how many sweeps a connection is closed that sends bytes, but never a complete request. */
 const MAX_SWEEPS = 10;
 
-const running = new WeakMap<ServerState, Promise<ShutdownReport>>();
-
 /** Shuts `server` down, once; see `ServerScope.shutdown`. */
 export function shutDown(
   server: Server,
   state: ServerState,
   options?: ShutdownOptions,
 ): Promise<ShutdownReport> {
-  let report = running.get(state);
-  if (report === undefined) {
-    const { grace = state.grace ?? DEFAULT_GRACE, drainDelay = state.drainDelay ?? 0 } = options ?? {};
-    // First, since an `onShutdown` callback may call `shutdown()`.
-    let start: (started: Promise<ShutdownReport>) => void = () => undefined;
-    running.set(state, (report = new Promise((resolve) => (start = resolve))));
-    state.draining.begin();
+  return shutDownOnce(state, options, (grace, drainDelay) => {
     // Nobody looks for a server that does not listen.
     const listens = server.listening || connectionsOf(server).isBinding;
     const down = new Shutdown(server, state, listens ? drainDelay : 0).run(grace);
     // A second call after the end, as by `main` and then by the program, gets the first report.
-    const before = state.before === undefined ? undefined : running.get(state.before);
-    const isAgain = before !== undefined && !listens;
-    if (!isAgain) state.before = undefined;
-    start(isAgain ? down.then(() => before) : down);
-  }
-  return report;
+    const before = state.before === undefined ? undefined : reportOf(state.before);
+    if (before !== undefined && !listens) return down.then(() => before);
+    state.before = undefined;
+    return down;
+  });
 }
 
 /** One shutdown of one server. */
@@ -122,7 +112,7 @@ class Shutdown {
         cancel(node, "shutdown", undefined);
         this.#sweep();
         if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allAnswered()])))) {
-          stuck = this.#stuck();
+          stuck = stuckIn(node, this.#records());
           if (stuck.length > 0) publishStuck(node, stuck);
           this.#force();
         }
@@ -171,11 +161,7 @@ class Shutdown {
     const state = this.#state;
     await this.#released;
     while (state.records.length > 0) await this.#nextEnd();
-    const { node } = state;
-    markEnding(node);
-    const { promise } = wait(node, "dispose", this);
-    advance(node);
-    await promise.catch(() => undefined); // `run` passes the failure on, at the end
+    await whenSettled(state.node, this); // `run` passes a failure on, at the end
   }
 
   /** Closes connections that are idle, silent or answered. */
@@ -215,10 +201,9 @@ class Shutdown {
   #allAnswered(): Promise<void> {
     return new Promise((resolve) => {
       this.#checkAnswers = () => {
-        const isBusy = holdersOfServer(this.#state.node).some(([, what]) => what !== "response");
         const ended = this.#records().map(({ response }) => hasEnded(response));
         for (const { writableEnded } of this.#connections.streams) ended.push(writableEnded);
-        if (!isBusy && !ended.includes(false)) resolve();
+        if (!ended.includes(false) && !isBusy(this.#state.node)) resolve();
       };
     });
   }
@@ -231,14 +216,6 @@ class Shutdown {
 
   #nextEnd(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  #stuck(): TaskInfo[] {
-    const found = new Map<object, TaskInfo>();
-    for (const { node, response } of this.#records())
-      if (!hasEnded(response)) found.set(node, stuckInfo(node, "response"));
-    for (const [node, what] of holdersOfServer(this.#state.node)) found.set(node, stuckInfo(node, what));
-    return [...found.values()];
   }
 
   /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */
@@ -292,38 +269,11 @@ function countAlive({ node }: ServerState): number {
   return count;
 }
 
-/**
- * Shuts a server down when its scope is cancelled or the process is asked to stop. It holds the server weakly: nothing that
- * a scope reaches may hold an owner handle, and the server does (the invariant of node.ts).
- */
-export class StopHook extends Hook implements StoppableServer {
-  readonly #server: WeakRef<Server>;
-  readonly #state: ServerState;
-
-  constructor(server: Server, state: ServerState) {
-    super();
-    this.#server = new WeakRef(server);
-    this.#state = state;
-    addServer(this);
-  }
-
-  get node(): ScopeNode {
-    return this.#state.node;
-  }
-
-  async stop(): Promise<void> {
-    const server = this.#server.deref();
-    if (server !== undefined) await shutDown(server, this.#state);
-  }
-
-  override ended(): void {
-    removeServer(this);
-  }
-
-  run(): void {
-    removeServer(this);
-    const server = this.#server.deref();
-    // The call that closes the scope receives its failures.
-    if (server !== undefined) shutDown(server, this.#state, { grace: 0 }).catch(() => undefined);
-  }
+/** Shuts a server down when its scope is cancelled or the process is told to stop. Holds the server weakly. */
+export function stopHookOf(server: Server, state: ServerState): StopHook {
+  const weak = new WeakRef(server);
+  return new StopHook(state.node, async (options) => {
+    const known = weak.deref();
+    if (known !== undefined) await shutDown(known, state, options);
+  });
 }

@@ -1,7 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
 import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkDuration, checkType, requireFunction, wrongType } from "../errors/validate.js";
+import { checkDuration, requireFunction, wrongType } from "../errors/validate.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
@@ -12,6 +12,7 @@ import { initialServer, isClosed } from "../kernel/state.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "../http/deadline-header.js";
 import type { RequestOutcome } from "../http/outcome.js";
 import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
+import { checkHooks } from "../http/responder.js";
 import {
   ServerHandle,
   SHUTDOWN,
@@ -19,13 +20,14 @@ import {
   type ShutdownOptions,
   type ShutdownReport,
 } from "../http/server-handle.js";
+import { StopHook } from "../http/shutdown-steps.js";
 import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
 import type { AnyHandler, Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
-import { shutDown, StopHook } from "./shutdown.js";
+import { shutDown } from "./shutdown.js";
 import { exchangeOf, WebServer, type RequestPolicy } from "./web-server.js";
 
 /** The options of `fetchBough`. `Input` is the request of the host, `Rest` what it passes after it. */
@@ -174,7 +176,7 @@ function create(
     return { server, handle };
   }
   if (deadlineHeader !== undefined) node.set(headerName, deadlineHeader);
-  addHook(node, new StopHook(server));
+  addHook(node, new StopHook(node, (given) => shutDown(server, given)));
   defer(node, "fetchBough", () => server.drained, SHUTDOWN);
   // "ignore": a handler that is dropped leaves nothing undone.
   watchHandle(handle, node, "ignore");
@@ -186,8 +188,7 @@ function checkFetchOptions(options: FetchBoughOptions): void {
   checkOptions("fetchBough", options, names);
   checkDuration("fetchBough", "drainDelay", options.drainDelay);
   checkDeadlineHeader("fetchBough", options.deadlineHeader);
-  checkType("fetchBough", "onCancelled", "function", options.onCancelled);
-  checkType("fetchBough", "respond", "function", options.respond);
+  checkHooks("fetchBough", options);
   const { route } = options;
   if (route !== undefined && typeof route !== "string" && typeof route !== "function")
     throw wrongType("fetchBough", "route must be a string or a function", route);

@@ -1,4 +1,4 @@
-import type { AnswerStatus } from "../http/responder.js";
+import { answerTexts, type AnswerStatus } from "../http/responder.js";
 
 // The responses of fetch-style handlers: which of them have nothing to wait for, and how new ones are made of them. The
 // file keeps no state.
@@ -92,15 +92,9 @@ function fixedLength({ headers }: ResponseLike, body: ReadableStream<unknown>): 
   return readable;
 }
 
-const texts: Readonly<Record<AnswerStatus, string>> = {
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-};
-
 /** An answer that is given in the handler's place. */
 export function answerWith(status: AnswerStatus): Response {
-  return new Response(`${texts[status]}\n`, {
+  return new Response(`${answerTexts[status]}\n`, {
     status,
     headers: { "content-type": "text/plain; charset=utf-8" },
   });

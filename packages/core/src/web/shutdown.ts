@@ -1,23 +1,21 @@
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { elapsed } from "../kernel/age-clock.js";
-import { Hook } from "../kernel/cancel-hooks.js";
 import { publishStuck } from "../kernel/diagnostics.js";
-import { stuckInfo } from "../kernel/blockers.js";
-import { advance, cancel } from "../kernel/lifecycle.js";
+import { cancel } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { wait } from "../kernel/outcome.js";
 import { realTimers } from "../kernel/platform.js";
-import { isClosed, markEnding } from "../kernel/state.js";
+import { isClosed } from "../kernel/state.js";
+import type { ShutdownOptions, ShutdownReport } from "../http/server-handle.js";
 import {
-  DEFAULT_GRACE,
-  holdersOfServer,
+  isBusy,
   MAX_FLUSH,
   MIN_CLEANUP,
-  type ShutdownOptions,
-  type ShutdownReport,
-} from "../http/server-handle.js";
+  shutDownOnce,
+  stuckIn,
+  whenSettled,
+} from "../http/shutdown-steps.js";
 import { untilCancelled, within } from "../http/within.js";
-import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
 import type { WebServer } from "./web-server.js";
 
 // The shutdown of a `fetchBough`, in its order:
@@ -33,20 +31,9 @@ import type { WebServer } from "./web-server.js";
 /** How often to look whether everything has been answered, in ms. */
 const STEP = 50;
 
-const running = new WeakMap<WebServer, Promise<ShutdownReport>>();
-
 /** Shuts down, once; see `ServerScope.shutdown`. */
 export function shutDown(server: WebServer, options?: ShutdownOptions): Promise<ShutdownReport> {
-  let report = running.get(server);
-  if (report === undefined) {
-    const { grace = server.grace ?? DEFAULT_GRACE, drainDelay = server.drainDelay ?? 0 } = options ?? {};
-    // First, since an `onShutdown` callback may call `shutdown()`.
-    let start: (started: Promise<ShutdownReport>) => void = () => undefined;
-    running.set(server, (report = new Promise((resolve) => (start = resolve))));
-    server.draining.begin();
-    start(new Shutdown(server).run(grace, drainDelay));
-  }
-  return report;
+  return shutDownOnce(server, options, (grace, drainDelay) => new Shutdown(server).run(grace, drainDelay));
 }
 
 class Shutdown {
@@ -79,7 +66,7 @@ class Shutdown {
       cancel(node, "shutdown", undefined);
       const allAnswered = this.#allAnswered();
       if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, allAnswered.promise])))) {
-        stuck = this.#stuck();
+        stuck = stuckIn(node, server.records);
         if (stuck.length > 0) publishStuck(node, stuck);
         cutOff = this.#force();
       }
@@ -99,11 +86,7 @@ class Shutdown {
   /** Resolves when no request is left, and then everything in the scope has settled. */
   async #finish(): Promise<void> {
     await this.#server.drained;
-    const { node } = this.#server;
-    markEnding(node);
-    const { promise } = wait(node, "dispose", this);
-    advance(node);
-    await promise.catch(() => undefined); // `run` passes the failure on, at the end
+    await whenSettled(this.#server.node, this); // `run` passes a failure on, at the end
   }
 
   /** Resolves when every answer has been ended and no task is left. */
@@ -111,8 +94,8 @@ class Shutdown {
     let timer: ReturnType<typeof realTimers.setInterval> | undefined;
     const promise = new Promise<void>((resolve) => {
       timer = realTimers.setInterval(() => {
-        const isBusy = holdersOfServer(this.#server.node).some(([, what]) => what !== "response");
-        if (!isBusy && this.#server.records.every(({ response }) => response.hasEnded)) resolve();
+        const { node, records } = this.#server;
+        if (records.every(({ response }) => response.hasEnded) && !isBusy(node)) resolve();
       }, STEP);
     });
     return { promise, stop: () => realTimers.clearInterval(timer) };
@@ -125,14 +108,6 @@ class Shutdown {
 
   #nextEnd(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  #stuck(): TaskInfo[] {
-    const found = new Map<object, TaskInfo>();
-    for (const { node, response } of this.#server.records)
-      if (!response.hasEnded) found.set(node, stuckInfo(node, "response"));
-    for (const [node, what] of holdersOfServer(this.#server.node)) found.set(node, stuckInfo(node, what));
-    return [...found.values()];
   }
 
   /**
@@ -153,35 +128,4 @@ function countAlive(node: ScopeNode): number {
   let count = 0;
   for (let child = node.first; child !== undefined; child = child.next) count += 1;
   return count;
-}
-
-/**
- * Shuts down when the scope is cancelled or the process is told to stop.
- */
-export class StopHook extends Hook implements StoppableServer {
-  readonly #server: WebServer;
-
-  constructor(server: WebServer) {
-    super();
-    this.#server = server;
-    addServer(this);
-  }
-
-  get node(): ScopeNode {
-    return this.#server.node;
-  }
-
-  async stop(): Promise<void> {
-    await shutDown(this.#server);
-  }
-
-  override ended(): void {
-    removeServer(this);
-  }
-
-  run(): void {
-    removeServer(this);
-    // The call that closes the scope receives its failures.
-    shutDown(this.#server, { grace: 0 }).catch(() => undefined);
-  }
 }
