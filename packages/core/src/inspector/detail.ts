@@ -3,7 +3,7 @@ import { formatDuration } from "../inspect/duration.js";
 import { shortSite } from "../inspect/groups.js";
 import { plural } from "../inspect/labels.js";
 import type { TreeIndex } from "./tree-index.js";
-import { nameOf, nodeRow, type NodeRow } from "./views.js";
+import { nameOf, nodeRow, withoutQuery, type NodeRow } from "./views.js";
 
 /** Everything about one scope. */
 export interface NodeDetail extends NodeRow {
@@ -111,7 +111,7 @@ function factsOf(
   add("context keys", context?.join(", "));
   add("note", node.note);
   if (reason !== undefined) {
-    add("cancelled at", reason.scope);
+    add("cancelled at", withoutQuery(reason.scope));
     add("cancelled by", reason.by);
     if (causes) add("message", reason.message);
     if (causes) add("cause", reason.cause);

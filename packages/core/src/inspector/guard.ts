@@ -1,6 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { Socket } from "node:net";
 
 /** Why a request is refused. The text is for the person in front of the browser. */
 export interface Refusal {
@@ -16,7 +15,7 @@ const loopback = ["localhost", "127.0.0.1", "[::1]"];
  *
  * - `Host`: a name of another domain that resolves to 127.0.0.1 (DNS rebinding)
  * - `Origin`, `Sec-Fetch-Site`: a script or a frame of another page
- * - the token: another program or another user of the machine. A unix socket is protected by its mode instead.
+ * - the token: another program or another user of the machine. The socket of `listen()` is protected by its mode instead.
  */
 export class Guard {
   readonly token: string;
@@ -32,13 +31,16 @@ export class Guard {
     this.#cookie = `bough_${this.#digest.toString("hex").slice(0, 12)}`;
   }
 
-  /** The `Set-Cookie` of the first answer to a browser that knows the token. */
+  /** The `Set-Cookie` of the first answer to a browser that knows the token. Without a path it is sent to the page only. */
   get cookie(): string {
-    return `${this.#cookie}=${this.token}; HttpOnly; SameSite=Strict; Path=/`;
+    return `${this.#cookie}=${this.token}; HttpOnly; SameSite=Strict`;
   }
 
-  /** @param given - The token of the address, if it has one. */
-  refuse(request: IncomingMessage, given: string | null): Refusal | undefined {
+  /**
+   * @param given - The token of the address, if it has one.
+   * @param isPrivate - Whether only the user of the process can have sent it.
+   */
+  refuse(request: IncomingMessage, given: string | null, isPrivate: boolean): Refusal | undefined {
     const { method, headers } = request;
     if (method !== "GET" && method !== "HEAD") return { status: 405, text: "This page can only be read." };
     const host = headers.host ?? headers[":authority"];
@@ -51,7 +53,7 @@ export class Guard {
     if (origin !== undefined && origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase())
       return { status: 403, text: "This page does not answer to other origins." };
     if (isForeign(request)) return { status: 403, text: "This page does not answer to other sites." };
-    if (!isLocalSocket(request) && !this.#isKnown(request, given))
+    if (!isPrivate && !this.#isKnown(request, given))
       return {
         status: 401,
         text: "The token is missing or wrong. Open the address that was printed, with its token.",
@@ -82,25 +84,4 @@ function isForeign({ headers }: IncomingMessage): boolean {
   const site = headers["sec-fetch-site"];
   if (site === undefined || site === "same-origin" || site === "none") return false;
   return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
-}
-
-/** Whether a request came through a unix socket or a named pipe. */
-function isLocalSocket({ socket }: IncomingMessage): boolean {
-  // A connection that is gone has no address, either; nor has the stand-in for a socket that an injected request has.
-  return (
-    socket instanceof Socket &&
-    !socket.destroyed &&
-    socket.remoteAddress === undefined &&
-    typeof socketServer(socket)?.address() === "string"
-  );
-}
-
-interface SocketServer {
-  readonly listening: boolean;
-  address(): unknown;
-}
-
-/** The server that has accepted a connection. */
-export function socketServer(socket: unknown): SocketServer | undefined {
-  return (socket as { readonly server?: SocketServer } | undefined)?.server;
 }

@@ -1,13 +1,14 @@
-import { once } from "node:events";
+import { once, type EventEmitter } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import http from "node:http";
+import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express from "express";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope, sleep, spawn } from "../index.js";
-import { flatten, snapshot } from "../inspect/index.js";
+import { flatten, snapshot, type Look } from "../inspect/index.js";
 import { openEvents, openPage, request } from "../../test/support/inspector.js";
 import { scriptFolder } from "../../test/support/run-script.js";
 import { inspector, servePage, type InspectorOptions } from "./index.js";
@@ -35,6 +36,8 @@ describe("who may read the page", () => {
     expect(first).toMatchObject({ status: 303, headers: { location: "./" } });
     const [cookie = ""] = first.headers["set-cookie"] ?? [];
     expect(cookie).toMatch(/HttpOnly; SameSite=Strict/);
+    // By default a cookie goes to the folder of the address that has set it, and so to nothing else of a server.
+    expect(cookie).not.toMatch(/path|domain/i);
     const headers = { cookie: `other=1; ${cookie.split(";")[0]}` };
     expect(await request({ port, path: "/", headers })).toMatchObject({ status: 200 });
   });
@@ -206,8 +209,17 @@ describe("what is shown", () => {
   });
 
   it("names have no query string", async () => {
-    await using scope = createScope({ name: "GET /login?password=hunter2" });
-    expect(JSON.stringify(await ask({ scope }, "/tree"))).not.toContain("hunter2");
+    const scope = createScope({ name: "GET /login?password=hunter2" });
+    let release = (): void => {};
+    spawn(scope, () => new Promise<void>((resolve) => (release = resolve)), { name: "stuck" });
+    onTestFinished(() => release());
+    scope.cancel();
+    const { id } = flatten(snapshot(scope))[1] as { id: number };
+    for (const path of ["/tree", "/tree?find=login", `/node?id=${id}`]) {
+      const shown = JSON.stringify(await ask({ scope }, path));
+      expect(shown).toContain("/login");
+      expect(shown).not.toContain("hunter2");
+    }
   });
 
   it("an error of the source is told, and the next look is taken", async () => {
@@ -238,6 +250,64 @@ describe("pages that are open", () => {
     while ((frame["counts"] as { tasks: number }).tasks === 0) frame = await events.next();
     expect(frame).toMatchObject({ counts: { tasks: 1 }, loopDelay: { p50: expect.any(Number) } });
     expect(frame["groups"]).toMatchObject([{ count: 1 }, { count: 1 }]);
+  });
+
+  it.each([
+    ["HTTP/1.1", http.createServer, (url: string) => http.get(url).on("error", () => {})],
+    [
+      "HTTP/2",
+      http2.createServer,
+      (url: string) => {
+        const session = http2.connect(url);
+        return session
+          .request({ ":path": new URL(url).pathname + new URL(url).search })
+          .on("error", () => session.close())
+          .on("close", () => session.close());
+      },
+    ],
+  ] as const)(
+    "a client that has gone before the handler is called takes no place: %s",
+    async (_, create, connect) => {
+      let looks = 0;
+      const page = servePage(
+        { look: async () => ({ at: ++looks, nodes: [] }) },
+        { clients: 1, interval: 100 },
+      );
+      const server = (create as typeof http.createServer)((request, response) => {
+        if (request.url?.includes("first") === false) return page.handler(request, response);
+        const { stream = response } = response as { stream?: EventEmitter };
+        // A framework may check who the client is, for example.
+        stream.once("close", () => setImmediate(() => page.handler(request, response)));
+        stream.once("close", () => setImmediate(handled));
+        client.destroy();
+      });
+      server.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      let handled = (): void => {};
+      const done = new Promise<void>((resolve) => (handled = resolve));
+      const client = connect(`http://127.0.0.1:${port}/events?first&token=${page.token}`);
+      await done;
+      expect(looks).toBe(0);
+    },
+  );
+
+  it("an open page that is closed while its look is taken leaves nothing behind", async () => {
+    let finish = (): void => {};
+    let rests = 0;
+    const source = {
+      look: () => new Promise<Look>((resolve) => (finish = () => resolve({ at: 1, nodes: [] }))),
+      rest: () => void rests++,
+    };
+    const page = servePage(source);
+    onTestFinished(() => page.close());
+    const { port } = new URL(await page.listen({ port: 0 }));
+    const events = await openEvents(Number(port), page.token);
+    events.close();
+    await vi.waitUntil(() => rests === 1);
+    finish();
+    await vi.waitUntil(() => rests === 2);
   });
 
   it("are at most four; a place becomes free when one is closed", async () => {
@@ -339,6 +409,62 @@ describe("where it is served", () => {
     await expect(second.listen({ path })).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
+  it.skipIf(process.platform === "win32")(
+    "on a socket whose path is a number, not on that port",
+    async () => {
+      const page = inspector();
+      const path = String(process.pid);
+      onTestFinished(() => rmSync(path, { force: true }));
+      onTestFinished(() => page.close());
+      expect(await page.listen({ path })).toBe(`./${path}`);
+      expect(statSync(path).isSocket()).toBe(true);
+    },
+  );
+
+  it.skipIf(process.platform === "win32")(
+    "on a unix socket of another server, which others may reach through a proxy: with the token",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "bough-socket-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const socketPath = join(folder, "app.sock");
+      const page = inspector();
+      const server = http.createServer(page.handler).listen(socketPath);
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const headers = { host: "localhost" };
+      expect(await request({ socketPath, path: "/tree", headers })).toMatchObject({ status: 401 });
+      const known = { ...headers, authorization: `Bearer ${page.token}` };
+      expect(await request({ socketPath, path: "/tree", headers: known })).toMatchObject({ status: 200 });
+    },
+  );
+
+  it.each([{ port: 0 }, {}])("no longer, if it is closed while it begins to listen: %j", async (where) => {
+    const page = inspector();
+    const listening = page.listen(where);
+    await page.close();
+    const address = await listening;
+    const place = "port" in where ? { port: new URL(address).port } : { socketPath: address };
+    await expect(request(place)).rejects.toMatchObject({ code: /ECONNREFUSED|ENOENT/ });
+  });
+
+  it("on a port of its own in each worker of a cluster", async () => {
+    const { run, remove } = await scriptFolder("inspector");
+    onTestFinished(remove);
+    const { code, stdout } = await run(`
+      const { default: cluster } = await import("node:cluster");
+      if (cluster.isPrimary) {
+        const ports = [];
+        const add = (port) => {
+          if (ports.push(port) < 2) return;
+          log(new Set(ports).size);
+          for (const worker of Object.values(cluster.workers)) worker.process.kill();
+        };
+        for (let n = 0; n < 2; n++) cluster.fork().on("message", add);
+      } else process.send(new URL(await inspector().listen({ port: 0 })).port);
+    `);
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: "2\n" });
+  });
+
   it("on a port only of this machine", async () => {
     const { address } = await openPage();
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{32}$/);
@@ -354,12 +480,28 @@ describe("where it is served", () => {
     const headers = { authorization: `Bearer ${page.token}` };
     expect(await request({ port, path: "/debug/bough", headers })).toMatchObject({
       status: 303,
-      headers: { location: "bough/" },
+      headers: { location: "./bough/" },
     });
     expect(await request({ port, path: "/debug/bough/", headers })).toMatchObject({ status: 200 });
     expect(await request({ port, path: "/debug/bough/page.js", headers })).toMatchObject({ status: 200 });
     expect(await request({ port, path: "/debug/bough/", headers: {} })).toMatchObject({ status: 401 });
   });
+
+  it.each(["https:evil.example", "\\\\evil.example"])(
+    "under a path with a parameter, which leads to no other server: %s",
+    async (tenant) => {
+      const page = inspector();
+      const app = express().use("/:tenant", page.handler);
+      const server = app.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const headers = { authorization: `Bearer ${page.token}` };
+      const { status, headers: answer } = await request({ port, path: `/${tenant}`, headers });
+      expect(status).toBe(303);
+      expect(new URL(answer.location as string, "http://127.0.0.1/").host).toBe("127.0.0.1");
+    },
+  );
 });
 
 describe("what it costs", () => {

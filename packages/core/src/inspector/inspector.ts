@@ -11,7 +11,8 @@ import { createPage, type Inspector } from "./serve.js";
  * The page can only be read, and shows names, lines and states, never values. It costs nothing until it is opened; then the
  * tree is walked once a second, in slices. It keeps no scope, server or process alive.
  *
- * Requests are refused if they come from another site or under another host name. Over TCP they need the token.
+ * Requests are refused if they come from another site or under another host name. They need the token, except on the unix
+ * socket of `listen()`.
  *
  * @param options - What is shown, and to whom.
  * @returns The page: `listen()` serves it on an address of its own, and `handler` can be mounted in a server.

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect, type AddressInfo } from "node:net";
@@ -29,12 +30,14 @@ export async function listen(server: Server, options: ListenOptions): Promise<st
     throw new TypeError("listen: options must have path or port, not both");
   server.unref();
   if (port !== undefined) {
-    await begin(server, () => server.listen(port, "127.0.0.1"));
+    server.listen({ port, host: "127.0.0.1", exclusive: true });
+    await once(server, "listening");
     return (server.address() as AddressInfo).port;
   }
-  const socket = path ?? defaultPath();
+  const socket = path === undefined ? defaultPath() : asPath(path);
   await removeDead(socket);
-  await begin(server, () => listenPrivately(server, socket));
+  listenPrivately(server, socket);
+  await once(server, "listening");
   return socket;
 }
 
@@ -43,13 +46,17 @@ function defaultPath(): string {
   return join(tmpdir(), `bough-${process.pid}.sock`);
 }
 
+/** Node takes a path that is a number for a port, on every address of the machine. */
+const asPath = (path: string): string => (Number.isNaN(Number(path)) ? path : `./${path}`);
+
 /** Only the user of the process may connect. */
 function listenPrivately(server: Server, path: string): void {
-  if (process.platform === "win32") return void server.listen(path);
+  if (process.platform === "win32") return void server.listen({ path, exclusive: true });
   // The file is made within `listen`: it must not be open to others even for a moment. Workers have no mask of their own.
   const before = isMainThread ? process.umask(0o177) : undefined;
   try {
-    server.listen(path);
+    // Exclusive: the workers of a cluster do not share a page.
+    server.listen({ path, exclusive: true });
   } finally {
     if (before !== undefined) process.umask(before);
   }
@@ -58,17 +65,6 @@ function listenPrivately(server: Server, path: string): void {
   } catch {
     // It could not be made: the server reports why.
   }
-}
-
-function begin(server: Server, start: () => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.once("listening", () => {
-      server.off("error", reject);
-      resolve();
-    });
-    start();
-  });
 }
 
 /** Removes a socket that a process which was killed has left: nobody listens to it. */

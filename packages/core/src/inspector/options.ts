@@ -5,7 +5,7 @@ import type { Scope } from "../kernel/scope.js";
 /** The options of {@link servePage}. */
 export interface PageOptions {
   /**
-   * What a client that comes over TCP must know. At least 16 letters and digits, `-` or `_`. Default: 32 random ones.
+   * What a client must know, except on the unix socket of `listen()`. At least 16 letters and digits, `-` or `_`. Default: 32 random ones.
    */
   readonly token?: string;
   /**

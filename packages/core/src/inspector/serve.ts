@@ -14,7 +14,7 @@ import { frameOf, warningRow, type WarningRow } from "./views.js";
 
 /** A page that shows a tree, live. */
 export interface Inspector {
-  /** What a client that comes over TCP must know: the page is at `/?token=…`. */
+  /** What a client must know, except on the unix socket of `listen()`: the page is at `/?token=…`. */
   readonly token: string;
   /**
    * Answers a request for the page. Can be mounted in any server, under any path that ends with a slash.
@@ -72,18 +72,25 @@ export function servePage(source: TreeSource, options: PageOptions = {}): Inspec
 /** As {@link servePage}, for options that have been checked. */
 export function createPage(source: Resting, options: PageOptions): Inspector {
   const page = new Page(source, options);
-  const handler: Inspector["handler"] = (request, response) => page.answer(request, response);
-  const server = createServer(handler);
+  const handler: Inspector["handler"] = (request, response) => page.answer(request, response, false);
+  // A unix socket of another server may be open to everyone, through a proxy for example.
+  const server = createServer((request, response) =>
+    page.answer(request, response, typeof server.address() === "string"),
+  );
+  let started: Promise<unknown> = Promise.resolve();
   server.on("connection", (socket) => socket.unref());
   return {
     token: page.guard.token,
     handler,
     async listen(where = {}) {
-      const address = await listen(server, where);
+      const listening = listen(server, where);
+      started = Promise.allSettled([started, listening]);
+      const address = await listening;
       return typeof address === "string" ? address : `http://127.0.0.1:${address}/?token=${page.guard.token}`;
     },
     async close() {
       page.end();
+      await started;
       if (!server.listening) return;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -133,14 +140,15 @@ class Page {
     this.#streams.end();
   }
 
-  answer(request: IncomingMessage, response: ServerResponse): void {
+  /** @param isPrivate - Whether only the user of the process can have sent the request. */
+  answer(request: IncomingMessage, response: ServerResponse, isPrivate: boolean): void {
     // Frameworks cut off the path under which a handler is mounted, and keep the whole here.
     const { originalUrl } = request as { originalUrl?: unknown };
     const target = typeof originalUrl === "string" ? originalUrl : (request.url ?? "/");
     const mark = target.indexOf("?");
     const path = mark < 0 ? target : target.slice(0, mark);
     const query = new URLSearchParams(mark < 0 ? "" : target.slice(mark + 1));
-    const refusal = this.guard.refuse(request, query.get("token"));
+    const refusal = this.guard.refuse(request, query.get("token"), isPrivate);
     if (refusal !== undefined)
       return send(
         response,
@@ -155,7 +163,7 @@ class Page {
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name !== "" && request.url === "/") {
       const search = mark < 0 ? "" : target.slice(mark);
-      return send(response, 303, "text/plain", "", { Location: `${name}/${search}` });
+      return send(response, 303, "text/plain", "", { Location: `./${name}/${search}` });
     }
     this.#route(name, query, request, response);
   }
@@ -216,9 +224,11 @@ class Page {
   }
 
   async #look(): Promise<TreeIndex> {
-    const index = await this.#looks.get(FRESH);
-    if (this.#streams.size === 0) this.#rest();
-    return index;
+    try {
+      return await this.#looks.get(FRESH);
+    } finally {
+      if (this.#streams.size === 0) this.#rest();
+    }
   }
 
   async #tree(query: Query): Promise<unknown> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { realTimers } from "../kernel/platform.js";
-import { socketServer } from "./guard.js";
+import { isOver } from "../http/messages.js";
 
 /** The pages that are open: a stream of server-sent events for each. */
 export class Streams {
@@ -25,7 +25,10 @@ export class Streams {
     return this.#open.size;
   }
 
-  add({ socket }: IncomingMessage, response: ServerResponse): void {
+  add(request: IncomingMessage, response: ServerResponse): void {
+    // The client may have gone while a framework did something before the handler: no event would tell.
+    if (isOver(request, response)) return;
+    const { socket } = request;
     // A page that is open keeps neither the process nor a server that is closed alive.
     socket.unref?.();
     this.#open.set(response, socket);
@@ -61,7 +64,8 @@ export class Streams {
     } finally {
       this.#isTicking = false;
     }
-    if (this.#open.size === 0) return;
+    // The last page may have been closed while its event was made.
+    if (this.#open.size === 0) return this.#idle();
     this.#timer = realTimers.setTimeout.call(globalThis, () => void this.#tick(), this.#interval);
     this.#timer.unref();
   }
@@ -73,4 +77,9 @@ export class Streams {
       return `event: trouble\ndata: ${JSON.stringify(error instanceof Error ? error.message : "The tree can't be read.")}\n\n`;
     }
   }
+}
+
+/** The server that has accepted a connection. */
+function socketServer(socket: unknown): { readonly listening: boolean } | undefined {
+  return (socket as { readonly server?: { readonly listening: boolean } }).server;
 }

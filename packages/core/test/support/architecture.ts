@@ -16,7 +16,6 @@ const layers: readonly (readonly string[])[] = [
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
   ["inspect", "testing", "adapter"],
-  ["inspector"],
   ["streams"],
   ["remote"],
   [
@@ -33,6 +32,7 @@ const layers: readonly (readonly string[])[] = [
     "pg-boss",
     "bullmq",
   ],
+  ["inspector"],
   ["cli"],
 ];
 
