@@ -32,8 +32,6 @@ interface Frame {
 }
 
 interface Beginning {
-  readonly pid: number;
-  readonly node: string;
   readonly at: number;
   readonly copies: number;
   readonly unreadable: number;
@@ -45,11 +43,17 @@ export class AttachedTree implements TreeSource {
   readonly #session: DebuggingSession;
   readonly #pid: number;
   readonly #urls = new Map<string, string>();
+  readonly #expression: () => string;
   #agent: string | undefined;
+  #looking: Promise<Look> | undefined;
   #paused: ((frames: readonly Frame[]) => void) | undefined;
 
-  /** @param scope - As long as it is open, the tree can be looked at. */
-  constructor(scope: Scope, session: DebuggingSession, pid: number) {
+  /**
+   * @param scope - As long as it is open, the tree can be looked at.
+   * @param expression - Makes the expression whose value is an `Agent`.
+   */
+  constructor(scope: Scope, session: DebuggingSession, pid: number, expression = agentExpression) {
+    this.#expression = expression;
     this.#scope = scope;
     this.#session = session;
     this.#pid = pid;
@@ -64,7 +68,12 @@ export class AttachedTree implements TreeSource {
   /**
    * @throws {CannotInspect} If the process has no bough, one of another format, or is busy in native code.
    */
-  async look(): Promise<Look> {
+  look(): Promise<Look> {
+    // The agent has one walk at a time: who asks meanwhile gets the same look.
+    return (this.#looking ??= this.#look().finally(() => (this.#looking = undefined)));
+  }
+
+  async #look(): Promise<Look> {
     const session = this.#session;
     // Code is evaluated even while a loop runs: an interrupt comes between two rounds. So ask for a turn of the event loop.
     const ready = session.call("Runtime.evaluate", {
@@ -141,7 +150,7 @@ export class AttachedTree implements TreeSource {
 
   async #install(): Promise<string> {
     const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.evaluate", {
-      expression: agentExpression(),
+      expression: this.#expression(),
     });
     if (exceptionDetails !== undefined) throw failed(exceptionDetails);
     return result.objectId as string;

@@ -37,13 +37,16 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const tree = new AttachedTree(own, await attach(own, pid), pid);
     if (values.open === true) return serve(own, tree, pid);
+    const first = await tree.look();
+    if (values.json === true) {
+      for (const node of first.nodes) process.stdout.write(`${JSON.stringify(node)}\n`);
+      return;
+    }
     const watcher = createWatcher();
-    watcher.add(await tree.look());
+    watcher.add(first);
     await sleep(own, BETWEEN); // what is over by then is not worth a warning
     const look = await tree.look();
-    if (values.json === true)
-      for (const node of look.nodes) process.stdout.write(`${JSON.stringify(node)}\n`);
-    else process.stdout.write(`${printLook(look, pid, values.all === true, watcher.add(look))}\n`);
+    process.stdout.write(`${printLook(look, pid, values.all === true, watcher.add(look))}\n`);
   });
   return 0;
 }

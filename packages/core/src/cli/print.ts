@@ -7,36 +7,39 @@ import {
   type Snapshot,
   type Warning,
 } from "../inspect/index.js";
+import { oneLine } from "../inspect/labels.js";
 
 /** More similar siblings than these are printed as one line. */
 const MAX_SIMILAR = 5;
 
-/** A look as text: the counts, what blocks the event loop, and the tree, in which many similar siblings are one line. */
-export function printLook(look: Look, pid: number, all: boolean, warnings: readonly Warning[] = []): string {
-  const { nodes, blockedIn } = look;
-  const tasks = nodes.filter(({ kind }) => kind === "task").length;
-  const lines = [`process ${pid}: ${count(nodes.length - 1)} scopes, ${count(tasks)} of them tasks`];
-  if (blockedIn !== undefined) lines.push(`the event loop is blocked in ${blockedIn}`);
-  if (warnings.length > 0) lines.push("");
+/** A look as text: the counts, what is wrong, and the tree, in which many similar siblings are one line. */
+export function printLook({ nodes }: Look, pid: number, all: boolean, warnings: readonly Warning[]): string {
+  const scopes = nodes.filter(({ kind }) => kind !== "background");
+  const tasks = scopes.filter(({ kind }) => kind === "task");
+  const lines = [`process ${pid}: ${count(scopes.length)} scopes, ${count(tasks.length)} of them tasks`, ""];
   for (const { title, detail } of warnings)
-    lines.push(`warning: ${title}`, ...detail.map((line) => `    ${line}`));
-  lines.push("");
+    lines.push(oneLine(`warning: ${title}`), ...detail.map((line) => `    ${oneLine(line)}`));
+  if (warnings.length > 0) lines.push("");
   for (const tree of unflatten(nodes)) lines.push(formatTree(all ? tree : foldSimilar(tree)));
   return lines.join("\n");
 }
 
-/** Keeps of many similar siblings the oldest one, named after how many they are, and what is below it. Changes the tree. */
+/** Keeps of many similar siblings the oldest one, named after how many they are, and what is below it. */
 function foldSimilar(tree: Snapshot): Snapshot {
-  const todo: Snapshot[] = [tree];
+  const folded = { ...tree };
+  const todo: { children: readonly Snapshot[] }[] = [folded];
   for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    const children = at.children as { name: string }[] & Snapshot[];
-    if (children.length > MAX_SIMILAR) children.splice(0, Infinity, ...foldSiblings(children));
-    for (const child of children) todo.push(child);
+    const children = at.children.length > MAX_SIMILAR ? foldSiblings(at.children) : at.children;
+    at.children = children.map((child) => {
+      const copy = { ...child };
+      todo.push(copy);
+      return copy;
+    });
   }
-  return tree;
+  return folded;
 }
 
-function foldSiblings(siblings: readonly Snapshot[]): (Snapshot & { name: string })[] {
+function foldSiblings(siblings: readonly Snapshot[]): Snapshot[] {
   const patterns = siblings.map((node) => ({ ...asNode(node), name: node.name.replace(/\d+/g, "#") }));
   const names = new Map<number, string>();
   const dropped = new Set<number>();

@@ -7,19 +7,19 @@ import { TreeCursor } from "./tree-cursor.js";
 
 /** What the debugger calls. Every result is JSON. */
 export interface Agent {
-  /** `{ pid, node, at, copies, unreadable }`: how many trees there are, and of how many the format is not known. */
+  /** `{ at, copies, unreadable }`: how many trees there are, and of how many the format is not known. */
   begin(): string;
   /** The next nodes, found in `ms` milliseconds; `"null"` at the end. */
   next(ms: number): string;
-  /** Leaves the trees. */
-  end(): void;
 }
 
 interface Host {
-  readonly process?: { readonly pid?: number; readonly version?: string };
   readonly performance: { now(): number };
   readonly Date: { now(): number };
 }
+
+/** A copy whose format is to be checked. */
+type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
 
 /** The `id`s of a further copy of the package begin here: each counts from 1. */
 const COPY_STEP = 2 ** 44;
@@ -28,21 +28,17 @@ function createAgent(): Agent {
   const host = globalThis as unknown as Host;
   const now = (): number => host.performance.now();
   let cursors: { readonly copy: number; readonly cursor: TreeCursor }[] = [];
-  const end = (): void => {
-    for (const { cursor } of cursors) cursor.leaveTree();
-    cursors = [];
-  };
   return {
     begin() {
-      end();
+      for (const { cursor } of cursors) cursor.leaveTree();
       const found: unknown = Reflect.get(globalThis, Symbol.for("bough.copies"));
-      const copies = Array.isArray(found) ? (found as (Omit<Copy, "format"> & { format: number })[]) : [];
+      const copies = Array.isArray(found)
+        ? (found as WeakRef<AnyCopy>[]).flatMap((copy) => copy.deref() ?? [])
+        : [];
       cursors = copies.flatMap((copy, index) =>
         copy.format === 1 ? [{ copy: index, cursor: new TreeCursor(copy, now) }] : [],
       );
       return JSON.stringify({
-        pid: host.process?.pid,
-        node: host.process?.version,
         at: host.Date.now(),
         copies: copies.length,
         unreadable: copies.length - cursors.length,
@@ -65,7 +61,6 @@ function createAgent(): Agent {
         })),
       );
     },
-    end,
   };
 }
 

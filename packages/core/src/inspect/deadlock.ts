@@ -1,4 +1,4 @@
-import type { NodeInfo } from "./describe-node.js";
+import { MAX_WAITS, type NodeInfo } from "./describe-node.js";
 import type { History, Warning } from "./warning.js";
 
 /**
@@ -6,13 +6,9 @@ import type { History, Warning } from "./warning.js";
  * holders are such scopes, or for children that all are such scopes. What is left when everything that can go on has been
  * taken away, again and again, is the deadlock.
  */
-export function findDeadlock({
-  looks,
-  childrenOf,
-  byId,
-}: Pick<History, "looks" | "childrenOf" | "byId">): Warning[] {
+export function findDeadlock({ look, childrenOf, byId }: History): Warning[] {
   const blocked = new Set<number>();
-  for (const node of looks[0]?.nodes ?? []) if (mayBeBlocked(node, childrenOf)) blocked.add(node.id);
+  for (const node of look.nodes) if (mayBeBlocked(node, childrenOf)) blocked.add(node.id);
   for (let changed = true; changed;) {
     changed = false;
     for (const id of blocked) {
@@ -42,12 +38,18 @@ function mayBeBlocked(node: NodeInfo, childrenOf: History["childrenOf"]): boolea
   if (node.state !== "open" && node.state !== "closing") return false;
   if (node.joining === true) return childrenOf.has(node.id);
   const { waits } = node;
-  return waits !== undefined && waits.every(({ heldBy }) => heldBy !== undefined && heldBy.length > 0);
+  // Of many waits the first ones are known only.
+  return (
+    waits !== undefined &&
+    waits.length < MAX_WAITS &&
+    waits.every(({ heldBy }) => heldBy !== undefined && heldBy.length > 0)
+  );
 }
 
+/** The holders first. The children as well, since one that goes on may release a permit of its parent. */
 function waitsFor(node: NodeInfo, childrenOf: History["childrenOf"]): readonly number[] {
-  if (node.joining === true) return (childrenOf.get(node.id) ?? []).map(({ id }) => id);
-  return (node.waits ?? []).flatMap(({ heldBy }) => heldBy ?? []);
+  const children = (childrenOf.get(node.id) ?? []).map(({ id }) => id);
+  return [...(node.waits ?? []).flatMap(({ heldBy }) => heldBy ?? []), ...children];
 }
 
 /** Follows the first of what each waits for until one comes again. */

@@ -100,11 +100,13 @@ export interface NodeInfo {
   readonly annotations?: Readonly<Record<string, unknown>>;
   /** The names of the context values that were set on it, never the values. */
   readonly context?: readonly string[];
+  /** Present if the node was made under a virtual clock that has ended since: its times belong to another clock. */
+  readonly leftByClock?: true;
   /** Where it was spawned or created; recorded only while tracing is on. */
   readonly spawnedAt?: string;
 }
 
-/** Describes one node. Changes nothing: no signal is made, no name computed that was not. */
+/** Describes one node. Changes nothing that a user can see: no signal is made, for example. */
 export function describeNode(
   node: ScopeNode,
   now: number,
@@ -164,7 +166,7 @@ function kindOf(node: ScopeNode): NodeKind {
 }
 
 /** A scope can have a hundred thousand waits: the first few say what they are. */
-const MAX_WAITS = 8;
+export const MAX_WAITS = 8;
 
 function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
   let waits: WaitInfo[] | undefined;

@@ -1,5 +1,5 @@
 import type { NodeInfo } from "./describe-node.js";
-import type { Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./unflatten.js";
 
 /**
  * Makes a list of a snapshot, parents first and children in spawn order, as {@link walk} yields it.
@@ -18,7 +18,7 @@ export function flatten(snapshot: Snapshot): NodeInfo[] {
   const found: NodeInfo[] = [];
   const todo: Snapshot[] = [snapshot];
   for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    const { counts, children, path: _path, deadline: _deadline, leftByClock: _left, ...info } = at;
+    const { counts, children, path: _path, deadline: _deadline, ...info } = at;
     const { cleanups, waiters, failures } = counts;
     found.push({ ...info, cleanups, waiters, failures });
     for (let index = children.length - 1; index >= 0; index--) todo.push(children[index] as Snapshot);

@@ -1,7 +1,7 @@
 import { calendarNow } from "../kernel/platform.js";
 import { formatDuration } from "./duration.js";
 import { oneLine, plural, waitLabel } from "./labels.js";
-import type { Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./unflatten.js";
 
 /** Below this depth lines are no longer indented: at 100,000 levels the indentation would be gigabytes. */
 const MAX_INDENT = 32;

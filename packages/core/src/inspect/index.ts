@@ -23,9 +23,9 @@ export { groupNodes, type GroupBy, type GroupOptions, type NodeGroup } from "./g
 export { waitLabel } from "./labels.js";
 export type { Look, LoopDelay, TreeSource } from "./look.js";
 export type { RequestInfo } from "./request-info.js";
-export { snapshot, type Snapshot, type SnapshotCounts } from "./snapshot.js";
+export { snapshot } from "./snapshot.js";
 export { stringifyTree } from "./stringify.js";
-export { unflatten } from "./unflatten.js";
+export { unflatten, type Snapshot, type SnapshotCounts } from "./unflatten.js";
 export type { Warning, WarningCode } from "./warning.js";
 export { createWatcher, type Watcher, type WatcherOptions } from "./watcher.js";
 export { walk, type WalkOptions } from "./walk.js";

@@ -1,4 +1,4 @@
-import type { Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./unflatten.js";
 
 /**
  * Writes a snapshot of any depth as JSON. `JSON.stringify` recurses, and overflows the stack at some thousand levels;

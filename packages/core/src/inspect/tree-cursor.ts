@@ -21,13 +21,14 @@ export class TreeCursor implements Cursor {
   readonly #now: () => number;
   #next: ScopeNode | undefined;
   readonly #reasons = new Map<CancelledError, ReasonInfo>();
+  readonly #self = new WeakRef<Cursor>(this);
 
   /** @param now - A monotonic clock in ms. */
   constructor(tree: Tree, now: () => number) {
     this.#tree = tree;
     this.#now = now;
     this.#next = tree.root;
-    tree.cursors.push(this);
+    tree.cursors.push(this.#self);
   }
 
   get ended(): boolean {
@@ -55,7 +56,7 @@ export class TreeCursor implements Cursor {
 
   leaveTree(): void {
     this.#next = undefined;
-    const index = this.#tree.cursors.indexOf(this);
+    const index = this.#tree.cursors.indexOf(this.#self);
     if (index !== -1) this.#tree.cursors.splice(index, 1);
   }
 }

@@ -1,5 +1,32 @@
 import type { NodeInfo } from "./describe-node.js";
-import type { Snapshot, SnapshotCounts } from "./snapshot.js";
+
+/** A scope and everything below it at one moment. Plain data: it can be stringified, and it keeps nothing alive. */
+export interface Snapshot extends Omit<NodeInfo, "cleanups" | "failures" | "waiters"> {
+  /** Names from the root, joined by `/`. Empty for the background. */
+  readonly path: string;
+  /** The earliest deadline on the way to the root, in epoch ms. */
+  readonly deadline?: number;
+  /** How much is in it. */
+  readonly counts: SnapshotCounts;
+  /** The live children in spawn order. */
+  readonly children: readonly Snapshot[];
+}
+
+/** How much is in a scope. */
+export interface SnapshotCounts {
+  /** Live children, of any kind. */
+  readonly children: number;
+  /** Live tasks below, at any depth. */
+  readonly tasks: number;
+  /** How many of the children wait for a slot of this scope's `concurrency`. */
+  readonly queued: number;
+  /** Cleanups (`defer`, `use`) that have not begun. */
+  readonly cleanups: number;
+  /** Pending `join` and `close` calls. */
+  readonly waiters: number;
+  /** Failures recorded so far. */
+  readonly failures: number;
+}
 
 type Draft = Omit<Snapshot, "counts" | "children"> & {
   readonly counts: { -readonly [K in keyof SnapshotCounts]: SnapshotCounts[K] };
@@ -20,25 +47,30 @@ type Draft = Omit<Snapshot, "counts" | "children"> & {
  * ```
  */
 export function unflatten(nodes: Iterable<NodeInfo>): Snapshot[] {
+  return nest(nodes, {});
+}
+
+/**
+ * As {@link unflatten}.
+ *
+ * @param top - What the scopes without a parent in the list have from above.
+ */
+export function nest(
+  nodes: Iterable<NodeInfo>,
+  top: { readonly path?: string; readonly deadline?: number | undefined },
+): Snapshot[] {
   const drafts = new Map<number, Draft>();
   const roots: Draft[] = [];
   const order: [Draft, Draft | undefined][] = [];
   for (const node of nodes) {
     const { cleanups, waiters, failures, ...info } = node;
     const parent = node.parent === undefined ? undefined : drafts.get(node.parent);
-    const path =
-      node.kind === "background"
-        ? ""
-        : parent === undefined || parent.path === ""
-          ? node.name
-          : `${parent.path}/${node.name}`;
-    const deadline = node.ownDeadline ?? parent?.deadline;
-    const counts = { children: 0, tasks: 0, queued: 0, cleanups, waiters, failures };
+    const deadline = node.ownDeadline ?? (parent ?? top).deadline;
     const draft: Draft = {
       ...info,
-      path,
+      path: parent === undefined ? (top.path ?? pathBelow("", node)) : pathBelow(parent.path, node),
       ...(deadline === undefined ? {} : { deadline }),
-      counts,
+      counts: { children: 0, tasks: 0, queued: 0, cleanups, waiters, failures },
       children: [],
     };
     drafts.set(node.id, draft);
@@ -51,7 +83,14 @@ export function unflatten(nodes: Iterable<NodeInfo>): Snapshot[] {
     parent.counts.children += 1;
     if (node.status === "queued") parent.counts.queued += 1;
   }
+  // Children come after their parents: backwards, each is complete when its parent adds it up.
   for (const [draft, parent] of order.toReversed())
     if (parent !== undefined) parent.counts.tasks += draft.counts.tasks + (draft.kind === "task" ? 1 : 0);
   return roots;
+}
+
+/** The engine shares the text with the parent's path: at 100,000 levels, copies would take gigabytes. */
+function pathBelow(path: string, { kind, name }: NodeInfo): string {
+  if (kind === "background") return "";
+  return path === "" ? name : `${path}/${name}`;
 }

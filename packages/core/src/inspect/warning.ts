@@ -1,4 +1,5 @@
 import type { NodeInfo } from "./describe-node.js";
+import type { NodeGroup } from "./groups.js";
 import type { Look } from "./look.js";
 
 /**
@@ -40,9 +41,19 @@ export interface Thresholds {
   readonly blocked: number;
 }
 
-/** What one rule looks at: the newest look, and some before it, the newest first. */
+/** What is kept of a look: how many there were of what may grow. */
+export interface Summary {
+  /** The queued children of each scope, by its `id`. */
+  readonly queued: ReadonlyMap<number, number>;
+  /** What was started at one place, by the key of the group. */
+  readonly groups: ReadonlyMap<string, NodeGroup>;
+}
+
+/** What one rule looks at. */
 export interface History {
-  readonly looks: readonly Look[];
+  readonly look: Look;
+  /** Of the last looks, the newest first: that of `look`. */
+  readonly summaries: readonly [Summary, ...Summary[]];
   readonly byId: ReadonlyMap<number, NodeInfo>;
   readonly childrenOf: ReadonlyMap<number, readonly NodeInfo[]>;
   readonly thresholds: Thresholds;

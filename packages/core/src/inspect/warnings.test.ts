@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { createSemaphore } from "../flow/sync/semaphore.js";
+import { createSemaphore, type Semaphore } from "../flow/sync/semaphore.js";
 import { createChannel } from "../flow/sync/channel.js";
 import { sleep } from "../flow/time/sleep.js";
 import type { Scope } from "../kernel/scope.js";
@@ -158,6 +158,17 @@ describe("blocked: the event loop does not turn", () => {
     expect(looks({ blockedIn: "spin (app.js:12)" })[0]).toBe("the event loop is blocked in spin (app.js:12)");
   });
 
+  it("holds twice although other tasks run in the second look", () => {
+    const server = open();
+    const watcher = createWatcher();
+    const late = { loopDelay: { p50: 1, p99: 20, max: 450 } };
+    const first = spawn(server, never, { name: "first" });
+    watcher.add({ ...lookAt(server), ...late });
+    first.cancel();
+    spawn(server, never, { name: "second" });
+    expect(watcher.add({ ...lookAt(server), ...late }).map(({ code }) => code)).toEqual(["blocked"]);
+  });
+
   it("is silent about a busy process that gets along", () => {
     expect(looks({ loopDelay: { p50: 5, p99: 40, max: 90 } })).toEqual([]);
   });
@@ -185,20 +196,21 @@ describe("queue: more and more tasks wait for a slot", () => {
 });
 
 describe("deadlock: tasks wait for each other's permits", () => {
+  /** Starts two tasks, each of which acquires a permit of its own semaphore first, and then one of the other's. */
+  async function cross(server: Scope, one: Semaphore, other: Semaphore): Promise<void> {
+    const take = (first: Semaphore, second: Semaphore) => async (task: Scope) => {
+      task.use(await first.acquire(task));
+      await Promise.resolve();
+      task.use(await second.acquire(task));
+    };
+    spawn(server, take(one, other), { name: "left" }).catch(() => {});
+    spawn(server, take(other, one), { name: "right" }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+  }
+
   it("names the cycle", async () => {
     const server = open();
-    const [one, other] = [createSemaphore(1), createSemaphore(1)];
-    spawn(server, async function left(task) {
-      task.use(await one.acquire(task));
-      await Promise.resolve();
-      task.use(await other.acquire(task));
-    }).catch(() => {});
-    spawn(server, async function right(task) {
-      task.use(await other.acquire(task));
-      await Promise.resolve();
-      task.use(await one.acquire(task));
-    }).catch(() => {});
-    await vi.advanceTimersByTimeAsync(1);
+    await cross(server, createSemaphore(1), createSemaphore(1));
     const watcher = createWatcher();
     watcher.add(lookAt(server));
     const [warning] = watcher.add(lookAt(server));
@@ -221,18 +233,40 @@ describe("deadlock: tasks wait for each other's permits", () => {
 
   it("is silent while one holder goes on", async () => {
     const server = open();
-    const [one, other] = [createSemaphore(1), createSemaphore(2)];
+    const other = createSemaphore(2);
     await other.acquire(server); // by somebody who may release it at any time
-    spawn(server, async function left(task) {
-      task.use(await one.acquire(task));
-      await Promise.resolve();
-      task.use(await other.acquire(task));
+    await cross(server, createSemaphore(1), other);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent while a child of a holder goes on, since it may release the permit", async () => {
+    const server = open();
+    const permits = createSemaphore(1);
+    spawn(server, async function parent(task) {
+      const permit = await permits.acquire(task);
+      spawn(task, async function child(own) {
+        await sleep(own, 60_000);
+        permit[Symbol.dispose]();
+      });
+      await permits.acquire(task);
     }).catch(() => {});
-    spawn(server, async function right(task) {
-      task.use(await other.acquire(task));
-      await Promise.resolve();
-      task.use(await one.acquire(task));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent where not all holders are known", async () => {
+    const server = open();
+    const permits = createSemaphore(20);
+    spawn(server, async (task) => {
+      await permits.acquire(task);
+      await sleep(task, 60_000); // goes on, and is the first of the holders
     }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    for (let index = 0; index < 19; index++)
+      spawn(server, async (task) => {
+        task.use(await permits.acquire(task));
+        await permits.acquire(task);
+      }).catch(() => {});
     await vi.advanceTimersByTimeAsync(1);
     expect(await titles(server)).toEqual([]);
   });

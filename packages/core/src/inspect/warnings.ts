@@ -1,10 +1,10 @@
 import { formatDuration } from "./duration.js";
 import { findDeadlock } from "./deadlock.js";
 import type { NodeInfo, ReasonInfo } from "./describe-node.js";
-import { groupNodes, shortSite, type NodeGroup } from "./groups.js";
+import { groupNodes, shortSite } from "./groups.js";
 import { oneLine } from "./labels.js";
 import type { Look } from "./look.js";
-import type { History, Warning, WarningCode } from "./warning.js";
+import type { History, Summary, Warning, WarningCode } from "./warning.js";
 
 type Rule = (history: History) => Warning[];
 
@@ -16,21 +16,19 @@ export const rules: Readonly<Record<WarningCode, Rule>> = {
   unclosed: findUnclosed,
   blocked: findBlocked,
   queue: findGrowingQueues,
-  deadlock: (history) => findDeadlock(history),
+  deadlock: findDeadlock,
   growth: findGrowth,
 };
 
 /** The scopes that hold a cancelled tree up, longer than their grace period. */
-function stuckScopes({ looks, byId, thresholds }: History, code: "stuck" | "overdue"): Warning[] {
-  const [{ at, nodes }] = looks as [Look];
-  const late = nodes.filter(({ reason, waitingForCleanup }) => {
+function stuckScopes({ look, byId, thresholds }: History, code: "stuck" | "overdue"): Warning[] {
+  const late = look.nodes.filter(({ reason, waitingForCleanup }) => {
     return waitingForCleanup && reason?.at !== undefined;
   });
-  const holders = deepest(late, byId);
-  return holders.flatMap((node) => {
+  return deepest(late, byId).flatMap((node) => {
     const reason = node.reason as ReasonInfo;
     if ((reason.kind === "deadline") !== (code === "overdue")) return [];
-    const took = at - (reason.at as number);
+    const took = look.at - (reason.at as number);
     if (took < (graceOf(node, byId) ?? thresholds.stuck)) return [];
     const name = nameOf(node);
     return [
@@ -73,9 +71,8 @@ const parentOf = (node: NodeInfo, byId: History["byId"]): NodeInfo | undefined =
   node.parent === undefined ? undefined : byId.get(node.parent);
 
 /** Tasks that have run for long, do nothing through bough, and have no signal: a cancellation would not reach them. */
-function findDeaf({ looks, childrenOf, thresholds }: History): Warning[] {
-  const [{ nodes }] = looks as [Look];
-  const deaf = nodes.filter(
+function findDeaf({ look, childrenOf, thresholds }: History): Warning[] {
+  const deaf = look.nodes.filter(
     (node) =>
       node.kind === "task" &&
       node.status === "running" &&
@@ -101,9 +98,8 @@ const MAX_NODES = 100;
 /** Handles that one part of a program may well keep open. */
 const MANY_HANDLES = 10;
 
-function findUnclosed({ looks, childrenOf, thresholds }: History): Warning[] {
-  const [{ nodes }] = looks as [Look];
-  const unused = nodes.filter(
+function findUnclosed({ look, childrenOf, thresholds }: History): Warning[] {
+  const unused = look.nodes.filter(
     (node) =>
       node.kind === "handle" &&
       node.state === "open" &&
@@ -124,8 +120,8 @@ function findUnclosed({ looks, childrenOf, thresholds }: History): Warning[] {
     }));
 }
 
-function findBlocked({ looks, childrenOf, thresholds }: History): Warning[] {
-  const [{ blockedIn, loopDelay, nodes }] = looks as [Look];
+function findBlocked({ look, childrenOf, thresholds }: History): Warning[] {
+  const { blockedIn, loopDelay, nodes } = look;
   const late = loopDelay?.max ?? 0;
   if (blockedIn === undefined && late < thresholds.blocked) return [];
   // Of what waits for nothing, one may be what runs now.
@@ -159,16 +155,10 @@ function hasGrown(counts: readonly number[]): boolean {
   return counts.slice(0, GROWTHS).every((count, index) => count > (counts[index + 1] as number));
 }
 
-function findGrowingQueues({ looks, byId }: History): Warning[] {
-  const queues = looks.map(({ nodes }) => {
-    const counts = new Map<number, number>();
-    for (const { status, parent } of nodes)
-      if (status === "queued" && parent !== undefined) counts.set(parent, (counts.get(parent) ?? 0) + 1);
-    return counts;
-  });
-  return [...(queues[0] ?? [])].flatMap(([id, count]) => {
+function findGrowingQueues({ summaries, byId }: History): Warning[] {
+  return [...summaries[0].queued].flatMap(([id, count]) => {
     const scope = byId.get(id);
-    if (scope === undefined || !hasGrown(queues.map((counts) => counts.get(id) ?? 0))) return [];
+    if (scope === undefined || !hasGrown(summaries.map(({ queued }) => queued.get(id) ?? 0))) return [];
     return [
       {
         code: "queue",
@@ -186,26 +176,10 @@ function findGrowingQueues({ looks, byId }: History): Warning[] {
 /** Groups smaller than this may grow: a program that starts does. */
 const SMALL_GROUP = 20;
 
-/** Each look takes part in six comparisons, and is grouped once. */
-const grouped = new WeakMap<Look, ReadonlyMap<string, NodeGroup>>();
-
-function groupsOf(look: Look): ReadonlyMap<string, NodeGroup> {
-  let groups = grouped.get(look);
-  if (groups === undefined) {
-    const started = look.nodes.filter(({ kind, status }) => kind !== "background" && status !== "queued");
-    groups = new Map(groupNodes(started, { by: ["site"] }).map((group) => [group.key, group]));
-    grouped.set(look, groups);
-  }
-  return groups;
-}
-
-function findGrowth({ looks }: History): Warning[] {
-  // Also the first looks, so that not all six are grouped at once.
-  groupsOf(looks[0] as Look);
-  if (looks.length <= GROWTHS) return [];
-  const counts = looks.map(groupsOf);
-  return [...(counts[0]?.values() ?? [])].flatMap(({ key, count, label, age, members }) => {
-    if (count < SMALL_GROUP || !hasGrown(counts.map((groups) => groups.get(key)?.count ?? 0))) return [];
+function findGrowth({ summaries }: History): Warning[] {
+  return [...summaries[0].groups.values()].flatMap(({ key, count, label, age, members }) => {
+    if (count < SMALL_GROUP) return [];
+    if (!hasGrown(summaries.map(({ groups }) => groups.get(key)?.count ?? 0))) return [];
     return [
       {
         code: "growth",
@@ -218,6 +192,18 @@ function findGrowth({ looks }: History): Warning[] {
       },
     ];
   });
+}
+
+/** Counts what may grow. */
+export function summarise({ nodes }: Look): Summary {
+  const queued = new Map<number, number>();
+  for (const { status, parent } of nodes)
+    if (status === "queued" && parent !== undefined) queued.set(parent, (queued.get(parent) ?? 0) + 1);
+  const started = nodes.filter(({ kind, status }) => kind !== "background" && status !== "queued");
+  return {
+    queued,
+    groups: new Map(groupNodes(started, { by: ["site"] }).map((group) => [group.key, group])),
+  };
 }
 
 const quote = (name: string): string => JSON.stringify(oneLine(name));

@@ -2,8 +2,8 @@ import { checkOptionsObject, outOfRange, requireDuration, wrongType } from "../e
 import { optionNames } from "../errors/option-names.js";
 import type { NodeInfo } from "./describe-node.js";
 import type { Look } from "./look.js";
-import type { Thresholds, Warning, WarningCode } from "./warning.js";
-import { rules } from "./warnings.js";
+import type { Summary, Thresholds, Warning, WarningCode } from "./warning.js";
+import { rules, summarise } from "./warnings.js";
 
 /** The options of {@link createWatcher}. */
 export interface WatcherOptions {
@@ -36,14 +36,14 @@ export interface Watcher {
   add(look: Look): readonly Warning[];
 }
 
-/** How many looks are kept: what has to grow five times in a row needs six. */
+/** Of how many looks a summary is kept: what has to grow five times in a row needs six. */
 const KEPT = 6;
 
 /**
  * Makes a watcher, which turns looks at a process into warnings.
  *
  * @param options - What is not wanted, and from when on something is worth a warning.
- * @returns The watcher. It keeps the last six looks.
+ * @returns The watcher. It keeps counts of the last six looks.
  * @throws {TypeError | RangeError} If an option is wrong.
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export function createWatcher(options: WatcherOptions = {}): Watcher {
 class LookWatcher implements Watcher {
   readonly #thresholds: Thresholds;
   readonly #silent: ReadonlySet<WarningCode>;
-  #looks: readonly Look[] = [];
+  #summaries: readonly Summary[] = [];
   #before: ReadonlySet<string> = new Set();
 
   constructor(thresholds: Thresholds, silent: ReadonlySet<WarningCode>) {
@@ -87,11 +87,12 @@ class LookWatcher implements Watcher {
   }
 
   add(look: Look): readonly Warning[] {
-    this.#looks = [look, ...this.#looks].slice(0, KEPT);
-    const byId = new Map(look.nodes.map((node) => [node.id, node]));
+    const summaries: [Summary, ...Summary[]] = [summarise(look), ...this.#summaries.slice(0, KEPT - 1)];
+    this.#summaries = summaries;
     const history = {
-      looks: this.#looks,
-      byId,
+      look,
+      summaries,
+      byId: new Map(look.nodes.map((node) => [node.id, node])),
       childrenOf: childrenIn(look.nodes),
       thresholds: this.#thresholds,
     };
@@ -115,7 +116,7 @@ function childrenIn(nodes: readonly NodeInfo[]): Map<number, NodeInfo[]> {
   return found;
 }
 
-/** A warning has held before if it was about one of the same scopes. */
+/** A warning has held before if it was about one of the same scopes. A blocked event loop concerns all of them. */
 function keysOf({ code, nodes }: Warning): string[] {
-  return nodes.length === 0 ? [code] : nodes.map((id) => `${code} ${id}`);
+  return code === "blocked" ? [code] : nodes.map((id) => `${code} ${id}`);
 }

@@ -9,22 +9,26 @@ export interface Copy {
   /** The node above all roots. */
   readonly root: ScopeNode;
   /** The walks under way, which are told of nodes that leave the tree. */
-  readonly cursors: Cursor[];
+  readonly cursors: WeakRef<Cursor>[];
   /** Milliseconds on the clock of `startedAt`. */
   readonly elapsed: () => number;
 }
 
 /**
  * Makes this copy's tree known under one global symbol, so that a debugger that is attached to an unprepared process finds
- * it, bundled or not. It holds what the module holds anyway, and costs nothing until somebody looks. The code that reads
- * the tree comes with the debugger.
+ * it, bundled or not. The code that reads the tree comes with the debugger.
+ *
+ * The list holds the copies weakly, since a test runner or a development server may load the package again and again. The
+ * root of the tree keeps its copy alive, in the field for the result of a body, which it does not have.
  */
 export function announceCopy(root: ScopeNode): void {
-  const found: unknown = Reflect.get(globalThis, copiesKey);
   const copy: Copy = { format: 1, root, cursors, elapsed };
-  if (Array.isArray(found)) found.push(copy);
+  root.value = copy;
+  const found: unknown = Reflect.get(globalThis, copiesKey);
+  const others = Array.isArray(found) ? (found as WeakRef<Copy>[]) : [];
+  const copies = [...others.filter((other) => other.deref() !== undefined), new WeakRef(copy)];
   // Where globals are frozen the tree is not found, which nothing but the debugger needs.
-  else Reflect.defineProperty(globalThis, copiesKey, { value: [copy], configurable: true });
+  Reflect.defineProperty(globalThis, copiesKey, { value: copies, configurable: true });
 }
 
 const copiesKey = Symbol.for("bough.copies");

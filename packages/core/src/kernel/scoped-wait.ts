@@ -14,7 +14,7 @@ export interface WaitInfo {
   readonly position?: number;
   /** How many wait in that queue. */
   readonly of?: number;
-  /** The `id`s of the scopes that hold what it waits for: the permits of a semaphore. */
+  /** The `id`s of all scopes that hold what it waits for: the permits of a semaphore. Absent if they are more than 16. */
   readonly heldBy?: readonly number[];
 }
 

@@ -41,7 +41,7 @@ export function unlink(child: ScopeNode): void {
   else (previous as ScopeNode).next = next;
   if (next !== undefined) next.previous = previous;
   else if (child !== first) first.previous = previous;
-  for (let index = 0; index < cursors.length; index++) cursors[index]?.leave(child);
+  if (cursors.length > 0) moveCursors(child);
   child.next = child.previous = undefined;
   if ((parent.flags & (COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER)) === 0) return;
   if ((parent.flags & COUNTS_NON_DAEMONS) !== 0) countNonDaemons(parent, child, -1);
@@ -54,8 +54,19 @@ export interface Cursor {
   leave(node: ScopeNode): void;
 }
 
-/** The cursors in this copy's tree. Empty but for a walk under way: then `unlink` reads one length. */
-export const cursors: Cursor[] = [];
+/**
+ * The cursors in this copy's tree. Empty unless a walk is under way. They are held weakly: a debugger that disconnects in the
+ * middle of a walk, or a generator that is dropped, never says that it has ended.
+ */
+export const cursors: WeakRef<Cursor>[] = [];
+
+function moveCursors(child: ScopeNode): void {
+  for (let index = cursors.length - 1; index >= 0; index--) {
+    const cursor = cursors[index]?.deref();
+    if (cursor === undefined) cursors.splice(index, 1);
+    else cursor.leave(child);
+  }
+}
 
 /** Only a scope that has had a daemon counts its other children; most nodes count nothing. */
 function countNonDaemons(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {

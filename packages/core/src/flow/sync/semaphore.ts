@@ -105,22 +105,25 @@ class Acquisition extends QueuedWait<Disposable> {
   }
 
   override describeWait(): WaitInfo {
-    return { ...super.describeWait(), heldBy: this.#held.holders() };
+    const heldBy = this.#held.holders();
+    return { ...super.describeWait(), ...(heldBy === undefined ? {} : { heldBy }) };
   }
 }
 
-/** A report names no more holders than these. */
+/** With more holders than these a report names none: a part of them would look as if it were all. */
 const MAX_HOLDERS = 16;
 
 /** A list whose entries are the permits themselves. */
 class HeldPermits {
   first: Permit | undefined = undefined;
 
-  /** The `id`s of the scopes that acquired the permits. */
-  holders(): number[] {
+  /** The `id`s of the scopes that acquired the permits; `undefined` if they are too many. */
+  holders(): number[] | undefined {
     const ids: number[] = [];
-    for (let at = this.first; at !== undefined && ids.length < MAX_HOLDERS; at = at.older)
+    for (let at = this.first; at !== undefined; at = at.older) {
+      if (ids.length === MAX_HOLDERS) return undefined;
       ids.push(at.holder);
+    }
     return ids;
   }
 }
