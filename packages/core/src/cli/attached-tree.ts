@@ -52,7 +52,12 @@ export class AttachedTree implements TreeSource {
    * @param scope - As long as it is open, the tree can be looked at.
    * @param expression - Makes the expression whose value is an `Agent`.
    */
-  constructor(scope: Scope, session: DebuggingSession, pid: number, expression = agentExpression) {
+  constructor(
+    scope: Scope,
+    session: DebuggingSession,
+    pid: number,
+    expression: () => string = agentExpression,
+  ) {
     this.#expression = expression;
     this.#scope = scope;
     this.#session = session;
