@@ -12,7 +12,7 @@ const count = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
 describe("events() of an EventEmitter", () => {
-  it("gives the arguments of each, in order, those included that came before it was read", async () => {
+  it("rule 22: gives the arguments of each, in order, those included that came before it was read", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const values = events<[number, string]>(scope, emitter, "value");
@@ -67,7 +67,7 @@ describe("events() of an EventEmitter", () => {
     await scope.close();
   });
 
-  it("does not keep its scope from ending, and leaves no listener then", async () => {
+  it("rule 22: does not keep its scope from ending, and leaves no listener then", async () => {
     const emitter = new EventEmitter();
     await withScope(async (scope) => {
       events(scope, emitter, "value");

@@ -63,7 +63,7 @@ describe("iterate() over a ReadableStream", () => {
     await scope.close();
   });
 
-  it("is closed when its scope ends while nobody reads, and the scope waits for that", async () => {
+  it("rule 22: is closed when its scope ends while nobody reads, and the scope waits for that", async () => {
     const gate = deferred();
     const stream = new ReadableStream<number>({
       pull: (controller) => controller.enqueue(1),
@@ -187,7 +187,7 @@ describe("iterate() over a Node stream", () => {
     });
   });
 
-  it("rejects with an error that it has when it closes after its end, as Node's own iterator does", async () => {
+  it("rule 22: rejects with an error that it has when it closes after its end, as Node's own iterator does", async () => {
     const stream = new Readable({
       read() {
         this.push(null);
@@ -262,7 +262,7 @@ describe("iterate() over an iterable", () => {
     ).toEqual([1]);
   });
 
-  it("calls return() and waits for it, when the loop is left and when the scope is cancelled", async () => {
+  it("rule 22: calls return() and waits for it, when the loop is left and when the scope is cancelled", async () => {
     for (const leave of ["break", "cancel"]) {
       const log: string[] = [];
       const scope = createScope();
@@ -294,7 +294,7 @@ describe("iterate() over an iterable", () => {
 });
 
 describe("iterate()", () => {
-  it("touches nothing before it is read", async () => {
+  it("rule 22: touches nothing before it is read", async () => {
     await withScope(async (scope) => {
       const { stream, cancelled } = webStream(1);
       const node = new PassThrough();
@@ -324,7 +324,7 @@ describe("iterate()", () => {
     expect(await rejection(iterate(scope, [1]).next())).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("makes a source's error that nobody took the scope's", async () => {
+  it("rule 22: makes a source's error that nobody took the scope's", async () => {
     const scope = createScope();
     const items = iterate(scope, new ReadableStream({ start: (controller) => controller.error(error) }));
     void items.next().catch(() => undefined);

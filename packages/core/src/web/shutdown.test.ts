@@ -125,7 +125,7 @@ describe("rule 32: shutdown() of fetchBough", () => {
     await report;
   });
 
-  it("answers 503 to requests that arrive when it is over, and calls no handler", async () => {
+  it("rule 35: answers 503 to requests that arrive when it is over, and calls no handler", async () => {
     const handler = vi.fn<(request: Request) => Response>(() => new Response("x"));
     const outcomes: CancelledOutcome[] = [];
     const handle = fetchBough(handler, { onCancelled: (outcome) => outcomes.push(outcome) });

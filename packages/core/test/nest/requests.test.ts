@@ -253,7 +253,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     expect(lines).toEqual([["error", "TypeError: a bug"]]);
   });
 
-  it("passes the exception of a failed task to the filters, not the cancellation that follows", async () => {
+  it("rule 30: passes the exception of a failed task to the filters, not the cancellation that follows", async () => {
     const { connect, lines } = await startApp(name, workApp);
     const answer = await connect().request({ path: "/task" }).answer;
     expect(json(answer)).toEqual({
@@ -480,7 +480,7 @@ class SingleController {
 }
 
 describe.each(adapterNames)("the injected scope of Nest on %s", (name) => {
-  it("is that of the request, and makes only those anew for each request that inject it", async () => {
+  it("rule 31: is that of the request, and makes only those anew for each request that inject it", async () => {
     made = [];
     onTestFinished(() => void (made = []));
     const { connect } = await startApp(name, {

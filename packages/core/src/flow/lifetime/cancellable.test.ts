@@ -61,7 +61,7 @@ describe("cancellable()", () => {
     expect(stop).not.toHaveBeenCalled();
   });
 
-  it("stops the operation once when its scope is cancelled, and turns its error into the reason", async () => {
+  it("rule 22: stops the operation once when its scope is cancelled, and turns its error into the reason", async () => {
     const scope = createScope();
     const { operation, start, stop } = query();
     const result = rejection(cancellable(scope, start, stop));
@@ -75,7 +75,7 @@ describe("cancellable()", () => {
     expect(suppressed(scope.reason)).toEqual([]);
   });
 
-  it("turns any error into the reason, whatever it looks like", async () => {
+  it("rule 22: turns any error into the reason, whatever it looks like", async () => {
     for (const error of [new TypeError("terminated"), "57014", undefined, new AggregateError([])]) {
       const scope = createScope();
       const operation = deferred<never>();
@@ -92,7 +92,7 @@ describe("cancellable()", () => {
     }
   });
 
-  it("waits for the operation, and so does its scope, although nobody awaits it", async () => {
+  it("rule 22: waits for the operation, and so does its scope, although nobody awaits it", async () => {
     const scope = createScope();
     const operation = deferred<string>();
     void cancellable(
@@ -147,7 +147,7 @@ describe("cancellable()", () => {
     expect(stop).not.toHaveBeenCalled();
   });
 
-  it("rejects with the error that stop throws once the operation has ended", async () => {
+  it("rule 22: rejects with the error that stop throws once the operation has ended", async () => {
     const scope = createScope();
     const operation = deferred<string>();
     const result = cancellable(
@@ -164,7 +164,7 @@ describe("cancellable()", () => {
     expect(scope.errors).toEqual([]); // the caller has received it
   });
 
-  it("awaits a stop that takes time, and rejects with its rejection", async () => {
+  it("rule 22: awaits a stop that takes time, and rejects with its rejection", async () => {
     const scope = createScope();
     const operation = deferred<string>();
     const stopping = deferred<never>();

@@ -47,7 +47,7 @@ describe("detach()", () => {
     await joined;
   });
 
-  it("carries the values of its beginner as they are, before those of the target", async () => {
+  it("rule 22: carries the values of its beginner as they are, before those of the target", async () => {
     const [a, b, c] = [
       createContextKey<string>("a"),
       createContextKey<string>("b"),
@@ -67,7 +67,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("carries the values of the moment of the call, also when it has to wait for its turn", async () => {
+  it("rule 22: carries the values of the moment of the call, also when it has to wait for its turn", async () => {
     const key = createContextKey<string>("key");
     const [request, server] = [createScope(), createScope({ concurrency: 1 })];
     const gate = deferred();

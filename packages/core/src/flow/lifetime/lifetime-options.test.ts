@@ -40,7 +40,7 @@ describe("start() with options", () => {
     });
   });
 
-  it("rejects with the deadline if the worker has not started in time; the scope goes on", async () => {
+  it("rule 22: rejects with the deadline if the worker has not started in time; the scope goes on", async () => {
     const scope = createScope({ name: "root" });
     let seen: unknown;
     const ready = rejection(
@@ -91,7 +91,7 @@ describe("start() with options", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("does not limit a worker that has started, or work that it had begun before", async () => {
+  it("rule 22: does not limit a worker that has started, or work that it had begun before", async () => {
     const scope = createScope();
     const gate = deferred();
     let child: Promise<unknown> | undefined;

@@ -40,7 +40,7 @@ describe("start()", () => {
     });
   });
 
-  it("rejects with an error from before that, for the caller alone, after the clean-up", async () => {
+  it("rule 22: rejects with an error from before that, for the caller alone, after the clean-up", async () => {
     const scope = createScope();
     const failure = new Error("port in use");
     const cleaned = deferred();
@@ -75,7 +75,7 @@ describe("start()", () => {
     await scope.join();
   });
 
-  it("reports a failure after that to the scope, at the moment of the throw", async () => {
+  it("rule 22: reports a failure after that to the scope, at the moment of the throw", async () => {
     const scope = createScope();
     const failure = new Error("crash");
     const cleaned = deferred();
@@ -108,7 +108,7 @@ describe("start()", () => {
     expect(scope.cancelled).toBe(false);
   });
 
-  it("rejects with the reason when the scope is cancelled before the worker is ready", async () => {
+  it("rule 22: rejects with the reason when the scope is cancelled before the worker is ready", async () => {
     const scope = createScope();
     const ready = start(scope, (own) => untilCancelled(own));
     scope.cancel();

@@ -66,7 +66,7 @@ describe("supervise()", () => {
     await scope.close();
   });
 
-  it("fails with the last error itself after maxRestarts, and its scope receives it", async () => {
+  it("rule 22: fails with the last error itself after maxRestarts, and its scope receives it", async () => {
     const scope = createScope();
     const failures = [new Error("1"), new Error("2"), new Error("3")];
     let runs = 0;
@@ -80,7 +80,7 @@ describe("supervise()", () => {
     expect(await joined).toBe(failures[2]);
   });
 
-  it("forgets restarts that are older than the window", async () => {
+  it("rule 22: forgets restarts that are older than the window", async () => {
     const scope = createScope();
     let runs = 0;
     const gates = Array.from({ length: 10 }, () => deferred());
@@ -237,7 +237,7 @@ describe("supervise()", () => {
     expect(statuses).toEqual(new Set(["failed", "cancelled"]));
   });
 
-  it("is cancelled when the worker cancels itself", async () => {
+  it("rule 22: is cancelled when the worker cancels itself", async () => {
     const scope = createScope();
     let runs = 0;
     const task = supervise(scope, (own) => {

@@ -45,7 +45,7 @@ const load = vi.fn<(entered: Scope) => Promise<string>>((entered) => {
 beforeEach(() => void load.mockClear());
 
 describe("createSingleFlight()", () => {
-  it("callers with the same key share one run, and each gets its value", async () => {
+  it("rule 22: callers with the same key share one run, and each gets its value", async () => {
     const flights = createSingleFlight<string, string>(owner);
     const [a, b] = [createScope(), createScope()];
     const results = [flights.do(a, "key", load), flights.do(b, "key", load), flights.do(a, "key", load)];
@@ -55,7 +55,7 @@ describe("createSingleFlight()", () => {
     expect(load).toHaveBeenCalledTimes(1);
   });
 
-  it("keeps no result: the next call runs the worker again", async () => {
+  it("rule 22: keeps no result: the next call runs the worker again", async () => {
     const flights = createSingleFlight<string, number>(owner);
     let calls = 0;
     const scope = createScope();
@@ -116,7 +116,7 @@ describe("createSingleFlight()", () => {
   });
 
   describe("a caller that is cancelled", () => {
-    it("leaves at once, and the run goes on for the others", async () => {
+    it("rule 22: leaves at once, and the run goes on for the others", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const [a, b] = [createScope(), createScope()];
       const [left, stays] = [flights.do(a, "key", load), flights.do(b, "key", load)];
@@ -127,7 +127,7 @@ describe("createSingleFlight()", () => {
       expect(await stays).toBe("value");
     });
 
-    it("cancels the run when it is the last, with kind closed, and its scope does not wait for that", async () => {
+    it("rule 22: cancels the run when it is the last, with kind closed, and its scope does not wait for that", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const cleanup = deferred();
       const [a, b] = [createScope(), createScope()];
@@ -148,7 +148,7 @@ describe("createSingleFlight()", () => {
       expect(owner.errors).toEqual([]);
     });
 
-    it("a call after that starts anew, although the first run is still cleaning up", async () => {
+    it("rule 22: a call after that starts anew, although the first run is still cleaning up", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const cleanup = deferred();
       const [a, b] = [createScope(), createScope()];
@@ -217,7 +217,7 @@ describe("createSingleFlight()", () => {
   });
 
   describe("a failure", () => {
-    it("goes to each caller, once, and is not the owner's", async () => {
+    it("rule 22: goes to each caller, once, and is not the owner's", async () => {
       const onError = vi.fn<(error: unknown) => void>();
       const quiet = createScope({ onError });
       const flights = createSingleFlight<string, string>(quiet);
@@ -269,7 +269,7 @@ describe("createSingleFlight()", () => {
       expect(owner.errors).toEqual([]);
     });
 
-    it("after the last caller has left is the owner's", async () => {
+    it("rule 22: after the last caller has left is the owner's", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const a = createScope();
       void flights.do(a, "key", (entered) => {

@@ -41,7 +41,7 @@ describe("moveOnAfter()", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("resolves with undefined when its own time is up, and the scope goes on", async () => {
+  it("rule 22: resolves with undefined when its own time is up, and the scope goes on", async () => {
     const scope = createScope();
     let seen: unknown;
     const result = moveOnAfter(scope, { timeout: 100 }, (own) => {
@@ -163,7 +163,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toBeInstanceOf(DeadlineExceededError);
   });
 
-  it("rejects with the reason when something else cancels it", async () => {
+  it("rule 22: rejects with the reason when something else cancels it", async () => {
     const scope = createScope();
     const outer = rejection(moveOnAfter(scope, { timeout: 100 }, (own) => sleep(own, 1_000)));
     scope.cancel("stop");
@@ -213,15 +213,18 @@ describe("moveOnAfter()", () => {
     expect(await result).toBe(scope.reason);
   });
 
-  it.each([50, 100])("rejects with a deadline of the parent that is no later: %d ms", async (timeout) => {
-    const outcome = rejection(
-      withScope({ timeout }, (scope) => moveOnAfter(scope, { timeout: 100 }, (own) => sleep(own, 1_000))),
-    );
-    await vi.advanceTimersByTimeAsync(100);
-    const reason = (await outcome) as DeadlineExceededError;
-    expect(reason).toBeInstanceOf(DeadlineExceededError);
-    expect(reason.timeout).toBe(timeout);
-  });
+  it.each([50, 100])(
+    "rule 22: rejects with a deadline of the parent that is no later: %d ms",
+    async (timeout) => {
+      const outcome = rejection(
+        withScope({ timeout }, (scope) => moveOnAfter(scope, { timeout: 100 }, (own) => sleep(own, 1_000))),
+      );
+      await vi.advanceTimersByTimeAsync(100);
+      const reason = (await outcome) as DeadlineExceededError;
+      expect(reason).toBeInstanceOf(DeadlineExceededError);
+      expect(reason.timeout).toBe(timeout);
+    },
+  );
 
   it("an inner one lets the cancellation of an outer one through", async () => {
     const scope = createScope();

@@ -81,7 +81,7 @@ describe("the delay of retry()", () => {
     expect(await delayAfter(() => value)).toBe(77);
   });
 
-  it("is neither limited by maxDelay nor random", async () => {
+  it("rule 22: is neither limited by maxDelay nor random", async () => {
     expect(await delayAfter(() => 60_000, { maxDelay: 10, jitter: true })).toBe(60_000);
   });
 
@@ -89,7 +89,7 @@ describe("the delay of retry()", () => {
     expect(await delayAfter(() => 2 ** 32)).toBe(2 ** 32);
   });
 
-  it("is asked with the error and the number of the attempt, after retryIf and before onRetry", async () => {
+  it("rule 22: is asked with the error and the number of the attempt, after retryIf and before onRetry", async () => {
     const scope = createScope();
     const log: unknown[] = [];
     const errors = [new Error("first"), new Error("second")];
@@ -157,7 +157,7 @@ describe("the delay of retry()", () => {
 });
 
 describe.each(["retryIf", "delay", "onRetry"] as const)("%s of retry()", (name) => {
-  it("that throws ends the retrying: its error first, then that of the attempt", async () => {
+  it("rule 22: that throws ends the retrying: its error first, then that of the attempt", async () => {
     const scope = createScope();
     const thrown = new Error("thrown");
     const worker = vi.fn<() => Promise<never>>(() => Promise.reject(failure));
@@ -204,7 +204,7 @@ describe.each(["retryIf", "delay", "onRetry"] as const)("%s of retry()", (name) 
 });
 
 describe("onRetry of retry()", () => {
-  it("may take its time: the delay begins when its promise has resolved", async () => {
+  it("rule 22: may take its time: the delay begins when its promise has resolved", async () => {
     const scope = createScope();
     const gate = deferred();
     let calls = 0;

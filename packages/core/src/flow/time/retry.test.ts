@@ -43,7 +43,7 @@ describe("retry()", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("tries three times, with delays that double, then rejects with the last error itself", async () => {
+  it("rule 22: tries three times, with delays that double, then rejects with the last error itself", async () => {
     const errors = [new Error("1"), new Error("2"), new Error("3"), new Error("4")];
     const scope = createScope();
     const attempts = flaky(...errors);
@@ -122,7 +122,7 @@ describe("retry()", () => {
     expect(suppressed(error)).toEqual([failure]);
   });
 
-  it("takes an attempt that runs out of attemptTimeout for failed, and waits for its clean-up", async () => {
+  it("rule 22: takes an attempt that runs out of attemptTimeout for failed, and waits for its clean-up", async () => {
     const scope = createScope();
     const cleaned = deferred();
     let calls = 0;
@@ -212,7 +212,7 @@ describe("retry()", () => {
     await joined;
   });
 
-  it("ends when the worker cancels itself, with that reason", async () => {
+  it("rule 22: ends when the worker cancels itself, with that reason", async () => {
     let calls = 0;
     const error = await rejection(
       withScope((scope) =>
