@@ -37,9 +37,9 @@ export type BoughErrorCode =
   | "BOUGH_NESTED_MAIN"
   /** `onError` of `main`: the scope has ended, and something outside it still keeps the process alive. */
   | "BOUGH_PROCESS_HELD"
-  /** `serverScope` was called again for a server, with another `parent`. */
+  /** `serverScope`: a second `parent` for a server. `BoughModule`: imported twice, or an app without a server that it knows. */
   | "BOUGH_SERVER_SCOPE"
-  /** `requestScope` or `requestOutcome` of `bough/web`: the request did not go through `fetchBough`. */
+  /** `requestScope` or `requestOutcome` of `bough/web`, a decorator of `bough/nest`: no `fetchBough` or `BoughModule` around. */
   | "BOUGH_NO_REQUEST_SCOPE"
 
   // bough/inspector

@@ -1,4 +1,5 @@
 import { createParamDecorator, UseGuards, type CanActivate, type ExecutionContext } from "@nestjs/common";
+import { BoughError } from "../errors/bough-error.js";
 import { requireDuration } from "../errors/validate.js";
 import { recordOf } from "../http/request.js";
 import type { AnyRequest } from "../http/messages.js";
@@ -57,7 +58,7 @@ export const REQUEST_SCOPE: unique symbol = Symbol("REQUEST_SCOPE");
  * ```
  */
 export const RequestScope: () => ParameterDecorator = createParamDecorator(
-  (_: unknown, context: ExecutionContext): Scope => context.switchToHttp().getRequest<ScopedRequest>().scope,
+  (_: unknown, context: ExecutionContext): Scope => requestOf("RequestScope", context).scope,
 );
 
 /**
@@ -97,9 +98,16 @@ class TimeoutGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<ScopedRequest>();
-    void request.scope; // makes it
+    const request = requestOf("RequestTimeout", context);
     recordOf(request.raw ?? (request as unknown as AnyRequest))?.limit(this.#timeout);
     return true;
   }
+}
+
+/** The request of a handler. Makes its scope. */
+function requestOf(decorator: string, context: ExecutionContext): ScopedRequest {
+  const request = context.switchToHttp().getRequest<Partial<ScopedRequest> | undefined>();
+  if (request?.scope !== undefined) return request as ScopedRequest;
+  const message = `@${decorator}(): the request has no scope; import BoughModule.forRoot() in the root module, and use the decorator on HTTP handlers only`;
+  throw new BoughError("BOUGH_NO_REQUEST_SCOPE", message);
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { BoughError, sleep, type Scope } from "../../src/index.js";
 import { expectCollected } from "../../src/testing/index.js";
 import { BoughModule, BoughService, RequestScope, RequestTimeout } from "../../src/nest/index.js";
-import { adapterNames, listen, makeAdapter, makeLogger, type LogLine } from "./nest-app.js";
+import { adapterNames, createApp, listen, makeAdapter, makeLogger, type LogLine } from "./nest-app.js";
 
 @Controller()
 class SlowController {
@@ -33,7 +33,6 @@ const quiet = { abortOnError: false, logger: false } as const;
 
 describe.each(adapterNames)("BoughModule on %s", (name) => {
   it("takes its options from a factory", async () => {
-    const lines: LogLine[] = [];
     const module = moduleOf({
       imports: [
         BoughModule.forRootAsync({
@@ -44,11 +43,7 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
       ],
       controllers: [SlowController],
     });
-    const app = await NestFactory.create(module, makeAdapter(name), {
-      abortOnError: false,
-      logger: makeLogger(lines),
-    });
-    const { connect } = await listen({ app, lines });
+    const { connect, lines } = await listen(await createApp(name, module));
     expect((await connect().request({ path: "/slow" }).answer)?.status).toBe(503);
     expect(lines).toEqual([["warn", expect.stringContaining("in shop/GET /slow")]]);
   });
@@ -86,14 +81,34 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
         throw new TypeError("a bug");
       }
     }
-    const lines: LogLine[] = [];
-    const app = await NestFactory.create(moduleOf({ controllers: [BareController] }), makeAdapter(name), {
-      abortOnError: false,
-      logger: makeLogger(lines),
-    });
-    const { connect } = await listen({ app, lines });
+    const { connect, lines } = await listen(
+      await createApp(name, moduleOf({ controllers: [BareController] })),
+    );
     expect((await connect().request().answer)?.status).toBe(500);
     expect(lines).toEqual([["error", "TypeError: a bug"]]);
+  });
+
+  it.each(["scope", "timeout"])("is missed by its decorators, which say so: %s", async (path) => {
+    @Controller()
+    class DecoratedController {
+      @Get("scope")
+      scope(@RequestScope() scope: unknown): boolean {
+        return scope === undefined;
+      }
+
+      @Get("timeout")
+      @RequestTimeout(20)
+      timeout(): string {
+        return "without a limit";
+      }
+    }
+    const { connect, lines } = await listen(
+      await createApp(name, moduleOf({ controllers: [DecoratedController] })),
+    );
+    expect((await connect().request({ path: `/${path}` }).answer)?.status).toBe(500);
+    const decorator = path === "scope" ? "RequestScope" : "RequestTimeout";
+    const message = `@${decorator}(): the request has no scope; import BoughModule.forRoot() in the root module, and use the decorator on HTTP handlers only`;
+    expect(lines).toEqual([["error", String(new BoughError("BOUGH_NO_REQUEST_SCOPE", message))]]);
   });
 
   it("closes an app that has not listened, and one that has failed to start", async () => {

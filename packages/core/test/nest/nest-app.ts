@@ -49,18 +49,17 @@ export async function startApp(name: AdapterName, input: AppInput): Promise<Test
   const { options, prepare, imports = [], ...metadata } = input;
   class AppModule {}
   Module({ ...metadata, imports: [BoughModule.forRoot(options), ...imports] })(AppModule);
-  return listen(await createApp(name, AppModule, (lines) => makeLogger(lines)), prepare);
+  return listen(await createApp(name, AppModule), prepare);
 }
 
-async function createApp(
+export async function createApp(
   name: AdapterName,
   module: Type,
-  loggerOf: (lines: LogLine[]) => LoggerService,
 ): Promise<{ app: INestApplication; lines: LogLine[] }> {
   const lines: LogLine[] = [];
   const app = await NestFactory.create(module, makeAdapter(name), {
     abortOnError: false,
-    logger: loggerOf(lines),
+    logger: makeLogger(lines),
   });
   return { app, lines };
 }
