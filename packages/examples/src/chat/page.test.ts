@@ -92,7 +92,8 @@ describe.skipIf(!hasChromium)(
       await ask("tokens=100000 first=10 pace=5");
       await shows(/ reading$/);
       await gateway.shutdown();
-      await page.locator("#answer").filter({ hasText: "A scope owns" }).waitFor();
+      await page.getByRole("heading", { name: "Chat gateway has gone" }).waitFor();
+      await shows(/ended early: shutdown$/);
       expect(model.running).toBe(0);
     });
 
