@@ -34,7 +34,7 @@ describe("a test that leaves work running fails, and the same test that stops it
     using folder = temporaryFolder();
     plant(folder.path, "runners/jest.spec.js", "await service.close();", "*.spec.js");
     writeFileSync(join(folder.path, "jest.config.js"), "export default { transform: {} };");
-    const program = runNode([
+    await using program = runNode([
       "--experimental-vm-modules",
       bin("jest/bin/jest.js"),
       "--forceExit", // the leak would hold the process
@@ -51,7 +51,7 @@ describe("a test that leaves work running fails, and the same test that stops it
   it.skipIf(!isThere)(`in bun test${isThere ? "" : " (set BOUGH_ALL_NODES=1 to install bun)"}`, async () => {
     using folder = temporaryFolder();
     plant(folder.path, "runners/bun.spec.js", "await service.close();", "*.spec.js");
-    const program = runProgram(bun, ["test", folder.path]);
+    await using program = runProgram(bun, ["test", folder.path]);
     expect((await program.ended).code).toBe(1);
     expect(program.output()).toContain("LeakError");
   });
@@ -64,7 +64,7 @@ it("Playwright: a fixture closes what a test has started", async () => {
   }
   writeFileSync(join(folder.path, "package.json"), '{ "type": "module" }');
   writeFileSync(join(folder.path, "playwright.config.js"), 'export default { testMatch: "*.spec.js" };');
-  const program = runNode([
+  await using program = runNode([
     bin("@playwright/test/cli.js"),
     "test",
     "--config",
