@@ -1,3 +1,5 @@
+import { isObject } from "./suppressed.js";
+
 /**
  * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.
  *
@@ -213,10 +215,6 @@ function classesOf(error: object): string[] {
     // a proxy with a trap that throws: only the properties read so far count
   }
   return classes;
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
 /** Reads a property of a value of the user's, which may have getters that throw. */
