@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
-import { collectUnhandled } from "../../test/support/unhandled-rejections.js";
+import { useFakeTime } from "../../test/support/fake-time.js";
 import {
   background,
   createScope,
@@ -13,18 +13,7 @@ import {
   type TaskInfo,
 } from "../index.js";
 
-const unhandled = collectUnhandled();
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(async () => {
-  await flush();
-  // oxlint-disable-next-line vitest/no-standalone-expect -- holds for every test
-  expect([unhandled, vi.getTimerCount()]).toEqual([[], 0]);
-  vi.useRealTimers();
-});
+const unhandled = useFakeTime();
 
 const failure = new Error("failure");
 const never = (own: Scope): Promise<unknown> => sleep(own, 1_000_000);

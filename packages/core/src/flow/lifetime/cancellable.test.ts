@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection, type Deferred } from "../../../test/support/deferred.js";
-import { collectUnhandled } from "../../../test/support/unhandled-rejections.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 import {
   cancellable,
   createScope,
@@ -14,18 +14,7 @@ import {
   type StuckTasksError,
 } from "../../index.js";
 
-const unhandled = collectUnhandled();
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(async () => {
-  await flush();
-  // oxlint-disable-next-line vitest/no-standalone-expect -- holds for every test
-  expect([unhandled, vi.getTimerCount()]).toEqual([[], 0]);
-  vi.useRealTimers();
-});
+const unhandled = useFakeTime();
 
 const failure = new Error("failure");
 const stopped = new Error("canceling statement due to user request");
@@ -78,14 +67,9 @@ describe("cancellable()", () => {
   it("rule 22: turns any error into the reason, whatever it looks like", async () => {
     for (const error of [new TypeError("terminated"), "57014", undefined, new AggregateError([])]) {
       const scope = createScope();
-      const operation = deferred<never>();
-      const result = rejection(
-        cancellable(
-          scope,
-          () => operation.promise,
-          () => operation.reject(error),
-        ),
-      );
+      const { operation, start, stop } = query();
+      stop.mockImplementation(() => operation.reject(error));
+      const result = rejection(cancellable(scope, start, stop));
       scope.cancel();
       expect(await result).toBe(scope.reason);
       expect(scope.errors).toEqual([]);
@@ -94,12 +78,9 @@ describe("cancellable()", () => {
 
   it("rule 22: waits for the operation, and so does its scope, although nobody awaits it", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
-    void cancellable(
-      scope,
-      () => operation.promise,
-      () => undefined,
-    );
+    const { operation, start, stop } = query();
+    stop.mockReturnValue(undefined);
+    void cancellable(scope, start, stop);
     const closed = scope.close();
     expect(await outcomeOf(closed)).toBe("pending");
     operation.reject(stopped);
@@ -108,12 +89,9 @@ describe("cancellable()", () => {
 
   it("rule 15: keeps a value that still comes", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
-    const result = cancellable(
-      scope,
-      () => operation.promise,
-      () => operation.resolve("committed"),
-    );
+    const { operation, start, stop } = query();
+    stop.mockImplementation(() => operation.resolve("committed"));
+    const result = cancellable(scope, start, stop);
     scope.cancel();
     expect(await result).toBe("committed");
   });
@@ -149,14 +127,11 @@ describe("cancellable()", () => {
 
   it("rule 22: rejects with the error that stop throws once the operation has ended", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
-    const result = cancellable(
-      scope,
-      () => operation.promise,
-      () => {
-        throw failure;
-      },
-    );
+    const { operation, start, stop } = query();
+    stop.mockImplementation(() => {
+      throw failure;
+    });
+    const result = cancellable(scope, start, stop);
     scope.cancel();
     expect(await outcomeOf(result)).toBe("pending");
     operation.resolve("rows");
@@ -166,13 +141,10 @@ describe("cancellable()", () => {
 
   it("rule 22: awaits a stop that takes time, and rejects with its rejection", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
+    const { operation, start, stop } = query();
     const stopping = deferred<never>();
-    const result = cancellable(
-      scope,
-      () => operation.promise,
-      () => stopping.promise,
-    );
+    stop.mockReturnValue(stopping.promise);
+    const result = cancellable(scope, start, stop);
     scope.cancel();
     operation.reject(stopped);
     expect(await outcomeOf(result)).toBe("pending");
@@ -182,12 +154,9 @@ describe("cancellable()", () => {
 
   it("a stop that has failed before the operation has ended is not an unhandled rejection", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
-    const result = cancellable(
-      scope,
-      () => operation.promise,
-      () => Promise.reject(failure),
-    );
+    const { operation, start, stop } = query();
+    stop.mockImplementation(() => Promise.reject(failure));
+    const result = cancellable(scope, start, stop);
     scope.cancel();
     await flush();
     expect(unhandled).toEqual([]);
@@ -214,17 +183,14 @@ describe("cancellable()", () => {
 
   it("stop may cancel again, close the scope and start other things", async () => {
     const scope = createScope();
-    const operation = deferred<string>();
-    const result = cancellable(
-      scope,
-      () => operation.promise,
-      () => {
-        scope.cancel();
-        void scope.close();
-        expect(spawn(scope, () => 1).status).toBe("cancelled");
-        operation.reject(stopped);
-      },
-    );
+    const { operation, start, stop } = query();
+    stop.mockImplementation(() => {
+      scope.cancel();
+      void scope.close();
+      expect(spawn(scope, () => 1).status).toBe("cancelled");
+      operation.reject(stopped);
+    });
+    const result = cancellable(scope, start, stop);
     scope.cancel();
     expect(await rejection(result)).toBe(scope.reason);
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
-import { collectUnhandled } from "../../../test/support/unhandled-rejections.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 import {
   createScope,
   DeadlineExceededError,
@@ -14,18 +14,13 @@ import {
   type Started,
 } from "../../index.js";
 
-const unhandled = collectUnhandled();
+const unhandled = useFakeTime();
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
   vi.spyOn(Math, "random").mockReturnValue(1);
 });
 
-afterEach(async () => {
-  await flush();
-  // oxlint-disable-next-line vitest/no-standalone-expect -- holds for every test
-  expect([unhandled, vi.getTimerCount()]).toEqual([[], 0]);
-  vi.useRealTimers();
+afterEach(() => {
   vi.restoreAllMocks();
 });
 

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
-import { collectUnhandled } from "../../../test/support/unhandled-rejections.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 import { untilCancelled } from "../../../test/support/until-cancelled.js";
 import {
   createScope,
@@ -14,17 +14,7 @@ import {
   type Scope,
 } from "../../index.js";
 
-const unhandled = collectUnhandled();
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  // oxlint-disable-next-line vitest/no-standalone-expect -- holds for every test
-  expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
-});
+const unhandled = useFakeTime();
 
 const failure = new Error("failure");
 
@@ -321,7 +311,7 @@ describe("moveOnAfter()", () => {
     expect(unhandled).toEqual([]);
     void moveOnAfter(createScope({ onOrphan: "ignore" }), { timeout: 10 }, () => Promise.reject(failure));
     await flush();
-    expect(unhandled).toEqual([failure]);
+    expect(unhandled.splice(0)).toEqual([failure]);
   });
 
   it("rule 13: a loop without time leaves others their turn", async () => {

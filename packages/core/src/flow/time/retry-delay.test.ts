@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
-import { collectUnhandled } from "../../../test/support/unhandled-rejections.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 import {
   createScope,
   retry,
@@ -10,19 +10,8 @@ import {
   type Scope,
 } from "../../index.js";
 
-const unhandled = collectUnhandled();
 const now = Date.parse("2026-11-25T12:00:00.000Z");
-
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], now });
-});
-
-afterEach(async () => {
-  await flush();
-  // oxlint-disable-next-line vitest/no-standalone-expect -- holds for every test
-  expect([unhandled, vi.getTimerCount()]).toEqual([[], 0]);
-  vi.useRealTimers();
-});
+useFakeTime(now);
 
 const failure = new Error("failure");
 
