@@ -220,6 +220,17 @@ for (const node of nodes()) {
         "true\ntrue\n",
       ));
 
+    it("rule 13: a scope at the end of a chain may have more children than a call takes arguments", () =>
+      run(
+        `const scopes = Array.from({ length: 33 }, () => createScope());
+        scopes.forEach((scope, index) => scope.onCancel(() => scopes[index + 1]?.cancel()));
+        const children = Array.from({ length: 40_000 }, () => createScope(scopes.at(-1)));
+        scopes[0].cancel();
+        log(children.every((child) => child.state === "closed"), scopes.every((scope) => scope.state === "closed"));`,
+        "true true\n",
+        "--stack-size=200",
+      ));
+
     it("rule 13: as long as few cancellations are nested, each has told everybody when cancel() returns", () =>
       run(
         `const scopes = Array.from({ length: 30 }, () => createScope());

@@ -13,6 +13,7 @@ import {
   type Scope,
   type ScopeOptions,
 } from "../index.js";
+import { collectGarbage } from "../testing/index.js";
 
 /** A worker that ends with the reason. */
 const untilCancelled = (scope: Scope): Promise<never> =>
@@ -37,6 +38,24 @@ function tree(): { readonly log: string[]; readonly scopes: readonly Scope[]; re
 }
 
 describe("cancel()", () => {
+  it("keeps no task alive that it has cancelled, however many listeners cancel the next scope", async () => {
+    const tasks: WeakRef<Scope>[] = [];
+    (() => {
+      const scopes = Array.from({ length: 40 }, () => createScope());
+      scopes.forEach((scope, index) => {
+        scope.onCancel(() => scopes[index + 1]?.cancel());
+        spawn(scope, (task) => {
+          tasks.push(new WeakRef(task));
+          return untilCancelled(task);
+        });
+      });
+      scopes[0]?.cancel();
+    })();
+    await flush();
+    await collectGarbage();
+    expect(tasks.flatMap((task, index) => (task.deref() === undefined ? [] : [index]))).toEqual([]);
+  });
+
   it("rule 13: parents first, children in spawn order; in a scope the signal, then the callbacks as they were added", () => {
     const { log, root } = tree();
     root.cancel();

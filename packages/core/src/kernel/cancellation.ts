@@ -22,11 +22,25 @@ import { nextInSubtree } from "./tree.js";
  * able to settle, and so may the nodes below it that were appended to `ready`: the caller advances them.
  */
 export function cancelTree(root: ScopeNode, reason: CancelledError, ready: ScopeNode[]): void {
-  root.ownReason = reason;
-  root.flags |= CANCELLED | NOTIFYING;
+  markAndNotify(root, reason, undefined, ready);
+  if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
+}
+
+/** Both passes. With `nodes`, which an earlier call has marked and postponed, only the second. */
+function markAndNotify(
+  root: ScopeNode,
+  reason: CancelledError,
+  nodes: readonly ScopeNode[] | undefined,
+  ready: ScopeNode[],
+): void {
   const from = markedEnd;
+  if (nodes === undefined) {
+    root.ownReason = reason;
+    root.flags |= CANCELLED | NOTIFYING;
+  }
   try {
-    markSubtree(root, ready);
+    if (nodes === undefined) markSubtree(root, ready);
+    else for (const node of nodes) marked[markedEnd++] = node;
     if (nesting < MAX_NESTING) notifySubtree(root, reason, from, markedEnd, ready);
     else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
   } catch (error) {
@@ -37,10 +51,9 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   } finally {
-    markedEnd = from;
+    while (markedEnd > from) marked[--markedEnd] = undefined; // it would keep settled nodes alive
     if (from === 0 && marked.length > MAX_KEPT) marked.length = 0;
   }
-  if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
 }
 
 /**
@@ -61,21 +74,9 @@ const postponed: { root: ScopeNode; reason: CancelledError; nodes: readonly Scop
 function notifyPostponed(ready: ScopeNode[]): void {
   for (let next = 0; next < postponed.length; next++) {
     const { root, reason, nodes } = postponed[next] as (typeof postponed)[number];
-    const from = markedEnd;
-    try {
-      for (const node of nodes) marked[markedEnd++] = node;
-      notifySubtree(root, reason, from, markedEnd, ready);
-    } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = finishCancelling;
-      steps[steps.length] = root;
-      steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
-    } finally {
-      markedEnd = from;
-    }
-    ready.push(root, ...nodes.filter((node) => (node.flags & BODY) === 0));
+    markAndNotify(root, reason, nodes, ready);
+    ready.push(root);
+    for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node); // too many for arguments, perhaps
   }
   postponed.length = 0;
 }
@@ -96,7 +97,6 @@ function notifySubtree(
     notify(root, reason, ready);
     for (let index = from; index < end; index++) {
       const node = marked[index] as ScopeNode;
-      marked[index] = undefined;
       if (node.extras?.settings?.grace !== undefined) watchGrace(node);
       notify(node, reason, ready);
     }
