@@ -51,7 +51,7 @@ describe("docs/rules.md", () => {
     ).toEqual([]);
   });
 
-  it("has no stale link to a test", async () => {
+  it("links to every test file that names a rule, and to no other", async () => {
     // With `-u` vitest writes the corrected page.
     await expect(repairLinks(text, tests), `correct the links: ${UPDATE}`).toMatchFileSnapshot(page);
   });

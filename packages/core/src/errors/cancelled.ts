@@ -28,7 +28,12 @@ export type CancelKind =
   | "closed"
   /** The owner handle of the open scope was garbage collected. */
   | "orphaned"
-  /** The client of a request went away before the response had ended. */
+  /**
+   * One of these:
+   *
+   * - The client of a request went away before the response had ended.
+   * - The lease of the owner of a remote job has ended, or the worker could not renew its own. The `cause` says which.
+   */
   | "disconnected"
   /**
    * One of these:

@@ -65,20 +65,13 @@ export function sectionsOf(text: string): RuleSection[] {
   }));
 }
 
-/**
- * Returns the page with every stale link to a test corrected: the link of a file that has moved leads to its new place.
- * Where a file was renamed or no longer names the rule, its link gives way to links to all files that name the rule.
- */
+/** Returns the page with a link to every test file that names a rule, in the order that the page has, and to no other. */
 export function repairLinks(text: string, tests: readonly NamingTest[]): string {
   return text.replaceAll(/^### Rule (\d+)$(.*?)(?=^##|(?![^]))/gms, (section: string, number: string) => {
     const naming = tests.filter(({ rules }) => rules.has(Number(number))).map(({ file }) => file);
     return section.replace(/^Tests: .*$/m, (line) => {
       const linked = [...line.matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, path = ""]) => path);
-      const kept = linked.map((path) =>
-        naming.includes(path) ? path : naming.find((file) => basename(file) === basename(path)),
-      );
-      const isComplete = kept.length > 0 && !kept.includes(undefined);
-      const paths = new Set([...kept.filter((path) => path !== undefined), ...(isComplete ? [] : naming)]);
+      const paths = new Set([...linked.filter((path) => naming.includes(path)), ...naming]);
       return `Tests: ${[...paths].map((path) => `[${basename(path)}](../${path})`).join(", ")}`;
     });
   });
