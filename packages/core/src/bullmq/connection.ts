@@ -1,5 +1,6 @@
 import { Queue } from "bullmq";
 import type { ChainableCommander, Redis } from "ioredis";
+import { byQueue } from "../remote/by-queue.js";
 import type {
   Beat,
   BeatAnswer,
@@ -58,10 +59,8 @@ export class BullmqConnection implements EngineConnection {
   }
 
   async submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]> {
-    const byQueue = new Map<string, Envelope[]>();
-    for (const job of jobs) byQueue.set(job.queue, [...(byQueue.get(job.queue) ?? []), job]);
     await Promise.all(
-      [...byQueue].map(([queue, envelopes]) => this.#queue(queue).addBulk(envelopes.map(toBulkJob))),
+      [...byQueue(jobs)].map(([queue, envelopes]) => this.#queue(queue).addBulk(envelopes.map(toBulkJob))),
     );
     const chosen = jobs.filter((job) => job.chosen === true);
     if (chosen.length === 0) return jobs.map(({ owner }) => ({ owner }));
@@ -183,19 +182,19 @@ export class BullmqConnection implements EngineConnection {
 
   async #extendLocks(deliveries: readonly Delivery[], lease: number): Promise<Set<Delivery>> {
     const lost = new Set<Delivery>();
-    const byQueue = new Map<string, { delivery: Delivery; token: string }[]>();
+    const held: { queue: string; delivery: Delivery; token: string }[] = [];
     for (const delivery of deliveries) {
       const { queue } = delivery.envelope;
       const token = this.#consumers.get(queue)?.tokenOf(delivery);
       if (token === undefined) lost.add(delivery);
-      else byQueue.set(queue, [...(byQueue.get(queue) ?? []), { delivery, token }]);
+      else held.push({ queue, delivery, token });
     }
     await Promise.all(
-      [...byQueue].map(async ([queue, held]) => {
-        const ids = held.map(({ delivery }) => jobId(delivery.envelope));
-        const tokens = held.map(({ token }) => token);
+      [...byQueue(held)].map(async ([queue, locks]) => {
+        const ids = locks.map(({ delivery }) => jobId(delivery.envelope));
+        const tokens = locks.map(({ token }) => token);
         const failed = (await this.#consumers.get(queue)?.extendLocks(ids, tokens, lease)) ?? ids;
-        for (const [index, { delivery }] of held.entries())
+        for (const [index, { delivery }] of locks.entries())
           if (failed.includes(ids[index] as string)) lost.add(delivery);
       }),
     );

@@ -2,6 +2,7 @@ import type { Pool } from "pg";
 import type { PgBoss } from "pg-boss";
 import { outOfRange } from "../errors/validate.js";
 import { Batcher } from "../remote/batcher.js";
+import { byQueue } from "../remote/by-queue.js";
 import type {
   Beat,
   BeatAnswer,
@@ -20,7 +21,7 @@ import type {
 } from "../remote/engine.js";
 import { PgBossConsumer } from "./consumer.js";
 import type { Listener } from "./listener.js";
-import { byQueue, channelOf, jobId, queueName } from "./names.js";
+import { channelOf, jobId, queueName } from "./names.js";
 import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "./side-tables.js";
 
 /** A job is retried by pg-boss as often as this; `bough/remote` decides when it has been enough. */
