@@ -107,6 +107,7 @@ async function bough(
 function bareBullmq(scope: Scope, port: number): Contender {
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null };
   const queue = new Queue("bare", { connection });
+  queue.setMaxListeners(2 * IN_FLIGHT); // each `waitUntilFinished` adds one until its job has ended
   const events = new QueueEvents("bare", { connection });
   const worker = new Worker("bare", async ({ data }) => Promise.resolve((data as { n: number }).n), {
     connection,
