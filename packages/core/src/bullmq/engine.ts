@@ -3,8 +3,13 @@ import { optionNames } from "../errors/option-names.js";
 import { checkOptionsObject, checkType, wrongType } from "../errors/validate.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Engine, EngineConnection } from "../remote/engine.js";
+import { reporterOf } from "../remote/reporter.js";
+import { limit } from "../remote/time.js";
 import { BullmqConnection } from "./connection.js";
 import { Keys } from "./stored.js";
+
+/** How long a server that is about to start is waited for, in ms; ioredis itself would try for ever. */
+const OPEN_LIMIT = 5_000;
 
 /** What {@link bullmqEngine} takes. */
 export interface BullmqEngineOptions {
@@ -47,8 +52,9 @@ export function bullmqEngine(options: BullmqEngineOptions): Engine {
 
 async function open(
   scope: Scope,
-  { connection, prefix = "bough", onError = () => {} }: BullmqEngineOptions,
+  { connection, prefix = "bough", ...options }: BullmqEngineOptions,
 ): Promise<EngineConnection> {
+  const onError = reporterOf(options.onError);
   const client = connectTo(connection);
   const subscriber = connectTo(connection, false);
   for (const each of [client, subscriber]) {
@@ -57,7 +63,7 @@ async function open(
   }
   const opened = new BullmqConnection({ client, subscriber, keys: new Keys(prefix), onError });
   scope.defer(() => opened.close());
-  await client.ping();
+  await limit(client.ping(), OPEN_LIMIT);
   return opened;
 }
 

@@ -147,6 +147,7 @@ export function reportAll(from: ScopeNode, node: ScopeNode): void {
   for (const [error, origin] of errors) report(from, error, origin);
 }
 
-function unhandled(error: unknown): void {
+/** Makes `error` an ordinary unhandled rejection. */
+export function unhandled(error: unknown): void {
   void Promise.reject(error);
 }

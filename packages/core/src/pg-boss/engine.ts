@@ -4,6 +4,7 @@ import { optionNames } from "../errors/option-names.js";
 import { checkOptionsObject, checkType, outOfRange, requireCount } from "../errors/validate.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Engine, EngineConnection } from "../remote/engine.js";
+import { reporterOf } from "../remote/reporter.js";
 import { limit } from "../remote/time.js";
 import { PgBossConnection } from "./connection.js";
 import { Listener } from "./listener.js";
@@ -76,13 +77,8 @@ type Checked = PgBossEngineOptions & {
 };
 
 async function open(scope: Scope, options: Checked): Promise<EngineConnection> {
-  const {
-    connectionString,
-    connections,
-    schema = "pgboss",
-    sideSchema = "bough",
-    onError = () => {},
-  } = options;
+  const { connectionString, connections, schema = "pgboss", sideSchema = "bough" } = options;
+  const onError = reporterOf(options.onError);
   const pool = new pg.Pool({
     connectionString,
     max: connections,
@@ -100,8 +96,9 @@ async function open(scope: Scope, options: Checked): Promise<EngineConnection> {
     monitorIntervalSeconds: 1,
   });
   boss.on("error", onError);
-  await boss.start();
+  // Before the start: a start that fails, or is under way when the scope ends, leaves timers behind, too.
   scope.defer(() => limit(boss.stop({ graceful: false, close: false }), 2_000).catch(onError));
+  await boss.start();
   await createTables(pool, quote(sideSchema));
   const listener = new Listener({ connectionString }, onError);
   scope.defer(() => limit(listener.close(), 2_000).catch(onError));

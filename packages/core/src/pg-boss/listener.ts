@@ -60,6 +60,7 @@ export class Listener {
     client.on("notification", ({ channel, payload }) => this.#listeners.get(channel)?.(payload ?? ""));
     await client.connect();
     this.#client = client;
+    if (this.#isClosed) return this.#drop(); // `close` did not find it
     for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${channel}`);
   }
 

@@ -28,6 +28,7 @@ import {
   type RemoteOptions,
   type ServeOptions,
 } from "./index.js";
+import { collectUnhandled } from "../../test/support/unhandled-rejections.js";
 import { memoryEngine, type MemoryEngine } from "./testing/index.js";
 import { decodeThrown, encodeThrown } from "./wire.js";
 
@@ -71,6 +72,8 @@ const waiting = implement(wait, async (own, ms) => {
 });
 const echo = defineJob<unknown, unknown>("echo");
 const echoing = implement(echo, (_, data) => data);
+
+const unhandled = collectUnhandled();
 
 const errorOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
   Promise.resolve(promise).then(
@@ -306,6 +309,31 @@ describe("leases and clocks", () => {
         }
         expect(await task).toBe("done");
       });
+  });
+
+  it("R21: an onError that throws stops neither heartbeats nor submits, and its error is an unhandled rejection", () => {
+    const broken = new Error("the logger has failed");
+    const options = {
+      onError: (): never => {
+        throw broken;
+      },
+    };
+    return world(
+      [waiting],
+      async ({ engine, scope, remote }) => {
+        const connect = engine.cut("reject");
+        const task = remote.spawn(scope, wait, 20_000);
+        await sleep(scope, 5_000);
+        connect();
+        await sleep(scope, 5_000);
+        const again = engine.cut("reject");
+        await sleep(scope, 5_000);
+        again();
+        expect(await task).toBe("done");
+        expect(unhandled).toContain(broken);
+      },
+      { owner: options, worker: options },
+    );
   });
 
   it("R9: a worker that can't see an owner gives its job back, and the job of a living owner is not lost", () =>

@@ -23,6 +23,7 @@ import {
   type RemoteOptions,
   type RemoteTaskOptions,
 } from "./remote-options.js";
+import { reporterOf } from "./reporter.js";
 import { runRemote, type Draft, type RemoteSettings } from "./remote-task.js";
 import { after } from "./time.js";
 import { decodeThrown, encodeReason, encodeThrown } from "./wire.js";
@@ -127,8 +128,8 @@ export async function connectRemote(
 async function connect(node: ScopeNode, engine: Engine, options: RemoteOptions): Promise<Remote> {
   node.throwIfCancelled();
   const connection = await engine.open(node);
-  const { maxPending = Infinity, lease = DEFAULT_LEASE, onError = () => {} } = options;
-  const owner = new Owner(connection, lease, onError);
+  const { maxPending = Infinity, lease = DEFAULT_LEASE } = options;
+  const owner = new Owner(connection, lease, reporterOf(options.onError));
   const room = maxPending === Infinity ? undefined : createSemaphore(maxPending);
   const remote = new EngineRemote({
     owner,

@@ -12,6 +12,7 @@ import { requireJob, type AnyImplementation } from "./job.js";
 import { JobHolder } from "./job-holder.js";
 import { DEFAULT_LEASE, DEFAULT_MAX_SIZE, requireEngine } from "./remote.js";
 import { checkServeOptions, type ServeOptions } from "./remote-options.js";
+import { reporterOf } from "./reporter.js";
 import { RunningJob } from "./running-job.js";
 
 /** A process that runs jobs. Made by {@link serve}. */
@@ -124,7 +125,8 @@ class EngineService {
   #running = 0;
 
   constructor(scope: Scope, connection: EngineConnection, worker: string, options: ServeOptions) {
-    const { concurrency = 1, lease = DEFAULT_LEASE, onError = () => {} } = options;
+    const { concurrency = 1, lease = DEFAULT_LEASE } = options;
+    const onError = reporterOf(options.onError);
     this.#scope = scope;
     this.#connection = connection;
     this.#concurrency = concurrency;

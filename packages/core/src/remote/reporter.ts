@@ -1,0 +1,16 @@
+import { unhandled } from "../kernel/outcome.js";
+
+/**
+ * The option `onError` of a user, for loops that must go on: if it throws, both errors become unhandled rejections, as with
+ * the `onError` of a scope.
+ */
+export function reporterOf(onError: ((error: unknown) => void) | undefined): (error: unknown) => void {
+  return (error) => {
+    try {
+      onError?.(error);
+    } catch (thrown) {
+      unhandled(error);
+      if (thrown !== error) unhandled(thrown);
+    }
+  };
+}
