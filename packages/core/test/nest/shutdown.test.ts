@@ -9,6 +9,7 @@ import {
 import { describe, expect, it, vi } from "vitest";
 import { sleep, spawn, type CancelledError, type Scope } from "../../src/index.js";
 import { BoughService, RequestScope } from "../../src/nest/index.js";
+import { main } from "../../src/process/index.js";
 import { deferred, flush, type Deferred } from "../support/deferred.js";
 import { adapterNames, startApp, type AppInput } from "./nest-app.js";
 
@@ -173,6 +174,29 @@ describe.each(adapterNames)("the shutdown of a Nest app on %s", (name) => {
       "beforeApplicationShutdown SIGUSR2",
       "onApplicationShutdown SIGUSR2",
     ]);
+  });
+
+  it("rule 32: follows main(), whose scope closes the app in a defer", async () => {
+    prepareTest();
+    const { exitCode } = process;
+    const { app, connect, lines } = await startApp(name, shutdownApp);
+    const { answer } = connect().request({ path: "/finishing" });
+    await working.promise;
+    const ended = main(
+      async (scope) => {
+        scope.defer(() => app.close());
+        await sleep(scope, Infinity);
+      },
+      { signals: ["SIGUSR2"] },
+    );
+    process.emit("SIGUSR2", "SIGUSR2");
+    await flush();
+    release.resolve();
+    expect(await answer).toMatchObject({ status: 200, body: "done" });
+    await ended;
+    process.exitCode = exitCode;
+    expect(order).toEqual(["answered", ...hooks]);
+    expect(lines).toEqual([]);
   });
 
   it("calls every hook and logs the error when a cleanup of the server's scope fails", async () => {
