@@ -25,6 +25,9 @@ export interface Sender<T> extends Queued {
   closed(closing: Closing): void;
 }
 
+/** With fewer listeners of its closing, a channel does not look for those that were collected. */
+const FEWEST_LISTENERS = 64;
+
 /**
  * The state of a channel.
  *
@@ -47,6 +50,8 @@ export class ChannelCore<T> {
   #fromWork = 0;
   /** The leases of facades of this channel. A closed channel no longer needs its senders. */
   #closeListeners: WeakRef<{ end(): void }>[] = [];
+  /** From this length on, the next one takes those out that were collected. */
+  #fullAt = FEWEST_LISTENERS;
   closing: Closing | undefined = undefined;
 
   constructor(capacity: number) {
@@ -152,8 +157,12 @@ export class ChannelCore<T> {
 
   /** Calls `end()` of the object when the channel is closed, immediately if it is. Does not keep the object alive. */
   onClose(end: WeakRef<{ end(): void }>): void {
-    if (this.closing !== undefined) end.deref()?.end();
-    else this.#closeListeners.push(end);
+    if (this.closing !== undefined) return end.deref()?.end();
+    if (this.#closeListeners.length >= this.#fullAt) {
+      this.#closeListeners = this.#closeListeners.filter((each) => each.deref() !== undefined);
+      this.#fullAt = Math.max(FEWEST_LISTENERS, 2 * this.#closeListeners.length);
+    }
+    this.#closeListeners.push(end);
   }
 
   close(cause: unknown): void {
