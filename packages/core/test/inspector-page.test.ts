@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { chromium, type Browser, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { chromium, type Browser, type Page, type Route } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope, sleep, spawn } from "../src/index.js";
 import { inspector, type InspectorOptions } from "../src/inspector/index.js";
 import { openPage } from "./support/inspector.js";
@@ -184,6 +184,20 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     spawn(scope, (task) => sleep(task, 600_000), { name: "after the restart" });
     await whenThere(tab, "after the restart");
     await tab.locator("#connection", { hasText: "live" }).waitFor();
+  });
+
+  it("goes on after an answer that was cut off", async () => {
+    await using scope = createScope({ name: "shop" });
+    const { tab, errors } = await open({ scope });
+    await whenThere(tab, "shop");
+    const cut = vi.fn<(route: Route) => Promise<void>>((route) =>
+      route.fulfill({ contentType: "application/json", body: '{"rows":' }),
+    );
+    await tab.route("**/tree?*", cut, { times: 1 });
+    await vi.waitUntil(() => cut.mock.calls.length === 1, { timeout: 10_000 });
+    spawn(scope, (task) => sleep(task, 600_000), { name: "after it" });
+    await whenThere(tab, "after it");
+    expect(errors).toEqual([]);
   });
 
   it("says that too many pages are open, and begins when one is closed", async () => {

@@ -63,13 +63,17 @@ export function treeRows(
     else if (group !== undefined) {
       const open = toggled.has(group.key);
       rows.push(groupEntry(group, depth, open));
-      if (open) push(todo, paged(group.members.map(asEntry(depth + 1)), group.key, depth + 1, pages));
+      if (open) push(todo, paged(group.members, asEntry(depth + 1), group.key, depth + 1, pages));
     } else if (node !== undefined) {
       const key = String(node.id);
       const children = index.childCount(node);
       const open = children > 0 && toggled.has(key) !== depth < OPEN_DEPTH;
       rows.push({ type: "node", key, depth, open, children, ...nodeRow(node, index.look.at) });
-      if (open) push(todo, paged(folded(index, node, depth + 1), key, depth + 1, pages));
+      if (open)
+        push(
+          todo,
+          paged(folded(index, node, depth + 1), (entry) => entry, key, depth + 1, pages),
+        );
     }
   }
   return rows;
@@ -83,15 +87,18 @@ function push(todo: Entry[], entries: readonly Entry[]): void {
   for (let index = entries.length - 1; index >= 0; index--) todo.push(entries[index] as Entry);
 }
 
-function paged(
-  entries: readonly Entry[],
+/** Makes entries only of the items that are shown: a group may have a million members. */
+function paged<T>(
+  items: readonly T[],
+  toEntry: (item: T) => Entry,
   key: string,
   depth: number,
   pages: ReadonlyMap<string, number>,
 ): readonly Entry[] {
   const shown = PAGE * (pages.get(key) ?? 1);
-  if (entries.length <= shown) return entries;
-  return [...entries.slice(0, shown), { depth, more: { key, left: entries.length - shown } }];
+  const entries = items.slice(0, shown).map(toEntry);
+  if (items.length > shown) entries.push({ depth, more: { key, left: items.length - shown } });
+  return entries;
 }
 
 function folded(index: TreeIndex, parent: NodeInfo, depth: number): Entry[] {

@@ -168,7 +168,6 @@ function showTable() {
 
 function filtered(rows = []) {
   const wanted = state.filter.toLowerCase();
-  if (wanted === "") return rows.map((row) => ({ ...row, key: row.key ?? String(row.id) }));
   return rows
     .filter((row) => `${row.name}\n${row.state}\n${row.wait}\n${row.site}`.toLowerCase().includes(wanted))
     .map((row) => ({ ...row, key: row.key ?? String(row.id) }));
@@ -317,12 +316,12 @@ async function showDetail() {
   }
   const response = await ask(`node?id=${id}`);
   if (response === undefined || state.detail !== id) return;
-  const node = await response.json();
+  const node = response.content;
   const close = make("button", { type: "button", "aria-label": "Close", onclick: () => hideDetail() }, "×");
   box.hidden = false;
   byId("panes").classList.add("with-detail");
   if (!response.ok) {
-    const gone = make("p", {}, response.status === 404 ? "It has ended." : plain(node.error));
+    const gone = make("p", {}, response.status === 404 ? "It has ended." : plain(node.error ?? node));
     if (box.childElementCount === 0) box.append(make("h2", {}, `Scope ${id}`, close));
     box.querySelector(".gone")?.remove();
     gone.className = "gone state-late";
@@ -501,9 +500,13 @@ function setConnection(kind, text) {
   if (box.textContent !== text) box.textContent = text;
 }
 
+/** Returns `undefined` if there is no complete answer. */
 async function ask(address) {
   try {
-    return await fetch(address);
+    const response = await fetch(address);
+    const { ok, status, headers } = response;
+    const isJson = headers.get("content-type")?.startsWith("application/json");
+    return { ok, status, content: await (isJson ? response.json() : response.text()) };
   } catch {
     return undefined; // the stream of events says that the server is gone
   }
@@ -531,7 +534,7 @@ async function loadTree() {
     );
     const response = await ask(`tree?${query}`);
     if (response?.ok !== true) continue;
-    state.tree = await response.json();
+    state.tree = response.content;
     if (state.view === "tree") showTable();
   }
   loading = false;
@@ -568,7 +571,7 @@ async function explain() {
   const response = await ask("./");
   if (response === undefined) return;
   if (response.ok) setConnection("lost", "as many pages are open as may be");
-  else setConnection("lost", plain(await response.text()));
+  else setConnection("lost", plain(response.content));
 }
 
 document.addEventListener("visibilitychange", () => {
