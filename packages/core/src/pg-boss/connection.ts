@@ -28,7 +28,8 @@ import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "
 const RETRY_LIMIT = 10_000;
 /** pg-boss fails a job that runs longer, whatever its heartbeats say: the longest that it takes. */
 const EXPIRE_SECONDS = 23 * 3_600;
-const WEEK_SECONDS = 14 * 86_400;
+/** How long pg-boss keeps a job that no worker fetches. */
+const RETENTION_SECONDS = 14 * 86_400;
 /** NOTIFY takes less than 8,000 bytes. */
 const MAX_NOTIFY = 7_900;
 const TIDY_INTERVAL = 60_000;
@@ -80,7 +81,7 @@ export class PgBossConnection implements EngineConnection {
             retryDelay: Math.round((envelope.backoff?.delay ?? 0) / 1_000),
             retryBackoff: envelope.backoff?.type === "exponential" && envelope.backoff.delay >= 1_000,
             expireInSeconds: EXPIRE_SECONDS,
-            retentionSeconds: WEEK_SECONDS,
+            retentionSeconds: RETENTION_SECONDS,
             deleteAfterSeconds: Math.max(1, Math.ceil(envelope.keep / 1_000)),
             heartbeatSeconds: lockSeconds,
             ...(envelope.priority === undefined ? {} : { priority: envelope.priority }),
@@ -215,7 +216,7 @@ export class PgBossConnection implements EngineConnection {
       created = this.#settings.boss.createQueue(queueName(queue), {
         retryLimit: RETRY_LIMIT,
         expireInSeconds: EXPIRE_SECONDS,
-        retentionSeconds: WEEK_SECONDS,
+        retentionSeconds: RETENTION_SECONDS,
         heartbeatSeconds: this.#settings.lockSeconds,
       });
       this.#queues.set(queue, created);
