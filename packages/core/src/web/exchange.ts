@@ -173,6 +173,8 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
     if (this.#hasReturned) return;
     this.#isDisconnected = true;
     this.record.done();
+    // `respond` is making the answer, which will be discarded, as is what the handler returns.
+    if (this.record.isAnswered && !this.#isSettled) this.#settle(disconnected());
   }
 
   #onReturn(value: unknown): void {

@@ -303,6 +303,29 @@ describe("rule 28: a client that leaves", () => {
     await body.cancelled;
   });
 
+  it.each([
+    ["never returns", () => forever()],
+    ["returns later", (work: Promise<Response>) => work],
+    ["fails later", (work: Promise<Response>) => work.then(() => Promise.reject(planted))],
+  ])("gets a 499 in place of an answer of respond that is being made: the handler %s", async (_, handle) => {
+    const [responding, answer, work] = [deferred(), deferred<Response>(), deferred<Response>()];
+    const { response, leave } = exchange(() => handle(work.promise), {
+      timeout: 1,
+      respond: () => {
+        responding.resolve();
+        return answer.promise;
+      },
+      onError: () => undefined,
+    });
+    await responding.promise;
+    leave();
+    work.resolve(new Response("late"));
+    expect((await response).status).toBe(499);
+    const late = new ManualBody();
+    answer.resolve(new Response(late.stream));
+    await late.cancelled;
+  });
+
   it("is not seen in a signal that aborts when the response has been returned", async () => {
     const body = new ManualBody();
     const { response, scope, ended, leave } = exchange(async () => {
