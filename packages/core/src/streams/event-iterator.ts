@@ -46,10 +46,15 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     }
     // Its scope is winding up: it was born cancelled, and nobody would take the listeners off.
     if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason, isReason: true });
-    listen((source, name, listener) => {
-      source.add(name, listener);
-      this.#removals.push(() => source.remove(name, listener));
-    });
+    try {
+      listen((source, name, listener) => {
+        source.add(name, listener);
+        this.#removals.push(() => source.remove(name, listener));
+      });
+    } catch (error) {
+      this.end(undefined); // nobody gets the iterator, which could leave
+      throw error;
+    }
   }
 
   #serve(own: Scope): Promise<void> {

@@ -44,6 +44,19 @@ describe("events() of an EventEmitter", () => {
     });
   });
 
+  it("leaves no listener, and nothing in its scope, when one of them can't be added", async () => {
+    await withScope(async (scope) => {
+      const emitter = new EventEmitter();
+      emitter.on("newListener", (name) => {
+        if (name === "end") throw error; // as process.on("SIGKILL") does
+      });
+      expect(thrown(() => events(scope, emitter, "value", { until: "end" }))).toBe(error);
+      expect(emitter.listenerCount("value")).toBe(0);
+      await flush();
+      expect(snapshot(scope).counts.children).toBe(0);
+    });
+  });
+
   it("rejects with the reason at once when its scope is cancelled, and leaves no listener", async () => {
     const scope = createScope();
     const emitter = new EventEmitter();
