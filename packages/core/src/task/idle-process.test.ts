@@ -101,6 +101,16 @@ describe("rule 21: a program that has nothing else to do", () => {
     ).toEqual(["held", "a scope", "exit 0"]);
   });
 
+  it("does not wait for an object with holdsProcess: false after a result of it has called back twice", async () => {
+    expect(
+      await linesOf(`const held = globalThis.held = selfCleaning((scope) => {
+          spawn(scope, forever);
+          return { ask: (ms) => ({ cancel() {}, then(done) { setTimeout(() => { done(ms); done(ms); }, ms); } }) };
+        }, { holdsProcess: false });
+        log(await held.ask(1), await Promise.all([held.ask(2), held.ask(3)]));`),
+    ).toEqual(["1 [ 2, 3 ]", "exit 0"]);
+  });
+
   it("does not wait for a held object with holdsProcess: false, nor for its scopes below", async () => {
     expect(
       await linesOf(`globalThis.held = make((task) => { spawn(createScope(task), forever); }, { holdsProcess: false });

@@ -109,22 +109,27 @@ export class ThenableFacade extends Facade {
   /** Holding the handle until the thenable has settled. */
   #reactions(key: "then" | "catch" | "finally", args: readonly unknown[]): unknown[] {
     const reactions = [...args];
-    if (key === "then") {
+    let waits = key === "then";
+    if (waits) {
       if (typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
       if (typeof reactions[1] !== "function") reactions[1] = rethrow;
       this.lease.process?.enter();
     }
+    const settled = (): void => {
+      if (waits) this.lease.process?.leave();
+      waits = false; // a thenable that is not a promise may call back twice
+    };
     return reactions.map((reaction, index) =>
       typeof reaction === "function"
-        ? this.#reacting(reaction, key === "then", key === "catch" || index === 1)
+        ? this.#reacting(reaction, settled, key === "catch" || index === 1)
         : reaction,
     );
   }
 
-  #reacting(reaction: AnyFunction, waited: boolean, failed: boolean): (...values: unknown[]) => unknown {
+  #reacting(reaction: AnyFunction, settled: () => void, failed: boolean): (...values: unknown[]) => unknown {
     return (...values) => {
       const { lease } = this;
-      if (waited) lease.process?.leave();
+      settled();
       const shown = values.map((value) => (failed ? detached(value) : lease.convert(lease, value, [])));
       if (this.#endsOnce) lease.end();
       return Reflect.apply(reaction, undefined, shown) as unknown;
