@@ -1,5 +1,6 @@
 import type { NodeInfo } from "../inspect/index.js";
-import { hashOf, patternOf, siteOf, waitOf, type TreeIndex } from "./tree-index.js";
+import { hashOf, patternOf, waitOf } from "../inspect/similar.js";
+import { siteOf, type TreeIndex } from "./tree-index.js";
 import { nameOf, nodeRow, stateOf, withoutQuery, type NodeRow } from "./views.js";
 import { inSlices } from "./slices.js";
 

@@ -1,5 +1,6 @@
 import type { Look, NodeInfo } from "../inspect/index.js";
 import { shortSite } from "../inspect/groups.js";
+import { patternOf, similarityKey } from "../inspect/similar.js";
 import { inSlices } from "./slices.js";
 
 /** How many there are. */
@@ -71,7 +72,7 @@ export class TreeIndex {
     this.byId.set(node.id, node);
     this.#count(node);
     if (node.kind === "request") this.requests.push(node);
-    const key = keyOf(node);
+    const key = similarityKey(node);
     if (node.kind !== "background") this.#addToGroup(key, node);
     // Parents come first, so that a parent that is not known is above the scope that is looked at.
     if (node.parent === undefined || !this.byId.has(node.parent)) return void this.roots.push(node);
@@ -108,26 +109,6 @@ export class TreeIndex {
   }
 }
 
-/** What a scope waits for first. */
-export const waitOf = (node: NodeInfo): string =>
-  node.waits?.[0]?.operation ?? (node.joining === true ? "join" : "");
-
 /** Where a scope was spawned: `src/orders.ts:88`. */
 export const siteOf = (node: NodeInfo): string =>
   node.spawnedAt === undefined ? "" : shortSite(node.spawnedAt);
-
-/** A name without what differs between similar scopes. */
-export const patternOf = (node: NodeInfo): string => node.name.replace(/\d+/g, "#");
-
-function keyOf(node: NodeInfo): string {
-  const { kind, state, status = "", spawnedAt = "", waitingForCleanup } = node;
-  return [patternOf(node), kind, state, status, waitingForCleanup, waitOf(node), spawnedAt].join("\u0000");
-}
-
-/** A short name for a key, in addresses. */
-export function hashOf(key: string): string {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < key.length; index++)
-    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193) >>> 0;
-  return hash.toString(36);
-}

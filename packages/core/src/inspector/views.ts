@@ -1,6 +1,7 @@
 import { waitLabel, type Look, type NodeInfo, type Warning } from "../inspect/index.js";
 import { shortSite } from "../inspect/groups.js";
-import { siteOf, waitOf, type Counts, type Group, type TreeIndex } from "./tree-index.js";
+import { waitOf } from "../inspect/similar.js";
+import { siteOf, type Counts, type Group, type TreeIndex } from "./tree-index.js";
 
 /** A scope as a row of a list. */
 export interface NodeRow {

@@ -1,5 +1,5 @@
 import { elapsed } from "./age-clock.js";
-import type { ScopeNode } from "./node.js";
+import { createdNodes, type ScopeNode } from "./node.js";
 import { cursors, type Cursor } from "./tree.js";
 
 /** What `npx bough inspect` needs of one copy of the package in a process. */
@@ -12,6 +12,8 @@ export interface Copy {
   readonly cursors: WeakRef<Cursor>[];
   /** Milliseconds on the clock of `startedAt`. */
   readonly elapsed: () => number;
+  /** How many nodes there have been. Absent in copies that are older than this field. */
+  readonly created?: () => number;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface Copy {
  * root of the tree keeps its copy alive, in the field for the result of a body, which it does not have.
  */
 export function announceCopy(root: ScopeNode): void {
-  const copy: Copy = { format: 1, root, cursors, elapsed };
+  const copy: Copy = { format: 1, root, cursors, elapsed, created: createdNodes };
   root.value = copy;
   const found: unknown = Reflect.get(globalThis, copiesKey);
   const others = Array.isArray(found) ? (found as WeakRef<Copy>[]) : [];

@@ -15,6 +15,9 @@ export type Label = string | Function;
 
 let lastId = 0;
 
+/** How many nodes there have been: ids count from 1. */
+export const createdNodes = (): number => lastId;
+
 /**
  * A node of the tree: the record that everything else in this folder works on. A scope, a task and the view that a worker
  * receives are this one object.

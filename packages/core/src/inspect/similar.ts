@@ -1,0 +1,22 @@
+import type { NodeInfo } from "./describe-node.js";
+
+/** A name without what differs between similar scopes. */
+export const patternOf = (node: NodeInfo): string => node.name.replace(/\d+/g, "#");
+
+/** What a scope waits for first. */
+export const waitOf = (node: NodeInfo): string =>
+  node.waits?.[0]?.operation ?? (node.joining === true ? "join" : "");
+
+/** The same for scopes that are alike: of one kind and name, but for the digits, from one line, in one state, with one wait. */
+export function similarityKey(node: NodeInfo): string {
+  const { kind, state, status = "", spawnedAt = "", waitingForCleanup } = node;
+  return [patternOf(node), kind, state, status, waitingForCleanup, waitOf(node), spawnedAt].join("\u0000");
+}
+
+/** A short name for a key. */
+export function hashOf(key: string): string {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < key.length; index++)
+    hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193) >>> 0;
+  return hash.toString(36);
+}
