@@ -16,6 +16,7 @@ import {
   retry,
   selfCleaning,
   shield,
+  sleep,
   spawn,
   start,
   stream,
@@ -25,7 +26,13 @@ import {
   type Scope,
 } from "../index.js";
 import type * as Bough from "../index.js";
-import type { OrphanMessage, ScopeCloseMessage, StuckMessage } from "../inspect/index.js";
+import type {
+  OrphanMessage,
+  ScopeCloseMessage,
+  StuckMessage,
+  TaskSettleMessage,
+  TaskStartMessage,
+} from "../inspect/index.js";
 import { collectGarbage } from "../testing/index.js";
 
 const names = ["scope:open", "scope:cancel", "scope:close", "task:start", "task:settle", "orphan", "stuck"];
@@ -425,10 +432,10 @@ describe("a store that is bound to a channel", () => {
   });
 
   it("has no value where the runtime has no runStores, and the worker runs all the same", async () => {
-    const { runStores } = Object.getPrototypeOf(channel("bough:task:start")) as { runStores: unknown };
     const fresh = await load();
     bind("task:start");
     const prototype = Object.getPrototypeOf(channel("bough:task:start")) as { runStores?: unknown };
+    const { runStores } = prototype;
     prototype.runStores = undefined;
     try {
       expect(await fresh.withScope((scope) => fresh.spawn(scope, () => path.getStore()))).toBe(undefined);
@@ -473,7 +480,82 @@ describe("two copies of the package", () => {
   });
 });
 
+describe("a message", () => {
+  it("is as cheap as its scope for a subscriber that does not look: the path is not made before it is read", async () => {
+    let paths = 0;
+    await withScope({ name: "root" }, async (scope) => {
+      const prototype = Object.getPrototypeOf(scope) as object;
+      const spy = vi.spyOn(prototype as { path: string }, "path", "get").mockImplementation(() => {
+        paths += 1;
+        return "counted";
+      });
+      try {
+        await spawn(scope, async function job() {});
+      } finally {
+        spy.mockRestore();
+      }
+    });
+    expect(paths).toBe(0);
+    const [, started] = heard.map(({ message }) => message);
+    expect(started).toHaveProperty("task.path", "root/job");
+  });
+
+  it("has the status of its moment, also when it is read later", async () => {
+    await withScope({ name: "root" }, (scope) => spawn(scope, function job() {}));
+    const statusOn = (name: string): unknown => messageOn<TaskSettleMessage>(name).task.status;
+    expect(statusOn("task:start")).toBe("running");
+    expect(statusOn("task:settle")).toBe("succeeded");
+  });
+
+  it("has the age of the first read, and keeps it", async () => {
+    vi.useFakeTimers();
+    const scope = createScope({ name: "root" });
+    const task = spawn(scope, (own) => sleep(own, 30));
+    await vi.advanceTimersByTimeAsync(30);
+    await task;
+    await scope.close();
+    const settled = messageOn<TaskSettleMessage>("task:settle");
+    const closed = messageOn<ScopeCloseMessage>("scope:close");
+    expect([settled.task.age, closed.age]).toEqual([30, 30]);
+    vi.advanceTimersByTime(100);
+    expect([settled.task.age, closed.age]).toEqual([30, 30]);
+    expect(messageOn<TaskStartMessage>("task:start").task.age).toBe(130);
+  });
+
+  it("is written whole by JSON.stringify", async () => {
+    await withScope({ name: "root" }, (scope) => spawn(scope, function job() {}));
+    const written = heard.map(({ message }) => JSON.parse(JSON.stringify(message)) as Message);
+    expect(written).toMatchObject([
+      { kind: "withScope" },
+      { task: { path: "root/job", status: "running" } },
+      { task: { path: "root/job", status: "succeeded", age: expect.any(Number) as number } },
+      { kind: "withScope", status: "succeeded", age: expect.any(Number) as number },
+    ]);
+  });
+});
+
 describe("without subscribers", () => {
+  it("a copy of the package notices that the last subscriber has gone, and the next one that comes", async () => {
+    for (const stop of stops.splice(0)) stop();
+    const fresh = await load();
+    const start = channel("bough:task:start");
+    const run = (count: number): Promise<void> =>
+      fresh.withScope((scope) => {
+        for (let index = 0; index < count; index++) fresh.spawn(scope, function worker() {});
+      });
+    for (let round = 0; round < 3; round++) {
+      const started: string[] = [];
+      hear("task:start", ({ scope }) => started.push(scope.path));
+      expect(Object.hasOwn(start, "subscribe")).toBe(false);
+      await run(2);
+      expect(started).toHaveLength(2);
+      for (const stop of stops.splice(0)) stop();
+      await run(100);
+      expect(Object.hasOwn(start, "subscribe")).toBe(true); // waits for the next one, and asks the channels no more
+      expect(started).toHaveLength(2);
+    }
+  });
+
   it("makes no message", async () => {
     for (const stop of stops.splice(0)) stop();
     for (const name of names) expect(channel(`bough:${name}`).hasSubscribers).toBe(false);

@@ -35,7 +35,8 @@ export interface OrphanInfo {
 /** What happens when an owner handle is collected before its scope was closed. */
 export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);
 
-// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read.
+// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read. What takes
+// time to find out, such as a path, is found out when a subscriber first reads it.
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {
@@ -43,7 +44,7 @@ export interface TaskStartMessage {
   readonly scope: Scope;
   /** The scope that it was spawned in. */
   readonly parent: Scope;
-  /** The task, as data. */
+  /** The task, as data. Its `age` is that of the moment at which this is first read. */
   readonly task: TaskInfo;
 }
 
@@ -67,7 +68,7 @@ export interface ScopeOpenMessage {
 export interface ScopeCloseMessage extends ScopeOpenMessage {
   /** How it has ended. */
   readonly status: Exclude<TaskStatus, "queued" | "running">;
-  /** Milliseconds since it was made. */
+  /** Milliseconds since it was made, at the moment at which this is first read. */
   readonly age: number;
   /** What it rejects with, if it has failed or was cut short. */
   readonly error?: unknown;
@@ -97,6 +98,51 @@ export interface StuckMessage {
   readonly tasks: readonly TaskInfo[];
 }
 
+class TaskMessage implements TaskStartMessage {
+  readonly scope: ScopeNode;
+  readonly parent: ScopeNode;
+  readonly #status: TaskStatus;
+  #task: TaskInfo | undefined = undefined;
+
+  constructor(scope: ScopeNode, status: TaskStatus) {
+    this.scope = scope;
+    this.parent = scope.parent as ScopeNode;
+    this.#status = status;
+  }
+
+  get task(): TaskInfo {
+    return (this.#task ??= { ...taskInfo(this.scope), status: this.#status });
+  }
+
+  /** `JSON.stringify` does not look at getters. */
+  toJSON(): object {
+    return Object.assign({}, this, { task: this.task });
+  }
+}
+
+class CloseMessage implements ScopeCloseMessage {
+  readonly scope: ScopeNode;
+  readonly parent: ScopeNode;
+  readonly kind: ScopeKind;
+  readonly status: ScopeCloseMessage["status"];
+  #age: number | undefined = undefined;
+
+  constructor(scope: ScopeNode, status: TaskStatus) {
+    this.scope = scope;
+    this.parent = scope.parent as ScopeNode;
+    this.kind = kindOf(scope);
+    this.status = status as ScopeCloseMessage["status"];
+  }
+
+  get age(): number {
+    return (this.#age ??= ageSince(this.scope.startedAt));
+  }
+
+  toJSON(): object {
+    return Object.assign({}, this, { age: this.age });
+  }
+}
+
 interface Channel<M> {
   readonly hasSubscribers: boolean;
   subscribe?: ((listener: unknown) => unknown) | undefined;
@@ -118,34 +164,66 @@ const module = host?.getBuiltinModule?.("node:diagnostics_channel");
 const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
 
 /**
- * Somebody has subscribed to one of the channels, now or once. To ask the channels themselves for each task would cost
- * a twentieth of what it takes to run one.
+ * Somebody has subscribed to one of the channels, and may still listen. To ask the channels themselves for each task would
+ * cost a twentieth of what it takes to run one.
  */
 let listening = false;
 
-/** Somebody has bound a store to one of the channels, now or once. */
+/** Somebody has bound a store to one of the channels, which may still be bound. */
 let storing = false;
+
+/** The channels of the platform. */
+const channels: Channel<never>[] = [];
 
 function channel<M>(name: string): Channel<M> {
   const found = module?.channel?.(`bough:${name}`);
   if (found === undefined) return noChannel;
-  if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
-  if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
+  channels.push(found);
+  awaitListeners(found);
   return found;
 }
 
-/** Replaces a method until its first call, which is noted. Returns whether the channel can be changed. */
-function awaitCall(found: Channel<never>, method: "subscribe" | "bindStore"): boolean {
+/** Sets `listening` and `storing`, now or when somebody begins to listen to the channel. */
+function awaitListeners(found: Channel<never>): void {
+  if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
+  if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
+}
+
+type Method = "subscribe" | "bindStore";
+
+/** The methods that are replaced now. */
+const awaited = new Map<Channel<never>, Set<Method>>();
+
+/** Replaces a method until its next call, which is noted. Returns whether the channel can be changed. */
+function awaitCall(found: Channel<never>, method: Method): boolean {
   const original = found[method];
   if (original === undefined && method === "bindStore") return true;
+  const replaced = awaited.get(found) ?? new Set();
+  if (replaced.has(method)) return true;
   const isInherited = !Object.hasOwn(found, method); // else it is that of another copy of the package
-  return Reflect.set(found, method, (...args: [never]) => {
+  const isReplaced = Reflect.set(found, method, (...args: [never]) => {
     listening = true;
     if (method === "bindStore") storing = true;
+    replaced.delete(method);
     if (isInherited) delete found[method];
     else found[method] = original;
     return found[method]?.(...args);
   });
+  if (isReplaced) awaited.set(found, replaced.add(method));
+  return isReplaced;
+}
+
+/** How many starts that nobody hears it takes to look whether anybody listens to anything. */
+const LOOK_AFTER = 64;
+let unheard = 0;
+
+/** Nobody listens to the channel of a start. Once nobody listens at all, a start costs again what it has cost before. */
+function noteUnheard(): undefined {
+  if (++unheard < LOOK_AFTER) return;
+  unheard = 0;
+  if (channels.some(({ hasSubscribers }) => hasSubscribers)) return;
+  listening = storing = false;
+  for (const found of channels) awaitListeners(found);
 }
 
 const scopeOpen = channel<ScopeOpenMessage>("scope:open");
@@ -178,16 +256,15 @@ export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): Open
 }
 
 function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
-  const parent = node.parent as ScopeNode;
   if (kind === undefined) {
-    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return undefined;
+    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return noteUnheard();
     node.flags |= PUBLISHED;
-    return publish(taskStart, { scope: node, parent, task: taskInfo(node) });
+    return publish(taskStart, new TaskMessage(node, "running"));
   }
-  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return undefined;
+  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return noteUnheard();
   node.flags |= PUBLISHED;
   node.ensureExtras().kind = kind;
-  return publish(scopeOpen, { scope: node, parent, kind });
+  return publish(scopeOpen, { scope: node, parent: node.parent as ScopeNode, kind });
 }
 
 function publish<M>(channel: Channel<M>, message: M): Opening | undefined {
@@ -210,14 +287,17 @@ export function publishSettled(node: ScopeNode): void {
 }
 
 function publishEnd(node: ScopeNode): void {
-  const parent = node.parent as ScopeNode;
-  const task = taskInfo(node);
-  const { status, age } = task as { status: ScopeCloseMessage["status"]; age: number };
-  const failed = status === "failed" ? { error: node.extras?.errors?.keys().next().value } : {};
-  const cut = status === "cancelled" ? { error: node.reason } : {};
-  if (isTask(node)) taskSettle.publish({ scope: node, parent, task, ...failed, ...cut });
-  else scopeClose.publish({ scope: node, parent, kind: kindOf(node), status, age, ...failed, ...cut });
+  const isOfTask = isTask(node);
+  const channel = (isOfTask ? taskSettle : scopeClose) as Channel<EndMessage>;
+  if (!channel.hasSubscribers) return;
+  const status = statusOf(node);
+  const message: EndMessage = isOfTask ? new TaskMessage(node, status) : new CloseMessage(node, status);
+  if (status === "failed") message.error = node.extras?.errors?.keys().next().value;
+  else if (status === "cancelled") message.error = node.reason;
+  channel.publish(message);
 }
+
+type EndMessage = (TaskMessage | CloseMessage) & { error?: unknown };
 
 /** A node that was published as a task and has become a scope since can only come from `start`. */
 function kindOf(node: ScopeNode): ScopeKind {
