@@ -24,7 +24,7 @@ import { jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.
 
 /** A greater result is not sent with its hint: the owner asks for it. */
 const MAX_HINT = 64_000;
-/** A connection that does not answer a ping within this many ms is made anew. */
+/** A connection that does not answer a ping within this many ms is replaced. */
 const PING_INTERVAL = 3_000;
 
 type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
@@ -53,7 +53,7 @@ export class BullmqConnection implements EngineConnection {
       this.#listeners.get(channel)?.(JSON.parse(text) as Hint);
     });
     subscriber.on("ready", () => {
-      for (const listener of this.#listeners.values()) listener(); // what was sent meanwhile is lost
+      for (const listener of this.#listeners.values()) listener(); // messages sent since then are lost
     });
     this.#ping();
   }

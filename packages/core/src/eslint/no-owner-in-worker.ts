@@ -4,9 +4,9 @@ import { Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owne
 import { Pins } from "./pins.js";
 import { Reach } from "./reach.js";
 
-/** What makes an owner handle. */
+/** Functions that make an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
-/** Methods of a handle that keep what they are given. */
+/** Methods of a handle that keep their argument. */
 const keepers = new Set(["onCancel", "defer"]);
 
 interface RuleContext {
@@ -23,10 +23,10 @@ export interface Rule {
 
 /**
  * Finds the mistakes that defeat the finalization fallback: a worker (or a builder, a cleanup, a callback) that
- * mentions the owner handle of its own scope, or the `this` that holds it; and what keeps a handle from outside, see
- * `Pins`. While that is there it keeps the handle alive, so dropping the handle cancels nothing.
+ * mentions the owner handle of its own scope, or the `this` that holds it; and code outside of the scope that keeps
+ * the handle, see `Pins`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
  *
- * What may as well keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
+ * Code that may keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */
 export const noOwnerInWorker: Rule = {
   meta: {
@@ -69,7 +69,7 @@ class Check {
   readonly #owners: Owners;
   readonly #reach: Reach;
   readonly #modules: readonly string[];
-  /** Local names of what is imported from bough, and of the module as a whole. */
+  /** Local names of the imports from bough, and of the module as a whole. */
   readonly #imported = new Map<string, string>();
   readonly #namespaces = new Set<string>();
   readonly #calls: AstNode[] = [];
@@ -89,7 +89,7 @@ class Check {
     return {
       ImportDeclaration: (node) => this.#import(node),
       VariableDeclarator: (node) => {
-        // What `await using` declares is closed.
+        // A handle that `await using` declares is closed.
         if (String(node.parent?.["kind"]).endsWith("using")) return;
         this.#assign(node["id"] as AstNode, node["init"]);
       },
@@ -128,7 +128,7 @@ class Check {
     return isOurs ? nameOf(callee["property"]) : undefined;
   }
 
-  /** Whether a name means what is imported here, not a variable that hides it. */
+  /** Whether a name refers to the import, and not to a variable that hides it. */
   #isImport(identifier: AstNode): boolean {
     return variableOf(this.#context.sourceCode, identifier)?.defs[0]?.type === "ImportBinding";
   }
@@ -167,7 +167,7 @@ class Check {
       this.#judgeClosures(this.#owners.find(object["object"]), args);
   }
 
-  /** Whether somebody keeps what `onCancel` returns, by which the callback is taken back. */
+  /** Whether the result of `onCancel` is kept. It removes the callback. */
   #isTakenBack(call: AstNode): boolean {
     if (isUnused(call)) return false;
     const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
@@ -183,7 +183,10 @@ class Check {
     if (parent !== build) this.#judgeBuilder(this.#owners.find(parent), fromBuild);
   }
 
-  /** What a builder mentions is kept by what runs in its scope: a worker, a cleanup. A method alone keeps nothing. */
+  /**
+   * A variable that a builder mentions is kept by the functions that run in its scope: a worker, a cleanup. A method
+   * alone keeps nothing.
+   */
   #judgeBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
     if (build === undefined) return;
     this.#judgeClosures(owner, options);

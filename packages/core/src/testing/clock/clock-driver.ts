@@ -38,13 +38,13 @@ export class ClockDriver {
   #jumps = 0;
   /** How many `advance` calls the clock is on its way for. */
   #targets = 0;
-  /** The `advance` calls whose time has come, to resolve when everything else that was due has happened. */
+  /** The `advance` calls whose time has come. They resolve when all due timers have fired. */
   #arrived: (() => void)[] = [];
 
   /**
    * @param onStuck - Called when time can't go on: a first time, so that the body is cancelled, and again if that was
    *   not its end.
-   * @param isOver - Whether nobody needs the clock any more.
+   * @param isOver - Whether the clock is no longer needed.
    */
   constructor(
     clock: FakeClock,
@@ -168,7 +168,7 @@ export class ClockDriver {
       await (now() - since < LOOK ? turn() : delay(LOOK));
       if (this.#isOver() || this.#mayJump()) return;
       if (this.#watch.hasStuck(this.#limit)) return this.#stall();
-      // Without our timers in place, time is somebody else's.
+      // Without our timers in place, another clock controls the time.
       if (this.#watch.isBusy() || installedClock() !== this.#clock) since = now();
     }
     const timers = this.#clock.countTimers();
