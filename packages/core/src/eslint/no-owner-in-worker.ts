@@ -37,21 +37,21 @@ export const noOwnerInWorker: Rule = {
     },
     messages: {
       owner:
-        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Mention the scope that a worker gets, or what the function needs of it.",
+        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Use the scope that a worker gets, or pass the function only the values that it needs.",
       holder:
-        "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Let the function know the state only, or use selfCleaning.",
+        "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Pass the function only the state, or use selfCleaning.",
       listener:
-        "{{by}} keeps this listener, and the listener keeps {{name}}: dropping it cancels nothing. Mention the scope of a worker instead, or remove the listener where you close the handle.",
+        "{{by}} keeps this listener, and the listener keeps {{name}}: dropping it cancels nothing. Use the scope of a worker instead, or remove the listener where you close the handle.",
       timer:
         "{{by}} keeps this function, and the function keeps {{name}}: dropping it cancels nothing. Let a worker wait with sleep or ticker, or clear the timer where you close the handle.",
       value:
-        "The scope keeps this context value, and the value keeps {{name}}, the owner of that scope: dropping it cancels nothing. Put the scope of a worker there, or what is needed of it.",
+        "The scope keeps this context value, and the value keeps {{name}}, the owner of that scope: dropping it cancels nothing. Store the scope of a worker there, or only the values that are needed.",
       sibling:
         "This function makes {{name}} a variable that the function in line {{line}} keeps, too, since the functions made in one call share their variables: dropping it cancels nothing. Start the worker in a function of its own that gets the scope.",
       stored:
-        "{{name}} is a function of a handle, bound to it: as long as it is stored here, dropping the handle cancels nothing. Store what the function gives, or call it where the handle is.",
+        "{{name}} is a function of a handle, bound to it: as long as it is stored here, dropping the handle cancels nothing. Store the result of the function, or call it where the handle is.",
       mutual:
-        "{{name}} and {{other}} keep each other: dropping both cancels neither. Let one know what it needs of the other, or close them.",
+        "{{name}} and {{other}} keep each other: dropping both cancels neither. Pass one only the values that it needs of the other, or close them.",
     },
     schema: [
       {

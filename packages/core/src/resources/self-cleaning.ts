@@ -29,7 +29,7 @@ export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Prom
 export type Buildable<T> = [T] extends [never]
   ? unknown
   : [T] extends [PromiseLike<unknown>]
-    ? "build must not be async: make what it awaits first, or in a worker"
+    ? "build must not be async: await first and pass the result to build, or await in a worker"
     : [T] extends [readonly unknown[]]
       ? "build must not return an array"
       : [T] extends [(...args: never[]) => unknown]
@@ -209,7 +209,9 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
   if (isObject && !("then" in inner) && !Array.isArray(inner) && !ArrayBuffer.isView(inner) && inner !== node)
     return;
   const hint =
-    inner instanceof Promise ? " (it can't be async: make what it awaits first, or in a worker)" : "";
+    inner instanceof Promise
+      ? " (it can't be async: await first and pass the result to build, or await in a worker)"
+      : "";
   const message = "selfCleaning: build must return an object with methods or fields";
   throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
 }

@@ -122,7 +122,7 @@ export class ClockDriver {
     return new VirtualClockError({
       code: "BOUGH_STALLED",
       why: `time can't go on: the process has been busy for ${this.#options.stalledAfter} ms with ${busy}`,
-      hint: "If that is to take so long, give it { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
+      hint: "If the work needs so long, pass { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
       tree: snapshot(),
       resources: this.#watch.resources.pending(),
     });
@@ -135,7 +135,7 @@ export class ClockDriver {
   #jump(): void {
     if (++this.#jumps > this.#options.jumps) {
       this.#jumps = 0;
-      const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that nobody stops?)`;
+      const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that is never stopped?)`;
       return this.#onStuck(new VirtualClockError({ code: "BOUGH_ENDLESS", why, tree: snapshot() }));
     }
     this.#call(() => this.#clock.next());

@@ -61,7 +61,7 @@ function findIn(heap: Heap, walk: HeapWalk, probe: BoughHeapProbe): Retainers | 
   if (target === undefined) return "collected";
   const retainers = retainersOf(heap, walk, target);
   if (retainers.path.length > 0) return retainers;
-  return "What keeps it is not in the heap: a frame on the stack, or the engine.";
+  return "The reference that keeps it is not in the heap: a frame on the stack, or the engine.";
 }
 
 async function loadAnalysis(): Promise<HeapAnalysis | undefined> {
