@@ -2,7 +2,7 @@ import type { CancelledError, CancelKind } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { annotationsOf } from "../kernel/annotations.js";
-import type { CancelHook, ScopeNode } from "../kernel/node.js";
+import type { CancelHook, Extras, ScopeNode } from "../kernel/node.js";
 import type { ScopeState } from "../kernel/scope.js";
 import type { WaitInfo } from "../kernel/scoped-wait.js";
 import {
@@ -106,57 +106,61 @@ export interface NodeInfo {
   readonly spawnedAt?: string;
 }
 
+type MutableInfo = { -readonly [K in keyof NodeInfo]: NodeInfo[K] };
+
 /** Describes one node. Changes nothing that a user can see: no signal is made, for example. */
 export function describeNode(
   node: ScopeNode,
   now: number,
   reasons: Map<CancelledError, ReasonInfo>,
-): { -readonly [K in keyof NodeInfo]: NodeInfo[K] } {
-  const { extras, parent, reason } = node;
-  const settings = extras?.settings;
-  const request = requestOf(node);
+): MutableInfo {
+  const { extras, parent, reason, hooks } = node;
+  const request = node.observer === undefined ? undefined : requestOf(node);
   const kind = request === undefined ? kindOf(node) : "request";
-  const waits = waitsOf(node.hooks);
-  const listens = listeningOf(node, waits !== undefined);
-  const { context } = extras ?? {};
-  return {
+  // Field by field: spreads would make a dozen objects for each of a hundred thousand nodes.
+  const info = {
     id: node.id,
-    ...(parent === undefined ? {} : { parent: parent.id }),
     name: node.name,
     kind,
     state: node.state,
-    ...(kind === "task" ? { status: statusOf(node) } : {}),
-    ...(isDaemon(node) ? { daemon: true as const } : {}),
     age: Math.max(0, now - node.startedAt),
-    ...(settings?.deadline === undefined ? {} : { ownDeadline: settings.deadline.instant }),
-    ...(settings?.grace === undefined ? {} : { grace: settings.grace }),
-    ...(reason === undefined ? {} : { reason: plainReason(reason, reasons) }),
-    ...(waits === undefined ? {} : { waits }),
-    ...(listens === undefined ? {} : { listens }),
-    ...(settings?.limit === undefined ? {} : { limit: settings.limit.max }),
     cleanups: countCleanups(node),
-    waiters: settings?.waiters?.size ?? 0,
+    waiters: extras?.settings?.waiters?.size ?? 0,
     failures: extras?.errors?.size ?? 0,
     waitingForCleanup: isWindingUp(node),
-    ...(isEnding(node) && !hasRunningBody(node) && node.first !== undefined
-      ? { joining: true as const }
-      : {}),
-    ...(request === undefined ? {} : { request }),
-    ...annotationFields(node),
-    ...(context === undefined || context.size === 0
-      ? {}
-      : { context: Array.from(context.keys(), ({ name }) => name) }),
-    ...(extras?.site === undefined ? {} : { spawnedAt: extras.site }),
-  };
+  } as MutableInfo;
+  if (parent !== undefined) info.parent = parent.id;
+  if (kind === "task") info.status = statusOf(node);
+  if (isDaemon(node)) info.daemon = true;
+  if (reason !== undefined) info.reason = plainReason(reason, reasons);
+  const waits = hooks === undefined ? undefined : waitsOf(hooks);
+  if (waits !== undefined) info.waits = waits;
+  const listens = listeningOf(node, waits !== undefined);
+  if (listens !== undefined) info.listens = listens;
+  if (isEnding(node) && !hasRunningBody(node) && node.first !== undefined) info.joining = true;
+  if (request !== undefined) info.request = request;
+  if (extras !== undefined) addExtras(info, extras);
+  addAnnotations(info, node);
+  return info;
 }
 
-function annotationFields(node: ScopeNode): Pick<NodeInfo, "note" | "annotations"> {
+/** What few nodes have. */
+function addExtras(info: MutableInfo, { settings, context, site }: Extras): void {
+  if (settings?.deadline !== undefined) info.ownDeadline = settings.deadline.instant;
+  if (settings?.grace !== undefined) info.grace = settings.grace;
+  if (settings?.limit !== undefined) info.limit = settings.limit.max;
+  if (context !== undefined && context.size > 0)
+    info.context = Array.from(context.keys(), ({ name }) => name);
+  if (site !== undefined) info.spawnedAt = site;
+}
+
+function addAnnotations(info: MutableInfo, node: ScopeNode): void {
   const found = annotationsOf(node);
-  if (found === undefined) return {};
-  const note = [...found.values()].map(({ text }) => text).join(" · ");
+  if (found === undefined) return;
+  info.note = [...found.values()].map(({ text }) => text).join(" · ");
   const data = [...found].filter(([, annotation]) => annotation.data !== undefined);
-  if (data.length === 0) return { note };
-  return { note, annotations: Object.fromEntries(data.map(([key, annotation]) => [key, annotation.data])) };
+  if (data.length > 0)
+    info.annotations = Object.fromEntries(data.map(([key, annotation]) => [key, annotation.data]));
 }
 
 function kindOf(node: ScopeNode): NodeKind {
@@ -180,13 +184,18 @@ function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
   return waits;
 }
 
-function listeningOf(node: ScopeNode, waits: boolean): Listening[] | undefined {
-  const listens: Listening[] = [];
-  if (node.extras?.controller !== undefined) listens.push("signal");
-  if (hasCallback(node.hooks)) listens.push("callback");
-  if (node.extras?.looks === true) listens.push("check");
-  if (waits) listens.push("wait");
-  return listens.length === 0 ? undefined : listens;
+/** Every combination, made once: see {@link describeNode}. */
+const listeningBy: readonly (readonly Listening[])[] = Array.from({ length: 16 }, (_, bits) =>
+  (["signal", "callback", "check", "wait"] as const).filter((_name, index) => (bits & (1 << index)) !== 0),
+);
+
+function listeningOf({ extras, hooks }: ScopeNode, waits: boolean): readonly Listening[] | undefined {
+  const bits =
+    (extras?.controller === undefined ? 0 : 1) |
+    (hasCallback(hooks) ? 2 : 0) |
+    (extras?.looks === true ? 4 : 0) |
+    (waits ? 8 : 0);
+  return bits === 0 ? undefined : listeningBy[bits];
 }
 
 function hasCallback(first: CancelHook | undefined): boolean {

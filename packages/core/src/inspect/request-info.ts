@@ -14,17 +14,25 @@ export interface RequestInfo {
 interface RequestRecord {
   readonly request?: { readonly method?: unknown };
   readonly response?: { readonly headersSent?: unknown; readonly statusCode?: unknown };
+  /** In the place of a response: 0 until there is an answer. */
+  readonly statusCode?: unknown;
   updateName?(): void;
 }
 
-/** The request that a scope serves, if it is one of a server. */
-export function requestOf(node: ScopeNode): RequestInfo | undefined {
-  const record = node.observer as RequestRecord | undefined;
+/**
+ * The request that a scope serves, if it is one of a server.
+ *
+ * @param observer - That of the node, which it has no longer once it has settled.
+ */
+export function requestOf(node: ScopeNode, observer: unknown = node.observer): RequestInfo | undefined {
+  const record = observer as RequestRecord | undefined;
   const method = record?.request?.method;
   if (typeof method !== "string") return undefined;
   record?.updateName?.(); // the route may not have been known when the scope was made
   const [, named, route = node.name] = /^(\S+) (\/\S*)$/.exec(node.name) ?? [];
-  const { headersSent, statusCode } = record?.response ?? {};
+  const { statusCode = 0, headersSent = statusCode !== 0 } = record?.response ?? {
+    statusCode: record?.statusCode,
+  };
   return {
     method: named ?? method,
     route: route.replace(/[?#].*$/, ""),

@@ -1,7 +1,10 @@
 import type { NodeInfo } from "./describe-node.js";
 
+/** Numbers, and random ids of hexadecimal digits. */
+const varying = /\b(?=[a-z]*\d)[\da-f]{8,}(?:-[\da-f]{4,})*\b|\d+/gi;
+
 /** A name without what differs between similar scopes. */
-export const patternOf = (node: NodeInfo): string => node.name.replace(/\d+/g, "#");
+export const patternOfName = (name: string): string => name.replace(varying, "#");
 
 /** What a scope waits for first. */
 export const waitOf = (node: NodeInfo): string =>
@@ -10,7 +13,9 @@ export const waitOf = (node: NodeInfo): string =>
 /** The same for scopes that are alike: of one kind and name, but for the digits, from one line, in one state, with one wait. */
 export function similarityKey(node: NodeInfo): string {
   const { kind, state, status = "", spawnedAt = "", waitingForCleanup } = node;
-  return [patternOf(node), kind, state, status, waitingForCleanup, waitOf(node), spawnedAt].join("\u0000");
+  return [patternOfName(node.name), kind, state, status, waitingForCleanup, waitOf(node), spawnedAt].join(
+    "\u0000",
+  );
 }
 
 /** A short name for a key. */

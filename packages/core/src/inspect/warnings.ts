@@ -20,6 +20,25 @@ export const rules: Readonly<Record<WarningCode, Rule>> = {
   growth: findGrowth,
 };
 
+/** Why a rule may be about a scope. */
+export type Suspicion = "late" | "deaf" | "handle" | "permit" | "joining" | "failures" | "running";
+
+/**
+ * The first reason for which a rule may be about a scope; `undefined` if no rule can be, so that a large tree can be looked at
+ * without it.
+ */
+export function suspicionOf(node: NodeInfo): Suspicion | undefined {
+  const { kind, state, status, reason, listens, joining, waits, waiters, failures, waitingForCleanup } = node;
+  if (waitingForCleanup && reason?.at !== undefined) return "late";
+  if (waits?.some(({ heldBy }) => heldBy !== undefined) === true) return "permit";
+  if (failures > 0) return "failures";
+  if (joining === true) return "joining";
+  if (kind === "handle") return state === "open" && waiters === 0 ? "handle" : undefined;
+  if (kind !== "task" || status !== "running") return undefined;
+  if (listens === undefined && state === "open") return "deaf";
+  return waits === undefined ? "running" : undefined;
+}
+
 /** The scopes that hold a cancelled tree up, longer than their grace period. */
 function stuckScopes({ look, byId, thresholds }: History, code: "stuck" | "overdue"): Warning[] {
   const late = look.nodes.filter(({ reason, waitingForCleanup }) => {

@@ -75,7 +75,8 @@ export function createWatcher(options: WatcherOptions = {}): Watcher {
   return new LookWatcher(thresholds, new Set(silence));
 }
 
-class LookWatcher implements Watcher {
+/** What {@link createWatcher} makes. */
+export class LookWatcher implements Watcher {
   readonly #thresholds: Thresholds;
   readonly #silent: ReadonlySet<WarningCode>;
   #summaries: readonly Summary[] = [];
@@ -86,8 +87,9 @@ class LookWatcher implements Watcher {
     this.#silent = silent;
   }
 
-  add(look: Look): readonly Warning[] {
-    const summaries: [Summary, ...Summary[]] = [summarise(look), ...this.#summaries.slice(0, KEPT - 1)];
+  /** @param summary - Of the whole tree, where the look has only those scopes that a rule may be about. */
+  add(look: Look, summary: Summary = summarise(look)): readonly Warning[] {
+    const summaries: [Summary, ...Summary[]] = [summary, ...this.#summaries.slice(0, KEPT - 1)];
     this.#summaries = summaries;
     const history = {
       look,

@@ -2,8 +2,9 @@ import { waitLabel, type NodeInfo } from "../inspect/index.js";
 import { formatDuration } from "../inspect/duration.js";
 import { shortSite } from "../inspect/groups.js";
 import { plural } from "../inspect/labels.js";
-import type { TreeIndex } from "./tree-index.js";
-import { nameOf, nodeRow, withoutQuery, type NodeRow } from "./views.js";
+import { firstOf, type LiveTree } from "./live-tree.js";
+import { currentInfo, nameOf, withoutQuery, type Entry } from "./tree-entry.js";
+import { nodeRow, type NodeRow } from "./views.js";
 
 /** Everything about one scope. */
 export interface NodeDetail extends NodeRow {
@@ -17,37 +18,34 @@ export interface NodeDetail extends NodeRow {
 }
 
 /** @param causes - Whether the message and the cause of its cancellation are told. */
-export function detailOf(index: TreeIndex, id: number, causes: boolean): NodeDetail | undefined {
-  const node = index.byId.get(id);
-  if (node === undefined) return undefined;
-  const { at } = index.look;
-  const path: NodeInfo[] = [];
-  for (let above = parentOf(index, node); above !== undefined; above = parentOf(index, above))
-    path.push(above);
+export function detailOf(tree: LiveTree, id: number, causes: boolean): NodeDetail | undefined {
+  const entry = tree.byId.get(id);
+  if (entry === undefined) return undefined;
+  const { at } = tree.head;
+  const path: Entry[] = [];
+  for (let above = entry.parent; above !== undefined; above = above.parent) path.push(above);
   path.reverse();
   const rows = path.length <= MAX_PATH ? path : [...path.slice(0, 10), ...path.slice(10 - MAX_PATH)];
   return {
     at,
-    ...nodeRow(node, at),
-    why: reasonsToLive(index, node),
+    ...nodeRow(entry, at),
+    why: reasonsToLive(tree, entry),
     path: rows.map((each) => nodeRow(each, at)),
-    facts: factsOf(node, path, at, causes),
+    facts: factsOf(entry.info, path, at, causes),
   };
 }
 
 const MAX_PATH = 100;
 
-const parentOf = (index: TreeIndex, node: NodeInfo): NodeInfo | undefined =>
-  node.parent === undefined ? undefined : index.byId.get(node.parent);
-
-function reasonsToLive(index: TreeIndex, node: NodeInfo): string[] {
+function reasonsToLive(tree: LiveTree, entry: Entry): string[] {
+  const node = currentInfo(entry);
   const { reason, listens, waits, waitingForCleanup, joining, kind, status, cleanups, state } = node;
   if (kind === "background") return ["It is above all scopes, and never ends."];
-  const children = index.childCount(node);
+  const children = tree.childCount(entry);
   const why: string[] = [];
   if (status === "queued") return ["It waits for a slot: its scope has a limit of concurrent tasks."];
   if (reason !== undefined) {
-    const when = reason.at === undefined ? "" : ` ${formatDuration(index.look.at - reason.at)} ago`;
+    const when = reason.at === undefined ? "" : ` ${formatDuration(tree.head.at - reason.at)} ago`;
     const by = reason.by === undefined ? "" : ` by ${shortSite(reason.by)}`;
     why.push(`It was cancelled${when}${by} (${reason.kind}).`);
   }
@@ -68,23 +66,21 @@ function reasonsToLive(index: TreeIndex, node: NodeInfo): string[] {
     why.push(
       "Nothing in it would notice a cancellation: it has read no signal, and waits in no function of bough's.",
     );
-  const oldest = oldestChild(index, node);
+  const oldest = oldestChild(tree, entry);
   if (oldest !== undefined && (joining === true || state !== "open"))
-    why.push(`Its oldest child is ${nameOf(oldest)}, ${formatDuration(oldest.age)} old.`);
+    why.push(`Its oldest child is ${nameOf(oldest.info)}, ${formatDuration(oldest.age)} old.`);
   return why;
 }
 
-function oldestChild(index: TreeIndex, node: NodeInfo): NodeInfo | undefined {
-  let oldest: NodeInfo | undefined;
-  // In a group the oldest comes first: children are in spawn order.
-  for (const [first] of index.family(node).values())
-    if (first !== undefined && (oldest === undefined || first.age > oldest.age)) oldest = first;
-  return oldest;
+/** Children are in spawn order. */
+function oldestChild(tree: LiveTree, parent: Entry): Entry | undefined {
+  const [first] = tree.families(parent);
+  return first === undefined ? undefined : firstOf(first);
 }
 
 function factsOf(
   node: NodeInfo,
-  path: readonly NodeInfo[],
+  path: readonly Entry[],
   at: number,
   causes: boolean,
 ): [label: string, value: string][] {
@@ -98,6 +94,7 @@ function factsOf(
   add("status", request?.status?.toString());
   add("own deadline", ownDeadline === undefined ? undefined : timeLeft(ownDeadline - at));
   const [inherited] = path
+    .map(({ info }) => info)
     .filter((each) => each.ownDeadline !== undefined)
     .sort((a, b) => (a.ownDeadline as number) - (b.ownDeadline as number));
   if (inherited !== undefined)

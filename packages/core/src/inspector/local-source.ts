@@ -1,13 +1,24 @@
 import { monitorEventLoopDelay, type IntervalHistogram } from "node:perf_hooks";
-import { walk, type Look, type LoopDelay, type NodeInfo, type TreeSource } from "../inspect/index.js";
-import { calendarNow } from "../kernel/platform.js";
+import type { Look, LoopDelay, NodeInfo } from "../inspect/index.js";
+import { TreeCursor } from "../inspect/tree-cursor.js";
+import { elapsed } from "../kernel/age-clock.js";
+import type { ScopeNode } from "../kernel/node.js";
+import { calendarNow, realNow, turn } from "../kernel/platform.js";
+import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
+import { cursors } from "../kernel/tree.js";
+import { nodeOf } from "../task/resolve.js";
+import { Activity } from "./activity.js";
+import type { LookHead, PageSource } from "./page-source.js";
 
 /** How often the delay of the event loop is measured, in ms. */
 const RESOLUTION = 10;
+/** How long a part of a look takes, in ms. What is done with the part comes on top. */
+const SLICE = 1;
 
 /** The tree of this process. */
-export class LocalSource implements TreeSource {
+export class LocalSource implements PageSource {
+  readonly activity: Activity;
   /** Weak: to be looked at keeps no scope alive. */
   readonly #scope: WeakRef<Scope> | undefined;
   #delay: IntervalHistogram | undefined;
@@ -15,22 +26,59 @@ export class LocalSource implements TreeSource {
   /** @param scope - Default: the whole process. */
   constructor(scope: Scope | undefined) {
     this.#scope = scope === undefined ? undefined : new WeakRef(scope);
+    this.activity = new Activity((node) => this.#isBelow(node));
   }
 
   async look(): Promise<Look> {
-    const loopDelay = this.#measure();
     const nodes: NodeInfo[] = [];
-    const at = calendarNow();
-    const scope = this.#scope?.deref();
-    if (this.#scope === undefined || scope !== undefined)
-      for await (const slice of walk(scope)) for (const node of slice) nodes.push(node);
-    return { at, nodes, ...(loopDelay === undefined ? {} : { loopDelay }) };
+    const head = await this.read((part) => nodes.push(...part));
+    return { ...head, nodes };
   }
 
-  /** Measures the event loop no longer, until the next look. */
+  async read(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookHead> {
+    const loopDelay = this.#measure();
+    const at = calendarNow();
+    let spent = 0;
+    const root = this.#root();
+    if (root !== undefined) {
+      const position = new TreeCursor({ root, cursors, elapsed }, realNow);
+      try {
+        while (!position.ended) {
+          const begun = realNow();
+          visit(position.take(SLICE));
+          spent += realNow() - begun;
+          if (!position.ended) await turn();
+        }
+      } finally {
+        position.leaveTree();
+      }
+    }
+    return { at, spent, ...(loopDelay === undefined ? {} : { loopDelay }) };
+  }
+
+  begin(): void {
+    this.activity.start();
+    this.#measure();
+  }
+
+  /** Measures nothing any longer. */
   rest(): void {
+    this.activity.stop();
     this.#delay?.disable();
     this.#delay = undefined;
+  }
+
+  #root(): ScopeNode | undefined {
+    if (this.#scope === undefined) return backgroundNode;
+    const scope = this.#scope.deref();
+    return scope === undefined ? undefined : nodeOf("inspector", "scope", scope);
+  }
+
+  #isBelow(node: ScopeNode): boolean {
+    if (this.#scope === undefined) return true;
+    const root = this.#root();
+    for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) if (at === root) return true;
+    return false;
   }
 
   #measure(): LoopDelay | undefined {

@@ -1,38 +1,58 @@
-import type { TreeSource } from "../inspect/index.js";
 import { realNow } from "../kernel/platform.js";
-import { TreeIndex } from "./tree-index.js";
+import { LiveTree } from "./live-tree.js";
+import type { PageSource } from "./page-source.js";
 
-/** The newest look at a source. Whoever asks at the same time shares one. */
+/** A look may take so much of the time of the process: a sixteenth. The next one waits until it is paid off. */
+const SHARE = 16;
+
+/** The looks at a source, one at a time. */
 export class Looks {
-  readonly #source: TreeSource;
-  #newest: TreeIndex | undefined;
+  readonly #source: PageSource;
+  #tree: LiveTree | undefined;
   #takenAt = -Infinity;
-  #pending: Promise<TreeIndex> | undefined;
+  #paidAt = -Infinity;
+  /** Looks and answers in turn: an answer that is given in parts must not see the next look. */
+  #last: Promise<unknown> = Promise.resolve();
 
-  constructor(source: TreeSource) {
+  constructor(source: PageSource) {
     this.#source = source;
   }
 
-  /** @param age - How old it may be, in ms. */
-  async get(age: number): Promise<TreeIndex> {
-    if (this.#newest !== undefined && realNow() - this.#takenAt <= age) return this.#newest;
-    this.#pending ??= this.#take();
-    return this.#pending;
+  /** How long the next look should wait after the last one, in ms. */
+  get pause(): number {
+    return Math.max(0, this.#paidAt - realNow());
   }
 
-  /** Nobody looks any longer: the nodes need not be kept. */
+  /**
+   * Does something with the tree.
+   *
+   * @param age - How old it may be, in ms; older after a look that has cost much.
+   */
+  use<T>(age: number, work: (tree: LiveTree) => T | Promise<T>): Promise<T> {
+    const result = this.#last.then(async () => work(await this.#get(age)));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** Nobody looks any longer: nothing need be kept. */
   forget(): void {
-    this.#newest = undefined;
+    this.#tree = undefined;
+    this.#takenAt = this.#paidAt = -Infinity;
   }
 
-  async #take(): Promise<TreeIndex> {
+  async #get(age: number): Promise<LiveTree> {
+    const now = realNow();
+    const tree = (this.#tree ??= new LiveTree());
+    if (now - this.#takenAt <= age || (age > 0 && now < this.#paidAt)) return tree;
     try {
-      const index = await TreeIndex.of(await this.#source.look());
-      this.#newest = index;
-      this.#takenAt = realNow();
-      return index;
-    } finally {
-      this.#pending = undefined;
+      await tree.update(this.#source);
+    } catch (error) {
+      this.forget(); // half of a look is none
+      throw error;
     }
+    if (this.#tree !== tree) return tree; // forgotten meanwhile
+    this.#takenAt = realNow();
+    this.#paidAt = this.#takenAt + (tree.head.spent ?? 0) * SHARE;
+    return tree;
   }
 }

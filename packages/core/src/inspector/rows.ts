@@ -1,8 +1,8 @@
-import type { NodeInfo } from "../inspect/index.js";
-import { hashOf, patternOf, waitOf } from "../inspect/similar.js";
-import { siteOf, type TreeIndex } from "./tree-index.js";
-import { nameOf, nodeRow, stateOf, withoutQuery, type NodeRow } from "./views.js";
+import type { LiveTree } from "./live-tree.js";
 import { inSlices } from "./slices.js";
+import { hashOf, waitOf } from "../inspect/similar.js";
+import { nameOf, siteOf, type Entry, type Family } from "./tree-entry.js";
+import { nodeRow, stateOf, type NodeRow } from "./views.js";
 
 /** More similar siblings than these are one row until it is opened. */
 const MAX_SIMILAR = 5;
@@ -34,10 +34,10 @@ export type TreeRow = {
   | { readonly type: "more"; readonly left: number }
 );
 
-interface Entry {
+interface Item {
   readonly depth: number;
-  readonly node?: NodeInfo;
-  readonly group?: { readonly key: string; readonly members: readonly NodeInfo[] };
+  readonly entry?: Entry;
+  readonly group?: { readonly key: string; readonly family: Family };
   readonly more?: { readonly key: string; readonly left: number };
 }
 
@@ -48,14 +48,15 @@ interface Entry {
  * @param pages - By key, how many pages of a group are shown; one if it is missing.
  */
 export function treeRows(
-  index: TreeIndex,
+  tree: LiveTree,
   toggled: ReadonlySet<string>,
   pages: ReadonlyMap<string, number>,
 ): TreeRow[] {
   const rows: TreeRow[] = [];
-  const todo: Entry[] = index.roots.map((node) => ({ node, depth: 0 })).reverse();
+  const shown = (key: string): number => PAGE * (pages.get(key) ?? 1);
+  const todo: Item[] = tree.roots.map((entry) => ({ entry, depth: 0 })).reverse();
   for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-    const { depth, node, group, more } = at;
+    const { depth, entry, group, more } = at;
     if (rows.length === MAX_ROWS) {
       rows.push({ type: "more", key: "", depth: 0, left: -1 });
       break;
@@ -63,95 +64,85 @@ export function treeRows(
     if (more !== undefined) rows.push({ type: "more", depth, ...more });
     else if (group !== undefined) {
       const open = toggled.has(group.key);
-      rows.push(groupEntry(group, depth, open));
-      if (open) push(todo, paged(group.members, asEntry(depth + 1), group.key, depth + 1, pages));
-    } else if (node !== undefined) {
-      const key = String(node.id);
-      const children = index.childCount(node);
+      rows.push(groupRow(group.key, group.family, depth, open));
+      if (open) push(todo, members(group.family, group.key, depth + 1, shown(group.key)));
+    } else if (entry !== undefined) {
+      const key = String(entry.info.id);
+      const children = tree.childCount(entry);
       const open = children > 0 && toggled.has(key) !== depth < OPEN_DEPTH;
-      rows.push({ type: "node", key, depth, open, children, ...nodeRow(node, index.look.at) });
-      if (open)
-        push(
-          todo,
-          paged(folded(index, node, depth + 1), (entry) => entry, key, depth + 1, pages),
-        );
+      rows.push({ type: "node", key, depth, open, children, ...nodeRow(entry, tree.head.at) });
+      if (open) push(todo, folded(tree.families(entry), key, depth + 1, shown(key)));
     }
   }
   return rows;
 }
 
-const asEntry =
-  (depth: number) =>
-  (node: NodeInfo): Entry => ({ node, depth });
-
-function push(todo: Entry[], entries: readonly Entry[]): void {
-  for (let index = entries.length - 1; index >= 0; index--) todo.push(entries[index] as Entry);
+function push(todo: Item[], items: readonly Item[]): void {
+  for (let index = items.length - 1; index >= 0; index--) todo.push(items[index] as Item);
 }
 
-/** Makes entries only of the items that are shown: a group may have a million members. */
-function paged<T>(
-  items: readonly T[],
-  toEntry: (item: T) => Entry,
-  key: string,
-  depth: number,
-  pages: ReadonlyMap<string, number>,
-): readonly Entry[] {
-  const shown = PAGE * (pages.get(key) ?? 1);
-  const entries = items.slice(0, shown).map(toEntry);
-  if (items.length > shown) entries.push({ depth, more: { key, left: items.length - shown } });
-  return entries;
+/** The first members of a group: it may have a million. */
+function members(family: Family, key: string, depth: number, shown: number): Item[] {
+  const items: Item[] = [];
+  for (let at = family.first; at !== undefined && items.length < shown; at = at.next)
+    items.push({ entry: at, depth });
+  if (family.count > shown) items.push({ depth, more: { key, left: family.count - shown } });
+  return items;
 }
 
-function folded(index: TreeIndex, parent: NodeInfo, depth: number): Entry[] {
-  const entries: Entry[] = [];
-  for (const [key, members] of index.family(parent)) {
-    if (members.length > MAX_SIMILAR)
-      entries.push({ depth, group: { key: `${parent.id}.${hashOf(key)}`, members } });
-    else for (const node of members) entries.push({ node, depth });
+/** Similar siblings together, unless they are few. */
+function folded(families: readonly Family[], parent: string, depth: number, shown: number): Item[] {
+  const items: Item[] = [];
+  let total = 0;
+  for (const family of families) {
+    const isGroup = family.count > MAX_SIMILAR;
+    total += isGroup ? 1 : family.count;
+    if (items.length >= shown) continue;
+    if (isGroup) items.push({ depth, group: { key: `${parent}.${hashOf(family.group.key)}`, family } });
+    else for (let at = family.first; at !== undefined; at = at.next) items.push({ entry: at, depth });
   }
-  return entries;
+  if (total > shown)
+    items.splice(shown, items.length - shown, { depth, more: { key: parent, left: total - shown } });
+  return items;
 }
 
-function groupEntry(
-  { key, members }: { readonly key: string; readonly members: readonly NodeInfo[] },
-  depth: number,
-  open: boolean,
-): TreeRow {
-  const [first] = members as readonly [NodeInfo];
+function groupRow(key: string, { count, group, first }: Family, depth: number, open: boolean): TreeRow {
+  const { info, age } = first as Entry;
   return {
     type: "group",
     key,
     depth,
     open,
-    children: members.length,
-    name: first.request === undefined ? withoutQuery(patternOf(first)) : nameOf(first),
-    kind: first.kind,
-    state: stateOf(first),
-    wait: waitOf(first),
-    site: siteOf(first),
-    age: first.age,
+    children: count,
+    name: group.place.name,
+    kind: info.kind,
+    state: stateOf(info),
+    wait: waitOf(info),
+    site: siteOf(info),
+    age,
   };
 }
 
 /** The scopes whose name, line, state or wait contains a text, and how many there are. */
 export async function findRows(
-  index: TreeIndex,
+  tree: LiveTree,
   text: string,
   pages: number,
 ): Promise<{ readonly rows: readonly TreeRow[]; readonly total: number }> {
   const wanted = text.toLowerCase();
-  const found: NodeInfo[] = [];
+  const found: Entry[] = [];
   let total = 0;
-  await inSlices(index.look.nodes, (node) => {
-    const { spawnedAt = "", kind } = node;
-    const words = `${nameOf(node)}\n${spawnedAt}\n${kind}\n${stateOf(node)}\n${waitOf(node)}\n${node.note ?? ""}`;
+  await inSlices(tree.byId.values(), (entry) => {
+    const { info } = entry;
+    const { spawnedAt = "", kind, note = "" } = info;
+    const words = `${nameOf(info)}\n${spawnedAt}\n${kind}\n${stateOf(info)}\n${waitOf(info)}\n${note}`;
     if (!words.toLowerCase().includes(wanted)) return;
     total++;
-    if (found.length < Math.min(PAGE * pages, MAX_ROWS)) found.push(node);
+    if (found.length < Math.min(PAGE * pages, MAX_ROWS)) found.push(entry);
   });
-  const rows: TreeRow[] = found.map((node) => {
-    const row = nodeRow(node, index.look.at);
-    return { type: "node", key: String(node.id), depth: 0, open: false, children: 0, ...row };
+  const rows: TreeRow[] = found.map((entry) => {
+    const row = nodeRow(entry, tree.head.at);
+    return { type: "node", key: String(row.id), depth: 0, open: false, children: 0, ...row };
   });
   if (total > found.length) rows.push({ type: "more", key: "", depth: 0, left: total - found.length });
   return { rows, total };

@@ -1,16 +1,19 @@
 import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from "node:http";
-import { createWatcher, type TreeSource, type Watcher } from "../inspect/index.js";
+import type { TreeSource } from "../inspect/index.js";
 import { wrongType } from "../errors/validate.js";
 import { readAssets, type Assets } from "./assets.js";
 import { detailOf } from "./detail.js";
 import { Guard } from "./guard.js";
 import { listen, type ListenOptions } from "./listen.js";
+import type { LiveTree } from "./live-tree.js";
 import { Looks } from "./looks.js";
 import { checkPageOptions, type PageOptions } from "./options.js";
+import type { PageSource } from "./page-source.js";
+import { requestRows } from "./request-rows.js";
 import { findRows, treeRows } from "./rows.js";
 import { Streams } from "./stream.js";
-import type { TreeIndex } from "./tree-index.js";
-import { frameOf, warningRow, type WarningRow } from "./views.js";
+import { TreeWatcher } from "./tree-watcher.js";
+import { frameOf } from "./views.js";
 
 /** A page that shows a tree, live. */
 export interface Inspector {
@@ -38,16 +41,9 @@ export interface Inspector {
   readonly close: () => Promise<void>;
 }
 
-/** What ends with the last open page. */
-interface Resting extends TreeSource {
-  rest?(): void;
-}
-
 /** How old a look may be that answers a question of a page, in ms. */
 const FRESH = 500;
 const DEFAULT_CLIENTS = 4;
-/** Warnings are looked for in one go, which would hold the event loop up in a larger tree. */
-const MAX_WATCHED = 10_000;
 
 /**
  * Makes the page for a tree of any source: of this process, or of another one.
@@ -70,7 +66,7 @@ export function servePage(source: TreeSource, options: PageOptions = {}): Inspec
 }
 
 /** As {@link servePage}, for options that have been checked. */
-export function createPage(source: Resting, options: PageOptions): Inspector {
+export function createPage(source: PageSource, options: PageOptions): Inspector {
   const page = new Page(source, options);
   const handler: Inspector["handler"] = (request, response) => page.answer(request, response, false);
   // A unix socket of another server may be open to everyone, through a proxy for example.
@@ -117,23 +113,24 @@ type Query = URLSearchParams;
 class Page {
   readonly guard: Guard;
   readonly #options: PageOptions;
-  readonly #source: Resting;
+  readonly #source: PageSource;
   readonly #looks: Looks;
   readonly #streams: Streams;
-  #watcher: Watcher | undefined;
+  #watcher: TreeWatcher | undefined;
   #assets: Assets | undefined;
 
-  constructor(source: Resting, options: PageOptions) {
+  constructor(source: PageSource, options: PageOptions) {
     this.guard = new Guard(options.token, options.hosts);
     this.#options = options;
     this.#looks = new Looks(source);
     this.#source = source;
     const interval = options.interval ?? 1_000;
-    this.#streams = new Streams(
-      interval,
-      () => this.#frame(),
-      () => this.#rest(),
-    );
+    this.#streams = new Streams({
+      next: () => this.#frame(),
+      pause: () => Math.max(interval, this.#looks.pause),
+      begin: () => source.begin?.(),
+      idle: () => this.#rest(),
+    });
   }
 
   end(): void {
@@ -179,9 +176,15 @@ class Page {
       case "events":
         return this.#open(request, response);
       case "tree":
-        return this.#json(response, () => this.#tree(query));
+        return this.#json(response, (tree) => treeOf(tree, query));
+      case "requests":
+        return this.#json(response, (tree) =>
+          requestRows(tree, this.#source.activity?.requests, new Set(list(query.get("open")))),
+        );
       case "node":
-        return this.#json(response, () => this.#node(query));
+        return this.#json(response, (tree) =>
+          detailOf(tree, Number(query.get("id")), this.#options.causes === true),
+        );
       default:
         return send(response, 404, "text/plain", "There is no such page.");
     }
@@ -205,15 +208,11 @@ class Page {
     this.#streams.add(request, response);
   }
 
-  async #frame(): Promise<string> {
-    const index = await this.#looks.get(0);
-    return JSON.stringify(frameOf(index, this.#warningsOf(index)));
-  }
-
-  #warningsOf({ look }: TreeIndex): readonly WarningRow[] | undefined {
-    if (look.nodes.length > MAX_WATCHED) return undefined;
-    this.#watcher ??= createWatcher();
-    return this.#watcher.add(look).map(warningRow);
+  #frame(): Promise<string> {
+    return this.#looks.use(0, async (tree) => {
+      this.#watcher ??= new TreeWatcher();
+      return JSON.stringify(await frameOf(tree, this.#watcher.find(tree), this.#source.activity));
+    });
   }
 
   /** Nobody looks any longer: nothing is kept and measured. */
@@ -223,50 +222,39 @@ class Page {
     this.#source.rest?.();
   }
 
-  async #look(): Promise<TreeIndex> {
-    try {
-      return await this.#looks.get(FRESH);
-    } finally {
+  #json(response: ServerResponse, make: (tree: LiveTree) => unknown): void {
+    const answer = this.#looks.use(FRESH, make);
+    const end = (): void => {
       if (this.#streams.size === 0) this.#rest();
-    }
-  }
-
-  async #tree(query: Query): Promise<unknown> {
-    const index = await this.#look();
-    const text = query.get("find") ?? "";
-    const pages = new Map<string, number>();
-    for (const each of list(query.get("pages"))) {
-      const [key = "", count] = each.split(":");
-      const number = Number(count);
-      if (Number.isInteger(number) && number > 0) pages.set(key, number);
-    }
-    const found =
-      text === ""
-        ? {
-            rows: treeRows(index, new Set(list(query.get("toggled"))), pages),
-            total: index.look.nodes.length,
-          }
-        : await findRows(index, text, pages.get("") ?? 1);
-    return { at: index.look.at, ...found };
-  }
-
-  async #node(query: Query): Promise<unknown> {
-    const index = await this.#look();
-    return detailOf(index, Number(query.get("id")), this.#options.causes === true);
-  }
-
-  #json(response: ServerResponse, make: () => Promise<unknown>): void {
-    make().then(
-      (value) =>
-        value === undefined
-          ? send(response, 404, "application/json", '{"error":"It has ended."}')
-          : send(response, 200, "application/json", JSON.stringify(value)),
+    };
+    answer.then(
+      (value) => {
+        end();
+        if (value === undefined) send(response, 404, "application/json", '{"error":"It has ended."}');
+        else send(response, 200, "application/json", JSON.stringify(value));
+      },
       (error: unknown) => {
+        end();
         const text = error instanceof Error ? error.message : "The tree can't be read.";
         send(response, 500, "application/json", JSON.stringify({ error: text }));
       },
     );
   }
+}
+
+async function treeOf(tree: LiveTree, query: Query): Promise<unknown> {
+  const text = query.get("find") ?? "";
+  const pages = new Map<string, number>();
+  for (const each of list(query.get("pages"))) {
+    const [key = "", count] = each.split(":");
+    const number = Number(count);
+    if (Number.isInteger(number) && number > 0) pages.set(key, number);
+  }
+  const found =
+    text === ""
+      ? { rows: treeRows(tree, new Set(list(query.get("toggled"))), pages), total: tree.byId.size }
+      : await findRows(tree, text, pages.get("") ?? 1);
+  return { at: tree.head.at, ...found };
 }
 
 const list = (text: string | null): string[] => (text === null || text === "" ? [] : text.split(","));

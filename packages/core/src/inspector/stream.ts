@@ -2,23 +2,27 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { realTimers } from "../kernel/platform.js";
 import { isOver } from "../http/messages.js";
 
+/** What {@link Streams} asks and tells. */
+export interface StreamsOptions {
+  /** Makes the data of the next event. */
+  readonly next: () => Promise<string>;
+  /** How long to wait for the next event, in ms. */
+  readonly pause: () => number;
+  /** Called when the first page is opened. */
+  readonly begin: () => void;
+  /** Called when the last page has been closed. */
+  readonly idle: () => void;
+}
+
 /** The pages that are open: a stream of server-sent events for each. */
 export class Streams {
   readonly #open = new Map<ServerResponse, unknown>();
-  readonly #interval: number;
-  readonly #next: () => Promise<string>;
-  readonly #idle: () => void;
+  readonly #options: StreamsOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isTicking = false;
 
-  /**
-   * @param next - Makes the data of the next event.
-   * @param idle - Called when the last page has been closed.
-   */
-  constructor(interval: number, next: () => Promise<string>, idle: () => void) {
-    this.#interval = interval;
-    this.#next = next;
-    this.#idle = idle;
+  constructor(options: StreamsOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -31,6 +35,7 @@ export class Streams {
     const { socket } = request;
     // A page that is open keeps neither the process nor a server that is closed alive.
     socket.unref?.();
+    if (this.#open.size === 0) this.#options.begin();
     this.#open.set(response, socket);
     response.on("error", () => {});
     response.once("close", () => this.#remove(response));
@@ -47,7 +52,7 @@ export class Streams {
     if (this.#open.size > 0) return;
     realTimers.clearTimeout.call(globalThis, this.#timer);
     this.#timer = undefined;
-    this.#idle();
+    this.#options.idle();
   }
 
   async #tick(): Promise<void> {
@@ -65,14 +70,14 @@ export class Streams {
       this.#isTicking = false;
     }
     // The last page may have been closed while its event was made.
-    if (this.#open.size === 0) return this.#idle();
-    this.#timer = realTimers.setTimeout.call(globalThis, () => void this.#tick(), this.#interval);
+    if (this.#open.size === 0) return this.#options.idle();
+    this.#timer = realTimers.setTimeout.call(globalThis, () => void this.#tick(), this.#options.pause());
     this.#timer.unref();
   }
 
   async #event(): Promise<string> {
     try {
-      return `data: ${await this.#next()}\n\n`;
+      return `data: ${await this.#options.next()}\n\n`;
     } catch (error) {
       return `event: trouble\ndata: ${JSON.stringify(error instanceof Error ? error.message : "The tree can't be read.")}\n\n`;
     }

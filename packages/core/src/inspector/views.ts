@@ -1,7 +1,20 @@
 import { waitLabel, type Look, type NodeInfo, type Warning } from "../inspect/index.js";
 import { shortSite } from "../inspect/groups.js";
+import { realNow } from "../kernel/platform.js";
+import type { Activity } from "./activity.js";
+import type { Counts, LiveTree } from "./live-tree.js";
+import { inSlices } from "./slices.js";
 import { waitOf } from "../inspect/similar.js";
-import { siteOf, type Counts, type Group, type TreeIndex } from "./tree-index.js";
+import type { PlaceHistory } from "./place-history.js";
+import {
+  currentInfo,
+  nameOf,
+  siteOf,
+  withoutQuery,
+  type Entry,
+  type Group,
+  type Place,
+} from "./tree-entry.js";
 
 /** A scope as a row of a list. */
 export interface NodeRow {
@@ -24,15 +37,24 @@ export interface NodeRow {
 /** What every page is sent, once a second. */
 export interface Frame {
   readonly at: number;
+  /** In ms, how long the process was held up by this look, in slices; if it is known. */
+  readonly spent?: number;
   readonly counts: Counts;
   readonly loopDelay?: Look["loopDelay"];
   readonly blockedIn?: string;
-  /** Absent if the tree is too large for them to be looked for. */
-  readonly warnings?: readonly WarningRow[];
+  readonly warnings: readonly WarningRow[];
+  /** Present if so many scopes are suspicious that warnings are looked for only among the first ones of each kind. */
+  readonly partial?: true;
   readonly groups: readonly GroupRow[];
-  /** How many groups are not in the list. */
+  /** How many places are not in the list. */
   readonly moreGroups: number;
-  readonly requests: readonly NodeRow[];
+  /** Per second; absent if the source does not tell. */
+  readonly rates?: Rates;
+}
+
+interface Rates {
+  readonly created: number;
+  readonly settled: number;
 }
 
 /** Something that is probably wrong. */
@@ -44,26 +66,36 @@ export interface WarningRow {
   readonly id?: number;
 }
 
-/** A group as a row of a list. */
+type Percentiles = readonly [p50: number, p95: number, p99: number];
+
+/** A place as a row of a list: scopes of one kind and name, from one line. */
 interface GroupRow {
   readonly key: string;
   readonly name: string;
   readonly kind: string;
-  readonly state: string;
-  readonly wait: string;
   readonly site: string;
+  /** How many are alive, and how many of them wait for their turn. */
   readonly count: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
+  readonly queued: number;
+  /** What most of them do: `3,410 sleep, 2 cancelling`. */
+  readonly doing: string;
   readonly oldest: number;
+  readonly age?: Percentiles;
+  readonly rates?: Rates;
+  /** Since a page is open. */
+  readonly created?: number;
+  readonly settled?: number;
+  /** How long those lived that have settled in the last minute. */
+  readonly life?: Percentiles;
 }
 
+/** So many places are listed for the scopes that are alive, and as many more for what has settled. */
 const MAX_GROUPS = 100;
-const MAX_REQUESTS = 200;
+const SHARES = [0.5, 0.95, 0.99] as const;
 
 /** Of a scope what a list shows. Nothing that may contain a value: no causes, no data of integrations. */
-export function nodeRow(node: NodeInfo, at: number): NodeRow {
+export function nodeRow(entry: Entry, at: number): NodeRow {
+  const node = currentInfo(entry);
   const { id, kind, age, ownDeadline, note, failures, request, waitingForCleanup } = node;
   return {
     id,
@@ -81,15 +113,6 @@ export function nodeRow(node: NodeInfo, at: number): NodeRow {
   };
 }
 
-/** The name without a query string. */
-export function nameOf(node: NodeInfo): string {
-  if (node.request !== undefined) return `${node.request.method} ${node.request.route}`;
-  return withoutQuery(node.name);
-}
-
-/** Scopes may be named after an address. */
-export const withoutQuery = (name: string): string => name.replace(/(\/[^\s?]*)\?\S*/g, "$1");
-
 /** `open` and `running` go without saying. */
 export function stateOf(node: NodeInfo): string {
   if (node.state === "open") return node.status === "queued" ? "queued" : "";
@@ -105,36 +128,140 @@ export function warningRow({ code, title, detail, nodes: [id] }: Warning): Warni
   };
 }
 
-export function frameOf(index: TreeIndex, warnings: readonly WarningRow[] | undefined): Frame {
-  const { look, counts } = index;
-  const groups = [...index.groups.values()].sort((a, b) => b.count - a.count || b.oldest - a.oldest);
-  const requests = [...index.requests].sort((a, b) => b.age - a.age).slice(0, MAX_REQUESTS);
+/** @param activity - What the source tells of what was created and has settled. */
+export async function frameOf(
+  tree: LiveTree,
+  warnings: readonly Warning[],
+  activity: Activity | undefined,
+): Promise<Frame> {
+  const { head, counts, suspects } = tree;
+  const now = realNow();
+  const { rows, more } = await groupRows(tree, activity, now);
   return {
-    at: look.at,
-    counts,
-    ...(look.loopDelay === undefined ? {} : { loopDelay: look.loopDelay }),
-    ...(look.blockedIn === undefined ? {} : { blockedIn: look.blockedIn }),
-    ...(warnings === undefined ? {} : { warnings }),
-    groups: groups.slice(0, MAX_GROUPS).map(groupRow),
-    moreGroups: Math.max(0, groups.length - MAX_GROUPS),
-    requests: requests.map((node) => nodeRow(node, look.at)),
+    at: head.at,
+    ...(head.spent === undefined ? {} : { spent: rounded(head.spent) }),
+    counts: { ...counts },
+    ...(head.loopDelay === undefined ? {} : { loopDelay: head.loopDelay }),
+    ...(head.blockedIn === undefined ? {} : { blockedIn: head.blockedIn }),
+    warnings: warnings.map(warningRow),
+    ...(suspects.isComplete ? {} : { partial: true }),
+    groups: rows,
+    moreGroups: more,
+    ...(activity === undefined ? {} : { rates: totals(activity, now) }),
   };
 }
 
-function groupRow({ key, first, name, count, oldest, ages }: Group): GroupRow {
-  const sorted = [...ages].sort((a, b) => a - b);
-  const ageAt = (share: number): number => sorted[Math.floor((sorted.length - 1) * share)] ?? 0;
+function totals(activity: Activity, now: number): Rates {
+  const sum = { created: 0, settled: 0 };
+  for (const history of activity.histories()) {
+    const { created, settled } = history.rates(now);
+    sum.created += created;
+    sum.settled += settled;
+  }
+  return { created: rounded(sum.created), settled: rounded(sum.settled) };
+}
+
+/** The largest places, and those at which the most has settled. */
+async function groupRows(
+  tree: LiveTree,
+  activity: Activity | undefined,
+  now: number,
+): Promise<{ rows: GroupRow[]; more: number }> {
+  const largest = new Largest<Place>(MAX_GROUPS, (a, b) => b.count - a.count || b.oldest - a.oldest);
+  let alive = 0;
+  await inSlices(tree.places(), (place) => {
+    alive++;
+    largest.add(place);
+  });
+  const shown = new Map(largest.items.map((place) => [place.key, place]));
+  const doing = await doingAt(tree, shown);
+  const rows = largest.items.map((place) => placeRow(place, doing.get(place.key) ?? "", activity, now));
+  const busiest = new Largest<PlaceHistory>(MAX_GROUPS, (a, b) => b.settled - a.settled);
+  for (const history of activity?.histories() ?? [])
+    if (!shown.has(history.key) && history.created > 0) busiest.add(history);
+  for (const history of busiest.items) {
+    const { key, name, kind, site } = history;
+    const none = { key, name, kind, site, count: 0, queued: 0, doing: "", oldest: 0 };
+    rows.push({ ...none, ...historyFields(history, now) });
+  }
+  return { rows, more: alive - largest.items.length };
+}
+
+/** What the members of these places do, by the key of the place. */
+async function doingAt(tree: LiveTree, shown: ReadonlyMap<string, Place>): Promise<Map<string, string>> {
+  const groups = new Map<string, Largest<Group>>();
+  await inSlices(tree.groups(), (group) => {
+    const { key } = group.place;
+    if (!shown.has(key)) return;
+    let largest = groups.get(key);
+    if (largest === undefined)
+      groups.set(key, (largest = new Largest<Group>(MAX_DOING, (a, b) => b.count - a.count)));
+    largest.add(group);
+  });
+  return new Map(Array.from(groups, ([key, { items }]) => [key, items.map(doingOf).join(", ")]));
+}
+
+/** So many things that the members of a place do are named. */
+const MAX_DOING = 4;
+
+function doingOf({ count, sample }: Group): string {
+  const words = [stateOf(sample), waitOf(sample)].filter((word) => word !== "").join(" · ");
+  return `${count.toLocaleString("en")} ${words === "" ? "running" : words}`;
+}
+
+function placeRow(place: Place, doing: string, activity: Activity | undefined, now: number): GroupRow {
+  const { key, name, kind, site, count, queued, oldest, ages } = place;
+  const history = activity?.history(key);
   return {
     key,
-    name: count === 1 ? nameOf(first) : first.request === undefined ? withoutQuery(name) : nameOf(first),
-    kind: first.kind,
-    state: stateOf(first),
-    wait: waitOf(first),
-    site: siteOf(first),
+    name,
+    kind,
+    site,
     count,
-    p50: ageAt(0.5),
-    p95: ageAt(0.95),
-    p99: ageAt(0.99),
+    queued,
+    doing,
     oldest,
+    ...(ages === undefined ? {} : { age: ages.percentiles(SHARES).map(rounded) as [number, number, number] }),
+    ...(history === undefined ? {} : historyFields(history, now)),
   };
+}
+
+function historyFields(
+  history: PlaceHistory,
+  now: number,
+): Pick<GroupRow, "created" | "settled" | "rates" | "life"> {
+  const { created, settled } = history;
+  const rates = history.rates(now);
+  const life = history.lives(now, SHARES)?.map(rounded) as [number, number, number] | undefined;
+  return {
+    created,
+    settled,
+    rates: { created: rounded(rates.created), settled: rounded(rates.settled) },
+    ...(life === undefined ? {} : { life }),
+  };
+}
+
+/** To three digits: what travels is for people. */
+const rounded = (value: number): number => Number(value.toPrecision(3));
+
+/** The first few of many items, in an order. */
+class Largest<T> {
+  items: T[] = [];
+  readonly #size: number;
+  readonly #compare: (a: T, b: T) => number;
+
+  constructor(size: number, compare: (a: T, b: T) => number) {
+    this.#size = size;
+    this.#compare = compare;
+  }
+
+  add(item: T): void {
+    const { items } = this;
+    const last = items.at(-1);
+    if (items.length === this.#size && last !== undefined && this.#compare(item, last) >= 0) return;
+    let at = items.length;
+    while (at > 0 && this.#compare(item, items[at - 1] as T) < 0) at--;
+    items.splice(at, 0, item);
+    if (items.length > this.#size) items.pop();
+  }
 }

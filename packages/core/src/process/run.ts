@@ -111,10 +111,7 @@ export class Run {
     this.#deliver(errors.length > 0 ? errors : [error]);
   }
 
-  /**
-   * Called when the scope has settled. The process gets the rest of the grace period if other resources keep it
-   * alive.
-   */
+  /** Called when the scope has settled. The process gets the rest of the grace period if something else keeps it alive. */
   end(): void {
     this.#ended = true;
     watchServers(undefined);

@@ -14,9 +14,9 @@ import type { Queued, WaitQueue } from "./wait-queue.js";
 
 /** A case of {@link select} that sends. Made by {@link sending}. */
 export class SendCase<T> {
-  /** The channel to send to. */
+  /** Where to. */
   readonly channel: Channel<T>;
-  /** The value to send. */
+  /** What. */
   readonly value: T;
 
   constructor(channel: Channel<T>, value: T) {

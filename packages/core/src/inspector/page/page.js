@@ -76,7 +76,7 @@ function showFrame() {
   const trouble = [];
   if (frame.blockedIn !== undefined)
     trouble.push(make("li", {}, `The event loop is blocked in ${plain(frame.blockedIn)}`));
-  for (const { title, detail, id } of frame.warnings ?? []) {
+  for (const { title, detail, id } of frame.warnings) {
     const text = plain(title);
     const link =
       id === undefined ? text : make("button", { type: "button", onclick: () => select(id) }, text);
@@ -84,8 +84,14 @@ function showFrame() {
       make("li", {}, link, ...detail.slice(0, 6).map((line) => make("div", { class: "faint" }, plain(line)))),
     );
   }
-  if (frame.warnings === undefined)
-    trouble.push(make("li", { class: "aside" }, "The tree is too large to look for warnings."));
+  if (frame.partial === true)
+    trouble.push(
+      make(
+        "li",
+        { class: "aside" },
+        "So many scopes may be wrong that only the first 1,000 of each kind are checked.",
+      ),
+    );
   const list = byId("trouble");
   // A person may be about to press a button of the list.
   if (!list.contains(document.activeElement)) list.replaceChildren(...trouble);
@@ -123,9 +129,9 @@ const columns = {
   groups: [
     ["Alive", "number"],
     ["Group"],
-    ["State"],
-    ["Waits for"],
-    ["Age p50", "number wide"],
+    ["What they do"],
+    ["Settled/s", "number"],
+    ["Life p50", "number wide"],
     ["p95", "number wide"],
     ["p99", "number wide"],
     ["Oldest", "number"],
@@ -144,7 +150,9 @@ const columns = {
 function showTable() {
   const { view, frame, tree } = state;
   const rows =
-    view === "tree" ? (tree?.rows ?? []) : filtered(view === "groups" ? frame?.groups : frame?.requests);
+    view === "tree"
+      ? (tree?.rows ?? [])
+      : filtered(view === "groups" ? frame?.groups : state.requests?.running);
   const head = make(
     "tr",
     {},
@@ -169,7 +177,9 @@ function showTable() {
 function filtered(rows = []) {
   const wanted = state.filter.toLowerCase();
   return rows
-    .filter((row) => `${row.name}\n${row.state}\n${row.wait}\n${row.site}`.toLowerCase().includes(wanted))
+    .filter((row) =>
+      `${row.name}\n${row.state ?? row.doing}\n${row.wait}\n${row.site}`.toLowerCase().includes(wanted),
+    )
     .map((row) => ({ ...row, key: row.key ?? String(row.id) }));
 }
 
@@ -280,11 +290,9 @@ function groupRow(row) {
     },
     cell(count(row.count), "number"),
     cell(plain(row.name)),
-    cell(row.state),
-    cell(plain(row.wait)),
-    cell(duration(row.p50), "number wide"),
-    cell(duration(row.p95), "number wide"),
-    cell(duration(row.p99), "number wide"),
+    cell(plain(row.doing)),
+    cell(row.rates === undefined ? "" : String(row.rates.settled), "number"),
+    ...[0, 1, 2].map((index) => cell(row.life === undefined ? "" : duration(row.life[index]), "number wide")),
     cell(duration(row.oldest), "number"),
     cell(plain(row.site), "faint wide"),
   );
@@ -404,6 +412,7 @@ function setView(view) {
   byId("view").setAttribute("aria-labelledby", `tab-${view}`);
   showTable();
   if (view === "tree") void loadTree();
+  if (view === "requests") void loadRequests();
 }
 
 function setFilter(text) {
@@ -540,6 +549,13 @@ async function loadTree() {
   loading = false;
 }
 
+async function loadRequests() {
+  const response = await ask("requests");
+  if (response?.ok !== true) return;
+  state.requests = response.content;
+  if (state.view === "requests") showTable();
+}
+
 /** The newest frame; it is shown when the page is not paused. */
 let newest;
 
@@ -548,6 +564,7 @@ function refresh() {
   state.frame = newest;
   showFrame();
   if (state.view === "tree") void loadTree();
+  else if (state.view === "requests") void loadRequests();
   else showTable();
   if (state.detail !== undefined) void showDetail();
 }

@@ -1,0 +1,176 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import type {
+  ScopeCloseMessage,
+  ScopeOpenMessage,
+  TaskSettleMessage,
+  TaskStartMessage,
+} from "../inspect/index.js";
+import { requestOf } from "../inspect/request-info.js";
+import { patternOfName } from "../inspect/similar.js";
+import { shortSite } from "../inspect/groups.js";
+import { ScopeNode } from "../kernel/node.js";
+import { realNow } from "../kernel/platform.js";
+import type { Scope } from "../kernel/scope.js";
+import { hasHandle, isDaemon, isTask } from "../kernel/state.js";
+import { statusOf } from "../kernel/status.js";
+import { PlaceHistory } from "./place-history.js";
+import { Requests, type Bar, type RequestTrace } from "./request-traces.js";
+import { placeKey, withoutQuery } from "./tree-entry.js";
+
+/** So many places have a history of their own; what was made elsewhere shares one. */
+const MAX_PLACES = 300;
+/** So many names are remembered, so that the pattern of a name need not be made for each task. */
+const MAX_NAMES = 2_000;
+
+/** What is remembered of a scope until it settles. */
+interface Life {
+  readonly begun: number;
+  /** Absent of a request. */
+  readonly history: PlaceHistory | undefined;
+  /** The request that it is part of. */
+  readonly trace: RequestTrace | undefined;
+  readonly bar: Bar | undefined;
+  /** Of a request: what knows its answer. */
+  readonly observer?: unknown;
+}
+
+/**
+ * What a process does while a page is open: how much is created and settled at each place, how long it lives, and the
+ * requests. Subscribes to the diagnostics channels from `start()` to `stop()`; between, nothing is kept of a node but its id.
+ */
+export class Activity {
+  readonly requests: Requests = new Requests();
+  readonly #isBelow: (node: ScopeNode) => boolean;
+  readonly #lives = new Map<number, Life>();
+  readonly #histories = new Map<string, PlaceHistory>();
+  readonly #others = new PlaceHistory("", "(other places)", "", "");
+  /** By kind and name, where the line is not known: without the key of the place, which would be made for each task. */
+  readonly #byName = new Map<string, Map<string, PlaceHistory>>();
+  #isStarted = false;
+
+  /** @param isBelow - Whether a node belongs to what is shown. */
+  constructor(isBelow: (node: ScopeNode) => boolean) {
+    this.#isBelow = isBelow;
+  }
+
+  start(): void {
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    for (const [name, listener] of this.#listeners) subscribe(name, listener);
+  }
+
+  /** Forgets everything. */
+  stop(): void {
+    if (!this.#isStarted) return;
+    this.#isStarted = false;
+    for (const [name, listener] of this.#listeners) unsubscribe(name, listener);
+    this.#lives.clear();
+    this.#histories.clear();
+    this.#byName.clear();
+    this.requests.clear();
+  }
+
+  histories(): readonly PlaceHistory[] {
+    return [...this.#histories.values(), this.#others];
+  }
+
+  history(key: string): PlaceHistory | undefined {
+    return this.#histories.get(key);
+  }
+
+  readonly #listeners: readonly (readonly [name: string, listener: (message: unknown) => void])[] = [
+    ["bough:task:start", (message) => this.#begin((message as TaskStartMessage).scope, false)],
+    ["bough:task:settle", (message) => this.#settle((message as TaskSettleMessage).scope)],
+    [
+      "bough:scope:open",
+      (message) => {
+        const { scope, kind } = message as ScopeOpenMessage;
+        this.#begin(scope, kind === "request");
+      },
+    ],
+    ["bough:scope:close", (message) => this.#settle((message as ScopeCloseMessage).scope)],
+  ];
+
+  #begin(scope: Scope, isRequest: boolean): void {
+    // Another copy of the package has ids of its own.
+    if (!(scope instanceof ScopeNode) || !this.#isBelow(scope)) return;
+    const begun = realNow();
+    if (isRequest) {
+      const trace = this.requests.begin(scope.id, begun);
+      // Its route may not be known before its end.
+      return void this.#lives.set(scope.id, {
+        begun,
+        history: undefined,
+        trace,
+        bar: undefined,
+        observer: scope.observer,
+      });
+    }
+    const history = this.#historyOf(scope.name, kindOf(scope), scope.extras?.site);
+    history.create(begun);
+    const above = scope.parent === undefined ? undefined : this.#lives.get(scope.parent.id);
+    const bar = above?.trace?.begin(scope.name, begun, above.bar);
+    this.#lives.set(scope.id, { begun, history, trace: above?.trace, bar });
+  }
+
+  #settle(scope: Scope): void {
+    if (!(scope instanceof ScopeNode)) return;
+    const life = this.#lives.get(scope.id);
+    if (life === undefined) return;
+    this.#lives.delete(scope.id);
+    const now = realNow();
+    const { begun, history, trace, bar } = life;
+    history?.settle(now, now - begun);
+    if (bar !== undefined) trace?.end(bar, now, statusOf(scope));
+    if (history === undefined) this.#endRequest(scope, life, now);
+  }
+
+  #endRequest(scope: ScopeNode, { begun, trace, observer }: Life, now: number): void {
+    const { method, route, status } = requestOf(scope, observer) ?? {};
+    const name = method === undefined ? withoutQuery(scope.name) : `${method} ${route}`;
+    if (trace !== undefined)
+      this.requests.end(trace, now, {
+        name,
+        outcome: outcomeOf(scope),
+        ...(status === undefined ? {} : { status }),
+      });
+    const history = this.#historyOf(name, "request", scope.extras?.site);
+    history.create(begun);
+    history.settle(now, now - begun);
+  }
+
+  #historyOf(name: string, kind: string, site: string | undefined): PlaceHistory {
+    if (site !== undefined) return this.#historyAt(name, kind, shortSite(site));
+    let byName = this.#byName.get(kind);
+    if (byName === undefined) this.#byName.set(kind, (byName = new Map<string, PlaceHistory>()));
+    let history = byName.get(name);
+    if (history === undefined) {
+      history = this.#historyAt(name, kind, "");
+      if (byName.size >= MAX_NAMES) byName.clear();
+      byName.set(name, history);
+    }
+    return history;
+  }
+
+  #historyAt(name: string, kind: string, site: string): PlaceHistory {
+    const pattern = patternOfName(withoutQuery(name));
+    const key = placeKey(pattern, kind, site);
+    const known = this.#histories.get(key);
+    if (known !== undefined) return known;
+    if (this.#histories.size >= MAX_PLACES) return this.#others;
+    const made = new PlaceHistory(key, pattern, kind, site);
+    this.#histories.set(key, made);
+    return made;
+  }
+}
+
+/** Of a cancelled request why. */
+function outcomeOf(node: ScopeNode): string {
+  const status = statusOf(node);
+  return status === "cancelled" ? (node.reason?.kind ?? status) : status;
+}
+
+function kindOf(node: ScopeNode): string {
+  if (isTask(node)) return isDaemon(node) ? "daemon" : "task";
+  return hasHandle(node) ? "handle" : "scope";
+}

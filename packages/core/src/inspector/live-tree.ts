@@ -1,0 +1,259 @@
+import type { NodeInfo } from "../inspect/index.js";
+import { LogHistogram } from "./log-histogram.js";
+import type { LookHead, PageSource } from "./page-source.js";
+import { similarityKey } from "../inspect/similar.js";
+import { suspicionOf } from "../inspect/warnings.js";
+import { inSlices } from "./slices.js";
+import { Suspects } from "./suspects.js";
+import { copyOf, isSame, placeOf, type Entry, type Family, type Group, type Place } from "./tree-entry.js";
+
+const noCounts = {
+  scopes: 0,
+  tasks: 0,
+  requests: 0,
+  queued: 0,
+  cancelling: 0,
+  holding: 0,
+  failures: 0,
+};
+
+/** How many there are. */
+export type Counts = typeof noCounts;
+
+/** How many requests that are running are listed. */
+const MAX_REQUESTS = 200;
+/** How many members of a place can be named. */
+const MAX_MEMBERS = 100;
+/** Names may all be different: so many places have percentiles. */
+const MAX_HISTOGRAMS = 500;
+
+/**
+ * A tree from look to look, by the questions that a page asks. A scope that has not changed keeps its objects: a hundred
+ * thousand new ones in each look would be copied by the garbage collector, which holds a process up for tens of milliseconds.
+ *
+ * Whatever is counted bears the number of its look, and is counted anew when the next look comes upon it.
+ */
+export class LiveTree {
+  head: LookHead = { at: 0 };
+  readonly counts: Counts = { ...noCounts };
+  readonly byId: Map<number, Entry> = new Map();
+  /** How many children of a scope wait for their turn, by its id. */
+  readonly queued: Map<number, number> = new Map();
+  /** In spawn order. */
+  readonly roots: Entry[] = [];
+  /** The oldest ones, in spawn order. */
+  readonly requests: Entry[] = [];
+  readonly suspects: Suspects = new Suspects();
+  readonly #groups = new Map<string, Group>();
+  readonly #places = new Map<string, Place>();
+  readonly #families = new Set<Family>();
+  #histograms = 0;
+  #look = 0;
+  #count = 0;
+
+  /** Takes a look. Until it is over, nothing else may be asked. */
+  async update(source: PageSource): Promise<void> {
+    this.#look++;
+    this.#count = 0;
+    Object.assign(this.counts, noCounts);
+    this.queued.clear();
+    this.roots.length = 0;
+    this.requests.length = 0;
+    this.suspects.clear();
+    this.head = await this.#read(source);
+    if (this.#count < this.byId.size)
+      await inSlices(this.byId.values(), (entry) => {
+        if (entry.look === this.#look) return;
+        this.byId.delete(entry.info.id);
+      });
+    await this.#forget();
+  }
+
+  /** The groups of similar children of a scope, in the order of their first members. */
+  families(parent: Entry): Family[] {
+    const { families } = parent;
+    if (families === undefined) return [];
+    return [...families.values()].sort((a, b) => firstOf(a).info.id - firstOf(b).info.id);
+  }
+
+  childCount(parent: Entry): number {
+    let count = 0;
+    for (const family of parent.families?.values() ?? []) count += family.count;
+    return count;
+  }
+
+  /** Whether anything is below it. */
+  findChild(parent: Entry, isWanted: (child: Entry) => boolean): Entry | undefined {
+    for (const family of parent.families?.values() ?? [])
+      for (let at = family.first; at !== undefined; at = at.next) if (isWanted(at)) return at;
+    return undefined;
+  }
+
+  hasChild(parent: Entry): boolean {
+    return parent.families !== undefined && parent.families.size > 0;
+  }
+
+  places(): Iterable<Place> {
+    return this.#places.values();
+  }
+
+  groups(): Iterable<Group> {
+    return this.#groups.values();
+  }
+
+  async #read(source: PageSource): Promise<LookHead> {
+    if (source.read !== undefined)
+      return source.read((nodes) => {
+        for (const node of nodes) this.#add(node);
+      });
+    const { nodes, ...head } = await source.look();
+    await inSlices(nodes, (node) => this.#add(node));
+    return head;
+  }
+
+  /** What had no member in this look. */
+  async #forget(): Promise<void> {
+    await inSlices(this.#families, (family) => {
+      if (family.look === this.#look) return;
+      this.#families.delete(family);
+      family.parent?.families?.delete(family.group);
+    });
+    await inSlices(this.#groups.values(), ({ key, look }) => {
+      if (look !== this.#look) this.#groups.delete(key);
+    });
+    await inSlices(this.#places.values(), ({ key, look, ages }) => {
+      if (look === this.#look) return;
+      this.#places.delete(key);
+      if (ages !== undefined) this.#histograms--;
+    });
+  }
+
+  #add(node: NodeInfo): void {
+    let entry = this.byId.get(node.id);
+    if (entry?.look === this.#look) return; // two copies of the package may have the same ids
+    if (entry === undefined) {
+      entry = this.#enter(node);
+    } else if (!isSame(entry.info, node)) {
+      entry.info = copyOf(node);
+      entry.suspicion = suspicionOf(node);
+      entry.family = this.#familyOf(entry.parent, node);
+    }
+    entry.age = node.age;
+    entry.look = this.#look;
+    this.#count++;
+    this.#join(entry);
+    if (node.kind !== "background") this.#countIn(entry);
+    if (entry.parent === undefined) this.roots.push(entry);
+  }
+
+  #enter(info: NodeInfo): Entry {
+    // Parents come first, so that a parent that is not known is above the scope that is looked at.
+    const parent = info.parent === undefined ? undefined : this.byId.get(info.parent);
+    const family = this.#familyOf(parent, info);
+    const entry: Entry = {
+      parent,
+      info: copyOf(info),
+      age: info.age,
+      suspicion: suspicionOf(info),
+      look: 0,
+      family,
+      next: undefined,
+      families: undefined,
+    };
+    this.byId.set(info.id, entry);
+    return entry;
+  }
+
+  #familyOf(parent: Entry | undefined, node: NodeInfo): Family {
+    const group = this.#groupOf(node);
+    const known = parent?.families?.get(group);
+    if (known !== undefined) return known;
+    const family = { group, parent, look: 0, count: 0, first: undefined, last: undefined };
+    this.#families.add(family);
+    if (parent !== undefined) (parent.families ??= new Map<Group, Family>()).set(group, family);
+    return family;
+  }
+
+  #groupOf(node: NodeInfo): Group {
+    const key = similarityKey(node);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { key, place: this.#placeOf(placeOf(node)), sample: node, look: 0, count: 0 };
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+
+  #placeOf(place: ReturnType<typeof placeOf>): Place {
+    let known = this.#places.get(place.key);
+    if (known === undefined) {
+      known = { ...place, look: 0, count: 0, queued: 0, oldest: 0, members: [], ages: undefined };
+      this.#places.set(place.key, known);
+    }
+    return known;
+  }
+
+  /** Puts an entry at the end of its family. */
+  #join(entry: Entry): void {
+    const { family } = entry;
+    entry.next = undefined;
+    if (family.look === this.#look) (family.last as Entry).next = entry;
+    else {
+      family.look = this.#look;
+      family.count = 0;
+      family.first = entry;
+    }
+    family.count++;
+    family.last = entry;
+  }
+
+  #countIn(entry: Entry): void {
+    const { info, family, suspicion } = entry;
+    const { group } = family;
+    if (suspicion !== undefined) this.suspects.add(entry, suspicion);
+    if (group.look !== this.#look) {
+      group.look = this.#look;
+      group.count = 0;
+      group.sample = info;
+    }
+    group.count++;
+    this.#countAt(group.place, entry);
+    const { counts } = this;
+    counts.scopes++;
+    if (info.kind === "task") counts.tasks++;
+    if (info.kind === "request") {
+      counts.requests++;
+      if (this.requests.length < MAX_REQUESTS) this.requests.push(entry);
+    }
+    if (info.status === "queued") {
+      counts.queued++;
+      if (info.parent !== undefined) this.queued.set(info.parent, (this.queued.get(info.parent) ?? 0) + 1);
+    }
+    if (info.state === "cancelling") counts.cancelling++;
+    if (info.waitingForCleanup) counts.holding++;
+    counts.failures += info.failures;
+  }
+
+  #countAt(place: Place, { info, age }: Entry): void {
+    if (place.look !== this.#look) {
+      place.look = this.#look;
+      place.count = 0;
+      place.queued = 0;
+      place.oldest = 0;
+      place.members.length = 0;
+      place.ages?.clear();
+    }
+    place.count++;
+    place.oldest = Math.max(place.oldest, age);
+    if (info.status === "queued") place.queued++;
+    else if (place.members.length < MAX_MEMBERS) place.members.push(info.id);
+    if (place.ages === undefined && place.count > 1 && this.#histograms < MAX_HISTOGRAMS) {
+      place.ages = new LogHistogram();
+      this.#histograms++;
+    }
+    place.ages?.add(age);
+  }
+}
+
+/** A family that is alive has a member. */
+export const firstOf = (family: Family): Entry => family.first as Entry;

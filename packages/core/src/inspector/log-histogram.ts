@@ -1,0 +1,67 @@
+/** Steps of one doubling: a value is known to a sixteenth, 6 %. */
+const STEPS = 16;
+/** 42 doublings of a microsecond are 50 days. */
+const SIZE = 42 * STEPS;
+const UNIT = 1_000;
+
+/**
+ * Counts durations, and tells their percentiles: log-linear buckets, as in HdrHistogram
+ * (https://hdrhistogram.github.io/HdrHistogram/). From a microsecond to 50 days it is wrong by at most 3 %, in 2.7 KB.
+ */
+export class LogHistogram {
+  readonly #buckets: Uint32Array = new Uint32Array(SIZE);
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** @param ms - A duration. */
+  add(ms: number): void {
+    const index = bucketOf(ms);
+    this.#buckets[index] = (this.#buckets[index] as number) + 1;
+    this.#count++;
+  }
+
+  addAll(other: LogHistogram): void {
+    const buckets = other.#buckets;
+    for (let index = 0; index < SIZE; index++)
+      this.#buckets[index] = (this.#buckets[index] as number) + (buckets[index] as number);
+    this.#count += other.#count;
+  }
+
+  clear(): void {
+    if (this.#count === 0) return;
+    this.#buckets.fill(0);
+    this.#count = 0;
+  }
+
+  /** The durations, in ms, than which these shares of all are not longer, such as `[0.5, 0.99]` in ascending order. */
+  percentiles(shares: readonly number[]): number[] {
+    const found: number[] = [];
+    let below = 0;
+    for (let index = 0; index < SIZE && found.length < shares.length; index++) {
+      below += this.#buckets[index] as number;
+      while (
+        found.length < shares.length &&
+        below > 0 &&
+        below >= (shares[found.length] as number) * this.#count
+      )
+        found.push(middleOf(index));
+    }
+    return shares.map((_, index) => found[index] ?? 0);
+  }
+}
+
+function bucketOf(ms: number): number {
+  const value = ms * UNIT;
+  if (!(value >= 1)) return 0;
+  const doublings = Math.floor(Math.log2(value));
+  const index = doublings * STEPS + Math.floor((value / 2 ** doublings - 1) * STEPS);
+  return Math.min(index, SIZE - 1);
+}
+
+function middleOf(index: number): number {
+  const least = 2 ** Math.floor(index / STEPS);
+  return (least * (1 + ((index % STEPS) + 0.5) / STEPS)) / UNIT;
+}

@@ -1,0 +1,74 @@
+import { realNow } from "../kernel/platform.js";
+import type { LiveTree } from "./live-tree.js";
+import type { RequestTrace, Requests } from "./request-traces.js";
+import { withoutQuery } from "./tree-entry.js";
+import { nodeRow, type NodeRow } from "./views.js";
+
+/** Of a request that is not opened, so many bars are sent. */
+const FEW_BARS = 6;
+
+/** A scope below a request: name, depth, from, to (absent while it runs) and how it has ended. Times in ms of the request. */
+type BarRow = readonly [name: string, depth: number, from: number, to: number | null, outcome: string];
+
+/** A request that has ended. */
+interface RequestRow {
+  readonly id: number;
+  readonly name: string;
+  readonly status?: number;
+  readonly outcome: string;
+  /** How long ago it ended, in ms. */
+  readonly ago: number;
+  readonly took: number;
+  readonly bars: readonly BarRow[];
+  /** How many scopes below it are not among the bars. */
+  readonly moreBars: number;
+}
+
+/** The requests of a process. Those that have ended are absent if the source does not tell. */
+export interface RequestRows {
+  readonly running: readonly NodeRow[];
+  readonly last?: readonly RequestRow[];
+  readonly slowest?: readonly RequestRow[];
+}
+
+/** @param opened - The ids of those whose bars are all wanted. */
+export function requestRows(
+  tree: LiveTree,
+  requests: Requests | undefined,
+  opened: ReadonlySet<string>,
+): RequestRows {
+  const now = realNow();
+  const toRow = (trace: RequestTrace): RequestRow => rowOf(trace, now, opened.has(String(trace.id)));
+  return {
+    running: tree.requests.map((entry) => nodeRow(entry, tree.head.at)).sort((a, b) => b.age - a.age),
+    ...(requests === undefined
+      ? {}
+      : { last: requests.last().map(toRow), slowest: requests.slowest().map(toRow) }),
+  };
+}
+
+function rowOf(
+  { id, begun, took = 0, ending, bars, dropped }: RequestTrace,
+  now: number,
+  all: boolean,
+): RequestRow {
+  const shown = all ? bars : bars.slice(0, FEW_BARS);
+  return {
+    id,
+    name: ending?.name ?? "",
+    ...(ending?.status === undefined ? {} : { status: ending.status }),
+    outcome: ending?.outcome ?? "",
+    ago: Math.round(now - begun - took),
+    took: rounded(took),
+    bars: shown.map(({ name, depth, from, to, outcome }) => [
+      withoutQuery(name),
+      depth,
+      rounded(from),
+      to === undefined ? null : rounded(to),
+      outcome,
+    ]),
+    moreBars: bars.length - shown.length + dropped,
+  };
+}
+
+const rounded = (ms: number): number => Math.round(ms * 100) / 100;

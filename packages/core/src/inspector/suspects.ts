@@ -1,0 +1,44 @@
+import type { NodeInfo } from "../inspect/index.js";
+import type { Suspicion } from "../inspect/warnings.js";
+import { currentInfo, type Entry } from "./tree-entry.js";
+
+/** Of each kind so many scopes are looked at: what is wrong with a thousand is clear by then. */
+const MAX_SUSPECTS = 1_000;
+/** The scopes of a look that a warning may be about. */
+export class Suspects {
+  readonly #found = new Set<Entry>();
+  readonly #counts = new Map<Suspicion, number>();
+  /** False if there are so many that not all are looked at. */
+  isComplete = true;
+
+  clear(): void {
+    this.#found.clear();
+    this.#counts.clear();
+    this.isComplete = true;
+  }
+
+  add(entry: Entry, suspicion: Suspicion): void {
+    const count = (this.#counts.get(suspicion) ?? 0) + 1;
+    this.#counts.set(suspicion, count);
+    if (count <= MAX_SUSPECTS) this.#found.add(entry);
+    else if (suspicion !== "running" && suspicion !== "joining" && suspicion !== "permit")
+      this.isComplete = false;
+  }
+
+  /**
+   * The suspects with the scopes above them. Of each, a child is among them that is not suspicious, if it has such a one: the
+   * rules ask whether a scope has children, and whether all of them are blocked.
+   */
+  nodes(findChild: (parent: Entry, isWanted: (child: Entry) => boolean) => Entry | undefined): NodeInfo[] {
+    const chosen = new Set<Entry>();
+    for (const suspect of this.#found)
+      for (let at: Entry | undefined = suspect; at !== undefined && !chosen.has(at); at = at.parent)
+        chosen.add(at);
+    const children: Entry[] = [];
+    for (const entry of chosen) {
+      const child = findChild(entry, (each) => !chosen.has(each));
+      if (child !== undefined) children.push(child);
+    }
+    return [...chosen, ...children].map(currentInfo);
+  }
+}

@@ -1,0 +1,161 @@
+import type { NodeInfo, WaitInfo } from "../inspect/index.js";
+import { shortSite } from "../inspect/groups.js";
+import { patternOfName } from "../inspect/similar.js";
+import type { Suspicion } from "../inspect/warnings.js";
+import type { LogHistogram } from "./log-histogram.js";
+
+/** A scope that is alive, from look to look. */
+export interface Entry {
+  readonly parent: Entry | undefined;
+  /** As it was when it was described last: a scope that does not change keeps its description. */
+  info: NodeInfo;
+  /** In ms, at the last look. */
+  age: number;
+  /** Why a warning may be about it. */
+  suspicion: Suspicion | undefined;
+  /** The number of the last look in which it was. */
+  look: number;
+  family: Family;
+  /** The next similar sibling, in spawn order. */
+  next: Entry | undefined;
+  /** Its children by groups: also such as were there in an earlier look only. */
+  families: Map<Group, Family> | undefined;
+}
+
+/** Similar siblings. */
+export interface Family {
+  readonly group: Group;
+  readonly parent: Entry | undefined;
+  look: number;
+  count: number;
+  first: Entry | undefined;
+  last: Entry | undefined;
+}
+
+/** Scopes that are alike: of one kind and name, but for the digits, from one line, in one state, with one wait. */
+export interface Group {
+  readonly key: string;
+  readonly place: Place;
+  /** One of them. */
+  sample: NodeInfo;
+  look: number;
+  count: number;
+}
+
+/** Scopes of one kind and name, but for the digits, from one line. */
+export interface Place {
+  readonly key: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly site: string;
+  look: number;
+  count: number;
+  queued: number;
+  oldest: number;
+  /** The ids of some that run. */
+  readonly members: number[];
+  ages: LogHistogram | undefined;
+}
+
+/** Where a scope was spawned: `src/orders.ts:88`. */
+export const siteOf = (node: NodeInfo): string =>
+  node.spawnedAt === undefined ? "" : shortSite(node.spawnedAt);
+
+/** Data of integrations may be nested without end. */
+const MAX_DEPTH = 4;
+
+/** The name without a query string. */
+export function nameOf(node: NodeInfo): string {
+  if (node.request !== undefined) return `${node.request.method} ${node.request.route}`;
+  return withoutQuery(node.name);
+}
+
+/** Scopes may be named after an address. */
+export const withoutQuery = (name: string): string => name.replace(/(\/[^\s?]*)\?\S*/g, "$1");
+
+/** What is the same for all scopes that were made at one place. */
+export function placeOf(node: NodeInfo): Pick<Place, "key" | "name" | "kind" | "site"> {
+  const name = patternOfName(nameOf(node));
+  const kind = node.daemon === true ? "daemon" : node.kind;
+  const site = siteOf(node);
+  return { key: placeKey(name, kind, site), name, kind, site };
+}
+
+export const placeKey = (name: string, kind: string, site: string): string =>
+  `${name}\u0000${kind}\u0000${site}`;
+
+/** The description, with the age and the remaining times of the last look. */
+export function currentInfo({ info, age }: Entry): NodeInfo {
+  const passed = age - info.age;
+  if (passed === 0) return info;
+  const waits = info.waits?.map((wait) =>
+    wait.left === undefined ? wait : { ...wait, left: Math.max(0, wait.left - passed) },
+  );
+  return { ...info, age, ...(waits === undefined ? {} : { waits }) };
+}
+
+/**
+ * A copy to keep. The descriptions themselves must die young: V8 allocates what is made at a place where most objects survive
+ * among the old ones, and then each look would fill the old space.
+ */
+export const copyOf = (node: NodeInfo): NodeInfo => copyPlain(node, 0) as NodeInfo;
+
+function copyPlain(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null || depth === MAX_DEPTH) return value;
+  if (Array.isArray(value)) return value.map((each) => copyPlain(each, depth + 1));
+  const copy: Record<string, unknown> = {};
+  for (const name in value) copy[name] = copyPlain((value as Record<string, unknown>)[name], depth + 1);
+  return copy;
+}
+
+/** How much the end of a wait may have moved before it is another wait, in ms. */
+const TOLERANCE = 50;
+
+/** Whether a scope is as it was, but older. Makes no objects: it is called for every scope in every look. */
+export function isSame(before: NodeInfo, after: NodeInfo): boolean {
+  let names = 0;
+  for (const name in after) {
+    names++;
+    const key = name as keyof NodeInfo;
+    if (after[key] === before[key] || key === "age") continue;
+    if (key === "waits") {
+      if (!areSameWaits(before.waits, after.waits, after.age - before.age)) return false;
+    } else if (!isAlike(before[key], after[key], 0)) return false;
+  }
+  for (const _ in before) names--;
+  return names === 0;
+}
+
+function areSameWaits(
+  before: readonly WaitInfo[] | undefined,
+  after: readonly WaitInfo[] | undefined,
+  passed: number,
+): boolean {
+  if (before === undefined || after === undefined || before.length !== after.length) return false;
+  for (let index = 0; index < after.length; index++) {
+    const one = before[index] as WaitInfo;
+    const other = after[index] as WaitInfo;
+    if (one.operation !== other.operation || one.position !== other.position || one.of !== other.of)
+      return false;
+    if (!isAlike(one.heldBy, other.heldBy, 0)) return false;
+    if ((one.left === undefined) !== (other.left === undefined)) return false;
+    if (Math.abs((one.left ?? 0) - (other.left ?? 0) - (one.left === undefined ? 0 : passed)) > TOLERANCE)
+      return false;
+  }
+  return true;
+}
+
+/** Compares plain data. */
+function isAlike(a: unknown, b: unknown, depth: number): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (depth === MAX_DEPTH) return false;
+  let names = 0;
+  for (const name in b) {
+    names++;
+    const one = (a as Record<string, unknown>)[name];
+    if (!isAlike(one, (b as Record<string, unknown>)[name], depth + 1)) return false;
+  }
+  for (const _ in a) names--;
+  return names === 0;
+}

@@ -1,0 +1,42 @@
+import type { NodeGroup, NodeKind, Warning } from "../inspect/index.js";
+import type { Summary } from "../inspect/warning.js";
+import { LookWatcher } from "../inspect/watcher.js";
+import type { LiveTree } from "./live-tree.js";
+import type { Place } from "./tree-entry.js";
+
+/** So many places are watched for growth. */
+const MAX_PLACES = 1_000;
+
+/** Looks for warnings in a tree of any size: what the rules count, they are given as counts. */
+export class TreeWatcher {
+  readonly #watcher = new LookWatcher(
+    { stuck: 5_000, deaf: 10_000, unclosed: 60_000, blocked: 200 },
+    new Set(),
+  );
+
+  find(tree: LiveTree): readonly Warning[] {
+    const look = {
+      ...tree.head,
+      nodes: tree.suspects.nodes((parent, isWanted) => tree.findChild(parent, isWanted)),
+    };
+    return this.#watcher.add(look, { queued: new Map(tree.queued), groups: groupsOf(tree.places()) });
+  }
+}
+
+function groupsOf(places: Iterable<Place>): Summary["groups"] {
+  const groups = new Map<string, NodeGroup>();
+  for (const { key, name, kind, site, count, queued, oldest, members } of places) {
+    if (count === queued) continue;
+    groups.set(key, {
+      key,
+      label: site === "" ? name : site,
+      count: count - queued,
+      name,
+      kind: kind as NodeKind,
+      age: { p50: oldest, p95: oldest, p99: oldest, max: oldest },
+      members: [...members],
+    });
+    if (groups.size === MAX_PLACES) break;
+  }
+  return groups;
+}
