@@ -1,5 +1,6 @@
 /**
- * Scopes, tasks, and what waits, starts, limits and retries in them. It runs in Node, Bun, Deno and browsers.
+ * Scopes and tasks, and the functions that wait, start, limit and retry in them. It runs in Node, Bun, Deno and
+ * browsers.
  *
  * @module
  */

@@ -40,7 +40,7 @@ describe("what the README claims", () => {
   });
 
   it("its one dependency is Effection", () => {
-    expect(readme).toContain("One dependency, Effection, which only `bough/effection` loads");
+    expect(readme).toContain("Its one dependency is Effection, which only `bough/effection` loads");
     expect(Object.keys(manifest.dependencies)).toEqual(["effection"]);
   });
 

@@ -14,7 +14,7 @@ import { nodeOf } from "../task/resolve.js";
  * @param scope - The scope to describe.
  * @param key - The name of the integration. `Snapshot.annotations` has the data under it. A second call with the same
  *   key replaces the first.
- * @param annotator - Returns what there is to say, or `undefined`. When it is left out, the annotation is removed.
+ * @param annotator - Returns the note, or `undefined`. When it is left out, the annotation is removed.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example
  * ```ts

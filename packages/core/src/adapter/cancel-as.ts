@@ -40,7 +40,7 @@ const names = optionNames<CancelAsOptions>({ cause: true, origin: true });
  * @param kind - The kind that `reason.kind` will be.
  * @param options - The cause, and where the cancellation began.
  * @returns `true` for the call that cancelled it; `false` if it was cancelled or closed already.
- * @throws {TypeError | RangeError} If an argument is not what it must be. Nothing was cancelled.
+ * @throws {TypeError | RangeError} If an argument is bad. Nothing was cancelled.
  * @example
  * ```ts
  * const scope = createScope({ name: "call" });

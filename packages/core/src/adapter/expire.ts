@@ -6,12 +6,12 @@ import { nodeOf } from "../task/resolve.js";
  * Lets the deadline of `scope` pass now. For authors of integrations: where two clocks watch one deadline, the other one
  * may be first by a few milliseconds, and the task still fails with its own `DeadlineExceededError`.
  *
- * The scope that is cancelled is the one whose deadline is the earliest on the way from `scope` to the root, just as if
- * its timer had fired.
+ * It cancels the scope with the earliest deadline on the way from `scope` to the root, as if the timer of that
+ * deadline had fired.
  *
  * @param scope - The scope whose deadline has passed.
- * @returns `true` if this call cancelled the scope with that deadline; `false` if there is no deadline, or if it has
- *   passed already.
+ * @returns `true` if this call cancelled the scope with that deadline; `false` if there is none, or if it has already
+ *   passed.
  * @throws {TypeError} If `scope` is not a scope.
  * @example
  * ```ts

@@ -7,9 +7,9 @@ import { runWithScope } from "./current-scope.js";
 /**
  * Makes a worker whose own scope is the current one while it runs: `currentScope()` is then the scope that it got.
  *
- * @param worker - Any worker; its name stays its task's.
- * @returns A worker for `spawn`, `withScope`, `main` and whatever else takes one.
- * @throws {TypeError} If `worker` is no function.
+ * @param worker - Any worker. The task gets its name.
+ * @returns A worker for `spawn`, `withScope`, `main` and every other function that takes one.
+ * @throws {TypeError} If `worker` is not a function.
  * @example
  * ```ts
  * async function step(): Promise<string | undefined> {
@@ -29,7 +29,7 @@ export function ambient<T>(worker: Worker<T>): Worker<T> {
   return Object.defineProperty(wrapped, "name", { value: worker.name });
 }
 
-/** A generator runs when it is resumed, by then somewhere else: each of its steps needs the scope. */
+/** A generator runs when it is resumed, and other code resumes it: each of its steps needs the scope. */
 function stepwise<T>(scope: Scope, routine: Routine<T>): Routine<T> {
   const stepping = {
     next: (value: unknown) => runWithScope(scope, () => routine.next(value)),

@@ -12,11 +12,11 @@ const storage = new AsyncLocalStorage<ScopeNode>();
  * `undefined` where there was none. It follows the code through promises, timers and callbacks, as every
  * `AsyncLocalStorage` does.
  *
- * It is the view, never the owner handle: that somebody remembers it keeps no owner alive. It may have ended
- * meanwhile, in a callback that outlived it; then `spawn` says so.
+ * It is the view, never the owner handle: storing it keeps no owner alive. In a callback that outlived the scope it
+ * has ended, and then `spawn` throws.
  *
- * **Plain `spawn` and `withScope` don't change it**: a task's own scope is what its worker gets, and current is what was
- * current where it was spawned.
+ * **Plain `spawn` and `withScope` don't change it**: the worker gets its own scope as an argument, and the current
+ * scope stays that of the code that called `spawn`.
  *
  * @returns A view of the scope.
  * @example
@@ -37,9 +37,9 @@ export function currentScope(): Scope | undefined {
  * Calls `fn` with `scope` as the current one.
  *
  * @param scope - A view or an owner handle; only its view is remembered.
- * @param fn - Called once, synchronously. What it starts inherits the scope, what its caller does later does not.
+ * @param fn - Called once, synchronously. Work that it starts inherits the scope. Later code of its caller does not.
  * @returns What `fn` returns.
- * @throws {TypeError | BoughError} If `scope` is no scope of this copy of the package.
+ * @throws {TypeError | BoughError} If `scope` is not a scope of this copy of the package.
  * @throws What `fn` throws.
  * @example
  * ```ts

@@ -1,5 +1,6 @@
 import { Queue } from "bullmq";
 import type { ChainableCommander, Redis } from "ioredis";
+import { Batcher } from "../remote/batcher.js";
 import { byQueue } from "../remote/by-queue.js";
 import type {
   Beat,
@@ -24,10 +25,16 @@ import { jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.
 
 /** A greater result is not sent with its hint: the owner asks for it. */
 const MAX_HINT = 64_000;
-/** A connection that does not answer a ping within this many ms is made anew. */
+/** A connection that does not answer a ping within this many ms is replaced. */
 const PING_INTERVAL = 3_000;
 
 type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
+
+/** A hint as JSON. */
+interface Message {
+  readonly channel: string;
+  readonly text: string;
+}
 
 interface Settings {
   readonly client: Redis;
@@ -43,17 +50,20 @@ export class BullmqConnection implements EngineConnection {
   readonly #queues = new Map<string, Queue<Envelope>>();
   readonly #consumers = new Map<string, BullmqConsumer>();
   readonly #listeners = new Map<string, (hint?: Hint) => void>();
+  readonly #hints: Batcher<Message, undefined>;
   #stopPings: (() => void) | undefined;
   #isClosed = false;
 
   constructor(settings: Settings) {
     this.#settings = settings;
     const { subscriber } = settings;
+    this.#hints = new Batcher((messages) => this.#publish(messages));
     subscriber.on("message", (channel: string, text: string) => {
-      this.#listeners.get(channel)?.(JSON.parse(text) as Hint);
+      const listener = this.#listeners.get(channel);
+      if (listener !== undefined) for (const hint of JSON.parse(text) as Hint[]) listener(hint);
     });
     subscriber.on("ready", () => {
-      for (const listener of this.#listeners.values()) listener(); // what was sent meanwhile is lost
+      for (const listener of this.#listeners.values()) listener(); // messages sent since then are lost
     });
     this.#ping();
   }
@@ -82,7 +92,7 @@ export class BullmqConnection implements EngineConnection {
       pipeline.set(keys.note(job), note, "PX", Math.ceil(job.keep), "NX");
       pipeline.publish(
         keys.channel({ queue: job.queue }),
-        JSON.stringify({ queue: job.queue, id: job.id, reason: job.reason } satisfies Hint),
+        JSON.stringify([{ queue: job.queue, id: job.id, reason: job.reason }] satisfies Hint[]),
       );
     }
     for (const job of jobs) this.#askIn(pipeline, job);
@@ -112,23 +122,29 @@ export class BullmqConnection implements EngineConnection {
         owner.fresh === true ? "1" : "0",
       );
     for (const ref of ask) this.#askIn(pipeline, ref);
-    for (const { envelope } of deliveries) {
-      pipeline.get(keys.lock(envelope));
-      pipeline.get(keys.note(envelope));
-      pipeline.get(keys.lease(envelope.owner ?? ""));
-    }
+    const owners = [...new Set(deliveries.map(({ envelope }) => envelope.owner ?? ""))];
+    if (deliveries.length > 0)
+      pipeline.mget(
+        owners
+          .map((id) => keys.lease(id))
+          .concat(deliveries.flatMap(({ envelope }) => [keys.lock(envelope), keys.note(envelope)])),
+      );
     const answers = await results(pipeline);
     const [seconds, micros] = answers[0] as [string, string];
     const now = Number(seconds) * 1_000 + Number(micros) / 1_000;
     const first = owner === undefined ? 1 : 2;
     const states = ask.map((_, index) => toStateAt(answers, first + 3 * index));
+    const values = (answers.at(-1) ?? []) as (string | null)[];
+    const ends = new Map(owners.map((id, index) => [id, Number(values[index] ?? 0)]));
     const held = deliveries.map((delivery, index): Held => {
-      const [lock, note, until] = answers.slice(first + 3 * (ask.length + index)) as (string | null)[];
-      const token = this.#consumers.get(delivery.envelope.queue)?.tokenOf(delivery);
+      const lock = values[owners.length + 2 * index];
+      const note = values[owners.length + 2 * index + 1];
+      const { queue, owner: id } = delivery.envelope;
+      const token = this.#consumers.get(queue)?.tokenOf(delivery);
       return {
         lost: lost.has(delivery) || token === undefined || lock !== token,
         cancelled: note == null ? undefined : (JSON.parse(note) as WireReason),
-        ...(delivery.envelope.owner === undefined ? {} : { ownerLeft: Number(until ?? 0) - now }),
+        ...(id === undefined ? {} : { ownerLeft: (ends.get(id) as number) - now }),
       };
     });
     return { now, owned: owner === undefined ? undefined : answers[1] === 1, states, held };
@@ -136,7 +152,7 @@ export class BullmqConnection implements EngineConnection {
 
   async hint(topic: Topic, hints: readonly Hint[]): Promise<void> {
     const channel = this.#settings.keys.channel(topic);
-    await Promise.all(hints.map((hint) => this.#settings.client.publish(channel, JSON.stringify(hint))));
+    await Promise.all(hints.map((hint) => this.#hints.add({ channel, text: JSON.stringify(hint) })));
   }
 
   async watch(topic: Topic, listener: (hint?: Hint) => void): Promise<void> {
@@ -170,14 +186,26 @@ export class BullmqConnection implements EngineConnection {
   #ended(envelope: Envelope, outcome: Outcome): void {
     const { queue, id, replyTo } = envelope;
     if (replyTo === undefined) return;
-    const text = JSON.stringify({ queue, id, outcome } satisfies Hint);
-    const { client, keys, onError } = this.#settings;
-    client
-      .publish(
-        keys.channel({ owner: replyTo }),
-        text.length > MAX_HINT ? JSON.stringify({ queue, id } satisfies Hint) : text,
-      )
-      .catch(onError);
+    const { keys, onError } = this.#settings;
+    const whole = JSON.stringify({ queue, id, outcome } satisfies Hint);
+    const text = whole.length > MAX_HINT ? JSON.stringify({ queue, id } satisfies Hint) : whole;
+    this.#hints.add({ channel: keys.channel({ owner: replyTo }), text }).catch(onError);
+  }
+
+  /** The hints for one process that arise together are one message, as long as they are small. */
+  async #publish(messages: readonly Message[]): Promise<undefined[]> {
+    const pipeline = this.#settings.client.pipeline();
+    const texts = new Map<string, string>();
+    const send = (channel: string, text: string): void => void pipeline.publish(channel, `[${text}]`);
+    for (const { channel, text } of messages) {
+      const before = texts.get(channel);
+      const isFull = before !== undefined && before.length + text.length > MAX_HINT;
+      if (isFull) send(channel, before);
+      texts.set(channel, before === undefined || isFull ? text : `${before},${text}`);
+    }
+    for (const [channel, text] of texts) send(channel, text);
+    await results(pipeline);
+    return messages.map(() => undefined);
   }
 
   async #extendLocks(deliveries: readonly Delivery[], lease: number): Promise<Set<Delivery>> {

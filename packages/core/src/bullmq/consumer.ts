@@ -15,7 +15,7 @@ interface Settings {
   readonly ended: (envelope: Envelope, outcome: Outcome) => void;
 }
 
-/** What BullMQ's processor throws for a job that has failed; carries the outcome to the event that follows. */
+/** BullMQ's processor throws this for a failed job; carries the outcome to the event that follows. */
 const outcomes = new WeakMap<Error, Outcome>();
 
 /** A worker of BullMQ. `bough/remote` renews the locks, so that it knows when that was sent. */

@@ -11,7 +11,7 @@ import { Keys } from "./stored.js";
 /** How long a server that is about to start is waited for, in ms; ioredis itself would try for ever. */
 const OPEN_LIMIT = 5_000;
 
-/** What {@link bullmqEngine} takes. */
+/** The options of {@link bullmqEngine}. */
 export interface BullmqEngineOptions {
   /** The URL of Redis, 6.2 or later, or the options of ioredis. */
   readonly connection: string | RedisOptions;
@@ -31,7 +31,7 @@ const names = optionNames<BullmqEngineOptions>({ connection: true, prefix: true,
  *
  * @param options - The server and others.
  * @returns The engine.
- * @throws {TypeError} If an option is not what it must be.
+ * @throws {TypeError} If an option is bad.
  * @example
  * ```ts no-run
  * await withScope(async (scope) => {

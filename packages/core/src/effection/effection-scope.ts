@@ -8,22 +8,22 @@ import type { Scope } from "../kernel/scope.js";
 /**
  * Makes an Effection scope below a bough one, to `run` operations in it from plain code.
  *
- * It serves `scope` as a daemon does: what runs in it does not keep `scope` from ending. Operations find the bough scope,
- * and so the reason of their end, in the context `boughScope`.
+ * It belongs to `scope` as a daemon does: operations that run in it do not keep `scope` from ending. They find the
+ * bough scope, and so the reason of their end, in the context `boughScope`.
  *
- * **Cancellation:** when `scope` is cancelled, or has nothing else left to do, all that runs in it is halted, and
- * `scope` waits for that. From then on `run` and `spawn` throw the reason; Effection alone would start work that nobody
- * owns.
+ * **Cancellation:** when `scope` is cancelled, or everything else in it has ended, the operations are halted, and
+ * `scope` waits for that. From then on `run` and `spawn` throw the reason. Effection alone would start work without
+ * an owner.
  *
  * **Failure:** an operation that fails halts the others, and its error, the same object, is the failure of `scope`,
- * whether or not somebody awaits the operation's task; to handle one, catch it in the operation. Effection alone loses
- * it. Of two errors of a tear-down, Effection keeps the later one only.
+ * even if the operation's task is awaited. To handle an error, catch it in the operation. Effection alone loses it.
+ * Of two errors of a tear-down, Effection keeps only the later one.
  *
  * @param scope - The owner.
- * @returns The scope. It ends with `scope`: for a shorter life make a child of `scope` first.
+ * @returns The scope. It ends with `scope`. For a shorter life, make a child of `scope` first.
  * @throws {CancelledError} (as a rejection) The reason of `scope`.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
- * @throws {TypeError} (as a rejection) If `scope` is no scope.
+ * @throws {TypeError} (as a rejection) If `scope` is not a scope.
  * @example
  * ```ts
  * import { withScope } from "bough";

@@ -44,7 +44,7 @@ class HaltHook extends Hook {
   }
 
   run(): void {
-    // What `halt` returns begins only when its `then` is called.
+    // The halting begins only when the `then` of the result is called.
     this.halted = new Promise((resolve, reject) => {
       this.#task.halt().then(resolve, reject);
     });

@@ -11,7 +11,7 @@ import { nodeOf } from "../task/resolve.js";
 /**
  * An Effection resource: a bough scope that lives as long as the operation that asks for it.
  *
- * It is a child of the bough scope that the operation runs in, if there is one, else a root.
+ * It is a child of the bough scope that the operation runs in. Without one it is a root.
  *
  * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for all that was
  * started in it. When a bough scope above is cancelled, this one has its reason at once, before any `finally` block
@@ -56,7 +56,7 @@ export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
       const node: ScopeNode = nodeOf("useBoughScope", "scope", handle);
       yield* provide(node);
     } finally {
-      ending = true; // raising it again would break off what follows
+      ending = true; // throwing it again would end the steps that follow
       yield* until(handle.close());
     }
   });

@@ -11,8 +11,8 @@ import { nodeOf } from "../task/resolve.js";
 import { enterScope } from "../task/with-scope.js";
 
 /**
- * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps alive what it
- * made, such as its resources and the tasks it spawned, until `scope` ends.
+ * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps its
+ * resources and the tasks that it spawned alive until `scope` ends.
  *
  * They are torn down as what `scope.use` got is: after the children of `scope` have settled, in its turn among the
  * defers, and `scope` waits for that.
@@ -95,7 +95,7 @@ class Kept<T> {
     this.#task = run(function* () {
       yield* boughScope.set(node);
       const value = yield* operation();
-      // What is halted goes on here if it waited for something in a `finally`: `yield*` forgets that it is to return.
+      // A halted operation goes on here if it waited in a `finally`: `yield*` forgets that the generator was returning.
       if (isHalted()) return;
       ready = true;
       resolve(value);
@@ -108,7 +108,7 @@ class Kept<T> {
   }
 
   halt(): Promise<void> {
-    // What `halt` returns begins only when its `then` is called.
+    // The halting begins only when the `then` of the result is called.
     this.#halted ??= new Promise((resolve, reject) => {
       this.#task.halt().then(resolve, reject);
     });

@@ -14,8 +14,7 @@ export type CancelKind =
   | "failure"
   /** The `AbortSignal` that was given as the option `signal` has aborted. The reason of that signal is the `cause`. */
   | "signal"
-  /**
-   * One of these, none of which is an error:
+  /** One of these causes, which are not errors:
    *
    * - `close({ cause })` was called, or an `await using` block was left. The option is the `cause` of the reason.
    * - The scope has ended, for its daemons and its open iterations.
@@ -63,7 +62,7 @@ export let setCancelSite: (reason: CancelledError, site: string) => void;
  * ```
  */
 export class CancelledError extends BoughError {
-  /** What has cancelled the scope, to switch on. */
+  /** The kind of the cancellation, to switch on. */
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
@@ -148,8 +147,8 @@ export function isCancelled(error: unknown): error is CancelledError {
 
 /**
  * Makes a reason, without a stack trace unless it is `traced`. A trace costs microseconds, and with source maps
- * milliseconds; and one that was captured but not read keeps every receiver on the stack alive, which might be an
- * owner handle (see `docs/orphans.md`).
+ * milliseconds; and a stack that was captured but not read keeps every receiver on it alive, which might be an owner
+ * handle (see `docs/orphans.md`).
  */
 export function createReason(
   kind: Exclude<CancelKind, "deadline">,

@@ -1,8 +1,8 @@
 const MAX_LENGTH = 80;
-/** Beyond this a path helps nobody, and joining the strings it is made of would cost a deep tree dearly. */
+/** A longer path helps no reader, and joining its parts would be slow in a deep tree. */
 const MAX_PATH = 500;
 
-/** Quotes a value for an error message: short, on one line, never throwing, whatever the value is. */
+/** Quotes a value for an error message: short, and on one line. Never throws. */
 export function describe(value: unknown): string {
   switch (typeof value) {
     case "string":

@@ -4,15 +4,16 @@ import { isObject } from "./suppressed.js";
  * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.
  *
  * Many of them make another error instead of rejecting with `signal.reason`, and do not call it AbortError. In a
- * scope that is cancelled already, such an error is the cancellation coming back (rule 12). In any other scope it is a
- * failure: nobody there has asked for an abort.
+ * scope that is cancelled already, such an error is the cancellation coming back (rule 12). In any other scope it is
+ * a failure: nothing there has asked for an abort.
  *
- * An entry must identify the client's abort and nothing else, because a failure that happens to occur in a cancelled
- * scope must not be swallowed. So:
+ * An entry must match only the abort of the client, because a failure that happens to occur in a cancelled scope must
+ * not be swallowed. So:
  *
- * - A TypeError, RangeError, ReferenceError or SyntaxError matches no entry, whatever code it carries: it is a mistake
- *   in a program, or `fetch` that cannot connect.
- * - A `TimeoutError` matches no entry: a timeout of the caller's own (`AbortSignal.timeout()`) is not our cancellation.
+ * - A TypeError, RangeError, ReferenceError or SyntaxError matches no entry, with any code: it is a mistake in a
+ *   program, or `fetch` that cannot connect.
+ * - A `TimeoutError` matches no entry: a timeout that the caller made (`AbortSignal.timeout()`) is not our
+ *   cancellation.
  * - Errors are recognised by their shape and not by `instanceof`: there may be two copies of a client, and other realms.
  *
  * For a client that is missing here, there is the scope option `isCancellation`.
@@ -34,10 +35,10 @@ const abortCodes: ReadonlySet<unknown> = new Set([
   "ERR_ABORTED", // got 13 and newer
   "ERR_CANCELED", // axios from 0.27 on; got 12 and p-cancelable
   "UND_ERR_ABORTED", // undici, when it is given an EventEmitter as its signal
-  // PostgreSQL, by whatever driver (pg, postgres.js): "canceling statement due to user request". The server says the same
-  // when its own statement_timeout ends the statement. In a cancelled scope that makes no difference to anybody.
+  // PostgreSQL, by any driver (pg, postgres.js): "canceling statement due to user request". The server says the same
+  // when its own statement_timeout ends the statement. In a cancelled scope that makes no difference.
   "57014",
-  // MySQL and MariaDB: KILL QUERY ended the statement. As with 57014, somebody else may have killed it.
+  // MySQL and MariaDB: KILL QUERY ended the statement. As with 57014, another client may have killed it.
   "ER_QUERY_INTERRUPTED",
   "ECANCEL", // SQL Server, by tedious and mssql: `request.cancel()`
   "ORA-01013", // Oracle, by node-oracledb: `connection.break()`
@@ -58,13 +59,14 @@ const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
   // node-redis 5: the class is called AbortError, and so are those of others that forget to set the `name`.
   abortError: ({ classes }) => classes.includes("AbortError"),
 
-  // Elasticsearch, OpenSearch; Mistral and what else Speakeasy generates.
+  // Elasticsearch, OpenSearch; Mistral and the other clients that Speakeasy generates.
   requestAborted: ({ name, classes }) =>
     name === "RequestAbortedError" || classes.includes("RequestAbortedError"),
 
-  // OpenAI and Anthropic (and what else Stainless generates): the class is called APIUserAbortError, but in OpenAI 6 and
-  // 7 and in older Anthropics its `name` is "Error". In a minified bundle the class has lost its name; then it is
-  // known by its message and by having neither status nor headers, since there was no response.
+  // OpenAI and Anthropic (and the other clients that Stainless generates): the class is called APIUserAbortError, but
+  // in OpenAI 6 and 7 and in older Anthropics its `name` is "Error". In a minified bundle the class has lost its
+  // name. Then the error is recognised by its message and because it has neither status nor headers, since there was
+  // no response.
   stainless: ({ error, name, message, classes }) =>
     name === "APIUserAbortError" ||
     classes.includes("APIUserAbortError") ||
@@ -80,12 +82,12 @@ const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
     message === "The request has been aborted even before .end() was called",
 
   // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
-  // enough: anybody may have wrapped the abort of something else.
+  // enough: the abort of another operation may have been wrapped.
   gaxios: ({ error, name, code, classes }) =>
     (name === "GaxiosError" || code === "AbortError" || classes.includes("GaxiosError")) &&
     (isNamedAbortError(read(error, "cause")) || isNamedAbortError(read(error, "error"))),
 
-  // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which is also anybody's exit code or enum:
+  // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum:
   // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
   grpc: ({ error, code }) =>
     code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata")),
@@ -107,10 +109,10 @@ const mistakes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether `error` is what a known client rejects with after an abort: an error named AbortError, or one of the list in
- * this file. It says nothing about whose abort that was, so ask only where there has been one.
+ * Whether a known client rejects with `error` after an abort: it is named AbortError, or is in the list of this file.
+ * It does not say which abort that was, so call it only after an abort.
  *
- * Never throws, whatever `error` is.
+ * Never throws.
  */
 export function isForeignAbort(error: unknown): boolean {
   if (!isObject(error)) return false;

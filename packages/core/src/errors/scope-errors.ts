@@ -4,7 +4,7 @@ import { quotePath } from "./describe.js";
 
 /** A task or a scope as data, in reports and messages. A plain object: it keeps nothing alive. */
 export interface TaskInfo {
-  /** As given, else the worker's function name, else `"anonymous"`. */
+  /** The option `name`, otherwise the name of the worker's function, otherwise `"anonymous"`. */
   readonly name: string;
   /** Names from the root, joined by `/`. */
   readonly path: string;
@@ -20,7 +20,7 @@ export interface TaskInfo {
   readonly cleanup?: string;
   /** With `waitingFor: "cleanup"`: where it was deferred; recorded only while tracing is on. */
   readonly deferredAt?: string;
-  /** In the report of what is stuck: what an integration says of it, such as which process it waits for. */
+  /** In a report of stuck tasks: a note of an integration, such as the process that it waits for. */
   readonly annotation?: string;
 }
 

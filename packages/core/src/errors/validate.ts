@@ -2,8 +2,8 @@ import { scopeBrand } from "./brands.js";
 import { describe, isThenable } from "./describe.js";
 import { checkOptionNames, type OptionNames } from "./option-names.js";
 
-// Every public function checks its arguments with these before it starts anything. A message names the function and the
-// argument, says what the argument must be, and quotes the value: `sleep: ms must be a number, got "1"`.
+// Every public function checks its arguments with these before it starts anything. A message names the function and
+// the argument, states the rule for the argument, and quotes the value: `sleep: ms must be a number, got "1"`.
 //
 // `require…` refuses `undefined`; `check…` accepts it, for an option that was left out.
 

@@ -1,4 +1,4 @@
-/** A node of an ESTree, of whichever parser: what the rule needs of it. */
+/** A node of an ESTree, of whichever parser: the part that the rule uses. */
 export interface AstNode {
   readonly type: string;
   readonly parent?: AstNode | null;
@@ -134,7 +134,7 @@ export function isBound(node: AstNode): boolean {
   return node.type === "CallExpression" && methodOf(node)?.name === "bind";
 }
 
-/** Whether nobody takes what a call returns, unless to call a method of it: `setInterval(…).unref()`. */
+/** Whether the result of a call is dropped, or only used to call a method of it: `setInterval(…).unref()`. */
 export function isUnused(call: AstNode): boolean {
   const parent = outside(call);
   if (parent?.type === "MemberExpression") return isUnused(parent);
@@ -142,7 +142,7 @@ export function isUnused(call: AstNode): boolean {
   return parent?.type === "ExpressionStatement" || parent?.type === "UnaryExpression";
 }
 
-/** What the result of a call is assigned to. */
+/** The target to which the result of a call is assigned. */
 export function targetOf(call: AstNode): AstNode | undefined {
   const at = outside(call);
   if (at?.type === "VariableDeclarator") return at["id"] as AstNode;
@@ -150,14 +150,14 @@ export function targetOf(call: AstNode): AstNode | undefined {
   return at?.type === "PropertyDefinition" ? at : undefined;
 }
 
-/** What an expression stands in, without what changes nothing. */
+/** The node that an expression is part of, without parentheses and the like. */
 export function outside(expression: AstNode): AstNode | undefined {
   let at: AstNode | null | undefined = expression.parent;
   while (at !== null && at !== undefined && bare(at) === expression) at = at.parent;
   return at ?? undefined;
 }
 
-/** What a function returns in its last statement, or as its body. */
+/** The expression that a function returns in its last statement, or as its body. */
 export function returnedBy(closure: AstNode): AstNode | undefined {
   const body = bare(closure["body"]);
   if (body?.type !== "BlockStatement") return body;

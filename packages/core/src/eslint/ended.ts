@@ -12,12 +12,12 @@ import { readsOf, type Variable } from "./owners.js";
 
 /** Methods by which an owner ends its scope, or waits for it. */
 const ends = new Set(["close", "cancel", "join", "shutdown", "asyncDispose", "dispose"]);
-/** Methods of a stack or of another scope that end what they are given. */
+/** Methods of a stack or of another scope that end their argument. */
 const takers = new Set(["use", "adopt", "defer"]);
 
 /**
- * Whether the function that has made a handle also sees to its end: it closes it, waits for it, or leaves it to
- * somebody who does. Then nothing is left to the collector.
+ * Whether the function that has made a handle also ends it: it closes the handle, waits for it, or passes it to code
+ * that does. Then nothing is left to the collector.
  */
 export function isEndedByMaker(variable: Variable): boolean {
   const definition = variable.defs[0]?.node;
@@ -63,8 +63,8 @@ export function isEnding(closure: AstNode): boolean {
 }
 
 /**
- * Whether a function that ends a scope is in the hands of somebody who will call it: `onCleanup(() => handle.close())`, or
- * what an effect of a framework returns.
+ * Whether a function that ends a scope is passed to code that will call it: `onCleanup(() => handle.close())`, or the
+ * cleanup that an effect of a framework returns.
  */
 export function isHandedOver(closure: AstNode): boolean {
   const at = outside(closure);

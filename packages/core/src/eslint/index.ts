@@ -7,7 +7,7 @@ import { noOwnerInWorker, type Rule } from "./no-owner-in-worker.js";
 
 export type { Rule } from "./no-owner-in-worker.js";
 
-/** What `bough/eslint` exports: an ESLint plugin, which oxlint loads as a JS plugin, too. */
+/** The exports of `bough/eslint`: an ESLint plugin, which oxlint loads as a JS plugin, too. */
 export interface Plugin {
   /** The name under which the plugin is registered: `bough`. */
   readonly meta: { readonly name: string };
@@ -18,8 +18,9 @@ export interface Plugin {
     /** The rules of bough. They read the syntax only, and need no type information. */
     recommended: object;
     /**
-     * Settings for rules of `typescript-eslint`, which must be configured before: `no-floating-promises` accepts a `Task`
-     * that nobody awaits, since its scope waits for it and receives its failure. Other promises of bough stay errors.
+     * Settings for rules of `typescript-eslint`, which must be configured before: `no-floating-promises` accepts a
+     * `Task` that is not awaited, since its scope waits for it and receives its failure. Other promises of bough stay
+     * errors.
      */
     typeChecked: object;
   };

@@ -4,9 +4,9 @@ import { Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owne
 import { Pins } from "./pins.js";
 import { Reach } from "./reach.js";
 
-/** What makes an owner handle. */
+/** Functions that make an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
-/** Methods of a handle that keep what they are given. */
+/** Methods of a handle that keep their argument. */
 const keepers = new Set(["onCancel", "defer"]);
 
 interface RuleContext {
@@ -23,10 +23,10 @@ export interface Rule {
 
 /**
  * Finds the mistakes that defeat the finalization fallback: a worker (or a builder, a cleanup, a callback) that
- * mentions the owner handle of its own scope, or the `this` that holds it; and what keeps a handle from outside, see
- * `Pins`. While that is there it keeps the handle alive, so dropping the handle cancels nothing.
+ * mentions the owner handle of its own scope, or the `this` that holds it; and code outside of the scope that keeps
+ * the handle, see `Pins`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
  *
- * What may as well keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
+ * Code that may keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */
 export const noOwnerInWorker: Rule = {
   meta: {
@@ -37,21 +37,21 @@ export const noOwnerInWorker: Rule = {
     },
     messages: {
       owner:
-        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Mention the scope that a worker gets, or what the function needs of it.",
+        "{{name}} owns the scope that this function belongs to, and the function keeps it alive: dropping it cancels nothing. Use the scope that a worker gets, or pass the function only the values that it needs.",
       holder:
-        "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Let the function know the state only, or use selfCleaning.",
+        "this holds {{name}}, which owns the scope that this function belongs to: dropping it cancels nothing. Pass the function only the state, or use selfCleaning.",
       listener:
-        "{{by}} keeps this listener, and the listener keeps {{name}}: dropping it cancels nothing. Mention the scope of a worker instead, or remove the listener where you close the handle.",
+        "{{by}} keeps this listener, and the listener keeps {{name}}: dropping it cancels nothing. Use the scope of a worker instead, or remove the listener where you close the handle.",
       timer:
         "{{by}} keeps this function, and the function keeps {{name}}: dropping it cancels nothing. Let a worker wait with sleep or ticker, or clear the timer where you close the handle.",
       value:
-        "The scope keeps this context value, and the value keeps {{name}}, the owner of that scope: dropping it cancels nothing. Put the scope of a worker there, or what is needed of it.",
+        "The scope keeps this context value, and the value keeps {{name}}, the owner of that scope: dropping it cancels nothing. Store the scope of a worker there, or only the values that are needed.",
       sibling:
         "This function makes {{name}} a variable that the function in line {{line}} keeps, too, since the functions made in one call share their variables: dropping it cancels nothing. Start the worker in a function of its own that gets the scope.",
       stored:
-        "{{name}} is a function of a handle, bound to it: as long as it is stored here, dropping the handle cancels nothing. Store what the function gives, or call it where the handle is.",
+        "{{name}} is a function of a handle, bound to it: as long as it is stored here, dropping the handle cancels nothing. Store the result of the function, or call it where the handle is.",
       mutual:
-        "{{name}} and {{other}} keep each other: dropping both cancels neither. Let one know what it needs of the other, or close them.",
+        "{{name}} and {{other}} keep each other: dropping both cancels neither. Pass one only the values that it needs of the other, or close them.",
     },
     schema: [
       {
@@ -69,7 +69,7 @@ class Check {
   readonly #owners: Owners;
   readonly #reach: Reach;
   readonly #modules: readonly string[];
-  /** Local names of what is imported from bough, and of the module as a whole. */
+  /** Local names of the imports from bough, and of the module as a whole. */
   readonly #imported = new Map<string, string>();
   readonly #namespaces = new Set<string>();
   readonly #calls: AstNode[] = [];
@@ -89,7 +89,7 @@ class Check {
     return {
       ImportDeclaration: (node) => this.#import(node),
       VariableDeclarator: (node) => {
-        // What `await using` declares is closed.
+        // A handle that `await using` declares is closed.
         if (String(node.parent?.["kind"]).endsWith("using")) return;
         this.#assign(node["id"] as AstNode, node["init"]);
       },
@@ -128,7 +128,7 @@ class Check {
     return isOurs ? nameOf(callee["property"]) : undefined;
   }
 
-  /** Whether a name means what is imported here, not a variable that hides it. */
+  /** Whether a name refers to the import, and not to a variable that hides it. */
   #isImport(identifier: AstNode): boolean {
     return variableOf(this.#context.sourceCode, identifier)?.defs[0]?.type === "ImportBinding";
   }
@@ -167,7 +167,7 @@ class Check {
       this.#judgeClosures(this.#owners.find(object["object"]), args);
   }
 
-  /** Whether somebody keeps what `onCancel` returns, by which the callback is taken back. */
+  /** Whether the result of `onCancel` is kept. It removes the callback. */
   #isTakenBack(call: AstNode): boolean {
     if (isUnused(call)) return false;
     const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
@@ -183,7 +183,10 @@ class Check {
     if (parent !== build) this.#judgeBuilder(this.#owners.find(parent), fromBuild);
   }
 
-  /** What a builder mentions is kept by what runs in its scope: a worker, a cleanup. A method alone keeps nothing. */
+  /**
+   * A variable that a builder mentions is kept by the functions that run in its scope: a worker, a cleanup. A method
+   * alone keeps nothing.
+   */
   #judgeBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
     if (build === undefined) return;
     this.#judgeClosures(owner, options);

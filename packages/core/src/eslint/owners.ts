@@ -10,7 +10,7 @@ import {
   type AstNode,
 } from "./ast.js";
 
-/** What the rule needs of a scope manager's variable. */
+/** The part of a scope manager's variable that the rule uses. */
 export interface Variable {
   readonly name: string;
   readonly scope: { readonly type: string; readonly block: AstNode };
@@ -25,7 +25,7 @@ interface Reference {
   isWrite(): boolean;
 }
 
-/** `node` of a parameter is the function that has it, not what is passed. */
+/** `node` of a parameter is the function that has the parameter, not the argument. */
 interface Definition {
   readonly type: string;
   readonly node: AstNode;
@@ -71,7 +71,7 @@ function isNothing(node: unknown): boolean {
   return nameOf(at) === "undefined" || (at?.type === "Literal" && at["raw"] === "null");
 }
 
-/** Whether `variable` is declared within `node`: each call has then a variable of its own. */
+/** Whether `variable` is declared within `node`: each call then has its own variable. */
 export function isDeclaredIn(variable: Variable, node: AstNode): boolean {
   return variable.defs.some((definition) => contains(node, definition.node) && definition.node !== node);
 }
@@ -101,7 +101,7 @@ export class Owners {
   /** How often each variable gets one. */
   readonly #variables = new Map<Variable, number>();
   readonly #fields = new Map<AstNode, Set<string>>();
-  /** The classes whose `this` holds what is in the variable. */
+  /** The classes whose `this` holds the value of the variable. */
   readonly #holders = new Map<Variable, AstNode>();
 
   constructor(source: SourceCode) {
@@ -144,7 +144,7 @@ export class Owners {
     return { name: `this.${field}`, holder };
   }
 
-  /** Whether nothing but owner handles is assigned to it: what is set to something else lets its handle go. */
+  /** Whether only owner handles are assigned to it: another assignment releases the handle. */
   #holdsOwner(variable: Variable): boolean {
     const writes = variable.references.filter(
       (reference) => reference.isWrite() && !(reference.init === true && isNothing(reference.writeExpr)),
@@ -152,7 +152,7 @@ export class Owners {
     const home = functionAround(variable.defs[0]?.node ?? variable.scope.block);
     return (
       writes.length === this.#variables.get(variable) &&
-      // In another function, each call of which lets the handle go that the call before has made.
+      // In another function, each call would release the handle that the call before has made.
       writes.every(({ identifier }) => functionAround(identifier) === home)
     );
   }

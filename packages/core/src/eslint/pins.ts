@@ -191,7 +191,7 @@ export class Pins {
     return definition.type === "ImportBinding" || (definition.type === "Variable" && isOfModule(variable));
   }
 
-  // --- what a scope keeps ---------------------------------------------------------------------------------------
+  // --- references that a scope keeps ------------------------------------------------------------------------------
 
   *#contextValue(call: AstNode): Generator<Pin> {
     const method = methodOf(call);
@@ -340,7 +340,7 @@ export class Pins {
   }
 }
 
-/** Whether something beside `closure` knows a variable of the module: it is exported, or used in another function. */
+/** Whether other code than `closure` mentions a variable of the module: it is exported, or used in another function. */
 function isKnown(variable: Variable, closure: AstNode): boolean {
   const declaration = variable.defs[0]?.node.parent?.parent;
   if (declaration?.type === "ExportNamedDeclaration") return true;

@@ -20,7 +20,7 @@ import {
   type Variable,
 } from "./owners.js";
 
-/** Tells what certainly keeps an owner handle alive. What may as well not, is not told. */
+/** Finds code that certainly keeps an owner handle alive. Code that may not keep it is not reported. */
 export class Reach {
   readonly #source: SourceCode;
 
@@ -45,13 +45,13 @@ export class Reach {
     );
   }
 
-  /** The argument of `selfCleaning` that is `build`: the first one, or the one after the parent. */
+  /** The argument of `selfCleaning` that is `build`: the first, or the second if the first is the parent. */
   builderIn([first, second]: readonly AstNode[]): AstNode | undefined {
     if (first === undefined || second === undefined || this.closuresIn(first).length > 0) return first;
     return this.closuresIn(second).length > 0 ? second : first;
   }
 
-  /** What in an expression makes its value hold the owner handle; `undefined` if it may as well not hold it. */
+  /** The part of an expression that makes its value hold the owner handle; `undefined` if it may not hold it. */
   holdIn(owner: Owner, expression: unknown): AstNode | undefined {
     const at = bare(expression);
     if (at === undefined) return undefined;

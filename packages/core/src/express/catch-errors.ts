@@ -35,8 +35,9 @@ export function isPrepared(app: Application & Prepared): boolean {
 }
 
 /**
- * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error, and after the
- * last, as error handlers can fail for the same reason. No layer is moved: requests are on their way through them.
+ * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error. It also
+ * calls it after the last, because error handlers can fail for the same reason. No layer is moved: requests are on
+ * their way through them.
  */
 export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);

@@ -18,7 +18,7 @@ import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 import { renameLater, routeName } from "./route-name.js";
 
-// The way in for Express: the middleware and `req.scope`. Express has no form of its own for errors, so its responder is
+// The way in for Express: the middleware and `req.scope`. Express defines no form for errors, so its responder is
 // `NodeResponder`.
 
 type Hooks = OutcomeHooks<Request, Response>;

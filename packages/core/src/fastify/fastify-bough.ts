@@ -79,7 +79,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   } = others as Registered & typeof others;
   const hooks: Hooks = { onCancelled, respond };
   checkServerOptions("fastifyBough", options as ServerScopeOptions, fastifyBoughOptionNames);
-  // Fastify calls the plugin later: nobody's line is on the stack.
+  // Fastify calls the plugin later: no line of the user is on the stack.
   const onError = logTo(new WeakRef(fastify));
   const scope = openServer(fastify.server, { onError, ...serverOptions }, undefined);
   const state = serverStateOf(fastify.server);
@@ -88,7 +88,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   let listens = false;
   const policy = (): ConnectionPolicy => connectionPolicyOf(fastify, listens);
   closePolicies.set(server, policy);
-  // Fastify makes `routeOptions` anew on each read. Routes that were declared before may have options.
+  // Fastify makes a new `routeOptions` on each read. Routes that were declared before may have options.
   let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
 
   fastify.decorate("scope", scope);
@@ -163,7 +163,10 @@ function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["o
   };
 }
 
-/** By server: what the app's `close()` does with its connections. Not on the server's state, which must not hold the server. */
+/**
+ * By server: how the app's `close()` treats its connections. Not on the server's state, which must not
+ * hold the server.
+ */
 const closePolicies = new WeakMap<Server, () => ConnectionPolicy>();
 
 /** The servers that a framework around Fastify has shut down, and whose failures it has reported. */
@@ -178,7 +181,7 @@ export function handOverShutdown(server: Server): ConnectionPolicy | undefined {
   return closePolicies.get(server)?.();
 }
 
-/** What `close()` does with the connections of the app. */
+/** How `close()` treats the connections of the app. */
 function connectionPolicyOf({ server, initialConfig }: FastifyInstance, listens: boolean): ConnectionPolicy {
   // Fastify does not close a server that other code has told to listen.
   if (server.listening && !listens) return "leave";

@@ -94,7 +94,8 @@ interface Log {
  * Passes `onFailure` the errors that Fastify logs through a reply which can't be sent any more ("Promise errored, but
  * reply.sent = true was set"). If `onFailure` returns true, the error is not logged.
  *
- * The handler itself is not wrapped: that would slow down every request, and change what the handler returns to its caller.
+ * The handler itself is not wrapped: that would slow down every request, and change the result of the handler for its
+ * caller.
  */
 export function interceptLog(reply: { log: Log }, onFailure: (error: unknown) => boolean): void {
   const { log } = reply;

@@ -1,7 +1,7 @@
 import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 
-// What a handler has attached to the scope of its request.
+// Questions about the work and the listeners that a handler has added to the scope of its request.
 
 /** Whether a cancellation reaches the code of a handler. A handler that it does not reach is stuck rather than done. */
 export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
@@ -12,7 +12,7 @@ export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
 }
 
 /**
- * Whether nothing hangs on the scope: no task, no cleanup, no listener, and nobody has its signal.
+ * Whether nothing hangs on the scope: no task, no cleanup and no listener, and its signal was not read.
  *
  * @param own - The listener of the request itself, if it has one.
  */

@@ -141,8 +141,8 @@ export class LastRequest implements OpenRequest {
 }
 
 /**
- * The open connections of a server, with or without a request. Node does not list those that have not finished their TLS
- * handshake, and does not count as idle those that have sent nothing, or half a request.
+ * The open connections of a server, with or without a request. Node does not list connections that have not finished
+ * their TLS handshake. It does not count a connection as idle that has sent nothing, or half a request.
  *
  * Costs nothing per request.
  */
@@ -239,7 +239,7 @@ function isHttp(server: Server): boolean {
 /**
  * Stops accepting connections, and calls back when the last one is closed.
  *
- * @param lingering - The HTTP/2 sessions of the server, if requests that are on their way are to be accepted. By itself
+ * @param lingering - The HTTP/2 sessions of the server, if requests that are on their way must be accepted. By itself
  *   `close()` drops idle keep-alive connections at once, and since Node 24 refuses every new stream of a session.
  */
 export function stopListening(

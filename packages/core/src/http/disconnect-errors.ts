@@ -19,7 +19,7 @@ const codes: ReadonlySet<unknown> = new Set([
   "ERR_STREAM_PREMATURE_CLOSE",
   "ERR_STREAM_UNABLE_TO_PIPE",
   "ERR_STREAM_DESTROYED",
-  // Web streams made of a request or response (`Writable.toWeb(response)`): `pipeTo` into one that is closed.
+  // Web streams made of a request or response (`Writable.toWeb(response)`): `pipeTo` into a closed stream.
   "ERR_INVALID_STATE",
   "ERR_HTTP2_INVALID_STREAM",
   "ERR_HTTP2_STREAM_ERROR",
@@ -27,7 +27,7 @@ const codes: ReadonlySet<unknown> = new Set([
   1002, // formidable: `errors.aborted`
 ]);
 
-/** By message, for libraries whose errors have nothing else. */
+/** By message, for libraries whose errors have no code and no name. */
 const messages: ReadonlySet<unknown> = new Set([
   "Request aborted", // multer, multiparty
   "Request closed", // multer, since 2.1: the request was destroyed
@@ -41,7 +41,7 @@ const messages: ReadonlySet<unknown> = new Set([
   "aborted", // node:http's request, also where a wrapper has dropped the code
 ]);
 
-/** Whether `error` is one that a library fails with because the client has gone away. */
+/** Whether `error` means that a library failed because the client has gone away. */
 export function isDisconnectError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if (read(error, "name") === "AbortError") return true;

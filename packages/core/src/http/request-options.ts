@@ -2,7 +2,7 @@ import { optionNames, type OptionNames } from "../errors/option-names.js";
 import { checkDuration, checkOptionsObject, checkType } from "../errors/validate.js";
 import type { ScopeOptions } from "../task/options.js";
 
-// The options of a request's scope, whatever the server. The file knows no objects of Node.
+// The options of a request's scope, for every kind of server. The file knows no objects of Node.
 
 /** The options of `requestScope`. */
 export interface RequestScopeOptions {

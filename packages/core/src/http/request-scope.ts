@@ -26,8 +26,8 @@ import { checkMessage, isDisconnected, type AnyRequest, type AnyResponse } from 
  * after `response.end()`.
  *
  * **Failure:** the failure of a task cancels the request, not the server. If the handler awaits the task, the handler
- * answers; otherwise the failure goes to the nearest `onError`, or is printed. `requestOutcome` tells the handler what an
- * error means for the request.
+ * answers; otherwise the failure goes to the nearest `onError`, or is printed. `requestOutcome` says which status an
+ * error has for the request.
  *
  * @param request - As the server's `request` event gives it, or its `upgrade` event.
  * @param response - Its response; after an upgrade, the socket, whose scope lives as long as it does.
@@ -79,7 +79,7 @@ export function requestScope(
  * - `{ error }`: a failure. Answer 500 and report `error`. If a task of the request has failed, the handler usually gets the
  *   cancellation that followed; then `error` is the failure of the task.
  *
- * **Failure:** the failure counts as received: nothing else reports it.
+ * **Failure:** the failure counts as received: it is not reported again.
  *
  * If bough has answered in the handler's place meanwhile, writing to the response does nothing and does not throw.
  *

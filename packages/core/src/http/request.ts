@@ -251,7 +251,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     const outcome = outcomeOf(this, node.reason, responder.isDisconnected);
     if (outcome.status !== undefined) return this.#end(outcome);
     if (node.reason?.kind !== "failure") return this.#end(this.#outcomeOfReason());
-    // The failure itself is reported when the scope settles, as nobody has received it.
+    // The failure itself is reported when the scope settles, because no code has received it.
     if (this.#isAnswerable()) this.#answer(500);
     else this.#cutOff();
   }
@@ -337,7 +337,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.responder.onAnswered?.();
   }
 
-  /** Notes that the framework has received `error` from the handler, so that nothing else reports it. */
+  /** Notes that the framework has received `error` from the handler, so that it is not reported again. */
   receive(error: unknown): void {
     const { reason } = this.node;
     this.#received ??= [];

@@ -8,7 +8,7 @@ import type { Scope } from "../kernel/scope.js";
 import type { ShutdownAnnouncement, ShutdownNotice } from "../process/shutdown-notice.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
 
-// The owner handle of a server's scope, of whatever kind the server is: `shutdown()` with its options and its report, and
+// The owner handle of a server's scope, for every kind of server: `shutdown()` with its options and its report, and
 // the announcement before it. The file knows no objects of Node and takes no step of a shutdown.
 
 /** The options of `shutdown`. */
@@ -58,7 +58,7 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
   shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
 }
 
-/** What the handle and the shutdown of a server's scope need to know of the server. */
+/** The interface to the server that the handle and the shutdown of its scope use. */
 export interface DrainableServer {
   readonly grace: number | undefined;
   readonly drainDelay: number | undefined;

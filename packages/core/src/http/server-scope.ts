@@ -55,7 +55,7 @@ export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, Server
   /** Lets a header limit the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
   readonly deadlineHeader?: string | boolean | undefined;
   /**
-   * Receives the failures of requests and jobs that nothing else receives. Default: those of requests are printed with
+   * Receives the failures of requests and jobs that no other code receives. Default: those of requests are printed with
    * `console.error`, and those of jobs are unhandled rejections.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
@@ -222,7 +222,7 @@ function previousOf(state: ServerState): ServerState {
   return before ?? state;
 }
 
-/** A separate function, as a closure beside those of the server's listeners would hold the server. */
+/** A separate function, because a closure in the function of the server's listeners would hold the server. */
 function awaitShutdown(node: ScopeNode, state: ServerState): void {
   defer(node, "serverScope", () => state.drained, SHUTDOWN);
 }

@@ -22,7 +22,7 @@ const CLOCK_STEP = 5;
 
 /** Has the clock read every few ms instead of once per request, as nginx does. */
 function shareClock(): void {
-  if (isFake(realTimers.setTimeout)) return; // nobody might advance a fake timer
+  if (isFake(realTimers.setTimeout)) return; // a fake timer might never be advanced
   forgetCoarseTimeAfter((forget) => setUnheldTimer(forget, CLOCK_STEP));
 }
 
@@ -50,14 +50,14 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   /** The earlier state of the server, if it has not listened since. */
   before: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
-  /** Whether each connection is to end with its next response. */
+  /** Whether each connection must end with its next response. */
   closing = false;
   connections: ConnectionPolicy = "drain";
   /** Awaited after a `listen()` that a shutdown has interrupted: the framework goes on with it. */
   afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called after each request: it may have been the last. */
   onRequestDone: (() => void) | undefined = undefined;
-  /** What answers the requests to which no framework has given a responder. */
+  /** Answers the requests to which no framework has given a responder. */
   Responder: typeof NodeResponder = NodeResponder;
   /** The application's hooks for cancelled requests. */
   hooks: OutcomeHooks<never, never> | undefined = undefined;

@@ -6,7 +6,7 @@ import { isResponse, type AnyResponse } from "./messages.js";
 // with the reason. The types of the symbols' values are declared where the values are used. An integration has a
 // file for the objects of its framework in its own folder.
 
-/** On a server: the connections that it has accepted, of which Node does not list all. */
+/** On a server: all connections that it has accepted. Node's own list is not complete. */
 export const connectionsKey: unique symbol = Symbol("bough.connections");
 /** On a socket: its connection. A TLS socket and the socket below it share one. */
 export const connectionKey: unique symbol = Symbol("bough.connection");
@@ -94,7 +94,7 @@ function writeNothing(...args: readonly unknown[]): boolean {
   return true;
 }
 
-/** Calls the callback of a write that is not made, so that nobody waits for it. */
+/** Calls the callback of a discarded write, so that its caller does not wait. */
 function callBack(args: readonly unknown[]): void {
   const callback = args.at(-1);
   if (typeof callback === "function") onNextTick(callback as () => void);

@@ -11,7 +11,7 @@ export type { BoughModuleOptions };
 
 /** The options of `BoughModule.forRootAsync`. */
 export interface BoughModuleAsyncOptions extends Pick<ModuleMetadata, "imports"> {
-  /** What `useFactory` gets. Default: nothing. */
+  /** The tokens whose providers are passed to `useFactory`. Default: nothing. */
   readonly inject?: FactoryProvider["inject"];
   /** Makes the options. */
   // oxlint-disable-next-line typescript/no-explicit-any -- what is injected: Nest has no types for it
@@ -29,8 +29,9 @@ const asyncOptionNames = optionNames<BoughModuleAsyncOptions>({
  *
  * For Nest 12, with the adapter for Express or for Fastify. Import it once, in the root module; it is global.
  *
- * **Cancellation:** as with `requestScope`: when the client goes away, by the `timeout`, by the header if `deadlineHeader` is
- * on, and by `app.close()`, which lets running requests finish within `grace` before Nest calls its shutdown hooks.
+ * **Cancellation:** as with `requestScope`: when the client goes away, by the `timeout`, by the header if
+ * `deadlineHeader` is on, and by `app.close()`. `app.close()` lets running requests finish within `grace` before Nest
+ * calls its shutdown hooks.
  *
  * **Failure:** a handler, guard, pipe, interceptor or middleware that fails because its client has gone is not answered and not
  * logged. A request that runs out of time is answered with 503, or with 504 if another server ran out of time, and is logged at

@@ -14,8 +14,9 @@ interface ScopedRequest {
 /**
  * The token of the request's scope, to inject it.
  *
- * Nest makes a provider that injects it, and every controller and provider that injects that one, anew for each request. All
- * others stay single. A provider that gets the scope as an argument of its methods stays single, too.
+ * For each request, Nest makes a new instance of every provider that injects it, and of every controller and provider
+ * that injects such a provider. All others stay single. A provider that gets the scope as an argument of its methods
+ * stays single, too.
  *
  * @example
  * ```ts no-run

@@ -4,7 +4,7 @@ import type { Adapter } from "./adapter.js";
 
 // The methods of Nest that are replaced, and why.
 
-/** What an app does with the failure of a request before its exception filters get it. */
+/** How an app handles the failure of a request before its exception filters get it. */
 interface Interception {
   /**
    * Ends the request if the failure is its cancellation.
@@ -21,8 +21,8 @@ let isReplaced = false;
  * Passes the failures of an app's requests through `interception` before its exception filters get them.
  *
  * Nest has no hook at that moment. It calls the first filter that matches: that of the method, then that of the controller, then
- * the global ones, the last one first. So a filter of ours would never see what a catch-all filter of the app takes, which
- * answers 500 and reports an error. This replaces the method that selects the filter.
+ * the global ones, the last one first. So a filter of ours would never see an error that a catch-all filter of the
+ * app takes. That filter answers 500 and reports an error. This replaces the method that selects the filter.
  */
 export function interceptFailures(adapter: Adapter, interception: Interception): void {
   interceptions.set(adapter, interception);

@@ -26,7 +26,7 @@ import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "
 
 /** A job is retried by pg-boss as often as this; `bough/remote` decides when it has been enough. */
 const RETRY_LIMIT = 10_000;
-/** pg-boss fails a job that runs longer, whatever its heartbeats say: the longest that it takes. */
+/** pg-boss fails a job that runs longer, even if it sends heartbeats: the longest that it takes. */
 const EXPIRE_SECONDS = 23 * 3_600;
 /** How long pg-boss keeps a job that no worker fetches. */
 const RETENTION_SECONDS = 14 * 86_400;
@@ -103,7 +103,7 @@ export class PgBossConnection implements EngineConnection {
       const state = states[index] as JobState;
       return "at" in state && state.at === "idle";
     });
-    // Only tidies: whoever fetched one of them meanwhile reads the note.
+    // Only tidies: a process that has fetched one of them since then reads the note.
     for (const [queue, refs] of byQueue(idle)) boss.cancel(queueName(queue), refs.map(jobId)).catch(onError);
     return states;
   }

@@ -106,7 +106,7 @@ export class PgBossConsumer implements Consumer {
     return jobs.length;
   }
 
-  /** Runs a job and stores what it comes to. pg-boss refuses that if the job has been started again since. */
+  /** Runs a job and stores its outcome. pg-boss refuses that if the job has been started again since. */
   async #settle(job: JobWithMetadata<Envelope>, delivery: Delivery): Promise<void> {
     const settlement = await this.#run(delivery);
     // An outage that is shorter than the lock must not cost the result.

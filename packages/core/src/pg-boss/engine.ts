@@ -11,7 +11,7 @@ import { Listener } from "./listener.js";
 import { quote } from "./names.js";
 import { createTables } from "./side-tables.js";
 
-/** What {@link pgBossEngine} takes. */
+/** The options of {@link pgBossEngine}. */
 export interface PgBossEngineOptions {
   /** The URL of the database: `postgresql://user:password@host:5432/database`. */
   readonly connectionString: string;
@@ -21,7 +21,7 @@ export interface PgBossEngineOptions {
   readonly sideSchema?: string | undefined;
   /** Seconds until the job of a dead worker is started elsewhere; all processes need the same. At least 10. Default 15. */
   readonly lockSeconds?: number | undefined;
-  /** How many connections a process has, besides the one that listens. Default 4. */
+  /** How many connections a process has, in addition to the listening one. Default 4. */
   readonly connections?: number | undefined;
   /** Milliseconds between two looks for jobs when no hint comes. Default 1,000. */
   readonly poll?: number | undefined;
@@ -42,11 +42,11 @@ const names = optionNames<PgBossEngineOptions>({
 /**
  * Jobs on Postgres, by pg-boss 12: for `connectRemote` and `serve`.
  *
- * The tables of pg-boss, and two of its own in another schema, are made on the first use.
+ * The first use creates the tables of pg-boss, and two tables of bough in another schema.
  *
  * @param options - The database and others.
  * @returns The engine.
- * @throws {TypeError | RangeError} If an option is not what it must be.
+ * @throws {TypeError | RangeError} If an option is bad.
  * @example
  * ```ts no-run
  * await withScope(async (scope) => {

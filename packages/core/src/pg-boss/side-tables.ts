@@ -2,8 +2,8 @@ import type { Pool } from "pg";
 import type { EngineRef, JobState, Outcome, WireReason } from "../remote/engine.js";
 import { jobId, queueName } from "./names.js";
 
-// What the adapter adds to pg-boss: two tables in a schema beside it. `lease` has one row for each owner process, `note` one
-// for each job that was cancelled, or was tried again.
+// The tables that the adapter adds to pg-boss: two tables in a schema beside it. `lease` has one row for each owner
+// process, `note` one for each job that was cancelled, or was tried again.
 
 /** How often a job went back to the queue for another reason than a lost worker. */
 export interface Tally {
@@ -59,7 +59,7 @@ export async function createTables(pool: Pool, side: string): Promise<void> {
   }
 }
 
-/** Removes what has expired. */
+/** Removes expired rows. */
 export async function tidy(pool: Pool, { side }: Schemas): Promise<void> {
   await pool.query(`DELETE FROM ${side}.lease WHERE until < clock_timestamp() - interval '1 minute'`);
   await pool.query(`DELETE FROM ${side}.note WHERE expires < clock_timestamp()`);
@@ -167,7 +167,7 @@ function toState({ state, lapsed, output, retry_count, reason }: StateRow): JobS
   }
 }
 
-/** What holders have to know of their jobs, in order. */
+/** The state of each job for the process that holds it, in the order of `jobs`. */
 export async function lookAtHeld(
   pool: Pool,
   { boss, side }: Schemas,

@@ -29,10 +29,10 @@ let current: Run | undefined;
  * waits for that before its cleanups run. `scope.onShutdown(callback)`, `scope.draining` and `scope.drainSignal` announce
  * the beginning.
  *
- * **Cancellation:** a second signal forces the exit (one that arrives within 250 ms is the same one: watchers and process
- * groups deliver a Ctrl-C twice); so does the end of `grace`, counted from the cancellation of any cause. It also ends a
- * process that has failed or was asked to stop, and that something outside the scope keeps alive. Only a forced exit calls
- * `process.exit`; otherwise output that is on its way to a pipe arrives.
+ * **Cancellation:** a second signal forces the exit, and so does the end of `grace`, counted from the cancellation. A
+ * signal that arrives within 250 ms counts as the same signal: watchers and process groups deliver a Ctrl-C twice.
+ * The end of `grace` also ends a process that has failed or was asked to stop, and that is kept alive from outside of
+ * the scope. Only a forced exit calls `process.exit`; otherwise output that is on its way to a pipe arrives.
  *
  * **Failure:** a failure is printed once, and does not reject the returned promise. A cancellation that no signal asked for is a
  * failure if it cut work short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation

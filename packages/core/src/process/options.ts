@@ -27,8 +27,8 @@ export interface MainOptions {
   /** The signals that cancel the scope. Default: SIGINT, SIGTERM, SIGHUP, and SIGBREAK on Windows. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
-   * Receives the failure that ends the process, or a `StuckTasksError` when the exit is forced, and, as in other scopes, the
-   * failures below that nothing else receives. Default: they are printed on stderr.
+   * Receives the failure that ends the process, or a `StuckTasksError` when the exit is forced. As in other scopes,
+   * it also receives the failures below that no other code receives. Default: they are printed on stderr.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /** Says which further errors are cancellations, as in `ScopeOptions`. Default: none. */

@@ -10,7 +10,7 @@ const REPEATS = 250;
 let isOpen = false;
 let waiting: (() => void)[] = [];
 
-/** Whether a signal that arrives now is one that has arrived already. For all of the process, since its parents are. */
+/** Whether a signal that arrives now is a repetition. For all of the process, since its parents are. */
 export function isRepeated(): boolean {
   return isOpen;
 }

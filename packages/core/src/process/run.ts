@@ -111,7 +111,10 @@ export class Run {
     this.#deliver(errors.length > 0 ? errors : [error]);
   }
 
-  /** Called when the scope has settled. The process gets the rest of the grace period if something else keeps it alive. */
+  /**
+   * Called when the scope has settled. The process gets the rest of the grace period if other resources keep it
+   * alive.
+   */
   end(): void {
     this.#ended = true;
     watchServers(undefined);

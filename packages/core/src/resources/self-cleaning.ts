@@ -29,7 +29,7 @@ export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Prom
 export type Buildable<T> = [T] extends [never]
   ? unknown
   : [T] extends [PromiseLike<unknown>]
-    ? "build must not be async: make what it awaits first, or in a worker"
+    ? "build must not be async: await first and pass the result to build, or await in a worker"
     : [T] extends [readonly unknown[]]
       ? "build must not return an array"
       : [T] extends [(...args: never[]) => unknown]
@@ -37,17 +37,18 @@ export type Buildable<T> = [T] extends [never]
         : unknown;
 
 /**
- * Makes an object that runs workers, and stops them when nobody holds it any more.
+ * Makes an object that runs workers, and stops them when the caller drops it.
  *
- * `build` gets a scope, starts the workers in it, and returns the object they work for: the inner object. What
- * the caller gets is a handle that looks like it (methods, accessors, fields, `instanceof`) and is the only way to
- * it; the workers know the inner object only. So dropping the handle stops them, sooner or later: see
- * `docs/orphans.md`. Where it matters when, `close(handle)` or `await using`.
+ * `build` gets a scope, starts the workers in it, and returns the object they work for: the inner object. The caller
+ * gets a handle that looks like the inner object (methods, accessors, fields, `instanceof`) and is the only way to
+ * it. The workers know only the inner object. So dropping the handle stops them when it is collected: see
+ * `docs/orphans.md`. To stop them at a known time, use `close(handle)` or `await using`.
  *
- * A method runs with `this` = the inner object; one that returns it (`return this`) returns the handle. A
- * promise or an iterator that a method returned keeps the handle alive while it is pending. The inner object's
- * own disposal is deferred in the scope: it comes when the workers have stopped. A method costs a few nanoseconds
- * more than without the handle; a function in a field costs a look-up, so prefer a class where that counts.
+ * A method runs with `this` = the inner object. A method that returns the inner object (`return this`) returns the
+ * handle to the caller. A promise or an iterator that a method returned keeps the handle alive while it is pending.
+ * The inner object's own disposal is deferred in the scope: it runs when the workers have stopped. A method costs a
+ * few nanoseconds more than without the handle. A function in a field costs a look-up, so prefer a class where that
+ * counts.
  *
  * Without a name in the options, the scope has the name of `build`, or of the class of the inner object.
  *
@@ -55,18 +56,18 @@ export type Buildable<T> = [T] extends [never]
  * before it. When something cancels the scope (`parent`, `signal`, a deadline, a failing worker) the handle stays as it is,
  * and its methods go on working on an object without workers.
  *
- * **Failure:** what `build` throws closes the scope, and is thrown. A failure of a worker that nobody receives by `close` is
- * one of `parent`.
+ * **Failure:** an error that `build` throws closes the scope, and is thrown. A failure of a worker that no `close`
+ * receives is a failure of `parent`.
  *
  * @param parent - The scope that the new scope belongs to. Default: none, the scope is a root.
- * @param build - Called once, synchronously. Must not keep what it returns where the caller's code could find it,
- *   and must not mention the variable that will hold the handle.
+ * @param build - Called once, synchronously. It must not store the inner object where the caller's code could find
+ *   it, and must not mention the variable that will hold the handle.
  * @param options - As for `createScope`; `timeout` and `grace` in ms.
  * @returns The handle.
  * @throws {CancelledError} The reason, if `parent` or `options` cancel the scope at birth; `build` is not called.
  * @throws {ScopeClosedError} If `parent` has ended.
- * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or one that no handle can
- *   stand for: a promise, a function, an array, a scope.
+ * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or an object that no handle
+ *   can stand for: a promise, a function, an array, a scope.
  * @example
  * ```ts
  * class Cache {
@@ -195,7 +196,7 @@ function buildThrew(node: ScopeNode, error: unknown): void {
   bodyDone(node);
 }
 
-/** While `build` runs, the scope can't settle: what it starts may fail at once. */
+/** While `build` runs, the scope can't settle: its workers may fail at once. */
 function bodyDone(node: ScopeNode): void {
   clearBody(node);
   if (hasTimer(node)) updateTimerHold(node);
@@ -208,12 +209,14 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
   if (isObject && !("then" in inner) && !Array.isArray(inner) && !ArrayBuffer.isView(inner) && inner !== node)
     return;
   const hint =
-    inner instanceof Promise ? " (it can't be async: make what it awaits first, or in a worker)" : "";
+    inner instanceof Promise
+      ? " (it can't be async: await first and pass the result to build, or await in a worker)"
+      : "";
   const message = "selfCleaning: build must return an object with methods or fields";
   throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
 }
 
-/** The promise of an async `build`: nobody will await it. */
+/** The promise of an async `build`: no caller will await it. */
 function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
   promise.catch((error: unknown) => {
     if (!isReturnedCancellation(node, error)) report(node, error, node);

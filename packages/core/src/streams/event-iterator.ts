@@ -21,13 +21,13 @@ type Result = IteratorResult<unknown, undefined>;
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** Holds the events that nobody has asked for yet, and the requests that no event has answered yet. */
+/** Holds the events that were not requested yet, and the calls of `next()` that no event has answered yet. */
 export class EventIterator implements AsyncIterableIterator<unknown, undefined> {
   readonly #buffer: number;
   readonly #ready = new Fifo<unknown>();
   readonly #requests = new Fifo<PromiseObserver<Result>>();
   #ended = false;
-  /** What the next `next()` rejects with. */
+  /** The next call of `next()` rejects with this. */
   #failure: Failure | undefined;
   #node: ScopeNode | undefined;
   #removals: (() => void)[] = [];
@@ -36,7 +36,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     this.#buffer = buffer;
   }
 
-  /** Listens until the scope ends. In one that is cancelled already it does not even begin. */
+  /** Listens until the scope ends. In a scope that is already cancelled it does not add a listener. */
   attach(scope: Scope, site: string | undefined, listen: (add: Add) => void): void {
     try {
       this.#node = attach("events", site, scope, (own) => this.#serve(own));
@@ -44,7 +44,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
       if (!isCancelled(error)) throw error;
       return this.end({ error, isReason: true });
     }
-    // Its scope is winding up: it was born cancelled, and nobody would take the listeners off.
+    // Its scope is ending: the node was born cancelled, and nothing would remove the listeners.
     if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason, isReason: true });
     try {
       listen((source, name, listener) => {
@@ -52,7 +52,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
         this.#removals.push(() => source.remove(name, listener));
       });
     } catch (error) {
-      this.end(undefined); // nobody gets the iterator, which could leave
+      this.end(undefined); // no caller gets the iterator, so no caller can end it
       throw error;
     }
   }

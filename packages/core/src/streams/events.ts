@@ -7,7 +7,7 @@ import { hasMethods } from "./node-cursor.js";
 
 type Listener = (...values: unknown[]) => void;
 
-/** What `events` needs of Node's `EventEmitter`. */
+/** The part of Node's `EventEmitter` that `events` uses. */
 export interface EventEmitterLike {
   on(event: string | symbol, listener: Listener): unknown;
   off(event: string | symbol, listener: Listener): unknown;
@@ -15,9 +15,9 @@ export interface EventEmitterLike {
 
 /** The options of {@link events}. */
 export interface EventsOptions {
-  /** How many events may wait for the consumer; of more, the oldest are dropped. Default `Infinity`. */
+  /** How many events may wait for the consumer. If there are more, the oldest are dropped. Default `Infinity`. */
   readonly buffer?: number | undefined;
-  /** The event that ends the iteration, such as `"close"`. What was there before it comes first. Default: none. */
+  /** The event that ends the iteration, such as `"close"`. The events before it are delivered first. Default: none. */
   readonly until?: string | undefined;
 }
 
@@ -29,17 +29,19 @@ const eventsOptionNames = optionNames<EventsOptions>({ buffer: true, until: true
  *
  * Events that come while the consumer is busy wait for it, without a limit unless there is a `buffer`.
  *
- * **Cancellation:** when `scope` is cancelled, or has nothing else left to do, the listeners are removed at once, what
- * waits is dropped, and `next()` rejects with the reason.
+ * **Cancellation:** when `scope` is cancelled, or everything else in it has ended, the listeners are removed at once,
+ * the events that wait are dropped, and `next()` rejects with the reason.
  *
- * **Failure:** when an emitter emits `"error"`, what was there before comes first, then `next()` rejects with the error,
- * the same object. If nobody has taken it when `scope` ends, it is the scope's. An `EventTarget` has no such event.
+ * **Failure:** when an emitter emits `"error"`, the events before it are delivered first, and then `next()` rejects
+ * with the error, the same object. If no `next()` has received the error when `scope` ends, it is a failure of
+ * `scope`. An `EventTarget` has no such event.
  *
- * @param scope - Whose end stops the listening.
- * @param target - Who has the events.
- * @param name - Which event.
- * @param options - What waits, and what ends it.
- * @returns Of an `EventTarget` the events, of an emitter the lists of their arguments.
+ * @param scope - Its end removes the listeners.
+ * @param target - The source of the events.
+ * @param name - The name of the event.
+ * @param options - `buffer`, and `until`: the event that ends the iteration.
+ * @returns An iterator over the events of an `EventTarget`, or over the lists of arguments of an `EventEmitter`'s
+ *   events.
  * @throws {ScopeClosedError} If `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad. Nothing was listened to.
  * @example
@@ -90,7 +92,7 @@ export function events(
   return iterator;
 }
 
-/** What is both is taken for an emitter, as `events.on` does. */
+/** An object that is both counts as an emitter, as for `events.on` of Node. */
 function sourceOf(target: unknown): Emitting {
   if (hasMethods(target, "on", "off")) {
     const emitter = target as EventEmitterLike;

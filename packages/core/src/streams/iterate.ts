@@ -7,25 +7,25 @@ import { nodeOf } from "../task/resolve.js";
 import { isNodeReadable, NodeCursor, type NodeReadable } from "./node-cursor.js";
 import { isReadableStream, WebCursor } from "./web-cursor.js";
 
-/** What {@link iterate} reads: a Web stream, a Node stream (an async iterable to the compiler), or any iterable. */
+/** The sources of {@link iterate}: a Web stream, a Node stream (an async iterable to the compiler), or any iterable. */
 export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T> | NodeReadable;
 
 /**
  * Reads a source one item at a time, until it ends or `scope` does: for `for await`.
  *
- * Nothing is touched before the first `next()`. From then on the source is this iteration's: whenever it stops early, a
- * Web stream is cancelled and unlocked, a Node stream destroyed and awaited until it is closed, with no listener of
- * ours left, and of anything else `return()` is called and awaited.
+ * The source is not touched before the first `next()`. From then on it belongs to this iteration. When the iteration
+ * stops early, it cancels and unlocks a Web stream, it destroys a Node stream, removes its listeners and waits for
+ * `close`, and it calls and awaits the `return()` of any other iterable.
  *
  * **Cancellation:** when `scope` is cancelled, a read that is pending is given up, the source is closed as above, and
  * then `next()` rejects with the reason. A Web stream's source is given the reason, too. An async generator can't be
- * stopped in the midst of an `await` of its own: the scope waits for it.
+ * stopped in the middle of an `await` in its own code: the scope waits for it.
  *
- * **Failure:** an error of the source goes to the consumer alone, the same object; if nobody has taken it when `scope`
- * ends, it is the scope's.
+ * **Failure:** an error of the source goes to the consumer alone, the same object. If no `next()` has received it
+ * when `scope` ends, it is a failure of `scope`.
  *
- * @param scope - Whose end stops the reading; it waits for the source to be closed.
- * @param source - Anything of these kinds; a Web stream must not be locked.
+ * @param scope - Its end stops the reading. It waits until the source is closed.
+ * @param source - A Web stream that is not locked, a Node stream, or an iterable.
  * @returns An iterator for one consumer. Leaving the loop closes the source.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example

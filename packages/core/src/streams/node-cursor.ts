@@ -5,7 +5,7 @@ import { throwFailure } from "../kernel/lifecycle.js";
 
 type Listener = (...values: unknown[]) => void;
 
-/** What `iterate` needs of a Node stream: a `Readable` is one. */
+/** The part of a Node stream that `iterate` uses: a `Readable` is one. */
 export interface NodeReadable {
   read(): unknown;
   destroy(): unknown;
@@ -55,7 +55,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #stream: NodeReadable;
   readonly #listeners: ReadonlyMap<string, Listener>;
   readonly #node: ScopeNode;
-  /** What the stream has failed with, and whether that was before its scope was cancelled. */
+  /** The error of the stream, and whether it failed before its scope was cancelled. */
   #error: { readonly error: unknown; readonly isFailure: boolean } | undefined;
   #returned = false;
   #released = false;

@@ -4,7 +4,7 @@ import type { Sink } from "./sink.js";
 
 type Listener = (...values: unknown[]) => void;
 
-/** What `pipe` needs of a Node stream: a `Writable` is one. */
+/** The part of a Node stream that `pipe` uses: a `Writable` is one. */
 export interface NodeWritable {
   write(chunk: unknown): boolean;
   end(): unknown;

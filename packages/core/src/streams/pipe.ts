@@ -13,20 +13,20 @@ import type { Sink } from "./sink.js";
 import { isWritableStream, WebSink } from "./web-sink.js";
 
 /**
- * Writes all of a source to a Web or Node stream, no faster than that takes it, and ends it: `pipeTo` and `pipeline` in
- * one, between any two kinds.
+ * Writes all of a source to a Web or Node stream, no faster than the stream takes it, and ends the stream. It does
+ * the work of `pipeTo` and `pipeline`, between any two kinds.
  *
- * **Cancellation:** when `scope` is cancelled, the source is closed, as by {@link iterate}, the sink is aborted (a Web
- * stream with the reason) or destroyed, and when both are done the promise rejects with the reason. In a scope that is
- * cancelled already neither is touched.
+ * **Cancellation:** when `scope` is cancelled, the source is closed, as by {@link iterate}, and the sink is aborted
+ * (a Web stream with the reason) or destroyed. When both are done, the promise rejects with the reason. In a scope
+ * that is already cancelled, neither is touched.
  *
- * **Failure:** an error of either side ends the other in the same way; it goes to the caller alone, the same object.
+ * **Failure:** an error of one side ends the other side in the same way. It goes to the caller alone, the same object.
  *
  * @param scope - The owner.
- * @param source - What {@link iterate} takes.
+ * @param source - Any source that {@link iterate} takes.
  * @param sink - A `WritableStream` that is not locked, or a Node `Writable`.
- * @returns When everything is written, and a Node stream that closes by itself has done so. No listener and no lock is
- *   left.
+ * @returns A promise that resolves when everything is written and a Node stream that closes by itself has closed. No
+ *   listener and no lock is left.
  * @throws {CancelledError} (as a rejection) The reason of `scope`.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type.

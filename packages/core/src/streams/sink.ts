@@ -1,6 +1,6 @@
 /** Where `pipe` writes to. */
 export interface Sink {
-  /** Rejects when the sink fails, whoever is to blame. May also stay pending or resolve at the end. */
+  /** Rejects when the sink fails, for any cause. May also stay pending or resolve at the end. */
   readonly failed: Promise<unknown>;
   /** Resolves when there is room for more. */
   write(chunk: unknown): Promise<void>;

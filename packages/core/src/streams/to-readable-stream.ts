@@ -4,17 +4,17 @@ import { nodeOf } from "../task/resolve.js";
 import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
 
 /**
- * Makes a Web `ReadableStream` of a source: for the body of a `Response`, say. It reads ahead of its consumer by
- * nothing.
+ * Makes a Web `ReadableStream` of a source, for example for the body of a `Response`. It does not read ahead of its
+ * consumer.
  *
  * **Cancellation:** when `scope` is cancelled, the stream errors with the reason, and the source is closed, as by
- * {@link iterate}. When the consumer cancels the stream, the source is closed, too.
+ * {@link iterate}. When the consumer cancels the stream, the source is closed as well.
  *
- * **Failure:** an error of the source is the stream's, the same object, and goes to its consumer alone; one that comes
- * after the cancellation is the scope's.
+ * **Failure:** an error of the source goes to the consumer of the stream alone, the same object. An error after the
+ * cancellation is a failure of the scope.
  *
- * @param scope - Whose end stops the reading; it waits for the source to be closed.
- * @param source - What {@link iterate} takes.
+ * @param scope - Its end stops the reading. It waits until the source is closed.
+ * @param source - Any source that {@link iterate} takes.
  * @returns The stream.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example
@@ -35,7 +35,7 @@ export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): Read
   const items = iterate(node, source);
   let stop: () => boolean;
   let over = false;
-  /** A read that is pending must not take what the source fails with now: nobody would hear of it. */
+  /** A pending read must not receive an error that the source throws now: the error would get lost. */
   const end = (): void => {
     over = true;
     abandonReads(items);

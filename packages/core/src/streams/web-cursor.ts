@@ -2,7 +2,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { throwFailure } from "../kernel/lifecycle.js";
 
-/** By its shape: polyfills and other realms have streams of their own. */
+/** By its shape: the streams of polyfills and other realms have other classes. */
 export function isReadableStream(value: unknown): value is ReadableStream<unknown> {
   return typeof value === "object" && value !== null && "getReader" in value && "locked" in value;
 }

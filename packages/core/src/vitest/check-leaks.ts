@@ -43,7 +43,7 @@ export function checkLeaks(options: LeakOptions = {}): void {
 
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the parameters: the second must be a pattern
   aroundAll(async (runSuite, {}, suite) => {
-    // Only at the end of the file is it certain that nobody needs any more what its modules have started.
+    // Only at the end of the file is it certain that the work started by its modules is no longer needed.
     const owner = new TestRun(suite === suite.file);
     await runAs(owner, runSuite);
     await verify({ ...options, ignore }, owner);

@@ -1,7 +1,8 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bullmqEngine } from "../../src/bullmq/index.js";
-import { createScope, type ScopeHandle } from "../../src/index.js";
+import { createScope, map, withScope, type ScopeHandle } from "../../src/index.js";
+import { connectRemote, defineJob, implement, serve } from "../../src/remote/index.js";
 import { engineSuite, type EngineSubject } from "../../src/remote/testing/index.js";
 import { Proxy } from "../support/proxy.js";
 import { startRedis, whyNoRedis, type TestRedis } from "../support/redis.js";
@@ -47,6 +48,41 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
       },
     };
   }
+
+  it("jobs that start or end together share one command each: the look at the notes and leases, and the hint", async () => {
+    const engine = bullmqEngine({ connection: redis.url, prefix: "commands" });
+    const double = defineJob<number, number>("double");
+    const jobs = 500;
+    const calls = await withScope(scope, async (own) => {
+      const service = await serve(own, engine, [implement(double, (_, n) => 2 * n)], { concurrency: 100 });
+      const stats = await withScope(own, async (owner) => {
+        const remote = await connectRemote(owner, engine);
+        const client = new Redis(redis.port);
+        await client.config("RESETSTAT");
+        const results = await map(
+          owner,
+          Array.from({ length: jobs }, (_, n) => n),
+          (n, own) => remote.spawn(own, double, n),
+          { concurrency: 100 },
+        );
+        expect(results).toEqual(Array.from({ length: jobs }, (_, n) => 2 * n));
+        const text = await client.info("commandstats");
+        client.disconnect();
+        return Object.fromEntries(
+          ["mget", "publish"].map((name) => [
+            name,
+            Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(text)?.[1] ?? 0) / jobs,
+          ]),
+        );
+      });
+      await service.drain();
+      return stats;
+    });
+    expect(calls["mget"]).toBeGreaterThan(0);
+    expect(calls["mget"]).toBeLessThan(0.5);
+    expect(calls["publish"]).toBeGreaterThan(0);
+    expect(calls["publish"]).toBeLessThan(0.5);
+  });
 
   const names = engineSuite({ engine: () => bullmqEngine({ connection: "redis://none" }) }).map(
     ({ name }) => name,

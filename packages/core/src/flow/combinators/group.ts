@@ -201,7 +201,10 @@ function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): v
   group.startAll(workers);
 }
 
-/** What {@link linkChild} needs of the options: a function may have others of the same names as those of a scope. */
+/**
+ * The options that {@link linkChild} reads. The others may have the same names as options of a scope, and mean
+ * something else.
+ */
 export function limitOf(options: CombinatorOptions | undefined): { timeout: number } | undefined {
   return options?.timeout === undefined ? undefined : { timeout: options.timeout };
 }

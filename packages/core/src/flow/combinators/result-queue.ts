@@ -2,12 +2,12 @@ import { type PromiseObserver, withResolvers } from "../../kernel/observer.js";
 import { markHandled } from "../../kernel/early-results.js";
 import { Fifo } from "../sync/fifo.js";
 
-/** What has ended a stream. */
+/** The failure or the reason that has ended a stream. */
 export interface Failure {
   readonly error: unknown;
   /** Whether it is the reason of the scope: then it is not a failure. */
   readonly isReason?: boolean;
-  /** Whether nobody has to receive it, since the receivers of a scope above hear of it. */
+  /** Whether the failure also goes to the receivers of a scope above. Then it counts as handled here. */
   readonly isHandled?: boolean;
 }
 

@@ -25,9 +25,10 @@ export interface CancellableOptions extends CombinatorOptions {
  * Use it for a client whose operations are cancelled by another call: a database query, a job of a queue, a child process.
  *
  * **Cancellation:** `stop` is called once, synchronously within the cancellation, and then the promise waits until the
- * operation has ended. If the operation still gives a value, that is kept. If it rejects, the promise rejects with the reason
- * of the cancellation, whatever the operation's error is: it follows from `stop`. If `scope` is already cancelled, `start` is
- * not called. An operation that ignores `stop` keeps `scope` from settling, and is reported when a `grace` runs out.
+ * operation has ended. If the operation still gives a value, that is kept. If it rejects, with any error, the promise
+ * rejects with the reason of the cancellation, because the error follows from `stop`. If `scope` is already
+ * cancelled, `start` is not called. An operation that ignores `stop` keeps `scope` from settling, and is reported
+ * when a `grace` runs out.
  *
  * **Failure:** if the operation rejects without having been stopped, the promise rejects with that error, the same object. If
  * `stop` throws or rejects, the promise rejects with that once the operation has ended. Only the caller receives it.
@@ -35,7 +36,8 @@ export interface CancellableOptions extends CombinatorOptions {
  * @param scope - The owner of the operation. It does not settle before the operation has ended.
  * @param start - Starts the operation. Called once, synchronously.
  * @param stop - Asks the operation to stop. Called with what `start` returned and with the reason. A promise that it returns
- *   is awaited. The operation may have ended just before the call, so it must not stop something else by mistake.
+ *   is awaited. The operation may have ended just before the call, so `stop` must not stop another operation by
+ *   mistake.
  * @param options - `name`, and `timeout` in ms.
  * @returns The value of the operation.
  * @throws {CancelledError} (as a rejection) The reason, if the operation was stopped.

@@ -39,8 +39,10 @@ const shieldOptionNames = optionNames<ShieldOptions>({ name: true, timeout: true
  * **Failure:** only the caller receives it, as with `withScope`.
  *
  * @param scope - The enclosing scope. Must not be closed.
- * @param options - `timeout` in ms. Nothing else stops the worker, so choose it as a promise to the enclosing scope.
- * @param worker - Called synchronously with the shielded scope. Pass on the `signal` of that, not the one of `scope`.
+ * @param options - `timeout` in ms. Only `timeout` stops the worker: it is the longest time that the enclosing scope
+ *   may have to wait.
+ * @param worker - Called synchronously with the shielded scope. Pass on the `signal` of the shielded scope, not that
+ *   of `scope`.
  * @returns The worker's value.
  * @throws {CancelledError} (as a rejection) If `timeout` has passed.
  * @throws {ScopeClosedError} (as a rejection) If `scope` is closed.

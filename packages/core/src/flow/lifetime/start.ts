@@ -149,8 +149,8 @@ class PendingStart<R> extends Hook implements Observer {
   }
 
   /**
-   * Limits how long the worker may take until it calls `started`. A timer, and not the deadline of a scope: what the worker
-   * starts meanwhile must not have that deadline afterwards.
+   * Limits how long the worker may take until it calls `started`. It is a timer, and not the deadline of a scope:
+   * tasks that the worker starts before that must not keep the deadline.
    */
   limit(timeout: number, parent: ScopeNode, task: Task<unknown>): void {
     if (this.#settled) return;

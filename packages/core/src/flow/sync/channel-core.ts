@@ -25,7 +25,7 @@ export interface Sender<T> extends Queued {
   closed(closing: Closing): void;
 }
 
-/** With fewer listeners of its closing, a channel does not look for those that were collected. */
+/** A channel with fewer close listeners does not search them for listeners that were collected. */
 const FEWEST_LISTENERS = 64;
 
 /**
@@ -35,8 +35,9 @@ const FEWEST_LISTENERS = 64;
  * queues. So it can't be lost or delivered twice. Receivers wait only while the buffer is empty and no sender waits;
  * senders wait only while the buffer is full.
  *
- * A receiver of a daemon whose scope drains is the exception: it is held back, beside a buffer with values, until running
- * work has sent one of them (rule 32). Then it gets what lies in front of that, too. A closed channel holds nobody back.
+ * A receiver of a daemon whose scope drains is the exception: it waits although the buffer has values, until running
+ * work has sent one of them (rule 32). Then it also gets the values in front of that one. A closed channel makes no
+ * receiver wait.
  */
 export class ChannelCore<T> {
   readonly capacity: number;

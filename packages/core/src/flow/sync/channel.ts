@@ -16,7 +16,7 @@ import { QueuedWait } from "./wait-queue.js";
  * Each value goes to one receiver. Senders and receivers are served first come, first served. A `send` or `receive` that
  * was cancelled has sent or received nothing.
  *
- * A channel is an async iterable that yields values until the channel is closed; nothing else ends that iteration. To end
+ * A channel is an async iterable that yields values until the channel is closed. No scope ends that iteration. To end
  * it with a scope, iterate over {@link values}.
  */
 export interface Channel<T> extends AsyncIterable<T> {
@@ -76,7 +76,7 @@ export interface Channel<T> extends AsyncIterable<T> {
   values(scope: Scope): AsyncIterableIterator<T>;
 }
 
-/** What {@link Channel.tryReceive} has found: a value, or the end of the channel. */
+/** The result of {@link Channel.tryReceive}: a value, or the end of the channel. */
 export type Received<T> =
   { readonly closed: false; readonly value: T } | { readonly closed: true; readonly cause: unknown };
 

@@ -14,9 +14,9 @@ import type { Queued, WaitQueue } from "./wait-queue.js";
 
 /** A case of {@link select} that sends. Made by {@link sending}. */
 export class SendCase<T> {
-  /** Where to. */
+  /** The channel to send to. */
   readonly channel: Channel<T>;
-  /** What. */
+  /** The value to send. */
   readonly value: T;
 
   constructor(channel: Channel<T>, value: T) {

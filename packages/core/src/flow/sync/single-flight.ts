@@ -104,8 +104,8 @@ class Flights<K, T> implements SingleFlight<K, T> {
 /**
  * One run of a worker, and the callers that wait for it.
  *
- * The worker runs in a scope of its own inside the task, and the flight is what receives the outcome of that scope: so a
- * failure goes to the callers, and reaches the task, and with it the owner, only if there is none.
+ * The worker runs in an inner scope of the task, and the flight receives the outcome of that scope. So a failure goes
+ * to the callers. It reaches the task, and with it the owner, only if there is no caller.
  */
 class Flight<K, T> implements Observer {
   readonly #flights: Map<K, Flight<K, T>>;

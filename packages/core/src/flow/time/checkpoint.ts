@@ -21,8 +21,9 @@ let nextSlice: Promise<void> | undefined;
 /**
  * Marks a point at which a long computation can be cancelled, and yields to the event loop from time to time.
  *
- * Call it in a loop, as often as you like: most calls only read the clock. When the time slice is used up (5 ms, shared by
- * all computations), it yields to the event loop, so that timers and I/O run, and with them the code that may cancel.
+ * Call it in a loop, as often as you like: most calls only read the clock. When the time slice is used up (5 ms,
+ * shared by all computations), it yields to the event loop. Then timers and I/O run, and with them the code that may
+ * cancel.
  *
  * **Cancellation:** rejects with the reason if `scope` is cancelled or its deadline has passed, before or during the yield.
  *

@@ -47,9 +47,10 @@ const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, 
  *
  * @param scope - The enclosing scope.
  * @param options - `timeout` in ms, or `deadline`; and `name`.
- * @param worker - Called once, synchronously, with a scope of its own.
+ * @param worker - Called once, synchronously, with a new scope.
  * @returns The worker's value, or `undefined`. A worker that may return `undefined` itself does not tell the two apart.
- * @throws {CancelledError} (as a rejection) The reason, if something else than the time limit has cancelled the worker.
+ * @throws {CancelledError} (as a rejection) The reason, if the worker was cancelled for another cause than the time
+ *   limit.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example

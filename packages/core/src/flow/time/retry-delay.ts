@@ -1,13 +1,13 @@
 import { wrongType, outOfRange } from "../../errors/validate.js";
 import { calendarNow } from "../../kernel/platform.js";
 
-/** What the option `delay` of `retry` returns. */
+/** The result of the option `delay` of `retry`. */
 export type RetryDelay = number | Date | string | null | undefined;
 
 /**
  * The milliseconds until the next attempt that a {@link RetryDelay} means; `undefined` if it means none.
  *
- * @throws {TypeError | RangeError} If it is not a {@link RetryDelay}, or a number or date that is no point in time.
+ * @throws {TypeError | RangeError} If it is not a {@link RetryDelay}, or is a number or a date that is not valid.
  */
 export function millisecondsOf(value: RetryDelay): number | undefined {
   if (value === undefined || value === null) return undefined;

@@ -105,12 +105,12 @@ function current(inner: object, name: PropertyKey): AnyFunction {
   throw new TypeError(`${String(name)} is not a function any more`);
 }
 
-/** An accessor or a field. What it holds is not a call's result, so it does not pin the handle. */
+/** Reads an accessor or a field. Its value is not the result of a call, so it does not keep the handle alive. */
 export function readField(self: unknown, key: PropertyKey): unknown {
   const direct = HandleObject.innerOf(self);
   const owner = direct === undefined ? HandleObject.behind(self) : (self as HandleObject);
   const inner = direct ?? HandleObject.innerOf(owner);
-  if (owner === undefined || inner === undefined) return undefined; // somebody looks at the prototype
+  if (owner === undefined || inner === undefined) return undefined; // read on the prototype
   let value: unknown;
   try {
     value = Reflect.get(inner, key);

@@ -8,7 +8,7 @@ import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js
 import { outgoing } from "../results/results.js";
 import { HandleObject } from "./handle-object.js";
 
-/** A class of handles: what it needs to look like the objects of one class. */
+/** A class of handles that looks like one class of inner objects. */
 interface Wrapper {
   readonly construct: new (inner: object, node: ScopeNode, proxy?: object) => HandleObject;
   /** The descriptors of own fields, made once so that handles share their shape. */
@@ -146,8 +146,8 @@ function defineField(
 }
 
 /**
- * Stands behind the forwarded members, so only what was not there when the handle was made comes here: fields
- * that the inner object got later, and methods that its class did.
+ * The prototype behind the forwarded members. It is asked only for members that did not exist when the handle was
+ * made: later fields of the inner object, and later methods of its class.
  */
 const lateMembers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {

@@ -3,7 +3,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- whatever a user's object has
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
 export type AnyFunction = Function;
 
 /**
@@ -20,7 +20,7 @@ function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
 /** Lets private members be put on an object that is there already: a Proxy. */
 class Returning {
   constructor(object?: object) {
-    // eslint-disable-next-line no-constructor-return -- that is what it is for
+    // eslint-disable-next-line no-constructor-return -- the purpose of this class
     if (object !== undefined) return object;
   }
 }
@@ -28,7 +28,7 @@ class Returning {
 let made = 0;
 
 /**
- * What every handle of `selfCleaning` is made of: it points at the inner object and at the scope's node, and
+ * The base class of the handles of `selfCleaning`. A handle points at the inner object and at the scope's node, and
  * neither points back (rule 19).
  */
 export class HandleObject extends Returning {

@@ -1,9 +1,9 @@
 /**
  * Whether an object of a class may get fields after its constructor has run. An ordinary object can't say `in` or list keys
- * for another one, and a Proxy, which can, makes each call of a method five to ten times as slow. So the sources decide
- * which of the two a handle is: a Proxy if the class assigns to a field that an object just made does not have. A
- * mistake costs time in the one direction. In the other, the keys of the handle are those of the last time somebody read a
- * field that was not known, made JSON of it, or awaited one of its methods.
+ * for another one, and a Proxy, which can, makes each call of a method five to ten times as slow. So the source code
+ * decides which of the two a handle is: a Proxy if the class assigns to a field that a new object does not have. A
+ * handle that is a Proxy without need is slower. A handle that should be one updates its keys only when a field that
+ * was not known is read, when JSON is made of the handle, or when one of its methods is awaited.
  */
 export function mayGrow(inner: object, build: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {

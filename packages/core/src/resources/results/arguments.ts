@@ -4,8 +4,9 @@ import { HandleObject } from "../handle/handle-object.js";
 import { hasMethods, isPlain } from "./sending.js";
 
 /**
- * What gets inside of an inner object through its handle: the handle becomes the inner object, a facade what it stands
- * for, and another handle a weak handle of the same object. Anything else stays what it is, and is noted as the caller's own.
+ * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner
+ * object, a facade becomes its subject, and another handle becomes a weak handle of the same object. Every other
+ * value stays as it is, and is recorded as the caller's.
  */
 export function incoming(lease: Lease, value: unknown): unknown {
   if (typeof value === "function") {

@@ -23,7 +23,10 @@ const consuming = new Set<PropertyKey>(
 
 type Listener = AnyFunction & { listener?: AnyFunction };
 
-/** What a registered listener reaches: the caller's listener, and by the facade the handle. Emptied on an abort. */
+/**
+ * The references of a registered listener: to the caller's listener, and by the facade to the handle. Emptied on an
+ * abort.
+ */
 interface Link {
   facade: EmitterFacade | undefined;
   /** The caller's listener, which may be an object with `handleEvent`. */
@@ -43,12 +46,12 @@ interface Emitting {
 }
 
 /**
- * An emitter, a Node stream, an event target. The inner object reaches the listeners, and each one that was added through
- * the facade reaches the handle; so does whatever a stream was piped to. That ends when the listener is removed, and for
- * all of them when the emitter emits `close` or has ended.
+ * An emitter, a Node stream, an event target. The inner object reaches the listeners. A listener that was added
+ * through the facade reaches the handle, and so does a stream that was piped to. That ends when the listener is
+ * removed, and for all of them when the emitter emits `close` or has ended.
  */
 export class EmitterFacade extends Facade {
-  /** By a listener of the caller's, the one that was registered for it. */
+  /** Key: a listener of the caller. Value: the listener that was registered in its place. */
   readonly #registered = new WeakMap<object, Listener>();
   readonly #links = new WeakMap<Listener, Link>();
 
@@ -243,7 +246,7 @@ function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
       return;
     }
     subject.on("close", end);
-    // What is still written to, or read from, needs its handle.
+    // A stream that is still written to or read from needs its handle.
     if (subject.writable !== true) subject.on("end", end);
     if (subject.writable === true && subject.readable !== true) subject.on("finish", end);
   } catch {

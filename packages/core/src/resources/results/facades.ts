@@ -11,9 +11,9 @@ interface Member {
 }
 
 /**
- * What a caller gets in place of a result that can still deliver or ask: an object that looks like the result, runs its
- * methods with `this` = the result, and holds the handle. The inner object may keep the result itself, so that the two
- * have to be different objects.
+ * A caller gets a facade in place of a result that can still deliver values or call the inner object. It looks like
+ * the result, runs the methods of the result with `this` = the result, and holds the handle. The inner object may
+ * keep the result itself, so the two must be different objects.
  */
 export class Facade implements ProxyHandler<object> {
   readonly subject: object;
@@ -55,7 +55,7 @@ export class Facade implements ProxyHandler<object> {
     return Reflect.set(this.subject, key, incoming(this.lease, value), this.subject);
   }
 
-  /** A field or what a getter gives. Nothing that lives on the inner side may come to hold the handle by it. */
+  /** The value of a field or a getter. Reading it must not make an object of the inner side hold the handle. */
   protected field(_key: PropertyKey, value: unknown): unknown {
     if (value === this.subject) return this.proxy;
     return value === this.lease.inner ? (this.lease.handle ?? value) : value;
@@ -230,7 +230,7 @@ export class ContainerFacade extends Facade {
     return shown === value ? this.lease.convert(this.lease, value, []) : shown;
   }
 
-  /** Those that all arrays and objects have go by what they see, so they have to see the facade. */
+  /** The built-in methods of arrays and objects read from `this`, so their `this` has to be the facade. */
   protected override method(key: PropertyKey, own: AnyFunction): AnyFunction {
     return Object.hasOwn(this.subject, key) ? super.method(key, own) : own;
   }

@@ -1,4 +1,4 @@
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- whatever a user's object has
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
 export type AnyFunction = Function;
 
 /** By a function that stands for an inner object's own: that one. A setter unwraps it, so that no handle gets inside. */

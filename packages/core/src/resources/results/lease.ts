@@ -1,21 +1,21 @@
 import type { ProcessHold } from "../../kernel/process-hold.js";
 
 /**
- * Converts what leaves an inner object: see `outgoing`. `args` are those of the call that returned `value`; without them
- * it is what a field of a result holds.
+ * Converts a value that an inner object returns: see `outgoing`. `args` are the arguments of the call that returned
+ * it. Without them it is the value of a field of a result.
  */
 export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
 
-/** The results of the methods of a handle. This reaches neither the handle nor keeps a result alive. */
+/** The results of the methods of a handle. It does not refer to the handle, and keeps no result alive. */
 export class Results {
-  /** By a result, the facade that its caller got: the same object asked for twice is the same object. */
+  /** Key: a result. Value: its facade, so that a caller gets the same facade for the same result. */
   readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
-  /** By a promise of the inner object's, the one that its caller got. */
+  /** Key: a promise of the inner object. Value: the promise that the caller got for it. */
   readonly promises: WeakMap<object, object> = new WeakMap();
   /** The objects that came in as arguments. If a method returns one, it belongs to the caller and holds nothing. */
   readonly fromCaller: WeakSet<object> = new WeakSet();
 
-  /** The facade of `subject`, made by `make` unless somebody still holds one. */
+  /** The facade of `subject`. `make` is called only if no facade is alive. */
   facadeOf(subject: object, make: () => object): object {
     const known = this.facades.get(subject)?.deref();
     if (known !== undefined) return known;
@@ -26,11 +26,11 @@ export class Results {
 }
 
 /**
- * A reference to a handle that can be let go of. A result in use holds a lease, and so the handle; at its end (it was
- * read to its end, closed, unsubscribed) it lets go, though somebody may keep the result itself.
+ * A reference to a handle that can be released. A result in use holds a lease, and so the handle. When the result was
+ * read to its end, closed or unsubscribed, the lease releases the handle, although the result itself may stay alive.
  *
- * The inner object's side must reach a lease only through what the caller left there and the end removes: a listener,
- * the reaction of a pending promise.
+ * The inner object must reach a lease only through something that the caller left there and that is removed at the
+ * end: a listener, or the reaction of a pending promise.
  */
 export class Lease {
   readonly inner: object;

@@ -2,8 +2,8 @@ import { detached } from "../../errors/detach-stack.js";
 import type { Lease } from "./lease.js";
 
 /**
- * Whoever can settle `promise` reaches its reactions, and through `convert`, which has to mention a lease, the handle,
- * until it is settled.
+ * Code that can settle `promise` reaches its reactions. `convert` must refer to a lease, so through it that code
+ * keeps the handle alive until `promise` is settled.
  */
 export function pinned(
   lease: Lease,

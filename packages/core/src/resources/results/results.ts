@@ -22,17 +22,17 @@ import { settling } from "./promises.js";
 import { isStreamPair, streamFacade } from "./web-stream-facades.js";
 
 /**
- * What leaves an inner object through its handle, or through a result. The inner object becomes the handle. What can still
- * deliver or ask holds the handle, by the least that does:
+ * Converts a value that an inner object returns through its handle, or through a result. The inner object becomes the
+ * handle. A value that can still deliver or call the inner object holds the handle, by the cheapest means:
  *
- * - a promise: one that settles with it, whose reaction holds the handle until then;
- * - a channel, a stream, an emitter, an iterable, a subscription, a thenable with members: a facade that holds it until
- *   the end, since the inner object may keep the result itself;
- * - an array, a literal, a `Map` or a `Set` with such or with functions in it, a function, and an object whose methods may
- *   ask more of the handle: a facade, too, so that what they return holds the handle in turn;
- * - any other object with methods: itself. It holds the handle as long as it lives.
+ * - a promise becomes a promise that settles with it, whose reaction holds the handle until then;
+ * - a channel, a stream, an emitter, an iterable, a subscription, or a thenable with members becomes a facade that
+ *   holds the handle until its end, since the inner object may keep the result itself;
+ * - an array, a literal, a `Map` or a `Set` that contains such values or functions, a function, or an object whose
+ *   methods may call the inner object becomes a facade, so that the results of its methods hold the handle in turn;
+ * - any other object with methods stays the same object, and holds the handle as long as it lives.
  *
- * Data is what it was, and holds nothing.
+ * Data stays as it is, and holds nothing.
  */
 export function outgoing(lease: Lease, value: unknown, args?: readonly unknown[]): unknown {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
@@ -236,7 +236,7 @@ const dataClasses = new Set([
   "Symbol",
 ]);
 
-/** It, and what it is taken apart into. */
+/** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
 function holdByItself(lease: Lease, value: object): void {
   hold(value, lease);
   for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, lease);
@@ -245,8 +245,8 @@ function holdByItself(lease: Lease, value: object): void {
 }
 
 /**
- * A function. One that takes nothing, and came for functions, is the end of a subscription; any other is like a method: what
- * it returns holds the handle in turn.
+ * A function that takes no arguments, and was returned for arguments that are functions, ends a subscription. Any
+ * other function is like a method: its results hold the handle in turn.
  */
 function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
   if (args === undefined || isConstructor(value) || lease.results.fromCaller.has(value)) return value;
@@ -322,8 +322,9 @@ function isCallback(value: unknown): value is object {
 }
 
 /**
- * Another handle. What was given to this one goes back as it was. One that was made after this one may need its workers:
- * its caller gets a handle of the same object that holds both, since the inner object may keep the first.
+ * Another handle. A handle that was passed in as an argument goes back as it was. A handle that was made after
+ * `handle` may need the workers of `handle`: the caller gets a second handle of the same object that holds both,
+ * since the inner object may keep the first.
  */
 function ofHandle(handle: HandleObject, value: HandleObject, asField: boolean): object {
   const given = HandleObject.originalOf(handle, value);
@@ -345,7 +346,7 @@ function isBarePromise(value: object): value is Promise<unknown> {
     if (Object.getOwnPropertyNames(value).length > 0) return false;
     return !Object.hasOwn(value, Symbol.asyncDispose) && !Object.hasOwn(value, Symbol.dispose);
   } catch {
-    return false; // a revoked proxy, or one that throws
+    return false; // a proxy that was revoked or throws
   }
 }
 

@@ -38,13 +38,13 @@ export class ClockDriver {
   #jumps = 0;
   /** How many `advance` calls the clock is on its way for. */
   #targets = 0;
-  /** The `advance` calls whose time has come, to resolve when everything else that was due has happened. */
+  /** The `advance` calls whose time has come. They resolve when all due timers have fired. */
   #arrived: (() => void)[] = [];
 
   /**
    * @param onStuck - Called when time can't go on: a first time, so that the body is cancelled, and again if that was
    *   not its end.
-   * @param isOver - Whether nobody needs the clock any more.
+   * @param isOver - Whether the clock is no longer needed.
    */
   constructor(
     clock: FakeClock,
@@ -122,7 +122,7 @@ export class ClockDriver {
     return new VirtualClockError({
       code: "BOUGH_STALLED",
       why: `time can't go on: the process has been busy for ${this.#options.stalledAfter} ms with ${busy}`,
-      hint: "If that is to take so long, give it { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
+      hint: "If the work needs so long, pass { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
       tree: snapshot(),
       resources: this.#watch.resources.pending(),
     });
@@ -135,7 +135,7 @@ export class ClockDriver {
   #jump(): void {
     if (++this.#jumps > this.#options.jumps) {
       this.#jumps = 0;
-      const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that nobody stops?)`;
+      const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that is never stopped?)`;
       return this.#onStuck(new VirtualClockError({ code: "BOUGH_ENDLESS", why, tree: snapshot() }));
     }
     this.#call(() => this.#clock.next());
@@ -168,7 +168,7 @@ export class ClockDriver {
       await (now() - since < LOOK ? turn() : delay(LOOK));
       if (this.#isOver() || this.#mayJump()) return;
       if (this.#watch.hasStuck(this.#limit)) return this.#stall();
-      // Without our timers in place, time is somebody else's.
+      // Without our timers in place, another clock controls the time.
       if (this.#watch.isBusy() || installedClock() !== this.#clock) since = now();
     }
     const timers = this.#clock.countTimers();

@@ -38,8 +38,8 @@ export function installedClock(): FakeClock | undefined {
 }
 
 /**
- * Puts a fake clock in place of the global timers, or takes the one that is there: the timers of `vi.useFakeTimers()`
- * stay vitest's, and are there afterwards.
+ * Puts a fake clock in place of the global timers, or uses the fake clock that is installed: the timers of
+ * `vi.useFakeTimers()` stay vitest's, and are there afterwards.
  *
  * @param isOutside - Whether the code that sets a timer is none that runs under this clock.
  */

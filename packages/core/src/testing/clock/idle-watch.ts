@@ -111,7 +111,7 @@ export class IdleWatch {
     this.resources.stop();
   }
 
-  /** Work that surely ends, unless what it reads never comes: from a named pipe, a name server, a network drive. */
+  /** Work that surely ends, unless its input never comes: from a named pipe, a name server, a network drive. */
   get pending(): readonly string[] {
     return [...this.#requests.values()].map(({ type }) => type);
   }

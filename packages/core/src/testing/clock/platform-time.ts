@@ -30,7 +30,7 @@ const original = {
  * `node:timers` and `node:timers/promises`, also for modules that imported them by name before.
  *
  * @param ours - Whether the global timers are our own and not a test runner's.
- * @returns A function that restores the real ones. Virtual ones that code has kept go on in real time.
+ * @returns A function that restores the real ones. Virtual timers that code has kept go on in real time.
  */
 export function fakePlatform(ours: boolean): () => void {
   let active = true;
@@ -104,7 +104,7 @@ function isFine(delay: unknown, options: WaitOptions | undefined): boolean {
   return signal === undefined || (signal instanceof AbortSignal && !signal.aborted);
 }
 
-/** `setTimeout` of `node:timers/promises` by the global timers. What it refuses and rejects with is Node's. */
+/** `setTimeout` of `node:timers/promises` by the global timers. It throws and rejects with Node's errors. */
 function virtualWait(isActive: () => boolean): Wait {
   return function setTimeout(delay, value, options) {
     if (!isActive() || !isFine(delay, options)) return original.setTimeout(delay, value, options);

@@ -38,7 +38,7 @@ interface HttpRequest {
   readonly agent?: { readonly options?: { readonly timeout?: number } };
 }
 
-/** A timer that keeps real time under a virtual clock, and what it belongs to. */
+/** A timer that keeps real time under a virtual clock, and its owner. */
 export interface RealTimer {
   /** `the timeout of a child process`. */
   readonly what: string;
@@ -48,7 +48,7 @@ export interface RealTimer {
 /** The real resources that were made while a virtual clock is installed, so that an error can name them. */
 export class RealResources {
   readonly #known = new Map<number, Recorded>();
-  /** Called for each timer of somebody's that is made and does not follow the clock. */
+  /** Called for each new timer that does not follow the clock and is not bough's. */
   onRealTimer: ((timer: RealTimer) => void) | undefined;
 
   /** Begins to notice the time-outs of HTTP requests: Node sets their timers later, and others by itself. */
@@ -104,7 +104,7 @@ export class RealResources {
     this.#known.delete(id);
   }
 
-  /** The resources that have not ended: those that were created since, and the handles that existed before. */
+  /** The resources that have not ended: the resources that were created since, and the handles that existed before. */
   pending(): LeakReport[] {
     const requests = new Set((process as unknown as Requests)._getActiveRequests?.());
     const held: (HeldResource & { readonly recorded: Recorded })[] = [];
@@ -134,7 +134,7 @@ function isPending(type: string, object: object, requests: ReadonlySet<object>):
   return holds(object, requests);
 }
 
-/** Describes what a real timer belongs to, by Node's frames between the user's code and the constructor. */
+/** Describes the owner of a real timer, by Node's frames between the user's code and the constructor. */
 function describeTimerOwner(frames: readonly string[]): string | undefined {
   const outer = frames.findIndex((frame) => !isInternal(frame));
   const internal = outer < 0 ? frames : frames.slice(0, outer);

@@ -6,7 +6,7 @@ import type { LeakReport } from "../leaks/report.js";
 export interface VirtualClockProblem {
   readonly code: "BOUGH_BLOCKED" | "BOUGH_STALLED" | "BOUGH_ENDLESS" | "BOUGH_CLOCK_ABANDONED";
   readonly why: string;
-  /** What the user can do about it. */
+  /** The advice to the user. */
   readonly hint?: string;
   readonly tree: Snapshot;
   readonly resources?: readonly LeakReport[];
@@ -15,7 +15,7 @@ export interface VirtualClockProblem {
 /** How many resources a message lists; `resources` has all. */
 const LISTED = 20;
 
-/** Thrown when a virtual clock can't bring what runs under it to its end. */
+/** Thrown when a virtual clock can't bring the work under it to its end. */
 export class VirtualClockError extends BoughError {
   /** Every scope and task that was alive: what `snapshot()` of `bough/inspect` returned. */
   readonly tree: Snapshot;

@@ -30,7 +30,10 @@ export interface VirtualClockOptions {
    * `clock.advance()` moves it. Default `true`.
    */
   readonly autojump?: boolean | undefined;
-  /** The instant at which it begins, in epoch ms. Default: now. Under somebody else's fake timers it has no effect. */
+  /**
+   * The instant at which it begins, in epoch ms. Default: now. Under the fake timers of another library it has no
+   * effect.
+   */
   readonly start?: number | Date | undefined;
   /**
    * Real milliseconds in which no real I/O may happen before time jumps. Default 0: some turns of the event loop are
@@ -93,9 +96,9 @@ let installed: ClockRun | undefined;
  *
  * Under `vi.useFakeTimers()` it drives vitest's clock, and leaves it in place.
  *
- * **Cancellation:** `body` gets a root scope, and everything in it has settled when the promise does. Then timers
- * that are still pending never fire, except those that hold no process (`unref()`), which go on in real time. Where the
- * test ends before, by its `signal` or a time-out of vitest's, cleanups get 100 real ms.
+ * **Cancellation:** `body` gets a root scope, and everything in it has settled when the promise does. Then pending
+ * timers never fire, except timers after `unref()`, which go on in real time. Where the test ends before, by its
+ * `signal` or a time-out of vitest's, cleanups get 100 real ms.
  *
  * **Failure:** when nothing can happen any more, because no timer is pending, the scope fails with a `VirtualClockError`. It names
  * the waiting tasks and the resources that are pending in real time. The scope is cancelled, so that cleanups run, and the

@@ -26,17 +26,17 @@ let installed: VirtualTimers | undefined;
 
 const startedAgain = new WeakSet<object>();
 
-/** Whether a real timer stands for one that somebody has set under a virtual clock. */
+/** Whether a real timer stands for a timer that was set under a virtual clock. */
 export function isStartedAgain(timer: object): boolean {
   return startedAgain.has(timer);
 }
 
-/** Numbers of timers that somebody has asked for: `clearTimeout(+timer)`. Above those of Node and of the library. */
+/** The numbers of timers that code has read: `clearTimeout(+timer)`. Above those of Node and of the library. */
 const byNumber = new Map<number, VirtualTimer>();
 let lastNumber = 2 ** 52;
 
 /**
- * What the global `setTimeout` and `setInterval` return under a virtual clock: as far as libraries use it, Node's
+ * The global `setTimeout` and `setInterval` return this under a virtual clock: as far as libraries use it, Node's
  * `Timeout`. It may outlive the clock, as a library's module-wide timer does: `refresh()` starts it by the clock that is
  * installed then, or in real time.
  */
@@ -139,7 +139,7 @@ export class VirtualTimer {
     return this.#callback;
   }
 
-  /** Node's own `clearTimeout`, which somebody may have kept, sets this to `null`. */
+  /** Node's own `clearTimeout`, which code may have kept, sets this to `null`. */
   set _onTimeout(callback: (() => void) | null) {
     if (callback === null) this.close();
     else this.#callback = callback;
@@ -161,7 +161,7 @@ type Callback = (...given: unknown[]) => void;
 export class VirtualTimers {
   readonly scheduler: Scheduler;
   readonly #pending = new Set<VirtualTimer>();
-  /** Node's timers from before that somebody has started again meanwhile. */
+  /** Older timers of Node that were started again since. */
   readonly #adopted = new Map<NodeTimer, () => void>();
   /** Sockets refresh theirs with each packet: the caller is looked up once. */
   readonly #isNodes = new WeakMap<NodeTimer, boolean>();
@@ -241,7 +241,7 @@ export class VirtualTimers {
     if (isNodes === undefined) this.#isNodes.set(timer, (isNodes = calledByNode(refresh)));
     if (isNodes) return false;
     this.#adopted.get(timer)?.();
-    // Takes it out of Node's lists, and keeps what it is.
+    // Takes the timer out of Node's lists, and keeps its state.
     real.clearTimeout(timer as unknown as NodeJS.Timeout);
     timer._onTimeout = callback;
     timer._idleTimeout = delay;

@@ -5,7 +5,7 @@ import { delay } from "../clock/real-time.js";
 import { collectGarbage } from "./collect-garbage.js";
 import { BoughHeapProbe, findRetainers } from "./retainers.js";
 
-/** Pauses in ms between attempts: what a pending timer or I/O still holds may be let go of soon. */
+/** Pauses in ms between attempts: a pending timer or I/O may soon release its references. */
 const PAUSES = [0, 1, 10, 50, 100];
 
 /** Thrown when an object is still alive that should be garbage. */
@@ -29,7 +29,7 @@ export class RetainedError extends BoughError {
 }
 
 /**
- * Calls `make`, drops what it returns, and verifies that it is then collected.
+ * Calls `make`, drops the result, and verifies that the result is then collected.
  *
  * If it isn't, the error says what keeps it: the references from a root of the garbage collector down to it. For
  * that it takes a heap snapshot, which stops the process for some seconds and needs the package

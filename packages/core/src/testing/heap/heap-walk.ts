@@ -27,7 +27,7 @@ export interface HeapEdge {
   readonly toNode: HeapNode;
 }
 
-/** How V8 names the reference from a WeakMap's table, and the one from a key, to a value. */
+/** V8's names of the references to a value from a WeakMap's table, and from a key. */
 const ephemeron = /part of key \(.*? @(\d+)\) -> value .* pair in WeakMap \(table @(\d+)\)/;
 
 /** Of a reference from a key of a WeakMap, or its table, to a value: the ids of both. */
@@ -39,8 +39,8 @@ export function pairOf({ type, name_or_index: name }: HeapEdge): { key: number; 
 /**
  * Walks the heap from its root, nearest things first, and notes by which reference each node was found.
  *
- * The package finds paths too, but they lead through the tables of WeakMaps to values whose keys nobody holds. Here
- * a key keeps its value if something else has led to the table.
+ * The package finds paths too, but they lead through the tables of WeakMaps to values whose keys are not held. Here a
+ * key keeps its value only if the table is reachable by another path.
  */
 export class HeapWalk {
   /** The edges that lead to a node, by its id. */
@@ -58,7 +58,7 @@ export class HeapWalk {
       this.#edges.set(edge.toNode.id, edge);
       globals.push(edge.toNode);
     });
-    this.#walk(globals); // what a global leads to is easier to find in a program than the engine's own roots
+    this.#walk(globals); // a path from a global is easier to find in a program than one from the engine's roots
     this.#walk([root]);
   }
 

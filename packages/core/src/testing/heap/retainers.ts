@@ -19,7 +19,7 @@ interface HeapAnalysis {
   getFullHeapFromFile(file: string): Promise<Heap>;
 }
 
-/** Has an object to look for, weakly. It is found in the snapshot by its class, whose name nothing else has. */
+/** Has an object to look for, weakly. It is found in the snapshot by its class, whose name is unique. */
 export class BoughHeapProbe {
   static #made = 0;
 
@@ -32,7 +32,7 @@ export class BoughHeapProbe {
 }
 
 /**
- * What keeps the targets of `probes` alive, each; `"collected"` of one that is gone; or a sentence that says why it
+ * The path that keeps each target of `probes` alive; `"collected"` of one that is gone; or a sentence that says why it
  * can't be told.
  *
  * @param load - Gets the package that reads heap snapshots, if it is installed.
@@ -61,7 +61,7 @@ function findIn(heap: Heap, walk: HeapWalk, probe: BoughHeapProbe): Retainers | 
   if (target === undefined) return "collected";
   const retainers = retainersOf(heap, walk, target);
   if (retainers.path.length > 0) return retainers;
-  return "What keeps it is not in the heap: a frame on the stack, or the engine.";
+  return "The reference that keeps it is not in the heap: a frame on the stack, or the engine.";
 }
 
 async function loadAnalysis(): Promise<HeapAnalysis | undefined> {

@@ -93,7 +93,7 @@ function sitesOf(heap: Heap, edges: readonly HeapEdge[]): Map<number, string> {
   return sites;
 }
 
-/** The file of a function, or of one that is suspended; `undefined` for Node's own. */
+/** The file of a function, or of a suspended function; `undefined` for Node's own. */
 function scriptOf(node: HeapNode): string | undefined {
   const closure = node.type === "closure" ? node : suspended(node);
   const shared = closure && internal(closure, /^shared$/);

@@ -44,7 +44,7 @@ const names: Readonly<Record<string, string>> = {
 type Facts = Readonly<Record<string, unknown>>;
 
 /**
- * Describes a resource by what can be read from it. All of it is internal to Node, so nothing is taken for granted:
+ * Describes a resource by its readable properties. All of it is internal to Node, so nothing is taken for granted:
  * where something is missing, the description is shorter.
  */
 export function describeResource(type: string, resource: object | undefined): Description {

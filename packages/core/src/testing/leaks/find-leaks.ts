@@ -19,7 +19,7 @@ import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";
 
-/** The longest pause between two looks, in ms; the first is 1, and each is twice as long as the one before. */
+/** The longest pause between two looks, in ms; the first is 1, and each is twice as long as the previous. */
 const MAX_PAUSE = 100;
 
 /**
@@ -68,8 +68,8 @@ export async function verifyNoLeaks(options: LeakOptions = {}): Promise<void> {
 }
 
 /**
- * Notes the scopes, tasks and resources that are alive now. Passed as `ignore`, the result limits a later check to those that
- * were made after this call. A new task in an old scope is new.
+ * Notes the scopes, tasks and resources that are alive now. Passed as `ignore`, the result limits a later check to
+ * scopes and resources that were made after this call. A new task in an old scope is new.
  *
  * @returns The option `ignore` of a later check.
  * @example

@@ -9,7 +9,7 @@ import { captureStack, readStack, type Origin, type RawStack } from "./stack.js"
 /** Something of Node's that may hold the process: a handle, a timer, a request. */
 export interface Recorded {
   readonly type: string;
-  /** Weak: what holds the process is alive by itself, and the rest must not be kept alive by the check. */
+  /** Weak: a resource that holds the process is alive by itself, and the check must not keep the others alive. */
   readonly resource: WeakRef<object>;
   readonly testRun: TestRun | undefined;
   readonly origin: Origin;
@@ -113,8 +113,8 @@ function init(id: number, type: string, trigger: number, resource: object): void
 }
 
 /**
- * The origin of the resource with this stack. A resource that Node makes by itself, such as the socket of a connection that it
- * accepted, or a server a tick after `listen`, has the origin of the resource that triggered it.
+ * The origin of the resource with this stack. A resource that Node makes by itself has the origin of the resource
+ * that triggered it. Examples are the socket of an accepted connection, and a server a tick after `listen`.
  */
 function trace(stack: RawStack, trigger: number): Origin {
   const { frames, internal } = readStack(stack);

@@ -35,7 +35,7 @@ const FRAMES = 5;
  * and where it was spawned; its stack is that of the first leak, so that a test runner shows that line.
  */
 export class LeakError extends BoughError {
-  /** What was found, as data. */
+  /** The leaks, as data. */
   readonly leaks: readonly LeakReport[];
 
   /**

@@ -20,7 +20,7 @@ export type RawStack = { readonly stack?: unknown };
  * The stack of the caller. Until it is read by {@link readStack} it keeps every receiver on it alive, which may be an
  * owner handle: don't keep it for long.
  *
- * @param above - A function of ours; it and what it calls are left out.
+ * @param above - A function of ours; its frame and the frames above are left out.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
 export function captureStack(above: Function): RawStack {
@@ -74,7 +74,7 @@ export function isInternal(frame: string): boolean {
   return /(?:^|\()(?:node:|native\)?$|<anonymous>\)?$)/.test(frame);
 }
 
-/** Paths rather than `file:` URLs: what an editor opens on a click. */
+/** Paths rather than `file:` URLs: an editor opens it on a click. */
 export function plain(text: string): string {
   return text.replace("file://", "").replace(/^<anonymous> \((.*)\)$/, "$1");
 }

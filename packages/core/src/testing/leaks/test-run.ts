@@ -10,7 +10,7 @@ import { setChildWatcher, watchChildren } from "../../kernel/child-watcher.js";
  * that tests can run at the same time. Only this layer uses an AsyncLocalStorage; the stored object refers to nothing.
  */
 export class TestRun {
-  /** Whether objects without a test run belong to it: those that modules made while they were loaded. */
+  /** Whether objects without a test run belong to it: the resources that modules made while they were loaded. */
   readonly adoptsStrays: boolean;
   #handles: ScopeNode[] = [];
   #room = 1_000;
