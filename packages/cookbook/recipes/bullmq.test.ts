@@ -6,7 +6,7 @@ import { hasRedis, redisLabel, startRedis } from "../support/redis.js";
 import { workOff } from "./bullmq.js";
 
 describe.skipIf(!hasRedis)(`BullMQ with ${redisLabel}`, () => {
-  it("runs a job in a scope of its own, and lets it finish when the worker is to stop", async () => {
+  it("runs each job in its own scope, and lets it finish when the worker stops", async () => {
     await using redis = await startRedis();
     const connection = { path: redis.path };
     const queue = new Queue("mails", { connection });

@@ -5,7 +5,7 @@ import { cron } from "./cron.js";
 
 const at = (iso: string): number => Date.parse(iso);
 
-it("runs the job at its times, skips those that a long run has missed, and goes on after a failure", async () => {
+it("runs the job at its times, skips the times that a long run has missed, and goes on after a failure", async () => {
   const runs: string[] = [];
   const errors: unknown[] = [];
   const failure = new Error("no route");

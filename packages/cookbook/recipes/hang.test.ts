@@ -3,7 +3,7 @@ import { expect, it, vi } from "vitest";
 import { eventually } from "../support/eventually.js";
 import "./hang.js";
 
-it("prints the tree at a signal, and names what is stuck", async () => {
+it("prints the tree at a signal, and names the stuck tasks", async () => {
   const log = vi.spyOn(console, "error").mockReturnValue();
   const server = createScope({ name: "server", grace: 1 });
   let release: () => void = () => {};

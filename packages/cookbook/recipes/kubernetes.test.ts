@@ -4,7 +4,7 @@ import { eventually } from "../support/eventually.js";
 import { recipesFolder } from "../support/pages.js";
 import { runNode } from "../support/programs.js";
 
-it("says that it is not ready, finishes what it has begun, and closes its connections last", async () => {
+it("says that it is not ready, finishes its requests, and closes its connections last", async () => {
   await using program = runNode(["--import", "tsx", "recipes/kubernetes.ts"], {
     HOST: "127.0.0.1",
     PORT: "0",

@@ -30,7 +30,7 @@ it("is closed by `await using`, and with its parent", async () => {
   expect(sent).toEqual([["a"], ["b"]]);
 });
 
-it("can be collected when nobody holds it any more", async () => {
+it("can be collected when it is no longer held", async () => {
   await withScope(async (scope) => {
     await expectCollected(() => new Outbox(scope, async () => {}));
     await collectGarbage(); // the orphan's end

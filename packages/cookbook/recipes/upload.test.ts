@@ -21,7 +21,7 @@ it("keeps a file that arrived whole", async () => {
   await rm(join(folder, id));
 });
 
-it("removes what it has when the client breaks off, and reports no error", async () => {
+it("removes the partial file when the client breaks off, and reports no error", async () => {
   const log = vi.spyOn(console, "error").mockReturnValue();
   await using app = await serve(uploadApp(folder));
   const upload = request(`${app.url}/files`, { method: "PUT" });

@@ -18,7 +18,7 @@ it("stops waiting when the scope is cancelled", async () => {
   await expect(waiting).rejects.toBe(scope.reason);
 });
 
-it("does not report a promise that rejects after nobody waits any more", async () => {
+it("does not report a promise that rejects after the wait has ended", async () => {
   await withScope(async (scope) => {
     let reject: (error: Error) => void = () => {};
     const late = new Promise((_, fail) => (reject = fail));

@@ -82,7 +82,7 @@ describe.each(carriers)("with $name", ({ run, get }) => {
     expect(seen).toEqual(["second", "third"]);
   });
 
-  it("rule 23: a cleanup runs in the context of its defer or use, whoever ends the scope", async () => {
+  it("rule 23: a cleanup runs in the context of its defer or use, not in that of the code that ends the scope", async () => {
     const scope = createScope();
     const seen: (string | undefined)[] = [];
     run("defer", () => {
@@ -111,7 +111,7 @@ describe.each(carriers)("with $name", ({ run, get }) => {
     expect(seen).toEqual(["canceller", "canceller"]);
   });
 
-  it("what waits goes on in its own context after a cancellation from another one", async () => {
+  it("waiting code goes on in its own context after a cancellation from another context", async () => {
     const scope = createScope();
     const seen: (string | undefined)[] = [];
     run("worker", () => {

@@ -80,7 +80,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     }
   });
 
-  it("comes beside an error of the block's own, as of any resource", async () => {
+  it("is added to an error of the block itself, as for any resource", async () => {
     const own = new Error("the block's");
     async function job(): Promise<void> {
       await using scope = createScope();
@@ -184,7 +184,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(unhandled).toEqual([]);
   });
 
-  it("is an unhandled rejection at once where nobody has taken the disposal method", async () => {
+  it("is an unhandled rejection at once if the disposal method was not taken", async () => {
     const scope: ScopeHandle = createScope();
     spawn(scope, fails);
     await flush();

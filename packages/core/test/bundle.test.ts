@@ -39,7 +39,7 @@ describe("dist/index.js", () => {
     expect(await nodeModulesIn(`export * from ${JSON.stringify(entry)};`)).toEqual([]);
   });
 
-  it("rule 8: bough/effection makes generator functions workers also after a bundler has dropped what has no effect", async () => {
+  it("rule 8: bough/effection makes generator functions workers also after a bundler has dropped code without side effects", async () => {
     const code = `
       import { spawn, withScope } from "./dist/index.js";
       import "./dist/effection/index.js";

@@ -24,7 +24,7 @@ async function size(entry: string): Promise<number> {
   return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length / 1_000;
 }
 
-describe("what the README claims", () => {
+describe("the claims of the README", () => {
   it.each([
     ["all of it", /All of `bough` is under (\d+) kB minified and gzipped/, `export * from "./index.js";`],
     [

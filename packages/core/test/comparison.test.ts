@@ -82,7 +82,7 @@ describe("Effect, in docs/comparison.md", () => {
     expect(reason).toMatchObject({ name: "AbortError", message: "This operation was aborted" });
   });
 
-  it("keeps every error of Effect.all, and none of a forked child that nobody joins", async () => {
+  it("keeps every error of Effect.all, and none of a forked child that is not joined", async () => {
     const both = await Effect.runPromiseExit(
       Effect.all(
         [

@@ -206,7 +206,7 @@ for (const node of nodes()) {
       });
     }
 
-    it("rule 6: a scope that has run a million tasks is the size of one that has run none", async () => {
+    it("rule 6: a scope that has run a million tasks is as large as a scope that has run none", async () => {
       const script = `
         const scope = createScope();
         const used = async () => { for (let i = 0; i < 3; i++) { await settled(); gc(); } return process.memoryUsage().heapUsed; };

@@ -28,7 +28,7 @@ async function decided(): Promise<void> {
 const operations: Record<string, Operation> = { ...waits, ...starters };
 const names = Object.keys(operations);
 
-describe("rule 11: what is cut by the cancellation of a scope above it needs nobody who awaits it", () => {
+describe("rule 11: work that ends by the cancellation of a scope above need not be awaited", () => {
   const start = (name: string, scope: Scope): Promise<unknown> => (operations[name] as Operation)(scope);
   /** How the scope comes to be cancelled: itself, or with what is above it. */
   const cancellations: Record<string, (top: ScopeHandle, scope: Scope) => unknown> = {
@@ -80,7 +80,7 @@ describe("rule 11: what is cut by the cancellation of a scope above it needs nob
   });
 });
 
-describe("rule 11: a wait that ends because its scope has ended needs nobody who awaits it", () => {
+describe("rule 11: a wait that ends because its scope has ended need not be awaited", () => {
   it.each(Object.keys(waits))("%s", async (name) => {
     let floating: Promise<unknown> | undefined;
     await withScope((scope) => {
@@ -99,7 +99,7 @@ describe("rule 11: a wait that ends because its scope has ended needs nobody who
   });
 });
 
-describe("rule 11: a scope that was cancelled on purpose needs nobody who awaits it", () => {
+describe("rule 11: a scope that was cancelled on purpose need not be awaited", () => {
   it("withScope: by its body", async () => {
     const run = withScope(async (scope) => {
       scope.cancel("enough");
@@ -128,7 +128,7 @@ describe("rule 11: a scope that was cancelled on purpose needs nobody who awaits
     expect(await rejection(joined)).toBe(scope.reason);
   });
 
-  it("a task: whoever goes on after it", async () => {
+  it("a task: the code that goes on after it", async () => {
     const scope = createScope();
     const task = spawn(scope, (own) => sleep(own, Infinity));
     void task.then(() => undefined);
@@ -141,7 +141,7 @@ describe("rule 11: a scope that was cancelled on purpose needs nobody who awaits
   });
 });
 
-describe("rule 11: what is news stays unhandled when nobody awaits it", () => {
+describe("rule 11: a new failure stays unhandled when it is not awaited", () => {
   const expectOne = async (check: (reason: unknown) => void): Promise<void> => {
     await decided();
     expect(unhandled).toHaveLength(1);
@@ -198,7 +198,7 @@ describe("rule 11: what is news stays unhandled when nobody awaits it", () => {
     await expectOne((reason) => expect(reason).toBe(error));
   });
 
-  it("what a callback of finally() throws after a task was cancelled", async () => {
+  it("an error that a callback of finally() throws after a task was cancelled", async () => {
     const error = new Error("finally failed");
     const scope = createScope();
     const task = spawn(scope, (own) => sleep(own, Infinity));

@@ -217,7 +217,7 @@ async function queued(scope: Scope, use: (limited: Scope) => Promise<unknown>): 
   await limited.join();
 }
 
-describe("what waits in a scope", () => {
+describe("a wait in a scope", () => {
   it.each(uses)("rule 22: removes what it added: %s", async (_, use) => {
     const scope = createScope();
     await use(scope);

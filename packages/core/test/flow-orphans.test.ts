@@ -71,7 +71,7 @@ const uses: Readonly<Record<string, (scope: ScopeHandle) => PromiseLike<unknown>
   select: (scope) => select(scope, { pending, idle: 1e9, channel, out: sending(createChannel<number>(), 1) }),
 };
 
-describe("what is pending in a scope whose owner handle was dropped", () => {
+describe("pending work in a scope whose owner handle was dropped", () => {
   it("rule 19: does not keep the handle alive, and ends with it", async () => {
     await full.acquire(background);
     const left = new Set(Object.keys(uses));

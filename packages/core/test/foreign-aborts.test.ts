@@ -73,7 +73,7 @@ const foreign = ["axios", "OpenAI 7", "OpenAI 6", "Anthropic", "superagent", "ga
 describe.each(foreign)("a handler whose call of %s is aborted since the client has gone", (name) => {
   const { call } = abortingClients[name] as (typeof abortingClients)[string];
 
-  it("rule 30: is no error to Express, whose log shows 499", async () => {
+  it("rule 30: is not an error to Express, whose log shows 499", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
     onTestFinished(() => logged.mockRestore());
     const errors: unknown[] = [];
@@ -101,7 +101,7 @@ describe.each(foreign)("a handler whose call of %s is aborted since the client h
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: is no error to Fastify, which logs it as 499 at level info", async () => {
+  it("rule 30: is not an error to Fastify, which logs it as 499 at level info", async () => {
     const { app, log, errors, complaints } = await makeApp();
     app.get("/", async (request) => call(request.scope.signal, servers));
     const connect = await listen(app);
@@ -116,7 +116,7 @@ describe.each(foreign)("a handler whose call of %s is aborted since the client h
   });
 });
 
-it("rule 12: a client whose abort bough does not know is no failure where the server's isCancellation says so", async () => {
+it("rule 12: a client whose abort bough does not know is not a failure where the server's isCancellation says so", async () => {
   const { app, errors, complaints } = await makeApp({
     isCancellation: (error) => error instanceof Error && error.message === "aborted by the driver",
   });

@@ -171,8 +171,8 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
   });
 });
 
-describe("what is no failure", () => {
-  it("rule 22: a source that cancels its own scope, in a stream that nobody reads on, says nothing", async () => {
+describe("rejections that are not failures", () => {
+  it("rule 22: a source that cancels its own scope, in a stream that is no longer read, reports nothing", async () => {
     await withScope(async (scope) => {
       const results = stream(
         scope,

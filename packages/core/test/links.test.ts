@@ -79,7 +79,7 @@ describe("the documentation in the package", () => {
     expect(packed.flatMap((page) => broken(folder, page))).toEqual([]);
   });
 
-  it("leads to the repository for what is not in the package", () => {
+  it("leads to the repository for files that are not in the package", () => {
     const second = mkdtempSync(join(tmpdir(), "bough-docs-"));
     try {
       copyDocs(

@@ -90,7 +90,7 @@ const names = "createScope, createContextKey, selfCleaning, spawn, sleep";
 const lintable = (code: string): string =>
   `import { ${names} } from "bough"; const world = new EventEmitter(); const registry = []; const key = createContextKey("key");\nfunction run(watch) { ${code} }`;
 
-describe("what the lint rule says", () => {
+describe("the messages of the lint rule", () => {
   const survivors = new Map<string, number>();
   const timers: NodeJS.Timeout[] = [];
   let isOver = false;

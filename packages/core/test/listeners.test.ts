@@ -203,7 +203,7 @@ describe("listeners on a foreign signal", () => {
 });
 
 describe("listeners on a scope's own signal", () => {
-  it("rule 14: a signal that nobody reads is not made", async () => {
+  it("rule 14: a signal that is not read is not made", async () => {
     const made = vi.spyOn(globalThis, "AbortController");
     try {
       await withScope(async (scope) => {
@@ -263,7 +263,7 @@ describe("timers", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("rule 17: a deadline that is no earlier than an ancestor's makes none", async () => {
+  it("rule 17: a deadline that is not earlier than an ancestor's makes none", async () => {
     const scope = createScope({ timeout: 1000 });
     const child = createScope(scope, { timeout: 2000 });
     createScope(child, { timeout: 1000 });
@@ -285,7 +285,7 @@ describe("timers", () => {
     await scope.close();
   });
 
-  it("rule 17: a grace period leaves none, neither after what was stuck has ended nor before it ran out", async () => {
+  it("rule 17: a grace period leaves none, neither after the stuck work has ended nor before it ran out", async () => {
     const gate = deferred();
     const scope = createScope({ grace: 1000 });
     spawn(scope, () => gate.promise);

@@ -234,7 +234,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     expect(tree()).toContain("root > task > cleanup");
   });
 
-  it("a span ends before the one around it", async () => {
+  it("a span ends before its parent", async () => {
     const gate = deferred();
     await withScope({ name: "root" }, async (scope) => {
       spawn(scope, async function outer(own) {
@@ -247,7 +247,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     expect(exporter.getFinishedSpans().map(({ name }) => name)).toEqual(["inner", "outer", "root"]);
   });
 
-  it("an error is recorded once, where it happened, and is the status of what it has failed", async () => {
+  it("an error is recorded once, where it happened, and sets the status of every span that it has failed", async () => {
     const boom = new Error("boom");
     const failing = withScope({ name: "root" }, (scope) =>
       all(scope, [
@@ -419,7 +419,7 @@ describe("one trace per request", () => {
     }
   });
 
-  it("in node:http, in what is spawned in its scope, though a task has made the server listen", async () => {
+  it("in node:http, in the tasks of its scope, though a task has made the server listen", async () => {
     await withScope({ name: "main" }, async (main) => {
       const server = http.createServer((request, response) => {
         const scope = requestScope(request, response);

@@ -102,7 +102,7 @@ for (const node of nodes()) {
     });
 
   describe.skipIf(skipped)(`on ${title}`, { timeout: 120_000 }, () => {
-    it("a missing base case rejects with the overflow, whatever it nests, and everything settles", () =>
+    it("a missing base case rejects with the overflow, for every nested function, and everything settles", () =>
       run(
         Object.entries(kinds)
           .map(
@@ -117,7 +117,7 @@ for (const node of nodes()) {
         "done\n",
       ));
 
-    it("the overflow is what each promise rejects with that its caller let go of, and only that", () =>
+    it("every promise that its caller dropped rejects with the overflow, and with no other error", () =>
       run(
         `const seen = new Set();
         const go = (scope) => void withScope(scope, (own) => void go(own)).catch((error) => seen.add(error));
@@ -136,7 +136,7 @@ for (const node of nodes()) {
       ));
 
     // From no room at all to room enough, in steps of a small frame or two.
-    it("what is called where the stack ends is done or throws, and everything settles", () =>
+    it("a call at the end of the stack completes or throws, and everything settles", () =>
       run(
         `const actions = {${Object.entries(actions)
           .map(
@@ -231,7 +231,7 @@ for (const node of nodes()) {
         "--stack-size=200",
       ));
 
-    it("rule 13: as long as few cancellations are nested, each has told everybody when cancel() returns", () =>
+    it("rule 13: as long as few cancellations are nested, each has notified every listener when cancel() returns", () =>
       run(
         `const scopes = Array.from({ length: 30 }, () => createScope());
         const order = [];
@@ -269,7 +269,7 @@ for (const node of nodes()) {
         "true\ntrue\ntrue\ntrue\ntrue\n",
       ));
 
-    it("an Error.prepareStackTrace that returns something else is no call site", () =>
+    it("an Error.prepareStackTrace that returns another value gives no call site", () =>
       run(
         `setTracing(true);
         Error.prepareStackTrace = (_, sites) => sites;
@@ -281,7 +281,7 @@ for (const node of nodes()) {
         "undefined\ntrue\n",
       ));
 
-    it("timers that throw are told to whoever made the scope, or as unhandled, and everything settles", () =>
+    it("an error of a throwing timer goes to the caller who made the scope, or is unhandled, and everything settles", () =>
       run(
         `const { setTimeout: real, clearTimeout: clear } = globalThis;
         const mine = new Error("no timers");
@@ -304,7 +304,7 @@ for (const node of nodes()) {
         "true\ntrue true\nclosed\ntrue\ntrue\n",
       ));
 
-    it("a foreign signal that throws is told, and everything settles", () =>
+    it("the error of a foreign signal that throws is reported, and everything settles", () =>
       run(
         `const mine = new Error("bad signal");
         const bad = (overrides) => ({

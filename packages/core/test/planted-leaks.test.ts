@@ -91,7 +91,7 @@ describe("checkLeaks()", () => {
     expect(assertionResults[2]?.failureMessages[0]).toMatch(/^Error: its own failure/);
   }, 60_000);
 
-  it("checks what a file and its hooks have started when the file is through", async () => {
+  it("checks the work that a file and its hooks have started when the file has ended", async () => {
     const suite = await runSuite("whole-file.ts");
     expect(suite?.assertionResults.map(({ status }) => status)).toEqual(["passed"]);
     expect(suite?.message).toMatch(/2 leaks, still there 1000 ms after the end/);

@@ -172,7 +172,7 @@ describe("blocksOfSource()", () => {
     );
   });
 
-  it("imports neither members nor what the block declares, and nothing when the block imports", () => {
+  it("imports neither members nor names that the block declares, and nothing when the block imports", () => {
     expect(importsOf("a.spawn(b); const sleep = 1; f(...Scope);")).toBe(
       'export {}; import { Scope } from "bough";',
     );

@@ -42,7 +42,7 @@ describe("docs/reference", () => {
   });
 });
 
-describe("the doc comments of what is exported", () => {
+describe("the doc comments of the exports", () => {
   it("say what each symbol, parameter, result and option is", () => {
     expect(gapsOf(reference)).toEqual([]);
   });

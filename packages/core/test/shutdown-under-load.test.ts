@@ -85,7 +85,7 @@ async function send(port: number, agent: http.Agent | undefined, id: number | "s
 
 describe.each(Object.keys(hosts))("%s under load", (host) => {
   it(
-    "rule 32: SIGTERM lets every request that was accepted have its answer, and names the one that is stuck",
+    "rule 32: SIGTERM lets every request that was accepted have its answer, and names the stuck one",
     { timeout: 30_000 },
     async () => {
       const script = `await main(async function api(scope) {${shared}${hosts[host]}

@@ -312,7 +312,7 @@ function linesOf({ message }: StuckTasksError): string[] {
   return lines.map((line) => line.trim().replace(/, \d+ ms old\)$/, ")"));
 }
 
-describe("rule 17: the report of what is stuck names", () => {
+describe("rule 17: the report of stuck work names", () => {
   it.each(table)("%s", async (_, begin, expected) => {
     const lines = expected.split("\n");
     const scope = createScope({ name: "app", onOrphan: "ignore" });
@@ -352,7 +352,7 @@ describe("rule 17: the report of what is stuck names", () => {
     ]);
   });
 
-  it("the body of a scope that ran out of its own time, in the warning, too", async () => {
+  it("the body of a scope that ran out of its own timeout, in the warning, too", async () => {
     const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
     const done = withScope({ name: "c", timeout: 10, grace: 20 }, hang);
     vi.advanceTimersByTime(30);
@@ -364,7 +364,7 @@ describe("rule 17: the report of what is stuck names", () => {
     await done;
   });
 
-  it("the scope itself, when what it waits for is just ending", async () => {
+  it("the scope itself, when the work that it waits for is just ending", async () => {
     const onError = vi.fn<() => void>();
     const scope = createScope({ name: "app", onError });
     const child = createScope(scope, { name: "child" });

@@ -70,7 +70,7 @@ describe("rule 13: a worker that swallows its cancellation and goes on does not 
   });
 });
 
-describe("rule 13: nor does one that goes on in a scope that has ended", () => {
+describe("rule 13: nor does a worker that goes on in a scope that has ended", () => {
   const started = new Set(["a task", "a scope with a handle, and a sleep in it", "events of an emitter"]);
   const names = Object.keys(operations).filter(
     (name) => !started.has(name) && !/ of (a (task|supervised)|events)/.test(name),
@@ -82,7 +82,7 @@ describe("rule 13: nor does one that goes on in a scope that has ended", () => {
   });
 });
 
-describe("rule 13: nor does one that goes on with what is over", () => {
+describe("rule 13: nor does a worker that goes on with a settled task or a closed channel", () => {
   const closed = createChannel<number>();
   closed.close();
   const over: Record<string, (scope: Scope) => PromiseLike<unknown>> = {
@@ -113,7 +113,7 @@ describe("rule 13: nor does one that goes on with what is over", () => {
   });
 });
 
-describe("rule 13: nor does one that asks the same iterator again and again, or waits by callbacks of its own", () => {
+describe("rule 13: nor does a worker that asks the same iterator again and again, or waits by its own callbacks", () => {
   const stopped = (): ScopeHandle => {
     const scope = createScope();
     scope.cancel();
@@ -149,7 +149,7 @@ describe("rule 13: nor does one that asks the same iterator again and again, or 
     expect(await callsInThreeTurns(() => operation(scope))).toBeLessThan(STARVED);
   });
 
-  it("onCancel() that is put off can be taken off", async () => {
+  it("a delayed onCancel() callback can be removed", async () => {
     const scope = stopped();
     const called: number[] = [];
     const removals = Array.from({ length: 300 }, (_, n) => scope.onCancel(() => called.push(n)));
@@ -162,7 +162,7 @@ describe("rule 13: nor does one that asks the same iterator again and again, or 
     expect(called).toHaveLength(before);
   });
 
-  it("onCancel() that is put off is called, once, and in order", async () => {
+  it("a delayed onCancel() callback is called, once, and in order", async () => {
     const scope = stopped();
     const called: number[] = [];
     for (let n = 0; n < 1_000; n++) scope.onCancel(() => called.push(n));
@@ -171,7 +171,7 @@ describe("rule 13: nor does one that asks the same iterator again and again, or 
   });
 });
 
-it("rule 13: what such a worker does in between delays others by one round of it, not by a hundred", async () => {
+it("rule 13: the work of such a worker between two waits delays others by one round, not by a hundred", async () => {
   const scope = createScope();
   scope.cancel();
   let rounds = 0;

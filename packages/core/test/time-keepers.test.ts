@@ -199,7 +199,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: checkpoint() lets others have their turn, whatever the calendar says", async () => {
+  it("rule 17: checkpoint() lets others have their turn, for any system time", async () => {
     start();
     const scope = createScope();
     let stop = false;
@@ -212,7 +212,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 11: a scope settles with a failure that somebody has received, and with one that nobody has", async () => {
+  it("rule 11: a scope settles with a failure that was received, and with a failure that was not", async () => {
     start();
     const failure = new Error("boom");
     const received = withScope({ supervise: true }, async (scope) => {

@@ -124,7 +124,7 @@ describe.each(Object.entries(calls))("%s", (title, call) => {
     expect(started).toBe(false);
   });
 
-  it("accepts one that is undefined, inherited, a symbol's or not enumerable", async () => {
+  it("accepts an unknown name that is undefined, inherited, a symbol or not enumerable", async () => {
     class Given {
       readonly nonsense = undefined;
       method(): void {}
@@ -188,7 +188,7 @@ it("fastifyBough accepts what Fastify's register takes itself", async () => {
   await app.close();
 });
 
-it("the names that every object inherits are no options", () => {
+it("the names that every object inherits are not options", () => {
   for (const name of ["toString", "constructor", "__proto__"]) {
     const options = JSON.parse(`{ ${JSON.stringify(name)}: 5 }`) as object;
     expect(() => createScope(options)).toThrow(`createScope: options must not have ${JSON.stringify(name)}`);

@@ -51,7 +51,7 @@ describe("npm start", () => {
     expect(output()).toContain("Stopped by SIGINT");
   });
 
-  it("stops when nobody reads its output any more", { timeout: 30_000 }, async () => {
+  it("stops when its output is no longer read", { timeout: 30_000 }, async () => {
     const { child, output, ended } = start();
     while (output() === "") await once(child.stdout ?? child, "data");
     child.stdout?.destroy();

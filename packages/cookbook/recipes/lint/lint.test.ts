@@ -68,7 +68,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("a task that nobody awaits is accepted, and other promises are not", () => {
+describe("a task that is not awaited is accepted, and other promises are not", () => {
   const expected = [
     "10 no-owner-in-worker",
     "6 no-floating-promises",

@@ -57,7 +57,7 @@ describe("a test that leaves work running fails, and the same test that stops it
   });
 });
 
-it("Playwright: a fixture closes what a test has started", async () => {
+it("Playwright: a fixture closes the scope of a test", async () => {
   using folder = temporaryFolder();
   for (const recipe of ["runners/playwright-fixture.js", "runners/playwright.spec.js"]) {
     copyFileSync(`${recipesFolder}${recipe}`, join(folder.path, basename(recipe)));

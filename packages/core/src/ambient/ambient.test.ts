@@ -8,7 +8,7 @@ import { ambient, currentScope, runWithScope } from "./index.js";
 import "../effection/index.js";
 
 describe("currentScope()", () => {
-  it("is undefined where nobody has set it, also in a task", async () => {
+  it("is undefined where it was not set, also in a task", async () => {
     expect(currentScope()).toBeUndefined();
     await withScope(async (scope) => {
       expect(await spawn(scope, async () => currentScope())).toBeUndefined();
@@ -57,7 +57,7 @@ describe("currentScope()", () => {
 });
 
 describe("runWithScope()", () => {
-  it("calls fn synchronously and returns what it returns", () => {
+  it("calls fn synchronously and returns its result", () => {
     const scope = createScope();
     expect(runWithScope(scope, () => [currentScope()?.path, 42])).toEqual([scope.path, 42]);
     expect(currentScope()).toBeUndefined();
@@ -88,12 +88,12 @@ describe("runWithScope()", () => {
     expect(called).toBe(false);
   });
 
-  it("refuses another copy's scope, and an fn that is no function", () => {
+  it("refuses another copy's scope, and an fn that is not a function", () => {
     expect(thrown(() => runWithScope({ [scopeBrand]: true } as never, () => 1))).toBeInstanceOf(BoughError);
     expect(thrown(() => runWithScope(background, 1 as never))).toBeInstanceOf(TypeError);
   });
 
-  it("rule 19: holds the view, never the handle: one that is dropped is collected, its scope cancelled", async () => {
+  it("rule 19: holds the view, never the handle: a dropped handle is collected, and its scope cancelled", async () => {
     let current: Scope | undefined;
     // Apart, so that no closure mentions the handle but the one that makes it: that is all a user has to heed, too.
     const remember = (): void => {
@@ -197,7 +197,7 @@ describe("ambient()", () => {
     ]);
   });
 
-  it("refuses a worker that is no function", () => {
+  it("refuses a worker that is not a function", () => {
     expect(thrown(() => ambient("worker" as never))).toBeInstanceOf(TypeError);
   });
 });

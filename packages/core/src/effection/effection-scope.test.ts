@@ -70,7 +70,7 @@ describe("effectionScope()", () => {
     expect(log).toEqual(["child", "halted"]);
   });
 
-  it("makes the error of an operation the failure of the scope, the same object, though nobody awaits it", async () => {
+  it("makes the error of an operation the failure of the scope, the same object, though it is not awaited", async () => {
     const log: string[] = [];
     const scope = createScope();
     const inner = await effectionScope(scope);

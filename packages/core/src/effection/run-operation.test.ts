@@ -134,7 +134,7 @@ describe("an Effection operation as a worker", () => {
     await scope.join();
   });
 
-  it("rule 8: one that has returned before the cancellation has succeeded", async () => {
+  it("rule 8: an operation that has returned before the cancellation has succeeded", async () => {
     const scope = createScope();
     const task = spawn(scope, function* () {
       return yield* call(async () => "value");

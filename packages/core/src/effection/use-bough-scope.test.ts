@@ -8,7 +8,7 @@ import { useBoughScope } from "./index.js";
 const error = new Error("boom");
 
 describe("useBoughScope()", () => {
-  it("is a root where there is no bough scope, and closed when the operation ends", async () => {
+  it("is a root without a bough scope around it, and is closed when the operation ends", async () => {
     let used!: Scope;
     const value = await run(function* () {
       used = yield* useBoughScope({ name: "helpers" });
@@ -84,7 +84,7 @@ describe("useBoughScope()", () => {
     expect(log).toEqual(["cleaned", "operation ends"]);
   });
 
-  it("makes a failure that nobody catches that of the bough task around it, once", async () => {
+  it("makes a failure that is not caught the failure of the bough task around it, once", async () => {
     const received: unknown[] = [];
     const scope = createScope({ onError: (reason) => received.push(reason) });
     const task = spawn(scope, function* () {
@@ -98,7 +98,7 @@ describe("useBoughScope()", () => {
     expect([task.status, scope.errors, received]).toEqual(["failed", [error], []]);
   });
 
-  it("lets an operation catch a failure, which is then reported to nobody else", async () => {
+  it("lets an operation catch a failure, which is then not reported again", async () => {
     const caught = await withScope(function* () {
       try {
         yield* scoped(function* () {

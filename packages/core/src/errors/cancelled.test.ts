@@ -48,7 +48,7 @@ describe("DeadlineExceededError", () => {
     expect(reason).toMatchObject({ kind: "deadline", scope: "job", deadline: 1_000 });
   });
 
-  it("has the same message for the same timeout, whatever the scope and the instant", () => {
+  it("has the same message for the same timeout, in every scope and at every instant", () => {
     const reasons = [createDeadlineReason("a/1", 1_000, 800), createDeadlineReason("b/2", 2_000, 800)];
     expect(reasons.map(({ message }) => message)).toEqual([
       "timed out after 800 ms",

@@ -86,7 +86,7 @@ describe("isForeignAbort()", () => {
     expect(isForeignAbort(error)).toBe(false);
   });
 
-  it("never throws, whatever the error does", () => {
+  it("never throws, for any error", () => {
     const fail = (): never => {
       throw new Error("trap");
     };
@@ -149,7 +149,7 @@ describe("consistsOf()", () => {
     expect(consistsOf(nothingElse, isAbort)).toBe(false);
   });
 
-  it("gives up on one that never ends, or is too wide", () => {
+  it("gives up on a chain that never ends, or is too wide", () => {
     const endless = (): object =>
       new Proxy(new AggregateError([]), {
         get: (target, key) => (key === "errors" ? [endless()] : (Reflect.get(target, key) as unknown)),

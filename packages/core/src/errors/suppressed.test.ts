@@ -30,7 +30,7 @@ describe("suppressed()", () => {
     expect(suppressed(new Error("fresh"))).toEqual([]);
   });
 
-  it("returns a list of its own: changing it changes nothing", async () => {
+  it("returns a new list: changing it changes nothing", async () => {
     const [error, later] = errors();
     await rejection(withScope(failing(error, later)));
     (suppressed(error) as unknown[]).push("intruder");
@@ -92,7 +92,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, task, outer]);
     });
 
-    it("rule 10: accumulates when somebody cleans up for a while before it goes on", async () => {
+    it("rule 10: accumulates when a cleanup takes some time before the error goes on", async () => {
       const [error, inner, outer] = errors();
       const outcome = withScope(async (scope) => {
         scope.defer(() => {

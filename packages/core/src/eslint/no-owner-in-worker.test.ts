@@ -196,7 +196,7 @@ describe("bough/eslint in oxlint", () => {
     folder.flagged(codes.map(wrap), extension);
 
   it.each(["js", "ts"])(
-    "flags in %s files what it must, and nothing else",
+    "flags in %s files exactly the expected lines",
     (extension) => {
       const bad = Object.values(invalid).map(([code]) => code);
       const good = Object.values(valid);

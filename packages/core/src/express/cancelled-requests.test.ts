@@ -224,7 +224,7 @@ describe.each([
     await expect.poll(() => told).toMatchObject([{ status: "succeeded" }]);
   });
 
-  it("rule 11: its failed task ends no process when nobody receives the failure, and is printed", async () => {
+  it("rule 11: its failed task does not end the process when the failure has no receiver, and is printed", async () => {
     const app = create();
     app.use(expressBough({ timeout: 60_000 }));
     app.post("/orders", (request, response) => {

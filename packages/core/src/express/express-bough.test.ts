@@ -411,7 +411,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: bears the late answer of a callback, which nobody could catch a failure of", async () => {
+  it("rule 30: accepts the late answer of a callback, whose error could not be caught", async () => {
     const app = makeApp({ timeout: 5 });
     const arrived = deferred<Response>();
     const failed = deferred<unknown>();
@@ -436,7 +436,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: answers 504 when a call of the handler's has run out of a time of its own", async () => {
+  it("rule 30: answers 504 when a call of the handler has run out of its own timeout", async () => {
     const app = makeApp();
     app.get(
       "/",
@@ -566,7 +566,7 @@ describe.each([
     expect(reported).toEqual([lost]);
   });
 
-  it("has a timeout of its own where it is mounted on a route", async () => {
+  it("has its own timeout where it is mounted on a route", async () => {
     const app = makeApp();
     app.get("/slow", (_request, response) => void setTimeout(() => response.send("slow"), 30));
     app.get("/fast", expressBough({ timeout: 1 }), () => undefined);

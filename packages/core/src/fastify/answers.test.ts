@@ -162,7 +162,7 @@ describe("an error handler of a Fastify app's own", () => {
     },
   );
 
-  it("keeps a status of its own", async () => {
+  it("keeps its own status", async () => {
     const { app } = await makeApp({ timeout: 5 }, false);
     app.setErrorHandler((_error, _request, reply) => reply.code(429).send("mine"));
     app.get("/", never);

@@ -141,7 +141,7 @@ describe("a hijacked reply", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("is logged as an error when it fails of something else", async () => {
+  it("is logged as an error when it fails for another reason", async () => {
     const { app, complaints } = await makeApp();
     app.get("/", async (request, reply) => {
       reply.hijack();
@@ -294,7 +294,7 @@ describe("a WebSocket of @fastify/websocket", () => {
   });
 });
 
-it("a request of Fastify's is called by its route, one that no route matches by its method", async () => {
+it("a request of Fastify has the name of its route, or of its method if no route matches", async () => {
   const { app } = await makeApp({ timeout: 60_000 });
   const names: string[] = [];
   app.setNotFoundHandler(async (request) => void names.push(request.scope.name));

@@ -74,7 +74,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
     },
   );
 
-  it("is no error when its client is gone, and logged as 499", async () => {
+  it("is not an error when its client is gone, and is logged as 499", async () => {
     const { app, scope, log, errors, complaints } = await make(waiting());
     const connect = await listen(app);
     const client = connect().request({ ...post, body: "{}" });
@@ -88,7 +88,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
     expect(complaints()).toEqual([]);
   });
 
-  it("reaches the app's error handlers when it fails of something else after its client has gone", async () => {
+  it("reaches the app's error handlers when it fails for another reason after its client has gone", async () => {
     const { app, scope, errors } = await make(waiting(boom));
     const connect = await listen(app);
     const client = connect().request({ ...post, body: "{}" });
@@ -109,7 +109,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
     expect(complaints()).toEqual([]);
   });
 
-  it("answers with the app's error when it fails of something else at its deadline", async () => {
+  it("answers with the app's error when it fails for another reason at its deadline", async () => {
     const { app, scope, errors } = await make(waiting(boom), { timeout: TIMEOUT });
     const response = app.inject({ ...post, payload: "{}" });
     await scope;

@@ -239,7 +239,7 @@ describe("fastifyBough over sockets", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 30: an upload that breaks off is no error", async () => {
+  it("rule 30: an upload that breaks off is not an error", async () => {
     const { app, log, errors, complaints } = await makeApp();
     const arrived = deferred();
     app.addHook("preParsing", async () => arrived.resolve());
@@ -254,7 +254,7 @@ describe("fastifyBough over sockets", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 30: answers 504 when a call of the handler's has run out of a time of its own", async () => {
+  it("rule 30: answers 504 when a call of the handler has run out of its own timeout", async () => {
     const { app, errors } = await makeApp();
     app.get("/", async (request) => {
       await spawn(request.scope, (scope) => sleep(scope, 60_000), { timeout: 5 });
@@ -280,7 +280,7 @@ describe("fastifyBough over sockets", () => {
     expect(await connect().request().answer).toMatchObject({ status: 200, body: "part", complete: false });
   });
 
-  it("rule 30: a handler that fails after it has begun to answer is Fastify's affair", async () => {
+  it("rule 30: Fastify handles a handler that fails after it has begun to answer", async () => {
     const { app, errors } = await makeApp();
     const seen = deferred<Scope>();
     app.get("/", async (request, reply) => {
@@ -297,7 +297,7 @@ describe("fastifyBough over sockets", () => {
     expect(scope.reason?.kind).toBe("disconnected"); // Fastify has destroyed the connection
   });
 
-  it("rule 30: a client that goes away while a stream is sent is no error, and the stream is destroyed", async () => {
+  it("rule 30: a client that goes away while a stream is sent is not an error, and the stream is destroyed", async () => {
     const { app, errors, complaints } = await makeApp();
     const cleaned = deferred();
     const seen = deferred<Scope>();
@@ -324,7 +324,7 @@ describe("fastifyBough over sockets", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 11: logs a task's failure that nobody receives", async () => {
+  it("rule 11: logs a task's failure without a receiver", async () => {
     const { app, complaints } = await makeApp();
     app.get("/", async (request) => {
       void spawn(request.scope, function audit() {
@@ -427,7 +427,7 @@ describe("fastifyBough over sockets", () => {
     expect(app.scope.state).toBe("closed");
   });
 
-  it("close() leaves a server alone that somebody else has made and told to listen, but no request", async () => {
+  it("close() does not close a server that other code has made and told to listen, but ends its requests", async () => {
     const server = http.createServer();
     onTestFinished(() => void server.close());
     const app = Fastify({
@@ -452,7 +452,7 @@ describe("fastifyBough over sockets", () => {
     expect(client.socket.destroyed).toBe(false);
   });
 
-  it("close() keeps a method of the server's that somebody has replaced", async () => {
+  it("close() keeps a replaced method of the server", async () => {
     const app = Fastify();
     await app.register(fastifyBough);
     await app.listen({ port: 0, host: "127.0.0.1" });

@@ -34,7 +34,7 @@ describe("a handler that has been answered for", () => {
     expect(JSON.parse(answer?.body ?? "")).toMatchObject({ statusCode: 504, error: "Gateway Timeout" });
   });
 
-  it("is answered without a header that nobody could send", async () => {
+  it("is answered without a header that can't be sent", async () => {
     const { app } = await makeApp({ timeout: TIMEOUT });
     const arrived = deferred();
     app.get("/", (_request, reply) => {
@@ -145,7 +145,7 @@ describe("a handler that has been answered for", () => {
     expect(logger.lines).toEqual(["info", "info"]); // request and response
   });
 
-  it("may fail of the shutdown when it has cleaned up, and nobody complains of that", async () => {
+  it("may fail because of the shutdown when it has cleaned up, and nothing is logged", async () => {
     const { app, errors, complaints } = await makeApp({ grace: 0 });
     const arrived = deferred<FastifyRequest>();
     const cancelled = deferred<CancelledError>();
@@ -197,7 +197,7 @@ describe("a handler that has been answered for", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("is heard when it fails of something else", async () => {
+  it("is logged when it fails for another reason", async () => {
     const { app, complaints } = await makeApp({ timeout: TIMEOUT });
     const arrived = deferred();
     const go = deferred();
@@ -217,7 +217,7 @@ describe("a handler that has been answered for", () => {
     expect(complaints()).toMatchObject([{ err: { message: "boom" } }]);
   });
 
-  it("is no error when its client has gone, however late it fails", async () => {
+  it("is not an error when its client has gone, however late it fails", async () => {
     const { app, log, errors, complaints } = await makeApp();
     const arrived = deferred<FastifyRequest>();
     const cleaned = deferred();

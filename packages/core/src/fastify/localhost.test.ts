@@ -116,7 +116,7 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     await closed;
   });
 
-  it("cancels the requests of both when the grace period is over, and names those that are stuck", async () => {
+  it("cancels the requests of both when the grace period is over, and names the stuck ones", async () => {
     const { test, arrived, connect } = await start({ grace: 0 });
     const { answer } = connect(second).request({ path: "/waits" });
     const scope = await arrived;

@@ -160,7 +160,7 @@ describe("a server of HTTP/2 that answers streams", () => {
   });
 
   it.each(["before", "after"])(
-    "a listener for requests that was added %s the scope sees what it would without",
+    "a listener for requests that was added %s the scope gets the same events as without a scope",
     async (moment) => {
       const server = http2.createServer({ settings });
       const onRequest = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void =>

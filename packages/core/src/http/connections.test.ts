@@ -214,7 +214,7 @@ describe("an answer that a client does not take", () => {
     },
   );
 
-  it("rule 32: counts with those that were cut off in the middle, and not with those that were answered in time", async () => {
+  it("rule 32: counts the responses that were cut off in the middle, and not the responses that were complete in time", async () => {
     const arrived = [deferred(), deferred(), deferred()];
     const { port, shutdown } = await start("node:http", (request, response) => {
       if (request.url === "/done") response.end("done");
@@ -332,7 +332,7 @@ describe("a connection that brings no request", () => {
     expect(await sweepUntil(report)).toMatchObject({ running: 1, cancelled: 0, stuck: [] });
   });
 
-  it("rule 32: one that trickles bytes and never a request is closed, too", async () => {
+  it("rule 32: a connection that trickles bytes and never a request is closed, too", async () => {
     const { port, shutdown } = await start("node:http", (_request, response) => response.end());
     const client = await say(port, "GET / HTTP/1.1\r\n");
     client.resume();

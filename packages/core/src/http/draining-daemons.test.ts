@@ -180,34 +180,37 @@ describe("rule 32: once draining, a daemon is given no new work", () => {
   });
 });
 
-describe("rule 32: once draining, a daemon goes on to serve what runs", () => {
+describe("rule 32: once draining, a daemon goes on to serve running work", () => {
   it.each([
     ["a buffered channel", 4],
     ["a channel without a buffer", 0],
-  ])("receives what a request, a job, and a task of another daemon send over %s", async (_, capacity) => {
-    const { scope, job, finish, taken, drain } = setUp();
-    const lines = createChannel<string>(capacity);
-    const next = consume(scope, taken, (own) => lines.receive(own));
-    const request = requestScopeOf(scope);
-    let child!: Scope;
-    spawn(
-      scope,
-      (own) =>
-        spawn(own, (task) => {
-          child = task;
-          return untilCancelled(task);
-        }),
-      { daemon: true },
-    );
-    const report = drain();
-    const sent = [lines.send(request, "request"), lines.send(job, "job"), lines.send(child, "of a daemon")];
-    for (let step = 0; step < 4; step++) await next();
-    expect(taken).toEqual(["request", "job", "of a daemon"]);
-    await Promise.all(sent);
-    request.cancel();
-    finish();
-    await report;
-  });
+  ])(
+    "receives the values that a request, a job, and a task of another daemon send over %s",
+    async (_, capacity) => {
+      const { scope, job, finish, taken, drain } = setUp();
+      const lines = createChannel<string>(capacity);
+      const next = consume(scope, taken, (own) => lines.receive(own));
+      const request = requestScopeOf(scope);
+      let child!: Scope;
+      spawn(
+        scope,
+        (own) =>
+          spawn(own, (task) => {
+            child = task;
+            return untilCancelled(task);
+          }),
+        { daemon: true },
+      );
+      const report = drain();
+      const sent = [lines.send(request, "request"), lines.send(job, "job"), lines.send(child, "of a daemon")];
+      for (let step = 0; step < 4; step++) await next();
+      expect(taken).toEqual(["request", "job", "of a daemon"]);
+      await Promise.all(sent);
+      request.cancel();
+      finish();
+      await report;
+    },
+  );
 
   it("receives the values in front of that, in order, and no more", async () => {
     const { scope, job, finish, taken, drain } = setUp();
@@ -227,7 +230,7 @@ describe("rule 32: once draining, a daemon goes on to serve what runs", () => {
     await feed.close();
   });
 
-  it("receives the values that running work sent before, and those that its scope sends from then on", async () => {
+  it("receives the values that running work sent before, and the values that its scope sends from then on", async () => {
     const { scope, job, finish, taken, drain } = setUp();
     const questions = createChannel<string>(4);
     await questions.send(job, "asked before");

@@ -186,7 +186,7 @@ describe("ServerScope.drainSignal", () => {
     expect([begunAfter, finished]).toEqual([0, 2]);
   });
 
-  it("rule 32: nor when it is cancelled in a callback of onShutdown(), whatever it waits for", async () => {
+  it("rule 32: nor when it is cancelled in a callback of onShutdown(), for every kind of wait", async () => {
     const server = http.createServer();
     await listening(server);
     const scope = serverScope(server);
@@ -295,7 +295,7 @@ describe("drainDelay", () => {
     },
   );
 
-  it("is cut short by a cancellation, and left out by one that comes first", async () => {
+  it("is cut short by a cancellation, and left out if the cancellation comes first", async () => {
     for (const order of ["during", "before"]) {
       const server = http.createServer();
       await listening(server);

@@ -171,7 +171,7 @@ describe("a failed task of a request", () => {
   });
 
   it.each([200, 404])(
-    "rule 11: is printed when nobody receives it, the handler answers %d",
+    "rule 11: is printed when it has no receiver, the handler answers %d",
     async (status) => {
       const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
       onTestFinished(() => printed.mockRestore());
@@ -269,7 +269,7 @@ describe("requestOutcome()", () => {
     expect(travelled.outcome).toEqual({ status: 504, error: travelled.scope.reason });
   });
 
-  it("rule 30: says 504 for a call that ran out of its own time, also in a task", async () => {
+  it("rule 30: is 504 for a call that ran out of its own timeout, also in a task", async () => {
     const call = (scope: Scope): Promise<void> =>
       withScope(scope, { name: "stock", timeout: 10 }, (own) => sleep(own, 60_000));
     const own = await outcomeOf(call);
@@ -302,7 +302,7 @@ describe("requestOutcome()", () => {
     expect(tooLate.outcome.error).toBe(tooLate.error);
   });
 
-  it("rule 11: receives the failure, so that nothing else reports it", async () => {
+  it("rule 11: receives the failure, so that it is not reported again", async () => {
     const onError = vi.fn<(error: unknown) => void>();
     const { outcome } = await outcomeOf(failingTask, (server, send) => {
       serverScope(server, { onError });
@@ -317,7 +317,7 @@ describe("requestOutcome()", () => {
   it.each([
     [undefined, {}, /requestOutcome: request must come from an HTTP server, got undefined/],
     [{ headers: {} }, 1, /requestOutcome: response must come from an HTTP server, got 1/],
-  ])("throws on what is no request or response: %o", (request, response, message) => {
+  ])("throws if an argument is not a request or a response: %o", (request, response, message) => {
     expect(() => requestOutcome(request as never, response as never, boom)).toThrow(message);
     expect(() => requestOutcome(request as never, response as never, boom)).toThrow(TypeError);
   });

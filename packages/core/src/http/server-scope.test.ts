@@ -85,7 +85,7 @@ describe("serverScope()", () => {
     expect(await job.promise).toBe("done");
   });
 
-  it("a failing request does not affect the others, and a failure that nobody receives goes to onError", async () => {
+  it("a failing request does not affect the others, and a failure without a receiver goes to onError", async () => {
     const reported: unknown[] = [];
     const scopes: Scope[] = [];
     const bench = await serve("http/1.1", (request, response) => {
@@ -152,7 +152,7 @@ describe("serverScope()", () => {
 });
 
 describe("ServerScope.shutdown()", () => {
-  it("waits for tasks of the server's scope, and stops daemons when nothing else is left", async () => {
+  it("waits for tasks of the server's scope, and stops daemons when all other work has ended", async () => {
     const bench = await serve("http/1.1", () => undefined);
     const scope = serverScope(bench.server);
     const go = deferred();
@@ -282,7 +282,7 @@ describe("ServerScope.shutdown()", () => {
     expect((await report).stuck).toEqual([]);
   });
 
-  it("answers a pipelined request though the one in front of it is stuck", async () => {
+  it("answers a pipelined request though the request in front of it is stuck", async () => {
     const bench = await serve("http/1.1", (request, response) => {
       if (request.url === "/2") response.end("second");
     });
@@ -297,7 +297,7 @@ describe("ServerScope.shutdown()", () => {
     expect(stuck.map(({ path }) => path)).toEqual(["server/GET /1"]);
   });
 
-  it("closes a connection that is kept alive and idle, and answers on one that is half-closed", async () => {
+  it("closes a connection that is kept alive and idle, and answers on a half-closed connection", async () => {
     const arrived = deferred<http.ServerResponse>();
     const bench = await serve("http/1.1", (request, response) => {
       if (request.url === "/idle") return void response.end();
@@ -423,7 +423,7 @@ describe("requestScope()", () => {
     { name: "pipelined", before: ["/first"], allowed: false },
     { name: "pipelined", before: ["/first"], allowed: true },
   ])(
-    "rule 28: takes a half-closing client for one that is gone, unless the server allows for it: $name, $allowed",
+    "rule 28: treats a half-closing client as gone, unless the server allows for it: $name, $allowed",
     async ({ before, allowed }) => {
       const seen = deferred<[Scope, http.ServerResponse]>();
       const bench = await serve("http/1.1", (request, response) => {
@@ -511,7 +511,7 @@ describe("a server's scope", () => {
 });
 
 describe("rule 27: the diagnostics channels", () => {
-  it("tell of a server, of its requests that have a scope, and of what is stuck at its shutdown", async () => {
+  it("report a server, its requests that have a scope, and the stuck work at its shutdown", async () => {
     const log: string[] = [];
     for (const name of ["scope:open", "scope:close", "scope:cancel", "stuck"]) {
       const listener = (message: unknown): void => {
@@ -577,7 +577,7 @@ describe("join() of a server's scope", () => {
   });
 });
 
-describe("what a server's scope knows of a connection", () => {
+describe("the data about a connection", () => {
   it("does not grow while requests are pipelined without end", async () => {
     let before: http.ServerResponse | undefined;
     const bench = await serve("http/1.1", (_request, response) => {

@@ -18,7 +18,7 @@ async function nextBurst(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await Promise.resolve();
 }
 
-it("is read anew in every burst where there is no server", async () => {
+it("is read again in every burst if there is no server", async () => {
   const { coarseTime } = await load();
   const first = coarseTime();
   await nextBurst();

@@ -69,7 +69,7 @@ const stateOf = ({ server }: Upgraded): ReturnType<typeof serverStateOf> => serv
 describe.each(Object.keys(hosts))("a WebSocket over %s", (host) => {
   const make = hosts[host] as () => Server | Promise<Server>;
 
-  it("has a scope of the server's as long as it is open, whatever it is sent", async () => {
+  it("has a scope of the server as long as it is open, for any data that it gets", async () => {
     const upgraded = await upgrade(make);
     const { client, socket, scope, server } = upgraded;
     expect(scope).toMatchObject({ path: "server/GET /chat", state: "open" });
@@ -181,7 +181,7 @@ describe("requestScope() after an upgrade", () => {
     expect((await reason).kind).toBe("disconnected");
   });
 
-  it("rule 32: a socket that nobody has asked a scope for keeps no shutdown waiting", async () => {
+  it("rule 32: a socket whose scope was never asked for keeps no shutdown waiting", async () => {
     const server = http.createServer();
     const scope = serverScope(server);
     server.on("upgrade", (_request: IncomingMessage, socket: Duplex) => {

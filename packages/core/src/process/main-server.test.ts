@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => scripts.remove());
 
 it(
-  "rule 33: a server that shuts down in a defer of main's answers what it has accepted",
+  "rule 33: a server that shuts down in a defer of main answers the requests that it has accepted",
   { timeout: 20_000 },
   async () => {
     // As in docs/process.md. The handler ends once the shutdown has begun.
@@ -203,7 +203,7 @@ describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, 
   });
 
   it.each(["an answer has begun", "a task of its request is stuck", "a job of the server is stuck"])(
-    "rule 33: a forced exit names what the servers wait for, where %s",
+    "rule 33: a forced exit names the requests and jobs that the servers wait for, where %s",
     async (what) => {
       const child = start(`
         await main(async function api(scope) {

@@ -116,7 +116,7 @@ for (const node of nodes()) {
         expect(await stopped(script, "SIGUSR2")).toMatchObject({ code: 140, stdout: "ready\ncleanup\n" });
       });
 
-      it("a second signal forces the exit and names what was stuck", async () => {
+      it("a second signal forces the exit and names the stuck tasks", async () => {
         const script = `await main(async function tool(scope) {
         scope.defer(() => log("not reached"));
         spawn(scope, deaf);

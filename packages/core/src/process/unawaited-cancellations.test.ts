@@ -51,7 +51,7 @@ for (const node of nodes()) {
       expect(await run(start, server)).toMatchObject({ code: 143, stdout: "cleaned up\n", stderr: "" });
     });
 
-    it("rule 33: a failure that nobody awaits ends the process during a shutdown, too, as everywhere", async () => {
+    it("rule 33: a failure that is not awaited ends the process during a shutdown, too, as everywhere", async () => {
       const result = await run(`sleep(scope, 60_000).catch(() => { throw new TypeError("a mistake"); });`);
       expect(result).toMatchObject({
         code: 1,

@@ -88,7 +88,7 @@ describe("rule 24: selfCleaning() with a parent", () => {
     await joined;
   });
 
-  it("rule 11: a failure of a worker that nobody receives is the parent's", async () => {
+  it("rule 11: a failure of a worker without a receiver is the parent's", async () => {
     const parent = createScope();
     selfCleaning(parent, (scope) => {
       spawn(scope, () => Promise.reject(failure));
@@ -167,7 +167,7 @@ describe("rule 24: selfCleaning() with a parent", () => {
     await parent.close();
   });
 
-  it("takes the background, and a handle of its own kind is no parent", async () => {
+  it("takes the background, and refuses a handle of selfCleaning as the parent", async () => {
     const cache = selfCleaning(background, build);
     expect(cache.scope.path).toBe("build");
     expect(() => selfCleaning(cache as never, build)).toThrow("selfCleaning: parent must be a Scope");

@@ -117,7 +117,7 @@ function make(): { handle: SelfCleaning<Thing>; inner: Thing; scope: Scope } {
 
 const never = (scope: Scope): Promise<void> => sleep(scope, Infinity);
 
-describe("selfCleaning(): what the handle looks like", () => {
+describe("selfCleaning(): the shape of the handle", () => {
   it("runs a method with this = the inner object, private fields included", () => {
     const { handle, inner } = make();
     expect(handle.increase(2)).toBe(3);
@@ -315,7 +315,7 @@ describe("selfCleaning(): what the handle looks like", () => {
     expect(Object.getPrototypeOf(make().handle)).toBe(Object.getPrototypeOf(make().handle));
   });
 
-  it("types refuse an async build, one that returns an array or a function, and close({})", () => {
+  it("types refuse an async build, a build that returns an array or a function, and close({})", () => {
     const refused = (): unknown[] => [
       // @ts-expect-error -- it is async
       selfCleaning(async () => new Thing()),

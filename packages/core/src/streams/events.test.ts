@@ -70,7 +70,7 @@ describe("events() of an EventEmitter", () => {
     await scope.close();
   });
 
-  it("drops what waits when its scope is cancelled", async () => {
+  it("drops the events that wait when its scope is cancelled", async () => {
     const scope = createScope();
     const emitter = new EventEmitter();
     const values = events(scope, emitter, "value");
@@ -89,7 +89,7 @@ describe("events() of an EventEmitter", () => {
     expect(count(emitter)).toBe(0);
   });
 
-  it("ends with the event given by until, after what came before it", async () => {
+  it("ends with the event given by until, after the events before it", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const seen: unknown[] = [];
@@ -103,7 +103,7 @@ describe("events() of an EventEmitter", () => {
     });
   });
 
-  it("rejects with an emitted error, the same object, once, after what came before it", async () => {
+  it("rejects with an emitted error, the same object, once, after the events before it", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const values = events(scope, emitter, "value");
@@ -122,7 +122,7 @@ describe("events() of an EventEmitter", () => {
     });
   });
 
-  it("makes an error that nobody took the scope's", async () => {
+  it("makes an error that was not received a failure of the scope", async () => {
     const emitter = new EventEmitter();
     const ended = withScope(async (scope) => {
       events(scope, emitter, "value");
@@ -168,7 +168,7 @@ describe("events() of an EventTarget", () => {
     });
   });
 
-  it("knows no error event of its own", async () => {
+  it("has no error event", async () => {
     const scope = createScope();
     const target = new EventTarget();
     const pending = events(scope, target, "value").next();

@@ -63,7 +63,7 @@ describe("iterate() over a ReadableStream", () => {
     await scope.close();
   });
 
-  it("rule 22: is closed when its scope ends while nobody reads, and the scope waits for that", async () => {
+  it("rule 22: is closed when its scope ends while it is not read, and the scope waits for that", async () => {
     const gate = deferred();
     const stream = new ReadableStream<number>({
       pull: (controller) => controller.enqueue(1),
@@ -113,7 +113,7 @@ describe("iterate() over a Node stream", () => {
     expect(listenersOf(stream)).toBe(before);
   });
 
-  it("gives what comes later", async () => {
+  it("delivers later chunks", async () => {
     const stream = new PassThrough({ objectMode: true });
     const collected = collect(stream);
     for (let n = 0; n < 3; n++) {
@@ -174,7 +174,7 @@ describe("iterate() over a Node stream", () => {
     expect(listenersOf(stream)).toBe(before);
   });
 
-  it("rejects with an error that came between two reads, and with one that came before", async () => {
+  it("rejects with an error that came between two reads, or before the first", async () => {
     await withScope(async (scope) => {
       const stream = new PassThrough({ objectMode: true });
       stream.write(1);
@@ -284,7 +284,7 @@ describe("iterate() over an iterable", () => {
     }
   });
 
-  it("rejects with what the source throws, the same object", async () => {
+  it("rejects with the error of the source, the same object", async () => {
     const failing = (async function* () {
       yield 1;
       throw error;
@@ -324,7 +324,7 @@ describe("iterate()", () => {
     expect(await rejection(iterate(scope, [1]).next())).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("rule 22: makes a source's error that nobody took the scope's", async () => {
+  it("rule 22: makes a source's error that was not received a failure of the scope", async () => {
     const scope = createScope();
     const items = iterate(scope, new ReadableStream({ start: (controller) => controller.error(error) }));
     void items.next().catch(() => undefined);
@@ -345,7 +345,7 @@ describe("iterate()", () => {
     });
   });
 
-  it("refuses what is no scope", () => {
+  it("refuses an argument that is not a scope", () => {
     expect(thrown(() => iterate({} as Scope, []))).toBeInstanceOf(TypeError);
   });
 });

@@ -4,7 +4,7 @@ import { rejection } from "../../test/support/deferred.js";
 import { NodeSink } from "./node-sink.js";
 
 describe("NodeSink", () => {
-  it("rejects its end with what the stream fails with when it closes", async () => {
+  it("rejects its end with the error of the stream when it closes", async () => {
     const error = new Error("close");
     const stream = new Writable({
       write: (_, __, callback) => callback(),

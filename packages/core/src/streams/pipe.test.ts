@@ -226,7 +226,7 @@ describe("pipe()", () => {
     }
   });
 
-  it("gives the reason to its caller and to the sink when something else in its scope fails", async () => {
+  it("gives the reason to its caller and to the sink when another task of its scope fails", async () => {
     const scope = createScope({ onError: () => undefined });
     const target = webTarget();
     const piped = pipe(scope, silent(), target.sink);
@@ -280,7 +280,7 @@ describe("pipe()", () => {
     await scope.close();
   });
 
-  it("writes to what can't be closed, as process.stdout, which forgets that it has finished", async () => {
+  it("writes to a stream that can't be closed, such as process.stdout, which forgets that it has finished", async () => {
     const written: unknown[] = [];
     const sink = new Writable({
       objectMode: true,

@@ -43,7 +43,7 @@ describe("createScope()", () => {
     await joined;
   });
 
-  it("rule 9: the failure of a child handle that nobody receives is the parent's, once its scope has settled", async () => {
+  it("rule 9: the failure of a child handle without a receiver is the parent's, once its scope has settled", async () => {
     const gate = deferred();
     const parent = createScope();
     const child = createScope(parent);
@@ -58,7 +58,7 @@ describe("createScope()", () => {
     expect(parent.errors).toEqual([error]);
   });
 
-  it("rule 11: it is the receiver's alone if somebody joins or closes the child", async () => {
+  it("rule 11: it goes only to the receiver if the child is joined or closed", async () => {
     for (const receive of ["join", "close"] as const) {
       const parent = createScope();
       const child = createScope(parent);
@@ -71,7 +71,7 @@ describe("createScope()", () => {
     }
   });
 
-  it("rule 11: the nearest onError receives a failure that nobody else receives, with the task in which it happened", async () => {
+  it("rule 11: the nearest onError receives a failure without another receiver, with the task in which it happened", async () => {
     const calls: [string, unknown, TaskInfo][] = [];
     const receiver = (name: string) => (thrown: unknown, task: TaskInfo) =>
       void calls.push([name, thrown, task]);

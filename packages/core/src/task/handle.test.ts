@@ -151,7 +151,7 @@ describe("the disposal", () => {
     expect([scope.state, scope.reason?.kind]).toEqual(["closed", "closed"]);
   });
 
-  it("rule 11: rejects with a failure that nobody else has received, and not with one that was received", async () => {
+  it("rule 11: rejects with a failure that was not received elsewhere, and not with a failure that was", async () => {
     const scope = createScope();
     spawn(scope, () => Promise.reject(error));
     expect(await rejection(scope.join())).toBe(error);
@@ -165,7 +165,7 @@ describe("the disposal", () => {
     await other[Symbol.asyncDispose]();
   });
 
-  it("rule 11: is quiet, too, when a join() that waits beside it gets the failure", async () => {
+  it("rule 11: also resolves when a join() at the same time gets the failure", async () => {
     const scope = createScope();
     spawn(scope, (inner) => untilCancelled(inner).catch(() => Promise.reject(error)));
     const joined = rejection(scope.join());

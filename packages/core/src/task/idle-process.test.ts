@@ -23,7 +23,7 @@ async function linesOf(source: string, node?: string): Promise<string[]> {
   return stdout.trim().split("\n");
 }
 
-describe("rule 21: a program that has nothing else to do", () => {
+describe("rule 21: a program that has no other work", () => {
   for (const { label, path } of nodes()) {
     it.skipIf(path === undefined)(
       `ends although a worker of a dropped object sleeps, on ${label}`,
@@ -61,7 +61,7 @@ describe("rule 21: a program that has nothing else to do", () => {
     expect(output).toContain('Scope "buildCache" was dropped without being closed and has been cancelled');
   });
 
-  it("goes on as long as somebody holds the object: its sleeps, tickers, time limits and deadlines are waited for", async () => {
+  it("goes on as long as the object is held: its sleeps, tickers, time limits and deadlines are waited for", async () => {
     const lines = await linesOf(`globalThis.held = [
         make(async (task) => { await sleep(task, 40); await sleep(task, 20); log("slept"); }),
         make(async (task) => { for await (const _ of ticker(task, 90)) break; log("ticked"); }),

@@ -58,7 +58,7 @@ describe("isCancelled() with a scope", () => {
     await scope.close();
   });
 
-  it("is false in a scope that is not cancelled, for whatever is asked", () => {
+  it("is false in a scope that is not cancelled, for every value", () => {
     const scope = createScope();
     for (const error of [undefined, null, "text", new Error("plain"), new DOMException("a", "AbortError")])
       expect(isCancelled(error, scope)).toBe(false);

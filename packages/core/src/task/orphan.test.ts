@@ -136,7 +136,7 @@ describe("the warning of an orphan", () => {
     ]);
   });
 
-  it("rule 21: comes again in the next interval, and there is no end of paths", async () => {
+  it("rule 21: comes again in the next interval, for any number of paths", async () => {
     const first = await warningsOf(() => dropMany("again", 1));
     const second = await warningsOf(() => dropMany("again", 1));
     expect([first.at.length, first.after.length, second.at.length]).toEqual([1, 0, 1]);

@@ -143,7 +143,7 @@ describe("the grace of a task", () => {
 });
 
 describe("the onError of a task", () => {
-  it("rule 11: receives a failure below that nothing else receives", async () => {
+  it("rule 11: receives a failure below that has no other receiver", async () => {
     const scope = createScope({ name: "root" });
     await spawn(
       scope,
@@ -158,7 +158,7 @@ describe("the onError of a task", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("rule 11: receives the failure of the task itself where the scope supervises and nobody awaits it", async () => {
+  it("rule 11: receives the failure of the task itself where the scope supervises and the task is not awaited", async () => {
     const above = vi.fn<() => void>();
     const scope = createScope({ name: "root", supervise: true, onError: above });
     spawn(scope, () => Promise.reject(failure), { name: "task", onError });

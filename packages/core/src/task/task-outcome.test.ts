@@ -127,7 +127,7 @@ describe("the outcome of a task", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("causes no unhandled rejection when nobody asks", async () => {
+  it("causes no unhandled rejection when it is not awaited", async () => {
     const unhandled: unknown[] = [];
     const listener = (error: unknown): void => void unhandled.push(error);
     process.on("unhandledRejection", listener);

@@ -56,7 +56,7 @@ describe("Task", () => {
     await scope.join();
   });
 
-  it("rule 13: cancel() cancels the task and everything below, nothing else, and returns whether it did", async () => {
+  it("rule 13: cancel() cancels only the task and everything below it, and returns whether it did", async () => {
     const scope = createScope();
     let below!: Scope;
     const task = spawn(scope, (inner) => {

@@ -120,7 +120,7 @@ describe("withScope()", () => {
     expect(await inner).toBe("value");
   });
 
-  it("rule 1: the parent waits for it, although nobody awaits it", async () => {
+  it("rule 1: the parent waits for it, although it is not awaited", async () => {
     const gate = deferred();
     const scope = createScope();
     void withScope(scope, () => gate.promise);

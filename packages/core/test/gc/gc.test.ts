@@ -58,7 +58,7 @@ describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 19 on $label"
     expect(report.behaviour.thrownByOnOrphan).toBe("from onOrphan");
   });
 
-  it.skipIf(run === undefined)("a scope that was closed or is held is no orphan", () => {
+  it.skipIf(run === undefined)("a scope that was closed or is held is not an orphan", () => {
     expect(report.behaviour.notOrphaned).toEqual([]);
     expect(report.behaviour.heldState).toBe("open");
   });

@@ -17,7 +17,7 @@ class Watch extends Probe {
   }
 }
 
-it("the rows of docs/orphans.md that are not collected are kept by what they name", async () => {
+it("the rows of docs/orphans.md that are not collected are kept by the reference that they name", async () => {
   const kept: unknown[] = [];
   const watches: Watch[] = [];
   for (const { row, run } of pinnedCases) {

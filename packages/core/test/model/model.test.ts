@@ -90,7 +90,7 @@ const command = fc.oneof(
 const script = fc.tuple(scopeSpec, fc.array(command, { maxLength: 40, size: "max" }));
 
 test(
-  "every rule: a random tree does what the reference model does, step by step",
+  "every rule: a random tree behaves as the reference model, step by step",
   { timeout: TIMEOUT },
   async () => {
     let compared = 0;
@@ -115,7 +115,7 @@ test(
 );
 
 test(
-  "every rule: a random tree does what the reference model does in whatever order its promises resolve",
+  "every rule: a random tree behaves as the reference model, in every order in which its promises resolve",
   { timeout: TIMEOUT },
   async () => {
     const growing = fc.array(

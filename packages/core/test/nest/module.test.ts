@@ -111,7 +111,7 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
     expect(lines).toEqual([["error", String(new BoughError("BOUGH_NO_REQUEST_SCOPE", message))]]);
   });
 
-  it("closes an app that has not listened, and one that has failed to start", async () => {
+  it("closes an app that has not listened, and an app that has failed to start", async () => {
     const app = await NestFactory.create(
       moduleOf({ imports: [BoughModule.forRoot()] }),
       makeAdapter(name),

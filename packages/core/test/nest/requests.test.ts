@@ -203,7 +203,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     expect(lines).toEqual([["warn", text]]);
   });
 
-  it("rule 28: is cancelled as disconnected when its client leaves, and is no line in the log", async () => {
+  it("rule 28: is cancelled as disconnected when its client leaves, and is not logged", async () => {
     prepareTest();
     const { connect, lines } = await startApp(name, workApp);
     for (const path of ["/work/1", "/observable", "/filtered"]) {
@@ -277,7 +277,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     expect(lines).toEqual([]);
   });
 
-  it("rule 30: that breaks off its upload is no line in the log", async () => {
+  it("rule 30: that breaks off its upload is not logged", async () => {
     const outcomes: CancelledOutcome[] = [];
     let arrived = 0;
     const { connect, lines } = await startApp(name, {
@@ -413,7 +413,7 @@ class AroundModule implements NestModule {
 
 describe.each(adapterNames)("around a handler of Nest on %s", (name) => {
   it.each(["guard", "interceptor", "pipe", "middleware"])(
-    "rule 30: a %s that fails because the time is up, or the client has gone, is no error",
+    "rule 30: a %s that fails because the time is up, or the client has gone, is not an error",
     async (what) => {
       prepareTest();
       const { connect, lines } = await startApp(name, {
@@ -480,7 +480,7 @@ class SingleController {
 }
 
 describe.each(adapterNames)("the injected scope of Nest on %s", (name) => {
-  it("rule 31: is that of the request, and makes only those anew for each request that inject it", async () => {
+  it("rule 31: is that of the request, and only providers that inject it are made again for each request", async () => {
     made = [];
     onTestFinished(() => void (made = []));
     const { connect } = await startApp(name, {

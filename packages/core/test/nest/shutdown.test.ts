@@ -210,7 +210,7 @@ describe.each(adapterNames)("the shutdown of a Nest app on %s", (name) => {
     expect(lines).toEqual([["error", "RangeError: a cleanup"]]);
   });
 
-  it("logs the failure of a job that nobody awaits as an error", async () => {
+  it("logs the failure of a job that is not awaited as an error", async () => {
     prepareTest();
     const { app, lines } = await startApp(name, shutdownApp);
     const failing = async (): Promise<never> => Promise.reject(new RangeError("a job"));

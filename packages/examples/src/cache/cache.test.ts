@@ -81,7 +81,7 @@ describe("createCache()", () => {
     expect(onStopped).toHaveBeenCalledTimes(1);
   });
 
-  it("looks like the cache it stands for, and forgets what has expired", async () => {
+  it("looks like the cache it stands for, and forgets expired entries", async () => {
     const cache = createCache<string>(1_500, 1_000);
     expect(cache).toBeInstanceOf(Cache);
     expect(cache.set("key1", "a").set("key2", "b")).toBe(cache);
@@ -113,7 +113,7 @@ describe("createLruCache()", () => {
     return { cache, log, written: () => written() };
   }
 
-  it("keeps what was used last", async () => {
+  it("keeps the entries that were used last", async () => {
     const { cache } = open();
     cache.set("a", "1");
     cache.set("b", "2");
@@ -124,7 +124,7 @@ describe("createLruCache()", () => {
     await close(cache);
   });
 
-  it("evicts what has expired, one after the other", async () => {
+  it("evicts expired entries, one after the other", async () => {
     const { cache, log, written } = open();
     cache.set("a", "1");
     cache.set("b", "2");
@@ -181,7 +181,7 @@ describe("createLruCache()", () => {
 });
 
 describe("main.ts", () => {
-  it("prints what the README says", { timeout: 60_000 }, async () => {
+  it("prints the lines of the README", { timeout: 60_000 }, async () => {
     vi.useRealTimers();
     const readme = readFileSync(new URL("README.md", import.meta.url), "utf8");
     const [, expected] = /```text\n(.*?)```/s.exec(readme) ?? [];

@@ -140,7 +140,7 @@ describe.each(Object.entries(frameworks))("the chat gateway on %s", (_, create) 
     breaking.close();
   });
 
-  it("serves the page, and what it shows", async () => {
+  it("serves the page and its data", async () => {
     const { url } = await open();
     const answer = await fetch(url);
     expect(answer.headers.get("content-type")).toContain("text/html");
@@ -149,7 +149,7 @@ describe.each(Object.entries(frameworks))("the chat gateway on %s", (_, create) 
   });
 });
 
-it("says what was saved, for readers of every kind", async () => {
+it("says how many tokens were saved, for readers of every kind", async () => {
   const gateway = await (frameworks["Express"] as (typeof frameworks)[string])({
     model: { url: modelUrl, name: "fake", firstToken: 60_000, total: 60_000 },
     grace: 5_000,

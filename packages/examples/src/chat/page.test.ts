@@ -71,7 +71,7 @@ describe.skipIf(!hasChromium)(
       expect(problems).toEqual([]);
     });
 
-    it("stops the model when the reader stops reading, and says what was saved", async () => {
+    it("stops the model when the reader stops reading, and says how many tokens were saved", async () => {
       await ask("tokens=100000 first=10 pace=5");
       await shows(/^\d\d tokens .* reading$/);
       await page.getByRole("button", { name: "Stop reading" }).click();

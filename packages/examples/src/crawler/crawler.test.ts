@@ -28,7 +28,7 @@ describe("crawl()", () => {
     expect(site.stats.requests).toBe(31 + 3); // pages 9, 19 and 29 fail once
   });
 
-  it("reports what is missing, and asks for it once", async () => {
+  it("reports missing pages, and asks for each once", async () => {
     const site = await openSite(scope, { pages: 2, latency: 0 });
     const pages = await crawl(scope, site.url, { ...options, depth: 1 });
     expect(pages.map((page) => page.error instanceof StatusError && page.error.status)).toEqual([
@@ -70,7 +70,7 @@ describe("crawl()", () => {
 });
 
 describe("RateLimit", () => {
-  it("keeps nobody waiting who has waited long enough", async () => {
+  it("lets a request go on that has waited long enough", async () => {
     const times = await withVirtualClock(
       async (scope: Scope) => {
         const rate = new RateLimit(2);

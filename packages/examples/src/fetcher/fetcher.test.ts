@@ -72,7 +72,7 @@ describe("fetcher", { timeout: 30_000 }, () => {
     for (const name of names) expect(readFileSync(join(folder, name)).equals(large)).toBe(true);
   });
 
-  it("leaves only complete files behind after Ctrl-C, with the shell's code, and begins the others anew", async () => {
+  it("leaves only complete files behind after Ctrl-C, exits with the shell's code, and starts the others again the next time", async () => {
     const asked: (string | undefined)[] = [];
     const abandoned: (string | undefined)[] = [];
     let hold = true;
@@ -132,7 +132,7 @@ describe("fetcher", { timeout: 30_000 }, () => {
     expect(readdirSync(folder)).toEqual(["good"]);
   });
 
-  it("shows how it works with a server of its own", async () => {
+  it("shows how it works with its own server", async () => {
     const { process, ended } = start("--demo");
     await until(() => existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".txt")));
     process.kill("SIGTERM");

@@ -190,7 +190,7 @@ describe("happyEyeballs() over loopback sockets", () => {
   const sockets = (): number =>
     process.getActiveResourcesInfo().filter((kind) => /^TCP(Socket|Connect)Wrap$/.test(kind)).length;
 
-  it("gets past an address that never answers and one that refuses, and leaves no other socket", async () => {
+  it("gets past an address that never answers and an address that refuses, and leaves no other socket", async () => {
     const silent = await openBlackhole(network);
     const { address, accepted } = await listen();
     const before = sockets();
@@ -209,14 +209,14 @@ describe("happyEyeballs() over loopback sockets", () => {
     socket.destroy();
   });
 
-  it("rejects with what the system said when all refuse", async () => {
+  it("rejects with the errors of the system when all refuse", async () => {
     const addresses = [await refusing(), await refusing()];
     const error = await happyEyeballs(scope, addresses, connectTcp).catch((error: unknown) => error);
     const codes = (error as AggregateError).errors.map((error: NodeJS.ErrnoException) => error.code);
     expect(codes).toEqual(["ECONNREFUSED", "ECONNREFUSED"]);
   });
 
-  it("leaves no socket when it is cancelled while nobody answers", async () => {
+  it("leaves no socket when it is cancelled while no address answers", async () => {
     const silent = await openBlackhole(network);
     const before = sockets();
     const connected = happyEyeballs(scope, [silent], connectTcp).catch((error: unknown) => error);

@@ -72,7 +72,7 @@ describe("createWriter()", () => {
     await close(writer);
   });
 
-  it("drains in end() what it has, and refuses what waits for room", async () => {
+  it("sends the buffered lines in end(), and refuses the lines that wait for room", async () => {
     const { sink, handled, open } = gate();
     const writer = createWriter(sink);
     const results = writeAll(writer, 1, 13);
@@ -143,7 +143,7 @@ describe("HotWriter", () => {
     await expect(writer.write(scope, "late")).rejects.toBeInstanceOf(ChannelClosedError);
   });
 
-  it("has not written what was cancelled while it waited", async () => {
+  it("has not written a line whose wait was cancelled", async () => {
     const { sink, handled, open } = gate();
     const writer = new HotWriter(sink);
     await writeAll(writer, 1, 11);

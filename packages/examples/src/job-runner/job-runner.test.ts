@@ -99,7 +99,7 @@ describe("JobRunner", () => {
 });
 
 describe("main.ts", () => {
-  it("does what can be done, and fails when nothing can", { timeout: 30_000 }, async () => {
+  it("runs the jobs that can run, and fails when none can", { timeout: 30_000 }, async () => {
     const { code, output } = await runExample("job-runner");
     expect(output).toContain("restart 1: out of luck");
     expect(output).toContain("job 10 is given up: job 10 makes no sense");

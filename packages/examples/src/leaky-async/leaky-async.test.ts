@@ -76,7 +76,7 @@ describe("runLeakTest()", () => {
     expect(caught).toEqual(["leakyAsync"]);
   });
 
-  it("passes on what is no leak", async () => {
+  it("passes for code that does not leak", async () => {
     const failure = new Error("no test");
     const body = (): Promise<void> => Promise.reject(failure);
     await expect(runLeakTest({ name: "failing", body })).rejects.toBe(failure);
@@ -84,7 +84,7 @@ describe("runLeakTest()", () => {
 });
 
 describe("measure()", () => {
-  it("weighs what a pattern leaves behind", async () => {
+  it("weighs the memory that a pattern leaves behind", async () => {
     const [leaky, clean] = [await measure(leakyAsync, 100), await measure(contextAsync, 100)];
     expect(leaky.left).toBeGreaterThan(300);
     expect(clean.left).toBeLessThan(100);

@@ -107,7 +107,7 @@ describe("runPipeline()", () => {
 });
 
 describe("main.ts", () => {
-  it("shows a producer that keeps pace, and one that is stopped", { timeout: 30_000 }, async () => {
+  it("shows a producer that keeps pace, and a producer that is stopped", { timeout: 30_000 }, async () => {
     const { code, output } = await runExample("pipeline");
     expect(output).toContain("24 made, 24 done");
     expect(output).toContain(

@@ -10,7 +10,7 @@ describe.skipIf(missing !== undefined)(
   `render farm${missing === undefined ? "" : ` (skipped: ${missing})`}`,
   () => {
     it(
-      "stops tiles that nobody waits for, and moves those of a killed worker",
+      "stops tiles without a waiting client, and moves the tiles of a killed worker",
       { timeout: 120_000 },
       async () => {
         const scope = createScope({ name: "test" });

@@ -174,7 +174,7 @@ describe.skipIf(skipped)(`reports${because(skipped)}`, { timeout: 20_000 }, () =
       expect(idle(rows)).toBe(true);
     });
 
-    it("lets a client go that waits for a connection, and nobody else with it", async () => {
+    it("releases a client that waits for a connection, and no other client", async () => {
       const { url } = await start({ connections: 2 });
       const first = new Client(url, LONG);
       const running = await watcher.until(active(2));
@@ -297,7 +297,7 @@ describe.skipIf(skipped)(`reports${because(skipped)}`, { timeout: 20_000 }, () =
       await query(scope, pool, "select pg_cancel_backend($1)", [running?.pid]);
     });
 
-    it("passes the database's failure on, also that of a time limit of its own", async () => {
+    it("passes the database's failure on, also that of the database's time limit", async () => {
       const pool = openPool(scope, {
         connectionString: database,
         application_name: applicationName,

@@ -103,7 +103,7 @@ describe("the act of the prices", () => {
     });
   });
 
-  it("shows what runs, what was cancelled and why, and what is open", async () => {
+  it("shows the running tasks, the cancelled tasks with their reasons, and the open sockets", async () => {
     const act = createPricesAct(createPaint(false), options);
     await withScope(scope, (scope) => act.play(scope));
     const frame = act.frame({ columns: 100, rows: 40 });
@@ -136,7 +136,7 @@ describe("the act of the workers", () => {
   const options = { workers: 1_000, pace: { growth: 0, phase: 20 } };
   const size = { columns: 80, rows: 23 };
 
-  it("stops all workers when nobody holds them, and not before", async () => {
+  it("stops all workers when they are no longer held, and not before", async () => {
     const act = createWorkersAct(createPaint(false), options);
     await playAll(scope, openStage(scope, { write }), [act]);
     // Those of timers are exact only where no test runner has timers of its own.
@@ -173,7 +173,7 @@ describe("the act of the workers", () => {
     expect(act.checks().some(holds)).toBe(false);
   });
 
-  it("stops the workers that nobody holds any more when its scope is cancelled", async () => {
+  it("stops the workers that are no longer held when its scope is cancelled", async () => {
     const before = liveTimers();
     const act = createWorkersAct(createPaint(false), { ...options, pace: { growth: 0, phase: 200 } });
     const played = withScope(scope, (scope) => act.play(scope)).catch((error: unknown) => error);

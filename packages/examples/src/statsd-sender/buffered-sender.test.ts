@@ -20,7 +20,7 @@ afterEach(async () => {
 const packet = (): Promise<string> => statsd.packets.receive(scope);
 
 describe("createBufferedSender()", () => {
-  it("sends what was counted at each interval, and nothing when nothing was", async () => {
+  it("sends the counts at each interval, and nothing when there are none", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const sender = createBufferedSender({ port: statsd.port, flushInterval: 300 });
     sender.increment("a");
@@ -59,7 +59,7 @@ describe("createBufferedSender()", () => {
     expect(statsd.counters.get("stat")).toBe(10);
   });
 
-  it("stops its flusher when it is dropped, and sends what it had", async () => {
+  it("stops its flusher when it is dropped, and sends its buffer", async () => {
     (() => createBufferedSender({ port: statsd.port, flushInterval: 60_000 }).increment("last words"))();
     expect(liveFlushers()).toBe(1);
     await collectGarbage();
@@ -77,7 +77,7 @@ describe("createBufferedSender()", () => {
 });
 
 describe("close() of a buffered sender", () => {
-  it("sends what is buffered, then closes the socket", async () => {
+  it("sends its buffer, then closes the socket", async () => {
     const sockets = (): number =>
       process.getActiveResourcesInfo().filter((type) => type.startsWith("UDP")).length;
     const sender = createBufferedSender({ port: statsd.port, flushInterval: 60_000 });
@@ -102,7 +102,7 @@ describe("close() of a buffered sender", () => {
     expect(isCancelled(error) && error.kind).toBe("closed");
   });
 
-  it("does not fail when nobody listens", async () => {
+  it("does not fail when no server listens", async () => {
     const { port } = statsd;
     await scope.close();
     const sender = createBufferedSender({ port });

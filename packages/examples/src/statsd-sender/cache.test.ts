@@ -7,7 +7,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", 
 afterEach(() => void vi.useRealTimers());
 
 describe("createCache()", () => {
-  it("deletes what has expired at each interval, and says so", async () => {
+  it("deletes expired entries at each interval, and counts them", async () => {
     const cache = createCache<number>(100, 1_000);
     const evicted: [string, number][] = [];
     cache.onEvicted = (key, value) => void evicted.push([key, value]);

@@ -123,7 +123,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
     expect(await result).toBe(scope.reason);
   });
 
-  it("rejects with the deadline of the scope if that is no later", async () => {
+  it("rejects with the deadline of the scope if that is earlier or the same", async () => {
     const outcome = rejection(
       withScope({ name: "root", timeout: 100 }, (scope) =>
         run(scope, (own) => sleep(own, 1_000), { timeout: 100 }),
@@ -133,7 +133,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
     expect(await outcome).toMatchObject({ kind: "deadline", scope: "root" });
   });
 
-  it("rule 11: its own deadline is an unhandled rejection if nobody awaits it", async () => {
+  it("rule 11: its own deadline is an unhandled rejection if it is not awaited", async () => {
     const scope = createScope();
     void run(scope, (own) => sleep(own, 1_000), { timeout: 100 });
     await vi.advanceTimersByTimeAsync(100);
@@ -195,7 +195,7 @@ describe("a timeout of a combinator", () => {
     await scope.join();
   });
 
-  it("of a stream that nobody reads on is no failure of its scope", async () => {
+  it("of a stream that is no longer read is not a failure of its scope", async () => {
     const scope = createScope();
     const squares = stream(scope, [1, 2], (n) => n * n, { timeout: 100 });
     expect(await squares.next()).toEqual({ done: false, value: 1 });

@@ -180,7 +180,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     await scope.close();
   });
 
-  it("settles after everything that it started, whatever the schedule and the cancellation", async () => {
+  it("settles after everything that it started, for every schedule and cancellation", async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), plans, fc.boolean(), async (schedule, list, cancels) => {
         const scope = createScope();
@@ -331,7 +331,7 @@ describe.each([
     expect(await result).toBe("winner");
   });
 
-  it("has the value of one of its workers whatever the schedule, and that of the first to end", async () => {
+  it("has the value of one of its workers for every schedule: that of the first to end", async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), goodPlans, async (schedule, list) => {
         const scope = createScope();

@@ -225,7 +225,7 @@ describe("map()", () => {
     expect(log).toEqual(["return"]);
   });
 
-  it("rule 22: starts nothing once it is cancelled, at whatever microtask that happens", async () => {
+  it("rule 22: starts nothing once it is cancelled, at any microtask", async () => {
     for (let ticks = 0; ticks < 20; ticks++) {
       const scope = createScope();
       const late: number[] = [];
@@ -338,7 +338,7 @@ describe("map()", () => {
     await other.close();
   });
 
-  it("calls fn in the async context of its call, whatever a task before it ran in", async () => {
+  it("calls fn in the async context of its call, not in that of an earlier task", async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen: unknown[] = [];
     await storage.run("caller", () =>

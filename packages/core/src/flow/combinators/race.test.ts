@@ -4,7 +4,7 @@ import { untilCancelled } from "../../../test/support/until-cancelled.js";
 import { createScope, race, suppressed, withScope, type Worker } from "../../index.js";
 
 describe("race()", () => {
-  it("throws a RangeError when nobody could win", async () => {
+  it("throws a RangeError when there are no workers", async () => {
     const error = await rejection(withScope((scope) => race(scope, [])));
     expect(error).toBeInstanceOf(RangeError);
   });

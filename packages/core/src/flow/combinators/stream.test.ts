@@ -69,7 +69,7 @@ describe("stream()", () => {
     });
   });
 
-  it("rule 22: starts at most concurrency items that nobody has taken: an endless source takes no memory", async () => {
+  it("rule 22: starts at most concurrency items that were not taken: an endless source takes no memory", async () => {
     await withScope(async (scope) => {
       let started = 0;
       let taken = 0;
@@ -218,7 +218,7 @@ describe("stream()", () => {
     expect(await results.next()).toEqual({ done: true, value: undefined });
   });
 
-  it("does not keep its scope from ending when nobody reads on", async () => {
+  it("does not keep its scope from ending when it is no longer read", async () => {
     const log: string[] = [];
     let results!: AsyncIterator<number>;
     await withScope(async (scope) => {
@@ -263,7 +263,7 @@ describe("stream()", () => {
     expect(await rejection(results.next())).toBe(failure);
   });
 
-  it("rule 11: reports a failure that its reader has received to nobody else", async () => {
+  it("rule 11: reports a failure only to its reader if the reader has received it", async () => {
     const failure = new Error("taken");
     const reported: unknown[] = [];
     await withScope({ onError: (error) => void reported.push(error) }, async (scope) => {

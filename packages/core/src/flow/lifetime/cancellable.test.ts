@@ -64,7 +64,7 @@ describe("cancellable()", () => {
     expect(suppressed(scope.reason)).toEqual([]);
   });
 
-  it("rule 22: turns any error into the reason, whatever it looks like", async () => {
+  it("rule 22: turns an error of any shape into the reason", async () => {
     for (const error of [new TypeError("terminated"), "57014", undefined, new AggregateError([])]) {
       const scope = createScope();
       const { operation, start, stop } = query();
@@ -76,7 +76,7 @@ describe("cancellable()", () => {
     }
   });
 
-  it("rule 22: waits for the operation, and so does its scope, although nobody awaits it", async () => {
+  it("rule 22: waits for the operation, and so does its scope, although it is not awaited", async () => {
     const scope = createScope();
     const { operation, start, stop } = query();
     stop.mockReturnValue(undefined);
@@ -195,7 +195,7 @@ describe("cancellable()", () => {
     expect(await rejection(result)).toBe(scope.reason);
   });
 
-  it("starts nothing in a cancelled scope, in one that has ended, and in a listener of the cancellation", async () => {
+  it("starts nothing in a cancelled scope, in a scope that has ended, and in a listener of the cancellation", async () => {
     const { start, stop } = query();
     const cancelled = createScope();
     const inListener: Promise<unknown>[] = [];
@@ -266,7 +266,7 @@ describe("cancellable()", () => {
     expect(await result).toBeInstanceOf(DeadlineExceededError);
   });
 
-  it("rule 11: nobody has to await it when its scope is cancelled", async () => {
+  it("rule 11: it need not be awaited when its scope is cancelled", async () => {
     const scope = createScope();
     const { start, stop } = query();
     void cancellable(scope, start, stop);

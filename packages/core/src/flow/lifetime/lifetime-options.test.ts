@@ -176,7 +176,7 @@ describe("start() with options", () => {
     }
   });
 
-  it("rule 11: a timeout that nobody awaits is an unhandled rejection", async () => {
+  it("rule 11: a timeout that is not awaited is an unhandled rejection", async () => {
     const scope = createScope();
     void start(scope, never, { timeout: 100 });
     await vi.advanceTimersByTimeAsync(100);
@@ -238,7 +238,7 @@ describe("supervise() with options", () => {
     await scope.close();
   });
 
-  it("rule 7: a daemon is stopped when nothing else is left, in a run and in a delay", async () => {
+  it("rule 7: a daemon is stopped when all other work has ended, in a run and in a delay", async () => {
     for (const worker of [never, (): Promise<never> => Promise.reject(failure)]) {
       let task: ReturnType<typeof supervise> | undefined;
       await withScope(async (scope) => {

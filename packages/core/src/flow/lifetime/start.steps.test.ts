@@ -178,7 +178,7 @@ afterEach(() => {
 });
 
 describe("start() at every step", () => {
-  it("hands over once, reports each failure to the caller or the scope, and lets nobody wait for ever", () =>
+  it("hands over once, reports each failure to the caller or the scope, and lets no caller wait for ever", () =>
     atEveryStep(30, fc.tuple(plans, endings), async (steps, [plan, ending]) => {
       const scope = createScope({
         concurrency: plan.queued === undefined ? Infinity : 1,

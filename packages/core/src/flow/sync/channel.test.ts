@@ -71,7 +71,7 @@ describe("createChannel()", () => {
     await scope.close();
   });
 
-  it("tryReceive() tells a channel that is empty from one that has ended, with the cause", async () => {
+  it("tryReceive() tells an empty channel from a closed channel, with the cause", async () => {
     const scope = createScope();
     const channel = createChannel<number>(2);
     await channel.send(scope, 1);
@@ -313,7 +313,7 @@ describe("values()", () => {
 });
 
 describe("a channel", () => {
-  it("rule 22: loses and doubles no message, whatever is cancelled when, and keeps their order", async () => {
+  it("rule 22: loses and doubles no message and keeps their order, for every order of cancellations", async () => {
     const actors = fc.array(
       fc.record({ sends: fc.boolean(), times: fc.integer({ min: 1, max: 3 }), dies: fc.boolean() }),
       {

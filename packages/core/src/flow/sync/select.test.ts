@@ -242,7 +242,7 @@ describe("select()", () => {
     expect(thrown(() => sending({} as never, 1))).toBeInstanceOf(TypeError);
   });
 
-  it("rule 22: loses and doubles no message, whatever is cancelled when", async () => {
+  it("rule 22: loses and doubles no message, for every order of cancellations", async () => {
     const actors = fc.array(
       fc.record({
         times: fc.integer({ min: 1, max: 3 }),

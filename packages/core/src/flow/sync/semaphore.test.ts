@@ -71,7 +71,7 @@ describe("createSemaphore()", () => {
     expect(await rejection(createSemaphore(1).acquire({} as Scope))).toBeInstanceOf(TypeError);
   });
 
-  it("rule 22: loses no permit and gives none away twice, whatever is cancelled when", async () => {
+  it("rule 22: loses no permit and gives none away twice, for every order of cancellations", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),

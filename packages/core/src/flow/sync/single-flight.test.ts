@@ -148,7 +148,7 @@ describe("createSingleFlight()", () => {
       expect(owner.errors).toEqual([]);
     });
 
-    it("rule 22: a call after that starts anew, although the first run is still cleaning up", async () => {
+    it("rule 22: a call after that starts a new run, although the first run is still cleaning up", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const cleanup = deferred();
       const [a, b] = [createScope(), createScope()];
@@ -167,7 +167,7 @@ describe("createSingleFlight()", () => {
       expect(await Promise.all([third, joined])).toEqual(["value", "value"]);
     });
 
-    it("may be the one that runs the worker, from inside it", async () => {
+    it("may be the caller that runs the worker, from inside the worker", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const a = createScope();
       const result = rejection(
@@ -190,7 +190,7 @@ describe("createSingleFlight()", () => {
       expect(await result).toBe("value");
     });
 
-    it("the value of a worker that swallows its cancellation goes to nobody", async () => {
+    it("the value of a worker that swallows its cancellation goes to no caller", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const a = createScope();
       const result = rejection(flights.do(a, "key", () => gate.promise));
@@ -353,7 +353,7 @@ describe("createSingleFlight()", () => {
     expect(own?.cancelled).toBe(true);
   });
 
-  it("rule 11: nobody has to await a call whose scope was cancelled", async () => {
+  it("rule 11: a call whose scope was cancelled need not be awaited", async () => {
     const flights = createSingleFlight<string, string>(owner);
     const a = createScope();
     void flights.do(a, "key", load);

@@ -66,7 +66,7 @@ afterEach(() => {
 });
 
 describe("checkpoint() at every step", () => {
-  it("lets others have their turn after a slice that all share, and nobody go on in a cancelled scope", () => {
+  it("lets others have their turn after a slice that all share, and lets no computation go on in a cancelled scope", () => {
     const plans = fc.tuple(
       fc.array(costs, { minLength: 1, maxLength: 5 }),
       fc.constantFrom(undefined, 8),

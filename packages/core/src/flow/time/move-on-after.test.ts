@@ -153,7 +153,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toBeInstanceOf(DeadlineExceededError);
   });
 
-  it("rule 22: rejects with the reason when something else cancels it", async () => {
+  it("rule 22: rejects with the reason when another cause cancels it", async () => {
     const scope = createScope();
     const outer = rejection(moveOnAfter(scope, { timeout: 100 }, (own) => sleep(own, 1_000)));
     scope.cancel("stop");
@@ -204,7 +204,7 @@ describe("moveOnAfter()", () => {
   });
 
   it.each([50, 100])(
-    "rule 22: rejects with a deadline of the parent that is no later: %d ms",
+    "rule 22: rejects with a deadline of the parent that is earlier or the same: %d ms",
     async (timeout) => {
       const outcome = rejection(
         withScope({ timeout }, (scope) => moveOnAfter(scope, { timeout: 100 }, (own) => sleep(own, 1_000))),
@@ -229,7 +229,7 @@ describe("moveOnAfter()", () => {
     expect(await inner).toMatchObject({ kind: "deadline", timeout: 50 });
   });
 
-  it("the timeout of a call inside is a failure, not the end of its own time", async () => {
+  it("the timeout of an inner call is a failure, and not that of the time limit", async () => {
     const scope = createScope();
     const result = rejection(
       moveOnAfter(scope, { timeout: 100 }, (own) =>
@@ -240,7 +240,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toMatchObject({ kind: "deadline", timeout: 10 });
   });
 
-  it("an abort that a client makes of the deadline is the end of its own time", async () => {
+  it("the abort error that a client makes of the deadline counts as the time limit", async () => {
     const scope = createScope();
     const result = moveOnAfter(
       scope,
@@ -267,7 +267,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toBeUndefined();
   });
 
-  it("rejects with the reason in a cancelled scope, and with ScopeClosedError in one that has ended", async () => {
+  it("rejects with the reason in a cancelled scope, and with ScopeClosedError in a scope that has ended", async () => {
     const worker = vi.fn<() => void>();
     const scope = createScope();
     scope.cancel();
@@ -301,7 +301,7 @@ describe("moveOnAfter()", () => {
     expect(paths).toEqual(["root/rates", "root/quick"]);
   });
 
-  it("rule 11: nobody has to await it for the end of its time, but for a failure", async () => {
+  it("rule 11: it need not be awaited for its time limit, but for a failure", async () => {
     const scope = createScope();
     void moveOnAfter(scope, { timeout: 10 }, (own) => sleep(own, 1_000));
     void moveOnAfter(scope, { timeout: 1_000 }, (own) => sleep(own, 500));

@@ -266,7 +266,7 @@ describe.each(["retryIf", "delay", "onRetry"] as const)(
       expect(suppressed(scope.reason)).toEqual([failure]);
     });
 
-    it("that throws something else: its error, then the failure of the attempt", async () => {
+    it("that throws another error: its error, then the failure of the attempt", async () => {
       const scope = createScope();
       const thrown = new Error("thrown");
       const result = rejection(

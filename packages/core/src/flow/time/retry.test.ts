@@ -256,7 +256,7 @@ describe("retry()", () => {
     expect(await rejection(retry({} as Scope, () => 1))).toBeInstanceOf(TypeError);
   });
 
-  it("never runs two attempts at once, nor one after it is decided, whatever happens when", async () => {
+  it("never runs two attempts at once, nor one after the result is decided, for every order of events", async () => {
     vi.useRealTimers();
     await fc.assert(
       fc.asyncProperty(

@@ -150,7 +150,7 @@ describe("ticker() at every step", () => {
       },
     ));
 
-  it("keeps to its schedule when somebody sets the calendar, and its values are the calendar's", () => {
+  it("keeps to its schedule when the system time is set, and its values are the system time", () => {
     const hour = 3_600_000;
     const jump = fc.constantFrom(0, 0, -1, 1, -35, 50, hour, -hour);
     const property = fc.asyncProperty(fc.array(fc.tuple(jump, jump), { maxLength: 20 }), async (jumps) => {

@@ -25,7 +25,7 @@ describe("ticker()", () => {
     await scope.close();
   });
 
-  it("drops ticks that nobody took, and keeps to its schedule", async () => {
+  it("drops ticks that were not taken, and keeps to its schedule", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     vi.advanceTimersByTime(250);
@@ -36,7 +36,7 @@ describe("ticker()", () => {
     await scope.close();
   });
 
-  it("has a timer only while somebody waits", async () => {
+  it("has a timer only while next() is pending", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     expect(vi.getTimerCount()).toBe(0);

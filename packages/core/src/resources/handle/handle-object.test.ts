@@ -174,7 +174,7 @@ describe("rule 24: fields that inner code sets later", () => {
   });
 });
 
-describe("rule 24: a handle behind something else", () => {
+describe("rule 24: a handle behind another object", () => {
   class Cache {
     size = 3;
     #hits = 0;
@@ -289,7 +289,7 @@ describe("rule 24: a function in a field keeps its own properties", () => {
   });
 });
 
-describe("rule 24: freezing a handle does what it says", () => {
+describe("rule 24: freezing a handle freezes its inner object", () => {
   const make = (): SelfCleaning<{ a: number; b?: number; set(b: number): void }> =>
     selfCleaning(() => {
       const inner = {
@@ -346,7 +346,7 @@ describe("rule 24: freezing a handle does what it says", () => {
   });
 });
 
-describe("rule 24: what no handle can do", () => {
+describe("rule 24: the limits of a handle", () => {
   it("private members of a peer, #x in handle, and the types of the platform", () => {
     class Peer {
       #x = 1;

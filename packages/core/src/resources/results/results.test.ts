@@ -300,7 +300,7 @@ describe("rule 24: a Node stream that a method returned", () => {
     expect(lines.pause()).toBe(lines);
   });
 
-  it("is read by pipe, pipeline, loops, listeners and its operators", async () => {
+  it("can be read by pipe, pipeline, loops, listeners and its operators", async () => {
     const { sink, seen } = collector();
     const lines = giving(new Lines(2)).give();
     expect(lines.pipe(sink)).toBe(sink);
@@ -340,7 +340,7 @@ describe("rule 24: a Node stream that a method returned", () => {
     expect(unpiped.mock.calls[0]?.[0]).toBe(stream);
   });
 
-  it("calls listeners with this = what the caller has, and removes each by its own name", () => {
+  it("calls listeners with this = the caller's object, and removes each by its own name", () => {
     const own = new EventEmitter();
     const emitter = giving(own).give();
     const seen: unknown[] = [];
@@ -616,8 +616,8 @@ describe("rule 24: an object or a function that can ask more of the handle", () 
   });
 });
 
-describe("rule 24: what is not replaced", () => {
-  it("is data, and what the caller put in", () => {
+describe("rule 24: a value that is not replaced", () => {
+  it("is data, or a value that the caller put in", () => {
     class Point {
       x = 1;
       norm(): number {
@@ -651,7 +651,7 @@ describe("rule 24: what is not replaced", () => {
     }
   });
 
-  it("is an object with methods of its own, which needs no facade", () => {
+  it("is an object with its own methods, which needs no facade", () => {
     class Session {
       readonly #id = 1;
       ask(): number {
@@ -681,7 +681,7 @@ describe("rule 24: what is not replaced", () => {
     expect(structuredClone(giving({ user: own }).give().user)).toMatchObject({ name: "Ada" });
   });
 
-  it("is a frozen result's value, whatever it is", async () => {
+  it("is the value of a frozen result, for any value", async () => {
     const own = Object.freeze({ lines: createChannel<number>(), list: Object.freeze([Promise.resolve(1)]) });
     const shown = giving(own).give();
     expect(Object.keys(shown)).toEqual(["lines", "list"]);

@@ -110,7 +110,7 @@ describe("after a virtual clock", () => {
     });
   });
 
-  it("clears, under the clock, what was set before it", async () => {
+  it("clears, under the clock, timers that were set before it", async () => {
     const fired = vi.fn<() => void>();
     const timer = setTimeout(fired, 1);
     const interval = setInterval(fired, 1);

@@ -132,7 +132,7 @@ describe("a test that ends under a virtual clock", () => {
     expect(log).toEqual(["cleaned up"]);
   });
 
-  it("leaves the timers of what runs beside it to go on in real time", async () => {
+  it("lets the timers of code outside of its body go on in real time", async () => {
     const controller = new AbortController();
     const outcome = rejection(
       withVirtualClock(() => new Promise(() => undefined), {

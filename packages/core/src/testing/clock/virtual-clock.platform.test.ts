@@ -174,7 +174,7 @@ describe("under a virtual clock", () => {
     expect(seen).toBe("mine");
   });
 
-  it("what a library keeps of the clock goes on in real time after it", async () => {
+  it("functions of the clock that a library keeps go on in real time after it", async () => {
     const kept = await withVirtualClock(
       async () => ({
         Date,
@@ -205,7 +205,7 @@ describe("under a virtual clock", () => {
     await wait(1);
   });
 
-  describe("what can't be virtual says so, once", () => {
+  describe("a timer that can't be virtual is reported once", () => {
     async function warnings(body: (scope: Scope) => Promise<unknown>): Promise<string[]> {
       const heard: string[] = [];
       const listen = (warning: Error & { code?: string }): void => {

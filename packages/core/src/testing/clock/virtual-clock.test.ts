@@ -229,7 +229,7 @@ describe("withVirtualClock()", () => {
     server.close();
   });
 
-  it("passes on what the body throws, the same object", async () => {
+  it("passes on the error that the body throws, the same object", async () => {
     const error = new Error("mine");
     const thrown = await rejection(
       withVirtualClock(() => {
@@ -246,7 +246,7 @@ describe("withVirtualClock()", () => {
     expect(log).toEqual([HOUR]);
   });
 
-  it("is cancelled by a signal, such as the one of a test that times out", async () => {
+  it("is cancelled by a signal, such as that of a test that times out", async () => {
     const controller = new AbortController();
     const { signal } = controller;
     const error = await rejection(
@@ -361,7 +361,7 @@ describe("withVirtualClock()", () => {
       );
     });
 
-    it("is blocked when nobody advances it", async () => {
+    it("is blocked when it is not advanced", async () => {
       const error = await rejection(
         withVirtualClock((scope) => sleep(scope, 1), { autojump: false, blockedAfter: 1 }),
       );
@@ -383,7 +383,7 @@ describe("withVirtualClock()", () => {
     });
   });
 
-  describe("beside vitest's fake timers", () => {
+  describe("together with vitest's fake timers", () => {
     it("drives the timers of vi.useFakeTimers(), and leaves them in place", async () => {
       vi.useFakeTimers({ now: 1_000 });
       const faked = globalThis.setTimeout;

@@ -4,7 +4,7 @@ import { spawn } from "../../task/spawn.js";
 import { collectGarbage } from "../index.js";
 
 describe("collectGarbage()", () => {
-  it("collects what is not reachable, and nothing else", async () => {
+  it("collects only unreachable objects", async () => {
     const kept = { kept: true };
     const [dropped, held] = (() => [new WeakRef({}), new WeakRef(kept)])();
     await collectGarbage();

@@ -67,7 +67,7 @@ describe("expectCollected()", () => {
     await other.close();
   }, 60_000);
 
-  it("waits for what an async make returns", async () => {
+  it("waits for the object of an async make", async () => {
     await expectCollected(async () => new Retained());
   });
 
@@ -92,7 +92,7 @@ describe("expectCollected()", () => {
     expect(EVENTS.map((event) => process.listenerCount(event))).toEqual(listeners);
   }, 60_000);
 
-  it("rejects when make is no function, or returns no object", async () => {
+  it("rejects when make is not a function, or returns no object", async () => {
     await expect(expectCollected(5 as never)).rejects.toBeInstanceOf(TypeError);
     await expect(expectCollected((() => 5) as never)).rejects.toBeInstanceOf(TypeError);
     await expect(expectCollected((() => null) as never)).rejects.toBeInstanceOf(TypeError);

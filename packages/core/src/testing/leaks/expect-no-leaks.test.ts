@@ -107,7 +107,7 @@ describe("expectNoLeaks()", () => {
     scope.cancel();
   });
 
-  it("lets findLeaks, when called inside, see only what the body has started", async () => {
+  it("lets findLeaks, when called inside, see only the work that the body has started", async () => {
     const outside = createScope({ name: "outside" });
     await expectNoLeaks(async () => {
       await using inside = createScope({ name: "inside" });
@@ -125,7 +125,7 @@ describe("expectNoLeaks()", () => {
     expect(error).toBe(failure);
   });
 
-  it("finds a dropped scope whether or not it was collected in the meantime", async () => {
+  it("finds a dropped scope even if it was already collected", async () => {
     let warned = 0;
     const count = (): void => void warned++;
     process.on("warning", count);

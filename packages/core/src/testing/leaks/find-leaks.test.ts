@@ -113,7 +113,7 @@ describe("findLeaks()", () => {
 });
 
 describe("ignoreCurrent()", () => {
-  it("ignores what is there now, and not what comes later, such as a new task of an old scope", async () => {
+  it("ignores everything that exists now, and nothing that is made later, such as a new task of an old scope", async () => {
     const scope = open("old");
     spawn(scope, never, { name: "old task" });
     const timer = setInterval(() => {}, 60_000);

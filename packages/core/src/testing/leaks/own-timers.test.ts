@@ -89,7 +89,7 @@ describe("bough's own timers in a leak check", () => {
     }, options);
   });
 
-  it("a timer of a virtual clock that somebody has started again after it is a leak of theirs", async () => {
+  it("a timer of a virtual clock that is started again after the clock is a leak of that code", async () => {
     let timer: NodeJS.Timeout | undefined;
     onTestFinished(() => clearTimeout(timer));
     const error = await rejection(

@@ -70,13 +70,13 @@ describe("the comparison", () => {
     await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0));
   });
 
-  it("answers 400 and asks nobody when there is no such shop", async () => {
+  it("answers 400 and asks no shop when a name is unknown", async () => {
     expect((await answer(ask("silent,none"))).status).toBe(400);
     expect(ledger.running.size).toBe(0);
     expect(ledger.shop("silent").tasks).toBe(0);
   });
 
-  it("cancels what is running when the server closes", async () => {
+  it("cancels the running tasks when the server closes", async () => {
     const request = ask("silent");
     const ended = once(request, "close");
     request.on("error", () => {});

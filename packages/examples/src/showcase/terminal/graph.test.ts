@@ -6,11 +6,11 @@ describe("bars()", () => {
     expect(bars([0, 1, 8, 9, 16], 16, 10, 2)).toEqual(["   ▁█", " ▁███"]);
   });
 
-  it("shows what is hardly there", () => {
+  it("shows a value that is almost zero", () => {
     expect(bars([0, 0.001], 1_000, 10, 1)).toEqual([" ▁"]);
   });
 
-  it("draws closer together what has no room, and loses no peak", () => {
+  it("draws values closer together where there is no room, and loses no peak", () => {
     expect(bars([0, 8, 0, 0, 0, 4], 8, 3, 1)).toEqual(["█ ▄"]);
   });
 

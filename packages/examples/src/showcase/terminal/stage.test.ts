@@ -16,7 +16,7 @@ const view = (...lines: string[]): { frame: () => string[]; line: () => string }
 });
 
 describe("openStage()", () => {
-  it("writes plain lines where there is no terminal", async () => {
+  it("writes plain lines without a terminal", async () => {
     await using scope = createScope();
     const output = recorder({ hasColors: () => true });
     const stage = openStage(scope, output);
@@ -46,7 +46,7 @@ describe("openStage()", () => {
     expect(output.written[0]).toContain("\x1b[2A\rc\x1b[K\n\x1b[J");
   });
 
-  it("cuts off what has no room on a terminal", async () => {
+  it("cuts off lines that are too long for the terminal", async () => {
     vi.stubEnv("TERM", "xterm");
     await using scope = createScope();
     const output = recorder({ isTTY: true, columns: 80, rows: 3 });
