@@ -1,5 +1,6 @@
 import { sleep, type Scope } from "../index.js";
 import type { Look, NodeInfo, TreeSource } from "../inspect/index.js";
+import type { FoldQuery, FoldedRow, TreeSummary } from "../inspect/tree-folder.js";
 import { agentExpression } from "./agent-source.js";
 import { answerWithin } from "./answer-within.js";
 import type { DebuggingSession } from "./debugging-session.js";
@@ -37,6 +38,8 @@ interface Beginning {
   readonly unreadable: number;
 }
 
+type Rest = Omit<TreeSummary, "at" | "blockedIn" | "rows">;
+
 /** The tree of a process that a debugger is attached to. */
 export class AttachedTree implements TreeSource {
   readonly #scope: Scope;
@@ -46,6 +49,7 @@ export class AttachedTree implements TreeSource {
   readonly #expression: () => string;
   #agent: string | undefined;
   #looking: Promise<Look> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   #paused: ((frames: readonly Frame[]) => void) | undefined;
 
   /**
@@ -74,23 +78,41 @@ export class AttachedTree implements TreeSource {
    * @throws {CannotInspect} If the process has no bough, one of another format, or is busy in native code.
    */
   look(): Promise<Look> {
-    // The agent has one walk at a time: who asks meanwhile gets the same look.
-    return (this.#looking ??= this.#look().finally(() => (this.#looking = undefined)));
+    // Who asks meanwhile gets the same look.
+    return (this.#looking ??= this.#oneAtATime(() => this.#walk()).finally(
+      () => (this.#looking = undefined),
+    ));
   }
 
-  async #look(): Promise<Look> {
+  /**
+   * Looks at the tree without transferring more than a thousand rows of it.
+   *
+   * @throws {CannotInspect} As {@link look}.
+   */
+  summarise(query: FoldQuery): Promise<TreeSummary> {
+    return this.#oneAtATime(() => this.#fold(query));
+  }
+
+  /** The agent has one walk at a time. */
+  #oneAtATime<T extends Look | TreeSummary>(read: () => Promise<T>): Promise<T> {
+    const reading = this.#last.then(() => this.#read(read));
+    this.#last = reading.catch(() => {});
+    return reading;
+  }
+
+  async #read<T extends Look | TreeSummary>(read: () => Promise<T>): Promise<T> {
     const session = this.#session;
     // Code is evaluated even while a loop runs: an interrupt comes between two rounds. So ask for a turn of the event loop.
     const ready = session.call("Runtime.evaluate", {
       expression: "new Promise((resolve) => setImmediate(resolve))",
       awaitPromise: true,
     });
-    if ((await answerWithin(this.#scope, BUSY, ready)) !== undefined) return this.#walk();
+    if ((await answerWithin(this.#scope, BUSY, ready)) !== undefined) return read();
     ready.catch(() => {});
     // The process does not come to its event loop: it is stopped where it is, looked at, and goes on.
     const frames = await this.#pause();
     try {
-      return { ...(await this.#walk()), blockedIn: this.#place(frames[0]) };
+      return { ...(await read()), blockedIn: this.#place(frames[0]) };
     } finally {
       await session.call("Debugger.resume").catch(() => {});
       await session.call("Debugger.disable").catch(() => {});
@@ -123,6 +145,32 @@ export class AttachedTree implements TreeSource {
   }
 
   async #walk(): Promise<Look> {
+    const { at } = await this.#begin();
+    const nodes: NodeInfo[] = [];
+    for (;;) {
+      const found = JSON.parse(await this.#ask("next", SLICE)) as NodeInfo[] | null;
+      if (found === null) return { at, nodes };
+      for (const node of found) nodes.push(node);
+      await sleep(this.#scope, 0); // so that Ctrl-C is heard, and the process has its turn
+    }
+  }
+
+  async #fold(query: FoldQuery): Promise<TreeSummary> {
+    const { at } = await this.#begin();
+    let rest: Rest | null;
+    do {
+      rest = JSON.parse(await this.#ask("fold", SLICE, JSON.stringify(query))) as Rest | null;
+      await sleep(this.#scope, 0);
+    } while (rest === null);
+    const rows: FoldedRow[] = [];
+    for (;;) {
+      const found = JSON.parse(await this.#ask("fold")) as FoldedRow[];
+      if (found.length === 0) return { at, ...rest, rows };
+      rows.push(...found);
+    }
+  }
+
+  async #begin(): Promise<Beginning> {
     const begun = JSON.parse(await this.#ask("begin")) as Beginning;
     if (begun.copies === 0)
       throw new CannotInspect(
@@ -132,16 +180,10 @@ export class AttachedTree implements TreeSource {
       throw new CannotInspect(
         `Process ${this.#pid} has a bough of another version, whose tree this command can't read. Run the command of that version.`,
       );
-    const nodes: NodeInfo[] = [];
-    for (;;) {
-      const found = JSON.parse(await this.#ask("next", SLICE)) as NodeInfo[] | null;
-      if (found === null) return { at: begun.at, nodes };
-      for (const node of found) nodes.push(node);
-      await sleep(this.#scope, 0); // so that Ctrl-C is heard, and the process has its turn
-    }
+    return begun;
   }
 
-  async #ask(method: "begin" | "next", ...parameters: number[]): Promise<string> {
+  async #ask(method: "begin" | "fold" | "next", ...parameters: (number | string)[]): Promise<string> {
     this.#agent ??= await this.#install();
     const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.callFunctionOn", {
       objectId: this.#agent,

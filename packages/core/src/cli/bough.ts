@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { main } from "../process/index.js";
 import { inspect, usage } from "./inspect.js";
@@ -16,15 +16,11 @@ if (command !== "inspect" || parameters.includes("--help") || parameters.include
   );
   process.exitCode = isAsked ? 0 : 2;
 } else if (typeof WebSocket === "undefined") {
-  // Node 20 has a WebSocket, behind a flag.
-  const script = fileURLToPath(import.meta.url);
-  const { status } = spawnSync(
-    process.execPath,
-    ["--experimental-websocket", "--no-warnings", script, command, ...parameters],
-    { stdio: "inherit" },
-  );
-  process.exitCode = status ?? 1;
+  startWithWebSocket();
 } else {
+  // If the process that has started this one is killed, nobody else says that it is over.
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.channel?.unref();
   await main(async (scope) => {
     try {
       process.exitCode = await inspect(scope, parameters);
@@ -34,4 +30,17 @@ if (command !== "inspect" || parameters.includes("--help") || parameters.include
       process.exitCode = 1;
     }
   });
+}
+
+/** Starts the command again: Node 20 has a WebSocket, behind a flag. */
+function startWithWebSocket(): void {
+  const script = fileURLToPath(import.meta.url);
+  const child = spawn(
+    process.execPath,
+    ["--experimental-websocket", "--no-warnings", script, ...process.argv.slice(2)],
+    { stdio: ["inherit", "inherit", "inherit", "ipc"] },
+  );
+  // Those of a terminal reach both: one that comes twice counts once.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  child.once("exit", (code) => (process.exitCode = code ?? 1));
 }

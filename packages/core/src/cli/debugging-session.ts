@@ -11,12 +11,17 @@ class ProtocolError extends Error {
   override readonly name: string = "ProtocolError";
 }
 
+/** The connection is gone. */
+export class SessionClosed extends Error {
+  override readonly name: string = "SessionClosed";
+}
+
 /** A connection to the inspector of a process. */
 export class DebuggingSession {
   readonly #socket: WebSocket;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<string, (parameters: never) => void>();
-  readonly #closed = new Error("the process has ended, or closed its inspector");
+  readonly #closed = new SessionClosed("the process has ended, or closed its inspector");
   #last = 0;
 
   private constructor(socket: WebSocket) {

@@ -1,96 +1,27 @@
-import { execFile } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Child } from "../../test/support/child.js";
+import {
+  anyPort,
+  closed,
+  inspectCommand,
+  portOf,
+  type InspectCommand,
+  type Result,
+} from "../../test/support/inspect-command.js";
 import { nodes } from "../../test/support/nodes.js";
-import { scriptFolder, type ScriptFolder } from "../../test/support/run-script.js";
 
-const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
-let scripts: ScriptFolder;
-let folder: string;
-
-/** Builds the command as `npm run build` does. */
+let command: InspectCommand;
 beforeAll(async () => {
-  scripts = await scriptFolder();
-  folder = mkdtempSync(join(tmpdir(), "bough-cli-"));
-  const common = { bundle: true, target: "node20", logLevel: "silent" } as const;
-  await build({
-    ...common,
-    entryPoints: [source("./bough.ts")],
-    outfile: join(folder, "bough.mjs"),
-    format: "esm",
-    platform: "node",
-    external: ["effection"],
-  });
-  await build({
-    ...common,
-    entryPoints: [source("../inspect/agent.ts")],
-    outfile: join(folder, "agent.js"),
-    format: "iife",
-    globalName: "boughAgent",
-    minify: true,
-  });
+  command = await inspectCommand();
 });
-afterAll(() => {
-  scripts.remove();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => command.remove());
 
-interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const bough = (node: string, ...parameters: string[]): Promise<Result> => command.run(node, ...parameters);
 
-/** Runs the command. */
-function bough(node: string, ...parameters: string[]): Promise<Result> {
-  return new Promise((resolve) => {
-    execFile(node, [join(folder, "bough.mjs"), ...parameters], (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
-    });
-  });
-}
-
-/** Port 0: other tests may use 9229 at the same time. Without the option, it is 9229. */
-const anyPort = "--inspect-port=0";
-
-/** Starts a program, and waits until it has printed `ready`. */
-async function start(
-  node: string,
-  program: string,
-  ...flags: string[]
-): Promise<{ child: Child; pid: string }> {
-  const child = new Child(node, [anyPort, ...flags, scripts.write(program)]);
-  onTestFinished(() => child.kill("SIGKILL"));
-  await child.printed("ready");
-  return { child, pid: String(child.pid) };
-}
-
-/** The port of the inspector, by what Node says when it starts it. */
-function portOf(child: Child): number {
-  return Number(/ws:\/\/127\.0\.0\.1:(\d+)/.exec(child.errors)?.[1]);
-}
-
-/** Waits until nothing listens on a port. */
-async function closed(port: number): Promise<void> {
-  expect(port).toBeGreaterThan(0);
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    const outcome = await once(socket, "connect").then(
-      () => "connected",
-      (error: unknown) => (error as NodeJS.ErrnoException).code,
-    );
-    socket.destroy();
-    if (outcome === "ECONNREFUSED") return;
-  }
-}
+const start = (node: string, program: string, ...flags: string[]): ReturnType<InspectCommand["start"]> =>
+  command.start(node, program, ...flags);
 
 const shop = `
   const server = globalThis.server = createScope({ name: "shop" });
@@ -138,10 +69,10 @@ for (const { label, path = "", major } of nodes()) {
 
     it("serves the tree as a page with --open, until the process ends", async () => {
       const { child, pid } = await start(path, `${shop} console.log("ready");`);
-      const command = new Child(path, [join(folder, "bough.mjs"), "inspect", pid, "--open"]);
-      onTestFinished(() => command.kill("SIGKILL"));
-      await command.printed("token=");
-      const address = new URL(command.output.trim());
+      const page = new Child(path, [command.path, "inspect", pid, "--open"]);
+      onTestFinished(() => page.kill("SIGKILL"));
+      await page.printed("token=");
+      const address = new URL(page.output.trim());
       expect((await fetch(new URL("/tree", address))).status).toBe(401);
       const headers = { authorization: `Bearer ${address.searchParams.get("token")}` };
       for (const [find, total] of [
@@ -152,12 +83,12 @@ for (const { label, path = "", major } of nodes()) {
         expect(await answer.json()).toMatchObject({ total });
       }
       child.kill("SIGKILL");
-      expect(await command.ending()).toMatchObject({ code: 0, stdout: expect.stringMatching(/has ended/) });
+      expect(await page.ending()).toMatchObject({ code: 0, stdout: expect.stringMatching(/has ended/) });
     });
 
     it("finds bough in a bundled and minified program", async () => {
-      const program = scripts.write(`${shop} console.log("ready");`);
-      const outfile = join(folder, `bundled-${major}.mjs`);
+      const program = command.scripts.write(`${shop} console.log("ready");`);
+      const outfile = join(command.folder, `bundled-${major}.mjs`);
       await build({
         entryPoints: [program],
         outfile,
@@ -176,7 +107,7 @@ for (const { label, path = "", major } of nodes()) {
       const { pid } = await start(
         path,
         `${shop}
-        const other = await import(${JSON.stringify(`${scripts.bundle}?second`)});
+        const other = await import(${JSON.stringify(`${command.scripts.bundle}?second`)});
         globalThis.other = other.createScope({ name: "of the second copy" });
         console.log("ready");`,
       );

@@ -5,11 +5,17 @@ import { servePage } from "../inspector/index.js";
 import { attach } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
+import { CannotInspect, isRunning } from "./processes.js";
+import { SessionClosed } from "./debugging-session.js";
+import { watch } from "./watch/watch.js";
 
 export const usage = `bough inspect <pid>            print the tree of scopes of a running Node process
+bough inspect <pid> --watch    show it in the terminal, live: h shows the keys, q quits
 bough inspect <pid> --open     serve it as a page on this machine, live, until Ctrl-C
 bough inspect <pid> --json     print it as JSON, one scope per line
 bough inspect <pid> --all      print every scope, instead of groups of similar ones
+
+--interval=2                   with --watch: seconds from one look to the next; 1 if it is not given
 
 The process need not be prepared. It writes "Debugger listening on …" to its standard error
 when its inspector is started, and is left as it was found.
@@ -19,10 +25,16 @@ const options = {
   all: { type: "boolean" },
   json: { type: "boolean" },
   open: { type: "boolean" },
+  watch: { type: "boolean" },
+  interval: { type: "string" },
 } as const;
 
 /** Between the two looks of which the second is printed, in ms. */
 const BETWEEN = 250;
+
+/** What `--interval` may be, in ms. */
+const MIN_INTERVAL = 100;
+const MAX_INTERVAL = 3_600_000;
 
 /** Runs `bough inspect`. Returns the exit code. */
 export async function inspect(scope: Scope, parameters: readonly string[]): Promise<number> {
@@ -33,9 +45,12 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
     process.stderr.write(`${(error as Error).message}\n\n${usage}`);
     return 2;
   }
-  const { values, pid } = given;
+  const { values, pid, interval } = given;
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
-    const tree = new AttachedTree(own, await attach(own, pid), pid);
+    const session = await attach(own, pid);
+    const open = (scope: Scope): AttachedTree => new AttachedTree(scope, session, pid);
+    if (values.watch === true) return watchOn(own, open, pid, interval, values.all === true);
+    const tree = open(own);
     if (values.open === true) return serve(own, tree, pid);
     const first = await tree.look();
     if (values.json === true) {
@@ -64,11 +79,40 @@ async function serve(scope: Scope, tree: TreeSource, pid: number): Promise<void>
   process.stdout.write(`Process ${pid} has ended.\n`);
 }
 
-function isRunning(pid: number): boolean {
+/** Watches on a terminal; where there is none, prints the tree again and again. */
+async function watchOn(
+  scope: Scope,
+  open: (scope: Scope) => AttachedTree,
+  pid: number,
+  interval: number,
+  all: boolean,
+): Promise<void> {
+  const { stdin, stdout } = process;
+  if (!stdout.isTTY || process.env["TERM"] === "dumb")
+    return printAgain(scope, open(scope), pid, interval, all);
+  const coloured = stdout.hasColors();
+  const last = await watch(scope, open, { pid, interval, keyboard: stdin, display: stdout, coloured });
+  if (last !== undefined) stdout.write(`${last.join("\n")}\n\nProcess ${pid} has ended.\n`);
+}
+
+async function printAgain(
+  scope: Scope,
+  tree: TreeSource,
+  pid: number,
+  interval: number,
+  all: boolean,
+): Promise<void> {
+  const watcher = createWatcher();
   try {
-    return process.kill(pid, 0);
+    for (;;) {
+      const look = await tree.look();
+      process.stdout.write(`${printLook(look, pid, all, watcher.add(look))}\n\n`);
+      await sleep(scope, interval);
+    }
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if (!(error instanceof SessionClosed)) throw error;
+    if (isRunning(pid)) throw new CannotInspect(`Process ${pid} has closed its inspector, and still runs.`);
+    process.stdout.write(`Process ${pid} has ended.\n`);
   }
 }
 
@@ -79,5 +123,10 @@ function parse(parameters: readonly string[]) {
   if (text === undefined || others.length > 0) throw new Error("bough inspect takes one process id.");
   if (!Number.isInteger(pid) || pid <= 0)
     throw new Error(`The process id must be a whole number above 0, not ${JSON.stringify(text)}.`);
-  return { values, pid };
+  const interval = Number(values.interval ?? 1) * 1_000;
+  if (!(interval >= MIN_INTERVAL && interval <= MAX_INTERVAL))
+    throw new Error(
+      `--interval must be a number of seconds from ${MIN_INTERVAL / 1_000} to ${MAX_INTERVAL / 1_000}, not ${JSON.stringify(values.interval)}.`,
+    );
+  return { values, pid, interval };
 }

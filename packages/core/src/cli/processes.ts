@@ -46,6 +46,20 @@ export function checkTarget(pid: number): void {
   }
 }
 
+/** Whether a process runs: one that has ended, and of which its parent has not taken notice, does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true; // no /proc
+  }
+}
+
 function runtimeOf(pid: number): string | undefined {
   try {
     const [, name] = /([^/]+)$/.exec(readlinkSync(`/proc/${pid}/exe`)) ?? [];

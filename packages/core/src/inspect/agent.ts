@@ -1,5 +1,8 @@
 import type { Copy } from "../kernel/copies.js";
+import type { NodeInfo } from "./describe-node.js";
+import { LoopMeter, type MonitorDelay } from "./loop-meter.js";
 import { TreeCursor } from "./tree-cursor.js";
+import { TreeFolder, type FoldQuery } from "./tree-folder.js";
 
 // The half of `npx bough inspect` that runs in the inspected process: bundled into one expression, and evaluated there by
 // the debugger. The process need not have loaded more of bough than a `spawn`; it pays for this code only while it is looked
@@ -11,12 +14,30 @@ export interface Agent {
   begin(): string;
   /** The next nodes, found in `ms` milliseconds; `"null"` at the end. */
   next(ms: number): string;
+  /**
+   * Folds the trees that `begin` has found, for `ms` milliseconds; to be called until it returns something else than `"null"`.
+   *
+   * @param query - Of the first call, a `FoldQuery` as JSON.
+   * @returns At the end a `TreeSummary` without its rows and its time, and then, again and again, the next rows; `[]` at their
+   * end.
+   */
+  fold(ms: number, query: string): string;
+  /** Frees what was measured with. */
+  rest(): void;
 }
 
 interface Host {
   readonly performance: { now(): number };
   readonly Date: { now(): number };
+  readonly process?: {
+    readonly version?: string;
+    readonly argv?: readonly string[];
+    getBuiltinModule?(name: "node:perf_hooks"): { readonly monitorEventLoopDelay: MonitorDelay };
+  };
 }
+
+/** How many rows are made into text at a time. */
+const ROWS = 100;
 
 /** A copy whose format is to be checked. */
 type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
@@ -27,17 +48,46 @@ const COPY_STEP = 2 ** 44;
 function createAgent(): Agent {
   const host = globalThis as unknown as Host;
   const now = (): number => host.performance.now();
-  let cursors: { readonly copy: number; readonly cursor: TreeCursor }[] = [];
+  let created = 0;
+  let cursors: { readonly copy: number; readonly created: number; readonly cursor: TreeCursor }[] = [];
+  let folding: { readonly folder: TreeFolder; sent: number } | undefined;
+  const monitor = host.process?.getBuiltinModule?.("node:perf_hooks").monitorEventLoopDelay;
+  const meter = monitor === undefined ? undefined : new LoopMeter(monitor);
+
+  const script = host.process?.argv?.[1]?.split(/[\\/]/).at(-1) ?? "";
+  const runtime = `node ${host.process?.version ?? ""} ${script}`.trim();
+
+  /** The next nodes, with `id`s that are unique in the process; `undefined` at the end. */
+  function take(ms: number): readonly NodeInfo[] | undefined {
+    const [first] = cursors;
+    if (first === undefined) return undefined;
+    const nodes = first.cursor.take(ms);
+    if (first.cursor.ended) cursors.shift();
+    if (first.copy === 0) return nodes;
+    const offset = first.copy * COPY_STEP;
+    return nodes.map((node) => ({
+      ...node,
+      id: node.id + offset,
+      ...(node.parent === undefined
+        ? { name: `${node.name} (copy ${first.copy + 1} of the package)` }
+        : { parent: node.parent + offset }),
+    }));
+  }
+
   return {
     begin() {
       for (const { cursor } of cursors) cursor.leaveTree();
+      folding = undefined;
       const found: unknown = Reflect.get(globalThis, Symbol.for("bough.copies"));
       const copies = Array.isArray(found)
         ? (found as WeakRef<AnyCopy>[]).flatMap((copy) => copy.deref() ?? [])
         : [];
       cursors = copies.flatMap((copy, index) =>
-        copy.format === 1 ? [{ copy: index, cursor: new TreeCursor(copy, now) }] : [],
+        copy.format === 1
+          ? [{ copy: index, created: copy.created?.() ?? 0, cursor: new TreeCursor(copy, now) }]
+          : [],
       );
+      created = cursors.reduce((sum, cursor) => sum + cursor.created, 0);
       return JSON.stringify({
         at: host.Date.now(),
         copies: copies.length,
@@ -45,21 +95,25 @@ function createAgent(): Agent {
       });
     },
     next(ms) {
-      const first = cursors[0];
-      if (first === undefined) return "null";
-      const nodes = first.cursor.take(ms);
-      if (first.cursor.ended) cursors.shift();
-      if (first.copy === 0) return JSON.stringify(nodes);
-      const offset = first.copy * COPY_STEP;
-      return JSON.stringify(
-        nodes.map((node) => ({
-          ...node,
-          id: node.id + offset,
-          ...(node.parent === undefined
-            ? { name: `${node.name} (copy ${first.copy + 1} of the package)` }
-            : { parent: node.parent + offset }),
-        })),
-      );
+      return JSON.stringify(take(ms) ?? null);
+    },
+    fold(ms, query) {
+      if (folding !== undefined && cursors.length === 0) {
+        const rows = folding.folder.rows.slice(folding.sent, folding.sent + ROWS);
+        folding.sent += ROWS;
+        return JSON.stringify(rows);
+      }
+      folding ??= { folder: new TreeFolder(JSON.parse(query) as FoldQuery), sent: 0 };
+      const { folder } = folding;
+      const start = now();
+      do for (const node of take(0) ?? []) folder.add(node);
+      while (cursors.length > 0 && now() - start < ms);
+      if (cursors.length > 0) return "null";
+      const { counts, left, detail } = folder;
+      return JSON.stringify({ counts, left, detail, created, runtime, loopDelay: meter?.read() });
+    },
+    rest() {
+      meter?.stop();
     },
   };
 }

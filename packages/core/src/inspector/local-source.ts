@@ -1,5 +1,6 @@
-import { monitorEventLoopDelay, type IntervalHistogram } from "node:perf_hooks";
-import type { Look, LoopDelay, NodeInfo } from "../inspect/index.js";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Look, NodeInfo } from "../inspect/index.js";
+import { LoopMeter } from "../inspect/loop-meter.js";
 import { TreeCursor } from "../inspect/tree-cursor.js";
 import { elapsed } from "../kernel/age-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -11,8 +12,6 @@ import { nodeOf } from "../task/resolve.js";
 import { Activity } from "./activity.js";
 import type { LookHead, PageSource } from "./page-source.js";
 
-/** How often the delay of the event loop is measured, in ms. */
-const RESOLUTION = 10;
 /** How long a part of a look takes, in ms. What is done with the part comes on top. */
 const SLICE = 1;
 
@@ -21,7 +20,7 @@ export class LocalSource implements PageSource {
   readonly activity: Activity;
   /** Weak: to be looked at keeps no scope alive. */
   readonly #scope: WeakRef<Scope> | undefined;
-  #delay: IntervalHistogram | undefined;
+  readonly #meter = new LoopMeter(monitorEventLoopDelay);
 
   /** @param scope - Default: the whole process. */
   constructor(scope: Scope | undefined) {
@@ -36,7 +35,7 @@ export class LocalSource implements PageSource {
   }
 
   async read(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookHead> {
-    const loopDelay = this.#measure();
+    const loopDelay = this.#meter.read();
     const at = calendarNow();
     let spent = 0;
     const root = this.#root();
@@ -58,14 +57,13 @@ export class LocalSource implements PageSource {
 
   begin(): void {
     this.activity.start();
-    this.#measure();
+    this.#meter.read();
   }
 
   /** Measures nothing any longer. */
   rest(): void {
     this.activity.stop();
-    this.#delay?.disable();
-    this.#delay = undefined;
+    this.#meter.stop();
   }
 
   #root(): ScopeNode | undefined {
@@ -79,24 +77,5 @@ export class LocalSource implements PageSource {
     const root = this.#root();
     for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) if (at === root) return true;
     return false;
-  }
-
-  #measure(): LoopDelay | undefined {
-    const delay = this.#delay;
-    if (delay === undefined) {
-      this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION });
-      this.#delay.enable();
-      return undefined;
-    }
-    // What is measured is the time between two turns of a timer.
-    const late = (ns: number): number => Math.max(0, Math.round((ns / 1e6 - RESOLUTION) * 10) / 10);
-    const measured = {
-      p50: late(delay.percentile(50)),
-      p99: late(delay.percentile(99)),
-      max: late(delay.max),
-    };
-    const isMeasured = delay.count > 0;
-    delay.reset();
-    return isMeasured ? measured : undefined;
   }
 }

@@ -1,0 +1,255 @@
+import { waitLabel, type NodeInfo } from "../../inspect/index.js";
+import { formatDuration } from "../../inspect/duration.js";
+import { shortSite } from "../../inspect/groups.js";
+import { oneLine, plural } from "../../inspect/labels.js";
+import { waitOf } from "../../inspect/similar.js";
+import { detailLines, helpLines, warningLines } from "./screens.js";
+import { selectedIndex, visibleRows, type State, type VisibleRow } from "./model.js";
+import type { Line, Paint, Style } from "./paint.js";
+import { cut, fit, widthOf } from "./width.js";
+
+/** The size of a terminal. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** How many rows the part of the screen that scrolls has. */
+export function pageOf(state: State, size: Size): number {
+  const { top, bottom } = frameOf(state, size);
+  return Math.max(1, size.rows - top.length - bottom.length);
+}
+
+/** The whole screen: `size.rows` lines of at most `size.columns` columns, in which nothing comes from a name as it is. */
+export function render(state: State, size: Size, paint: Paint): string[] {
+  const { top, bottom } = frameOf(state, size);
+  const page = pageOf(state, size);
+  const body = bodyOf(state, size, page);
+  while (body.length < page) body.push([]);
+  return [...top, ...body.slice(0, page), ...bottom]
+    .slice(0, size.rows)
+    .map((line) => paintLine(line, size.columns, paint));
+}
+
+function paintLine(line: Line, columns: number, paint: Paint): string {
+  let left = columns;
+  let painted = "";
+  for (const [text, ...styles] of line) {
+    if (left <= 0) break;
+    const short = cut(oneLine(text), left);
+    left -= widthOf(short);
+    painted += paint(short, ...styles);
+  }
+  return painted;
+}
+
+/** What is above and below the part that scrolls. A low terminal has less of it. */
+function frameOf(state: State, size: Size): { top: Line[]; bottom: Line[] } {
+  const { rows } = size;
+  const header = headerLines(state, size.columns);
+  const top = header.slice(0, rows >= 12 ? 3 : rows >= 6 ? 2 : 1);
+  if (state.screen === "tree") {
+    top.push(...warningSummary(state, Math.floor(rows / 4)));
+    if (rows >= 8) top.push(columnTitles(state, size.columns));
+  }
+  const bottom = rows >= 4 || state.typed !== undefined ? [footer(state)] : [];
+  return { top: top.slice(0, Math.max(0, rows - 1 - bottom.length)), bottom };
+}
+
+/** Who is looked at, how many scopes there are, and how the event loop does. */
+function headerLines(state: State, columns: number): Line[] {
+  const { summary, title } = state;
+  if (summary === undefined)
+    return [[[title, "bold"], [state.trouble === undefined ? "  …" : ""]], ...troubleLine(state)];
+  const { counts, runtime } = summary;
+  const clock = new Date(summary.at).toTimeString().slice(0, 8);
+  const left = `${title}  ${runtime}`;
+  const right = state.paused ? `paused at ${clock}` : clock;
+  const space = Math.max(2, columns - widthOf(oneLine(left)) - right.length);
+  const states = (["running", "queued", "cancelling", "closing"] as const)
+    .filter((name) => counts[name] > 0)
+    .map((name) => `${count(counts[name])} ${name}`);
+  const rates = state.rates;
+  return [
+    [[title, "bold"], [`  ${runtime}`], [" ".repeat(space)], [right, state.paused ? "yellow" : "dim"]],
+    [
+      [`${count(counts.scopes)} scopes`],
+      [rates === undefined ? "" : ` +${rate(rates.created)}/s -${rate(rates.settled)}/s`, "dim"],
+      [`  ${count(counts.tasks)} tasks${states.length === 0 ? "" : `: ${states.join(", ")}`}`],
+      [counts.requests === 0 ? "" : `  ${plural(counts.requests, "request")}`],
+    ],
+    ...troubleLine(state),
+    loopLine(state),
+  ];
+}
+
+function troubleLine({ trouble, summary }: State): Line[] {
+  if (trouble !== undefined) return [[[trouble, "red"]]];
+  if (summary?.blockedIn !== undefined)
+    return [[[`the event loop is blocked in ${summary.blockedIn}`, "red"]]];
+  return [];
+}
+
+function loopLine({ summary }: State): Line {
+  const delay = summary?.loopDelay;
+  if (delay === undefined) return [];
+  const late = delay.max >= 200 ? (["yellow"] as const) : [];
+  return [
+    [`event loop late by ${delay.p50} ms (median), ${delay.p99} ms (p99), `],
+    [`${delay.max} ms (most)`, ...late],
+  ];
+}
+
+/** The first warnings, a line each. */
+function warningSummary({ warnings }: State, room: number): Line[] {
+  if (warnings.length === 0) return [];
+  const shown = warnings.slice(0, Math.max(1, warnings.length > room ? room - 1 : room));
+  const hasRoom = shown.reduce((sum, { detail }) => sum + 1 + detail.length, 0) <= room;
+  const lines = shown.flatMap(({ title, detail }): Line[] => [
+    [[`! ${title}`, "red"]],
+    ...(hasRoom ? detail : []).map((text): Line => [[`    ${text}`]]),
+  ]);
+  if (shown.length < warnings.length && room > 1)
+    lines.push([[`! ${warnings.length - shown.length} more warnings: press w`, "red"]]);
+  return lines;
+}
+
+const COUNT = 8;
+const AGE = 8;
+/** Narrower terminals show no second column of text. */
+const MIN_NAME = 26;
+/** Deeper rows are not indented further. */
+const MAX_INDENT = 16;
+
+/** How wide the names and what is beside them are. */
+function columnWidths(columns: number): { name: number; more: number } {
+  const rest = Math.max(1, columns - COUNT - AGE - 2);
+  if (rest < MIN_NAME * 1.5) return { name: rest, more: 0 };
+  const name = Math.max(MIN_NAME, Math.floor(rest * 0.55));
+  return { name, more: rest - name - 1 };
+}
+
+function columnTitles({ sort, folded }: State, columns: number): Line {
+  const { name, more } = columnWidths(columns);
+  const title = (text: string, by: string): string => (sort === by ? `${text}↓` : text);
+  return [
+    [fit(title("COUNT", "count"), COUNT, "right"), "dim"],
+    [` ${fit(title("AGE", "age"), AGE, "right")} `, "dim"],
+    [fit(title(folded ? "SIMILAR SCOPES" : "SCOPES", "name"), name), "dim"],
+    [more === 0 ? "" : ` ${title("WAITS FOR, LINE", "deadline")}`, "dim"],
+  ];
+}
+
+function bodyOf(state: State, size: Size, page: number): Line[] {
+  switch (state.screen) {
+    case "tree":
+      return treeLines(state, size.columns, page);
+    case "details":
+      return scrolled(detailLines(state, size.columns), state.line, page);
+    case "warnings":
+      return warningLines(state, page);
+    case "help":
+      return scrolled(helpLines(), state.line, page);
+  }
+}
+
+function scrolled(lines: Line[], first: number, page: number): Line[] {
+  const top = Math.max(0, Math.min(first, lines.length - page));
+  return lines.slice(top, top + page);
+}
+
+function treeLines(state: State, columns: number, page: number): Line[] {
+  const rows = visibleRows(state);
+  const { summary } = state;
+  if (summary === undefined) return [];
+  if (rows.length === 0)
+    return [
+      [[(state.typed ?? state.filter) === "" ? "no scope is open" : "no scope matches the filter", "dim"]],
+    ];
+  const selected = selectedIndex(state, rows);
+  const room = summary.left > 0 && page > 2 ? page - 1 : page;
+  const top = Math.max(0, Math.min(selected - Math.floor(room / 2), rows.length - room));
+  const lines = rows
+    .slice(top, top + room)
+    .map((row, index) => rowLine(row, summary.at, columns, top + index === selected));
+  if (room < page)
+    lines.push([[`${count(summary.left)} scopes in more rows are not shown: / filters, t folds`, "yellow"]]);
+  return lines;
+}
+
+function rowLine(row: VisibleRow, at: number, columns: number, selected: boolean): Line {
+  const { node } = row;
+  const widths = columnWidths(columns);
+  const marker = !row.hasChildren ? " " : row.isClosed ? "▸" : "▾";
+  const deep = row.depth > MAX_INDENT ? `(${row.depth}) ` : "";
+  const indent = "  ".repeat(Math.min(row.depth, MAX_INDENT));
+  const hidden = row.hidden > 0 ? ` (${count(row.hidden)} below)` : "";
+  const name = fit(oneLine(`${indent}${marker} ${deep}${row.name}${hidden}  ${whatItIs(node)}`), widths.name);
+  const number = row.count > 1 ? count(row.count) : "";
+  const styles: Style[] = selected ? ["selected"] : node.reason === undefined ? [] : ["yellow"];
+  const line: Line = [
+    [fit(number, COUNT, "right"), ...(selected ? styles : (["bold"] as const))],
+    [` ${fit(formatDuration(node.age), AGE, "right")} `, ...(selected ? styles : [])],
+    [name, ...styles],
+  ];
+  if (widths.more === 0) return line;
+  return [
+    ...line,
+    [fit(oneLine(` ${moreOf(row, at)}`), widths.more + 1), ...(selected ? styles : (["dim"] as const))],
+  ];
+}
+
+/** `task`, and its state where that says more than "open". */
+function whatItIs({ kind, daemon, state, status, reason }: NodeInfo): string {
+  const what = daemon === true ? "daemon" : kind;
+  if (state === "open") return status === "queued" ? `${what}, queued` : what;
+  return reason === undefined ? `${what}, ${state}` : `${what}, ${state} (${reason.kind})`;
+}
+
+function moreOf({ node, count: size, deadline }: VisibleRow, at: number): string {
+  const parts: string[] = [];
+  if (node.waitingForCleanup)
+    parts.push(node.cleanups > 0 ? "waiting for its cleanups" : "waiting for cleanup");
+  const wait = size > 1 ? waitOf(node) : (node.waits?.map(waitLabel).join(", ") ?? waitOf(node));
+  if (wait !== "") parts.push(wait);
+  if (deadline !== undefined && node.reason === undefined) parts.push(timeLeft(deadline - at));
+  if (node.request?.status !== undefined) parts.push(`status ${node.request.status}`);
+  if (node.failures > 0) parts.push(plural(node.failures, "failure"));
+  if (node.note !== undefined) parts.push(node.note);
+  if (node.spawnedAt !== undefined) parts.push(shortSite(node.spawnedAt));
+  return parts.join(" · ");
+}
+
+const timeLeft = (ms: number): string =>
+  ms >= 0 ? `${formatDuration(ms)} to its deadline` : `${formatDuration(-ms)} past its deadline`;
+
+function footer(state: State): Line {
+  if (state.typed !== undefined)
+    return [["filter: ", "bold"], [state.typed], ["▏"], ["   ⏎ keep it  esc leave it", "dim"]];
+  const keys: readonly (readonly [string, string])[] =
+    state.screen === "tree"
+      ? [
+          ["h", "help"],
+          ["q", "quit"],
+          ["⏎", "fold"],
+          ["d", "details"],
+          ["w", "warnings"],
+          ["s", `sort ${state.sort}`],
+          ["t", state.folded ? "tree" : "similar"],
+          ["/", state.filter === "" ? "filter" : `filter ${state.filter}`],
+        ]
+      : [
+          ["esc", "back"],
+          ["↑↓", "scroll"],
+          ...(state.screen === "warnings" ? ([["⏎", "details"]] as const) : []),
+        ];
+  return keys.flatMap(([key, what]): Line => [
+    [key, "cyan"],
+    [` ${what}  `, "dim"],
+  ]);
+}
+
+const count = (number: number): string => number.toLocaleString("en");
+
+const rate = (perSecond: number): string =>
+  perSecond < 10 ? String(Math.round(perSecond * 10) / 10) : count(Math.round(perSecond));

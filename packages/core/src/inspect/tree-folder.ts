@@ -1,0 +1,207 @@
+import type { NodeInfo } from "./describe-node.js";
+import type { LoopDelay } from "./look.js";
+import { hashOf, patternOf, similarityKey, waitOf } from "./similar.js";
+
+// This file also runs in the inspected process: see agent.ts.
+
+/** What of a tree is wanted. */
+export interface FoldQuery {
+  /** Whether similar scopes are one row. Otherwise each scope is a row. */
+  readonly folded: boolean;
+  /** In lower case. Only scopes whose name, line, kind, state, wait or note contains it are shown, and what is above them. */
+  readonly filter: string;
+  /** The keys of the rows whose contents are not wanted. */
+  readonly closed: readonly string[];
+  /** The `id` of a scope about which everything is wanted. */
+  readonly detail?: number;
+}
+
+/** A row of a folded tree: a scope, or similar scopes that are below similar scopes. */
+export interface FoldedRow {
+  /** The same in a later look. */
+  readonly key: string;
+  /** The index of the row that it is below; -1 for a root. */
+  readonly parent: number;
+  /** The scope, or the oldest one. */
+  readonly node: NodeInfo;
+  /** The name, or what the names have in common. */
+  readonly name: string;
+  /** How many scopes this row is. */
+  readonly count: number;
+  /** How many scopes are below that have no row, because this one is closed. */
+  readonly hidden: number;
+  /** The earliest deadline that holds for one of them, in epoch ms. */
+  readonly deadline?: number;
+}
+
+/** How many scopes there are, by what they are and by their state. */
+export interface TreeCounts {
+  scopes: number;
+  requests: number;
+  tasks: number;
+  running: number;
+  queued: number;
+  cancelling: number;
+  /** Tasks whose worker has ended and that wait for their children or cleanups. */
+  closing: number;
+}
+
+/** A look at a tree of any size, in at most {@link MAX_ROWS} rows. */
+export interface TreeSummary {
+  /** In epoch ms. */
+  readonly at: number;
+  readonly counts: TreeCounts;
+  /** Rows come after those that they are below. */
+  readonly rows: readonly FoldedRow[];
+  /** How many scopes are not shown, because there are too many rows. */
+  readonly left: number;
+  /** Of the process: the version of its runtime, and the name of its script. */
+  readonly runtime: string;
+  /** How many scopes there have been so far. */
+  readonly created: number;
+  /** The scope about which everything was wanted: what is above it, itself, its children. Absent if it has ended. */
+  readonly detail?: readonly NodeInfo[];
+  /** How late the event loop was, if it was measured. */
+  readonly loopDelay?: LoopDelay;
+  /** The function and the line in which the event loop is blocked, if it is. */
+  readonly blockedIn?: string;
+}
+
+/** More rows are of no use to a person. */
+export const MAX_ROWS = 1_000;
+/** How many children of the scope with details are looked at. */
+const MAX_CHILDREN = 1_000;
+/** How many scopes above it. */
+const MAX_ABOVE = 200;
+
+type Row = { -readonly [K in keyof FoldedRow]: FoldedRow[K] };
+
+interface Place {
+  readonly node: NodeInfo;
+  /** Its own or an inherited one. */
+  readonly deadline: number | undefined;
+  /** Where it is counted: its row, or the closed one above. `undefined`: nowhere yet. `-1`: there is no room. */
+  row: number | undefined;
+  isHidden: boolean;
+}
+
+/** Folds a tree that is walked: similar scopes below similar scopes become one row. */
+export class TreeFolder {
+  readonly #query: FoldQuery;
+  readonly #closed: ReadonlySet<string>;
+  readonly rows: Row[] = [];
+  readonly counts: TreeCounts = {
+    scopes: 0,
+    requests: 0,
+    tasks: 0,
+    running: 0,
+    queued: 0,
+    cancelling: 0,
+    closing: 0,
+  };
+  left = 0;
+  detail: NodeInfo[] | undefined;
+  #children = 0;
+  /** The indices of the rows by the index of the row above and their key. */
+  readonly #known = new Map<string, number>();
+  /** From a root to the scope that was added last. */
+  readonly #path: Place[] = [];
+
+  constructor(query: FoldQuery) {
+    this.#query = query;
+    this.#closed = new Set(query.closed);
+  }
+
+  /** @param node - The next one of a walk: a scope comes after its parent, and what is below it comes next. */
+  add(node: NodeInfo): void {
+    const path = this.#path;
+    while (path.length > 0 && path.at(-1)?.node.id !== node.parent) path.pop();
+    this.#keepDetail(node);
+    if (node.kind === "background") return;
+    this.#count(node);
+    const { ownDeadline } = node;
+    const inherited = path.at(-1)?.deadline;
+    const deadline = ownDeadline === undefined ? inherited : Math.min(ownDeadline, inherited ?? Infinity);
+    path.push({ node, deadline, row: undefined, isHidden: false });
+    if (!matches(node, this.#query.filter)) return;
+    // Above one that has its place, all have theirs.
+    let first = path.length;
+    while (first > 0 && path[first - 1]?.row === undefined) first -= 1;
+    for (let depth = first; depth < path.length; depth++) this.#place(depth);
+  }
+
+  #count({ kind, status, state, reason }: NodeInfo): void {
+    const { counts } = this;
+    counts.scopes += 1;
+    if (kind === "request") counts.requests += 1;
+    if (kind !== "task") return;
+    counts.tasks += 1;
+    if (status === "queued") counts.queued += 1;
+    else if (reason !== undefined) counts.cancelling += 1;
+    else if (state === "open") counts.running += 1;
+    else counts.closing += 1;
+  }
+
+  #keepDetail(node: NodeInfo): void {
+    const { detail } = this.#query;
+    if (detail === undefined) return;
+    if (node.id === detail) this.detail = [...this.#path.slice(-MAX_ABOVE).map((place) => place.node), node];
+    else if (node.parent === detail && this.#children < MAX_CHILDREN) {
+      this.#children += 1;
+      this.detail?.push(node);
+    }
+  }
+
+  #place(depth: number): void {
+    const place = this.#path[depth] as Place;
+    const above = depth === 0 ? undefined : (this.#path[depth - 1] as Place);
+    const parent = above?.row ?? -1;
+    if (above !== undefined && parent === -1) return this.#leaveOut(place);
+    const parentRow = this.rows[parent];
+    if (parentRow !== undefined && (above?.isHidden === true || this.#closed.has(parentRow.key))) {
+      parentRow.hidden += 1;
+      place.row = parent;
+      place.isHidden = true;
+      return;
+    }
+    const { node } = place;
+    const key = this.#query.folded ? similarityKey(node) : String(node.id);
+    const known = this.#known.get(`${parent} ${key}`);
+    if (known !== undefined) this.#join(known, place);
+    else if (this.rows.length === MAX_ROWS) this.#leaveOut(place);
+    else {
+      place.row = this.rows.length;
+      this.#known.set(`${parent} ${key}`, place.row);
+      this.rows.push({
+        key: this.#query.folded ? `f${hashOf(`${parentRow?.key}\u0000${key}`)}` : key,
+        parent,
+        node,
+        name: node.name,
+        count: 1,
+        hidden: 0,
+        ...(place.deadline === undefined ? {} : { deadline: place.deadline }),
+      });
+    }
+  }
+
+  #leaveOut(place: Place): void {
+    place.row = -1;
+    this.left += 1;
+  }
+
+  #join(index: number, place: Place): void {
+    const row = this.rows[index] as Row;
+    place.row = index;
+    row.count += 1;
+    row.name = patternOf(place.node);
+    if (place.node.age > row.node.age) row.node = place.node;
+    if (place.deadline !== undefined) row.deadline = Math.min(place.deadline, row.deadline ?? Infinity);
+  }
+}
+
+function matches(node: NodeInfo, filter: string): boolean {
+  if (filter === "") return true;
+  const { name, spawnedAt = "", kind, state, status = "", note = "", reason } = node;
+  const words = [name, spawnedAt, kind, state, status, waitOf(node), note, reason?.kind ?? ""];
+  return words.join("\n").toLowerCase().includes(filter);
+}

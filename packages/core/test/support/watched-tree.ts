@@ -1,0 +1,58 @@
+import { onTestFinished } from "vitest";
+import { firstState, queryOf, update, type Key, type State } from "../../src/cli/watch/model.js";
+import { flatten, snapshot } from "../../src/inspect/index.js";
+import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/tree-folder.js";
+import { detailOf } from "../../src/inspector/detail.js";
+import { TreeIndex } from "../../src/inspector/tree-index.js";
+import { createScope, type ScopeHandle, type ScopeOptions } from "../../src/index.js";
+
+/** A scope that ends with the test, and of whose failures nobody hears. */
+export function openScope(name: string, options: ScopeOptions = {}): ScopeHandle {
+  const scope = createScope({ name, onOrphan: "ignore", onError: () => {}, ...options });
+  onTestFinished(() => void scope.cancel());
+  return scope;
+}
+
+/** A look at a scope of this process, as `bough inspect --watch` has it of another one. */
+function summaryOf(scope: ScopeHandle, query: FoldQuery, at: number = Date.now()): TreeSummary {
+  const folder = new TreeFolder(query);
+  for (const node of flatten(snapshot(scope))) folder.add(node);
+  const { rows, counts, left, detail } = folder;
+  return {
+    at,
+    rows,
+    counts,
+    left,
+    created: 1_000,
+    runtime: "node v20.20.0 shop.js",
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+/** The view after a look at a scope. */
+export async function lookAt(
+  scope: ScopeHandle,
+  state: State = firstState("bough inspect 4711"),
+): Promise<State> {
+  const query = queryOf(state);
+  const summary = summaryOf(scope, query);
+  const { detail: nodes } = summary;
+  const detail =
+    nodes === undefined || query.detail === undefined
+      ? undefined
+      : detailOf(await TreeIndex.of({ at: summary.at, nodes }), query.detail, true);
+  return update(state, { type: "summary", summary, detail });
+}
+
+/** Presses keys: single characters, or names in `<>`, as `"jj<return>"`. */
+export function press(state: State, keys: string): State {
+  let now = state;
+  for (const [key, name] of keys.matchAll(/<([a-z-]+)>|./gu))
+    now = update(now, { type: "key", key: keyOf(key, name) });
+  return now;
+}
+
+function keyOf(key: string, name: string | undefined): Key {
+  if (name === undefined) return { text: key, name: key.toLowerCase() };
+  return name.startsWith("ctrl-") ? { name: name.slice(5), ctrl: true } : { name };
+}
