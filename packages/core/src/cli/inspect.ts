@@ -5,8 +5,8 @@ import { servePage } from "../inspector/index.js";
 import { attach } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
-import { CannotInspect, isRunning } from "./processes.js";
-import { SessionClosed } from "./debugging-session.js";
+import { isRunning } from "./processes.js";
+import { rethrowUnlessEnded } from "./ended.js";
 import { watch } from "./watch/watch.js";
 
 export const usage = `bough inspect <pid>            print the tree of scopes of a running Node process
@@ -110,8 +110,7 @@ async function printAgain(
       await sleep(scope, interval);
     }
   } catch (error) {
-    if (!(error instanceof SessionClosed)) throw error;
-    if (isRunning(pid)) throw new CannotInspect(`Process ${pid} has closed its inspector, and still runs.`);
+    await rethrowUnlessEnded(scope, pid, error);
     process.stdout.write(`Process ${pid} has ended.\n`);
   }
 }

@@ -1,6 +1,6 @@
 import type { NodeInfo } from "./describe-node.js";
 import type { LoopDelay } from "./look.js";
-import { hashOf, patternOf, similarityKey, waitOf } from "./similar.js";
+import { hashOf, patternOfName, similarityKey, waitOf } from "./similar.js";
 
 // This file also runs in the inspected process: see agent.ts.
 
@@ -193,7 +193,7 @@ export class TreeFolder {
     const row = this.rows[index] as Row;
     place.row = index;
     row.count += 1;
-    row.name = patternOf(place.node);
+    row.name = patternOfName(place.node.name);
     if (place.node.age > row.node.age) row.node = place.node;
     if (place.deadline !== undefined) row.deadline = Math.min(place.deadline, row.deadline ?? Infinity);
   }

@@ -120,16 +120,17 @@ export class PseudoTerminal {
   }
 
   /** Waits until the screen shows something. */
-  async shows(wanted: RegExp | string): Promise<string> {
-    for (;;) {
+  async shows(wanted: RegExp | string | ((screen: string) => boolean)): Promise<string> {
+    const isShown =
+      typeof wanted === "function"
+        ? wanted
+        : (screen: string) => (typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen));
+    for (let isOver = false; ;) {
       const changed = new Promise<void>((resolve) => (this.#changed = resolve));
       const { screen } = this;
-      if (typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen)) return screen;
-      const over = this.#ended.then(() => "over");
-      if ((await Promise.race([changed, over])) !== "over") continue;
-      await this.#written;
-      if (!(typeof wanted === "string" ? this.screen.includes(wanted) : wanted.test(this.screen)))
-        throw new Error(`has ended, and never showed ${wanted}:\n${this.screen}`);
+      if (isShown(screen)) return screen;
+      if (isOver) throw new Error(`has ended, and never showed ${String(wanted)}:\n${screen}`);
+      isOver = await Promise.race([changed.then(() => false), this.ending().then(() => true)]);
     }
   }
 

@@ -1,9 +1,8 @@
 import { onTestFinished } from "vitest";
+import { detailIn } from "../../src/cli/watch/watch.js";
 import { firstState, queryOf, update, type Key, type State } from "../../src/cli/watch/model.js";
 import { flatten, snapshot } from "../../src/inspect/index.js";
 import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/tree-folder.js";
-import { detailOf } from "../../src/inspector/detail.js";
-import { TreeIndex } from "../../src/inspector/tree-index.js";
 import { createScope, type ScopeHandle, type ScopeOptions } from "../../src/index.js";
 
 /** A scope that ends with the test, and of whose failures nobody hears. */
@@ -36,11 +35,7 @@ export async function lookAt(
 ): Promise<State> {
   const query = queryOf(state);
   const summary = summaryOf(scope, query);
-  const { detail: nodes } = summary;
-  const detail =
-    nodes === undefined || query.detail === undefined
-      ? undefined
-      : detailOf(await TreeIndex.of({ at: summary.at, nodes }), query.detail, true);
+  const detail = await detailIn(summary, query);
   return update(state, { type: "summary", summary, detail });
 }
 

@@ -1,12 +1,12 @@
 import { createWatcher, type TreeSource, type Watcher } from "../../inspect/index.js";
 import type { FoldQuery, TreeSummary } from "../../inspect/tree-folder.js";
 import { detailOf, type NodeDetail } from "../../inspector/detail.js";
-import { TreeIndex } from "../../inspector/tree-index.js";
+import { LiveTree } from "../../inspector/live-tree.js";
 import { race, sleep, type Scope } from "../../index.js";
 import { realNow } from "../../kernel/platform.js";
 import { answerWithin } from "../answer-within.js";
-import { SessionClosed } from "../debugging-session.js";
-import { CannotInspect, isRunning } from "../processes.js";
+import { rethrowUnlessEnded } from "../ended.js";
+import { CannotInspect } from "../processes.js";
 import { firstState, queryOf, update, type Happening, type State } from "./model.js";
 import { createPaint } from "./paint.js";
 import { pageOf, render } from "./render.js";
@@ -31,10 +31,6 @@ export interface WatchOptions {
 const SHARE = 20;
 /** Between the first two looks for the warnings, in ms: what is over by the second is not worth a warning. */
 const FIRST = 250;
-
-/** How long a process may take to be gone after its connections, in ms, and how often to look. */
-const GONE = 1_000;
-const STEP = 20;
 
 /**
  * Shows the tree of a process on a terminal until the user quits, the process ends, or `scope` is cancelled.
@@ -97,8 +93,7 @@ class View {
         await this.#tryLook(tree);
       }
     } catch (error) {
-      if (!(error instanceof SessionClosed)) throw error;
-      await this.#untilGone(scope);
+      await rethrowUnlessEnded(scope, this.#options.pid, error);
       return this.#lastState();
     }
   }
@@ -162,15 +157,6 @@ class View {
     terminal.draw(render(this.#state, size, createPaint(this.#options.coloured)));
   }
 
-  /** @throws {CannotInspect} If the process is still there, and only its inspector is not. */
-  async #untilGone(scope: Scope): Promise<void> {
-    const { pid } = this.#options;
-    for (let waited = 0; isRunning(pid); waited += STEP) {
-      if (waited >= GONE) throw new CannotInspect(`Process ${pid} has closed its inspector, and still runs.`);
-      await sleep(scope, STEP);
-    }
-  }
-
   #lastState(): readonly string[] {
     const size = this.#terminal?.size ?? { columns: 80, rows: 24 };
     this.#terminal?.release();
@@ -180,10 +166,13 @@ class View {
   }
 }
 
-async function detailIn(
+/** Everything about the scope of the details, as the page has it. */
+export async function detailIn(
   { at, detail }: TreeSummary,
   { detail: id }: FoldQuery,
 ): Promise<NodeDetail | undefined> {
   if (detail === undefined || id === undefined) return undefined;
-  return detailOf(await TreeIndex.of({ at, nodes: detail }), id, true);
+  const tree = new LiveTree();
+  await tree.update({ look: () => Promise.resolve({ at, nodes: detail }) });
+  return detailOf(tree, id, true);
 }
