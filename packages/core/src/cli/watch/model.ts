@@ -184,7 +184,7 @@ function onTyped(state: State, typed: string, { name, text, ctrl }: Key): State 
   if (ctrl === true && name === "c") return { ...state, quit: true };
   if (name === "return" || name === "enter") return { ...state, filter: typed, typed: undefined };
   if (name === "escape") return { ...state, typed: undefined };
-  if (name === "backspace") return { ...state, typed: [...typed].slice(0, -1).join("") };
+  if (name === "backspace") return { ...state, typed: Array.from(typed).slice(0, -1).join("") };
   if (ctrl === true && name === "u") return { ...state, typed: "" };
   if (ctrl === true || text === undefined || /\p{Cc}/u.test(text)) return state;
   return { ...state, typed: typed + text };
