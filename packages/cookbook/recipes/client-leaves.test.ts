@@ -9,7 +9,7 @@ it("asks both at once, and answers with both", async () => {
   expect(await (await fetch(`${app.url}/dashboard`)).json()).toEqual({ user: "/user", orders: "/orders" });
 });
 
-it("breaks both calls off when the client leaves, and reports no error", async () => {
+it("aborts both calls when the client leaves, and reports no error", async () => {
   const log = vi.spyOn(console, "error").mockReturnValue();
   let asked = 0;
   let left = 0;

@@ -20,7 +20,7 @@ it("tells a failure from the timeout of one call and from the cancellation of th
   expect(await caught(scope, waiting)).toBe("the scope was cancelled: error.cause may say why");
 });
 
-it("tells why the scope itself was cancelled", async () => {
+it("says why the scope itself was cancelled", async () => {
   const late = createScope({ timeout: 0 });
   expect(await caught(late, sleep(late, 1))).toBe("our own time is up");
   let told: Promise<string> | undefined;

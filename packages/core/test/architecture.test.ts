@@ -173,7 +173,7 @@ describe("findBreaches()", () => {
     expect(check(files)).toEqual(["import cycle: flow/a.ts → flow/time/b.ts → flow/a.ts"]);
   });
 
-  it("accepts the names of globals in types and members, other dates, and those who take them for all", () => {
+  it("accepts the names of globals in types and members, other dates, and the files that may use them", () => {
     const files = {
       "flow/a.ts":
         "export type T = ReturnType<typeof setTimeout>;\nexport const a = (x: any) => [x.setTimeout, { performance: 1 }, new Date(5)];\n",

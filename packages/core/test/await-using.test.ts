@@ -41,7 +41,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(process.listenerCount("beforeExit")).toBe(0);
   });
 
-  it("is told once when the block has awaited the task that failed", async () => {
+  it("is reported once when the block has awaited the task that failed", async () => {
     async function job(): Promise<unknown> {
       await using scope = createScope({ name: "job" });
       return await spawn(scope, fails);
@@ -49,7 +49,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toBe(boom);
   });
 
-  it("is told once when the block has awaited a task above the one that failed", async () => {
+  it("is reported once when the block has awaited a task above the one that failed", async () => {
     async function job(): Promise<unknown> {
       await using scope = createScope();
       return await spawn(scope, async (task) => {
@@ -60,7 +60,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toBe(boom);
   });
 
-  it("is not told again when the block has caught it", async () => {
+  it("is not reported again when the block has caught it", async () => {
     async function job(): Promise<unknown> {
       await using scope = createScope();
       return await spawn(scope, fails).catch((error: unknown) => error);
@@ -68,7 +68,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await job()).toBe(boom);
   });
 
-  it("is told once when the block has joined or closed the scope", async () => {
+  it("is reported once when the block has joined or closed the scope", async () => {
     for (const end of ["join", "close"] as const) {
       async function job(): Promise<void> {
         await using scope = createScope();
@@ -91,7 +91,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toMatchObject({ name: "SuppressedError", error: boom, suppressed: own });
   });
 
-  it("of a cleanup is told although a failed task was awaited, by the error itself", async () => {
+  it("of a cleanup is reported although a failed task was awaited, by the error itself", async () => {
     const late = new Error("cleanup");
     async function job(): Promise<unknown> {
       await using scope = createScope();
@@ -206,7 +206,7 @@ describe("rule 11, in a process", () => {
       const run = (source: string): ReturnType<ScriptFolder["run"]> =>
         scripts.run(source, { node: node.path });
 
-      it("the failure that a block never comes to throw ends the process when it is about to end", async () => {
+      it("a failure that a block never throws ends the process when the process is about to end", async () => {
         const { code, output } = await run(`
           const scope = createScope({ name: "job" });
           scope[Symbol.asyncDispose]; // as await using does

@@ -257,7 +257,7 @@ describe("the table of bad input", () => {
     expect(functionsOf(bough).filter((name) => !(name in table))).toEqual([]);
   });
 
-  it("has no row for what does not exist", () => {
+  it("has no row for a function that does not exist", () => {
     const scope = createScope();
     const exists = (name: string): boolean => {
       const [owner = "", method] = name.split(".");
@@ -318,7 +318,7 @@ for (const [name, row] of Object.entries(table).filter(([, { bad }]) => bad.leng
 }
 
 describe("the background", () => {
-  it("refuses what would last for ever, with a BoughError", () => {
+  it("refuses a value or a cleanup that would last for ever, with a BoughError", () => {
     const resource = { [Symbol.dispose]: () => undefined };
     const { background } = bough;
     const key = createContextKey<number>("key");

@@ -32,7 +32,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 27 on $label", ({ host, run }) => {
   it.skipIf(run === undefined)(
-    "there are channels where the runtime has them",
+    "bough publishes on channels where the runtime has them",
     { timeout: 60_000 },
     async () => {
       const heard: unknown = JSON.parse((await run?.(join(folder, "program.mjs"))) ?? "");

@@ -91,7 +91,7 @@ describe("rule 11: a wait that ends because its scope has ended need not be awai
     expect(await rejection(floating as Promise<unknown>)).toBeInstanceOf(ScopeClosedError);
   });
 
-  it.each(Object.keys(waits))("but one that is begun afterwards is a mistake: %s", async (name) => {
+  it.each(Object.keys(waits))("but a wait that begins afterwards is a mistake: %s", async (name) => {
     const ended = await withScope((scope) => scope);
     void (waits[name] as Operation)(ended);
     await decided();

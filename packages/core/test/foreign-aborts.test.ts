@@ -41,7 +41,7 @@ describe.each(Object.entries(abortingClients))("a call of %s that is aborted", (
     expect(await rejection(task)).toBe(scope.reason);
   });
 
-  it("rule 12: is a loser of a race like any other", async () => {
+  it("rule 12: loses a race without a failure", async () => {
     const winner = withScope((scope) =>
       race(scope, [
         ({ signal }: Scope) => call(signal, servers),

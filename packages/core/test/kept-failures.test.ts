@@ -21,8 +21,8 @@ const failures: Readonly<Record<string, () => unknown>> = {
   "an error of any other name": () => new Error("plain"),
 };
 
-describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) => {
-  it("rule 11: is the scope's when a stream's worker has failed with it", async () => {
+describe.each(Object.entries(failures))("%s that was not received", (_, make) => {
+  it("rule 11: goes to the scope when a stream's worker has failed with it", async () => {
     const error = make();
     const outcome = withScope(async (scope) => {
       const results = stream(scope, [1, 2], (n) => (n === 1 ? 1 : Promise.reject(error)), { concurrency: 2 });
@@ -32,7 +32,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the scope's when it was cancelled while a failed stream was winding up", async () => {
+  it("rule 11: goes to the scope when the scope was cancelled while a failed stream was ending", async () => {
     const error = make();
     const windingUp = deferred();
     const outcome = withScope(async (scope) => {
@@ -54,7 +54,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the scope's when the source of a stream has failed with it", async () => {
+  it("rule 11: goes to the scope when the source of a stream has failed with it", async () => {
     const error = make();
     async function* source(): AsyncGenerator<number> {
       yield 1;
@@ -68,7 +68,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the scope's when a Web stream has failed with it between two reads", async () => {
+  it("rule 11: goes to the scope when a Web stream has failed with it between two reads", async () => {
     const error = make();
     let controller!: ReadableStreamDefaultController<number>;
     const source = new ReadableStream<number>({ start: (its) => void (controller = its) });
@@ -82,7 +82,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the scope's when a Node stream has failed with it between two reads", async () => {
+  it("rule 11: goes to the scope when a Node stream has failed with it between two reads", async () => {
     const error = make();
     const source = new PassThrough({ objectMode: true });
     const outcome = withScope(async (scope) => {
@@ -95,7 +95,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the consumer's who leaves an iteration, when a Node stream has failed with it", async () => {
+  it("rule 11: goes to the consumer who leaves an iteration when a Node stream has failed with it", async () => {
     const error = make();
     const source = new PassThrough({ objectMode: true });
     await withScope(async (scope) => {
@@ -108,7 +108,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     });
   });
 
-  it("rule 11: is the scope's when an emitter has emitted it", async () => {
+  it("rule 11: goes to the scope when an emitter has emitted it", async () => {
     const error = make();
     const emitter = new EventEmitter();
     const outcome = withScope(async (scope) => {
@@ -119,7 +119,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(outcome)).toBe(error);
   });
 
-  it("rule 11: is the supervised task's when a cancellation overtakes its restart", async () => {
+  it("rule 11: goes to the supervised task when a cancellation overtakes its restart", async () => {
     const error = make();
     const windingUp = deferred();
     const scope = createScope();
@@ -134,7 +134,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(task.status).toBe("failed");
   });
 
-  it("rule 11: is the supervised task's when onRestart passes it on and cancels", async () => {
+  it("rule 11: goes to the supervised task when onRestart passes it on and cancels", async () => {
     const error = make();
     const scope = createScope();
     supervise(scope, () => Promise.reject(error), {
@@ -146,7 +146,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     expect(await rejection(scope.join())).toBe(error);
   });
 
-  it("rule 11: is the retry's when a cancellation overtakes the next attempt", async () => {
+  it("rule 11: goes to the caller of retry when a cancellation overtakes the next attempt", async () => {
     const error = make();
     const windingUp = deferred();
     const scope = createScope();
@@ -162,7 +162,7 @@ describe.each(Object.entries(failures))("%s that nobody has taken", (_, make) =>
     await scope.close();
   });
 
-  it("rule 11: is the retry's when retryIf cancels and says no", async () => {
+  it("rule 11: goes to the caller of retry when retryIf cancels and returns false", async () => {
     const error = make();
     const scope = createScope();
     const retried = retry(scope, () => Promise.reject(error), { retryIf: () => !scope.cancel() });
@@ -215,7 +215,7 @@ describe("rejections that are not failures", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("a task that sleeps is cancelled as ever", async () => {
+  it("a task that sleeps is cancelled as usual", async () => {
     const scope = createScope();
     const task = supervise(scope, (own) => sleep(own, 60_000));
     scope.cancel();

@@ -206,7 +206,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     ]);
   });
 
-  it("the caller's own context is untouched", async () => {
+  it("the context of the caller does not change", async () => {
     await tracer.startActiveSpan("caller", async (span) => {
       const before = context.active();
       const done = withScope(async function body(scope) {

@@ -156,7 +156,7 @@ describe("time", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
   afterEach(() => void vi.useRealTimers());
 
-  test("defer() on a task that fails by its timeout right now is called", async () => {
+  test("a cleanup that is deferred on a task while it fails by its timeout is called", async () => {
     const scope = createScope();
     const cleanup = vi.fn<() => void>();
     let timed: Scope | undefined;
@@ -182,7 +182,7 @@ describe("time", () => {
     expect(cleanup).toHaveBeenCalledOnce();
   });
 
-  test("rule 17: stuck work that a close() was told of is not reported again", async () => {
+  test("rule 17: stuck work that a close() has reported is not reported again", async () => {
     const onError = vi.fn<(error: unknown) => void>();
     const scope = createScope({ grace: 100, onError });
     let end!: () => void;

@@ -60,7 +60,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: a deadline that is a date lasts as long as it was away when it was given", async () => {
+  it("rule 17: a deadline that is a date comes after the time that was left when it was given", async () => {
     start();
     const work = (scope: Scope): Promise<void> => sleep(scope, HOUR);
     const dated = withScope({ deadline: new Date(Date.now() + 40) }, work);
@@ -71,7 +71,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: no time has passed because the calendar was set to another one", async () => {
+  it("rule 17: setting the system time lets no time pass", async () => {
     start();
     await withScope({ timeout: HOUR / 2 }, async (scope) => {
       time.setCalendar();
@@ -109,7 +109,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     expect(await rejection(asleep)).toBe(scope.reason);
   });
 
-  it("rule 17: a ticker keeps to its schedule, and its values are instants of the calendar", async () => {
+  it("rule 17: a ticker keeps to its schedule, and its values are instants of the system time", async () => {
     start();
     const scope = createScope();
     const ticks = ticker(scope, 20);
@@ -173,7 +173,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: restarts count for all of their window, though the calendar says that it is over", async () => {
+  it("rule 17: restarts count for all of their window, although by the system time it is over", async () => {
     start();
     const failure = new Error("failed");
     const scope = createScope({ supervise: true });

@@ -117,7 +117,7 @@ async function outcomeOf(call: () => unknown): Promise<unknown> {
 describe.each(Object.entries(calls))("%s", (title, call) => {
   const name = title.replace(/ (with a parent|as a method)/, "");
 
-  it("refuses an option that there is not, names it, and starts nothing", async () => {
+  it("refuses an unknown option, names it, and starts nothing", async () => {
     const error = await outcomeOf(() => call({ nonsense: 5 } as never));
     expect(error).toBeInstanceOf(TypeError);
     expect(String(error)).toContain(`${name}: options must not have "nonsense"; there is `);

@@ -5,7 +5,7 @@ import { eventually } from "../../support/eventually.js";
 import { startMongodb } from "../../support/mongodb.js";
 import { within } from "./mongodb.js";
 
-it("a query to MongoDB is told the time that is left, and gives its documents", async () => {
+it("a query to MongoDB gets the time that is left, and returns its documents", async () => {
   let asked: Record<string, unknown> = {};
   await using server = await startMongodb((command) => {
     asked = command;
@@ -23,7 +23,7 @@ it("a query to MongoDB is told the time that is left, and gives its documents", 
   await client.close();
 });
 
-it("a query to MongoDB is broken off when its scope is cancelled: the server sees the connection close", async () => {
+it("a query to MongoDB is aborted when its scope is cancelled: the server sees the connection close", async () => {
   let isAsked = false;
   let isClosed = false;
   await using server = await startMongodb((_, socket) => {

@@ -43,7 +43,7 @@ describe("currentScope()", () => {
     expect(seen).toEqual(["outer", "outer", "outer"]);
   });
 
-  it("may have ended, and is told apart by its state", async () => {
+  it("may have ended, and its state says so", async () => {
     const gate = deferred();
     let late: Promise<Scope | undefined> | undefined;
     await withScope((scope) =>
@@ -72,7 +72,7 @@ describe("runWithScope()", () => {
     expect(currentScope()).toBeUndefined();
   });
 
-  it("nests, and comes back", () => {
+  it("nests, and restores the outer scope", () => {
     const [a, b] = [createScope({ name: "a" }), createScope({ name: "b" })];
     const names = runWithScope(a, () => [
       currentScope()?.name,

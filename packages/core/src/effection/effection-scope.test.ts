@@ -54,7 +54,7 @@ describe("effectionScope()", () => {
     expect(await halted).toMatchObject({ message: "halted" });
   });
 
-  it("does not keep the scope from ending: then, too, it is halted", async () => {
+  it("does not keep the scope from ending, and is halted at the end of the scope", async () => {
     const log: string[] = [];
     await withScope(async (scope) => {
       const inner = await effectionScope(scope);

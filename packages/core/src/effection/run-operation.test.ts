@@ -145,7 +145,7 @@ describe("an Effection operation as a worker", () => {
     expect(task.status).toBe("succeeded");
   });
 
-  it("rule 4: in a cancelled scope it never begins", async () => {
+  it("rule 4: an operation never begins in a cancelled scope", async () => {
     const log: string[] = [];
     const scope = createScope();
     scope.cancel();
@@ -247,7 +247,7 @@ describe("an Effection operation as a worker", () => {
     expect(log).toEqual(["halted"]);
   });
 
-  it("rule 8: cancelling it from inside itself halts it at its next step", async () => {
+  it("rule 8: an operation that cancels itself is halted at its next step", async () => {
     const log: string[] = [];
     const scope = createScope();
     const task = spawn(scope, function* (inner) {

@@ -69,7 +69,7 @@ describe("useOperation()", () => {
     await closed;
   });
 
-  it("gives an error before there is a value to the caller alone, the same object", async () => {
+  it("an error before there is a value goes to the caller alone, the same object", async () => {
     const scope = createScope();
     const failing = function* (): Operation<never> {
       yield* effectionSleep(0);
@@ -80,7 +80,7 @@ describe("useOperation()", () => {
     await scope.close();
   });
 
-  it("makes a later error of a task that still runs the scope's", async () => {
+  it("makes a later error of a running task a failure of the scope", async () => {
     const scope = createScope();
     const gate = deferred();
     await useOperation(scope, function* () {
@@ -95,7 +95,7 @@ describe("useOperation()", () => {
     expect(await rejection(scope.join())).toBe(error);
   });
 
-  it("makes an error of the tear-down the scope's", async () => {
+  it("makes an error of the tear-down a failure of the scope", async () => {
     const scope = createScope();
     await useOperation(scope, () =>
       resource<number>(function* (provide) {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CancelledError, createDeadlineReason, createReason, isCancelled } from "./cancelled.js";
 
 describe("CancelledError", () => {
-  it("says what kind it is, where it began, and what caused it", () => {
+  it("has a kind, the path where it began, and a cause", () => {
     const cause = { any: "thing" };
     const reason = createReason("shutdown", "server/request", cause);
     expect(reason).toMatchObject({ kind: "shutdown", scope: "server/request" });
@@ -42,7 +42,7 @@ describe("CancelledError", () => {
 });
 
 describe("DeadlineExceededError", () => {
-  it("is a cancellation of kind deadline that says when", () => {
+  it("is a cancellation of kind deadline with the time of the deadline", () => {
     const reason = createDeadlineReason("job", 1_000);
     expect(reason).toBeInstanceOf(CancelledError);
     expect(reason).toMatchObject({ kind: "deadline", scope: "job", deadline: 1_000 });

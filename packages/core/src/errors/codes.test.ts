@@ -21,7 +21,7 @@ describe("the list of error codes", () => {
     expect(used).toContain(code);
   });
 
-  it("has every code that a source file names, but for the variable of the environment", () => {
+  it("has every code that a source file names, except the environment variable", () => {
     expect([...used].filter((code) => code !== "BOUGH_TRACE" && !listed.includes(code))).toEqual([]);
   });
 

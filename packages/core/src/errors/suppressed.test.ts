@@ -155,7 +155,7 @@ describe("suppressed()", () => {
   describe("of one object that is thrown many times", () => {
     const NOT_FOUND = new Error("not found");
 
-    it("rule 10: tells of the last scope only, and nothing of a scope that failed once", async () => {
+    it("rule 10: lists the failures of the last scope only, and none of a scope that failed once", async () => {
       for (let request = 0; request < 100; request++) {
         const later = new Error(`the cleanup of request ${request}`);
         await rejection(withScope(failing(NOT_FOUND, later)));
@@ -165,7 +165,7 @@ describe("suppressed()", () => {
       expect(suppressed(NOT_FOUND)).toEqual([]);
     });
 
-    it("tells of the last only when they are siblings in one scope", async () => {
+    it("lists only the last when they are siblings in one scope", async () => {
       await withScope(async (server) => {
         for (let request = 0; request < 10; request++) {
           const later = new Error(`the cleanup of request ${request}`);
@@ -180,7 +180,7 @@ describe("suppressed()", () => {
     it.each([
       ["roots", false],
       ["children of one scope", true],
-    ])("tells each of %s its own when they run at once", async (_, below) => {
+    ])("lists for each of %s its own failures when they run at once", async (_, below) => {
       const constant = new Error("a constant of this test");
       const gates = Array.from({ length: 5 }, () => deferred());
       const order = [3, 0, 4, 1, 2];
@@ -205,7 +205,7 @@ describe("suppressed()", () => {
       });
     });
 
-    it("tells nothing of others when they await one cached rejection", async () => {
+    it("lists no failures of others when they await one cached rejection", async () => {
       const [error, inner] = errors();
       const cached = withScope(failing(error, inner));
       expect(await rejection(cached)).toBe(error);
@@ -215,7 +215,7 @@ describe("suppressed()", () => {
       }
     });
 
-    it("tells nothing of others when retryIf throws it, a task or a combinator fails with it", async () => {
+    it("lists no failures of others when retryIf throws it, or a task or a combinator fails with it", async () => {
       const [attempt] = errors();
       const options = {
         retryIf: () => {

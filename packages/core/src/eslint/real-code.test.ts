@@ -281,7 +281,7 @@ describe("the lint rule in code as people write it", () => {
     expect(new Set(messages(code))).toEqual(new Set([message]));
   });
 
-  it("says what keeps what, and where", () => {
+  it("says what keeps the handle, and where", () => {
     const code = (invalid["a facade of closures"] as readonly string[])[1] as string;
     const [problem] = new Linter().verify(imports + code, [plugin.configs.recommended]);
     expect(problem?.message).toBe(

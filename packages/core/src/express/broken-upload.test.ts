@@ -109,7 +109,7 @@ describe.each([
   }
 
   it.each(Object.keys(parsers))(
-    "rule 30: is no error to the app: an upload that breaks off, read by %s",
+    "rule 30: is not an error to the app: an upload that breaks off, read by %s",
     async (name) => {
       const { connect, arrived, failed, errors } = await serve(parsers[name] as Handler);
       const { socket } = await connect();
@@ -124,7 +124,7 @@ describe.each([
     },
   );
 
-  it.each(Object.keys(answers))("rule 30: is no error to the app: an answer by %s", async (name) => {
+  it.each(Object.keys(answers))("rule 30: is not an error to the app: an answer by %s", async (name) => {
     const { connect, arrived, failed, errors } = await serve(async (request, response) => {
       const closed = once(response, "close");
       request.socket.resume();
@@ -160,40 +160,43 @@ it.each([
   { host: "Express", name: "express.raw" },
   { host: "node:http", name: "formidable" },
   { host: "node:http", name: "for await" },
-])("rule 30: onCancelled hears once of an upload that breaks off: $host, $name", async ({ host, name }) => {
-  const { createServer } = await import("node:http");
-  const statuses: number[] = [];
-  const onCancelled = ({ status }: CancelledOutcome): number => statuses.push(status);
-  const arrived = deferred();
-  const failed = deferred();
-  const parse = (request: Request, response: Response): Promise<unknown> => {
-    arrived.resolve();
-    return (parsers[name] as Handler)(request, response).finally(failed.resolve);
-  };
-  const app = express();
-  app.use(expressBough({ onCancelled }));
-  app.use(parse);
-  const plain = (request: Request, response: Response): void => {
-    parse(request, response).catch((error: unknown) => requestOutcome(request, response, error));
-  };
-  const server = createServer(host === "Express" ? app : (plain as never));
-  if (host !== "Express") serverScope(server, { onCancelled });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => void server.close());
-  const { socket } = new RawConnection((server.address() as AddressInfo).port);
-  socket.write(head + part);
-  await arrived.promise;
-  await flush();
-  socket.destroy();
-  await failed.promise;
-  await expect.poll(() => statuses).toEqual([499]);
-  await flush();
-  expect(statuses).toEqual([499]);
-});
+])(
+  "rule 30: onCancelled is called once for an upload that breaks off: $host, $name",
+  async ({ host, name }) => {
+    const { createServer } = await import("node:http");
+    const statuses: number[] = [];
+    const onCancelled = ({ status }: CancelledOutcome): number => statuses.push(status);
+    const arrived = deferred();
+    const failed = deferred();
+    const parse = (request: Request, response: Response): Promise<unknown> => {
+      arrived.resolve();
+      return (parsers[name] as Handler)(request, response).finally(failed.resolve);
+    };
+    const app = express();
+    app.use(expressBough({ onCancelled }));
+    app.use(parse);
+    const plain = (request: Request, response: Response): void => {
+      parse(request, response).catch((error: unknown) => requestOutcome(request, response, error));
+    };
+    const server = createServer(host === "Express" ? app : (plain as never));
+    if (host !== "Express") serverScope(server, { onCancelled });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const { socket } = new RawConnection((server.address() as AddressInfo).port);
+    socket.write(head + part);
+    await arrived.promise;
+    await flush();
+    socket.destroy();
+    await failed.promise;
+    await expect.poll(() => statuses).toEqual([499]);
+    await flush();
+    expect(statuses).toEqual([499]);
+  },
+);
 
 it.each(Object.keys(parsers))(
-  "requestOutcome() says 499 for an upload that broke off, read by %s",
+  "requestOutcome() returns 499 for an upload that broke off, read by %s",
   async (name) => {
     const { createServer } = await import("node:http");
     const found = deferred<unknown>();

@@ -168,7 +168,7 @@ describe.each([
     expect(response.headersSent).toBe(false);
   });
 
-  it("is called by its route, with the patterns of the routers it is in", async () => {
+  it("has the name of its route, with the patterns of the routers it is in", async () => {
     const names: (readonly [string, string])[] = [];
     const note = failing(async (request, response) => {
       const { scope } = request;
@@ -210,7 +210,7 @@ describe.each([
     ]);
   });
 
-  it("is called by its route when it has ended, though it was asked for its name before that was known", async () => {
+  it("has the name of its route when it has ended, though its name was read before the route was known", async () => {
     const told = watchClosed("GET /late/:id");
     const app = create();
     app.use(expressBough({ timeout: 60_000 }));
@@ -246,7 +246,7 @@ function statusIn(line: string): unknown {
   return (JSON.parse(line) as { res: { statusCode: unknown } }).res.statusCode;
 }
 
-describe("rule 27: the channel of ended scopes tells of a request of node:http", () => {
+describe("rule 27: the channel of ended scopes reports a request of node:http", () => {
   it("that it was cancelled, with its reason, when it was answered with 503", async () => {
     const told = watchClosed("timed out", "shut down");
     const bench = await serve("http/1.1", (request, response) => {
@@ -267,7 +267,7 @@ describe("rule 27: the channel of ended scopes tells of a request of node:http",
     expect(told[1]).toMatchObject({ name: "shut down", status: "cancelled", error: { kind: "shutdown" } });
   });
 
-  it("that it failed of the deadline of a call, when it was answered with 504", async () => {
+  it("that it failed with the deadline of a call, when it was answered with 504", async () => {
     const told = watchClosed("GET /upstream");
     const app = express();
     app.use(expressBough());
@@ -287,7 +287,7 @@ describe("rule 27: the channel of ended scopes tells of a request of node:http",
     expect(told[0]?.error).toBe(error);
   });
 
-  it("and hooks of the server's hear of it, also of a client that leaves before the scope is asked for", async () => {
+  it("and the hooks of the server are called, also for a client that leaves before the scope is asked for", async () => {
     const told: number[] = [];
     const arrived = deferred();
     const bench = await serve("http/1.1", (request, response) => {

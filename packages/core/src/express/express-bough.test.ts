@@ -214,7 +214,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: goes before the app's error handlers wherever they are", async () => {
+  it("rule 30: runs before the app's error handlers wherever they are", async () => {
     const app = makeApp({ timeout: 5 });
     addErrorHandler(app);
     app.get(
@@ -327,7 +327,7 @@ describe.each([
     expect(errors).toEqual([]);
   });
 
-  it("rule 30: answers 503 for a handler that is deaf, and bears its late answer", async () => {
+  it("rule 30: answers 503 for a handler that ignores its signal, and discards its late answer", async () => {
     const app = makeApp({ timeout: 5 });
     const late = deferred();
     app.get(
@@ -382,7 +382,7 @@ describe.each([
     expect(logged).toHaveBeenCalledTimes(1);
   });
 
-  it("rule 30: leaves an answer in the handler's place alone whose end middleware has put off", async () => {
+  it("rule 30: does not change an answer in the handler's place whose end middleware has delayed", async () => {
     const app = makeApp({ timeout: 5 });
     const go = deferred();
     app.use((_request, response, next) => {
@@ -450,7 +450,7 @@ describe.each([
     expect(errors).toEqual([]);
   });
 
-  it("rule 30: cuts a response off that has begun, when the handler fails because its time is up", async () => {
+  it("rule 30: cuts off a response that has begun when the handler fails because its time is up", async () => {
     const app = makeApp({ timeout: 5 });
     app.get(
       "/",
@@ -502,7 +502,7 @@ describe.each([
     expect(errors[2]).toBe(boom);
   });
 
-  it("rule 30: a handler that fails after it has begun to answer is left to Express", async () => {
+  it("rule 30: Express handles a handler that fails after it has begun to answer", async () => {
     const app = makeApp();
     const seen = deferred<Scope>();
     app.get(
@@ -524,7 +524,7 @@ describe.each([
     expect(scope.reason?.kind).toBe("disconnected"); // Express has destroyed the connection
   });
 
-  it("rule 11: a task's failure that the handler receives is not reported again; one that nobody does, is", async () => {
+  it("rule 11: a task's failure is reported if the handler does not receive it, and not reported again if it does", async () => {
     const reported: unknown[] = [];
     const app = makeApp({ onError: (error) => reported.push(error) });
     app.get(

@@ -22,7 +22,7 @@ function addRoutes(app: FastifyInstance): { path: string; status: number }[] {
 describe("an answer in the place of a Fastify handler", () => {
   afterEach(() => void vi.useRealTimers());
 
-  it("rule 30: runs the hooks onSend, which set the headers of the app's own", async () => {
+  it("rule 30: runs the onSend hooks, which set the app's own headers", async () => {
     const { app, traces, complaints } = await makeApp({ timeout: 300 }, false);
     app.addHook("onSend", async (_request, reply, payload) => {
       await flush();
@@ -45,7 +45,7 @@ describe("an answer in the place of a Fastify handler", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 30: comes although a hook onSend never returns, a second later", async () => {
+  it("rule 30: is sent although an onSend hook never returns, a second later", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const { app } = await makeApp({ timeout: 20 }, false);
     app.addHook("onSend", never);
@@ -57,7 +57,7 @@ describe("an answer in the place of a Fastify handler", () => {
     });
   });
 
-  it("rule 30: waits for the hooks onSend of what respond() has sent without returning it", async () => {
+  it("rule 30: waits for the onSend hooks of an answer that respond() has sent without returning it", async () => {
     const { app } = await makeApp({
       timeout: 300,
       respond: ({ status }, _request, reply) => void reply.code(status).send({ of: "mine" }),
@@ -101,7 +101,7 @@ describe("an answer in the place of a Fastify handler", () => {
   });
 });
 
-describe("an error handler of a Fastify app's own", () => {
+describe("an error handler of a Fastify app", () => {
   type Register = (app: FastifyInstance, handler: Parameters<FastifyInstance["setErrorHandler"]>[0]) => void;
   const where: Record<string, (app: FastifyInstance) => FastifyInstance | Promise<FastifyInstance>> = {
     "of the app": (app) => app,

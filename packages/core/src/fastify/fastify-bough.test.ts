@@ -40,7 +40,7 @@ describe("fastifyBough", () => {
     expect(app.hasRequestDecorator("scope")).toBe(true);
   });
 
-  it("rule 31: is encapsulated: a sibling context has nothing of it", async () => {
+  it("rule 31: is encapsulated: it does not affect a sibling context", async () => {
     const app = Fastify();
     onTestFinished(() => app.close());
     await app.register(async (inner) => {
@@ -222,7 +222,7 @@ describe("a request by inject()", () => {
 });
 
 describe("fastifyBough over sockets", () => {
-  it("rule 30: logs a client's going away as 499, and not as an error", async () => {
+  it("rule 30: logs a client that goes away as 499, and not as an error", async () => {
     const { app, log, errors, complaints } = await makeApp();
     const arrived = deferred<FastifyRequest>();
     app.get("/", async (request) => {
@@ -263,7 +263,7 @@ describe("fastifyBough over sockets", () => {
     expect(errors).toEqual([]);
   });
 
-  it("rule 30: cuts a response off that has begun", async () => {
+  it("rule 30: cuts off a response that has begun", async () => {
     const { app } = await makeApp({ timeout: 20 });
     app.get("/", async (request, reply) => {
       reply.send(
@@ -464,7 +464,7 @@ describe("fastifyBough over sockets", () => {
     expect(calls).toBe(1); // by Fastify's own close(): our sweep comes to connections that are left
   });
 
-  it("close() has kept connections answered by Fastify where forceCloseConnections is false", async () => {
+  it("close() lets Fastify answer on kept-alive connections where forceCloseConnections is false", async () => {
     const app = Fastify({ forceCloseConnections: false });
     await app.register(fastifyBough);
     const arrived = deferred();
@@ -508,7 +508,7 @@ describe("fastifyBough over sockets", () => {
     expect(await answer).toMatchObject({ status: 503, complete: true });
   });
 
-  it("close() lets the first request of an HTTP/2 session in that is just being opened", async () => {
+  it("close() accepts the first request of an HTTP/2 session that is just being opened", async () => {
     const app = Fastify({ http2: true });
     await app.register(fastifyBough as never);
     app.get("/", async () => "never");

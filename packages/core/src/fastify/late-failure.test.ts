@@ -13,7 +13,7 @@ import { fastifyBough } from "./index.js";
 const boom = new Error("boom");
 const TIMEOUT = 1_000;
 
-describe("a handler that has been answered for", () => {
+describe("a handler whose request bough has answered", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
   afterEach(() => void vi.useRealTimers());
 
@@ -83,7 +83,7 @@ describe("a handler that has been answered for", () => {
   };
 
   it.each(Object.keys(places))(
-    "may fail of its deadline when it has cleaned up, and nobody complains: %s",
+    "may fail because of its deadline when it has cleaned up, and nothing is logged: %s",
     async (place) => {
       const { app, errors, complaints } = await makeApp({ timeout: TIMEOUT });
       const arrived = deferred<FastifyRequest>();

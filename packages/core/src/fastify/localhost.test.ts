@@ -129,7 +129,7 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     expect(test.complaints()).toMatchObject([{ stuck: [{ path: "server/GET /stuck" }] }]);
   });
 
-  it("rule 32: brings an answer of the second to a slow client to its last byte", async () => {
+  it("rule 32: sends an answer of the second to a slow client to its last byte", async () => {
     const { test, arrived } = await start({ grace: 60_000 });
     const { port } = test.app.server.address() as AddressInfo;
     const client = net.connect(port, second, () => client.write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n"));

@@ -30,8 +30,8 @@ async function serve(
   return { client, outcomes, scope, errors };
 }
 
-describe("an answer that is broken off in its handler's place", () => {
-  it("rule 30: is not taken for a client that has left when a task has failed", async () => {
+describe("an answer that bough cuts off", () => {
+  it("rule 30: does not count as a client that has left when a task has failed", async () => {
     const { client, outcomes, errors } = await serve((scope) => {
       void spawn(scope, () => Promise.reject(boom));
     });
@@ -75,7 +75,7 @@ describe("an answer that is broken off in its handler's place", () => {
     },
   );
 
-  it("rule 30: is when the client leaves first", async () => {
+  it("rule 30: counts as a client that has left when the client leaves first", async () => {
     const { client, outcomes } = await serve((scope) => {
       void sleep(scope, 60_000).catch(() => undefined);
     });

@@ -113,7 +113,7 @@ describe.each(Object.keys(makers))("WebSocket over HTTP/2 on a server with a sco
 });
 
 describe("a server of HTTP/2 that answers streams", () => {
-  it("rule 32: a shutdown waits for them, and brings the answer to its last byte", async () => {
+  it("rule 32: a shutdown waits for them, and sends the answer to its last byte", async () => {
     const server = http2.createServer();
     const scope = serverScope(server);
     const [arrived, go] = [deferred(), deferred()];
@@ -195,7 +195,7 @@ describe("a server of HTTP/2 that answers streams", () => {
 });
 
 describe("CONNECT over HTTP/1.1 on a server with a scope", () => {
-  it.each(["with a listener", "without"])("is as Node has it: %s", async (how) => {
+  it.each(["with a listener", "without"])("behaves as without a scope: %s", async (how) => {
     const server = http.createServer((_request, response) => response.end());
     const scope = serverScope(server);
     const tunnel = deferred<Duplex>();

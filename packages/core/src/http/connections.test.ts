@@ -253,7 +253,7 @@ describe("an answer that a client does not take", () => {
   });
 });
 
-describe("a connection that brings no request", () => {
+describe("a connection without a request", () => {
   const head = "GET / HTTP/1.1\r\nHo";
   const upload = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\na";
   /** The connection preface of HTTP/2, and an empty SETTINGS frame. */
@@ -305,7 +305,7 @@ describe("a connection that brings no request", () => {
     await closed;
   });
 
-  it("rule 32: brings the request that was on its way, whole", async () => {
+  it("rule 32: delivers the request that was on its way, whole", async () => {
     const { port, shutdown } = await start("node:http", (_request, response) => response.end("answered"));
     const client = await say(port, "GET / HT");
     await turn();

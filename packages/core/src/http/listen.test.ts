@@ -147,7 +147,7 @@ describe("a shutdown during listen()", () => {
     expect(app.server.listening).toBe(false);
   });
 
-  it("rule 32: of Fastify's through its scope lets listen() come to its end", async () => {
+  it("rule 32: of Fastify through its scope lets listen() finish", async () => {
     const found = slowName();
     const app = Fastify();
     await app.register(fastifyBough);
@@ -174,7 +174,7 @@ describe("a shutdown during listen()", () => {
     expect(server.listening).toBe(false);
   });
 
-  it("shutting down what never listened, or was closed before, throws nothing and waits for nothing", async () => {
+  it("of a server that never listened, or was closed before, throws nothing and waits for nothing", async () => {
     const never = http.createServer();
     expect(await serverScope(never).shutdown()).toMatchObject({ running: 0 });
     const closed = http.createServer();

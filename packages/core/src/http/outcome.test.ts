@@ -93,7 +93,7 @@ describe.each(transports)(
       expect(await whileTimePasses(client.answer)).toMatchObject({ body: "part", complete: false });
     });
 
-    it("rule 30: is answered for when its own time is up, though a task's failure came first", async () => {
+    it("rule 30: is answered by bough when its own time is up, though a task's failure came first", async () => {
       const bench = await serve(transport, asOnceDocumented(failingTask, { timeout: 200 }));
       serverScope(bench.server, { onError: () => undefined });
       const began = Date.now();
@@ -104,7 +104,7 @@ describe.each(transports)(
       expect(Date.now() - began).toBeLessThan(10_000);
     });
 
-    it("rule 32: is answered for at a shutdown, and not called stuck", async () => {
+    it("rule 32: is answered by bough at a shutdown, and is not reported as stuck", async () => {
       const arrived = deferred();
       const bench = await serve(
         transport,
@@ -122,7 +122,7 @@ describe.each(transports)(
       expect(await whileTimePasses(report)).toMatchObject({ stuck: [], cancelled: 1 });
     });
 
-    it("rule 30: answers itself if it takes a moment for that, and its late answer is ignored after that", async () => {
+    it("rule 30: may answer itself within a moment, and its late answer is ignored after that", async () => {
       for (const isLate of [false, true]) {
         const failed = deferred();
         const rendered = deferred();
@@ -222,7 +222,7 @@ describe("requestOutcome()", () => {
     return found.promise;
   }
 
-  it("rule 30: says 499 for a client that is gone", async () => {
+  it("rule 30: returns 499 for a client that is gone", async () => {
     const arrived = deferred();
     const { outcome, scope } = await outcomeOf(
       (scope) => {
@@ -239,7 +239,7 @@ describe("requestOutcome()", () => {
     expect(scope.reason?.kind).toBe("disconnected");
   });
 
-  it("rule 30: says 503 for a deadline and for a shutdown, 504 for the caller's deadline", async () => {
+  it("rule 30: returns 503 for a deadline and for a shutdown, 504 for the caller's deadline", async () => {
     const waiting = (scope: Scope): Promise<void> => sleep(scope, 60_000);
     const deadline = await outcomeOf(waiting, (server, send) => {
       serverScope(server, { timeout: 20 });
@@ -269,7 +269,7 @@ describe("requestOutcome()", () => {
     expect(travelled.outcome).toEqual({ status: 504, error: travelled.scope.reason });
   });
 
-  it("rule 30: is 504 for a call that ran out of its own timeout, also in a task", async () => {
+  it("rule 30: returns 504 for a call that ran out of its own timeout, also in a task", async () => {
     const call = (scope: Scope): Promise<void> =>
       withScope(scope, { name: "stock", timeout: 10 }, (own) => sleep(own, 60_000));
     const own = await outcomeOf(call);
@@ -282,7 +282,7 @@ describe("requestOutcome()", () => {
     expect(inTask.outcome).toMatchObject({ status: 504, error: { scope: expect.stringMatching(/stock$/) } });
   });
 
-  it("rule 30: gives any other failure to report: a task's itself, not the cancellation that followed", async () => {
+  it("rule 30: returns any other failure: that of the task itself, not the cancellation that followed", async () => {
     const plain = await outcomeOf(() => Promise.reject(boom));
     expect(plain.outcome).toEqual({ error: boom });
     expect(plain.outcome.error).toBe(boom);

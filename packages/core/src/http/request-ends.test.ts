@@ -156,7 +156,7 @@ for (const { host, transport } of cases) {
       expect(seen.scope.cancelled).toBe(false);
     });
 
-    it("rule 28: is not cancelled when its client is told to go on with its body", async () => {
+    it("rule 28: is not cancelled when its client gets 100 Continue for its body", async () => {
       const { client, seen } = await exchange(
         async ({ request, response }) => {
           let text = "";
@@ -291,7 +291,7 @@ for (const { host, transport } of cases) {
       expect(await own.client.answer).toMatchObject({ status: 200, body: "fallback" });
     });
 
-    it("rule 30: is done with when its time is up during its upload", async () => {
+    it("rule 30: is answered when its time is up during its upload", async () => {
       const { client, seen } = await exchange(
         ({ request, response }) => {
           request.on("error", () => undefined);

@@ -76,7 +76,7 @@ async function portOf(server: http.Server): Promise<number> {
 }
 
 describe.each(servers)("rule 30: an answer that respond() has begun on %s", (_, make) => {
-  it("is broken off when it is not ended and nothing is written any more", async () => {
+  it("is cut off when it is not ended and nothing is written any more", async () => {
     const port = await make((response) => {
       response.writeHead(503);
       response.write("busy");

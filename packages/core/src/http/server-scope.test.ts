@@ -558,7 +558,7 @@ describe("join() of a server's scope", () => {
   it.each([
     { path: "/broken", isCut: true },
     { path: "/stuck", isCut: false },
-  ])("rule 2: rejects with the reason when a response was broken off: $path", async ({ path, isCut }) => {
+  ])("rule 2: rejects with the reason when a response was cut off: $path", async ({ path, isCut }) => {
     const arrived = deferred();
     const bench = await serve("http/1.1", (request, response) => {
       requestScope(request, response);
@@ -601,7 +601,7 @@ describe("the data about a connection", () => {
   });
 });
 
-describe("a server's scope whose server goes on without it", () => {
+describe("a server's scope that ends before its server", () => {
   it("leaves its connections to the next scope of the server", async () => {
     const [arrived, gate] = [deferred(), deferred()];
     const bench = await serve("http/1.1", async ({ url }, response) => {

@@ -121,7 +121,7 @@ describe.each(Object.keys(hosts))("a WebSocket over %s", (host) => {
     expect(scope.state).toBe("closed");
   });
 
-  it("rule 32: is cut off and named when it is deaf", async () => {
+  it("rule 32: is cut off and named when its handler ignores the cancellation", async () => {
     const { server, client, scope } = await upgrade(make);
     const closed = once(client, "close");
     const report = await serverScope(server).shutdown({ grace: 0 });

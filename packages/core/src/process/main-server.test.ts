@@ -120,7 +120,7 @@ describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, 
     },
   );
 
-  it("a server stops accepting though other work of main's needs its time", async () => {
+  it("a server stops accepting though other work of main takes time", async () => {
     const child = start(`
       await main(async function api(scope) {
         const server = make();
@@ -232,7 +232,7 @@ describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, 
     },
   );
 
-  it("the scope of main tells of the shutdown before anything is cancelled, and waits for the callbacks", async () => {
+  it("the scope of main announces the shutdown before anything is cancelled, and waits for the callbacks", async () => {
     const child = start(`
       await main(async function api(scope) {
         const tell = (...what) => log(...what, scope.draining, scope.cancelled, scope.drainSignal.aborted);
@@ -259,7 +259,7 @@ describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, 
     ]);
   });
 
-  it("drainDelay puts the cancellation off; a consumer can finish its job", async () => {
+  it("drainDelay delays the cancellation; a consumer can finish its job", async () => {
     const child = start(`
       await main(async function api(scope) {
         while (!scope.draining) {

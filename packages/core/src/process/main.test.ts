@@ -131,7 +131,7 @@ for (const node of nodes()) {
         );
       });
 
-      it("a signal that arrives again at once is the same one, also as another, and when the process was busy", async () => {
+      it("a signal that arrives again at once counts once, also if it is another signal, and when the process was busy", async () => {
         const script = `
         const again = (signal, ms) => setTimeout(() => process.kill(process.pid, signal), ms);
         await main((scope) => {

@@ -74,7 +74,7 @@ for (const node of nodes()) {
       expect(stderr).toContain("UnhandledPromiseRejectionWarning");
     });
 
-    it("rule 33: a main that has ended in good order leaves no listener", async () => {
+    it("rule 33: a main that has ended without an error leaves no listener", async () => {
       const { stdout } = await scripts.run(
         `await main((scope) => void scope.defer(() => 1)); log(process.listenerCount("unhandledRejection"));`,
         { node: node.path },

@@ -106,7 +106,7 @@ describe.skipIf(process.platform === "win32").each(Object.keys(wrappers))("%s", 
 
 describe.skipIf(process.platform === "win32")("a person's second signal", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(
-    "rule 33: forces the exit of a process group that was told once: %s",
+    "rule 33: forces the exit of a process group that got the first signal once: %s",
     { timeout: 60_000 },
     async (signal) => {
       const stuck = scripts.write(`await main(async function api(scope) {

@@ -232,7 +232,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(await handle.resolvesSelf()).toBe(handle);
   });
 
-  it("takes the handle off again where it is assigned", () => {
+  it("stores the inner object where the handle is assigned", () => {
     const { handle, inner } = make();
     const loose = handle as unknown as Record<string, unknown>;
     loose["friend"] = handle;
@@ -291,7 +291,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(handle.add).toBe(add);
   });
 
-  it("gives back as it was a function that came through the handle", () => {
+  it("returns a function that came in through the handle unchanged", () => {
     const handle = selfCleaning(() => ({ onTick: (): string => "old" }), { onOrphan: "ignore" });
     const mine = (): string => "mine";
     handle.onTick = mine;
@@ -304,7 +304,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(handle.run()).toBe(2);
   });
 
-  it("leaves a method that was taken off its handle as it would be without", () => {
+  it("a method without its handle behaves as without selfCleaning", () => {
     const { handle } = make();
     const { arguments: args, increase } = handle;
     expect(args(1)).toEqual([1]);

@@ -362,7 +362,7 @@ describe("pipe()", () => {
     expect(end.read()).toBe("ab");
   });
 
-  it("waits for its scope's other work as little as for nothing", async () => {
+  it("does not wait for other work of its scope", async () => {
     expect(await outcomeOf(withScope((scope) => pipe(scope, [], webTarget().sink)))).toBe("resolved");
   });
 

@@ -30,7 +30,7 @@ function stuck(): AsyncIterable<number> {
 }
 
 describe("toReadableStream()", () => {
-  it("gives everything, and then nothing is left in its scope", async () => {
+  it("yields everything, and then leaves nothing in its scope", async () => {
     await withScope(async (scope) => {
       const reader = toReadableStream(scope, [1, 2]).getReader();
       expect([await reader.read(), await reader.read(), await reader.read()]).toEqual([
@@ -42,7 +42,7 @@ describe("toReadableStream()", () => {
     });
   });
 
-  it("reads no further than it is read", async () => {
+  it("does not read ahead of its consumer", async () => {
     const log: string[] = [];
     await withScope(async (scope) => {
       const stream = toReadableStream(scope, source(log));
@@ -56,7 +56,7 @@ describe("toReadableStream()", () => {
     expect(log).toEqual(["made 0", "closed"]);
   });
 
-  it("gives what closing the source fails with to the consumer who leaves while it reads", async () => {
+  it("an error of closing the source goes to the consumer who leaves while it reads", async () => {
     const scope = createScope();
     const reader = toReadableStream(scope, stuck()).getReader();
     void reader.read();
@@ -65,7 +65,7 @@ describe("toReadableStream()", () => {
     await scope.close();
   });
 
-  it("rule 11: gives what closing the source fails with to the scope when the stream has its reason already", async () => {
+  it("rule 11: an error of closing the source goes to the scope when the stream already has its reason", async () => {
     const scope = createScope();
     const read = toReadableStream(scope, stuck()).getReader().read();
     await flush();
@@ -89,7 +89,7 @@ describe("toReadableStream()", () => {
     }
   });
 
-  it("closes the source when its consumer cancels it, before that is through", async () => {
+  it("closes the source before the cancel() of its consumer resolves", async () => {
     const log: string[] = [];
     await withScope(async (scope) => {
       const stream = toReadableStream(scope, source(log));

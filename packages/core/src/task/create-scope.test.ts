@@ -118,7 +118,7 @@ describe("createScope()", () => {
     expect(await rejection(joined)).toBe(error);
   });
 
-  it("rule 13: is cancelled with its parent and not the other way round", () => {
+  it("rule 13: is cancelled with its parent, and does not cancel its parent", () => {
     const parent = createScope();
     const children = [createScope(parent), createScope(parent)] as const;
     children[0].cancel();

@@ -9,7 +9,7 @@ const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
 
 describe("join()", () => {
-  it("rule 2: waits for the children, and for those they spawn, in vain for none", async () => {
+  it("rule 2: waits for the children and for their children, and resolves at once without any", async () => {
     const log: string[] = [];
     const scope = createScope();
     spawn(scope, async () => {
@@ -73,7 +73,7 @@ describe("close()", () => {
     expect([scope.state, task.status]).toEqual(["closed", "cancelled"]);
   });
 
-  it("rule 2: resolves when the scope was merely cancelled, by whomever, and keeps its reason", async () => {
+  it("rule 2: resolves when the scope was only cancelled, by any code, and keeps its reason", async () => {
     const parent = createScope();
     const scope = createScope(parent);
     spawn(scope, untilCancelled);

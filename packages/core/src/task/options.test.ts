@@ -20,7 +20,7 @@ describe("options", () => {
     holdsProcess: undefined,
   };
 
-  it("undefined is as good as left out", async () => {
+  it("undefined is the same as left out", async () => {
     const scope = createScope(none);
     expect([scope.name, scope.deadline, scope.state]).toEqual(["anonymous", undefined, "open"]);
     expect(createScope(scope, undefined).path).toBe("anonymous/anonymous");

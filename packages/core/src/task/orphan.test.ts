@@ -52,7 +52,7 @@ describe("orphans that are collected together", () => {
     );
   });
 
-  it("rule 20: are none when they were closed, and what else their registry watches is", async () => {
+  it("rule 20: does not report closed handles of the same registry, and reports the others", async () => {
     const orphans: string[] = [];
     const kept = createScope({ name: "kept" });
     const closing: Promise<void>[] = [];
@@ -68,7 +68,7 @@ describe("orphans that are collected together", () => {
     await kept.close();
   });
 
-  it("rule 20: are taken out of their registry when they are closed", async () => {
+  it("rule 20: are removed from their registry when they are closed", async () => {
     const scope = createScope();
     const unregister = vi.spyOn(FinalizationRegistry.prototype, "unregister");
     await scope.close();

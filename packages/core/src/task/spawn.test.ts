@@ -185,7 +185,7 @@ describe("spawn()", () => {
       }
     });
 
-    it("rule 4: cancelled and closed: is born cancelled, and nothing becomes of the closed scope", async () => {
+    it("rule 4: cancelled and closed: is born cancelled, and the closed scope does not change", async () => {
       const scope = createScope();
       scope.cancel();
       await flush();
@@ -214,7 +214,7 @@ describe("spawn()", () => {
       }
     });
 
-    it("rule 4: a listener of the cancellation spawns in vain, in the whole subtree", async () => {
+    it("rule 4: a task that a listener of the cancellation spawns is born cancelled, in the whole subtree", async () => {
       const scope = createScope();
       const child = createScope(scope);
       const worker = vi.fn<() => void>();
@@ -282,7 +282,7 @@ describe("spawn()", () => {
       await joined;
     });
 
-    it("rule 7: one that fails is a failure like any other's, also while it is being stopped", async () => {
+    it("rule 7: a daemon that fails is a failure like any other task, also while it is being stopped", async () => {
       const scope = createScope();
       spawn(scope, untilCancelled).catch(() => undefined);
       spawn(scope, () => Promise.reject(error), { daemon: true });
@@ -292,7 +292,7 @@ describe("spawn()", () => {
       expect(await rejection(other.join())).toBe(error);
     });
 
-    it("rule 7: one that ends by itself ends nothing", async () => {
+    it("rule 7: a daemon that ends by itself ends nothing", async () => {
       const gate = deferred();
       const scope = createScope();
       spawn(scope, () => "done", { daemon: true });
@@ -303,7 +303,7 @@ describe("spawn()", () => {
       await joined;
     });
 
-    it("rule 7: further ones are born cancelled once they have been stopped, other tasks are not", async () => {
+    it("rule 7: further daemons are born cancelled once the daemons were stopped, other tasks are not", async () => {
       const log: string[] = [];
       await withScope((scope) => {
         spawn(

@@ -39,7 +39,7 @@ describe("Task", () => {
     await scope.join();
   });
 
-  it("status goes from queued over running to one of three ends", async () => {
+  it("status goes from queued to running to one of three ends", async () => {
     const scope = createScope({ concurrency: 1, supervise: true });
     const gate = deferred();
     const first = spawn(scope, () => gate.promise);

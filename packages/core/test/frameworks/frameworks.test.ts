@@ -113,7 +113,7 @@ describe.each(frameworks)("the page of $name", (framework) => {
     expect([statuses, printed]).toEqual([[499], []]);
   });
 
-  it("rule 30: answers 503 when its time is up, whether the handler notices or not", async () => {
+  it("rule 30: answers 503 when its time is up, even if the handler does not notice", async () => {
     const { ask, statuses } = await serve({ timeout: 30 });
     expect((await ask("wait").answer)?.status).toBe(503);
     expect((await ask("deaf").answer)?.status).toBe(503);

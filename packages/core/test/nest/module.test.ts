@@ -72,7 +72,7 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
     );
   });
 
-  it("leaves another app of the process, without the module, as it is", async () => {
+  it("does not change another app of the process without the module", async () => {
     await NestFactory.create(moduleOf({ imports: [BoughModule.forRoot()] }), makeAdapter(name), quiet);
     @Controller()
     class BareController {
@@ -88,28 +88,31 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
     expect(lines).toEqual([["error", "TypeError: a bug"]]);
   });
 
-  it.each(["scope", "timeout"])("is missed by its decorators, which say so: %s", async (path) => {
-    @Controller()
-    class DecoratedController {
-      @Get("scope")
-      scope(@RequestScope() scope: unknown): boolean {
-        return scope === undefined;
-      }
+  it.each(["scope", "timeout"])(
+    "its decorators throw an error that names it when it is not imported: %s",
+    async (path) => {
+      @Controller()
+      class DecoratedController {
+        @Get("scope")
+        scope(@RequestScope() scope: unknown): boolean {
+          return scope === undefined;
+        }
 
-      @Get("timeout")
-      @RequestTimeout(20)
-      timeout(): string {
-        return "without a limit";
+        @Get("timeout")
+        @RequestTimeout(20)
+        timeout(): string {
+          return "without a limit";
+        }
       }
-    }
-    const { connect, lines } = await listen(
-      await createApp(name, moduleOf({ controllers: [DecoratedController] })),
-    );
-    expect((await connect().request({ path: `/${path}` }).answer)?.status).toBe(500);
-    const decorator = path === "scope" ? "RequestScope" : "RequestTimeout";
-    const message = `@${decorator}(): the request has no scope; import BoughModule.forRoot() in the root module, and use the decorator on HTTP handlers only`;
-    expect(lines).toEqual([["error", String(new BoughError("BOUGH_NO_REQUEST_SCOPE", message))]]);
-  });
+      const { connect, lines } = await listen(
+        await createApp(name, moduleOf({ controllers: [DecoratedController] })),
+      );
+      expect((await connect().request({ path: `/${path}` }).answer)?.status).toBe(500);
+      const decorator = path === "scope" ? "RequestScope" : "RequestTimeout";
+      const message = `@${decorator}(): the request has no scope; import BoughModule.forRoot() in the root module, and use the decorator on HTTP handlers only`;
+      expect(lines).toEqual([["error", String(new BoughError("BOUGH_NO_REQUEST_SCOPE", message))]]);
+    },
+  );
 
   it("closes an app that has not listened, and an app that has failed to start", async () => {
     const app = await NestFactory.create(

@@ -183,7 +183,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     ]);
   });
 
-  it("rule 30: is answered with 503 in the place of a handler that does not notice", async () => {
+  it("rule 30: is answered with 503 when its handler does not notice", async () => {
     prepareTest();
     const { connect, lines } = await startApp(name, { ...workApp, options: { timeout: 20 } });
     const answer = await connect().request({ path: "/deaf" }).answer;
@@ -298,7 +298,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     expect(lines).toEqual([]);
   });
 
-  it("rule 28: of server-sent events is cancelled when its client leaves, and is no line in the log", async () => {
+  it("rule 28: of server-sent events is cancelled when its client leaves, and is not logged", async () => {
     prepareTest();
     const { connect, lines } = await startApp(name, workApp);
     const events = connect().request({ path: "/events" });
@@ -310,7 +310,7 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     expect(lines).toEqual([]);
   });
 
-  it("is told to onCancelled and answered by respond, with the request and the response of the adapter", async () => {
+  it("is reported to onCancelled and answered by respond, with the request and the response of the adapter", async () => {
     const told: unknown[] = [];
     const { connect } = await startApp(name, {
       ...workApp,

@@ -115,7 +115,7 @@ describe.each(adapterNames)("the shutdown of a Nest app on %s", (name) => {
     expect(lines).toEqual([["warn", `GET /waiting has ended with 503: ${String(reason)}, in server`]]);
   });
 
-  it("rule 32: answers for a handler that is stuck, and names it", async () => {
+  it("rule 32: answers the request of a stuck handler, and names it", async () => {
     prepareTest();
     const { app, connect, lines } = await startApp(name, { ...shutdownApp, options: { grace: 20 } });
     const { answer } = connect().request({ path: "/stuck" });

@@ -15,7 +15,7 @@ describe("crawl()", () => {
   });
   afterEach(() => scope.close());
 
-  it("visits every page once, level by level, and no more at once than it may", async () => {
+  it("visits every page once, level by level, and no more at once than its limit", async () => {
     const site = await openSite(scope, { pages: 31, latency: 2 });
     const pages = await crawl(scope, site.url, options);
     expect(pages.map((page) => page.title)).toEqual(
@@ -39,7 +39,7 @@ describe("crawl()", () => {
     expect(site.stats.requests).toBe(3);
   });
 
-  it("aborts its requests when it is cancelled, and makes no others", async () => {
+  it("aborts its requests when it is cancelled, and makes no further ones", async () => {
     const site = await openSite(scope, { pages: 1_000, latency: 60_000 });
     const own = createScope(scope, { name: "crawl" });
     const crawled = crawl(own, site.url, options).catch((error: unknown) => error);
@@ -51,7 +51,7 @@ describe("crawl()", () => {
     await own.close();
   });
 
-  it("begins no more requests in a second than it may", async () => {
+  it("starts no more requests in a second than its limit", async () => {
     const times: number[] = [];
     const fetchPage = async (url: string): Promise<Response> => {
       times.push(Date.now());

@@ -54,7 +54,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe("fetcher", { timeout: 30_000 }, () => {
-  it("downloads in parallel, as many at once as it may", async () => {
+  it("downloads in parallel, up to its limit", async () => {
     let running = 0;
     let most = 0;
     const url = await serve((_, response) => {
@@ -175,7 +175,7 @@ describe("itemsOf()", () => {
     expect(() => itemsOf([url])).toThrow(/^(no URL|not an HTTP URL|no name for a file in)/);
   });
 
-  it("refuses two of one name", () => {
+  it("refuses two URLs with the same file name", () => {
     expect(() => itemsOf(["http://a/x", "http://b/x"])).toThrow("two URLs would be saved as x");
   });
 });
@@ -187,7 +187,7 @@ describe("createProgress()", () => {
   Object.assign(running, { state: "running", size: 2_000_000, received: 500_000 });
   const view = createProgress(items, createPaint(false));
 
-  it("draws a bar for each that runs, and one for all", () => {
+  it("draws a bar for each running download, and one for all", () => {
     expect(view.frame({ columns: 80, rows: 24 })).toEqual([
       "  bb  ██████░░░░░░░░░░░░░░░░░░  25 % 0.5 MB of 2.0 MB",
       "  all ██████████░░░░░░░░░░░░░░  41 % 1 of 3 files",

@@ -85,7 +85,7 @@ describe("happyEyeballs()", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("waits for a loser that takes its time to hang up", async () => {
+  it("waits for a loser that takes some time to close", async () => {
     let hangUp = (): void => {};
     const lingering = (scope: Scope, address: string): Promise<Line> => {
       if (address === "b") return Promise.resolve(new Line());
@@ -112,7 +112,7 @@ describe("happyEyeballs()", () => {
     await connected;
   });
 
-  it("hangs up on a second success of the same instant", async () => {
+  it("closes a second connection that succeeds at the same instant", async () => {
     const { connect, settle } = connector();
     const lines = [new Line(), new Line()] as const;
     const connected = happyEyeballs(scope, ["a", "b"], connect);

@@ -122,7 +122,7 @@ describe("HotWriter", () => {
     await writer.end();
   });
 
-  it("hands what waited for room in the old queue to the new one, once", async () => {
+  it("moves the messages that waited for room in the old queue to the new one, once", async () => {
     const [first, second] = [gate(), gate()];
     const writer = new HotWriter(first.sink);
     const results = writeAll(writer, 1, 15);

@@ -37,7 +37,7 @@ async function begun(
 }
 
 describe("JobRunner", () => {
-  it("does every job once, in order", async () => {
+  it("runs every job once, in order", async () => {
     const { log, done } = await begun(3, () => undefined);
     expect(log).toEqual(["1 at 0", "2 at 100", "3 at 200"]);
     expect(done).toBe(3);
@@ -79,7 +79,7 @@ describe("JobRunner", () => {
     expect(outcome).toBe(error);
   });
 
-  it("stops at once when its scope is cancelled, in the midst of a job or of a pause", async () => {
+  it("stops at once when its scope is cancelled, in the middle of a job or of a pause", async () => {
     await withVirtualClock(async (scope) => {
       for (const wait of [50, 150]) {
         const own = createScope(scope);

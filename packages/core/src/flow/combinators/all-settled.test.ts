@@ -22,7 +22,7 @@ describe("allSettled()", () => {
     expect((results[0] as PromiseRejectedResult).reason).toBe(failure);
   });
 
-  it("takes a worker that cancels itself for a rejected one", async () => {
+  it("counts a worker that cancels itself as rejected", async () => {
     const results = await withScope((scope) =>
       allSettled(scope, [
         (own) => {

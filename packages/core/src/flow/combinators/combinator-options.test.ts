@@ -145,7 +145,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
     expect(unhandled).toEqual([]);
   });
 
-  it("rule 13: a loop without time leaves others their turn", async () => {
+  it("rule 13: a loop whose time is up lets other code run", async () => {
     const scope = createScope();
     let turns = 0;
     setImmediate(function count() {
@@ -158,7 +158,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
 });
 
 describe("a timeout of a combinator", () => {
-  it("cuts what has no worker: a combinator without workers and a source that is silent", async () => {
+  it("also ends a combinator without workers, and one whose source is silent", async () => {
     const scope = createScope();
     const silent: AsyncIterable<number> = {
       [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }),

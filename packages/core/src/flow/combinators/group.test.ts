@@ -136,7 +136,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("names its scope after itself, below the caller's, and the workers' after them", async () => {
+  it("names its scope after itself, below the caller's, and the scopes of the workers after the workers", async () => {
     const paths: string[] = [];
     await withScope({ name: "root" }, (scope) =>
       combine(scope, [
@@ -286,7 +286,7 @@ describe.each([
     await scope.close();
   });
 
-  it("rule 22: is decided by a worker that settles synchronously, and starts none after it", async () => {
+  it("rule 22: is decided by a worker that settles synchronously, and starts no further worker", async () => {
     const scope = createScope();
     const log: string[] = [];
     const result = combine(scope, [

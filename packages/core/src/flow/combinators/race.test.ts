@@ -25,7 +25,7 @@ describe("race()", () => {
     await scope.close();
   });
 
-  it("starts none after a worker that fails synchronously", async () => {
+  it("starts no worker after one that fails synchronously", async () => {
     const failure = new Error("at once");
     let called = false;
     const fails = (): never => {

@@ -184,7 +184,7 @@ describe("start() with options", () => {
     expect(unhandled.splice(0)).toEqual([expect.objectContaining({ kind: "deadline", timeout: 100 })]);
   });
 
-  it("rule 13: a loop without time leaves others their turn", async () => {
+  it("rule 13: a loop whose time is up lets other code run", async () => {
     const scope = createScope();
     let turns = 0;
     setImmediate(function count() {

@@ -54,7 +54,7 @@ describe("shield()", () => {
     await closed;
   });
 
-  it("rule 23: gives way to the outer reason when its time is up, counted from entry", async () => {
+  it("rule 23: rejects with the outer reason when its time is up, counted from entry", async () => {
     const scope = createScope();
     const result = rejection(shield(scope, { timeout: 100 }, (own) => sleep(own, 1_000)));
     vi.advanceTimersByTime(80);
@@ -147,7 +147,7 @@ describe("shield()", () => {
     await scope.close();
   });
 
-  it("can be cancelled from inside, and cuts only itself", async () => {
+  it("can be cancelled from inside, which cancels only itself", async () => {
     const scope = createScope();
     const error = await rejection(
       shield(scope, { timeout: 100 }, (own) => {
@@ -192,7 +192,7 @@ describe("shield()", () => {
     expect(await result).toBe("cancelled");
   });
 
-  it("can be nested: the inner one gives way to the reason that the outer one has got", async () => {
+  it("can be nested: the inner one rejects with the reason of the outer one", async () => {
     const scope = createScope();
     const outer = rejection(
       shield(scope, { timeout: 100 }, async (own) => {

@@ -67,7 +67,7 @@ describe("start()", () => {
     await scope.join();
   });
 
-  it("rejects when the worker ends without a word", async () => {
+  it("rejects when the worker ends without calling started()", async () => {
     const scope = createScope();
     const error = await rejection(start(scope, () => "done"));
     expect(error).toBeInstanceOf(BoughError);
@@ -137,7 +137,7 @@ describe("start()", () => {
     expect(called).toBe(false);
   });
 
-  it("waits for its turn in a scope with a concurrency, and gives up when that is cancelled", async () => {
+  it("waits for its turn in a scope with a concurrency, and rejects when the scope is cancelled", async () => {
     const scope = createScope({ concurrency: 1 });
     const gate = deferred();
     spawn(scope, () => gate.promise);
@@ -165,7 +165,7 @@ describe("start()", () => {
     expect(await rejection(scope.join())).toMatchObject({ code: "BOUGH_STARTED" });
   });
 
-  it("takes no started() from a worker that has failed already", async () => {
+  it("ignores started() of a worker that has already failed", async () => {
     const scope = createScope();
     const failure = new Error("child");
     const ready = start(scope, async (own, started) => {

@@ -171,7 +171,7 @@ describe("createChannel()", () => {
     await other.close();
   });
 
-  it("gives up its place when its scope is cancelled", async () => {
+  it("leaves the queue when its scope is cancelled", async () => {
     const [scope, other] = [createScope(), createScope()];
     const channel = createChannel<number>();
     const cancelled = channel.receive(scope);
@@ -274,7 +274,7 @@ describe("values()", () => {
     expect(await rejection(channel.values(scope).next())).toBe(scope.reason);
   });
 
-  it("leaves the channel open when its loop is left, and takes back a next() that waits", async () => {
+  it("leaves the channel open when its loop is left, and withdraws a pending next()", async () => {
     const scope = createScope();
     const channel = createChannel<number>(1);
     await channel.send(scope, 1);

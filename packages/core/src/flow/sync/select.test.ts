@@ -32,7 +32,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("waits for the first of its branches, and takes back the others", async () => {
+  it("waits for the first of its branches, and withdraws the others", async () => {
     const scope = createScope();
     const [a, b] = [createChannel<number>(), createChannel<number>()];
     const selected = select(scope, { a, b, idle: 100 });
@@ -81,7 +81,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("lets one select meet another, and itself never", async () => {
+  it("can send to another select, and never to itself", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     const both = select(scope, { sent: sending(channel, 1), received: channel });
@@ -91,7 +91,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("waits for a task, and cancels none that loses", async () => {
+  it("waits for a task, and does not cancel a task that loses", async () => {
     const scope = createScope();
     const gate = deferred<string>();
     const task = spawn(scope, () => gate.promise);

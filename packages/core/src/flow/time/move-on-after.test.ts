@@ -314,7 +314,7 @@ describe("moveOnAfter()", () => {
     expect(unhandled.splice(0)).toEqual([failure]);
   });
 
-  it("rule 13: a loop without time leaves others their turn", async () => {
+  it("rule 13: a loop whose time is up lets other code run", async () => {
     const scope = createScope();
     let turns = 0;
     let running = true;

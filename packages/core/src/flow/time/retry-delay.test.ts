@@ -66,7 +66,7 @@ describe("the delay of retry()", () => {
     "2026-11-25",
     "Mon, never",
     "12:00",
-  ])("a header that means nothing is ignored: %o", async (value) => {
+  ])("an invalid header is ignored: %o", async (value) => {
     expect(await delayAfter(() => value)).toBe(77);
   });
 

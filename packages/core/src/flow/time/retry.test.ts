@@ -122,7 +122,7 @@ describe("retry()", () => {
     expect(suppressed(error)).toEqual([failure]);
   });
 
-  it("rule 22: takes an attempt that runs out of attemptTimeout for failed, and waits for its clean-up", async () => {
+  it("rule 22: counts an attempt that runs out of attemptTimeout as failed, and waits for its clean-up", async () => {
     const scope = createScope();
     const cleaned = deferred();
     let calls = 0;

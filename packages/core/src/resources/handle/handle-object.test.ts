@@ -65,7 +65,7 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect(handle.inherited()).toBe("base");
   });
 
-  it("a method that was taken away says so", () => {
+  it("a removed method throws an error that says so", () => {
     const { Repo } = make();
     const handle = selfCleaning(() => new Repo(), quiet);
     Reflect.deleteProperty(Repo.prototype, "get");
@@ -159,7 +159,7 @@ describe("rule 24: fields that inner code sets later", () => {
     expect(JSON.stringify(handle)).toBe('{"a":1,"b":2}');
   });
 
-  it("are seen by JSON and reads even where no source tells of them", () => {
+  it("are seen by JSON and reads even where the source code does not show them", () => {
     const setter = (target: object): void => void Reflect.set(target, "hidden", 1);
     class Plain {
       a = 0;

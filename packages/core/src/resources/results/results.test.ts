@@ -544,7 +544,7 @@ describe("rule 24: an object or a function that can ask more of the handle", () 
     expect(seen).toEqual([1, 2]);
   });
 
-  it("is known again when it comes back as an argument", () => {
+  it("is recognised when it comes back as an argument", () => {
     const own = new Collection([]);
     const held: unknown[] = [];
     const pool = selfCleaning(() => ({
@@ -590,7 +590,7 @@ describe("rule 24: an object or a function that can ask more of the handle", () 
     expect(self.all()).toEqual(new Map([["self", 1]]));
   });
 
-  it("a function made of the caller's is called any number of times", () => {
+  it("a function made from the caller's function can be called any number of times", () => {
     const handle = selfCleaning(() => ({
       memoize: (load: (key: number) => number) => {
         const known = new Map<number, number>();

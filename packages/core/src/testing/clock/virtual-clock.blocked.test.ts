@@ -173,7 +173,7 @@ describe("a test that ends under a virtual clock", () => {
     });
   });
 
-  it("says of a clock within a clock that it is one, and of two at once that they are", async () => {
+  it("the error says whether a clock is nested or runs at the same time as another", async () => {
     await withVirtualClock(async () => {
       const error = await rejection(withVirtualClock(() => 1));
       expect(error).toMatchObject({ code: "BOUGH_CLOCK_INSTALLED" });

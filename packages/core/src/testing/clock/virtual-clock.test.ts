@@ -86,7 +86,7 @@ describe("withVirtualClock()", () => {
     ).toEqual([0, 0, 5]);
   });
 
-  it("drives tickers, intervals and timers of one's own", async () => {
+  it("drives tickers, intervals and other timers", async () => {
     expect(
       await times(async (scope, tick) => {
         for await (const instant of ticker(scope, 10)) {
@@ -176,7 +176,7 @@ describe("withVirtualClock()", () => {
     expect(log).toEqual([HOUR]);
   });
 
-  it("runs the callback of a timer in the async context of who set it", async () => {
+  it("runs the callback of a timer in the async context in which it was set", async () => {
     const storage = new AsyncLocalStorage<string>();
     const seen = await withVirtualClock(() =>
       storage.run(
@@ -313,7 +313,7 @@ describe("withVirtualClock()", () => {
       free();
     });
 
-    it("goes on as long as something real happens", async () => {
+    it("goes on as long as real operations end", async () => {
       const value = await withVirtualClock(
         () => new Promise((resolve) => real.setTimeout(resolve, 30, "real")),
         { blockedAfter: 5_000 },
@@ -321,7 +321,7 @@ describe("withVirtualClock()", () => {
       expect(value).toBe("real");
     });
 
-    it("says so of time that goes on for ever", async () => {
+    it("reports time that goes on for ever", async () => {
       const error = await rejection(
         withVirtualClock(
           async (scope) => {
@@ -406,7 +406,7 @@ describe("withVirtualClock()", () => {
       expect(fired).toHaveBeenCalledOnce();
     });
 
-    it("refuses vi.useFakeTimers() inside, and is none the worse for it", async () => {
+    it("refuses vi.useFakeTimers() inside, and works on", async () => {
       await withVirtualClock(async (scope) => {
         expect(() => vi.useFakeTimers()).toThrow(TypeError);
         await sleep(scope, HOUR);
