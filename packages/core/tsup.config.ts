@@ -42,6 +42,10 @@ export default defineConfig([
     platform: "neutral",
     sourcemap: true,
     esbuildPlugins: [pageAssets],
+    esbuildOptions(options) {
+      // Puts the bits of `kernel/state.ts` and other constants where they are used: the engine would load a variable for each.
+      options.minifySyntax = true;
+    },
     // The other build runs beside this one.
     clean: ["**/*", "!cli/agent.js"],
     // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.
