@@ -30,40 +30,49 @@ export const createdNodes = (): number => lastId;
  * never the other way. The only exception are the entries of `extras.settings.waiters`, which keep the handle alive on
  * purpose while a `join` or `close` is pending.
  *
- * The fields are initialised in the constructor, in one order. The fields that cancelling a wide tree reads come first.
+ * The fields are assigned in the constructor, in one order, and only declared here: a field that is initialised where it is
+ * declared is written twice, and the engine knows less of its type. The fields that cancelling a wide tree reads come first.
  */
 export abstract class ScopeNode implements Scope {
   /** The life cycle; read and written with the functions of `state.ts` only. */
-  flags: number;
+  declare flags: number;
   /** The next child of the same parent, in spawn order. */
-  next: ScopeNode | undefined = undefined;
+  declare next: ScopeNode | undefined;
   /** The first child. Children that have settled are not in the list. */
-  first: ScopeNode | undefined = undefined;
+  declare first: ScopeNode | undefined;
   /** The listeners for a cancellation, oldest first; see `cancel-hooks.ts`. Empty once the cancellation has been notified. */
-  hooks: CancelHook | undefined = undefined;
+  declare hooks: CancelHook | undefined;
   /** The fields that few nodes need; allocated by {@link ensureExtras}. */
-  extras: Extras | undefined = undefined;
+  declare extras: Extras | undefined;
   /** Never changes. `undefined` for the background only. */
-  readonly parent: ScopeNode | undefined;
+  declare readonly parent: ScopeNode | undefined;
   /** The previous child; of the first child, the last one. `undefined` when the node is not in the tree. */
-  previous: ScopeNode | undefined = undefined;
+  declare previous: ScopeNode | undefined;
   /** Set where a cancellation began, and cached where it was looked up from far below; see {@link reason}. */
-  ownReason: CancelledError | undefined = undefined;
+  declare ownReason: CancelledError | undefined;
   /** Receives the outcome when the node settles; cleared then. */
-  observer: Observer | undefined = undefined;
+  declare observer: Observer | undefined;
   /** The value that the body returned. A task keeps it, any other node drops it when it settles. */
-  value: unknown = undefined;
+  declare value: unknown;
   /** Replaced by the name when the worker has been called, so that a node does not keep its worker's closure alive. */
-  label: Label;
+  declare label: Label;
   /** On the clock of `age-clock.ts`. */
-  readonly startedAt: number;
+  declare readonly startedAt: number;
   /** Unique in this copy of the package, in the order in which nodes are made: names and paths are not unique. */
-  readonly id: number;
+  declare readonly id: number;
 
   /** @param initialFlags - One of the initial states of `state.ts`. */
   constructor(parent: ScopeNode | undefined, label: Label, initialFlags: number) {
     this.flags = parent === undefined ? initialFlags : initialFlags | (parent.flags & INHERITED);
+    this.next = undefined;
+    this.first = undefined;
+    this.hooks = undefined;
+    this.extras = undefined;
     this.parent = parent;
+    this.previous = undefined;
+    this.ownReason = undefined;
+    this.observer = undefined;
+    this.value = undefined;
     this.label = label;
     this.startedAt = coarseTime();
     this.id = ++lastId;
