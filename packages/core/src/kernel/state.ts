@@ -85,6 +85,9 @@ export const TIMERS_UNREFED: number = 1 << 31;
 /** Copied from the parent when a node is made. */
 export const INHERITED: number = UNDER_DEADLINE | UNDER_GRACE | UNDER_IS_CANCELLATION | TIMERS_UNREFED;
 
+/** Does something for each child that is linked or unlinked. */
+export const FOLLOWS_CHILDREN: number = COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER | WATCHED;
+
 // ---- Initial states. Those of one bit are written as a sum: they are values, and not second names of the bit.
 
 export const initialTask: number = TASK | QUEUED;
@@ -137,6 +140,11 @@ export function hasRunningBody(node: LifeCycle): boolean {
 /** Whether the worker may be called now: the node is not cancelled, and does not wait for a slot. */
 export function canBegin(node: LifeCycle): boolean {
   return (node.flags & (CANCELLED | WAITING)) === 0;
+}
+
+/** Whether a child is added to its parent by linking it and nothing else, as most are. Not so if it was born cancelled. */
+export function canJustLink(parent: LifeCycle, child: LifeCycle): boolean {
+  return ((parent.flags & (FOLLOWS_CHILDREN | LIMITED)) | (child.flags & (CLOSED | DAEMON))) === 0;
 }
 
 /** Whether the node is no longer held open. */

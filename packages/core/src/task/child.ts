@@ -3,6 +3,7 @@ import {
   abandonBody,
   beginBody,
   canBegin,
+  canJustLink,
   clearBody,
   closeUnlinked,
   hasRunningBody,
@@ -107,8 +108,9 @@ export function linkChild(
   site: string | undefined,
   worker?: Worker<unknown>,
 ): void {
-  if (isClosed(node)) return; // born cancelled
   const parent = node.parent as ScopeNode;
+  if (options === undefined && site === undefined && canJustLink(parent, node)) return link(parent, node);
+  if (isClosed(node)) return; // born cancelled
   try {
     if (site !== undefined) node.ensureExtras().site = site;
     link(parent, node);
@@ -161,30 +163,28 @@ export function startChild<T>(
     result = stores === undefined ? worker(node) : stores.run(callInStores<T>, node, worker);
     workerReturned(node, result);
   } catch (error) {
-    if (result === notCalled) {
-      const { steps } = interrupted;
-      steps[steps.length] = abandonStart;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
-      throw error;
+    let finish: (node: ScopeNode, value: unknown) => void = abandonStart;
+    let value: unknown = error;
+    if (result !== notCalled) {
+      nesting.depth -= 1;
+      // If the runtime had no room on the stack, the result of the worker is kept.
+      const hasResult = result !== running && error instanceof RangeError;
+      try {
+        if (!hasResult) return bodyThrew(node, error);
+      } catch {
+        // It is repeated below.
+      }
+      finish = hasResult ? workerReturnedAgain : bodyThrewAgain;
+      if (hasResult) value = result;
     }
-    // If the runtime had no room on the stack, the result of the worker is kept.
-    const hasResult = result !== running && error instanceof RangeError;
-    try {
-      if (hasResult) throw error;
-      bodyThrew(node, error);
-    } catch {
-      const finish = hasResult ? workerReturnedAgain : bodyThrewAgain;
-      const value = hasResult ? result : error;
-      const { steps } = interrupted;
-      steps[steps.length] = finish;
-      steps[steps.length] = node;
-      steps[steps.length] = value;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
-    }
+    const { steps } = interrupted;
+    steps[steps.length] = finish;
+    steps[steps.length] = node;
+    steps[steps.length] = value;
+    interrupted.wake?.(undefined);
+    interrupted.wake = undefined;
+    if (result === notCalled) throw error;
+    return;
   }
   nesting.depth -= 1;
 }
