@@ -1,3 +1,4 @@
+import { forgetName, rememberName } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 
 /**
@@ -169,6 +170,7 @@ export function coarseTime(): number {
   if (current !== realClock) return wholeElapsed(); // a test's
   if (cached < 0) {
     cached = wholeElapsed();
+    rememberName();
     forgetLater();
   }
   return cached;
@@ -187,6 +189,7 @@ function wholeElapsed(): number {
 
 function forget(): void {
   cached = -1;
+  forgetName();
 }
 
 /** The age in ms of something that began at `coarseTime`. Never negative. */

@@ -1,6 +1,17 @@
 /** The default name of a scope that runs `worker`. */
 // oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
 export function nameOf(worker: Function): string {
+  if (worker === last) return lastName;
+  const name = readName(worker);
+  if (remembers) {
+    last = worker;
+    lastName = name;
+  }
+  return name;
+}
+
+// oxlint-disable-next-line typescript/no-unsafe-function-type -- as above
+function readName(worker: Function): string {
   try {
     const name: unknown = worker.name;
     if (typeof name === "string" && name !== "") return name;
@@ -8,4 +19,22 @@ export function nameOf(worker: Function): string {
     // A getter or a proxy: a name that can't be read must not keep a scope from settling.
   }
   return "anonymous";
+}
+
+// A program that starts many tasks with one function starts them in one go, and reading the name of a function is a sixth of a
+// `spawn`. So the last name is remembered, but not for long: whatever the function closes over stays alive meanwhile.
+
+// oxlint-disable-next-line typescript/no-unsafe-function-type -- as above
+let last: Function | undefined;
+let lastName = "";
+let remembers = false;
+
+/** Remembers the worker whose name was read last, until {@link forgetName}. */
+export function rememberName(): void {
+  remembers = true;
+}
+
+export function forgetName(): void {
+  remembers = false;
+  last = undefined;
 }

@@ -54,7 +54,10 @@ function isPromise(value: unknown): value is Promise<unknown> {
 function follow(node: ScopeNode, promise: Promise<unknown>): void {
   node.hooks?.previous?.follow?.(promise); // the last hook: often the wait whose promise the worker has returned
   node.dropWorker(); // the objects that it closes over are not kept while it runs
-  void nativeThen.call(promise, returned.bind(node), threw.bind(node));
+  // Where it is the native one anyway, a call of `promise.then` lets the engine put its own `then` here: it knows the receiver.
+  // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+  if (promise.then === nativeThen) void promise.then(returned.bind(node), threw.bind(node));
+  else void nativeThen.call(promise, returned.bind(node), threw.bind(node));
 }
 
 // oxlint-disable-next-line typescript/unbound-method -- applied to promises

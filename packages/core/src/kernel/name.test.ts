@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { deferred, flush } from "../../test/support/deferred.js";
+import { collectGarbage } from "../testing/index.js";
+import { createScope, spawn, type Scope, type Task } from "../index.js";
+
+/** Starts a worker that holds an object; returns a reference to that object, and the task. */
+function startHolding(scope: Scope, held: Promise<void>): [WeakRef<object>, Task<void>] {
+  const object = { big: "data" };
+  // Not async: the engine keeps an async function while it runs.
+  const task = spawn(scope, function holder() {
+    void object;
+    return held;
+  });
+  return [new WeakRef(object), task];
+}
+
+describe("the name of a task without a name", () => {
+  it("is that of its own function, whatever was started before it in the same turn", async () => {
+    await using scope = createScope();
+    const job = (): void => {};
+    const other = (): void => {};
+    const names = [job, job, other, job, (): void => {}, other].map((worker) => spawn(scope, worker).name);
+    expect(names).toEqual(["job", "job", "other", "job", "anonymous", "other"]);
+  });
+
+  it("is the name that the function has in this turn of the event loop", async () => {
+    await using scope = createScope();
+    const job = (): void => {};
+    expect(spawn(scope, job).name).toBe("job");
+    await flush();
+    Object.defineProperty(job, "name", { value: "renamed" });
+    expect(spawn(scope, job).name).toBe("renamed");
+  });
+
+  it("keeps nothing alive that the function closes over, while the task runs and after it", async () => {
+    await using scope = createScope();
+    const gate = deferred();
+    const [running, first] = startHolding(scope, gate.promise);
+    const [ended, second] = startHolding(scope, Promise.resolve());
+    await second;
+    await collectGarbage();
+    expect([running.deref(), ended.deref()]).toEqual([undefined, undefined]);
+    gate.resolve();
+    await first;
+    expect([first.name, second.name]).toEqual(["holder", "holder"]);
+  });
+});
