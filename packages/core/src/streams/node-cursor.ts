@@ -32,7 +32,7 @@ interface Internals {
 }
 
 /** Whether the stream says when it is closed. Old ones don't, and new ones can be told not to. */
-export function saysClose(stream: { readonly closed?: boolean }): boolean {
+export function emitsClose(stream: { readonly closed?: boolean }): boolean {
   const { _readableState: reading, _writableState: writing } = stream as Internals;
   return stream.closed !== undefined && (reading ?? writing)?.emitClose !== false;
 }
@@ -44,7 +44,7 @@ export function saysClose(stream: { readonly closed?: boolean }): boolean {
 export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
   const { _readableState: reading, _writableState: writing } = stream as Internals;
   if (reading !== undefined && writing !== undefined) return false;
-  return saysClose(stream) && (reading ?? writing)?.autoDestroy === true;
+  return emitsClose(stream) && (reading ?? writing)?.autoDestroy === true;
 }
 
 /**
@@ -96,7 +96,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
         this.#rethrow(this.#error);
       }
       if (stream.readableEnded && (this.#closed || !closesAfterEnd(stream))) break;
-      if (stream.destroyed && (this.#closed || !saysClose(stream))) {
+      if (stream.destroyed && (this.#closed || !emitsClose(stream))) {
         this.#release();
         throw new BoughError("BOUGH_PREMATURE_CLOSE", "iterate: the stream was closed before its end");
       }
@@ -112,7 +112,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
     this.#wake?.();
     const stream = this.#stream;
     stream.destroy();
-    while (!this.#closed && saysClose(stream)) await this.#event();
+    while (!this.#closed && emitsClose(stream)) await this.#event();
     this.#release();
     if (this.#error !== undefined) this.#rethrow(this.#error);
     return { done: true, value: undefined };

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { closesAfterEnd, hasMethods, saysClose } from "./node-cursor.js";
+import { closesAfterEnd, hasMethods, emitsClose } from "./node-cursor.js";
 import type { Sink } from "./sink.js";
 
 type Listener = (...values: unknown[]) => void;
@@ -84,14 +84,14 @@ export class NodeSink implements Sink {
     this.#aborted = { error: reason };
     this.#stream.destroy();
     this.#wake();
-    while (!this.#closed && saysClose(this.#stream)) await this.#next();
+    while (!this.#closed && emitsClose(this.#stream)) await this.#next();
     if (this.#failure !== undefined && this.#failure.error !== reason) throw this.#failure.error;
   }
 
   /** Whether it will never come to its end. A stream is destroyed before it says why. */
   #hasFailed(): boolean {
     if (this.#failure !== undefined || this.#aborted !== undefined) return true;
-    return this.#stream.destroyed && this.#stream.errored == null && !saysClose(this.#stream);
+    return this.#stream.destroyed && this.#stream.errored == null && !emitsClose(this.#stream);
   }
 
   release(): void {

@@ -178,7 +178,7 @@ export function runGroup<R>(
     checkWorkers(operation, workers);
     if (options !== undefined) checkCombinatorOptions(operation, options);
     const group = make();
-    linkChild(group.node, limitOf(options), group.site);
+    linkChild(group.node, timeoutOption(options), group.site);
     try {
       const stores = publishStart(group.node, operation);
       if (stores === undefined) group.startAll(workers);
@@ -205,7 +205,7 @@ function startAll(group: Group<unknown>, workers: readonly Worker<unknown>[]): v
  * The options that {@link linkChild} reads. The others may have the same names as options of a scope, and mean
  * something else.
  */
-export function limitOf(options: CombinatorOptions | undefined): { timeout: number } | undefined {
+export function timeoutOption(options: CombinatorOptions | undefined): { timeout: number } | undefined {
   return options?.timeout === undefined ? undefined : { timeout: options.timeout };
 }
 

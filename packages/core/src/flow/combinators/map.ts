@@ -8,7 +8,7 @@ import { requireFunction, checkLimit } from "../../errors/validate.js";
 import type { Worker } from "../../task/run.js";
 import { startChild } from "../../task/child.js";
 import { checkCombinatorOptions, combinatorNames, type CombinatorOptions } from "./combinator-options.js";
-import { Group, limitOf } from "./group.js";
+import { Group, timeoutOption } from "./group.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
 /** The options of {@link map}. */
@@ -93,7 +93,7 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
       await this.#reader.readAll(openSource("map", items, own));
       return this.#results;
     };
-    startChild(this.node, body, limitOf(options), this.site, "map");
+    startChild(this.node, body, timeoutOption(options), this.site, "map");
     return this.promise;
   }
 

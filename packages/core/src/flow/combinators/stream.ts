@@ -17,7 +17,7 @@ import {
 import { nodeOf } from "../../task/resolve.js";
 import { startChild } from "../../task/child.js";
 import { combinatorNames } from "./combinator-options.js";
-import { Group, limitOf } from "./group.js";
+import { Group, timeoutOption } from "./group.js";
 import { type ItemWorker, type MapOptions, checkMapOptions } from "./map.js";
 import { done, ResultQueue, type Failure } from "./result-queue.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
@@ -181,7 +181,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
       const onSettled = (failure?: Failure): boolean => this.#finish(failure);
       const owner = new StreamScope(this.#site, this.#scope, this.#options, onSettled);
       this.#owner = owner;
-      startChild(owner.node, (own) => this.#work(own), limitOf(this.#options), this.#site, "stream");
+      startChild(owner.node, (own) => this.#work(own), timeoutOption(this.#options), this.#site, "stream");
       return !isClosed(owner.node);
     } catch (error) {
       const isReason = isCancelled(error);

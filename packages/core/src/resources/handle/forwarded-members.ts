@@ -2,13 +2,13 @@ import { detached } from "../../errors/detach-stack.js";
 import {
   hasOwnMembers,
   isConstructor,
-  lookingLike,
+  copyFunctionShape,
   originals,
   standInFor,
   type AnyFunction,
 } from "../results/function-stand-ins.js";
-import { convertArguments, incoming } from "../results/arguments.js";
-import { outgoing } from "../results/results.js";
+import { convertArguments, toInner } from "../results/arguments.js";
+import { toCaller } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
@@ -43,7 +43,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       if (listens && (result === undefined || result === inner))
         noteCallback(this as HandleObject, name, args);
       if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
-      return result === inner ? this : outgoing(HandleObject.leaseOf(this as HandleObject), result, args);
+      return result === inner ? this : toCaller(HandleObject.leaseOf(this as HandleObject), result, args);
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
@@ -134,7 +134,7 @@ export function writeField(self: unknown, key: PropertyKey, value: unknown): boo
     else entering = original;
   } else if (value === self) entering = HandleObject.innerOf(owner);
   else if (typeof value === "object" && value !== null)
-    entering = incoming(HandleObject.leaseOf(owner), value);
+    entering = toInner(HandleObject.leaseOf(owner), value);
   try {
     return Reflect.set(HandleObject.innerOf(owner) as object, key, entering);
   } catch (error) {
@@ -166,12 +166,12 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
         throw detached(error);
       }
       if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
-      return result === inner ? owner : outgoing(HandleObject.leaseOf(owner), result, args);
+      return result === inner ? owner : toCaller(HandleObject.leaseOf(owner), result, args);
     },
   }[name] as AnyFunction;
   const shown = hasOwnMembers(method)
     ? standInFor(method, (_, args) => Reflect.apply(bound, undefined, args))
-    : lookingLike(method, bound);
+    : copyFunctionShape(method, bound);
   functions.set(method, shown);
   return shown;
 }

@@ -5,7 +5,7 @@ import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
 import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
-import { outgoing } from "../results/results.js";
+import { toCaller } from "../results/results.js";
 import { HandleObject } from "./handle-object.js";
 
 /** A class of handles that looks like one class of inner objects. */
@@ -58,7 +58,7 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
 }
 
 HandleObject.copy = createHandle;
-HandleObject.convert = outgoing;
+HandleObject.convert = toCaller;
 HandleObject.compare = (owner) => {
   const inner = HandleObject.innerOf(owner) as object;
   syncFields(owner, inner, handlesOwn, (at, from, key) => defineField(at, from, key, undefined));

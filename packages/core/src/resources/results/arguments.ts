@@ -8,7 +8,7 @@ import { hasMethods, isPlain } from "./sending.js";
  * object, a facade becomes its subject, and another handle becomes a weak handle of the same object. Every other
  * value stays as it is, and is recorded as the caller's.
  */
-export function incoming(lease: Lease, value: unknown): unknown {
+export function toInner(lease: Lease, value: unknown): unknown {
   if (typeof value === "function") {
     const subject = subjectOf(value);
     if (subject !== undefined) return known(lease, value, subject) ? subject : value;
@@ -57,9 +57,9 @@ function noteMembers({ results }: Lease, value: object): void {
   }
 }
 
-/** As {@link incoming}, in place. */
+/** As {@link toInner}, in place. */
 export function convertArguments(lease: Lease, args: unknown[]): unknown[] {
-  for (let index = 0; index < args.length; index++) args[index] = incoming(lease, args[index]);
+  for (let index = 0; index < args.length; index++) args[index] = toInner(lease, args[index]);
   return args;
 }
 

@@ -1,6 +1,6 @@
 import type { AnyFunction } from "./function-stand-ins.js";
 import { Facade } from "./facades.js";
-import { incoming } from "./arguments.js";
+import { toInner } from "./arguments.js";
 import type { Lease } from "./lease.js";
 
 /** They take a listener as their second argument. */
@@ -84,7 +84,7 @@ export class EmitterFacade extends Facade {
     if (self !== this.proxy) return super.call(key, own, self, args);
     if (consuming.has(key) && isNodes(this.subject, key)) {
       this.lease.use();
-      for (const value of args) incoming(this.lease, value); // known as the caller's own, when it comes back
+      for (const value of args) toInner(this.lease, value); // known as the caller's own, when it comes back
       const result: unknown = Reflect.apply(own, self, args);
       return result === self ? result : this.returned(key, result, args);
     }

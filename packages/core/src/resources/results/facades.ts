@@ -1,9 +1,9 @@
 import { detached } from "../../errors/detach-stack.js";
 import { standFor } from "../../kernel/stand-in.js";
 import { isConstructor, standInFor, type AnyFunction } from "./function-stand-ins.js";
-import { convertArguments, incoming } from "./arguments.js";
+import { convertArguments, toInner } from "./arguments.js";
 import type { Lease } from "./lease.js";
-import { pinned } from "./promises.js";
+import { holdUntilSettled } from "./promises.js";
 
 interface Member {
   readonly own: AnyFunction;
@@ -52,7 +52,7 @@ export class Facade implements ProxyHandler<object> {
   }
 
   set(_target: object, key: PropertyKey, value: unknown): boolean {
-    return Reflect.set(this.subject, key, incoming(this.lease, value), this.subject);
+    return Reflect.set(this.subject, key, toInner(this.lease, value), this.subject);
   }
 
   /** The value of a field or a getter. Reading it must not make an object of the inner side hold the handle. */
@@ -151,7 +151,7 @@ export class IteratorFacade extends Facade {
     if (key !== "next" && key !== "return" && key !== "throw") return super.returned(key, result, args);
     if (typeof result !== "object" || result === null) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
-    return pinned(
+    return holdUntilSettled(
       this.lease,
       result as PromiseLike<unknown>,
       (step) => this.#step(step),

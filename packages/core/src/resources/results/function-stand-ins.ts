@@ -1,7 +1,10 @@
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
 export type AnyFunction = Function;
 
-/** By a function that stands for an inner object's own: that one. A setter unwraps it, so that no handle gets inside. */
+/**
+ * Key: a function that stands for a function of an inner object. Value: that function. A setter unwraps it, so that
+ * no handle gets inside.
+ */
 export const originals: WeakMap<AnyFunction, AnyFunction> = new WeakMap();
 
 /** The own properties of every function. */
@@ -24,7 +27,7 @@ export function standInFor(
     originals.set(proxy, original);
     return proxy;
   }
-  return lookingLike(
+  return copyFunctionShape(
     original,
     {
       [original.name](this: unknown, ...args: unknown[]): unknown {
@@ -34,8 +37,8 @@ export function standInFor(
   );
 }
 
-/** Lends `standIn` the looks of `original`; what that gets later is found by its prototype. */
-export function lookingLike(original: AnyFunction, standIn: AnyFunction): AnyFunction {
+/** Makes `standIn` look like `original`. Later properties of `original` are found by the prototype. */
+export function copyFunctionShape(original: AnyFunction, standIn: AnyFunction): AnyFunction {
   Object.defineProperty(standIn, "length", { value: original.length, configurable: true });
   Object.setPrototypeOf(standIn, original);
   originals.set(standIn, original);
@@ -52,14 +55,17 @@ export function isConstructor(value: AnyFunction): boolean {
   );
 }
 
-/** Their `prototype` is what their generators inherit from. It is writable as well, but not everywhere. */
+/** Their generators inherit from their `prototype`. It is writable as well, but not everywhere. */
 function isGenerator(value: AnyFunction): boolean {
   const tag: unknown = Reflect.get(value, Symbol.toStringTag);
   return tag === "GeneratorFunction" || tag === "AsyncGeneratorFunction";
 }
 
-/** Whether a function has no parameters, as what ends a subscription; a function made of another one passes them on. */
-export function takesNothing(value: AnyFunction): boolean {
+/**
+ * Whether a function has no parameters, as a function that ends a subscription. A function that wraps another one
+ * passes parameters on.
+ */
+export function hasNoParameters(value: AnyFunction): boolean {
   if (value.length > 0) return false;
   const source = Function.prototype.toString.call(value);
   const close = source.indexOf(")");

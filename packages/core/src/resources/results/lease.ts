@@ -1,7 +1,7 @@
 import type { ProcessHold } from "../../kernel/process-hold.js";
 
 /**
- * Converts a value that an inner object returns: see `outgoing`. `args` are the arguments of the call that returned
+ * Converts a value that an inner object returns: see `toCaller`. `args` are the arguments of the call that returned
  * it. Without them it is the value of a field of a result.
  */
 export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
@@ -100,7 +100,7 @@ export function hold(key: object, value: object): void {
   else if (known !== value) held.set(key, new Bundle([known, value]));
 }
 
-export function unhold(key: object, value: object): void {
+export function release(key: object, value: object): void {
   const known = held.get(key);
   if (known instanceof Bundle) known.delete(value);
   else if (known === value) held.delete(key);

@@ -5,7 +5,7 @@ import type { Lease } from "./lease.js";
  * Code that can settle `promise` reaches its reactions. `convert` must refer to a lease, so through it that code
  * keeps the handle alive until `promise` is settled.
  */
-export function pinned(
+export function holdUntilSettled(
   lease: Lease,
   promise: PromiseLike<unknown>,
   convert: (value: unknown) => unknown,
@@ -26,8 +26,8 @@ export function pinned(
   ) as Promise<unknown>;
 }
 
-/** The promise that the caller gets for one of the inner object's. */
-export function settling(
+/** The promise that the caller gets for a promise of the inner object. */
+export function promiseForCaller(
   lease: Lease,
   promise: Promise<unknown>,
   args: readonly unknown[],
@@ -35,9 +35,9 @@ export function settling(
   const { promises } = lease.results;
   const known = promises.get(promise);
   if (known !== undefined) return known as Promise<unknown>;
-  const passed = pinned(lease, promise, (value) => {
+  const passed = holdUntilSettled(lease, promise, (value) => {
     const converted = lease.convert(lease, value, args);
-    // The inner object may keep its promise, but not what leads to the handle.
+    // The inner object may keep its promise, but no object that leads to the handle.
     if (converted !== value) promises.delete(promise);
     return converted;
   });

@@ -13,12 +13,12 @@ import {
   SubscriptionFacade,
   ThenableFacade,
 } from "./facades.js";
-import { isConstructor, takesNothing, type AnyFunction } from "./function-stand-ins.js";
+import { isConstructor, hasNoParameters, type AnyFunction } from "./function-stand-ins.js";
 import { convertArguments } from "./arguments.js";
-import { hold, unhold, type Lease } from "./lease.js";
+import { hold, release, type Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { hasMethods, isPlain, maySend } from "./sending.js";
-import { settling } from "./promises.js";
+import { hasMethods, isPlain, canReachHandle } from "./sending.js";
+import { promiseForCaller } from "./promises.js";
 import { isStreamPair, streamFacade } from "./web-stream-facades.js";
 
 /**
@@ -34,7 +34,7 @@ import { isStreamPair, streamFacade } from "./web-stream-facades.js";
  *
  * Data stays as it is, and holds nothing.
  */
-export function outgoing(lease: Lease, value: unknown, args?: readonly unknown[]): unknown {
+export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]): unknown {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
   const { handle, results } = lease;
   if (handle === undefined) return value;
@@ -44,7 +44,7 @@ export function outgoing(lease: Lease, value: unknown, args?: readonly unknown[]
   if (typeof value === "function") return ofFunction(lease, value, args);
   if (HandleObject.isHandle(value)) return ofHandle(handle as HandleObject, value, args === undefined);
   if (results.fromCaller.has(value)) return value;
-  if (isBarePromise(value)) return args === undefined ? value : settling(lease, value, args);
+  if (isBarePromise(value)) return args === undefined ? value : promiseForCaller(lease, value, args);
   const kind = kindOf(lease, value, args);
   if (kind === "data") return value;
   if (kind === "itself") {
@@ -110,7 +110,9 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
     if (kind !== undefined) return kind;
     if (plain) return containerKind(lease, value, args);
     if (!hasMethods(value)) return "data";
-    return maySend(value, (member) => member === lease.inner || isLiveMember(member)) ? "object" : "itself";
+    return canReachHandle(value, (member) => member === lease.inner || isLiveMember(member))
+      ? "object"
+      : "itself";
   } catch {
     return "data";
   }
@@ -200,7 +202,7 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
   if (!hasMethods(member)) return false;
-  if (maySend(member, (field) => field === inner || isLiveMember(field))) return true;
+  if (canReachHandle(member, (field) => field === inner || isLiveMember(field))) return true;
   search.needing.push(member);
   return false;
 }
@@ -250,7 +252,7 @@ function holdByItself(lease: Lease, value: object): void {
  */
 function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
   if (args === undefined || isConstructor(value) || lease.results.fromCaller.has(value)) return value;
-  const ends = args.some(isCallback) && takesNothing(value);
+  const ends = args.some(isCallback) && hasNoParameters(value);
   return lease.results.facadeOf(value, () => {
     const derived = lease.derive();
     if (ends) holdCallbacks(derived, value, args);
@@ -293,7 +295,7 @@ function holdCallbacks(lease: Lease, subscription: object, args: readonly unknow
   Reflect.apply(add, subscription, [
     () => {
       lease.end();
-      for (const callback of callbacks) unhold(callback, lease);
+      for (const callback of callbacks) release(callback, lease);
     },
   ]);
 }

@@ -14,10 +14,10 @@ export function isPlain(value: object): boolean {
 /** The properties of the objects of a class, read from its source. */
 interface ClassInfo {
   readonly hasMethods: boolean;
-  /** Whether they have private members, in which anything may be. */
-  readonly hides: boolean;
-  /** Whether a proxy of one can't be told from it by its own class and the platform. */
-  readonly canBeShown: boolean;
+  /** Whether they have private members, which may hold any object. */
+  readonly hasPrivateMembers: boolean;
+  /** Whether its own class and the platform accept a proxy of one. */
+  readonly takesFacade: boolean;
 }
 
 const classes = new WeakMap<object, ClassInfo>();
@@ -28,17 +28,18 @@ export function hasMethods(value: object): boolean {
 }
 
 /**
- * Whether the methods of `value` may give out what needs the handle, as `client.db().find()` does: it has private members,
- * or reaches by its fields something that is `live`, or a function. A class that looks into the private members of other
- * objects than `this` (`#x in other`, `other.#x`), and one of the platform's, would not take a facade for its own.
+ * Whether the methods of `value` may return an object that needs the handle, as `client.db().find()` does: `value`
+ * has private members, or a field that leads to a `live` object or a function. It is false for classes that would not
+ * accept a facade: those that read the private members of other objects than `this` (`#x in other`, `other.#x`), and
+ * those of the platform.
  */
-export function maySend(value: object, live: (member: object) => boolean): boolean {
+export function canReachHandle(value: object, live: (member: object) => boolean): boolean {
   const prototype = Object.getPrototypeOf(value) as object;
-  const { hides, canBeShown } = infoOf(prototype);
-  return canBeShown && (hides || reachesLive(value, live, { left: 64 }, 4));
+  const { hasPrivateMembers, takesFacade } = infoOf(prototype);
+  return takesFacade && (hasPrivateMembers || hasLiveMember(value, live, { left: 64 }, 4));
 }
 
-function reachesLive(
+function hasLiveMember(
   value: object,
   live: (member: object) => boolean,
   budget: { left: number },
@@ -56,12 +57,13 @@ function reachesLive(
     if (typeof member !== "object" || member === null) continue;
     if (live(member)) return true;
     if (Array.isArray(member) || isPlain(member)) {
-      if (depth > 1 && reachesLive(member, live, budget, depth - 1)) return true;
+      if (depth > 1 && hasLiveMember(member, live, budget, depth - 1)) return true;
       continue;
     }
     if (!hasMethods(member)) continue;
-    const { hides, canBeShown } = infoOf(Object.getPrototypeOf(member) as object);
-    if (canBeShown && (hides || (depth > 1 && reachesLive(member, live, budget, depth - 1)))) return true;
+    const { hasPrivateMembers, takesFacade } = infoOf(Object.getPrototypeOf(member) as object);
+    if (takesFacade && (hasPrivateMembers || (depth > 1 && hasLiveMember(member, live, budget, depth - 1))))
+      return true;
   }
   return false;
 }
@@ -73,18 +75,18 @@ function infoOf(prototype: object): ClassInfo {
 }
 
 function look(prototype: object): ClassInfo {
-  let [methods, hides, canBeShown] = [false, false, true];
+  let [methods, hasPrivateMembers, takesFacade] = [false, false, true];
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.getPrototypeOf(at) === null) break; // what every object has
     const made: unknown = Object.getOwnPropertyDescriptor(at, "constructor")?.value;
     const source = typeof made === "function" ? sourceOf(made) : "";
-    canBeShown &&= !native.test(source) && !looksAtPeers(source, made);
-    hides ||= privates.test(source);
+    takesFacade &&= !native.test(source) && !looksAtPeers(source, made);
+    hasPrivateMembers ||= privates.test(source);
     methods ||= Reflect.ownKeys(at).some(
       (key) => key !== "constructor" && typeof Object.getOwnPropertyDescriptor(at, key)?.value === "function",
     );
   }
-  return { hasMethods: methods, hides, canBeShown };
+  return { hasMethods: methods, hasPrivateMembers, takesFacade };
 }
 
 const native = /\{\s*\[native code\]\s*\}\s*$/;
