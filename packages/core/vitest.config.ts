@@ -7,6 +7,7 @@ const shared = {
   pool: "forks",
   environment: "node",
   maxWorkers: 2,
+  maxConcurrency: 30, // tests that are marked so wait most of their time
   testTimeout: 60_000,
   hookTimeout: 120_000,
 } as const;

@@ -27,6 +27,10 @@ const kinds: readonly CancelKind[] = [
   "shutdown",
 ];
 
+export function isCancelKind(value: unknown): value is CancelKind {
+  return kinds.includes(value as CancelKind);
+}
+
 const names = optionNames<CancelAsOptions>({ cause: true, origin: true });
 
 /**
@@ -50,7 +54,7 @@ const names = optionNames<CancelAsOptions>({ cause: true, origin: true });
  */
 export function cancelAs(scope: Scope, kind: CancelKind, options: CancelAsOptions = {}): boolean {
   const node = nodeOf("cancelAs", "scope", scope);
-  if (!kinds.includes(kind)) throw outOfRange("cancelAs", `kind must be one of ${kinds.join(", ")}`, kind);
+  if (!isCancelKind(kind)) throw outOfRange("cancelAs", `kind must be one of ${kinds.join(", ")}`, kind);
   checkOptionsObject("cancelAs", options, names, "{ cause }");
   checkType("cancelAs", "origin", "string", options.origin);
   const { cause, origin = node.path } = options;

@@ -20,8 +20,9 @@ import type {
   WireReason,
 } from "../remote/engine.js";
 import { after, limit } from "../remote/time.js";
+import { readHints, readReason } from "../remote/wire.js";
 import { BullmqConsumer } from "./consumer.js";
-import { jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
+import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
 
 /** A greater result is not sent with its hint: the owner asks for it. */
 const MAX_HINT = 64_000;
@@ -59,8 +60,11 @@ export class BullmqConnection implements EngineConnection {
     const { subscriber } = settings;
     this.#hints = new Batcher((messages) => this.#publish(messages));
     subscriber.on("message", (channel: string, text: string) => {
-      const listener = this.#listeners.get(channel);
-      if (listener !== undefined) for (const hint of JSON.parse(text) as Hint[]) listener(hint);
+      try {
+        for (const hint of readHints(text)) this.#listeners.get(channel)?.(hint);
+      } catch (error) {
+        settings.onError(error); // not of bough
+      }
     });
     subscriber.on("ready", () => {
       for (const listener of this.#listeners.values()) listener(); // messages sent since then are lost
@@ -78,7 +82,7 @@ export class BullmqConnection implements EngineConnection {
     for (const job of chosen) pipeline.hget(this.#settings.keys.job(job), "data");
     const stored = (await results(pipeline)) as (string | null)[];
     const owners = new Map(
-      chosen.map((job, index) => [job, (JSON.parse(stored[index] ?? "null") as Envelope | null)?.owner]),
+      chosen.map((job, index) => [job, (fromJson(stored[index]) as Envelope | null | undefined)?.owner]),
     );
     return jobs.map((job) => ({ owner: owners.has(job) ? owners.get(job) : job.owner }));
   }
@@ -143,7 +147,7 @@ export class BullmqConnection implements EngineConnection {
       const token = this.#consumers.get(queue)?.tokenOf(delivery);
       return {
         lost: lost.has(delivery) || token === undefined || lock !== token,
-        cancelled: note == null ? undefined : (JSON.parse(note) as WireReason),
+        cancelled: note == null ? undefined : readReason(fromJson(note)),
         ...(id === undefined ? {} : { ownerLeft: (ends.get(id) as number) - now }),
       };
     });

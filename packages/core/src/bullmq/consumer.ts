@@ -2,8 +2,9 @@ import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from
 import type { Redis } from "ioredis";
 import { calendarNow } from "../kernel/platform.js";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
-import { limit, monotonicNow } from "../remote/time.js";
-import { toFailedReason } from "./stored.js";
+import { toEnvelope } from "../remote/received.js";
+import { after, limit, monotonicNow } from "../remote/time.js";
+import { jobId, toFailedReason } from "./stored.js";
 
 /** How long one command of a release, or the closing of a worker, may take, in ms. */
 const LIMIT = 3_000;
@@ -18,6 +19,41 @@ interface Settings {
 /** BullMQ's processor throws this for a failed job; carries the outcome to the event that follows. */
 const outcomes = new WeakMap<Error, Outcome>();
 
+/** How Redis says that it takes no writes now: it is full, has no disk, or is not, or not yet, the primary. */
+const REFUSAL = /\b(?:OOM|READONLY|NOREPLICAS|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
+const REFUSAL_PAUSE = 100;
+
+/**
+ * BullMQ makes a failure of the job of a result that Redis refuses to store. This one tries again, as long as the lock may be
+ * held: a refusal is an outage.
+ */
+class SteadyWorker extends Worker<Envelope, Outcome> {
+  protected override handleCompleted(
+    ...args: Parameters<Worker<Envelope, Outcome>["handleCompleted"]>
+  ): ReturnType<Worker<Envelope, Outcome>["handleCompleted"]> {
+    return this.#untilTaken(() => super.handleCompleted(...args));
+  }
+
+  protected override handleFailed(
+    ...args: Parameters<Worker<Envelope, Outcome>["handleFailed"]>
+  ): ReturnType<Worker<Envelope, Outcome>["handleFailed"]> {
+    return this.#untilTaken(() => super.handleFailed(...args));
+  }
+
+  async #untilTaken<T>(store: () => Promise<T>): Promise<T> {
+    const until = monotonicNow() + (this.opts.lockDuration ?? 0);
+    for (;;) {
+      try {
+        return await store();
+      } catch (error) {
+        if (!REFUSAL.test((error as Error).message) || monotonicNow() > until) throw error;
+        this.emit("error", error as Error);
+        await new Promise<void>((resolve) => void after(REFUSAL_PAUSE, resolve));
+      }
+    }
+  }
+}
+
 /** A worker of BullMQ. `bough/remote` renews the locks, so that it knows when that was sent. */
 export class BullmqConsumer implements Consumer {
   readonly #worker: Worker<Envelope, Outcome>;
@@ -25,7 +61,10 @@ export class BullmqConsumer implements Consumer {
   readonly #run: (delivery: Delivery) => Promise<Settlement>;
   readonly #runs = new Set<Promise<unknown>>();
   readonly #tokens = new Map<Delivery, string>();
+  readonly #wakeOthers: () => Promise<unknown>;
   #isStopped = false;
+  #stopped: Promise<void> | undefined;
+  #hasReleased = false;
 
   constructor(
     queue: string,
@@ -35,8 +74,9 @@ export class BullmqConsumer implements Consumer {
   ) {
     const { concurrency, lease, worker, onError } = options;
     this.#options = options;
+    this.#wakeOthers = () => client.zadd(`${prefix}:${queue}:marker`, 0, "0"); // what BullMQ wakes a worker by
     this.#run = run;
-    this.#worker = new Worker<Envelope, Outcome>(queue, (job, token) => this.#process(job, token ?? ""), {
+    this.#worker = new SteadyWorker(queue, (job, token) => this.#process(job, token ?? ""), {
       connection: client,
       prefix,
       name: worker,
@@ -50,10 +90,10 @@ export class BullmqConsumer implements Consumer {
       drainDelay: 5,
     });
     this.#worker.on("error", onError);
-    this.#worker.on("completed", (job, outcome) => ended(job.data, outcome));
+    this.#worker.on("completed", (job, outcome) => ended(envelopeOf(job), outcome));
     this.#worker.on("failed", (job, error) => {
       const outcome = outcomes.get(error);
-      if (job?.finishedOn !== undefined && outcome !== undefined) ended(job.data, outcome);
+      if (job?.finishedOn !== undefined && outcome !== undefined) ended(envelopeOf(job), outcome);
     });
   }
 
@@ -74,12 +114,18 @@ export class BullmqConsumer implements Consumer {
     this.#worker.concurrency = Math.max(count, 1);
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
     this.#isStopped = true;
     const closed = this.#worker.close(); // waits for the jobs that run
     closed.catch(this.#options.onError);
     while (this.#runs.size > 0) await Promise.all(this.#runs);
     await limit(closed, LIMIT).catch(this.#options.onError);
+    // This worker may have been woken for the jobs that it gave back itself.
+    if (this.#hasReleased) await limit(this.#wakeOthers(), LIMIT).catch(this.#options.onError);
   }
 
   #process(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
@@ -96,7 +142,7 @@ export class BullmqConsumer implements Consumer {
   async #settle(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
     if (this.#isStopped) return this.#release(job, token, undefined);
     const delivery: Delivery = {
-      envelope: job.data,
+      envelope: envelopeOf(job),
       attempt: job.attemptsStarted,
       failedBefore: job.attemptsMade,
       lostBefore: job.stalledCounter,
@@ -118,6 +164,7 @@ export class BullmqConsumer implements Consumer {
 
   /** Gives a job back. Where that fails, its lock runs out, and the job counts as that of a lost worker. */
   async #release(job: Job<Envelope, Outcome>, token: string, delay: number | undefined): Promise<never> {
+    this.#hasReleased = true;
     try {
       if (delay === undefined) await limit(job.moveToWait(token), LIMIT);
       else await limit(job.moveToDelayed(calendarNow() + delay, token), LIMIT);
@@ -126,6 +173,10 @@ export class BullmqConsumer implements Consumer {
     }
     throw delay === undefined ? new WaitingError() : new DelayedError();
   }
+}
+
+function envelopeOf({ data, queueName, id = "" }: Job<Envelope, Outcome>): Envelope {
+  return toEnvelope(data, queueName, id, (ref) => ref.queue === queueName && jobId(ref) === id);
 }
 
 function failure(outcome: Outcome, isFinal: boolean): Error {

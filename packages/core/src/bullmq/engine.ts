@@ -74,6 +74,7 @@ function connectTo(connection: string | RedisOptions, readyCheck = true): Redis 
     retryStrategy: (times) => Math.min(50 * times, 500), // BullMQ's own waits a second and more
     connectTimeout: 2_000,
     keepAlive: 5_000,
+    reconnectOnError: ({ message }) => message.startsWith("READONLY"), // it is a replica now: look for the primary
     enableReadyCheck: readyCheck,
   };
   return typeof connection === "string"

@@ -1,4 +1,5 @@
-import type { EngineRef, JobState, Outcome, Topic, WireReason } from "../remote/engine.js";
+import type { EngineRef, JobState, Outcome, Topic } from "../remote/engine.js";
+import { readReason } from "../remote/wire.js";
 
 /** The names of keys in Redis. All have one hash tag, so that they are in one slot of a cluster. */
 export class Keys {
@@ -35,6 +36,15 @@ export function jobId({ id }: EngineRef): string {
   return `j-${id}`;
 }
 
+/** `undefined` for what is no JSON: one such value must not keep a heartbeat from reading the others. */
+export function fromJson(text: string | null | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "null") as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Separates the message of an error, for people, from its outcome as JSON. */
 const MARK = "\nbough:";
 
@@ -55,7 +65,7 @@ function fromFailedReason(reason: string): Outcome {
   const at = reason.lastIndexOf(MARK);
   return at < 0
     ? { t: "lost", why: "worker", message: reason }
-    : (JSON.parse(reason.slice(at + MARK.length)) as Outcome);
+    : (fromJson(reason.slice(at + MARK.length)) as Outcome);
 }
 
 /** The fields of a job's hash that its state follows from. */
@@ -71,11 +81,11 @@ export function toState(
   if (timestamp === null || timestamp === undefined)
     return note === null
       ? { at: "missing" }
-      : { outcome: { t: "cancelled", reason: JSON.parse(note) as WireReason } };
+      : { outcome: { t: "cancelled", reason: readReason(fromJson(note)) } };
   if (typeof finishedOn === "string") {
     if (typeof failedReason === "string" && (returned === null || returned === undefined))
       return { outcome: fromFailedReason(failedReason) };
-    return { outcome: (JSON.parse(returned ?? "null") as Outcome | null) ?? { t: "value" } };
+    return { outcome: fromJson(returned) as Outcome }; // the owner checks what it gets
   }
   if (!isLocked) return { at: "idle" };
   return {

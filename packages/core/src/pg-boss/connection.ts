@@ -19,9 +19,10 @@ import type {
   Topic,
   WireReason,
 } from "../remote/engine.js";
+import { readHints } from "../remote/wire.js";
 import { PgBossConsumer } from "./consumer.js";
 import type { Listener } from "./listener.js";
-import { channelOf, jobId, queueName } from "./names.js";
+import { channelOf, jobId, queueName, storable } from "./names.js";
 import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "./side-tables.js";
 
 /** A job is retried by pg-boss as often as this; `bough/remote` decides when it has been enough. */
@@ -76,7 +77,7 @@ export class PgBossConnection implements EngineConnection {
           queueName(queue),
           envelopes.map((envelope) => ({
             id: jobId(envelope),
-            data: envelope,
+            data: storable(envelope),
             retryLimit: RETRY_LIMIT,
             retryDelay: Math.round((envelope.backoff?.delay ?? 0) / 1_000),
             retryBackoff: envelope.backoff?.type === "exponential" && envelope.backoff.delay >= 1_000,
@@ -134,7 +135,7 @@ export class PgBossConnection implements EngineConnection {
       } else if (payload === "") {
         wake();
       } else {
-        listener(JSON.parse(payload) as Hint);
+        this.#read(payload, listener);
       }
     });
   }
@@ -237,6 +238,14 @@ export class PgBossConnection implements EngineConnection {
     const { queue, id } = hint;
     const short = (): string => JSON.stringify({ queue, id } satisfies Hint);
     this.#notify(topic, Buffer.byteLength(text) > MAX_NOTIFY ? short() : text);
+  }
+
+  #read(payload: string, listener: (hint: Hint) => void): void {
+    try {
+      for (const hint of readHints(payload)) listener(hint);
+    } catch (error) {
+      this.#settings.onError(error); // not of bough
+    }
   }
 
   #notify(topic: Topic, payload: string): void {

@@ -1,8 +1,9 @@
 import type { Pool } from "pg";
 import type { JobWithMetadata, PgBoss } from "pg-boss";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
+import { toEnvelope } from "../remote/received.js";
 import { after, limit, monotonicNow, Pause } from "../remote/time.js";
-import { jobId, queueName } from "./names.js";
+import { jobId, queueName, storable } from "./names.js";
 import { count, talliesOf, type Schemas } from "./side-tables.js";
 
 interface Settings {
@@ -91,7 +92,12 @@ export class PgBossConsumer implements Consumer {
     for (const job of jobs) {
       const { failures = 0, releases = 0 } = tallies?.get(job.id) ?? {};
       const delivery: Delivery = {
-        envelope: job.data,
+        envelope: toEnvelope(
+          job.data,
+          this.#queue,
+          job.id,
+          (ref) => ref.queue === this.#queue && jobId(ref) === job.id,
+        ),
         attempt: job.retryCount + 1,
         failedBefore: failures,
         lostBefore: job.retryCount - failures - releases,
@@ -132,7 +138,9 @@ export class PgBossConsumer implements Consumer {
     if ("outcome" in settlement) {
       const { outcome } = settlement;
       // A failure, too: pg-boss would retry it, and knows no final one before the retries are used up.
-      const { affected } = (await boss.complete(name, held, { bough: outcome })) as { affected?: number };
+      const { affected } = (await boss.complete(name, held, { bough: storable(outcome) })) as {
+        affected?: number;
+      };
       if (affected !== 0) ended(envelope, outcome);
       return;
     }
@@ -143,7 +151,7 @@ export class PgBossConsumer implements Consumer {
       { queue: envelope.queue, id: jobId(envelope) },
       "release" in settlement ? "releases" : "failures",
     );
-    await boss.fail(name, held, { bough: "retry" in settlement ? settlement.retry : null });
+    await boss.fail(name, held, { bough: "retry" in settlement ? storable(settlement.retry) : null });
     released();
   }
 }

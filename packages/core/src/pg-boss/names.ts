@@ -27,6 +27,19 @@ export function channelOf(topic: Topic): string {
   return `bough_${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
 }
 
+/**
+ * A JSON value as Postgres can keep it: its text has neither NUL nor halves of surrogate pairs. Those become U+FFFD; data and
+ * results are JSON texts of their own, in which they are escaped.
+ */
+export function storable<T>(value: T): T {
+  const text = JSON.stringify(value);
+  if (!/\\u(?:0000|d[89a-f])/.test(text)) return value;
+  const replaced = text.replaceAll(/\\\\|\\u0000|\\ud[89a-f][\da-f]{2}/g, (found) =>
+    found === "\\\\" ? found : "\\ufffd",
+  );
+  return JSON.parse(replaced) as T;
+}
+
 /** A name in SQL. */
 export function quote(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

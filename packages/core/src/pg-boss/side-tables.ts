@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
 import type { EngineRef, JobState, Outcome, WireReason } from "../remote/engine.js";
-import { jobId, queueName } from "./names.js";
+import { jobId, queueName, storable } from "./names.js";
 
 // The tables that the adapter adds to pg-boss: two tables in a schema beside it. `lease` has one row for each owner
 // process, `note` one for each job that was cancelled, or was tried again.
@@ -102,7 +102,7 @@ export async function addNotes(
     [
       unique.map(({ queue }) => queueName(queue)),
       unique.map(jobId),
-      unique.map(({ reason }) => JSON.stringify(reason)),
+      unique.map(({ reason }) => JSON.stringify(storable(reason))),
       unique.map(({ keep }) => keep),
     ],
   );
@@ -157,7 +157,7 @@ function toState({ state, lapsed, output, retry_count, reason }: StateRow): JobS
     case "active":
       return lapsed ? { at: "idle" } : { at: "running", attempt: (retry_count ?? 0) + 1 };
     case "completed":
-      return { outcome: output?.bough ?? { t: "value" } };
+      return { outcome: output?.bough as Outcome }; // the owner checks what it gets
     case "failed":
       return { outcome: output?.bough ?? { t: "lost", why: "worker" } };
     case "cancelled":

@@ -9,7 +9,7 @@ import { withScope } from "../task/with-scope.js";
 import type { Delivery, Envelope, Outcome, Settlement } from "./engine.js";
 import { RemoteRefusedError } from "./errors.js";
 import type { AnyImplementation, JobInfo } from "./job.js";
-import { decodePayload, encodePayload, type PayloadOptions } from "./payload.js";
+import { decodePayload, encodePayload, withoutProto, type PayloadOptions } from "./payload.js";
 import type { TracePropagator } from "./remote-options.js";
 import type { RunningJob } from "./running-job.js";
 import { encodeReason, encodeThrown, type Redact } from "./wire.js";
@@ -29,9 +29,17 @@ const PASS_DELAY = 1_000;
 
 /** Why a job is not started; `undefined` if it may be. */
 export function refusalOf({ envelope, lostBefore }: Delivery): Settlement | undefined {
+  if (!Number.isInteger(envelope.v) || envelope.v < 1 || typeof envelope.name !== "string")
+    return { outcome: { t: "error", error: encodeThrown(notOurs(envelope), undefined) } };
   if ((envelope.v as number) !== 1) return { release: true, delay: PASS_DELAY };
   const isOver = envelope.onWorkerLost === "fail" ? lostBefore > 0 : lostBefore > envelope.lostRetries;
   return isOver ? { outcome: { t: "lost", why: "worker" } } : undefined;
+}
+
+function notOurs({ queue }: Envelope): RemoteRefusedError {
+  return new RemoteRefusedError(
+    `a job in the queue ${queue} was not submitted by bough: use remote.spawn or remote.detach`,
+  );
 }
 
 /** What the holder of a job that was stopped before its start does with it. */
@@ -83,7 +91,8 @@ async function call(
     data: { id: envelope.id, attempt, owner: envelope.owner, path: envelope.path },
   }));
   const values = envelope.context ?? {};
-  for (const key of settings.contexts) if (Object.hasOwn(values, key.name)) own.set(key, values[key.name]);
+  for (const key of settings.contexts)
+    if (Object.hasOwn(values, key.name)) own.set(key, withoutProto(values[key.name]));
   let data: unknown;
   try {
     data = await decodePayload(

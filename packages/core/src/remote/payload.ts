@@ -1,4 +1,4 @@
-import { isThenable } from "../errors/describe.js";
+import { describe, isThenable } from "../errors/describe.js";
 import { RemoteRefusedError } from "./errors.js";
 import type { Parser, StandardSchema } from "./job.js";
 
@@ -32,7 +32,11 @@ export async function encodePayload(
     if (value === undefined) return undefined;
     throw new RemoteRefusedError(`${what} can't be written as JSON: it is a ${typeof value}`);
   }
-  const text = options.codec === undefined ? json : await options.codec.encode(json);
+  const text: unknown = options.codec === undefined ? json : await options.codec.encode(json);
+  if (typeof text !== "string")
+    throw new RemoteRefusedError(
+      `${what} can't be encoded: codec.encode returned ${describe(text)}, not a string`,
+    );
   const size = Buffer.byteLength(text);
   if (size > options.maxSize)
     throw new RemoteRefusedError(
@@ -63,20 +67,31 @@ function parseJson(text: string): unknown {
   return JSON.parse(text, (key, value: unknown) => (key === "__proto__" ? undefined : value));
 }
 
-async function check<T>(what: string, value: unknown, parser: Parser<T>): Promise<T> {
-  if (isSchema(parser)) {
-    const result = await parser["~standard"].validate(value);
-    if (result.issues === undefined) return result.value;
-    const issues = result.issues.slice(0, 5).map(({ message, path }) => `${pathOf(path)}${message}`);
-    throw new RemoteRefusedError(`${what} does not fit its schema: ${issues.join("; ")}`);
-  }
+/** The same for a JSON value that was read already. What is nested too deeply to be walked is dropped. */
+export function withoutProto(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
   try {
-    const parsed = parser(value);
-    return isThenable(parsed) ? await parsed : parsed;
+    return parseJson(JSON.stringify(value));
+  } catch {
+    return undefined;
+  }
+}
+
+async function check<T>(what: string, value: unknown, parser: Parser<T>): Promise<T> {
+  let result: Awaited<ReturnType<StandardSchema<T>["~standard"]["validate"]>>;
+  try {
+    if (!isSchema(parser)) {
+      const parsed = parser(value);
+      return isThenable(parsed) ? await parsed : parsed;
+    }
+    result = await parser["~standard"].validate(value);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : describe(error);
     throw new RemoteRefusedError(`${what} does not fit: ${text}`, { cause: error });
   }
+  if (result.issues === undefined) return result.value;
+  const issues = result.issues.slice(0, 5).map(({ message, path }) => `${pathOf(path)}${message}`);
+  throw new RemoteRefusedError(`${what} does not fit its schema: ${issues.join("; ")}`);
 }
 
 // A schema may be a function, too (ArkType).

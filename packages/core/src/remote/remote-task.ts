@@ -15,7 +15,7 @@ import type { OwnerLease } from "./owner-lease.js";
 import { decodePayload, encodePayload, type PayloadOptions } from "./payload.js";
 import { PendingJob, type JobEnd, type JobPlace } from "./pending-job.js";
 import type { TracePropagator } from "./remote-options.js";
-import { decodeThrown, encodeReason, type Redact } from "./wire.js";
+import { decodeThrown, encodeReason, readOutcome, type Redact } from "./wire.js";
 
 /** What all jobs of a `Remote` share. */
 export interface RemoteSettings {
@@ -124,10 +124,12 @@ async function settle<Out>(
 async function settleOutcome<Out>(
   task: ScopeNode,
   job: Job<unknown, Out>,
-  outcome: Outcome,
+  received: Outcome,
   key: string,
   payload: PayloadOptions,
 ): Promise<Out> {
+  const outcome = readOutcome(received);
+  if (outcome === undefined) return fail(task, unreadable(key));
   switch (outcome.t) {
     case "value":
       try {
@@ -151,6 +153,12 @@ async function settleOutcome<Out>(
       if (outcome.reason.kind === "disconnected") throw new RemoteLostError(key, "lease");
       throw new RemoteLostError(key, "cancelled", causeOf(outcome));
   }
+}
+
+export function unreadable(key: string): RemoteRefusedError {
+  return new RemoteRefusedError(
+    `the outcome of remote job ${key} can't be read: a worker of bough did not write it`,
+  );
 }
 
 function causeOf({ reason }: Extract<Outcome, { t: "cancelled" }>): ErrorOptions {

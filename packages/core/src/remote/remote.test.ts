@@ -13,7 +13,8 @@ import {
 import { formatTree, snapshot } from "../inspect/index.js";
 import { verifyNoLeaks, withVirtualClock } from "../testing/index.js";
 import { EngineClock } from "./engine-clock.js";
-import type { EngineConnection, Envelope, WireError } from "./engine.js";
+import type { EngineConnection, Envelope, Settlement, WireError } from "./engine.js";
+import type { Parser } from "./job.js";
 import {
   connectRemote,
   defineJob,
@@ -30,7 +31,8 @@ import {
 } from "./index.js";
 import { collectUnhandled } from "../../test/support/unhandled-rejections.js";
 import { memoryEngine, type MemoryEngine } from "./testing/index.js";
-import { decodeThrown, encodeThrown } from "./wire.js";
+import type { Codec } from "./payload.js";
+import { decodeThrown, encodeThrown, readReason } from "./wire.js";
 
 interface World {
   readonly engine: MemoryEngine;
@@ -215,6 +217,126 @@ describe("what travels", () => {
         },
       },
     ));
+
+  it.each<[string, (wire: WireError) => unknown]>([
+    ["throws", () => raise("redact failed for password 123")],
+    ["returns nothing", () => undefined],
+    ["returns no error", () => ["password 123"]],
+  ])("R19: nothing of an error leaves its process when redact %s", (_, redact) =>
+    world(
+      [implement(wait, () => raise("password 123", new Error("password 123")))],
+      async ({ scope, remote }) => {
+        const error = (await errorOf(remote.spawn(scope, wait, 1))) as RemoteError;
+        expect([error.name, error.message, error.cause, error.remote.stack]).toEqual([
+          "Error",
+          "an error that redact has failed for",
+          undefined,
+          undefined,
+        ]);
+      },
+      { worker: { redact: redact as never } },
+    ),
+  );
+
+  it.each<[string, Partial<Codec>, string]>([
+    ["encode returns no string", { encode: () => 7 as never }, "codec.encode returned 7, not a string"],
+    ["encode throws", { encode: () => raise("no key") }, "no key"],
+    ["decode throws", { decode: () => raise("no key") }, "the data of echo@1 can't be read"],
+    ["decode returns no JSON", { decode: () => "{" }, "the data of echo@1 can't be read"],
+    ["decode returns no string", { decode: () => undefined as never }, "the data of echo@1 can't be read"],
+  ])("R19: a job fails when its codec's %s", (_, broken, message) => {
+    const codec = { encode: (json: string) => json, decode: (text: string) => text, ...broken };
+    return world(
+      [echoing],
+      async ({ scope, remote }) => {
+        expect(await errorOf(remote.spawn(scope, echo, "data"))).toMatchObject({
+          message: expect.stringContaining(message) as string,
+        });
+      },
+      { owner: { codec }, worker: { codec } },
+    );
+  });
+
+  it.each<[string, Parser<number>]>([
+    ["a function that throws what is no error", () => Promise.reject("no number")],
+    [
+      "a schema that throws",
+      { "~standard": { version: 1, vendor: "v", validate: () => raise("no number") } },
+    ],
+    [
+      "a schema that rejects",
+      { "~standard": { version: 1, vendor: "v", validate: () => Promise.reject(new Error("no number")) } },
+    ],
+  ])("R19: a job whose data are checked by %s is refused, and not tried again", (_, parse) => {
+    const job = defineJob<number>("checked", { parse });
+    return world([implement(job, () => raise("called"))], async ({ scope, remote }) => {
+      const error = await errorOf(remote.spawn(scope, job, 1, { attempts: 5 }));
+      expect(error).toMatchObject({ name: "RemoteRefusedError" });
+      expect(String(error)).toContain("the data of checked@1 does not fit");
+      expect(String(error)).toContain("no number");
+    });
+  });
+
+  it("R19: __proto__ is dropped from context values and from what was thrown, too", () => {
+    const key = createContextKey<{ a: object }>("key");
+    const evil = (): { a: object } => JSON.parse('{"a":{"__proto__":{"x":1}}}') as { a: object };
+    const context = defineJob<undefined, unknown>("context");
+    return world(
+      [
+        implement(context, (own) => Object.getOwnPropertyNames(own.get(key).a)),
+        implement(wait, () => Promise.reject(evil())),
+      ],
+      async ({ scope, remote }) => {
+        const names = await withScope(scope, (own) => {
+          own.set(key, evil());
+          return remote.spawn(own, context, undefined);
+        });
+        expect(names).toEqual([]);
+        const thrown = (await errorOf(remote.spawn(scope, wait, 1))) as { a: object };
+        expect(Object.getOwnPropertyNames(thrown.a)).toEqual([]);
+      },
+      { owner: { contexts: [key] }, worker: { contexts: [key] } },
+    );
+  });
+
+  it.each<[string, unknown]>([
+    ["null", null],
+    ["a string", "x"],
+    ["an unknown one", { t: "later" }],
+    ["an error without an error", { t: "error" }],
+    ["a value that is no JSON", { t: "value", body: "{" }],
+    ["a value that is no text", { t: "value", body: 7 }],
+  ])("R19: an outcome that is %s is refused", (_, outcome) =>
+    world([], async ({ engine, scope, remote }) => {
+      await withScope(scope, async (own) => {
+        const connection = await engine.as("foreign").open(own);
+        const settle = (): Promise<Settlement> => Promise.resolve({ outcome } as never);
+        const options = { concurrency: 1, lease: 1_000, worker: "foreign", onError: () => {} };
+        const consumer = await connection.consume(echo.queue, options, settle);
+        const ref = await remote.detach(echo, 1);
+        expect(await errorOf(remote.attach(scope, ref))).toBeInstanceOf(RemoteRefusedError);
+        expect(await errorOf(remote.spawn(scope, echo, 1))).toBeInstanceOf(RemoteRefusedError);
+        await consumer.stop();
+      });
+    }),
+  );
+
+  it("R16, R19: errors and reasons that nobody of bough wrote are read without an error, and not too deeply", () => {
+    let deep: unknown = { error: { name: "E", message: "last" } };
+    for (let n = 0; n < 50_000; n++)
+      deep = { error: { name: 7, message: null, cause: deep, errors: 3, code: {} } };
+    const error = decodeThrown(deep as never) as RemoteError;
+    expect([error.name, error.message, error.code, error.errors]).toEqual([
+      "7",
+      "null",
+      undefined,
+      undefined,
+    ]);
+    for (const wire of [null, 7, "x", [], { error: 7 }, {}])
+      expect(() => decodeThrown(wire as never)).not.toThrow();
+    expect(readReason({ kind: "toString", path: 7 })).toEqual({ kind: "explicit" });
+    expect(readReason(null)).toEqual({ kind: "explicit" });
+  });
 
   it.each([
     ["a string", "text", "text"],

@@ -24,9 +24,9 @@ import {
   type RemoteTaskOptions,
 } from "./remote-options.js";
 import { reporterOf } from "./reporter.js";
-import { runRemote, type Draft, type RemoteSettings } from "./remote-task.js";
+import { runRemote, unreadable, type Draft, type RemoteSettings } from "./remote-task.js";
 import { after } from "./time.js";
-import { decodeThrown, encodeReason, encodeThrown } from "./wire.js";
+import { decodeThrown, encodeReason, encodeThrown, readOutcome } from "./wire.js";
 
 const DAY = 86_400_000;
 export const DEFAULT_LEASE = 15_000;
@@ -306,10 +306,12 @@ class EngineRemote implements Remote {
   async #outcome<Out>(
     task: ScopeNode,
     ref: EngineRef,
-    outcome: Extract<JobState, { outcome: unknown }>["outcome"],
+    received: Extract<JobState, { outcome: unknown }>["outcome"],
     job: Job<unknown, Out> | undefined,
   ): Promise<Out> {
     const key = jobKey(ref);
+    const outcome = readOutcome(received);
+    if (outcome === undefined) throw unreadable(key);
     if (outcome.t === "value")
       return decodePayload(
         `the result of ${key}`,

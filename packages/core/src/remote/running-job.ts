@@ -2,7 +2,7 @@ import { cancelAs } from "../adapter/cancel-as.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Delivery, Held, WireReason } from "./engine.js";
 import { monotonicNow } from "./time.js";
-import { decodeThrown } from "./wire.js";
+import { decodeThrown, readReason } from "./wire.js";
 
 /** Why a job was cancelled in its worker's process. */
 export type Stopped =
@@ -89,7 +89,7 @@ export class RunningJob {
       cancelAs(scope, "disconnected", { cause });
       return;
     }
-    const { kind, path, cause } = stopped.reason;
+    const { kind, path, cause } = readReason(stopped.reason);
     cancelAs(scope, kind, {
       cause: cause === undefined ? undefined : decodeThrown(cause),
       origin: path,

@@ -1,9 +1,12 @@
+import { isCancelKind } from "../adapter/cancel-as.js";
 import { describe } from "../errors/describe.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import type { WireError, WireReason, WireValue } from "./engine.js";
+import type { Hint, Outcome, WireError, WireReason, WireValue } from "./engine.js";
 import { RemoteError } from "./errors.js";
+import { withoutProto } from "./payload.js";
 
-// Errors and reasons as JSON, and back. Nothing is revived as an instance of a class but RemoteError.
+// Errors, reasons, outcomes and hints as JSON, and back. Nothing is revived as an instance of a class but RemoteError.
+// What is read may be anything: whoever can write to the engine can write it. So nothing that reads throws.
 
 const MAX_STACK = 8_192;
 const MAX_MESSAGE = 16_384;
@@ -44,22 +47,84 @@ function encodeError(error: Error, redact: Redact | undefined, depth: number): W
       ? { errors: errors.slice(0, MAX_ERRORS).map((each) => encodeThrown(each, redact, depth + 1)) }
       : {}),
   };
-  return redact === undefined ? wire : redact(wire);
+  return redact === undefined ? wire : redacted(wire, redact);
+}
+
+/** An error that could not be redacted does not leave the process. */
+function redacted(wire: WireError, redact: Redact): WireError {
+  try {
+    const changed: unknown = redact(wire);
+    if (isRecord(changed)) return changed as unknown as WireError;
+  } catch {
+    // as below
+  }
+  return { name: "Error", message: "an error that redact has failed for" };
 }
 
 /** What a worker threw, for the owner: a `RemoteError`, or the plain value. */
 export function decodeThrown(
   wire: WireValue,
   from: { readonly worker?: string | undefined; readonly attempt?: number | undefined } = {},
+  depth = 0,
 ): unknown {
-  if (!("error" in wire)) return wire.value;
-  const { name, message, code, stack, cause, errors } = wire.error;
+  if (!isRecord(wire)) return wire;
+  const { error, value } = wire as { readonly error?: unknown; readonly value?: unknown };
+  if (!isRecord(error)) return withoutProto(value);
+  const { name, message, code, stack, cause, errors } = error;
+  const deeper = depth < MAX_DEPTH;
   return new RemoteError(
-    String(message),
-    { name: String(name), code, stack, worker: from.worker, attempt: from.attempt },
-    cause === undefined ? undefined : decodeThrown(cause, from),
-    errors?.map((each) => decodeThrown(each, from)),
+    textOf(message),
+    {
+      name: textOf(name),
+      code: typeof code === "string" || typeof code === "number" ? code : undefined,
+      stack: typeof stack === "string" ? stack : undefined,
+      worker: from.worker,
+      attempt: from.attempt,
+    },
+    cause === undefined || !deeper ? undefined : decodeThrown(cause as WireValue, from, depth + 1),
+    Array.isArray(errors) && deeper
+      ? errors.slice(0, MAX_ERRORS).map((each) => decodeThrown(each as WireValue, from, depth + 1))
+      : undefined,
   );
+}
+
+/** An outcome as it was received; `undefined` if it is none. */
+export function readOutcome(value: unknown): Outcome | undefined {
+  if (!isRecord(value)) return undefined;
+  const outcome = value as unknown as Outcome;
+  if (outcome.t === "value" || outcome.t === "lost") return outcome;
+  if (outcome.t === "error") return isRecord(outcome.error) ? outcome : undefined;
+  return outcome.t === "cancelled" ? { t: "cancelled", reason: readReason(outcome.reason) } : undefined;
+}
+
+/** A reason as it was received. What is no reason is an explicit one. */
+export function readReason(value: unknown): WireReason {
+  const { kind, path, cause } = isRecord(value) ? value : {};
+  return {
+    kind: isCancelKind(kind) ? kind : "explicit",
+    ...(typeof path === "string" ? { path } : {}),
+    ...(cause === undefined ? {} : { cause: cause as WireValue }),
+  };
+}
+
+/**
+ * The hints of a message. Throws if it is not JSON; a message of anybody else's is none.
+ *
+ * @param text - One hint as JSON, or an array of them.
+ */
+export function readHints(text: string): readonly Hint[] {
+  const value = JSON.parse(text) as unknown;
+  const isHint = (each: unknown): boolean =>
+    isRecord(each) && typeof each["queue"] === "string" && typeof each["id"] === "string";
+  return ([] as unknown[]).concat(value).filter(isHint) as Hint[];
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : describe(value);
 }
 
 export function encodeReason(reason: CancelledError, redact: Redact | undefined): WireReason {

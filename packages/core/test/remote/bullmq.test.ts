@@ -1,55 +1,49 @@
+import { connect } from "node:net";
+import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { bullmqEngine } from "../../src/bullmq/index.js";
-import { createScope, map, withScope, type ScopeHandle } from "../../src/index.js";
+import { withResolvers } from "../../src/kernel/observer.js";
+import { createScope, map, sleep, withScope } from "../../src/index.js";
 import { connectRemote, defineJob, implement, serve } from "../../src/remote/index.js";
-import { engineSuite, type EngineSubject } from "../../src/remote/testing/index.js";
+import { testEngine } from "../support/engine-tests.js";
 import { Proxy } from "../support/proxy.js";
-import { startRedis, whyNoRedis, type TestRedis } from "../support/redis.js";
+import { startRedis, whyNoRedis } from "../support/redis.js";
 
 const missing = whyNoRedis();
 const title = missing === undefined ? "BullMQ" : `BullMQ (skipped: ${missing})`;
 
 describe.skipIf(missing !== undefined)(`${title}`, () => {
-  let scope: ScopeHandle;
-  let redis: TestRedis;
-
-  beforeAll(async () => {
-    scope = createScope({ name: "bullmq" });
-    redis = await startRedis(scope);
-  });
-
-  afterAll(() => scope.close());
-
-  /** Each process of a case has a way of its own to the server, which can be cut. */
-  function subject(proxies: Map<string, { proxy: Proxy; port: number }>): EngineSubject {
-    const proxyOf = async (process: string): Promise<{ proxy: Proxy; port: number }> => {
-      let found = proxies.get(process);
-      if (found === undefined) {
-        const proxy = new Proxy({ port: redis.port }, /\r\nsubscribe\r\n/i);
-        found = { proxy, port: await proxy.listen({ port: 0 }) };
-        proxies.set(process, found);
-      }
-      return found;
+  testEngine(async (scope) => {
+    const redis = await startRedis(scope);
+    const command = async (...command: [string, ...string[]]): Promise<void> => {
+      const client = new Redis(redis.port);
+      await client.call(...command);
+      client.disconnect();
     };
     return {
-      engine: async (process) =>
-        bullmqEngine({ connection: `redis://127.0.0.1:${(await proxyOf(process)).port}` }),
-      lease: 2_000,
-      workerLease: 2_000,
-      lostWithin: 3_000,
-      cut: async (process) => (await proxyOf(process)).proxy.cut(),
-      dropHints: async (process) => (await proxyOf(process)).proxy.dropHints(),
-      stop: () => redis.crash(),
-      wipe: async () => {
-        const client = new Redis(redis.port);
-        await client.flushall();
-        client.disconnect();
+      open: async () => {
+        const proxy = new Proxy({ port: redis.port }, /\r\nsubscribe\r\n/i);
+        return { proxy, url: `redis://127.0.0.1:${await proxy.listen({ port: 0 })}` };
       },
+      subject: (ways) => ({
+        engine: async (process) => bullmqEngine({ connection: (await ways(process)).url }),
+        lease: 2_000,
+        workerLease: 2_000,
+        lostWithin: 3_000,
+        stop: () => redis.crash(),
+        refuseWrites: async () => {
+          await command("config", "set", "min-replicas-to-write", "1");
+          return () => command("config", "set", "min-replicas-to-write", "0");
+        },
+        wipe: () => command("flushall"),
+      }),
     };
-  }
+  });
 
   it("jobs that start or end together share one command each: the look at the notes and leases, and the hint", async () => {
+    const scope = createScope();
+    const redis = await startRedis(scope);
     const engine = bullmqEngine({ connection: redis.url, prefix: "commands" });
     const double = defineJob<number, number>("double");
     const jobs = 500;
@@ -78,34 +72,106 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
       await service.drain();
       return stats;
     });
+    await scope.close();
     expect(calls["mget"]).toBeGreaterThan(0);
     expect(calls["mget"]).toBeLessThan(0.5);
     expect(calls["publish"]).toBeGreaterThan(0);
     expect(calls["publish"]).toBeLessThan(0.5);
   });
 
-  const names = engineSuite({ engine: () => bullmqEngine({ connection: "redis://none" }) }).map(
-    ({ name }) => name,
-  );
-  const isForAll = (name: string): boolean => /outage|has lost/.test(name);
-
-  async function play(name: string): Promise<void> {
-    const proxies = new Map<string, { proxy: Proxy; port: number }>();
-    try {
-      const found = engineSuite(subject(proxies)).find((each) => each.name === name);
-      expect(found?.skipped).toBeUndefined();
-      await found?.run();
-    } finally {
-      for (const { proxy } of proxies.values()) proxy.close();
-    }
-  }
-
-  // Most of their time is waiting for locks to run out.
-  describe.concurrent("its cases", () => {
-    it.each(names.filter((name) => !isForAll(name)))("%s", play, 180_000);
+  it("R23: a worker that gives its jobs back wakes another one, also if it was woken for them itself", async () => {
+    const scope = createScope();
+    const redis = await startRedis(scope);
+    const engine = bullmqEngine({ connection: redis.url });
+    const wait = defineJob("wait");
+    const started = withResolvers<void>();
+    const remote = await connectRemote(scope, engine);
+    const worker = createScope();
+    const work = implement(wait, async (own) => {
+      started.resolve(undefined);
+      await sleep(own, 600_000);
+    });
+    await serve(worker, engine, [work], { concurrency: 5 });
+    const task = remote.spawn(scope, wait, undefined);
+    await started.promise;
+    const client = new Redis(redis.port);
+    const monitor = connect(redis.port, "127.0.0.1");
+    let seen = "";
+    monitor.on("data", (chunk: Buffer) => (seen += chunk.toString()));
+    monitor.write("MONITOR\r\n");
+    while (!seen.includes("OK")) await sleep(scope, 5);
+    await worker.close();
+    expect(await client.llen("{bough}:wait@1:wait")).toBe(1);
+    await client.zadd("{bough}:wait@1:marker", 0, "the test");
+    while (!seen.includes("the test")) await sleep(scope, 5);
+    const wakings = seen.split("\r\n").filter((line) => /"zadd" "{bough}:wait@1:marker"/i.test(line));
+    expect(wakings.at(-2)).toMatch(/"0" "0"/);
+    expect(wakings.at(-2)).not.toContain("lua"); // after the last one of its own
+    monitor.destroy();
+    client.disconnect();
+    task.cancel();
+    await expect(task).rejects.toMatchObject({ kind: "explicit" });
+    await scope.close();
   });
 
-  describe("its cases that stop the server", () => {
-    it.each(names.filter(isForAll))("%s", play, 180_000);
+  it("R19, R24: messages on its channels and values at its keys that are not of bough end nothing", async () => {
+    const scope = createScope({ supervise: true, onError: () => {} });
+    const redis = await startRedis(scope);
+    const errors: unknown[] = [];
+    const engine = bullmqEngine({ connection: redis.url, onError: (error) => errors.push(error) });
+    const wait = defineJob<number, string>("wait");
+    const started = withResolvers<void>();
+    await serve(
+      scope,
+      engine,
+      [
+        implement(wait, async (own, ms) => {
+          started.resolve(undefined);
+          await sleep(own, ms);
+          return "done";
+        }),
+      ],
+      { concurrency: 5 },
+    );
+    const remote = await connectRemote(scope, engine, { lease: 1_000 });
+    const task = remote.spawn(scope, wait, 600_000);
+    await started.promise;
+    const client = new Redis(redis.port);
+    const channels = (await client.pubsub("CHANNELS", "*")) as string[];
+    expect(channels).toHaveLength(2);
+    const messages = [
+      "no JSON",
+      "null",
+      "7",
+      "[null]",
+      '[{"queue":1}]',
+      '{"queue":"wait@1","id":"x","reason":3}',
+    ];
+    for (const channel of channels) for (const message of messages) await client.publish(channel, message);
+    const plain = new Queue("wait@1", { connection: { port: redis.port }, prefix: "{bough}" });
+    await plain.add("plain", null, { jobId: "j-plain" }); // fetched by the worker
+    const broken = { queue: "wait@1", id: "broken" };
+    await client.hset("{bough}:wait@1:j-broken", { timestamp: 1, finishedOn: 2, returnvalue: "{" });
+    const [unreadable, refused] = await Promise.all([
+      errorOf(remote.attach(scope, broken)),
+      errorOf(remote.attach(scope, { queue: "wait@1", id: "plain" })),
+    ]);
+    expect([unreadable.name, refused.name]).toEqual(["RemoteRefusedError", "RemoteRefusedError"]);
+    const [key = ""] = await client.keys("{bough}:wait@1:j-*:lock");
+    const id = key.slice("{bough}:wait@1:j-".length, -":lock".length);
+    await client.set(`{bough}:bough:note:wait@1:${id}`, "no JSON"); // a note is a note
+    expect(await remote.spawn(scope, wait, 1)).toBe("done");
+    expect((await errorOf(task)).name).toBe("RemoteLostError");
+    expect(errors.map(String)).toEqual(channels.map(() => expect.stringContaining("SyntaxError")));
+    await plain.close();
+    client.disconnect();
+    await scope.close();
   });
 });
+
+async function errorOf(promise: PromiseLike<unknown>): Promise<Error> {
+  return Promise.resolve(promise).then(
+    (value) => expect.unreachable(String(value)),
+    (error: unknown) => error as Error,
+  );
+}

@@ -13,7 +13,7 @@ export class Proxy {
   readonly #pairs = new Set<{ client: Socket; server: Socket; isSubscriber: boolean }>();
   readonly #target: Address;
   readonly #subscribes: RegExp;
-  #mode: "open" | "cut" | "no hints" = "open";
+  #mode: "open" | "cut" | "frozen" | "no hints" | "no answers" = "open";
 
   /** @param subscribes - What a client sends on a connection that receives notifications. */
   constructor(target: Address, subscribes: RegExp) {
@@ -33,6 +33,21 @@ export class Proxy {
     return this.#set("cut");
   }
 
+  /** Nothing gets through until it is repaired; then everything does: a server that was stopped, and goes on. */
+  freeze(): () => void {
+    this.#mode = "frozen";
+    for (const { client, server } of this.#pairs) for (const each of [client, server]) each.pause();
+    return () => {
+      this.#mode = "open";
+      for (const { client, server } of this.#pairs) for (const each of [client, server]) each.resume();
+    };
+  }
+
+  /** What the client sends has its effect, and the answers get lost: a connection that is half open. */
+  loseAnswers(): () => void {
+    return this.#set("no answers");
+  }
+
   /** Notifications get lost. */
   dropHints(): () => void {
     return this.#set("no hints");
@@ -43,7 +58,7 @@ export class Proxy {
     this.#server.close();
   }
 
-  #set(mode: "cut" | "no hints"): () => void {
+  #set(mode: "cut" | "no hints" | "no answers"): () => void {
     this.#mode = mode;
     return () => {
       this.#mode = "open";
@@ -68,9 +83,15 @@ export class Proxy {
       if (this.#mode !== "cut") server.write(chunk);
     });
     server.on("data", (chunk: Buffer) => {
-      if (this.#mode === "cut" || (this.#mode === "no hints" && pair.isSubscriber)) return;
+      if (
+        this.#mode === "cut" ||
+        this.#mode === "no answers" ||
+        (this.#mode === "no hints" && pair.isSubscriber)
+      )
+        return;
       client.write(chunk);
     });
+    if (this.#mode === "frozen") for (const each of [client, server]) each.pause();
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -78,7 +99,7 @@ export class Proxy {
       from.on("error", () => {});
       from.on("close", () => {
         this.#pairs.delete(pair);
-        if (this.#mode !== "cut") to.destroy();
+        if (this.#mode !== "cut" && this.#mode !== "no answers") to.destroy();
       });
     }
   }

@@ -114,16 +114,18 @@ export const faultCases: readonly CaseDraft[] = [
     name: "R11: the late result of a worker whose lock ran out is refused",
     needs: ["cut"],
     async play(stage) {
-      const late = stage.workerLease + 2 * (stage.subject.lostWithin ?? 3_000);
       await stage.worker("first");
       const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: late, deaf: true });
+      const task = remote.spawn(scope, stage.job, { tag: "a", deaf: true }, { id: "late" });
       await stage.seen("a", "start");
       await stage.worker("second");
       const connect = await stage.fault(() => stage.subject.cut?.("first") as never);
       await stage.seen("a", "start", 2);
       await connect();
+      stage.hear();
       assert.equal(await task, "a:2");
+      await stage.seen("a", "end", 2);
+      assert.equal(await remote.attach(scope, { queue: stage.job.queue, id: "late" }), "a:2");
     },
   },
   {

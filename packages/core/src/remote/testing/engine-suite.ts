@@ -1,5 +1,6 @@
 import { basicCases } from "./cases-basic.js";
 import { detachedCases } from "./cases-detached.js";
+import { serverCases } from "./cases-server.js";
 import { faultCases } from "./cases-faults.js";
 import { Stage, type CaseDraft, type EngineSubject } from "./stage.js";
 
@@ -33,7 +34,7 @@ export interface EngineCase {
  * ```
  */
 export function engineSuite(subject: EngineSubject): EngineCase[] {
-  return [...basicCases, ...detachedCases, ...faultCases].map((draft) => ({
+  return [...basicCases, ...detachedCases, ...faultCases, ...serverCases].map((draft) => ({
     name: draft.name,
     skipped: whySkipped(draft, subject),
     run: () => run(draft, subject),

@@ -13,7 +13,7 @@ import type {
   Topic,
   WireReason,
 } from "../engine.js";
-import { limit } from "../time.js";
+import { after, limit, monotonicNow } from "../time.js";
 import { faultOf, roundTrip, type Faults } from "./memory-faults.js";
 import type { MemoryConsumer, MemoryStore } from "./memory-store.js";
 
@@ -126,8 +126,12 @@ export class MemoryConnection implements EngineConnection {
     await roundTrip(this.#faults.latency);
     const settlement = await run(delivery);
     if (this.#cut === "reject" || this.#cut === "hang") return;
-    const call = this.#call(true, () => this.#store.settle(delivery, settlement));
-    await limit(call, lease).catch(() => {});
+    const until = monotonicNow() + lease;
+    for (let isStored = false; !isStored && monotonicNow() < until;) {
+      const call = this.#call(true, () => this.#store.settle(delivery, settlement)).then(() => true);
+      isStored = await limit(call, lease).catch(() => false);
+      if (!isStored) await new Promise<void>((resolve) => void after(20, resolve));
+    }
   }
 
   get #cut(): string | undefined {
@@ -141,14 +145,15 @@ export class MemoryConnection implements EngineConnection {
     if (writes && this.#faults.isReadOnly) throw new Error("the engine is read-only");
     const result = call();
     await roundTrip(this.#faults.latency / 2);
-    await this.#connected();
+    await this.#connected(true);
     return result;
   }
 
-  async #connected(): Promise<void> {
+  async #connected(isAnswer = false): Promise<void> {
     for (let cut = this.#cut; cut !== undefined; cut = this.#cut) {
       if (cut === "reject") throw new Error("the connection to the engine is lost");
-      if (cut === "hang") return new Promise(() => {});
+      if (cut === "no answer" && !isAnswer) return;
+      if (cut === "hang" || cut === "no answer") return new Promise(() => {});
       await new Promise<void>((resolve) => {
         const listener = (): void => {
           this.#faults.reconnected.delete(listener);

@@ -12,6 +12,12 @@ describe("the memory engine", () => {
       lostWithin: 100,
       cut: (process) => engine.cut("hang", process),
       stop: () => engine.cut("queue"),
+      loseAnswers: (process) => engine.cut("no answer", process),
+      pause: () => engine.cut("queue"),
+      refuseWrites: () => {
+        engine.readOnly(true);
+        return () => engine.readOnly(false);
+      },
       dropHints: (process) => {
         engine.hints("drop", process);
         return () => engine.hints("deliver", process);

@@ -6,6 +6,8 @@ export type CutMode =
   | "reject"
   /** They stay pending, and have no effect. */
   | "hang"
+  /** They have their effect, and stay pending. */
+  | "no answer"
   /** They wait until the process is connected again, and have their effect then. */
   | "queue";
 

@@ -18,12 +18,20 @@ export interface EngineSubject {
   readonly lease?: number | undefined;
   /** The lease of workers in the cases, in ms. Default 1,000. */
   readonly workerLease?: number | undefined;
+  /** How many owners the case of many owners has. Default 40. */
+  readonly owners?: number | undefined;
   /** How much later than its lock's end a lost worker may be noticed, in ms. Default 3,000. */
   readonly lostWithin?: number | undefined;
   /** Cuts a process off: its calls fail or hang, and no hint arrives. Returns what connects it again. */
   readonly cut?: ((process: string) => Undo | Promise<Undo>) | undefined;
   /** Stops the server; its data stay. Returns what starts it again. */
   readonly stop?: (() => Undo | Promise<Undo>) | undefined;
+  /** The calls of a process have their effect, and their answers get lost. Returns what repairs that. */
+  readonly loseAnswers?: ((process: string) => Undo | Promise<Undo>) | undefined;
+  /** The server answers nothing, and its connections stay open. Returns what lets it go on. */
+  readonly pause?: (() => Undo | Promise<Undo>) | undefined;
+  /** The server can be read, and refuses to write: it is full, or a replica. Returns what repairs it. */
+  readonly refuseWrites?: (() => Undo | Promise<Undo>) | undefined;
   /** Loses all hints for a process. */
   readonly dropHints?: ((process: string) => Undo | Promise<Undo>) | undefined;
   /** Removes all data from the engine. */
@@ -49,7 +57,7 @@ export interface Script {
   readonly badCleanup?: boolean;
   /** The length of the result. */
   readonly size?: number;
-  /** The first attempt ignores its cancellation, as code that blocks the event loop does. */
+  /** The first attempt ignores its cancellation, as code that blocks the event loop does, until `stage.hear()`. */
   readonly deaf?: boolean;
 }
 
@@ -68,7 +76,9 @@ export interface Event {
 export interface CaseDraft {
   readonly name: string;
   /** The faults that it needs. */
-  readonly needs?: readonly ("cut" | "stop" | "dropHints" | "wipe")[];
+  readonly needs?: readonly (
+    "cut" | "loseAnswers" | "stop" | "pause" | "refuseWrites" | "dropHints" | "wipe"
+  )[];
   readonly play: (stage: Stage) => Promise<void>;
 }
 
@@ -82,6 +92,9 @@ export class Stage {
   readonly job: Job<Script, string>;
   readonly lease: number;
   readonly workerLease: number;
+  /** Lets the deaf attempt go on. */
+  hear: () => void = () => {};
+  readonly heard: Promise<void> = new Promise((resolve) => (this.hear = resolve));
   readonly #scopes: ScopeHandle[] = [];
   readonly #undo: Undo[] = [];
 
@@ -177,7 +190,7 @@ export class Stage {
       if (attempt <= (script.failures ?? 0)) throw new RangeError(`failed ${attempt}`);
       if (script.throws !== undefined)
         throw Object.assign(new RangeError(script.throws), { code: "E_SCRIPT" });
-      if (script.deaf === true) await this.pause(attempt === 1 ? (script.ms ?? 0) : 0);
+      if (script.deaf === true && attempt === 1) await this.heard;
       else if (script.ms !== undefined) await sleep(own, script.ms);
       return script.size === undefined ? `${tag}:${attempt}` : "x".repeat(script.size);
     } catch (error) {
