@@ -46,6 +46,10 @@ export type BoughErrorCode =
   /** `inspector()` was called while `NODE_ENV` is `production`, without the option `production`. */
   | "BOUGH_INSPECTOR_PRODUCTION"
 
+  // bough/recorder
+  /** `decodeRecording`: no recording, a damaged one, or one of another version. `createRecorder`: no diagnostics channels. */
+  | "BOUGH_RECORDING"
+
   // bough/streams
   /** A Node stream was closed before its end, while `iterate` read it or `pipe` wrote to it. */
   | "BOUGH_PREMATURE_CLOSE"

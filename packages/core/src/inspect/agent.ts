@@ -1,5 +1,5 @@
-import type { Copy } from "../kernel/copies.js";
-import type { NodeInfo } from "./describe-node.js";
+import { nodeDescriber, type NodeInfo } from "./describe-node.js";
+import { COPY_STEP, isReadable, knownCopies } from "./known-copies.js";
 import { LoopMeter, type MonitorDelay } from "./loop-meter.js";
 import { TreeCursor } from "./tree-cursor.js";
 import { TreeFolder, type FoldQuery } from "./tree-folder.js";
@@ -39,17 +39,12 @@ interface Host {
 /** How many rows are made into text at a time. */
 const ROWS = 100;
 
-/** A copy whose format is to be checked. */
-type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
-
-/** The `id`s of a further copy of the package begin here: each counts from 1. */
-const COPY_STEP = 2 ** 44;
-
 function createAgent(): Agent {
   const host = globalThis as unknown as Host;
   const now = (): number => host.performance.now();
   let created = 0;
-  let cursors: { readonly copy: number; readonly created: number; readonly cursor: TreeCursor }[] = [];
+  let cursors: { readonly copy: number; readonly created: number; readonly cursor: TreeCursor<NodeInfo> }[] =
+    [];
   let folding: { readonly folder: TreeFolder; sent: number } | undefined;
   const monitor = host.process?.getBuiltinModule?.("node:perf_hooks").monitorEventLoopDelay;
   const meter = monitor === undefined ? undefined : new LoopMeter(monitor);
@@ -78,13 +73,16 @@ function createAgent(): Agent {
     begin() {
       for (const { cursor } of cursors) cursor.leaveTree();
       folding = undefined;
-      const found: unknown = Reflect.get(globalThis, Symbol.for("bough.copies"));
-      const copies = Array.isArray(found)
-        ? (found as WeakRef<AnyCopy>[]).flatMap((copy) => copy.deref() ?? [])
-        : [];
+      const copies = knownCopies();
       cursors = copies.flatMap((copy, index) =>
-        copy.format === 1
-          ? [{ copy: index, created: copy.created?.() ?? 0, cursor: new TreeCursor(copy, now) }]
+        isReadable(copy)
+          ? [
+              {
+                copy: index,
+                created: copy.created?.() ?? 0,
+                cursor: new TreeCursor(copy, now, nodeDescriber()),
+              },
+            ]
           : [],
       );
       created = cursors.reduce((sum, cursor) => sum + cursor.created, 0);

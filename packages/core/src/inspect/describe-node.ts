@@ -144,6 +144,12 @@ export function describeNode(
   return info;
 }
 
+/** Describes the nodes of one look, which share the descriptions of their reasons. */
+export function nodeDescriber(): (node: ScopeNode, now: number) => NodeInfo {
+  const reasons = new Map<CancelledError, ReasonInfo>();
+  return (node, now) => describeNode(node, now, reasons);
+}
+
 /** What few nodes have. */
 function addExtras(info: MutableInfo, { settings, context, site }: Extras): void {
   if (settings?.deadline !== undefined) info.ownDeadline = settings.deadline.instant;

@@ -1,8 +1,6 @@
-import type { CancelledError } from "../errors/cancelled.js";
 import type { Copy } from "../kernel/copies.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { nextInSubtree, type Cursor } from "../kernel/tree.js";
-import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
 
 // This file and what it imports also run in other processes: see agent.ts. So it takes the clocks as arguments.
 
@@ -16,17 +14,21 @@ const STRIDE = 16;
  * A place in a tree that changes. Between two calls of {@link take} it stands on the next node to describe, and moves on if
  * that node settles: a node has no children when it leaves the tree, so what follows it is what would have followed it then.
  */
-export class TreeCursor implements Cursor {
+export class TreeCursor<T> implements Cursor {
   readonly #tree: Tree;
   readonly #now: () => number;
+  readonly #describe: (node: ScopeNode, now: number) => T;
   #next: ScopeNode | undefined;
-  readonly #reasons = new Map<CancelledError, ReasonInfo>();
   readonly #self = new WeakRef<Cursor>(this);
 
-  /** @param now - A monotonic clock in ms. */
-  constructor(tree: Tree, now: () => number) {
+  /**
+   * @param now - A monotonic clock in ms.
+   * @param describe - Gets a node, and the time on the clock of its `startedAt`.
+   */
+  constructor(tree: Tree, now: () => number, describe: (node: ScopeNode, now: number) => T) {
     this.#tree = tree;
     this.#now = now;
+    this.#describe = describe;
     this.#next = tree.root;
     tree.cursors.push(this.#self);
   }
@@ -36,12 +38,12 @@ export class TreeCursor implements Cursor {
   }
 
   /** Describes nodes for `ms` milliseconds, but at least a few. */
-  take(ms: number): NodeInfo[] {
-    const found: NodeInfo[] = [];
+  take(ms: number): T[] {
+    const found: T[] = [];
     const now = Math.floor(this.#tree.elapsed());
     const start = this.#now();
     for (let at = this.#next; at !== undefined; at = this.#next) {
-      found.push(describeNode(at, now, this.#reasons));
+      found.push(this.#describe(at, now));
       this.#next = nextInSubtree(this.#tree.root, at, false);
       if (found.length % STRIDE === 0 && this.#now() - start >= ms) break;
     }

@@ -7,7 +7,7 @@ import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cursors } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
-import type { NodeInfo } from "./describe-node.js";
+import { nodeDescriber, type NodeInfo } from "./describe-node.js";
 import { TreeCursor } from "./tree-cursor.js";
 
 /** The options of {@link walk}. */
@@ -53,7 +53,7 @@ export function walk(
 }
 
 async function* slices(root: ScopeNode, slice: number): AsyncGenerator<readonly NodeInfo[], void, void> {
-  const position = new TreeCursor({ root, cursors, elapsed }, realNow);
+  const position = new TreeCursor({ root, cursors, elapsed }, realNow, nodeDescriber());
   try {
     while (!position.ended) {
       yield position.take(slice);

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Look, NodeInfo } from "../inspect/index.js";
 import { LoopMeter } from "../inspect/loop-meter.js";
+import { nodeDescriber } from "../inspect/describe-node.js";
 import { TreeCursor } from "../inspect/tree-cursor.js";
 import { elapsed } from "../kernel/age-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -40,7 +41,7 @@ export class LocalSource implements PageSource {
     let spent = 0;
     const root = this.#root();
     if (root !== undefined) {
-      const position = new TreeCursor({ root, cursors, elapsed }, realNow);
+      const position = new TreeCursor({ root, cursors, elapsed }, realNow, nodeDescriber());
       try {
         while (!position.ended) {
           const begun = realNow();

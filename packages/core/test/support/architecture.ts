@@ -16,6 +16,7 @@ const layers: readonly (readonly string[])[] = [
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
   ["inspect", "testing", "adapter"],
+  ["recorder"],
   ["streams"],
   ["remote"],
   [
@@ -45,6 +46,7 @@ const portable = new Set([
   "resources",
   ".",
   "inspect",
+  "recorder",
   "adapter",
   "streams",
   "web",

@@ -1,0 +1,18 @@
+import type { Copy } from "../kernel/copies.js";
+
+/** A copy whose format is to be checked. */
+export type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
+
+/** The copies of the package that are loaded in this process, the oldest first, of any format. */
+export function knownCopies(): AnyCopy[] {
+  const found: unknown = Reflect.get(globalThis, Symbol.for("bough.copies"));
+  return Array.isArray(found) ? (found as WeakRef<AnyCopy>[]).flatMap((copy) => copy.deref() ?? []) : [];
+}
+
+/** Whether this code knows the fields of the nodes of a copy. */
+export function isReadable(copy: AnyCopy): copy is AnyCopy & Copy {
+  return copy.format === 1;
+}
+
+/** The `id`s of a further copy of the package begin here: each counts from 1. */
+export const COPY_STEP: number = 2 ** 44;

@@ -1,0 +1,213 @@
+import { LanePool, type Span } from "./lanes.js";
+import type { RecordedEvent, Recording } from "./recording.js";
+import { recordedScopes, type RecordedScope } from "./scopes.js";
+
+/** An event of the trace event format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU */
+export interface TraceEvent {
+  /** What it shows. */
+  readonly name: string;
+  /** `B` and `E`: a slice begins, ends. `b` and `e`: the same on a track of its own. `i`, `n`: an instant. `M`: a name. */
+  readonly ph: "B" | "E" | "b" | "e" | "i" | "n" | "M";
+  /** In microseconds since the recording began. */
+  readonly ts: number;
+  /** Always 1. */
+  readonly pid: number;
+  /** The track. */
+  readonly tid: number;
+  /** Always `bough`. */
+  readonly cat?: string;
+  /** The track of its own. */
+  readonly id?: number;
+  /** Of an instant: it belongs to its track. */
+  readonly s?: "t";
+  /** Details. */
+  readonly args?: Readonly<Record<string, unknown>>;
+}
+
+/** A trace in the trace event format. Write it with `JSON.stringify` into a file, and open that in https://ui.perfetto.dev. */
+export interface ChromeTrace {
+  /** In the order of their times. */
+  readonly traceEvents: readonly TraceEvent[];
+  /** Always `ms`. */
+  readonly displayTimeUnit: "ms";
+  /** When the recording began, and what is missing. */
+  readonly otherData: Readonly<Record<string, unknown>>;
+}
+
+interface Slice extends Span {
+  readonly scope: RecordedScope;
+}
+
+const PID = 1;
+
+/** A track: its slices are nested. */
+class Lane {
+  readonly #events: TraceEvent[];
+  readonly #where: Pick<TraceEvent, "pid" | "tid" | "cat" | "id">;
+  readonly #isAsync: boolean;
+  readonly #open: Slice[] = [];
+
+  constructor(events: TraceEvent[], tid: number, id?: number) {
+    this.#events = events;
+    this.#isAsync = id !== undefined;
+    this.#where = { pid: PID, tid, cat: "bough", ...(id === undefined ? {} : { id }) };
+  }
+
+  get tid(): number {
+    return this.#where.tid;
+  }
+
+  /** Whether a slice lies in that of its parent, and no sibling is in its way. */
+  takes(slice: Slice): boolean {
+    this.#endBefore(slice);
+    const top = this.#open.at(-1);
+    return top !== undefined && top.scope.id === slice.scope.parent && slice.end <= top.end;
+  }
+
+  /** Begins a slice that the lane takes, or one after all others have ended. */
+  begin(slice: Slice): void {
+    this.#open.push(slice);
+    const { name, id, kind } = slice.scope;
+    this.#add(this.#isAsync ? "b" : "B", name, slice.start, { id, kind });
+  }
+
+  mark({ type, time, kind, detail }: RecordedEvent): void {
+    const args = {
+      ...(type === "cancel" ? { reason: kind } : {}),
+      ...(detail === undefined ? {} : { [type === "stuck" ? "tasks" : "by"]: detail }),
+    };
+    this.#add(this.#isAsync ? "n" : "i", type === "cancel" ? `cancel: ${kind}` : type, time, args);
+  }
+
+  endAll(): void {
+    for (let slice = this.#open.pop(); slice !== undefined; slice = this.#open.pop()) this.#end(slice);
+  }
+
+  #endBefore({ start, scope }: Slice): void {
+    for (let top = this.#open.at(-1); top !== undefined; top = this.#open.at(-1)) {
+      if (top.end > start || top.scope.id === scope.parent) return;
+      this.#open.pop();
+      this.#end(top);
+    }
+  }
+
+  #end({ end, scope: { name, status, error, reason } }: Slice): void {
+    const args = {
+      status,
+      ...(error === undefined ? {} : { error }),
+      ...(reason === undefined ? {} : { reason }),
+    };
+    this.#add(this.#isAsync ? "e" : "E", name, end, args);
+  }
+
+  #add(ph: TraceEvent["ph"], name: string, time: number, args: Readonly<Record<string, unknown>>): void {
+    const ts = Math.round(time * 1_000);
+    this.#events.push({
+      name,
+      ph,
+      ts,
+      ...this.#where,
+      ...(ph === "i" ? { s: "t" as const } : {}),
+      args,
+    });
+  }
+}
+
+/**
+ * Turns a recording into a trace for Perfetto or `chrome://tracing`.
+ *
+ * Each root scope and each request has a track, which is used again when it has ended. What runs below it is nested in its
+ * slice. Where siblings run at the same time, the later one gets a track of its own. A cancellation is an instant, with its
+ * reason, on the scope where it began.
+ *
+ * @param recording - What a recorder has returned, or {@link decodeRecording}.
+ * @returns The trace, for `JSON.stringify`.
+ * @example
+ * ```ts
+ * const recorder = createRecorder();
+ * await withScope({ name: "shop" }, (scope) => spawn(scope, async function order() {}));
+ * const { traceEvents } = toChromeTrace(recorder.take());
+ * recorder.stop();
+ * console.log(traceEvents.some(({ name, ph }) => name === "order" && ph === "B")); // true
+ * ```
+ */
+export function toChromeTrace(recording: Recording): ChromeTrace {
+  const { startedAt, from, takenAt, dropped } = recording;
+  const names: TraceEvent[] = [nameEvent("process_name", 0, "bough")];
+  const traceEvents: TraceEvent[] = [];
+  const slices = slicesOf(recordedScopes(recording), from, takenAt);
+  const lanes: Lane[] = [];
+  const laneOf = new Map<number, Lane>();
+  const tracks = new Map<string, LanePool<Lane>>();
+  const besides = new Map<number, LanePool<Lane>>();
+  const addLane = (tid: number, id?: number): Lane => {
+    const lane = new Lane(traceEvents, tid, id);
+    lanes.push(lane);
+    return lane;
+  };
+  let lastTid = 0;
+  let lastId = 0;
+  /** The tracks of roots that are named alike. */
+  const trackPool = (name: string): LanePool<Lane> =>
+    new LanePool((index) => {
+      const tid = ++lastTid;
+      names.push(nameEvent("thread_name", tid, index === 0 ? name : `${name} (${index + 1})`));
+      return addLane(tid);
+    });
+  const poolFor = ({ kind, name }: RecordedScope, above: Lane | undefined): LanePool<Lane> => {
+    if (kind !== "request" && above !== undefined)
+      return entry(besides, above.tid, () => new LanePool(() => addLane(above.tid, ++lastId)));
+    const track = kind === "request" ? "requests" : name.replace(/\d+/g, "#");
+    return entry(tracks, track, () => trackPool(track));
+  };
+  const laneFor = (slice: Slice): Lane => {
+    const above = slice.scope.parent === undefined ? undefined : laneOf.get(slice.scope.parent);
+    if (slice.scope.kind !== "request" && above?.takes(slice) === true) return above;
+    const lane = poolFor(slice.scope, above).take(slice);
+    lane.endAll(); // the pool gives it out when it is free
+    return lane;
+  };
+  for (const slice of slices) {
+    const lane = laneFor(slice);
+    laneOf.set(slice.scope.id, lane);
+    lane.begin(slice);
+    for (const event of slice.scope.events) lane.mark(event);
+  }
+  for (const lane of lanes) lane.endAll();
+  return {
+    traceEvents: [...names, ...traceEvents.sort((a, b) => a.ts - b.ts)],
+    displayTimeUnit: "ms",
+    otherData: { startedAt: new Date(startedAt).toISOString(), from, takenAt, dropped },
+  };
+}
+
+function nameEvent(name: string, tid: number, text: string): TraceEvent {
+  return { name, ph: "M", ts: 0, pid: PID, tid, args: { name: text } };
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
+
+/** Begins and ends each scope within the recording. */
+function slicesOf(scopes: readonly RecordedScope[], from: number, takenAt: number): Slice[] {
+  // Of a scope whose end nobody knows, the last that is known of it or of what is below it counts.
+  const lastSeen = new Map<number, number>();
+  const endOf = (scope: RecordedScope): number => {
+    if (scope.status === "running") return takenAt;
+    const last = scope.events.at(-1)?.time ?? scope.start;
+    return scope.end ?? Math.max(last, lastSeen.get(scope.id) ?? 0, from);
+  };
+  const ends = new Map<number, number>();
+  for (const scope of scopes.toSorted((a, b) => b.id - a.id)) {
+    const end = endOf(scope);
+    ends.set(scope.id, end);
+    if (scope.parent !== undefined)
+      lastSeen.set(scope.parent, Math.max(end, lastSeen.get(scope.parent) ?? 0));
+  }
+  return scopes
+    .map((scope) => ({ scope, start: Math.max(scope.start, from), end: ends.get(scope.id) as number }))
+    .sort((a, b) => a.start - b.start || a.scope.id - b.scope.id);
+}

@@ -1,0 +1,61 @@
+/** Something that takes a lane for a while, such as a slice of a trace. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Gives each span a lane of its own for as long as it lasts, with as few lanes as there are spans at one time. Spans come in the
+ * order in which they start.
+ */
+export class LanePool<L> {
+  /** A binary heap: the lane that is free first is at the top. */
+  readonly #heap: { freeAt: number; readonly lane: L }[] = [];
+  readonly #make: (index: number) => L;
+
+  constructor(make: (index: number) => L) {
+    this.#make = make;
+  }
+
+  take({ start, end }: Span): L {
+    const heap = this.#heap;
+    const first = heap[0];
+    if (first !== undefined && first.freeAt <= start) {
+      first.freeAt = end;
+      this.#sink();
+      return first.lane;
+    }
+    const lane = this.#make(heap.length);
+    heap.push({ freeAt: end, lane });
+    this.#rise();
+    return lane;
+  }
+
+  #rise(): void {
+    for (let at = this.#heap.length - 1; at > 0;) {
+      const parent = (at - 1) >> 1;
+      if (this.#freeAt(parent) <= this.#freeAt(at)) return;
+      this.#swap(at, parent);
+      at = parent;
+    }
+  }
+
+  #sink(): void {
+    for (let at = 0; ;) {
+      const left = 2 * at + 1;
+      const least = this.#freeAt(left + 1) < this.#freeAt(left) ? left + 1 : left;
+      if (this.#freeAt(at) <= this.#freeAt(least)) return;
+      this.#swap(at, least);
+      at = least;
+    }
+  }
+
+  #freeAt(index: number): number {
+    return this.#heap[index]?.freeAt ?? Infinity;
+  }
+
+  #swap(a: number, b: number): void {
+    const heap = this.#heap;
+    [heap[a], heap[b]] = [heap[b] as never, heap[a] as never];
+  }
+}

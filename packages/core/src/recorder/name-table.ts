@@ -1,0 +1,82 @@
+/** The numbers that stand for no name, and for one that did not fit. */
+export const NO_NAME = 0;
+const OTHER = 1;
+const OTHER_NAME = "(other)";
+
+/** In a record, the number of a name takes 16 bits. */
+const MAX_NAMES = 2 ** 16;
+/** Longer names are cut off. */
+const MAX_LENGTH = 256;
+/** What a name takes in the table besides its characters, about. */
+const OVERHEAD = 64;
+
+/**
+ * Numbers for names, so that a record of an event has a fixed size. The table is bounded in bytes. Programs whose names contain
+ * numbers (`order 4711`) have more names than fit in: when the table is full, names without a record are dropped; a name
+ * that still does not fit is stored as its pattern (`order #`), and a pattern that does not fit as `(other)`.
+ */
+export class NameTable {
+  readonly #numbers = new Map<string, number>();
+  readonly #names: (string | undefined)[] = ["", OTHER_NAME];
+  readonly #free: number[] = [];
+  readonly #maxBytes: number;
+  #bytes = 0;
+  /** How many times a name was stored as its pattern, or as `(other)`. */
+  replaced = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Whether {@link sweep} may make room. An eighth is left for patterns. */
+  get isFull(): boolean {
+    return (
+      this.#bytes > (this.#maxBytes / 8) * 7 || this.#names.length - this.#free.length >= MAX_NAMES - 1024
+    );
+  }
+
+  /** The names by their numbers. */
+  toArray(): string[] {
+    return this.#names.map((name) => name ?? "");
+  }
+
+  numberOf(name: string): number {
+    return this.#numbers.get(name) ?? this.#add(name);
+  }
+
+  #add(name: string): number {
+    if (name === "") return NO_NAME;
+    // Joined, because the part of a string that `slice` returns keeps all of it.
+    if (name.length > MAX_LENGTH) return this.numberOf([...name.slice(0, MAX_LENGTH - 1), "…"].join(""));
+    if (!this.isFull) return this.#store(name);
+    this.replaced += 1;
+    const pattern = name.replace(/\d+/g, "#");
+    const known = this.#numbers.get(pattern);
+    if (known !== undefined) return known;
+    const fits = this.#bytes + sizeOf(pattern) <= this.#maxBytes && this.#numbers.size < MAX_NAMES - 2;
+    return fits ? this.#store(pattern) : OTHER;
+  }
+
+  #store(name: string): number {
+    const number = this.#free.pop() ?? this.#names.length;
+    this.#names[number] = name;
+    this.#numbers.set(name, number);
+    this.#bytes += sizeOf(name);
+    return number;
+  }
+
+  /** Drops every name but those that `isUsed` has a 1 for. */
+  sweep(isUsed: Uint8Array): void {
+    for (const [name, number] of this.#numbers) {
+      if (isUsed[number] === 1) continue;
+      this.#numbers.delete(name);
+      this.#names[number] = undefined;
+      this.#free.push(number);
+      this.#bytes -= sizeOf(name);
+    }
+  }
+}
+
+function sizeOf(name: string): number {
+  return OVERHEAD + 2 * name.length;
+}

@@ -1,0 +1,108 @@
+import { BoughError } from "../errors/bough-error.js";
+import { optionNames } from "../errors/option-names.js";
+import { checkOptionsObject, outOfRange, requireType } from "../errors/validate.js";
+import { calendarNow, realNow } from "../kernel/platform.js";
+import { RecordedData, type Recording } from "./recording.js";
+import { Tape, type ChannelModule } from "./tape.js";
+
+/** The options of {@link createRecorder}. */
+export interface RecorderOptions {
+  /**
+   * How much memory the recording takes at most, in bytes, from 65,536 to 1 GiB. An event takes 32 bytes. Default: 4 MiB, about
+   * 115,000 events.
+   */
+  readonly bytes?: number;
+}
+
+const recorderOptionNames = optionNames<RecorderOptions>({ bytes: true });
+
+export const DEFAULT_BYTES: number = 4 * 2 ** 20;
+const MIN_BYTES = 2 ** 16;
+const MAX_BYTES = 2 ** 30;
+
+/** Records the starts, ends and cancellations of scopes in a ring. Made by {@link createRecorder}. */
+export interface Recorder extends Disposable {
+  /** Whether it records: from its creation until `stop()`. */
+  readonly isRecording: boolean;
+  /** Returns what was recorded so far, and what is alive now. The recording goes on. */
+  take(): Recording;
+  /** Ends the recording, as disposal does. What was recorded can still be taken. */
+  stop(): void;
+}
+
+/**
+ * Begins to record what happens to all scopes of the process: a flight recorder.
+ *
+ * The last events are kept, in memory that is allocated once. The recorder keeps numbers and names, no scope, value or error,
+ * and does not keep the process alive. {@link Recorder.take} returns what was recorded, for {@link encodeRecording},
+ * {@link toChromeTrace}, {@link toPrometheus} and {@link recordedScopes}.
+ *
+ * It listens to the diagnostics channels, until `stop()`.
+ *
+ * @param options - How much memory to use.
+ * @returns The recorder, which is recording.
+ * @throws {TypeError | RangeError} If an option is wrong.
+ * @throws {BoughError} With the code `BOUGH_RECORDING`, where the runtime has no diagnostics channels.
+ * @example
+ * ```ts
+ * const recorder = createRecorder({ bytes: 2 ** 20 });
+ * await withScope({ name: "shop" }, (scope) => spawn(scope, async function order() {}));
+ * const recording = recorder.take();
+ * recorder.stop();
+ * const starts = [...recording.events].filter(({ type }) => type === "start");
+ * console.log(starts.map(({ name }) => name)); // [ "shop", "order" ]
+ * ```
+ */
+export function createRecorder(options: RecorderOptions = {}): Recorder {
+  checkOptionsObject("createRecorder", options, recorderOptionNames, "{ bytes: 4194304 }");
+  const { bytes = DEFAULT_BYTES } = options;
+  requireType("createRecorder", "bytes", "number", bytes);
+  if (!Number.isInteger(bytes) || bytes < MIN_BYTES || bytes > MAX_BYTES)
+    throw outOfRange(
+      "createRecorder",
+      `bytes must be a whole number from ${MIN_BYTES} (64 KiB) to ${MAX_BYTES} (1 GiB)`,
+      bytes,
+    );
+  const channels = findChannels();
+  if (channels === undefined)
+    throw new BoughError(
+      "BOUGH_RECORDING",
+      "createRecorder: this runtime has no node:diagnostics_channel, from which the recorder hears what happens; use Node, Deno or Bun",
+    );
+  return new TapeRecorder(new Tape(bytes, { now: realNow, calendar: calendarNow }), channels);
+}
+
+function findChannels(): ChannelModule | undefined {
+  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
+  const found = host?.getBuiltinModule?.("node:diagnostics_channel") as Partial<ChannelModule> | undefined;
+  return typeof found?.subscribe === "function" ? (found as ChannelModule) : undefined;
+}
+
+class TapeRecorder implements Recorder {
+  readonly #tape: Tape;
+  #unsubscribe: (() => void) | undefined;
+
+  constructor(tape: Tape, channels: ChannelModule) {
+    this.#tape = tape;
+    tape.recordFound();
+    this.#unsubscribe = tape.listen(channels);
+  }
+
+  get isRecording(): boolean {
+    return this.#unsubscribe !== undefined;
+  }
+
+  take(): Recording {
+    this.#tape.noteAllAlive();
+    return new RecordedData(this.#tape.header(), this.#tape.records());
+  }
+
+  stop(): void {
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+}
