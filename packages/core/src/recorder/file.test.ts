@@ -21,12 +21,14 @@ async function record(bytes?: number): Promise<Recording> {
   return recording;
 }
 
-const plain = (recording: Recording): object => ({
-  ...["startedAt", "from", "takenAt", "dropped", "totals"].map(
-    (key) => Reflect.get(recording, key) as unknown,
-  ),
-  events: [...recording.events],
-  alive: [...recording.alive],
+const plain = ({ startedAt, from, takenAt, dropped, totals, events, alive }: Recording): object => ({
+  startedAt,
+  from,
+  takenAt,
+  dropped,
+  totals,
+  events: [...events],
+  alive: [...alive],
 });
 
 /** What decoding throws. */

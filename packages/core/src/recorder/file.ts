@@ -49,7 +49,7 @@ export function assemble(header: string, records: Uint8Array): Uint8Array<ArrayB
   const headerLength = Math.ceil(text.length / 8) * 8;
   const file = new Uint8Array(PREFIX + headerLength + records.length);
   const view = new DataView(file.buffer);
-  for (const [index, character] of [...MAGIC].entries()) file[index] = character.charCodeAt(0);
+  file.set(new TextEncoder().encode(MAGIC));
   view.setUint32(8, VERSION, true);
   view.setUint32(12, headerLength, true);
   file.fill(0x20, PREFIX, PREFIX + headerLength);
@@ -96,7 +96,7 @@ export function decodeRecording(bytes: Uint8Array): Recording {
   const headerLength = view.getUint32(12, true);
   if (crc32(bytes.subarray(PREFIX)) !== view.getUint32(16, true)) throw damaged(bytes.length);
   const header = readHeader(bytes.subarray(PREFIX, PREFIX + headerLength));
-  const records = bytes.slice(PREFIX + headerLength) as Uint8Array<ArrayBuffer>;
+  const records = new Uint8Array(bytes.subarray(PREFIX + headerLength));
   if (header === undefined || records.length !== (header.alive + header.events) * RECORD_SIZE)
     throw damaged(bytes.length);
   return new RecordedData(header, records);

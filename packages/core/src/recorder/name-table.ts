@@ -47,7 +47,8 @@ export class NameTable {
   #add(name: string): number {
     if (name === "") return NO_NAME;
     // Joined, because the part of a string that `slice` returns keeps all of it.
-    if (name.length > MAX_LENGTH) return this.numberOf([...name.slice(0, MAX_LENGTH - 1), "…"].join(""));
+    if (name.length > MAX_LENGTH)
+      return this.numberOf(`${Array.from(name.slice(0, MAX_LENGTH - 1)).join("")}…`);
     if (!this.isFull) return this.#store(name);
     this.replaced += 1;
     const pattern = name.replace(/\d+/g, "#");

@@ -1,49 +1,9 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { rejection } from "../../test/support/deferred.js";
+import { parsePrometheus as parse, type Metric } from "../../test/support/prometheus.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { createScope, sleep, spawn, withScope } from "../index.js";
 import { createRecorder, toPrometheus } from "./index.js";
-
-interface Metric {
-  readonly type: string;
-  readonly samples: Map<string, number>;
-}
-
-/**
- * Reads the text format 0.0.4, https://prometheus.io/docs/instrumenting/exposition_formats, and refuses everything that it does
- * not allow.
- */
-function parse(text: string): Map<string, Metric> {
-  const metrics = new Map<string, Metric>();
-  expect(text.endsWith("\n")).toBe(true);
-  let current = "";
-  let helped = "";
-  for (const line of text.slice(0, -1).split("\n")) {
-    const help = /^# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) \S.*$/.exec(line)?.[1];
-    const type = /^# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram|summary|untyped)$/.exec(line);
-    if (help !== undefined) {
-      expect(metrics.has(help), line).toBe(false);
-      helped = help;
-    } else if (type !== null) {
-      current = type[1] as string;
-      expect(current).toBe(helped);
-      metrics.set(current, { type: type[2] as string, samples: new Map() });
-    } else {
-      const sample =
-        /^([a-zA-Z_:][a-zA-Z0-9_:]*)((?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"(?:,(?!\}))?)+\})?) (-?\d+(?:\.\d+)?(?:e[+-]\d+)?|[+-]Inf|NaN)$/.exec(
-          line,
-        );
-      expect(sample, line).not.toBe(null);
-      const [, name = "", labels = "", value] = sample ?? [];
-      const metric = metrics.get(current) as Metric;
-      const suffixes = metric.type === "histogram" ? ["_bucket", "_sum", "_count"] : [""];
-      expect(suffixes.map((suffix) => current + suffix)).toContain(name);
-      expect(metric.samples.has(name + labels), line).toBe(false);
-      metric.samples.set(name + labels, Number(value));
-    }
-  }
-  return metrics;
-}
 
 /** Each histogram has classes that only grow, up to all. */
 function checkHistogram({ samples }: Metric, name: string, kind: string): void {

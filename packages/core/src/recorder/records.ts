@@ -27,7 +27,7 @@ const ALIVE: number = eventTypes.indexOf("alive");
 
 /** Records in a row of typed arrays that share their memory. */
 export class RecordBuffer {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #float64: Float64Array;
   readonly #uint32: Uint32Array;
   readonly #float32: Float32Array;
@@ -143,7 +143,7 @@ export class Ring {
   copy(): Uint8Array<ArrayBuffer> {
     const { bytes, length } = this.records;
     const split = (this.written % length) * RECORD_SIZE;
-    if (this.written <= length) return bytes.slice(0, this.written * RECORD_SIZE) as Uint8Array<ArrayBuffer>;
+    if (this.written <= length) return bytes.slice(0, this.written * RECORD_SIZE);
     const copied = new Uint8Array(bytes.length);
     copied.set(bytes.subarray(split));
     copied.set(bytes.subarray(0, split), bytes.length - split);
@@ -175,6 +175,6 @@ export class RecordList {
   }
 
   copy(): Uint8Array<ArrayBuffer> {
-    return this.#records.bytes.slice(0, this.length * RECORD_SIZE) as Uint8Array<ArrayBuffer>;
+    return this.#records.bytes.slice(0, this.length * RECORD_SIZE);
   }
 }
