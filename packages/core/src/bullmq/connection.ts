@@ -104,7 +104,7 @@ export class BullmqConnection implements EngineConnection {
     const states = jobs.map((_, index) => toStateAt(answers, 3 * index));
     jobs.forEach(({ queue, id }, index) => {
       const state = states[index] as JobState;
-      // Only tidies, and fails if a worker has it meanwhile: that one reads the note.
+      // This is only tidying, and fails if a worker has the job by now: that one reads the note.
       if ("at" in state && state.at === "idle")
         this.#queue(queue).remove(jobId({ queue, id })).catch(onError);
     });

@@ -10,7 +10,7 @@ export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
 
 /**
  * Runs an Effection operation as the body of `node`. Cancellation halts it, and the promise settles when its
- * tear-down is through: what that throws is a failure.
+ * tear-down is through: an error of the cleanup is a failure.
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;

@@ -14,7 +14,7 @@ import { enterScope } from "../task/with-scope.js";
  * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps its
  * resources and the tasks that it spawned alive until `scope` ends.
  *
- * They are torn down as what `scope.use` got is: after the children of `scope` have settled, in its turn among the
+ * They are torn down like a resource of `scope.use`: after the children of `scope` have settled, in its turn among the
  * defers, and `scope` waits for that.
  *
  * **Cancellation:** if `scope` is cancelled before the operation has its value, the operation is halted, and the promise

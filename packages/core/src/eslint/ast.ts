@@ -37,7 +37,7 @@ const wrappers = new Set([
   "ChainExpression",
 ]);
 
-/** Without what stands around an expression and changes nothing. */
+/** An expression without the parentheses and casts around it. */
 export function bare(node: unknown): AstNode | undefined {
   let at = node;
   while (isNode(at) && wrappers.has(at.type)) at = at["expression"];

@@ -49,7 +49,10 @@ const stores = new Set(["push", "unshift", "add", "set"]);
 /** A worker that sleeps for so long is there for good. */
 const LONG_SLEEP = 60_000;
 
-/** Finds what keeps an owner handle alive from outside of its scope, or by what its functions share. */
+/**
+ * Finds code that keeps an owner handle alive from outside of its scope, or by the variables that its functions
+ * share.
+ */
 export class Pins {
   readonly #file: File;
   readonly #owners: readonly Owner[];
@@ -148,7 +151,7 @@ export class Pins {
     });
   }
 
-  /** A listener that has a name may be removed by it; one with another signal, by that. */
+  /** A listener that has a name may be removed by its name, and a listener with another signal by that signal. */
   #canBeTakenBack(argument: AstNode): boolean {
     const at = bare(argument);
     if (at?.type === "ObjectExpression") {
@@ -257,7 +260,10 @@ export class Pins {
     }
   }
 
-  /** The workers of an owner's scope that run as long as the scope does, and what timers and emitters keep. */
+  /**
+   * The workers of an owner's scope that run as long as the scope does, and the functions that timers and emitters
+   * keep.
+   */
   *#lasting(owner: Owner): Generator<AstNode> {
     for (const call of this.#file.calls) {
       const kept = this.#keptBy(call);

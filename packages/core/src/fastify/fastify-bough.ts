@@ -174,7 +174,7 @@ const handedOver = new WeakSet<Server>();
 
 /**
  * For a framework that shuts the server of its Fastify app down before it calls the app's `close()`, which then leaves that to
- * it. Returns what `close()` would do with the connections.
+ * it. Returns how `close()` would treat the connections.
  */
 export function handOverShutdown(server: Server): ConnectionPolicy | undefined {
   handedOver.add(server);

@@ -91,7 +91,7 @@ export function reportUnreceived(request: ScopeNode, error: unknown, origin: Sco
   if (wasAwaited(request, origin)) return;
   const from = request.parent ?? request;
   if (hasOnError(from)) return report(from, error, origin);
-  // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
+  // oxlint-disable-next-line no-console -- where servers and frameworks print errors that are not handled
   console.error(`A task of a request has failed: ${origin.path}`, error);
 }
 

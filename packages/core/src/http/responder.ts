@@ -122,6 +122,6 @@ export async function callHook(
 
 /** Prints the failure of a hook where no logger is known. */
 export function printHookFailure(error: unknown): void {
-  // oxlint-disable-next-line no-console -- where servers and frameworks print what nobody handles
+  // oxlint-disable-next-line no-console -- where servers and frameworks print errors that are not handled
   console.error("A hook or logger for cancelled requests has failed", error);
 }

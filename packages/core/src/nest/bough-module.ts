@@ -14,7 +14,7 @@ export interface BoughModuleAsyncOptions extends Pick<ModuleMetadata, "imports">
   /** The tokens whose providers are passed to `useFactory`. Default: nothing. */
   readonly inject?: FactoryProvider["inject"];
   /** Makes the options. */
-  // oxlint-disable-next-line typescript/no-explicit-any -- what is injected: Nest has no types for it
+  // oxlint-disable-next-line typescript/no-explicit-any -- Nest has no types for the injected values
   readonly useFactory: (...injected: any[]) => BoughModuleOptions | Promise<BoughModuleOptions>;
 }
 

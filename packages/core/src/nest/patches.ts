@@ -46,7 +46,8 @@ export function isIntercepted(adapter: Adapter): boolean {
 }
 
 /**
- * Awaits `shutDown` when the app closes, before Nest calls any of its shutdown hooks: they close what running requests use.
+ * Awaits `shutDown` when the app closes, before Nest calls any of its shutdown hooks: they close the resources that
+ * running requests use.
  *
  * The hooks themselves come too late. Nest calls those of a module in the order of its distance from the root module, and those of
  * a global module last. The adapter is told first, and awaited.

@@ -25,7 +25,7 @@ import { createHandle } from "./handle/handle-class.js";
 /** The handle that {@link selfCleaning} returns: looks like `T`, and `await using` closes it. */
 export type SelfCleaning<T extends object> = T & { [Symbol.asyncDispose](): Promise<void> };
 
-/** `unknown` for what `selfCleaning` can make a handle for; for other types, a text that says why it can't. */
+/** `unknown` for types for which `selfCleaning` can make a handle; for other types, a text that says why it can't. */
 export type Buildable<T> = [T] extends [never]
   ? unknown
   : [T] extends [PromiseLike<unknown>]
@@ -128,7 +128,7 @@ function construct(
   const node = makeLiveChild("selfCleaning", parent, options?.name ?? build, initialBuild);
   endWhenIdle();
   linkChild(node, options, site);
-  node.dropWorker(); // what `build` closes over would live as long as the scope
+  node.dropWorker(); // the closure of `build` would live as long as the scope
   let handle: object;
   nesting.depth += 1;
   try {
@@ -163,8 +163,8 @@ function construct(
  * Closes an owner handle: cancels its scope (kind `"closed"`) and waits until the workers have stopped and the cleanups have
  * run.
  *
- * It takes what {@link selfCleaning} returned, which has no `close` of bough's, and any handle of a scope, for which it does
- * the same as the handle's own `close()`.
+ * It takes an object of {@link selfCleaning}, which has no `close` of bough, and every handle of a scope, for which
+ * it does the same as the handle's own `close()`.
  *
  * @param handle - What `selfCleaning`, `createScope` or `serverScope` returned.
  * @param options - The `cause`, and `grace` in ms.

@@ -36,7 +36,10 @@ export class NodeSink implements Sink {
   /** By its event: `process.stdout` takes it back. */
   #finished: boolean;
   #closed: boolean;
-  /** The next event, and what announces it. More than one may wait: a write, and the abort that overtakes it. */
+  /**
+   * The next event, and the events that announce it. More than one may wait: a write, and the abort that overtakes
+   * it.
+   */
   #event: Promise<void> | undefined;
   #announce: () => void = () => undefined;
 

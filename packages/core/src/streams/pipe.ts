@@ -91,7 +91,7 @@ async function transfer(
     abort(failure).catch(() => undefined); // awaited below
   });
   try {
-    // Not by `for await`: when its body throws, what closing the source throws is lost. Left open, it is the scope's.
+    // Not by `for await`: when its body throws, an error of closing the source is lost. Left open, it is the scope's.
     const items = iterateFrom(own, source, site);
     for (let item = await items.next(); item.done !== true; item = await items.next())
       await target.write(item.value);

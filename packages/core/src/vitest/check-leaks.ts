@@ -9,8 +9,8 @@ import { recordOrigins } from "../testing/leaks/recorder.js";
 const HOOK_MARGIN = 5_000;
 
 /**
- * Checks every test for leaks, in the file or the `describe` in which it is called; and when the last of them is
- * through, what `beforeAll` and the file itself have started.
+ * Checks every test for leaks, in the file or the `describe` in which it is called. After the last test it also
+ * checks the work that `beforeAll` and the file itself have started.
  *
  * A test fails with a `LeakError` when something that was started in it, or in its `beforeEach`, is still there after
  * its `afterEach`: a scope or a task, or a timer, socket, server, child process or thread. Tests that run at the

@@ -11,7 +11,7 @@ import { Group, runGroup, type WorkerResult } from "./group.js";
  *
  * **Failure:** the first failure cancels the other workers (kind `"failure"`); workers that have not been started are not
  * called. When all have settled, the promise rejects with that failure, the same object; later failures are in
- * `suppressed(error)`. Only the caller receives the failure: `scope` is not cancelled by it. A worker that cancels its own
+ * `suppressed(error)`. Only the caller receives the failure: `scope` is not cancelled. A worker that cancels its own
  * scope has no value, so that counts as a failure.
  *
  * **Cancellation:** when `scope` is cancelled, so are the workers. Once they have settled, the promise rejects with the

@@ -1,7 +1,10 @@
 import { optionNames, type OptionNames } from "../../errors/option-names.js";
 import { checkDuration, checkOptionsObject, checkType } from "../../errors/validate.js";
 
-/** The options of {@link all}, `allSettled`, `any` and `race`, and what `map`, `stream` and `retry` take besides their own. */
+/**
+ * The options of {@link all}, `allSettled`, `any` and `race`. `map`, `stream` and `retry` take them too, in addition
+ * to their own.
+ */
 export interface CombinatorOptions {
   /** The name of the scope in which the workers run. Default: the name of the function, such as `"all"`. */
   readonly name?: string | undefined;

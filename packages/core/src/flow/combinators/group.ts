@@ -73,7 +73,7 @@ export abstract class Group<R> {
     return [];
   }
 
-  /** Whether its members are parts of what its caller does, rather than work on the items of a source. */
+  /** Whether its members are parts of its caller's work, and not work on the items of a source. */
   get isPartOfCaller(): boolean {
     return true;
   }
@@ -152,7 +152,7 @@ class MemberObserver implements Observer {
     this.#group.rejected(this.#node, error, this.#index);
   }
 
-  /** Not by the body of the group, which is what starts it. */
+  /** Not by the body of the group, which starts the member. */
   get isAwaited(): boolean {
     return false;
   }

@@ -44,10 +44,11 @@ const streamOptionNames = optionNames<StreamOptions>({
 /**
  * Calls `worker` for each item, each as a task, and yields the results in the order of the items.
  *
- * By default it does what `for await (const item of items) yield await worker(item)` does in an async generator, but in a
- * scope, and with a `concurrency`. No task is started before the first `next()`. After that at most `concurrency` items
- * are being processed, wait to be read, or are with the consumer, so an endless source needs no more memory than that. A
- * stream that is not read to its end does not keep its scope open: it is cancelled when the scope has nothing else to do.
+ * By default it behaves as `for await (const item of items) yield await worker(item)` in an async generator, but in a
+ * scope, and with a `concurrency`. No task is started before the first `next()`. After that at most `concurrency`
+ * items are being processed, wait to be read, or are with the consumer, so an endless source needs no more memory
+ * than that. A stream that is not read to its end does not keep its scope open: it is cancelled when the scope has
+ * nothing else to do.
  *
  * **Failure:** the first failure, of a task or of the source, cancels the rest (kind `"failure"`). When everything has
  * settled, `next()` first yields the results that were ready, then rejects with that failure. Only the consumer receives

@@ -35,7 +35,7 @@ export interface CancellableOptions extends CombinatorOptions {
  *
  * @param scope - The owner of the operation. It does not settle before the operation has ended.
  * @param start - Starts the operation. Called once, synchronously.
- * @param stop - Asks the operation to stop. Called with what `start` returned and with the reason. A promise that it returns
+ * @param stop - Asks the operation to stop. Called with the result of `start` and the reason. A promise that it returns
  *   is awaited. The operation may have ended just before the call, so `stop` must not stop another operation by
  *   mistake.
  * @param options - `name`, and `timeout` in ms.

@@ -48,7 +48,8 @@ const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, 
  * @param scope - The enclosing scope.
  * @param options - `timeout` in ms, or `deadline`; and `name`.
  * @param worker - Called once, synchronously, with a new scope.
- * @returns The worker's value, or `undefined`. A worker that may return `undefined` itself does not tell the two apart.
+ * @returns The worker's value, or `undefined`. If the worker itself may return `undefined`, the caller can't tell the
+ *   two cases apart.
  * @throws {CancelledError} (as a rejection) The reason, if the worker was cancelled for another cause than the time
  *   limit.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.

@@ -13,8 +13,9 @@ import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
 /**
- * A method of the class of handles. It runs with `this` = a handle, or what stands before one, finds the inner object and
- * goes on with that. Called with another `this` (a method taken off its handle) it behaves as the method it stands for.
+ * A method of the class of handles. It runs with `this` = a handle, or an object in front of one, finds the inner
+ * object and calls its method. Called with another `this` (a method taken off its handle) it behaves as the method it
+ * stands for.
  *
  * The method is looked up in each call, so that a stub works, and goes when it is restored. It is asked of the prototype,
  * which is a constant here: the engine checks by itself that nothing has changed. Only then is it asked of the object.

@@ -44,7 +44,7 @@ export class HandleObject extends Returning {
   static readonly key: typeof handleKey = handleKey;
   /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
   static copy: (inner: object, node: ScopeNode) => HandleObject;
-  /** Set by the module that knows what becomes of results. */
+  /** Set by the module that converts results. */
   static convert: Convert;
   /** Shows the fields that the inner object got later, by the module that knows how handles look. */
   static compare: (owner: HandleObject) => void;
@@ -106,7 +106,7 @@ export class HandleObject extends Returning {
     return owner.#serial > other.#serial;
   }
 
-  /** Another handle for what `owner` is the handle of, which is not watched. */
+  /** Another handle for the object of `owner`. It is not watched. */
   static copyOf(owner: HandleObject): HandleObject {
     return HandleObject.copy(owner.#inner, owner.#node);
   }

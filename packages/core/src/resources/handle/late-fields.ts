@@ -19,7 +19,7 @@ export function mayGrow(inner: object, build: unknown): boolean {
   return buildGrows(inner, build);
 }
 
-/** Of what `build` made: its workers are written there, and call it as they like. */
+/** For the object that `build` makes: the code of its workers is there, and has any name for the object. */
 export function buildGrows(inner: object, build: unknown): boolean {
   return typeof build === "function" && assigns(inner, build, anyNames);
 }

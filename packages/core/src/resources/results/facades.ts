@@ -82,7 +82,7 @@ export class Facade implements ProxyHandler<object> {
   }
 
   protected threw(_key: PropertyKey): void {
-    // Only an iterator ends by it.
+    // Only an iterator ends when it returns its last result.
   }
 }
 
@@ -144,7 +144,7 @@ function rethrow(error: unknown): never {
 /** By these a cursor is left. */
 const closing = new Set<PropertyKey>(["close", "destroy", "dispose", Symbol.dispose, Symbol.asyncDispose]);
 
-/** A cursor, a generator, an iterator helper. It lets go of the handle when it is done, has failed, or was left. */
+/** A cursor, a generator, an iterator helper. It releases the handle when it is done, has failed, or was left. */
 export class IteratorFacade extends Facade {
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
     if (closing.has(key)) return this.#closed(super.returned(key, result, args));

@@ -36,7 +36,7 @@ export class Lease {
   readonly inner: object;
   readonly results: Results;
   readonly convert: Convert;
-  /** Of a scope whose timers don't keep the process alive: what does while a result is waited for. */
+  /** For a scope whose timers don't keep the process alive: keeps it alive while a result is waited for. */
   readonly process: ProcessHold | undefined;
   /** Called once, at its end. */
   onEnd: (() => void) | undefined;

@@ -300,7 +300,10 @@ function holdCallbacks(lease: Lease, subscription: object, args: readonly unknow
   ]);
 }
 
-/** A signal among the arguments, or in a literal of options, ends a subscription as well. It reaches no handle by that. */
+/**
+ * A signal among the arguments, or in a literal of options, ends a subscription as well. The signal does not reach
+ * the handle.
+ */
 function endWith(lease: Lease, value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   const signal: unknown = value instanceof AbortSignal ? value : Reflect.get(value, "signal");

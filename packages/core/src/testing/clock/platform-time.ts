@@ -150,7 +150,7 @@ function virtualInterval(isActive: () => boolean): Every {
         if (due === 0) await new Promise<void>((resolve) => (wake = resolve));
         for (; due > 0; due--) yield value;
       }
-      await original.setInterval(delay, value, options).next(); // throws what Node's does
+      await original.setInterval(delay, value, options).next(); // throws the errors of Node
     } finally {
       clearInterval(interval);
       signal?.removeEventListener("abort", onAbort);

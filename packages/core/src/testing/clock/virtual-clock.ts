@@ -37,7 +37,7 @@ export interface VirtualClockOptions {
   readonly start?: number | Date | undefined;
   /**
    * Real milliseconds in which no real I/O may happen before time jumps. Default 0: some turns of the event loop are
-   * enough for what stays in this process. For a server in another process, or for zlib, use 10, for example.
+   * enough for work that stays in this process. For a server in another process, or for zlib, use 10, for example.
    */
   readonly quiet?: number | undefined;
   /** Real milliseconds of nothing at all until it is called blocked. Default 500; `Infinity` never. */

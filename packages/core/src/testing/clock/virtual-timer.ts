@@ -157,7 +157,7 @@ export class VirtualTimer {
 
 type Callback = (...given: unknown[]) => void;
 
-/** The timers of one virtual clock: what `setTimeout` and its kind do while it is installed. */
+/** The timers of one virtual clock: `setTimeout` and its kind call it while it is installed. */
 export class VirtualTimers {
   readonly scheduler: Scheduler;
   readonly #pending = new Set<VirtualTimer>();

@@ -4,7 +4,7 @@ import { BoughError } from "../../errors/bough-error.js";
 import { collectedHandleCount } from "../../task/orphan.js";
 import { turn } from "../clock/real-time.js";
 
-/** What one collection frees can be what kept the next thing: a finalizer's held value, a weak map's entry. */
+/** An object that one collection frees may have kept another alive: a finalizer's held value, a weak map's entry. */
 const ROUNDS = 3;
 
 type Collect = () => void;

@@ -31,8 +31,8 @@ export class RetainedError extends BoughError {
 /**
  * Calls `make`, drops the result, and verifies that the result is then collected.
  *
- * If it isn't, the error says what keeps it: the references from a root of the garbage collector down to it. For
- * that it takes a heap snapshot, which stops the process for some seconds and needs the package
+ * If it isn't, the error names the path that keeps it: the references from a root of the garbage collector down
+ * to it. For that it takes a heap snapshot, which stops the process for some seconds and needs the package
  * `@memlab/heap-analysis`, an optional peer dependency; without it the error says how to get it.
  *
  * @param make - Makes the object, or a promise for it. It must not be an arrow that keeps it in an outer variable.
@@ -56,7 +56,7 @@ export async function expectCollected(make: () => object): Promise<void> {
     if (probe.ref.deref() === undefined) return;
   }
   const [retainers = ""] = await findRetainers([probe]);
-  // The snapshot collects garbage, too: what it no longer found is gone.
+  // The snapshot collects garbage, too: objects that it did not find are gone.
   if (retainers === "collected") return;
   const head = `${name} is still alive after it was dropped and garbage was collected.`;
   if (typeof retainers === "string") throw new RetainedError(`${head}\n${retainers}`, []);

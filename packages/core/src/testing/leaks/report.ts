@@ -8,7 +8,7 @@ import { isUsers } from "./stack.js";
 export interface LeakReport {
   /** `resource`: not bough's, but a timer, socket, server, child process, thread … that holds the process. */
   readonly kind: "scope" | "task" | "resource";
-  /** The name of a scope or a task; what a resource is: `interval of 1000 ms`, `TCP server`. */
+  /** The name of a scope or a task; the kind of a resource: `interval of 1000 ms`, `TCP server`. */
   readonly name: string;
   /** The names from the root. Of a resource, its name and its details: `TCP server 127.0.0.1:8080`. */
   readonly path: string;

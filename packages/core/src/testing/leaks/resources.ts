@@ -6,7 +6,7 @@ import { recordedResources, scopeOfTimer, type Recorded } from "./recorder.js";
 import type { LeakReport } from "./report.js";
 import { siteOf } from "./stack.js";
 
-/** A leak with what `ignoreCurrent` knows it by. */
+/** A leak with the key by which `ignoreCurrent` knows it. */
 export interface Found {
   readonly report: LeakReport;
   /** The object itself; `undefined` for a timer that is only known by its number. */
