@@ -51,18 +51,39 @@ export function recordSite(
 }
 
 function capture(api: Api): string | undefined {
+  const limit = Error.stackTraceLimit as unknown;
   try {
-    if (typeof Error.captureStackTrace !== "function") return firstFrame(new Error().stack, 3);
+    if (typeof Error.captureStackTrace !== "function") return tidy(new Error().stack?.split("\n")[3]);
+    if (!(typeof limit === "number" && limit >= 1)) Error.stackTraceLimit = 1; // otherwise there is no frame
     const holder: { stack?: unknown } = {};
     Error.captureStackTrace(holder, api);
-    return firstFrame(holder.stack, 1);
+    return tidy(framesOf(holder.stack)[0]);
   } catch {
     return undefined; // an `Error.prepareStackTrace` that throws
+  } finally {
+    if (Error.stackTraceLimit !== limit) Error.stackTraceLimit = limit as number;
   }
 }
 
-function firstFrame(stack: unknown, index: number): string | undefined {
-  if (typeof stack !== "string") return undefined; // an `Error.prepareStackTrace` that returns something else
-  const frame = stack.split("\n")[index]?.trim().replace(/^at /, "");
-  return frame?.replace(/^<anonymous> \((.*)\)$/, "$1");
+/**
+ * The frames of a stack that `captureStackTrace` has made, innermost first, whatever an `Error.prepareStackTrace` has made
+ * of it: a text, with or without a first line, or the call sites themselves.
+ */
+export function framesOf(stack: unknown): string[] {
+  if (Array.isArray(stack)) return stack.every(isPrintable) ? stack.map(String) : [];
+  if (typeof stack !== "string") return [];
+  const lines = stack.split("\n");
+  const first = lines.findIndex((line) => /^\s*at /.test(line));
+  return lines.slice(first < 0 ? 1 : first).map((line) => line.trim().replace(/^at /, ""));
+}
+
+function isPrintable(value: unknown): boolean {
+  return typeof (value as { toString?: unknown } | null | undefined)?.toString === "function";
+}
+
+function tidy(frame: string | undefined): string | undefined {
+  return frame
+    ?.trim()
+    .replace(/^at /, "")
+    .replace(/^<anonymous> \((.*)\)$/, "$1");
 }

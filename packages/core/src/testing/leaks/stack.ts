@@ -1,3 +1,5 @@
+import { framesOf } from "../../kernel/call-site.js";
+
 /** Frames kept of a creation stack; those of Node's own are dropped from it. */
 const LIMIT = 40;
 
@@ -40,9 +42,7 @@ export function readStack(raw: RawStack): { frames: string[]; internal: string[]
 
 /** All frames, innermost first, Node's own among them. */
 export function readFrames({ stack }: RawStack): string[] {
-  // Somebody's Error.prepareStackTrace may return anything.
-  const lines = typeof stack === "string" ? stack.split("\n").slice(1) : [];
-  return lines.map((line) => plain(line.trim().replace(/^at /, "")));
+  return framesOf(stack).map(plain);
 }
 
 /** The line to look at: the innermost frame that is neither bough's nor a dependency's, or the innermost if there is none. */

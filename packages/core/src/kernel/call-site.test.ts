@@ -1,0 +1,67 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { snapshot } from "../inspect/index.js";
+import { createScope } from "../task/create-scope.js";
+import { setTracing } from "./call-site.js";
+
+type Prepare = (error: Error, frames: NodeJS.CallSite[]) => unknown;
+
+const { prepareStackTrace, stackTraceLimit } = Error;
+const opened: { close(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  setTracing(false);
+  Error.prepareStackTrace = prepareStackTrace;
+  Error.stackTraceLimit = stackTraceLimit;
+  await Promise.all(opened.splice(0).map((handle) => handle.close()));
+});
+
+/** Where bough says that it was called: by its name, since the line is that of the compiled file. */
+function openHere(): string | undefined {
+  const handle = createScope();
+  opened.push(handle);
+  return snapshot(handle).spawnedAt;
+}
+
+describe("rule 26: the line of a scope is known", () => {
+  const prepared: Readonly<Record<string, Prepare>> = {
+    "returns the call sites themselves": (_, frames) => frames,
+    "leaves out the first line": (_, frames) => frames.map((frame) => `    at ${String(frame)}`).join("\n"),
+    "begins with a message of several lines": (_, frames) =>
+      ["Error: one", "two", ...frames.map((frame) => `  at ${String(frame)}`)].join("\n"),
+    "writes its frames in another form": (_, frames) =>
+      ["Error", ...frames.map((frame) => `> ${String(frame)}`)].join("\n"),
+  };
+  it.each(Object.keys(prepared))("where Error.prepareStackTrace %s", (name) => {
+    setTracing(true);
+    Error.prepareStackTrace = prepared[name];
+    expect(openHere()).toMatch(/openHere \(.*call-site\.test\.ts:\d+:\d+\)/);
+  });
+
+  it.each([0, 0.5, -1, Number.NaN, undefined])(
+    "where Error.stackTraceLimit is %s, which stays so",
+    (limit) => {
+      setTracing(true);
+      Error.stackTraceLimit = limit as number;
+      const site = openHere();
+      expect(Error.stackTraceLimit).toBe(limit);
+      expect(site).toMatch(/openHere \(.*call-site\.test\.ts:\d+:\d+\)/);
+    },
+  );
+
+  it.each<[string, Prepare]>([
+    [
+      "throws",
+      () => {
+        throw new Error("no stack");
+      },
+    ],
+    ["returns an object", () => ({})],
+    ["returns nothing", () => undefined],
+    ["returns an empty list", () => []],
+    ["returns a list of what can't be printed", () => [Object.create(null)]],
+  ])("or left out where Error.prepareStackTrace %s", (_, prepare) => {
+    setTracing(true);
+    Error.prepareStackTrace = prepare;
+    expect(openHere()).toBeUndefined();
+  });
+});
