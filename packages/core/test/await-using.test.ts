@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  createChannel,
   createScope,
   selfCleaning,
   sleep,
@@ -89,6 +90,33 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
       throw own;
     }
     expect(await rejection(job())).toMatchObject({ name: "SuppressedError", error: boom, suppressed: own });
+  });
+
+  it("comes beside the cancellation that follows from it, if the block waits for that, and alone from withScope", async () => {
+    const waits: ((scope: ScopeHandle) => PromiseLike<unknown>)[] = [
+      (scope) => sleep(scope, Infinity),
+      (scope) => spawn(scope, (task) => sleep(task, Infinity)),
+      (scope) => createChannel().receive(scope),
+    ];
+    for (const wait of waits) {
+      async function job(): Promise<unknown> {
+        await using scope = createScope();
+        const waiting = wait(scope);
+        spawn(scope, fails);
+        return await waiting;
+      }
+      const error = await rejection(job());
+      expect(error).toMatchObject({
+        name: "SuppressedError",
+        error: boom,
+        suppressed: { kind: "failure", cause: boom },
+      });
+    }
+    const job = withScope(async (scope) => {
+      spawn(scope, fails);
+      await sleep(scope, Infinity);
+    });
+    expect(await rejection(job)).toBe(boom);
   });
 
   it("of a cleanup is reported although a failed task was awaited, by the error itself", async () => {
