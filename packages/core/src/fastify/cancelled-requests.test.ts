@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import { Readable } from "node:stream";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance } from "fastify";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
@@ -151,6 +152,48 @@ describe("a hijacked reply", () => {
     });
     await app.inject("/");
     await expect.poll(complaints).toMatchObject([{ err: { message: "boom" } }]);
+  });
+});
+
+describe("a stream that Fastify sends, and breaks off when its source fails of the cancellation,", () => {
+  /** Sends a source that waits in the scope of the request. Returns what is logged of a client that got the beginning. */
+  async function broken(
+    interfere: (app: FastifyInstance, client: { abort(): void }) => void,
+    timeout?: number,
+  ): Promise<readonly CancelledOutcome[]> {
+    const outcomes: CancelledOutcome[] = [];
+    const { app } = await makeApp({ timeout, onCancelled: (outcome) => void outcomes.push(outcome) });
+    app.get("/", (request, reply) =>
+      reply.send(
+        Readable.from(
+          (async function* () {
+            yield "part";
+            await sleep(request.scope, 60_000);
+          })(),
+        ),
+      ),
+    );
+    const connect = await listen(app);
+    const client = connect().request();
+    await client.started;
+    interfere(app, client);
+    expect(await client.answer).toMatchObject({ body: "part", complete: false });
+    await expect.poll(() => outcomes).toHaveLength(1);
+    return outcomes;
+  }
+
+  it("rule 30: is logged as 503 when its time was up", async () => {
+    expect(await broken(() => undefined, 30)).toMatchObject([{ status: 503, error: { kind: "deadline" } }]);
+  });
+
+  it("rule 30: is logged as 503 when the server's scope was cancelled", async () => {
+    const outcomes = await broken((app) => void app.scope.cancel("maintenance"));
+    expect(outcomes).toMatchObject([{ status: 503, error: { kind: "explicit", cause: "maintenance" } }]);
+  });
+
+  it("rule 30: is logged as 499 when its client has left", async () => {
+    const outcomes = await broken((_, client) => client.abort());
+    expect(outcomes).toMatchObject([{ status: 499, error: { kind: "disconnected" } }]);
   });
 });
 

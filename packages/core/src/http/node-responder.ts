@@ -9,7 +9,7 @@ import {
 } from "./messages.js";
 import type { CancelledOutcome } from "./outcome.js";
 import { answerTexts, callHook, type AnswerStatus, type OutcomeHooks, type Responder } from "./responder.js";
-import { ignoreLateAnswer, markDisconnected, watchWrites } from "./symbols.js";
+import { ignoreLateAnswer, ignoreSecondAnswer, markDisconnected, watchWrites } from "./symbols.js";
 
 // Answers requests of `node:http`, `node:https` and `node:http2`. A server without a framework uses `NodeResponder` as it
 // is; the responder of a framework that stands on these responses extends it by its form and its log. The file decides
@@ -114,6 +114,10 @@ export class NodeResponder implements Responder {
   protected ownAnswer(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
     const respond = this.hooks?.respond;
     return respond && ((outcome) => callHook(respond, outcome, this.request, this.response));
+  }
+
+  ignoreSecondAnswer(cutOff = (): void => this.cutOff()): void {
+    if (isResponse(this.response) && this.hasBegun) ignoreSecondAnswer(this.response, cutOff);
   }
 
   cutOff(): void {

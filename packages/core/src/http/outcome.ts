@@ -68,6 +68,16 @@ export function outcomeOf(
   return { error: isCancellation && reason?.kind === "failure" ? reason.cause : error };
 }
 
+/**
+ * Returns the outcome of a request whose response has broken off. The client has gone, unless the request was cancelled for
+ * another reason before: then the framework has broken it off, when what it sent failed of that.
+ */
+export function brokenOffOutcome(request: OutcomeSubject): CancelledOutcome {
+  const { reason } = request.node;
+  const outcome = outcomeOf(request, reason, true);
+  return outcome.status === undefined ? { status: 499, error: reason } : outcome;
+}
+
 /** How many causes to follow; a chain can be circular. */
 const MAX_CAUSES = 10;
 

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
 import { setIsCancellation } from "../task/options.js";
+import { NodeResponder } from "./node-responder.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
 import { recordOf } from "./request.js";
@@ -81,7 +82,8 @@ export function requestScope(
  *
  * **Failure:** the failure counts as received: it is not reported again.
  *
- * If bough has answered in the handler's place meanwhile, writing to the response does nothing and does not throw.
+ * If bough has answered in the handler's place meanwhile, writing to the response does nothing and does not throw. If the
+ * handler has begun an answer itself, setting a status or a header cuts it off, and does not throw either.
  *
  * @param request - Node's request, as the server's `request` event gives it.
  * @param response - Its response.
@@ -117,6 +119,7 @@ export function requestOutcome(
   const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);
   if (outcome.status !== undefined) record?.log(outcome);
+  (record ?? new NodeResponder(request, response)).ignoreSecondAnswer();
   return outcome;
 }
 

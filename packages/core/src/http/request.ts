@@ -10,8 +10,8 @@ import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import { notifiesHandler } from "./attached.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
-import { outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
-import { printHookFailure, wasLogged, type AnswerStatus, type Responder } from "./responder.js";
+import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
+import { printHookFailure, wasLogged, type Answer, type AnswerStatus, type Responder } from "./responder.js";
 import { recordKey, responderKey } from "./symbols.js";
 import { within } from "./within.js";
 
@@ -42,11 +42,6 @@ const PATIENCE_AT_SHUTDOWN = 500;
 const MAX_RESPOND = 1_000;
 /** How often to look whether a handler is silent, in ms. */
 const SILENCE_STEP = 50;
-
-/** The property of a response that a record reads itself. Most requests need no responder. */
-export interface Answer {
-  readonly writableEnded: boolean;
-}
 
 /** The server of a request. */
 export interface RequestHost<Request extends object, Response extends Answer> {
@@ -169,15 +164,16 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** The response has closed, or never will be sent: the end of the body of the scope. */
   done(): void {
+    const { node } = this;
     if (this.#isDone) return;
     this.#isDone = true;
-    const { node } = this;
     if (this.resolveName !== undefined) this.updateName();
     if (!this.response.writableEnded && this.upgradedSocket?.writableEnded !== true) {
+      this.ignoreSecondAnswer();
       cancel(node, "disconnected", undefined);
       markCutShort(node);
       // A response that was broken off here, or by the framework after a failure, does not mean that the client has gone.
-      if (this.#received === undefined && !this.#isCutOff) this.#log({ status: 499, error: node.reason });
+      if (this.#received === undefined && !this.#isCutOff) this.#log(brokenOffOutcome(this));
       this.responder.markDisconnected();
     } else if (this.#outcome !== undefined || this.#isAnswered) {
       // So that the scope ends like the answer.
@@ -198,6 +194,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     if (this.#isDone) return;
     const { responder } = this;
     if (reason.kind === "failure" && responder.isExchange) this.#failedFirst = !responder.hasBegun;
+    this.ignoreSecondAnswer();
     responder.onCancelled?.();
     if (reason.kind === "deadline") {
       onTurn(() => {
@@ -221,6 +218,11 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   #isAnswerable(): boolean {
     return this.responder.isAnswerable && !this.#isUpgraded();
+  }
+
+  /** From now on a handler that fails in the middle of its answer may begin another one: the first one is cut off then. */
+  ignoreSecondAnswer(): void {
+    this.responder.ignoreSecondAnswer?.(() => this.#giveUp());
   }
 
   /** Ends a cancelled request when its handler has been silent for too long. */
@@ -247,7 +249,8 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   #giveUp(): void {
     const { node, responder } = this;
-    if (this.#isAnswered) return this.#cutOff(); // `respond` has begun an answer and does not end it
+    // Either `respond` has begun an answer and does not end it, or the handler has failed by itself.
+    if (this.#isAnswered || !node.cancelled) return this.#cutOff();
     const outcome = outcomeOf(this, node.reason, responder.isDisconnected);
     if (outcome.status !== undefined) return this.#end(outcome);
     if (node.reason?.kind !== "failure") return this.#end(this.#outcomeOfReason());
@@ -278,7 +281,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   }
 
   #cutOff(): void {
-    if (this.responder.hasEnded) return;
+    if (this.#isDone || this.responder.hasEnded) return;
     this.#isCutOff = true;
     this.responder.cutOff();
   }
@@ -340,8 +343,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** Notes that the framework has received `error` from the handler, so that it is not reported again. */
   receive(error: unknown): void {
     const { reason } = this.node;
-    this.#received ??= [];
-    this.#received.push(error);
+    (this.#received ??= []).push(error);
     if (reason?.kind === "failure" && isReturnedCancellation(this.node, error))
       this.#received.push(reason.cause);
   }

@@ -44,6 +44,11 @@ export const answerTexts: Readonly<Record<AnswerStatus, string>> = {
   504: "Gateway Timeout",
 };
 
+/** The property of a response that a record reads itself. Most requests need no responder. */
+export interface Answer {
+  readonly writableEnded: boolean;
+}
+
 /** How far an answer has come, and how to answer one request if its handler does not. */
 export interface Responder {
   /** Method and pattern of the route. Default: the scope is named by method and path. */
@@ -85,6 +90,11 @@ export interface Responder {
   log(outcome: CancelledOutcome, isStuck: boolean): void;
   /** Gives the response the status 499, for loggers that read it when the response closes. Nothing is sent. */
   markDisconnected(): void;
+  /**
+   * From now on, if the handler begins a second answer, `cutOff` is called instead, and no error is thrown. Called when an
+   * answer may have begun. Absent: a handler can't begin a second one.
+   */
+  ignoreSecondAnswer?(cutOff: () => void): void;
   /** Called when the scope is cancelled, before the handler fails of it. */
   onCancelled?(): void;
   /** Called when an answer has been given in the handler's place. */

@@ -84,6 +84,34 @@ export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" |
   }
 }
 
+/** The methods that throw once the headers have been sent: with them a handler begins an answer. */
+const beginning = methods.filter((method) => /header|head$/i.test(method));
+
+/**
+ * Lets a handler that has failed in the middle of its answer begin another one, `response.writeHead(500).end()`: Node would
+ * throw, in code that is the last to catch errors, and the process would end.
+ *
+ * @param cutOff - Called instead, unless the answer has been ended. What the handler does to the response later is ignored.
+ */
+export function ignoreSecondAnswer(response: ServerResponse, cutOff: () => void): void {
+  if (withIgnoredSecond.has(response)) return;
+  withIgnoredSecond.add(response);
+  for (const method of beginning) {
+    const original: unknown = Reflect.get(response, method);
+    if (typeof original !== "function") continue; // newer than this Node
+    const value = function (this: ServerResponse, ...args: readonly unknown[]): unknown {
+      if (!response.headersSent) return Reflect.apply(original, this, args);
+      const hasEnded = response.writableEnded;
+      ignoreLateAnswer(response, "headersSent");
+      if (!hasEnded) cutOff();
+      return this;
+    };
+    Object.defineProperty(response, method, { value, writable: true, configurable: true });
+  }
+}
+
+const withIgnoredSecond = new WeakSet<object>();
+
 function doNothing(this: ServerResponse, ...args: readonly unknown[]): ServerResponse {
   callBack(args);
   return this;

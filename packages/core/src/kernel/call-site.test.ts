@@ -33,7 +33,7 @@ describe("rule 26: the line of a scope is known", () => {
   };
   it.each(Object.keys(prepared))("where Error.prepareStackTrace %s", (name) => {
     setTracing(true);
-    Error.prepareStackTrace = prepared[name];
+    Error.prepareStackTrace = prepared[name] as Prepare;
     expect(openHere()).toMatch(/openHere \(.*call-site\.test\.ts:\d+:\d+\)/);
   });
 

@@ -7,9 +7,15 @@ import type { Observer } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
-import type { Answer, RequestRecord } from "../http/request.js";
+import type { RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
-import { callHook, printHookFailure, type AnswerStatus, type Responder } from "../http/responder.js";
+import {
+  callHook,
+  printHookFailure,
+  type Answer,
+  type AnswerStatus,
+  type Responder,
+} from "../http/responder.js";
 import { BodyRelay, peek, type BodyObserver } from "./body.js";
 import {
   answerWith,
