@@ -3,17 +3,23 @@ import { snapshot } from "../inspect/index.js";
 import { createScope } from "../task/create-scope.js";
 import { setTracing } from "./call-site.js";
 
-type Prepare = (error: Error, frames: NodeJS.CallSite[]) => unknown;
+type Prepare = (error: Error, frames: readonly string[]) => unknown;
 
-const { prepareStackTrace, stackTraceLimit } = Error;
+const usual = Object.getOwnPropertyDescriptors(Error);
 const opened: { close(): Promise<void> }[] = [];
 
 afterEach(async () => {
   setTracing(false);
-  Error.prepareStackTrace = prepareStackTrace;
-  Error.stackTraceLimit = stackTraceLimit;
+  Object.defineProperties(Error, {
+    prepareStackTrace: usual.prepareStackTrace,
+    stackTraceLimit: usual.stackTraceLimit,
+  });
   await Promise.all(opened.splice(0).map((handle) => handle.close()));
 });
+
+function prepareBy(prepare: Prepare): void {
+  Error.prepareStackTrace = (error, frames) => prepare(error, frames.map(String));
+}
 
 /** Where bough says that it was called: by its name, since the line is that of the compiled file. */
 function openHere(): string | undefined {
@@ -24,16 +30,16 @@ function openHere(): string | undefined {
 
 describe("rule 26: the line of a scope is known", () => {
   const prepared: Readonly<Record<string, Prepare>> = {
-    "returns the call sites themselves": (_, frames) => frames,
-    "leaves out the first line": (_, frames) => frames.map((frame) => `    at ${String(frame)}`).join("\n"),
+    "returns the call sites themselves": (_, frames) => frames.map((frame) => ({ toString: () => frame })),
+    "leaves out the first line": (_, frames) => frames.map((frame) => `    at ${frame}`).join("\n"),
     "begins with a message of several lines": (_, frames) =>
-      ["Error: one", "two", ...frames.map((frame) => `  at ${String(frame)}`)].join("\n"),
+      ["Error: one", "two", ...frames.map((frame) => `  at ${frame}`)].join("\n"),
     "writes its frames in another form": (_, frames) =>
-      ["Error", ...frames.map((frame) => `> ${String(frame)}`)].join("\n"),
+      ["Error", ...frames.map((frame) => `> ${frame}`)].join("\n"),
   };
   it.each(Object.keys(prepared))("where Error.prepareStackTrace %s", (name) => {
     setTracing(true);
-    Error.prepareStackTrace = prepared[name] as Prepare;
+    prepareBy(prepared[name] as Prepare);
     expect(openHere()).toMatch(/openHere \(.*call-site\.test\.ts:\d+:\d+\)/);
   });
 
@@ -61,7 +67,7 @@ describe("rule 26: the line of a scope is known", () => {
     ["returns a list of what can't be printed", () => [Object.create(null)]],
   ])("or left out where Error.prepareStackTrace %s", (_, prepare) => {
     setTracing(true);
-    Error.prepareStackTrace = prepare;
+    prepareBy(prepare);
     expect(openHere()).toBeUndefined();
   });
 });
