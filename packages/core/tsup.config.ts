@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import type { PluginBuild } from "esbuild";
 import { defineConfig } from "tsup";
+import { pageAssets } from "./scripts/page-assets.mjs";
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
@@ -18,19 +18,6 @@ function entries(): Record<string, string> {
   }
   return found;
 }
-
-/** Puts the files of the inspector's page into the module that reads them: a bundled program has no such files. */
-const pageAssets = {
-  name: "page-assets",
-  setup(build: PluginBuild): void {
-    build.onLoad({ filter: /inspector[\\/]assets\.ts$/ }, () => {
-      const read = (name: string): string =>
-        readFileSync(new URL(`src/inspector/page/${name}`, import.meta.url), "utf8");
-      const assets = { html: read("index.html"), css: read("page.css"), js: read("page.js") };
-      return { contents: `export const readAssets = () => (${JSON.stringify(assets)});`, loader: "js" };
-    });
-  },
-};
 
 export default defineConfig([
   {

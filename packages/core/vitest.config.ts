@@ -1,5 +1,6 @@
 import "../../scripts/vitest-on-node-20.mjs";
 import { defineConfig } from "vitest/config";
+import { vitePageAssets } from "./scripts/page-assets.mjs";
 
 // vitest leaves one core to itself by default: with two cores that would be one file at a time.
 // Most tests take milliseconds; those that play a scene at each of its steps take seconds, and minutes on a busy machine.
@@ -19,6 +20,7 @@ export default defineConfig({
   test: {
     projects: [
       {
+        plugins: [vitePageAssets],
         test: {
           ...shared,
           name: "unit",

@@ -1,9 +1,13 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import { chromium, type Browser, type Page, type Route } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { requestScope } from "../src/http/index.js";
 import { createScope, sleep, spawn } from "../src/index.js";
 import { inspector, type InspectorOptions } from "../src/inspector/index.js";
-import { openPage } from "./support/inspector.js";
+import { openPage, request } from "./support/inspector.js";
 
 // The page of the inspector in a real browser.
 
@@ -36,6 +40,27 @@ async function open(options: InspectorOptions): Promise<{ tab: Page; errors: str
   return { tab, errors, address };
 }
 
+/** A server of three paths. */
+async function serve(): Promise<number> {
+  const server = http.createServer((incoming, response) => {
+    const scope = requestScope(incoming, response);
+    const { pathname } = new URL(incoming.url ?? "", "http://localhost");
+    const load = spawn(
+      scope,
+      async (task) => {
+        if (pathname === "/slow") await sleep(task, 40);
+        await spawn(task, async () => {}, { name: "query <b>" });
+      },
+      { name: "load" },
+    );
+    void load.then(() => response.writeHead(pathname === "/fail" ? 500 : 200).end());
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
+
 const row = (tab: Page, text: string) => tab.locator("tbody tr", { hasText: text });
 const whenThere = (tab: Page, text: string) => row(tab, text).first().waitFor();
 const card = (tab: Page, label: string) =>
@@ -58,20 +83,35 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     expect(errors).toEqual([]);
   });
 
-  it("folds 25,000 tasks into one row, opens them in pages of 200, and finds one of them", async () => {
+  it("shows 100,000 tasks: opens, scrolls, finds one of them, and follows a change", async () => {
     await using scope = createScope({ name: "shop" });
-    for (let n = 0; n < 25_000; n++) spawn(scope, (task) => sleep(task, 600_000), { name: `order ${n}` });
+    for (let n = 0; n < 100_000; n++) spawn(scope, (task) => sleep(task, 600_000), { name: `order ${n}` });
     const { tab, errors } = await open({ scope });
-    await whenThere(tab, "25,000 × order #");
+    await whenThere(tab, "100,000 × order #");
     expect(await tab.locator("tbody tr").count()).toBe(2);
     await row(tab, "order #").click();
-    await whenThere(tab, "24,800 more");
-    expect(await tab.locator("tbody tr").count()).toBe(2 + 200 + 1);
-    await row(tab, "24,800 more").click();
-    await whenThere(tab, "24,600 more");
-    await tab.fill("#filter", "order 24999");
+    await whenThere(tab, "order 0");
+    const rowCount = (count: number) => tab.locator(`#table[aria-rowcount="${count}"]`).waitFor();
+    await rowCount(1 + 2 + 200 + 1);
+    await tab.keyboard.press("End");
+    await row(tab, "99,800 more").click();
+    await rowCount(1 + 2 + 400 + 1);
+    await tab.keyboard.press("End");
+    await whenThere(tab, "99,600 more");
+    // Of the rows only those in view exist.
+    expect(await tab.locator("tbody tr").count()).toBeLessThan(100);
+    await tab.locator("#scroller").evaluate((box) => {
+      const scroller = box as unknown as { scrollTop: number; scrollHeight: number };
+      scroller.scrollTop = scroller.scrollHeight / 2;
+    });
+    await whenThere(tab, "order 200");
+    await tab.fill("#filter", "order 99999");
     await tab.locator("#note", { hasText: "1 found" }).waitFor();
-    expect(await tab.locator("tbody tr").allTextContents()).toEqual([expect.stringContaining("order 24999")]);
+    await whenThere(tab, "order 99999");
+    expect(await tab.locator("tbody tr").count()).toBe(1);
+    await tab.fill("#filter", "");
+    spawn(scope, (task) => sleep(task, 600_000), { name: "after them" });
+    await card(tab, "tasks").filter({ hasText: "100,001" }).waitFor();
     expect(errors).toEqual([]);
   });
 
@@ -221,6 +261,161 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     expect(await row(tab, "late").count()).toBe(0);
     await tab.keyboard.press("p");
     await whenThere(tab, "late");
+  });
+
+  it("shows what each group has created and settled, and how long its members have lived", async () => {
+    await using scope = createScope({ name: "shop" });
+    const { tab } = await open({ scope });
+    await whenThere(tab, "shop");
+    let ended = 0;
+    const ticks = setInterval(() => {
+      for (let n = 0; n < 5; n++) void spawn(scope, async () => ended++, { name: `order ${n}` });
+    }, 20);
+    onTestFinished(() => clearInterval(ticks));
+    await tab.keyboard.press("2");
+    const order = row(tab, "order #");
+    await order.filter({ hasText: /[1-9]\d* ?ms$|\d ms/ }).waitFor();
+    await card(tab, "settled / s").filter({ hasText: /[1-9]/ }).waitFor();
+    expect(ended).toBeGreaterThan(0);
+  });
+
+  it("shows the requests that have ended, and the tasks of one as bars", async () => {
+    const port = await serve();
+    const { tab, errors } = await open({});
+    await tab.keyboard.press("3");
+    await tab.locator("#note", { hasText: "none has ended" }).waitFor();
+    for (const path of ["/slow?secret=1", "/fast", "/fail"]) await request({ port, path });
+    await whenThere(tab, "GET /slow");
+    await whenThere(tab, "GET /fast");
+    expect(await row(tab, "GET /fail").textContent()).toContain("500");
+    expect(await tab.locator("body").textContent()).not.toContain("secret");
+    await tab.getByRole("checkbox", { name: "Slowest first" }).check();
+    await tab.locator("tbody tr", { hasText: "GET" }).first().filter({ hasText: "GET /slow" }).waitFor();
+    await row(tab, "GET /slow").click();
+    await whenThere(tab, "query <b>");
+    expect(await tab.locator("tbody tr .bars .task").count()).toBe(2);
+    const [outer = 0, inner = 0] = await tab
+      .locator("tbody tr .bars .task")
+      .evaluateAll((bars) => bars.map((bar) => (bar as unknown as { offsetLeft: number }).offsetLeft));
+    expect(inner).toBeGreaterThan(outer); // the query begins after the sleep
+    await tab.keyboard.press("ArrowLeft");
+    await row(tab, "query <b>").waitFor({ state: "detached" });
+    expect(errors).toEqual([]);
+  });
+
+  it("goes back to a moment of the time line, with its groups and counts, and on again", async () => {
+    await using scope = createScope({ name: "shop" });
+    const { tab } = await open({ scope });
+    await whenThere(tab, "shop");
+    await tab.keyboard.press("2");
+    await whenThere(tab, "shop");
+    const alive = tab.locator("tbody tr", { hasText: /^1stock take/ });
+    const job = spawn(scope, (task) => sleep(task, 600_000), { name: "stock take" });
+    await alive.waitFor();
+    job.cancel();
+    await alive.waitFor({ state: "detached" });
+    const slider = tab.getByRole("slider", { name: "Moment" });
+    const goBackUntil = async (count: number): Promise<void> => {
+      for (let left = 200; left > 0 && (await alive.count()) !== count; left--)
+        await slider.press("ArrowLeft");
+      expect(await alive.count()).toBe(count);
+    };
+    await goBackUntil(1);
+    await tab.locator("#connection", { hasText: "paused" }).waitFor();
+    expect(await card(tab, "tasks").textContent()).toBe("1");
+    expect(await tab.locator("#when").textContent()).toMatch(/^\d\d:\d\d:\d\d, .* before the newest$/);
+    await goBackUntil(0);
+    await tab.keyboard.press(".");
+    await alive.waitFor();
+    await tab.getByRole("button", { name: "Resume" }).click();
+    await alive.waitFor({ state: "detached" });
+    expect(await tab.locator("#when").textContent()).toBe("now");
+  });
+
+  it("compares two moments: which groups have grown, shrunk, come and gone", async () => {
+    await using scope = createScope({ name: "shop" });
+    const start = (name: string, times: number) =>
+      Array.from({ length: times }, (_, n) =>
+        spawn(scope, (task) => sleep(task, 600_000), { name: `${name} ${n}` }),
+      );
+    const shrinking = start("shrinking", 9);
+    const leaving = start("leaving", 3);
+    start("growing", 2);
+    start("steady", 4);
+    const { tab } = await open({ scope });
+    await whenThere(tab, "shrinking");
+    await tab.keyboard.press("5");
+    await tab.locator("#note", { hasText: "Mark a moment" }).waitFor();
+    await tab.keyboard.press("a");
+    await tab.locator("#note", { hasText: "Nothing has changed" }).waitFor();
+    for (const task of [...shrinking.slice(0, 6), ...leaving]) task.cancel();
+    start("growing", 5);
+    start("coming", 1);
+    for (const [text, words] of [
+      ["growing #", /grown27\+5/],
+      ["shrinking #", /shrunk93−6/],
+      ["coming #", /new01\+1/],
+      ["leaving #", /gone30−3/],
+    ] as const)
+      await row(tab, text).filter({ hasText: words }).waitFor();
+    expect(await row(tab, "steady").count()).toBe(0);
+    await tab.keyboard.press("b");
+    start("coming", 1);
+    await card(tab, "tasks").filter({ hasText: "16" }).waitFor();
+    await row(tab, "coming #")
+      .filter({ hasText: /new01\+1/ })
+      .waitFor();
+  });
+
+  it("draws the time line, and goes to the moment that is pressed in it", async () => {
+    await using scope = createScope({ name: "shop" });
+    const { tab, errors } = await open({ scope });
+    await whenThere(tab, "shop");
+    await tab.keyboard.press("4");
+    await tab.locator("#charts canvas").nth(2).waitFor();
+    expect(await tab.locator("#charts figcaption").allTextContents()).toEqual([
+      "Alivescopesqueuedcancelling",
+      "Per secondcreatedsettled",
+      "Loop delayp50p99max",
+    ]);
+    // The first moment is at the left.
+    await tab
+      .locator("#charts .u-over")
+      .first()
+      .click({ position: { x: 2, y: 20 } });
+    await tab.locator("#connection", { hasText: "paused" }).waitFor();
+    await tab.emulateMedia({ colorScheme: "dark" });
+    await tab.locator("#charts canvas").nth(2).waitFor();
+    expect(errors).toEqual([]);
+  });
+
+  it("a row that is pressed while the page is refreshed is the one that opens", async () => {
+    await using scope = createScope({ name: "shop" });
+    spawn(scope, (task) => sleep(task, 600_000), { name: "order" });
+    const { tab } = await open({ scope, interval: 100 });
+    const order = row(tab, "order");
+    await order.hover();
+    await tab.mouse.down();
+    const age = await order.textContent();
+    await order.filter({ hasNotText: age ?? "" }).waitFor(); // it has been drawn anew
+    await tab.mouse.up();
+    await tab.locator("#detail h2", { hasText: "order" }).waitFor();
+  });
+
+  it.each(["1", "2", "3", "4", "5"])("fits a window 400 pixels wide: view %s", async (key) => {
+    await using scope = createScope({ name: "shop" });
+    spawn(scope, (task) => sleep(task, 600_000), { name: "x".repeat(300) });
+    const { tab } = await open({ scope });
+    await tab.setViewportSize({ width: 400, height: 800 });
+    await whenThere(tab, "xxx");
+    await tab.keyboard.press("a");
+    await tab.keyboard.press(key);
+    await tab.locator(`[role=tab][aria-selected=true]`, { hasText: /./ }).waitFor();
+    await tab
+      .locator(key === "4" ? "#charts canvas" : "#table thead")
+      .first()
+      .waitFor();
+    expect(await tab.evaluate("document.documentElement.scrollWidth")).toBe(400);
   });
 
   it("fits a window 400 pixels wide", async () => {

@@ -20,6 +20,7 @@ import { get, type ClientRequest, type IncomingMessage } from "node:http";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { pageAssets } from "../../scripts/page-assets.mjs";
 import { Load } from "../http/load.js";
 
 const { values } = parseArgs({
@@ -154,5 +155,6 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  plugins: [pageAssets],
 });
 for (const scopes of values.scopes ?? ["1000", "100000"]) console.table(await compare(scopes));

@@ -15,23 +15,29 @@ import { hasHandle, isDaemon, isTask } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import { PlaceHistory } from "./place-history.js";
 import { Requests, type Bar, type RequestTrace } from "./request-traces.js";
+import { Sampler } from "./sampler.js";
 import { placeKey, withoutQuery } from "./tree-entry.js";
 
 /** So many places have a history of their own; what was made elsewhere shares one. */
 const MAX_PLACES = 300;
+/** So many scopes are followed each second, and so many requests with what is below them; of more, a share. */
+const FOLLOWED = 1_000;
+const FOLLOWED_REQUESTS = 200;
 /** So many names are remembered, so that the pattern of a name need not be made for each task. */
 const MAX_NAMES = 2_000;
 
 /** What is remembered of a scope until it settles. */
 interface Life {
   readonly begun: number;
-  /** Absent of a request. */
+  /** For how many scopes it stands: see {@link Sampler}. */
+  readonly weight: number;
+  /** Absent of a request, and of what is only followed because its request is. */
   readonly history: PlaceHistory | undefined;
   /** The request that it is part of. */
   readonly trace: RequestTrace | undefined;
   readonly bar: Bar | undefined;
   /** Of a request: what knows its answer. */
-  readonly observer?: unknown;
+  readonly observer: unknown;
 }
 
 /**
@@ -46,6 +52,8 @@ export class Activity {
   readonly #others = new PlaceHistory("", "(other places)", "", "");
   /** By kind and name, where the line is not known: without the key of the place, which would be made for each task. */
   readonly #byName = new Map<string, Map<string, PlaceHistory>>();
+  readonly #sampler = new Sampler(FOLLOWED);
+  readonly #requestSampler = new Sampler(FOLLOWED_REQUESTS);
   #isStarted = false;
 
   /** @param isBelow - Whether a node belongs to what is shown. */
@@ -74,6 +82,11 @@ export class Activity {
     return [...this.#histories.values(), this.#others];
   }
 
+  /** One of so many requests is followed. */
+  get requestStride(): number {
+    return this.#requestSampler.stride;
+  }
+
   history(key: string): PlaceHistory | undefined {
     return this.#histories.get(key);
   }
@@ -93,24 +106,30 @@ export class Activity {
 
   #begin(scope: Scope, isRequest: boolean): void {
     // Another copy of the package has ids of its own.
-    if (!(scope instanceof ScopeNode) || !this.#isBelow(scope)) return;
+    if (!(scope instanceof ScopeNode)) return;
+    const { id, startedAt, parent } = scope;
+    const above = this.requests.open === 0 || parent === undefined ? undefined : this.#lives.get(parent.id);
+    const weight = (isRequest ? this.#requestSampler : this.#sampler).take(id, startedAt);
+    if (weight === 0 && above?.trace === undefined) return;
+    if (!this.#isBelow(scope)) return;
     const begun = realNow();
-    if (isRequest) {
-      const trace = this.requests.begin(scope.id, begun);
-      // Its route may not be known before its end.
-      return void this.#lives.set(scope.id, {
-        begun,
-        history: undefined,
-        trace,
-        bar: undefined,
-        observer: scope.observer,
-      });
+    // The route of a request may not be known before its end.
+    const history =
+      isRequest || weight === 0 ? undefined : this.#historyOf(scope.name, kindOf(scope), scope.extras?.site);
+    history?.create(begun, weight);
+    if (isRequest && weight > 0) {
+      const request = { trace: this.requests.begin(id, begun), observer: scope.observer };
+      return void this.#lives.set(id, { begun, weight, history, bar: undefined, ...request });
     }
-    const history = this.#historyOf(scope.name, kindOf(scope), scope.extras?.site);
-    history.create(begun);
-    const above = scope.parent === undefined ? undefined : this.#lives.get(scope.parent.id);
-    const bar = above?.trace?.begin(scope.name, begun, above.bar);
-    this.#lives.set(scope.id, { begun, history, trace: above?.trace, bar });
+    const trace = above?.trace;
+    this.#lives.set(id, {
+      begun,
+      weight,
+      history,
+      trace,
+      bar: trace?.begin(scope.name, begun, above?.bar),
+      observer: undefined,
+    });
   }
 
   #settle(scope: Scope): void {
@@ -119,13 +138,13 @@ export class Activity {
     if (life === undefined) return;
     this.#lives.delete(scope.id);
     const now = realNow();
-    const { begun, history, trace, bar } = life;
-    history?.settle(now, now - begun);
+    const { begun, weight, history, trace, bar, observer } = life;
+    history?.settle(now, now - begun, weight);
     if (bar !== undefined) trace?.end(bar, now, statusOf(scope));
-    if (history === undefined) this.#endRequest(scope, life, now);
+    if (observer !== undefined) this.#endRequest(scope, life, now);
   }
 
-  #endRequest(scope: ScopeNode, { begun, trace, observer }: Life, now: number): void {
+  #endRequest(scope: ScopeNode, { begun, weight, trace, observer }: Life, now: number): void {
     const { method, route, status } = requestOf(scope, observer) ?? {};
     const name = method === undefined ? withoutQuery(scope.name) : `${method} ${route}`;
     if (trace !== undefined)
@@ -135,8 +154,8 @@ export class Activity {
         ...(status === undefined ? {} : { status }),
       });
     const history = this.#historyOf(name, "request", scope.extras?.site);
-    history.create(begun);
-    history.settle(now, now - begun);
+    history.create(begun, weight);
+    history.settle(now, now - begun, weight);
   }
 
   #historyOf(name: string, kind: string, site: string | undefined): PlaceHistory {

@@ -1,5 +1,6 @@
 /** Steps of one doubling: a value is known to a sixteenth, 6 %. */
 const STEPS = 16;
+const BITS = 4;
 /** 42 doublings of a microsecond are 50 days. */
 const SIZE = 42 * STEPS;
 const UNIT = 1_000;
@@ -56,9 +57,12 @@ export class LogHistogram {
 function bucketOf(ms: number): number {
   const value = ms * UNIT;
   if (!(value >= 1)) return 0;
-  const doublings = Math.floor(Math.log2(value));
-  const index = doublings * STEPS + Math.floor((value / 2 ** doublings - 1) * STEPS);
-  return Math.min(index, SIZE - 1);
+  if (value >= 2 ** 42) return SIZE - 1;
+  if (value >= 2 ** 31) return bucketOf(ms / 2 ** 16) + 16 * STEPS;
+  const whole = value | 0;
+  const doublings = 31 - Math.clz32(whole);
+  const step = doublings >= BITS ? whole >> (doublings - BITS) : whole << (BITS - doublings);
+  return doublings * STEPS + (step & (STEPS - 1));
 }
 
 function middleOf(index: number): number {

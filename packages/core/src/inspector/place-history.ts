@@ -29,17 +29,18 @@ export class PlaceHistory {
     this.site = site;
   }
 
-  create(now: number): void {
+  /** @param weight - How many there were: not all are followed. */
+  create(now: number, weight = 1): void {
     this.#advance(now);
-    this.created++;
-    count(this.#createdIn, this.#second);
+    this.created += weight;
+    count(this.#createdIn, this.#second, weight);
   }
 
   /** @param life - How long it has lived, in ms. */
-  settle(now: number, life: number): void {
+  settle(now: number, life: number, weight = 1): void {
     this.#advance(now);
-    this.settled++;
-    count(this.#settledIn, this.#second);
+    this.settled += weight;
+    count(this.#settledIn, this.#second, weight);
     (this.#lives[this.#part % PARTS] ??= new LogHistogram()).add(life);
   }
 
@@ -55,6 +56,12 @@ export class PlaceHistory {
       return total / seconds;
     };
     return { created: sum(this.#createdIn), settled: sum(this.#settledIn) };
+  }
+
+  /** Whether anything has settled in the last minute. */
+  hasSettled(now: number): boolean {
+    this.#advance(now);
+    return this.#lives.some((part) => part !== undefined && part.count > 0);
   }
 
   /** The percentiles of the last minute; `undefined` if nothing has settled in it. */
@@ -82,7 +89,7 @@ export class PlaceHistory {
   }
 }
 
-function count(counts: Uint32Array, second: number): void {
+function count(counts: Uint32Array, second: number, weight: number): void {
   const index = second % (RATED + 1);
-  counts[index] = (counts[index] as number) + 1;
+  counts[index] = (counts[index] as number) + weight;
 }

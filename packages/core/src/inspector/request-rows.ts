@@ -1,6 +1,7 @@
 import { realNow } from "../kernel/platform.js";
+import type { Activity } from "./activity.js";
 import type { LiveTree } from "./live-tree.js";
-import type { RequestTrace, Requests } from "./request-traces.js";
+import type { RequestTrace } from "./request-traces.js";
 import { withoutQuery } from "./tree-entry.js";
 import { nodeRow, type NodeRow } from "./views.js";
 
@@ -29,21 +30,27 @@ export interface RequestRows {
   readonly running: readonly NodeRow[];
   readonly last?: readonly RequestRow[];
   readonly slowest?: readonly RequestRow[];
+  /** One of so many is followed. */
+  readonly stride?: number;
 }
 
 /** @param opened - The ids of those whose bars are all wanted. */
 export function requestRows(
   tree: LiveTree,
-  requests: Requests | undefined,
+  activity: Activity | undefined,
   opened: ReadonlySet<string>,
 ): RequestRows {
   const now = realNow();
   const toRow = (trace: RequestTrace): RequestRow => rowOf(trace, now, opened.has(String(trace.id)));
   return {
     running: tree.requests.map((entry) => nodeRow(entry, tree.head.at)).sort((a, b) => b.age - a.age),
-    ...(requests === undefined
+    ...(activity === undefined
       ? {}
-      : { last: requests.last().map(toRow), slowest: requests.slowest().map(toRow) }),
+      : {
+          last: activity.requests.last().map(toRow),
+          slowest: activity.requests.slowest().map(toRow),
+          stride: activity.requestStride,
+        }),
   };
 }
 

@@ -23,7 +23,7 @@ interface Ending {
   readonly status?: number;
 }
 
-/** A request with the scopes below it, in the order in which they began. */
+/** A request with the scopes below it: each after the one above it, in the order in which they began. */
 export class RequestTrace {
   readonly id: number;
   readonly begun: number;
@@ -51,8 +51,16 @@ export class RequestTrace {
       to: undefined,
       outcome: "",
     };
-    this.bars.push(bar);
+    this.bars.splice(this.#placeBelow(above), 0, bar);
     return bar;
+  }
+
+  /** After the bar above it and what is below that already. */
+  #placeBelow(above: Bar | undefined): number {
+    if (above === undefined) return this.bars.length;
+    let at = this.bars.indexOf(above) + 1;
+    while ((this.bars[at]?.depth ?? 0) > above.depth) at++;
+    return at;
   }
 
   end(bar: Bar, now: number, outcome: string): void {
@@ -66,6 +74,11 @@ export class Requests {
   readonly #last: RequestTrace[] = [];
   readonly #slowest: RequestTrace[] = [];
   #open = 0;
+
+  /** How many are running that are followed. */
+  get open(): number {
+    return this.#open;
+  }
 
   /** Returns `undefined` if too many requests are running. */
   begin(id: number, now: number): RequestTrace | undefined {

@@ -179,7 +179,7 @@ class Page {
         return this.#json(response, (tree) => treeOf(tree, query));
       case "requests":
         return this.#json(response, (tree) =>
-          requestRows(tree, this.#source.activity?.requests, new Set(list(query.get("open")))),
+          requestRows(tree, this.#source.activity, new Set(list(query.get("open")))),
         );
       case "node":
         return this.#json(response, (tree) =>

@@ -178,7 +178,7 @@ async function groupRows(
   const rows = largest.items.map((place) => placeRow(place, doing.get(place.key) ?? "", activity, now));
   const busiest = new Largest<PlaceHistory>(MAX_GROUPS, (a, b) => b.settled - a.settled);
   for (const history of activity?.histories() ?? [])
-    if (!shown.has(history.key) && history.created > 0) busiest.add(history);
+    if (!shown.has(history.key) && history.hasSettled(now)) busiest.add(history);
   for (const history of busiest.items) {
     const { key, name, kind, site } = history;
     const none = { key, name, kind, site, count: 0, queued: 0, doing: "", oldest: 0 };

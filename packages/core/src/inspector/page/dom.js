@@ -1,0 +1,69 @@
+// Small parts of the page. Names of scopes are hostile: they become text nodes, and nothing else.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Makes an element. `content` is text or elements, never markup. */
+export function make(tag, properties = {}, ...content) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...content.filter((part) => part !== undefined && part !== ""));
+  return element;
+}
+
+/** Changes the text of an element without replacing what a pointer may be pressed on. */
+export function setText(element, text) {
+  const { firstChild } = element;
+  if (firstChild === null || firstChild.nodeType !== Node.TEXT_NODE || firstChild !== element.lastChild) {
+    if (element.textContent !== text) element.textContent = text;
+  } else if (firstChild.nodeValue !== text) firstChild.nodeValue = text;
+}
+
+/** Sets an attribute, or removes it. */
+export function setAttribute(element, name, value) {
+  if (value === undefined || value === false || value === "") element.removeAttribute(name);
+  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
+}
+
+const number = new Intl.NumberFormat("en");
+export const count = (value) => number.format(value);
+
+/** A rate for people: `0`, `0.3`, `12`, `3,400`. */
+export const rate = (value) => (value < 10 ? String(Math.round(value * 10) / 10) : count(Math.round(value)));
+
+/** `+3`, `−2`, or nothing. */
+export function change(value) {
+  if (value === 0) return "";
+  return value > 0 ? `+${count(value)}` : `−${count(-value)}`;
+}
+
+const units = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1_000],
+];
+
+export function duration(ms) {
+  for (const [name, size] of units) {
+    const amount = ms / size;
+    if (amount >= 1) return `${amount >= 10 ? Math.floor(amount) : Math.floor(amount * 10) / 10} ${name}`;
+  }
+  if (ms > 0 && ms < 10) return `${ms < 0.1 ? Math.ceil(ms * 100) / 100 : Math.round(ms * 10) / 10} ms`;
+  return `${Math.max(0, Math.floor(ms))} ms`;
+}
+
+/** The time of day: `14:03:59`. */
+export const timeOfDay = (at) => new Date(at).toLocaleTimeString("en-GB");
+
+/** A name may contain line breaks and characters that change the direction of the text around it. */
+export function plain(text) {
+  const shown = String(text).replace(
+    /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+    (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
+  );
+  return shown.length > 300 ? `${shown.slice(0, 300)}…` : shown;
+}

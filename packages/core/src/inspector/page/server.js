@@ -1,0 +1,58 @@
+// What the server sends.
+
+import { byId, plain, setText } from "./dom.js";
+
+/** Returns `undefined` if there is no complete answer. */
+export async function ask(address) {
+  try {
+    const response = await fetch(address);
+    const { ok, status, headers } = response;
+    const isJson = headers.get("content-type")?.startsWith("application/json");
+    return { ok, status, content: await (isJson ? response.json() : response.text()) };
+  } catch {
+    return undefined; // the stream of events says that the server is gone
+  }
+}
+
+/** A question of which only the newest form matters: it is asked again after its answer, if it was asked meanwhile. */
+export function question(address, answer) {
+  let isAsking = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (isAsking) return;
+    isAsking = true;
+    while (again) {
+      again = false;
+      const response = await ask(address());
+      if (response?.ok === true) answer(response.content);
+    }
+    isAsking = false;
+  };
+}
+
+export function setConnection(kind, text) {
+  const box = byId("connection");
+  box.dataset.state = kind;
+  setText(box, text);
+}
+
+/** Calls `receive` with each frame, and with how many bytes it was. */
+export function connect(receive) {
+  const events = new EventSource("events");
+  events.addEventListener("message", (event) => receive(JSON.parse(event.data), event.data.length));
+  events.addEventListener("trouble", (event) => setConnection("lost", plain(JSON.parse(event.data))));
+  events.addEventListener("error", () => {
+    setConnection("lost", "no answer, trying again");
+    // After an answer that is not a stream the browser does not try again: the server was gone, or has no place.
+    if (events.readyState === EventSource.CLOSED)
+      void explain().then(() => setTimeout(() => connect(receive), 2_000));
+  });
+}
+
+async function explain() {
+  const response = await ask("./");
+  if (response === undefined) return;
+  if (response.ok) setConnection("lost", "as many pages are open as may be");
+  else setConnection("lost", plain(response.content));
+}
