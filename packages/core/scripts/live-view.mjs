@@ -38,7 +38,7 @@ spawn(shop, function heartbeat(task) {
 let seed = 7;
 const random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
 
-const server = http.createServer(async (request, response) => {
+async function serve(request, response) {
   const scope = requestScope(request, response);
   const step = (name, ms, work) =>
     spawn(
@@ -64,7 +64,8 @@ const server = http.createServer(async (request, response) => {
   } catch {
     response.destroy();
   }
-});
+}
+const server = http.createServer((request, response) => void serve(request, response));
 serverScope(server, { name: "server" });
 server.listen(0, "127.0.0.1");
 await once(server, "listening");
