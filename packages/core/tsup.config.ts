@@ -34,13 +34,13 @@ export default defineConfig([
       options.minifySyntax = true;
     },
     // The other build runs beside this one.
-    clean: ["**/*", "!cli/agent.js"],
+    clean: ["**/*", "!cli/agent.js", "!cli/recorder-agent.js"],
     // tsup's own declarations need the compiler API of TypeScript 6: `tsc -p tsconfig.build.json` writes them.
     dts: false,
   },
   {
-    // What `bough inspect` evaluates in another process: one expression, without imports.
-    entry: { "cli/agent": "src/inspect/agent.ts" },
+    // What `bough inspect` evaluates in another process: each one expression, without imports.
+    entry: { "cli/agent": "src/inspect/agent.ts", "cli/recorder-agent": "src/recorder/agent.ts" },
     format: "iife",
     globalName: "boughAgent",
     outExtension: () => ({ js: ".js" }),

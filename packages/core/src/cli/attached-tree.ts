@@ -5,6 +5,7 @@ import { agentExpression } from "./agent-source.js";
 import { answerWithin } from "./answer-within.js";
 import type { DebuggingSession } from "./debugging-session.js";
 import { CannotInspect } from "./processes.js";
+import { checkCopies, RemoteAgent, type Copies } from "./remote-agent.js";
 
 /** How long the process may be busy before it is paused, in ms. */
 const BUSY = 1_000;
@@ -13,29 +14,14 @@ const PAUSE = 2_000;
 /** How long the process is held up at a time, in ms. */
 const SLICE = 2;
 
-interface RemoteObject {
-  readonly objectId?: string;
-  readonly value?: unknown;
-}
-
-interface Evaluation {
-  readonly result: RemoteObject;
-  readonly exceptionDetails?: {
-    readonly text: string;
-    readonly exception?: { readonly description?: string };
-  };
-}
-
 interface Frame {
   readonly functionName: string;
   readonly url: string;
   readonly location: { readonly scriptId: string; readonly lineNumber: number };
 }
 
-interface Beginning {
+interface Beginning extends Copies {
   readonly at: number;
-  readonly copies: number;
-  readonly unreadable: number;
 }
 
 type Rest = Omit<TreeSummary, "at" | "blockedIn" | "rows">;
@@ -46,8 +32,7 @@ export class AttachedTree implements TreeSource {
   readonly #session: DebuggingSession;
   readonly #pid: number;
   readonly #urls = new Map<string, string>();
-  readonly #expression: () => string;
-  #agent: string | undefined;
+  readonly #agent: RemoteAgent;
   #looking: Promise<Look> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #paused: ((frames: readonly Frame[]) => void) | undefined;
@@ -60,9 +45,9 @@ export class AttachedTree implements TreeSource {
     scope: Scope,
     session: DebuggingSession,
     pid: number,
-    expression: () => string = agentExpression,
+    expression: () => string = () => agentExpression("agent.js"),
   ) {
-    this.#expression = expression;
+    this.#agent = new RemoteAgent(session, expression);
     this.#scope = scope;
     this.#session = session;
     this.#pid = pid;
@@ -148,7 +133,7 @@ export class AttachedTree implements TreeSource {
     const { at } = await this.#begin();
     const nodes: NodeInfo[] = [];
     for (;;) {
-      const found = JSON.parse(await this.#ask("next", SLICE)) as NodeInfo[] | null;
+      const found = JSON.parse(await this.#agent.call("next", SLICE)) as NodeInfo[] | null;
       if (found === null) return { at, nodes };
       for (const node of found) nodes.push(node);
       await sleep(this.#scope, 0); // so that Ctrl-C is heard, and the process has its turn
@@ -159,51 +144,20 @@ export class AttachedTree implements TreeSource {
     const { at } = await this.#begin();
     let rest: Rest | null;
     do {
-      rest = JSON.parse(await this.#ask("fold", SLICE, JSON.stringify(query))) as Rest | null;
+      rest = JSON.parse(await this.#agent.call("fold", SLICE, JSON.stringify(query))) as Rest | null;
       await sleep(this.#scope, 0);
     } while (rest === null);
     const rows: FoldedRow[] = [];
     for (;;) {
-      const found = JSON.parse(await this.#ask("fold")) as FoldedRow[];
+      const found = JSON.parse(await this.#agent.call("fold")) as FoldedRow[];
       if (found.length === 0) return { at, ...rest, rows };
       rows.push(...found);
     }
   }
 
   async #begin(): Promise<Beginning> {
-    const begun = JSON.parse(await this.#ask("begin")) as Beginning;
-    if (begun.copies === 0)
-      throw new CannotInspect(
-        `Process ${this.#pid} has not loaded bough, or one that is too old to be found. Its main thread only is looked at.`,
-      );
-    if (begun.copies === begun.unreadable)
-      throw new CannotInspect(
-        `Process ${this.#pid} has a bough of another version, whose tree this command can't read. Run the command of that version.`,
-      );
+    const begun = JSON.parse(await this.#agent.call("begin")) as Beginning;
+    checkCopies(this.#pid, begun);
     return begun;
   }
-
-  async #ask(method: "begin" | "fold" | "next", ...parameters: (number | string)[]): Promise<string> {
-    this.#agent ??= await this.#install();
-    const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.callFunctionOn", {
-      objectId: this.#agent,
-      functionDeclaration: `function (...parameters) { return this.${method}(...parameters); }`,
-      arguments: parameters.map((value) => ({ value })),
-      returnByValue: true,
-    });
-    if (exceptionDetails !== undefined) throw failed(exceptionDetails);
-    return result.value as string;
-  }
-
-  async #install(): Promise<string> {
-    const { result, exceptionDetails } = await this.#session.call<Evaluation>("Runtime.evaluate", {
-      expression: this.#expression(),
-    });
-    if (exceptionDetails !== undefined) throw failed(exceptionDetails);
-    return result.objectId as string;
-  }
-}
-
-function failed({ text, exception }: NonNullable<Evaluation["exceptionDetails"]>): Error {
-  return new Error(`the process could not describe its tree: ${exception?.description ?? text}`);
 }

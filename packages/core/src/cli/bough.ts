@@ -1,27 +1,37 @@
 #!/usr/bin/env node
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { Scope } from "../index.js";
 import { main } from "../process/index.js";
+import { convert, convertUsage } from "./convert.js";
 import { inspect, usage } from "./inspect.js";
 import { CannotInspect } from "./processes.js";
 
-// The command `bough`, of which `inspect` is the only part.
+// The command `bough`: `inspect`, and `convert` for what it has recorded.
 
 const [command, ...parameters] = process.argv.slice(2);
+const allUsage = `${usage}\n${convertUsage}`;
+/** Ctrl-C ends a recording, and not the command. */
+const isRecording = parameters.some((parameter) => /^--record(=|$)/.test(parameter));
 
-if (command !== "inspect" || parameters.includes("--help") || parameters.includes("-h")) {
-  const isAsked = command === undefined || command === "--help" || command === "-h" || command === "inspect";
+const isKnown = command === "inspect" || command === "convert";
+const isHelpAsked = parameters.includes("--help") || parameters.includes("-h");
+
+if (!isKnown || isHelpAsked) {
+  const isAsked = isKnown || command === undefined || command === "--help" || command === "-h";
   (isAsked ? process.stdout : process.stderr).write(
-    isAsked ? usage : `bough has no command ${JSON.stringify(command)}.\n\n${usage}`,
+    isAsked ? allUsage : `bough has no command ${JSON.stringify(command)}.\n\n${allUsage}`,
   );
   process.exitCode = isAsked ? 0 : 2;
+} else if (command === "convert") {
+  process.exitCode = await convert(parameters);
 } else if (typeof WebSocket === "undefined") {
   startWithWebSocket();
 } else {
   // If the process that has started this one is killed, nobody else says that it is over.
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel?.unref();
-  await main(async (scope) => {
+  const run = async (scope: Scope): Promise<void> => {
     try {
       process.exitCode = await inspect(scope, parameters);
     } catch (error) {
@@ -29,7 +39,8 @@ if (command !== "inspect" || parameters.includes("--help") || parameters.include
       process.stderr.write(`${error.message}\n`);
       process.exitCode = 1;
     }
-  });
+  };
+  await main(run, isRecording ? { signals: ["SIGTERM", "SIGHUP"] } : {});
 }
 
 /** Starts the command again: Node 20 has a WebSocket, behind a flag. */

@@ -6,6 +6,8 @@ import { attach } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
 import { isRunning } from "./processes.js";
+import { Interrupt } from "./interrupt.js";
+import { record, recordOptions } from "./record.js";
 import { rethrowUnlessEnded } from "./ended.js";
 import { watch } from "./watch/watch.js";
 
@@ -13,8 +15,12 @@ export const usage = `bough inspect <pid>            print the tree of scopes of
 bough inspect <pid> --watch    show it in the terminal, live: h shows the keys, q quits
 bough inspect <pid> --open     serve it as a page on this machine, live, until Ctrl-C
 bough inspect <pid> --json     print it as JSON, one scope per line
+bough inspect <pid> --record <file>   record what happens, until Ctrl-C, for bough convert
 bough inspect <pid> --all      print every scope, instead of groups of similar ones
 
+--seconds=10                   with --record: for how long; without a terminal, 10 if it is not given
+--format=chrome                with --record: or prometheus, or bough; otherwise the file's name decides:
+                               .json for Perfetto and Chrome, .prom for Prometheus
 --interval=2                   with --watch: seconds from one look to the next; 1 if it is not given
 
 The process need not be prepared. It writes "Debugger listening on …" to its standard error
@@ -27,6 +33,9 @@ const options = {
   open: { type: "boolean" },
   watch: { type: "boolean" },
   interval: { type: "string" },
+  record: { type: "string" },
+  seconds: { type: "string" },
+  format: { type: "string" },
 } as const;
 
 /** Between the two looks of which the second is printed, in ms. */
@@ -45,9 +54,12 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
     process.stderr.write(`${(error as Error).message}\n\n${usage}`);
     return 2;
   }
-  const { values, pid, interval } = given;
+  const { values, pid, interval, recording } = given;
+  const interrupt = recording === undefined ? undefined : new Interrupt(scope);
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const session = await attach(own, pid);
+    if (recording !== undefined && interrupt !== undefined)
+      return record(own, session, pid, recording, interrupt.begin());
     const open = (scope: Scope): AttachedTree => new AttachedTree(scope, session, pid);
     if (values.watch === true) return watchOn(own, open, pid, interval, values.all === true);
     const tree = open(own);
@@ -127,5 +139,6 @@ function parse(parameters: readonly string[]) {
     throw new Error(
       `--interval must be a number of seconds from ${MIN_INTERVAL / 1_000} to ${MAX_INTERVAL / 1_000}, not ${JSON.stringify(values.interval)}.`,
     );
-  return { values, pid, interval };
+  const recording = values.record === undefined ? undefined : recordOptions(values.record, values);
+  return { values, pid, interval, recording };
 }

@@ -18,6 +18,17 @@ export function describe(value: unknown): string {
   }
 }
 
+/** The name of an error, never its message, which may contain data. Of another value, its type. */
+export function nameOfError(error: unknown): string {
+  try {
+    if (typeof error !== "object" || error === null) return typeof error;
+    const { name } = error as { name?: unknown };
+    return typeof name === "string" && name !== "" ? name : "Error";
+  } catch {
+    return "Error"; // a getter that throws
+  }
+}
+
 /** Quotes the path of a scope for a message. */
 export function quotePath(path: string): string {
   return path.length > MAX_PATH ? `with a path of ${path.length} characters` : JSON.stringify(path);

@@ -2,7 +2,7 @@ import type { CancelledError, CancelKind } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 import { annotationsOf } from "../kernel/annotations.js";
-import type { CancelHook, Extras, ScopeNode } from "../kernel/node.js";
+import type { CancelHook, Extras, ScopeNode, SurvivedFailures } from "../kernel/node.js";
 import type { ScopeState } from "../kernel/scope.js";
 import type { WaitInfo } from "../kernel/scoped-wait.js";
 import {
@@ -49,6 +49,18 @@ export interface ReasonInfo {
   readonly by?: string;
 }
 
+/** The failures that a scope has survived. Plain data. */
+export interface SurvivedInfo {
+  /** Failed runs of its worker, each followed by another one (`supervise`, `retry`). */
+  readonly restarts: number;
+  /** Failures of tasks that it has kept from the others (`supervise: true`). */
+  readonly kept: number;
+  /** How many of them happened in the last minute: at most 16. */
+  readonly lastMinute: number;
+  /** The name of the last error. */
+  readonly error: string;
+}
+
 /** One scope or task at one moment, without what is below it. Plain data. */
 export interface NodeInfo {
   /** Unique among the scopes of one copy of the package in a process, in the order in which they were made. */
@@ -85,6 +97,8 @@ export interface NodeInfo {
   readonly waiters: number;
   /** Failures recorded so far. */
   readonly failures: number;
+  /** Failures that have not failed it: those of runs that `supervise` or `retry` repeats, and of tasks that it supervises. */
+  readonly survived?: SurvivedInfo;
   /**
    * It was cancelled, or has come to its end, and what it waits for now is its own: its worker winding up, or its
    * cleanups. Where a whole tree does not come down, this marks the scopes that hold it up.
@@ -139,7 +153,7 @@ export function describeNode(
   if (listens !== undefined) info.listens = listens;
   if (isEnding(node) && !hasRunningBody(node) && node.first !== undefined) info.joining = true;
   if (request !== undefined) info.request = request;
-  if (extras !== undefined) addExtras(info, extras);
+  if (extras !== undefined) addExtras(info, extras, now);
   addAnnotations(info, node);
   return info;
 }
@@ -151,13 +165,22 @@ export function nodeDescriber(): (node: ScopeNode, now: number) => NodeInfo {
 }
 
 /** What few nodes have. */
-function addExtras(info: MutableInfo, { settings, context, site }: Extras): void {
+function addExtras(info: MutableInfo, { settings, context, site }: Extras, now: number): void {
   if (settings?.deadline !== undefined) info.ownDeadline = settings.deadline.instant;
   if (settings?.grace !== undefined) info.grace = settings.grace;
   if (settings?.limit !== undefined) info.limit = settings.limit.max;
   if (context !== undefined && context.size > 0)
     info.context = Array.from(context.keys(), ({ name }) => name);
   if (site !== undefined) info.spawnedAt = site;
+  if (settings?.survived !== undefined && settings.survived.times.length > 0)
+    info.survived = survivedInfo(settings.survived, now);
+}
+
+const MINUTE = 60_000;
+
+function survivedInfo({ restarts, kept, lastError, times }: SurvivedFailures, now: number): SurvivedInfo {
+  const lastMinute = times.filter((time) => now - time < MINUTE).length;
+  return { restarts, kept, lastMinute, error: lastError };
 }
 
 function addAnnotations(info: MutableInfo, node: ScopeNode): void {

@@ -12,10 +12,11 @@ import type { Look } from "./look.js";
  * - `blocked`: the event loop does not turn
  * - `queue`: more and more tasks wait for a slot of a scope's `concurrency`
  * - `deadlock`: tasks wait for each other's permits
+ * - `failures`: a worker fails again and again, or tasks of a supervising scope do
  * - `growth`: tasks that were started at one place become more and more
  */
 export type WarningCode =
-  "stuck" | "overdue" | "deaf" | "unclosed" | "blocked" | "queue" | "deadlock" | "growth";
+  "stuck" | "overdue" | "deaf" | "unclosed" | "blocked" | "queue" | "deadlock" | "failures" | "growth";
 
 /** Something that is most likely wrong. Plain data. */
 export interface Warning {

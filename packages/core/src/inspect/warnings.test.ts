@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createSemaphore, type Semaphore } from "../flow/sync/semaphore.js";
 import { createChannel } from "../flow/sync/channel.js";
+import { supervise } from "../flow/lifetime/supervise.js";
+import { allSettled } from "../flow/combinators/all-settled.js";
+import { retry } from "../flow/time/retry.js";
 import { sleep } from "../flow/time/sleep.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
@@ -192,6 +195,83 @@ describe("queue: more and more tasks wait for a slot", () => {
 
   it("is silent if it stands still between", async () => {
     expect(await grow([3, 1, 1, 1, 0, 1, 1])).toEqual([]);
+  });
+});
+
+describe("failures: a worker fails again and again, or tasks of a supervising scope do", () => {
+  const broken = (): never => {
+    throw new TypeError("secret");
+  };
+  const often = { minDelay: 1_000, maxDelay: 1_000, maxRestarts: Infinity };
+
+  it("names the supervised task, how often it was restarted, and the last error without its message", async () => {
+    const server = open();
+    supervise(server, broken, { ...often, name: "poller" }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(3_500);
+    const watcher = createWatcher();
+    watcher.add(lookAt(server));
+    const [warning, ...others] = watcher.add(lookAt(server));
+    expect(others).toEqual([]);
+    expect(warning).toMatchObject({ code: "failures", detail: ["the last error: TypeError"] });
+    expect(warning?.title).toMatch(/^task "poller" was restarted \d times, \d in the last minute$/);
+  });
+
+  it("names what is retried", async () => {
+    const server = open();
+    retry(server, broken, { attempts: 100, minDelay: 1_000, maxDelay: 1_000 }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(3_500);
+    expect(await titles(server)).toEqual([
+      expect.stringMatching(/^scope "retry" was restarted \d times, \d in the last minute$/),
+    ]);
+  });
+
+  it("names the supervising scope whose tasks fail", async () => {
+    const server = open();
+    const pool = createScope(server, {
+      name: "pool",
+      supervise: true,
+      onError: () => {},
+      onOrphan: "ignore",
+    });
+    for (let index = 0; index < 4; index++) spawn(pool, broken);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await titles(server)).toEqual([
+      'scope "pool" has kept 4 failures of its tasks to itself, 4 in the last minute',
+    ]);
+  });
+
+  it("is silent about one restart, and about many that are over", async () => {
+    const server = open();
+    let runs = 0;
+    const recovers = (failures: number) => (own: Scope) => {
+      if (runs++ < failures) throw new TypeError("secret");
+      return sleep(own, 1e6);
+    };
+    supervise(server, recovers(2), often).catch(() => {});
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await titles(server)).toEqual([]);
+    runs = 0;
+    supervise(server, recovers(5), often).catch(() => {});
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await titles(server)).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent about failures that a caller has asked for", async () => {
+    const server = open();
+    spawn(server, async (own) => {
+      await allSettled(own, [broken, broken, broken, broken, (inner: Scope) => sleep(inner, 1e6)]);
+    }).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await titles(server)).toEqual([]);
+  });
+
+  it("is silent if it is silenced", async () => {
+    const server = open();
+    supervise(server, broken, often).catch(() => {});
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await titles(server, { silence: ["failures"] })).toEqual([]);
   });
 });
 

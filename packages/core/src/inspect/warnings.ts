@@ -2,7 +2,7 @@ import { formatDuration } from "./duration.js";
 import { findDeadlock } from "./deadlock.js";
 import type { NodeInfo, ReasonInfo } from "./describe-node.js";
 import { groupNodes, shortSite } from "./groups.js";
-import { oneLine } from "./labels.js";
+import { oneLine, plural } from "./labels.js";
 import type { Look } from "./look.js";
 import type { History, Summary, Warning, WarningCode } from "./warning.js";
 
@@ -17,6 +17,7 @@ export const rules: Readonly<Record<WarningCode, Rule>> = {
   blocked: findBlocked,
   queue: findGrowingQueues,
   deadlock: findDeadlock,
+  failures: findFailures,
   growth: findGrowth,
 };
 
@@ -163,6 +164,29 @@ function findBlocked({ look, childrenOf, thresholds }: History): Warning[] {
       nodes: suspects.slice(0, MAX_NODES).map(({ id }) => id),
     },
   ];
+}
+
+/** How many failures in a minute are worth a warning: one or two happen, which is why somebody supervises. */
+const MANY_FAILURES = 3;
+
+function findFailures({ look }: History): Warning[] {
+  return look.nodes.flatMap((node) => {
+    const { survived } = node;
+    if (survived === undefined || survived.lastMinute < MANY_FAILURES) return [];
+    const { restarts, kept, lastMinute, error } = survived;
+    const parts = [
+      ...(restarts > 0 ? [`was restarted ${plural(restarts, "time")}`] : []),
+      ...(kept > 0 ? [`has kept ${plural(kept, "failure")} of its tasks to itself`] : []),
+    ];
+    return [
+      {
+        code: "failures" as const,
+        title: `${nameOf(node)} ${parts.join(" and ")}, ${lastMinute} in the last minute`,
+        detail: [...placeOf(node), `the last error: ${oneLine(error)}`],
+        nodes: [node.id],
+      },
+    ];
+  });
 }
 
 /** In how many looks in a row something has to have grown. */

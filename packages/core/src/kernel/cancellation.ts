@@ -6,6 +6,7 @@ import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { EarlierRejection } from "./suppressed-failures.js";
+import { noteKeptFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
 
@@ -224,6 +225,7 @@ export function failTree(
   let top = node;
   while (record(top, error, origin, earlier) && failsParent(top)) top = top.parent as ScopeNode;
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
+  if ((top.flags & TASK) !== 0) noteKeptFailure(top.parent as ScopeNode, error);
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
 }

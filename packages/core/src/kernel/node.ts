@@ -206,6 +206,8 @@ export class Settings {
   isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
   /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
   earlier: Set<unknown> | undefined = undefined;
+  /** Set once the scope has survived a failure, or was told to supervise its tasks. */
+  survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
   waiters: Set<Waiter> | undefined = undefined;
   /** What integrations say of the node in snapshots and reports, by their keys; see `annotations.ts`. */
@@ -259,6 +261,15 @@ export interface ConcurrencyLimit {
   enqueue(node: ScopeNode, start: () => void): void;
   recount(tasks: readonly ScopeNode[]): void;
   leave(node: ScopeNode): void;
+}
+
+/** What reports say of the failures that a scope has survived; see `survived-failures.ts`. */
+export interface SurvivedFailures {
+  restarts: number;
+  kept: number;
+  readonly lastError: string;
+  readonly times: readonly number[];
+  note(error: unknown): void;
 }
 
 /** Cancels nodes when a foreign signal aborts; see `signal-follower.ts`. */

@@ -3,7 +3,7 @@ import { optionNames } from "../errors/option-names.js";
 import { checkOptionsObject, outOfRange, requireType } from "../errors/validate.js";
 import { calendarNow, realNow } from "../kernel/platform.js";
 import { RecordedData, type Recording } from "./recording.js";
-import { Tape, type ChannelModule } from "./tape.js";
+import { findChannels, Tape, type ChannelModule } from "./tape.js";
 
 /** The options of {@link createRecorder}. */
 export interface RecorderOptions {
@@ -70,12 +70,6 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
       "createRecorder: this runtime has no node:diagnostics_channel, from which the recorder hears what happens; use Node, Deno or Bun",
     );
   return new TapeRecorder(new Tape(bytes, { now: realNow, calendar: calendarNow }), channels);
-}
-
-function findChannels(): ChannelModule | undefined {
-  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
-  const found = host?.getBuiltinModule?.("node:diagnostics_channel") as Partial<ChannelModule> | undefined;
-  return typeof found?.subscribe === "function" ? (found as ChannelModule) : undefined;
 }
 
 class TapeRecorder implements Recorder {

@@ -1,3 +1,4 @@
+import { nameOfError } from "../errors/describe.js";
 import type {
   OrphanMessage,
   ScopeCancelMessage,
@@ -25,6 +26,13 @@ import { countEnd, emptyTotals, totalsOf, type KindTotals } from "./totals.js";
 export interface ChannelModule {
   subscribe(name: string, listener: (message: unknown) => void): void;
   unsubscribe(name: string, listener: (message: unknown) => void): boolean;
+}
+
+/** `undefined` where the runtime has no such module. */
+export function findChannels(): ChannelModule | undefined {
+  const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
+  const found = host?.getBuiltinModule?.("node:diagnostics_channel") as Partial<ChannelModule> | undefined;
+  return typeof found?.subscribe === "function" ? (found as ChannelModule) : undefined;
 }
 
 /** The clocks of the process. */
@@ -266,15 +274,4 @@ function kindOf(node: ScopeNode): string {
   if (requestOf(node) !== undefined) return "request";
   if (isTask(node)) return "task";
   return hasHandle(node) ? "handle" : "scope";
-}
-
-/** The name, never the message, which may contain data. */
-function nameOfError(error: unknown): string {
-  try {
-    if (typeof error !== "object" || error === null) return typeof error;
-    const { name } = error as { name?: unknown };
-    return typeof name === "string" && name !== "" ? name : "Error";
-  } catch {
-    return "Error"; // a getter that throws
-  }
 }

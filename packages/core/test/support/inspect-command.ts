@@ -56,8 +56,8 @@ export async function inspectCommand(): Promise<InspectCommand> {
   });
   await build({
     ...common,
-    entryPoints: [source("inspect/agent.ts")],
-    outfile: join(folder, "agent.js"),
+    entryPoints: { agent: source("inspect/agent.ts"), "recorder-agent": source("recorder/agent.ts") },
+    outdir: folder,
     format: "iife",
     globalName: "boughAgent",
     minify: true,

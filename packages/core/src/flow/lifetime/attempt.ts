@@ -1,4 +1,5 @@
 import type { CancelledError } from "../../errors/cancelled.js";
+import { noteFailedRun } from "../../kernel/survived-failures.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeOptions } from "../../task/options.js";
@@ -43,6 +44,7 @@ export async function attempt<T>(
       throwFailure(nodeOf("attempt", "scope", scope), error);
     }
     if (cancelledItself) return { status: "cancelled", reason };
+    noteFailedRun(nodeOf("attempt", "scope", scope), error);
     return { status: "failed", error };
   }
 }

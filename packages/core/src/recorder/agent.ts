@@ -1,0 +1,122 @@
+import { TreeCursor } from "../inspect/tree-cursor.js";
+import { isReadable, knownCopies } from "../inspect/known-copies.js";
+import { findChannels, Tape } from "./tape.js";
+
+// The half of `bough inspect --record` that runs in the recorded process: bundled into one expression, and evaluated there by
+// the debugger. The expression's value is a `RecorderAgent`.
+
+/** What the debugger calls. Every result is a string. */
+export interface RecorderAgent {
+  /**
+   * Begins to record, in this many bytes.
+   *
+   * @returns JSON, `{ copies, unreadable }`: how many trees there are, and of how many the format is not known.
+   */
+  start(bytes: number): string;
+  /** Says that the recording is still wanted. Without it, the recording ends by itself. */
+  keep(): string;
+  /** Looks for `ms` milliseconds at what is alive; `"end"` when it has seen everything. */
+  walk(ms: number): string;
+  /** Ends the recording. Returns the header of its file. */
+  stop(): string;
+  /** A part of the records, in base64; `""` behind their end. */
+  read(offset: number, length: number): string;
+}
+
+/** After this time without a call the recording ends, in ms: the one who wanted it is gone. */
+const LIMIT = 10_000;
+
+interface Timer {
+  unref(): void;
+}
+
+interface Host {
+  readonly performance: { now(): number };
+  readonly Date: { now(): number };
+  readonly Buffer: {
+    from(memory: ArrayBuffer, offset: number, length: number): { toString(encoding: string): string };
+  };
+  setTimeout(callback: () => void, ms: number): Timer;
+}
+
+function createAgent(): RecorderAgent {
+  const host = globalThis as unknown as Host;
+  const now = (): number => host.performance.now();
+  let tape: Tape | undefined;
+  let unsubscribe: (() => void) | undefined;
+  let cursors: TreeCursor<void>[] | undefined;
+  let records: Uint8Array<ArrayBuffer> | undefined;
+  let calledAt = 0;
+
+  /** Which recording a timer belongs to. */
+  let round = 0;
+
+  const end = (): void => {
+    round += 1;
+    unsubscribe?.();
+    unsubscribe = undefined;
+    for (const cursor of cursors ?? []) cursor.leaveTree();
+    cursors = tape = records = undefined;
+  };
+  /** Ends everything when nobody has called for a while. */
+  const guard = (own: number): void => {
+    const left = calledAt + LIMIT - now();
+    if (own !== round) return;
+    if (left <= 0) return end();
+    host.setTimeout(() => guard(own), left).unref();
+  };
+  return {
+    start(bytes) {
+      end();
+      calledAt = now();
+      const copies = knownCopies();
+      const unreadable = copies.filter((copy) => !isReadable(copy)).length;
+      const channels = findChannels();
+      if (copies.length > unreadable && channels !== undefined) {
+        tape = new Tape(bytes, { now, calendar: () => host.Date.now() });
+        tape.recordFound();
+        unsubscribe = tape.listen(channels);
+        guard(round);
+      }
+      return JSON.stringify({ copies: copies.length, unreadable });
+    },
+    keep() {
+      calledAt = now();
+      return "";
+    },
+    walk(ms) {
+      calledAt = now();
+      if (tape === undefined) throw new Error(ENDED);
+      if (cursors === undefined) {
+        const note = tape.beginAlive();
+        cursors = knownCopies()
+          .filter(isReadable)
+          .map((copy) => new TreeCursor(copy, now, note));
+      }
+      cursors[0]?.take(ms);
+      if (cursors[0]?.ended !== false) cursors.shift();
+      return cursors.length === 0 ? "end" : "";
+    },
+    stop() {
+      calledAt = now();
+      if (tape === undefined) throw new Error(ENDED);
+      const header = JSON.stringify(tape.header());
+      records = tape.records();
+      unsubscribe?.();
+      unsubscribe = undefined;
+      tape = undefined;
+      return header;
+    },
+    read(offset, length) {
+      calledAt = now();
+      if (records === undefined) throw new Error(ENDED);
+      const part = records.subarray(offset, offset + length);
+      if (part.length === 0) end();
+      return host.Buffer.from(part.buffer, part.byteOffset, part.length).toString("base64");
+    },
+  };
+}
+
+const ENDED = "the recording has ended, because nobody has asked for it for 10 s";
+
+export const agent: RecorderAgent = createAgent();
