@@ -1,14 +1,14 @@
 import { extname } from "node:path";
 import { encodeRecording, toChromeTrace, toPrometheus, type Recording } from "../recorder/index.js";
 
-const formats = {
-  bough: encodeRecording,
-  chrome: (recording: Recording) => JSON.stringify(toChromeTrace(recording)),
-  prometheus: toPrometheus,
-} as const;
-
 /** What a recording can be written as. */
-export type FileFormat = keyof typeof formats;
+export type FileFormat = "bough" | "chrome" | "prometheus";
+
+const formats: Readonly<Record<FileFormat, (recording: Recording) => string | Uint8Array>> = {
+  bough: encodeRecording,
+  chrome: (recording) => JSON.stringify(toChromeTrace(recording)),
+  prometheus: toPrometheus,
+};
 
 /** The content of a file in this format. */
 export function contentOf(recording: Recording, format: FileFormat): string | Uint8Array {
