@@ -389,6 +389,55 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     expect(errors).toEqual([]);
   });
 
+  it("keeps its memory within bounds over hundreds of updates, and drops the oldest moments", async () => {
+    const { address } = await openPage();
+    const tab = await newTab();
+    // 600 frames of 40 KB, as of two hundred busy groups: 24 MB, three times what the time line keeps.
+    const group = (n: number) => ({
+      key: `group ${n}`,
+      name: `group ${n} ${"x".repeat(80)}`,
+      kind: "task",
+      site: "src/orders.ts:88",
+      count: n,
+      queued: 0,
+      doing: `${n} sleep`,
+      oldest: 1_000,
+      rates: { created: 1, settled: 1 },
+      created: n,
+      settled: n,
+      life: [1, 2, 3],
+    });
+    const counts = { scopes: 1, tasks: 1, requests: 0, queued: 0, cancelling: 0, holding: 0, failures: 0 };
+    const begun = 1_700_000_000_000;
+    const frame = (n: number) => ({
+      at: begun + 1_000 * n,
+      counts: { ...counts, tasks: n },
+      warnings: [],
+      groups: Array.from({ length: 160 }, (_, index) => group(index)),
+      moreGroups: 0,
+    });
+    const frames = Array.from({ length: 600 }, (_, n) => `data: ${JSON.stringify(frame(n))}\n\n`).join("");
+    let asked = 0;
+    await tab.route("**/events", async (route) => {
+      if (++asked === 1) await route.fulfill({ contentType: "text/event-stream", body: frames });
+      // The browser asks again when it has read all of them: it gets no answer.
+    });
+    await tab.goto(address);
+    await tab.keyboard.press("2");
+    await card(tab, "tasks").filter({ hasText: "599" }).waitFor();
+    await tab.keyboard.press("p");
+    const session = await tab.context().newCDPSession(tab);
+    await session.send("HeapProfiler.collectGarbage");
+    const { usedSize } = await session.send("Runtime.getHeapUsage");
+    expect(usedSize).toBeLessThan(150e6);
+    // Of 600 moments those are kept that 8 MB hold.
+    const kept = Number(await tab.locator("#moment").getAttribute("max")) + 1;
+    expect(kept).toBeGreaterThan(100);
+    expect(kept).toBeLessThan(8e6 / (frames.length / 600) + 3);
+    await tab.locator("#moment").press("Home");
+    await tab.locator("#when", { hasText: "before the newest" }).waitFor();
+  });
+
   it("a row that is pressed while the page is refreshed is the one that opens", async () => {
     await using scope = createScope({ name: "shop" });
     spawn(scope, (task) => sleep(task, 600_000), { name: "order" });
