@@ -2,18 +2,19 @@ import { forgetName, rememberName } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 
 /**
- * A clock that no change of the calendar moves, and that agrees with the timers: under fake timers it is theirs.
+ * A clock that no change of the system time moves, and that agrees with the timers: under fake timers it is theirs.
  *
  * | `setTimeout` is                         | the clock is                                                       | exact |
  * | --------------------------------------- | ------------------------------------------------------------------ | ----- |
  * | the platform's                          | the platform's monotonic clock                                     | yes   |
  * | a wrapper around the platform's         | the same                                                           | yes   |
  * | a fake of vitest, sinon or Jest         | the fake's own, without what `setSystemTime` adds to it            | yes   |
- * | another fake: that of `node:test`, say  | a fake `Date`, else the platform's; put right when a timer fires   | no    |
+ * | another fake, such as `node:test`       | a fake `Date`, or the platform's; corrected when a timer fires     | no
+ * |
  *
- * A timer that fires is right whatever a clock says. Without its timer, in a busy loop, a scope can be found to be out of
- * time only by an exact clock, and only by the one that its timer goes by, which its deadline remembers: fake timers come
- * and go while a scope is open.
+ * A timer that fires is right, even if a clock disagrees. In a busy loop, where the timer can't fire, only an exact
+ * clock shows that the time of a scope is up. It must be the clock of the timer, which the deadline remembers,
+ * because fake timers come and go while a scope is open.
  */
 export interface Clock {
   /** In ms, counted from any moment. Never decreases. */
@@ -36,7 +37,7 @@ class FakeClock implements Clock {
 
   now(): number {
     const now = this.#source() + this.#offset;
-    // A `Date` that was set back, or `jest.clearAllTimers()`, which begins anew.
+    // A `Date` that was set back, or `jest.clearAllTimers()`, which begins at 0 again.
     if (now < this.#last) this.#offset += this.#last - now;
     this.#last = Math.max(now, this.#last);
     return this.#last;
@@ -54,7 +55,7 @@ const EARLY = 2;
 /** The `setTimeout` that was in place when `current` was chosen. */
 let known: unknown;
 let current: Clock = realClock;
-/** What makes {@link elapsed} go on from where it was when `current` changes. */
+/** Makes {@link elapsed} continue from its value when `current` changes. */
 let offset: number = -realNow();
 
 /** The clock of the timers that are set now. */

@@ -1,6 +1,6 @@
 import type { ScopeNode } from "./node.js";
 
-/** What an integration says of a scope in snapshots and reports. */
+/** A note of an integration on a scope, in snapshots and reports. */
 export interface Annotation {
   /** A few words, for `formatTree` and for the message of a `StuckTasksError`: `waiting for host/4711`. */
   readonly text: string;
@@ -21,7 +21,10 @@ export function setAnnotator(node: ScopeNode, key: string, annotator: Annotator 
   settings.annotators.set(key, annotator);
 }
 
-/** What the integrations say of `node` now, by their keys; `undefined` if nothing. An annotator that throws says nothing. */
+/**
+ * The current notes of the integrations on `node`, by their keys; `undefined` if nothing. An annotator that throws
+ * says nothing.
+ */
 export function annotationsOf(node: ScopeNode): Map<string, Annotation> | undefined {
   const annotators = node.extras?.settings?.annotators;
   if (annotators === undefined) return undefined;
@@ -31,7 +34,7 @@ export function annotationsOf(node: ScopeNode): Map<string, Annotation> | undefi
       const annotation = annotator();
       if (annotation !== undefined) found.set(key, annotation);
     } catch {
-      // A report of what is alive must not fail because one part of it can't be described.
+      // A report must not fail because one part of it can't be described.
     }
   }
   return found.size === 0 ? undefined : found;

@@ -29,7 +29,7 @@ export function isTracing(): boolean {
   return tracing;
 }
 
-/** A public function, of which only the identity matters. */
+/** A public function. Only its identity matters. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
 export type Api = Function;
 

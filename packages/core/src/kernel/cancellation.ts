@@ -16,7 +16,7 @@ import { nextInSubtree } from "./tree.js";
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:
  *
- * 1. mark every descendant, so that nobody sees a half-cancelled tree (no user code runs in this pass);
+ * 1. mark every descendant, so that no code sees a half-cancelled tree (no user code runs in this pass);
  * 2. fire signals and run hooks, parents first, children in spawn order.
  *
  * A subtree that was cancelled before keeps its own reason, and a shielded subtree is left alone. Afterwards `root` may be
@@ -66,7 +66,7 @@ let markedEnd = 0;
 /** The array is dropped after a cancellation that needed more entries than this. */
 const MAX_KEPT = 1_000;
 
-/** The number of cancellations that are notifying, each begun by a listener of the one before. */
+/** The number of cancellations that are notifying, each called by a listener of another. */
 let nesting = 0;
 /** A cancellation nested deeper only marks its subtree; the outermost one notifies it, so that a chain needs no stack. */
 const MAX_NESTING = 32;
@@ -185,7 +185,7 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
     hook.run(reason);
   } catch (error) {
     try {
-      // A hook of the runtime throws only when there is no room for it, and may be run twice; see finishHook.
+      // A hook of the runtime throws only when the stack has no room for it, and may be run twice; see finishHook.
       if (!(hook instanceof CallbackHook)) throw error;
       failTree(node, error, ready);
     } catch {

@@ -13,7 +13,7 @@ export class Limit implements ConcurrencyLimit {
     this.max = this.#free = max;
   }
 
-  /** Takes a slot if one is free, which implies that nobody waits. */
+  /** Takes a slot if one is free, which implies that no task waits. */
   tryTake(): boolean {
     if (this.#free === 0) return false;
     this.#free -= 1;

@@ -2,7 +2,7 @@ import { elapsed } from "./age-clock.js";
 import { createdNodes, type ScopeNode } from "./node.js";
 import { cursors, type Cursor } from "./tree.js";
 
-/** What `npx bough inspect` needs of one copy of the package in a process. */
+/** The part of one copy of the package in a process that `npx bough inspect` uses. */
 export interface Copy {
   /** Of what the walker reads: the fields of nodes and the bits of `state.ts`. Another format is refused. */
   readonly format: 1;

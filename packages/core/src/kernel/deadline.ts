@@ -34,8 +34,8 @@ class ClockDeadline implements Deadline {
   }
 
   /**
-   * In epoch ms: the date that was given, or the one that follows from the duration. If the calendar has been set to
-   * another time meanwhile, it is adjusted, so that `deadline - Date.now()` stays the remaining time.
+   * In epoch ms: the given date, or the date that follows from the duration. If the system time was changed since, it
+   * is adjusted, so that `deadline - Date.now()` stays the remaining time.
    */
   get instant(): number {
     return (this.#instant = instantIn(this.left, this.#instant));
@@ -43,9 +43,9 @@ class ClockDeadline implements Deadline {
 }
 
 /**
- * Gives a new node its own deadline: the earlier of a duration and of an instant in epoch ms. One that is no earlier
- * than an ancestor's is dropped, so the nearest node that has one has the earliest. The node is cancelled at once if the
- * deadline has passed.
+ * Gives a new node its own deadline: the earlier of a duration and of an instant in epoch ms. A deadline that is not
+ * earlier than an ancestor's is dropped, so the nearest node with a deadline has the earliest. The node is cancelled
+ * at once if the deadline has passed.
  */
 export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
   const today = calendarNow();

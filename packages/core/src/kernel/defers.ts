@@ -8,7 +8,7 @@ import { ignore, overflow } from "./observer.js";
 
 /**
  * Adds a cleanup behind a gate. The promise reaction is made now, so that the cleanup runs in the async context
- * (AsyncLocalStorage) of this call, without a `node:` module and without a cost for code that defers nothing.
+ * (AsyncLocalStorage) of this call. This needs no `node:` module, and costs code that defers nothing no time.
  *
  * @param label - Names the cleanup in reports; read when a report is made.
  * @param site - Where the user called the function that defers it; see `callSite`.
@@ -37,13 +37,13 @@ export function defer(
   extras.defers = { open, done: gate.then(() => cleanup()), earlier: extras.defers, label, site };
 }
 
-/** What `scope.defer` does; `site` is where that was called. */
+/** Implements `scope.defer`; `site` is its call site. */
 export function deferCleanup(node: ScopeNode, cleanup: () => unknown, site: string | undefined): void {
   requireFunction("defer", "cleanup", cleanup);
   defer(node, "defer", cleanup, cleanup, site);
 }
 
-/** What `scope.use` does; `site` is where that was called. */
+/** Implements `scope.use`; `site` is its call site. */
 export function useResource<R extends object>(node: ScopeNode, resource: R, site: string | undefined): R {
   defer(node, "use", disposerOf(resource), resource, site);
   return resource;
@@ -64,7 +64,7 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
       runDefers(node, onFailure, onDone);
     },
   );
-  extras.defers = last.earlier; // not before somebody waits for it: there may have been no room for that
+  extras.defers = last.earlier; // only now, when it is waited for: there may have been no room on the stack for the `then` call
   extras.cleaning = last;
   last.open();
 }

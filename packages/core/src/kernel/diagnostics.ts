@@ -164,12 +164,12 @@ const module = host?.getBuiltinModule?.("node:diagnostics_channel");
 const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
 
 /**
- * Somebody has subscribed to one of the channels, and may still listen. To ask the channels themselves for each task would
- * cost a twentieth of what it takes to run one.
+ * Whether one of the channels had a subscriber, which may still listen. Asking the channels themselves for each task
+ * would cost a twentieth of the time of the task.
  */
 let listening = false;
 
-/** Somebody has bound a store to one of the channels, which may still be bound. */
+/** Whether a store was bound to one of the channels, which may still be bound. */
 let storing = false;
 
 /** The channels of the platform. */
@@ -183,7 +183,7 @@ function channel<M>(name: string): Channel<M> {
   return found;
 }
 
-/** Sets `listening` and `storing`, now or when somebody begins to listen to the channel. */
+/** Sets `listening` and `storing`, now or when the channel gets a subscriber or a store. */
 function awaitListeners(found: Channel<never>): void {
   if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
   if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
@@ -200,7 +200,7 @@ function awaitCall(found: Channel<never>, method: Method): boolean {
   if (original === undefined && method === "bindStore") return true;
   const replaced = awaited.get(found) ?? new Set();
   if (replaced.has(method)) return true;
-  const isInherited = !Object.hasOwn(found, method); // else it is that of another copy of the package
+  const isInherited = !Object.hasOwn(found, method); // otherwise another copy of the package has replaced it
   const isReplaced = Reflect.set(found, method, (...args: [never]) => {
     listening = true;
     if (method === "bindStore") storing = true;
@@ -213,11 +213,11 @@ function awaitCall(found: Channel<never>, method: Method): boolean {
   return isReplaced;
 }
 
-/** How many starts that nobody hears it takes to look whether anybody listens to anything. */
+/** After so many starts without a subscriber, all channels are checked for subscribers. */
 const LOOK_AFTER = 64;
 let unheard = 0;
 
-/** Nobody listens to the channel of a start. Once nobody listens at all, a start costs again what it has cost before. */
+/** Called when the channel of a start has no subscriber. Once no channel has one, a start costs as little as before. */
 function noteUnheard(): undefined {
   if (++unheard < LOOK_AFTER) return;
   unheard = 0;
@@ -243,7 +243,7 @@ function nothing(): void {}
 
 /** Calls a worker or a body, and publishes its start, within the stores that are bound to the channel. */
 export interface Opening {
-  /** With arguments, since a closure would cost the caller a context even when nobody listens. */
+  /** With arguments, since a closure would cost the caller a context even without a subscriber. */
   run<A extends unknown[], R>(call: (...args: A) => R, ...args: A): R;
 }
 

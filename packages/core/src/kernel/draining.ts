@@ -2,22 +2,22 @@ import { DAEMON, HANDLE, TASK } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 /**
- * What the daemons of a scope take on once its shutdown has begun (rule 32).
+ * Decides which values and permits the daemons of a scope get once its shutdown has begun (rule 32).
  *
- * A server's scope and that of `main` drain before they are cancelled: what runs goes on, and nothing new begins. A daemon
- * that serves running work must go on; one that takes new work must not. They are told apart by the origin of what they
- * wait for: a value that running work has sent, or any other one.
+ * A server's scope and that of `main` drain before they are cancelled: running work goes on, and no new work begins.
+ * A daemon that serves running work must go on, and a daemon that takes new work must not. The origin of the value
+ * that a daemon waits for tells them apart: running work has sent it, or other code has.
  */
 export const draining: {
-  /** Whether this process has a scope that may drain. Without one, nothing is looked at. */
+  /** Whether this process has a scope that may drain. Without one, nothing is checked. */
   isPossible: boolean;
-  /** Whether one has begun to. */
+  /** Whether a scope has begun to drain. */
   hasBegun: boolean;
 } = { isPossible: false, hasBegun: false };
 
 const drainable = new WeakSet<ScopeNode>();
 const begun = new WeakSet<ScopeNode>();
-/** By a daemon, how many values it has received for which it has acquired no permit. */
+/** Key: a daemon. Value: how many values it has received for which it has acquired no permit. */
 const received = new WeakMap<ScopeNode, number>();
 
 /** Says that `node` will drain before it ends. */
@@ -37,12 +37,15 @@ function isDrainable(node: ScopeNode): boolean {
   return mayBe && drainable.has(node);
 }
 
-/** Whether what `at` does is not a part of what its parent does: a spawned task, but not a member of `all` or `race`. */
+/** Whether the work of `at` is not a part of its parent's work: a spawned task, but not a member of `all` or `race`. */
 function isOnItsOwn(at: ScopeNode): boolean {
   return (at.flags & TASK) !== 0 && at.observer?.isMember !== true;
 }
 
-/** The daemon of a scope that may drain of which `node` is a part. With `own`, not one that only started a task. */
+/**
+ * The daemon that `node` is a part of, if the scope of the daemon may drain. With `own`, a task that the daemon has
+ * only started is not a part of it.
+ */
 function daemonAbove(node: ScopeNode | undefined, own: boolean): ScopeNode | undefined {
   for (let at = node; at?.parent !== undefined; at = at.parent) {
     if ((at.flags & DAEMON) !== 0 && isDrainable(at.parent)) return at;
@@ -52,8 +55,8 @@ function daemonAbove(node: ScopeNode | undefined, own: boolean): ScopeNode | und
 }
 
 /**
- * Whether what `node` sends is for running work: it is a part of a request or a task of a scope that may drain. A daemon
- * sends new work; so does the scope itself, until the shutdown has begun.
+ * Whether a value that `node` sends is for running work: it is a part of a request or a task of a scope that may
+ * drain. A daemon sends new work; so does the scope itself, until the shutdown has begun.
  */
 export function isRunningWork(node: ScopeNode | undefined): boolean {
   if (!draining.isPossible || node === undefined) return false;

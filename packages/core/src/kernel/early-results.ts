@@ -4,9 +4,9 @@ import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { TurnBudget } from "./turn-budget.js";
 
-// Results of operations that settle without having waited. They are paced: from the hundredth in one turn of the event loop on
-// they settle in a later turn, so that a worker that repeats such an operation for ever does not keep timers, signals and
-// sockets from their turn (rule 13).
+// Results of operations that settle without having waited. They are paced: from the hundredth in one turn of the
+// event loop on, they settle in a later turn. So a worker that repeats such an operation for ever does not block
+// timers, signals and sockets (rule 13).
 
 /** The error of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */
 function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
@@ -26,7 +26,7 @@ export function rejectPaced(error: unknown): Promise<never> {
 /**
  * Returns `promise`, which has settled without having waited for anything, or a promise that settles as it does, paced.
  *
- * @param isHandled - Whether a rejection counts as handled, although nobody awaits it.
+ * @param isHandled - Whether a rejection counts as handled, although it is not awaited.
  */
 export function pace<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
   const turnEnd = budget.take();
@@ -64,8 +64,8 @@ export function rejectUnlessLive(operation: string, node: ScopeNode): Promise<ne
 }
 
 /**
- * Marks a rejection as handled although nobody awaits it: the receivers of the cancelled scope receive the cancellation, as
- * with Kotlin's coroutines. Code that awaits the promise still gets the rejection.
+ * Marks a rejection as handled although it is not awaited: the receivers of the cancelled scope receive the
+ * cancellation, as with Kotlin's coroutines. Code that awaits the promise still gets the rejection.
  */
 export function markHandled(promise: Promise<unknown>): void {
   promise.then(undefined, ignore);

@@ -8,8 +8,8 @@ import { LongTimer } from "./long-timer.js";
 import { warn } from "./warn.js";
 
 /**
- * Gives a node that was just cancelled its grace period: its own, else the nearest ancestor's. When that runs
- * out and the node has not settled, its stuck tasks are reported, unless a pending `close()` reports them.
+ * Gives a node that was just cancelled its grace period: its own, otherwise the nearest ancestor's. When the period
+ * is over and the node has not settled, its stuck tasks are reported, unless a pending `close()` reports them.
  */
 export function watchGrace(node: ScopeNode): void {
   if ((node.flags & UNDER_GRACE) === 0) return;
@@ -59,7 +59,7 @@ function nearestGrace(node: ScopeNode): number | undefined {
   return undefined;
 }
 
-/** Names what holds up `node`, so many milliseconds after it was cancelled. */
+/** Names the work that holds up `node`, so many milliseconds after it was cancelled. */
 function stuckError(node: ScopeNode, elapsed: number): StuckTasksError {
   return new StuckTasksError(node.path, elapsed, stuckTasks(node));
 }

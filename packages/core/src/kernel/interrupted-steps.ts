@@ -7,10 +7,11 @@ type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
  * Steps of the runtime that an exception interrupted, a stack overflow as a rule. They are finished in a microtask, where
  * the stack is empty, so that no scope waits for ever.
  *
- * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not say `steps.push`:** right after
- * an overflow there may be no room for a call of a JavaScript function, nor of `push` (the engine checks the stack where a
- * call passes more arguments than the function declares), nor for an object literal. Assignments need no room. The one
- * function that is called is the engine's, with the one argument that it declares:
+ * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not say `steps.push`:**
+ * right after an overflow there may be no room for a call of a JavaScript function or for an object literal. There
+ * may be none for `push` either: the engine checks the stack where a call passes more arguments than the function
+ * declares. Assignments need no room. The only function that is called is the engine's, with the one argument that it
+ * declares:
  *
  *     const { steps } = interrupted;
  *     steps[steps.length] = finish;

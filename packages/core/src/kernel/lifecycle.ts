@@ -61,7 +61,7 @@ import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree
  * 3. N is closed. Hooks that are left are notified by `ended`. Timers are cleared, the foreign signal is released.
  * 4. The observer receives the outcome: the promise of the task, the `withScope` or the combinator.
  * 5. The pending calls of `join`, `close` and dispose receive the outcome.
- * 6. A failure that nobody has received waits until the microtasks after that have run (or for the disposal, where one is
+ * 6. A failure that was not received waits until the microtasks after that have run (or for the disposal, where one is
  *    expected). Then it goes to the parent, or to the nearest `onError`, or becomes an unhandled rejection.
  * 7. N leaves the tree; the next queued task of its parent starts; the channel for its end publishes.
  * 8. The parent continues with step 1 if N was the last thing that it waited for.
@@ -361,7 +361,10 @@ function releaseExternals(node: ScopeNode, settings: Settings): void {
   }
 }
 
-/** Delivers the failures of a settled node that nobody has received: to the parent, to `onError`, or as unhandled rejections. */
+/**
+ * Delivers the failures of a settled node that were not received: to the parent, to `onError`, or as unhandled
+ * rejections.
+ */
 function deliverUnreceived(node: ScopeNode): void {
   if (node.previous === undefined) return; // called twice
   if ((node.flags & flag.DELIVERED) === 0) {

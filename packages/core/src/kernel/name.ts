@@ -22,7 +22,7 @@ function readName(worker: Function): string {
 }
 
 // A program that starts many tasks with one function starts them in one go, and reading the name of a function is a sixth of a
-// `spawn`. So the last name is remembered, but not for long: whatever the function closes over stays alive meanwhile.
+// `spawn`. So the last name is remembered, but not for long: until then the closure of the function stays alive.
 
 // oxlint-disable-next-line typescript/no-unsafe-function-type -- as above
 let last: Function | undefined;

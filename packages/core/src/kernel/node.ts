@@ -19,8 +19,8 @@ let lastId = 0;
 export const createdNodes = (): number => lastId;
 
 /**
- * A node of the tree: the record that everything else in this folder works on. A scope, a task and the view that a worker
- * receives are this one object.
+ * A node of the tree: the record that all other files of this folder work on. A scope, a task and the view that a
+ * worker receives are this one object.
  *
  * The class holds the fields and the getters that read nothing but fields. The operations of `Scope` are declared here and
  * implemented at the top of the folder, in `scope-view.ts`: every node is made as a `ScopeView`, so all nodes have one
@@ -91,7 +91,7 @@ export abstract class ScopeNode implements Scope {
     return this.label as string;
   }
 
-  /** Replaces the worker by its name, so that a task somebody keeps does not keep the worker's closure. */
+  /** Replaces the worker by its name, so that a task that is kept does not keep the worker's closure. */
   dropWorker(): void {
     if (typeof this.label === "string") return;
     this.label = nameOf(this.label);
@@ -129,8 +129,8 @@ export abstract class ScopeNode implements Scope {
 
   /**
    * The reason of the nearest ancestor that has one: every node in between was cancelled with it. It is not copied to every
-   * node, because a pointer from an old object to a new one costs the collector more than everything else that cancelling a
-   * node does. Where the way is long it is cached, so that a deep tree is not walked again from every level.
+   * node, because a pointer from an old object to a new one costs the collector more than all other steps of
+   * cancelling a node. Where the way is long it is cached, so that a deep tree is not walked again from every level.
    */
   get reason(): CancelledError | undefined {
     if ((this.flags & CANCELLED) === 0) return undefined;
@@ -210,10 +210,10 @@ export class Settings {
   survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
   waiters: Set<Waiter> | undefined = undefined;
-  /** What integrations say of the node in snapshots and reports, by their keys; see `annotations.ts`. */
+  /** The notes of integrations on the node for snapshots and reports, by their keys; see `annotations.ts`. */
   annotators: Map<string, () => { readonly text: string; readonly data?: unknown } | undefined> | undefined =
     undefined;
-  /** Looks at what else may end the node, and cancels it then; see `checkDeadline` in `deadline.ts`. */
+  /** The check of an integration, which may cancel the node; see `checkDeadline` in `deadline.ts`. */
   check: (() => void) | undefined = undefined;
   /** The disposal method of the handle was read, as `await using` does: a failure waits for the disposal. */
   disposalExpected = false;
@@ -279,7 +279,7 @@ export interface SignalFollower {
 
 /**
  * A pending `join`, `close` or disposal of a handle. `join` rejects with a failure or, if work was cut short, with the
- * reason; `close` only with a failure; `dispose` only with a failure that nobody else has received.
+ * reason; `close` only with a failure; `dispose` only with a failure that was not received before.
  */
 export interface Waiter extends PromiseObserver<void> {
   readonly kind: "join" | "close" | "dispose";

@@ -6,8 +6,9 @@ import { withResolvers, type Observer, type PromiseObserver } from "./observer.j
 import { ranOutOfOwnTime, markHandled, pace } from "./early-results.js";
 import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
-// Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`, or,
-// if there is nobody, the platform's unhandled rejections. (The observer of a node is called by `lifecycle.ts`.)
+// Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`,
+// or, without any of these, the platform's unhandled rejections. (The observer of a node is called by
+// `lifecycle.ts`.)
 
 /** Waits for `node` to settle. The returned waiter is `undefined` if it has already. */
 export function wait(
@@ -78,9 +79,9 @@ function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
 }
 
 /**
- * Returns the failure that a disposal rejects with. It leaves out a failure that somebody has received by awaiting the task in
- * which it happened: a block that lets it through must throw the error itself, and not a `SuppressedError` that holds it
- * twice. The failures after a first one that was received are in `suppressed(error)`.
+ * Returns the failure that a disposal rejects with. It leaves out a failure that code has received by awaiting the
+ * task in which it happened: a block that lets it through must throw the error itself, and not a `SuppressedError`
+ * that holds it twice. If the first failure was received, the later ones are in `suppressed(error)`.
  */
 function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
   if ((node.flags & DELIVERED) !== 0) return undefined;
@@ -91,7 +92,7 @@ function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode
   return undefined;
 }
 
-/** Whether somebody has awaited the task in which a failure of `node` happened, or one that it went through. */
+/** Whether the task in which a failure of `node` happened was awaited, or a task between that task and `node`. */
 function isReceived(node: ScopeNode, origin: ScopeNode): boolean {
   for (let at: ScopeNode | undefined = origin; at !== undefined && at !== node; at = at.parent)
     if ((at.flags & DELIVERED) !== 0) return true;
@@ -104,8 +105,9 @@ export function firstError(node: ScopeNode): unknown {
 }
 
 /**
- * Rejects with the reason of `node`. The promise of a scope counts as handled, unless the scope ran out of its own time: then
- * only its caller can handle that. The promise of a task exists only because somebody awaits it, so it stays unmarked.
+ * Rejects with the reason of `node`. The promise of a scope counts as handled, unless the scope ran out of its own
+ * timeout: then only its caller can handle that. The promise of a task exists only because the task is awaited, so it
+ * stays unmarked.
  */
 export function rejectWithReason(node: ScopeNode, observer: Observer): void {
   observer.reject(node.reason);
@@ -141,7 +143,7 @@ function nearestOnError(from: ScopeNode): Settings["onError"] {
   return undefined;
 }
 
-/** Reports every failure of `node`, which nobody else receives. */
+/** Reports every failure of `node`, which has no other receiver. */
 export function reportAll(from: ScopeNode, node: ScopeNode): void {
   const errors = node.extras?.errors ?? new Map<unknown, ScopeNode>();
   for (const [error, origin] of errors) report(from, error, origin);

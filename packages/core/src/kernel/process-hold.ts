@@ -31,7 +31,7 @@ function* undecidedScopes(root: ScopeNode): Generator<ScopeNode, void, void> {
   }
 }
 
-/** Whether `root`, whose timers don't keep the process alive so far, has one that would. */
+/** Whether `root`, whose timers don't keep the process alive yet, has a timer that could. */
 export function hasUnheldTimer(root: ScopeNode): boolean {
   if ((root.flags & TIMERS_UNREFED) === 0) return false;
   for (const node of undecidedScopes(root)) {
@@ -65,7 +65,7 @@ export function keepProcessAlive(): () => void {
   return () => clear(timer);
 }
 
-/** Whether somebody who waits for the end of `node` waits for timers that don't keep the process alive. */
+/** Whether code that waits for the end of `node` waits for timers that don't keep the process alive. */
 export function hasUnrefedTimers(node: ScopeNode): boolean {
   if (!anyUnrefed) return false;
   if ((node.flags & TIMERS_UNREFED) !== 0) return true;

@@ -40,7 +40,7 @@ export type ScopeState = "open" | "closing" | "cancelling" | "closed";
  * ```
  */
 export interface Scope {
-  /** As given, else the worker's function name, else `"anonymous"`. */
+  /** The option `name`, otherwise the name of the worker's function, otherwise `"anonymous"`. */
   readonly name: string;
   /** The names from the root, joined by `/`. */
   readonly path: string;
@@ -48,7 +48,7 @@ export interface Scope {
   readonly state: ScopeState;
   /**
    * Aborts with {@link reason} when this scope is cancelled. Created on first read, then always the same
-   * object: a scope whose signal nobody reads has none.
+   * object: a scope whose signal is not read has none.
    */
   readonly signal: AbortSignal;
   /** Whether this scope was cancelled, by itself or with an ancestor. Stays true when it is closed. */
@@ -84,7 +84,7 @@ export interface Scope {
   /**
    * Calls `callback` when this scope is cancelled, synchronously within `cancel()`; at once if it already is.
    * Cheaper than a listener on {@link signal}. A callback that throws does not keep the others from running;
-   * what it throws is a failure of this scope.
+   * an error that it throws is a failure of this scope.
    *
    * @returns `stop()`, which takes the callback back and says whether that prevented the call.
    */
@@ -92,7 +92,7 @@ export interface Scope {
 
   /**
    * Runs `cleanup` when the scope ends, however it ends: after the children have settled, last in first out,
-   * each awaited before the next. It runs in the async context of this call. What it throws is a failure of
+   * each awaited before the next. It runs in the async context of this call. An error that it throws is a failure of
    * this scope, and keeps no other cleanup from running.
    *
    * @throws {ScopeClosedError} If this scope is closed.
@@ -108,7 +108,7 @@ export interface Scope {
   use<R extends Disposable | AsyncDisposable>(resource: R): R;
 
   /**
-   * The value that this scope or its nearest ancestor has for `key`, else the key's default.
+   * The value that this scope or its nearest ancestor has for `key`, otherwise the key's default.
    *
    * @throws {MissingContextError} If there is neither.
    */

@@ -4,7 +4,7 @@ import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { markHandled } from "./early-results.js";
 
-/** What a scope waits for in one place of its worker, as `bough/inspect` shows it. */
+/** A wait of a scope in one place of its worker, as `bough/inspect` shows it. */
 export interface WaitInfo {
   /** The public function: `sleep`, `receive`, `acquire`, … */
   readonly operation: string;
@@ -14,22 +14,25 @@ export interface WaitInfo {
   readonly position?: number;
   /** How many wait in that queue. */
   readonly of?: number;
-  /** The `id`s of all scopes that hold what it waits for: the permits of a semaphore. Absent if they are more than 16. */
+  /**
+   * The `id`s of all scopes that hold the permits of the semaphore that it waits for. Absent if they are more than
+   * 16.
+   */
   readonly heldBy?: readonly number[];
 }
 
 /**
- * The one way to wait in a scope: `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of
+ * A wait in a scope. `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of
  * these ends the wait:
  *
- * - `succeed` or `fail`: what it waited for has happened;
+ * - `succeed` or `fail`: the event that it waited for has happened, or can't happen any more;
  * - the scope is cancelled: the promise rejects with the reason;
  * - the scope ends: the promise rejects with a `ScopeClosedError`.
  *
  * In the last two cases `withdraw` takes the wait out of its queue or clears its timer, and the rejection counts as
  * handled: the receivers of the scope's outcome get the same (rule 11).
  *
- * Hook, promise and whatever the subclass adds are one object: a hundred thousand waits are not rare.
+ * The hook, the promise and the fields of the subclass are one object, because a hundred thousand waits are not rare.
  */
 export abstract class ScopedWait<T> extends Hook {
   /** The name of the public function, for error messages. */
@@ -51,23 +54,23 @@ export abstract class ScopedWait<T> extends Hook {
     if (node !== undefined) addHook(node, this);
   }
 
-  /** Gives up what it waits in: its place in a queue, its timer. */
+  /** Leaves its queue, or clears its timer. */
   protected abstract withdraw(): void;
 
-  /** What it waited for has happened. The subclass has left its queue. */
+  /** Ends the wait with a value. The subclass has left its queue. */
   succeed(value: T): void {
     this.#unhook();
     this.#resolve(value);
   }
 
-  /** What it waited for will not happen. The subclass has left its queue. */
+  /** Ends the wait with an error. The subclass has left its queue. */
   fail(error: unknown): void {
     this.#unhook();
     this.#reject(error);
   }
 
   follow(promise: Promise<unknown>): void {
-    if (promise === this.promise) this.promise = undefined as never; // nobody reads it any more
+    if (promise === this.promise) this.promise = undefined as never; // it is not read any more
   }
 
   override run(reason: CancelledError): void {
@@ -78,7 +81,7 @@ export abstract class ScopedWait<T> extends Hook {
     this.#end(new ScopeClosedError(this.operation, (this.node as ScopeNode).path));
   }
 
-  /** What `bough/inspect` shows. Called by nothing else, so a wait need not prepare for it. */
+  /** The data for `bough/inspect`. Only `bough/inspect` calls it, so a wait need not prepare for it. */
   describeWait(): WaitInfo {
     return { operation: this.operation };
   }

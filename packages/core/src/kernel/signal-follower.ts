@@ -5,7 +5,7 @@ const followers = new WeakMap<AbortSignal, Follower>();
 
 /**
  * The one listener that all scopes following a foreign signal share: adding listeners to an AbortSignal gets
- * slower with each, Node 20 warns at the eleventh, and `AbortSignal.any` keeps what it joined alive. The
+ * slower with each, Node 20 warns at the eleventh, and `AbortSignal.any` keeps the signals that it joined alive. The
  * listener is removed when the last scope that follows the signal has settled.
  */
 export class Follower implements SignalFollower {

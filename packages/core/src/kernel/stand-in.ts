@@ -1,4 +1,4 @@
-/** By an object that stands for another one: what it stands for. */
+/** Key: an object that stands for another one. Value: that object. */
 const subjects = new WeakMap<object, object>();
 
 /** Notes that bough hands out `standIn` in place of `subject`. */
@@ -6,7 +6,7 @@ export function standFor(standIn: object, subject: object): void {
   subjects.set(standIn, subject);
 }
 
-/** What `value` stands for; `undefined` if it stands for itself. That may stand for something in turn. */
+/** The object that `value` stands for; `undefined` if it stands for itself. The result may stand for a third object. */
 export function subjectOf(value: object): object | undefined {
   return subjects.get(value);
 }

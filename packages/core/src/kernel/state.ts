@@ -19,9 +19,9 @@ export const CLOSED: number = 1 << 3;
 export const TASK: number = 1 << 4;
 /** Owned by a handle: of `createScope`, `selfCleaning`, a server. */
 export const HANDLE: number = 1 << 5;
-/** Has no handle, but as with a {@link HANDLE} a failure that nobody has received goes to its parent. */
+/** Has no handle, but as with a {@link HANDLE}, a failure that was not received goes to its parent. */
 export const FAILS_PARENT: number = 1 << 30;
-/** Cancelled when its scope has nothing else left to do. */
+/** Cancelled when all other work of its scope has ended. */
 export const DAEMON: number = 1 << 6;
 /** A failing child does not fail this node. */
 export const SUPERVISE: number = 1 << 7;
@@ -101,14 +101,14 @@ export const initialBuild: number = HANDLE | BODY | TIMERS_UNREFED;
 /** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
 export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
-/** Of work that runs beside the scope, and ends with it: a stream, `detach`. */
+/** Of work that runs in parallel with the scope's body, and ends with the scope: a stream, `detach`. */
 export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;
 export const initialShield: number = QUEUED | SHIELD;
 export const initialServer: number = HANDLE | SUPERVISE;
 
 // ---- Predicates
 
-/** What the functions below work on: a node. */
+/** The part of a node that the functions below use. */
 export interface LifeCycle {
   flags: number;
 }
@@ -142,7 +142,10 @@ export function canBegin(node: LifeCycle): boolean {
   return (node.flags & (CANCELLED | WAITING)) === 0;
 }
 
-/** Whether a child is added to its parent by linking it and nothing else, as most are. Not so if it was born cancelled. */
+/**
+ * Whether linking is the only step that adds a child to its parent, as for most. It is not if the child was born
+ * cancelled.
+ */
 export function canJustLink(parent: LifeCycle, child: LifeCycle): boolean {
   return ((parent.flags & (FOLLOWS_CHILDREN | LIMITED)) | (child.flags & (CLOSED | DAEMON))) === 0;
 }
@@ -203,7 +206,7 @@ export function isLimited(node: LifeCycle): boolean {
   return (node.flags & LIMITED) !== 0;
 }
 
-/** Whether the daemons were cancelled because nothing else was left to do. */
+/** Whether the daemons were cancelled because all other work had ended. */
 export function hasStoppedDaemons(node: LifeCycle): boolean {
   return (node.flags & STOPPED_DAEMONS) !== 0;
 }

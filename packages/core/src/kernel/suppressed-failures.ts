@@ -10,8 +10,9 @@ import { afterMicrotasks } from "./platform.js";
  * rejection replaces the list of the object, unless it is the same failure on its way up. It is the same failure if the scope
  * that rejected before is inside the scope that fails now.
  *
- * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record who awaits
- * whom. For an object that unrelated scopes have not thrown yet, it is inferred from the time: see {@link Origin.mayReach}.
+ * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record
+ * which scope awaits which. For an object that unrelated scopes have not thrown yet, it is inferred from the time:
+ * see {@link Origin.mayReach}.
  */
 class Origin {
   /** The scope that the error was thrown into, as far as the tree knows. Weak: a logged error must keep no tree alive. */
@@ -51,8 +52,8 @@ class Origin {
   /**
    * Whether the rejection may have come to `node` by an `await`, although the tree does not say so:
    *
-   * - a root has rejected, and the tree of `node` is older. Somebody may have cleaned up for a while in between;
-   * - `node`, beside the scope that rejected or in another tree, fails right after it, and was there at that time.
+   * - a root has rejected, and the tree of `node` is older. A cleanup may have taken some time in between;
+   * - `node`, a sibling of the scope that rejected or in another tree, fails right after it, and existed at that time.
    */
   mayReach(node: ScopeNode): boolean {
     const parent = this.#parent.deref();

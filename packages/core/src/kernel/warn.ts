@@ -4,7 +4,7 @@ interface WarningProcess {
   emitWarning?: (message: string, options: { type: string; code: string }) => void;
 }
 
-/** A process warning where there is a process, else a line on the console. */
+/** A process warning where there is a process, otherwise a line on the console. */
 export function warn(type: string, code: BoughWarningCode, message: string): void {
   const { process } = globalThis as { process?: WarningProcess };
   if (typeof process?.emitWarning === "function") {

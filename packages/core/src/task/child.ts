@@ -119,7 +119,7 @@ export function linkChild(
       if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
-    // A daemon that is started after the other daemons were stopped: nothing else is left to do.
+    // A daemon that is started after the other daemons were stopped: all other work has ended.
     if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
   } catch (error) {
     try {
@@ -137,8 +137,8 @@ export function linkChild(
 }
 
 /**
- * Calls the worker of a node, synchronously, and follows its result. Links the node first, unless it is linked already. Does
- * nothing else if the node is cancelled or waits for a slot.
+ * Calls the worker of a node, synchronously, and follows its result. Links the node first, unless it is linked
+ * already. Does not call the worker if the node is cancelled or waits for a slot.
  *
  * The worker is called from here, and both steps are one function, because workers nest: each level takes the stack frames
  * of `spawn`, of this function and of the worker. It throws only if there was no room on the stack to call the worker.
@@ -203,7 +203,10 @@ function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknow
   limit.enqueue(node, gate.resolve as () => void);
 }
 
-/** Ends a node whose start was interrupted, by an exception that its caller has got, and nothing else. */
+/**
+ * Ends a node whose start was interrupted by an exception. Its caller has got the exception, so the node reports
+ * none.
+ */
 export function abandonStart(node: ScopeNode, error: unknown): void {
   if (node.previous === undefined) return closeUnlinked(node); // it was not linked
   node.observer = undefined;

@@ -3,8 +3,9 @@
  *
  * V8 starts a collection of its old generation when that has grown by a share of its size. A handle is small, so a process that
  * drops thousands of them may have tens of thousands alive before the next collection, each with its workers. V8 also
- * starts one, in steps beside the program, when the memory outside of its heap has grown by more than 64 MB. A buffer that
- * nobody keeps or writes to reports such memory and takes none: the operating system gives pages when they are used.
+ * starts one, in steps while the program runs, when the memory outside of its heap has grown by more than 64 MB. A
+ * buffer that is neither kept nor written to reports such memory and takes none: the operating system gives pages
+ * when they are used.
  *
  * `docs/orphans.md` has the figures. Newer V8 (Node 26) collects early by itself, so the number below is not reached there.
  */

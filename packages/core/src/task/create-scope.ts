@@ -19,8 +19,8 @@ import { isScope, nodeOf } from "./resolve.js";
  * warning reports it (see `onOrphan`). That is a fallback; it can run at any later time.
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
- * cancelled with it, and the parent does not settle before it has; a failure that nobody receives by `join` or
- * `close` is then the parent's. In a parent that is cancelled already, it is born cancelled.
+ * cancelled with it, and the parent does not settle before it has; a failure that no `join` or `close` receives is
+ * then the parent's. In a parent that is cancelled already, it is born cancelled.
  *
  * @param parent - The scope it belongs to; without it, a root.
  * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.

@@ -47,14 +47,14 @@ export interface ScopeHandle extends Scope, AsyncDisposable {
    * @throws {StuckTasksError} When the grace period runs out (as a rejection). The scope keeps waiting.
    */
   close(options?: CloseOptions): Promise<void>;
-  /** `close()`, but silent about a failure that somebody has received already. */
+  /** `close()`, but it does not reject with a failure that was already received. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Nothing in the runtime refers to a handle, save a pending `join` or `close` (rules 19 and 20). So
- * every method hands its node on, and none makes a closure that mentions `this`. An error that is made below a
- * method would keep its receiver: hence `detached`, wherever one is thrown while the scope goes on.
+ * Nothing in the runtime refers to a handle, save a pending `join` or `close` (rules 19 and 20). So every method
+ * passes its node on, and none makes a closure that mentions `this`. An error that is made below a method would keep
+ * its receiver. So `detached` is called wherever an error is thrown while the scope goes on.
  */
 export class Handle implements ScopeHandle {
   readonly #node: ScopeNode;

@@ -9,8 +9,8 @@ import { collectedHandleCount } from "./orphan.js";
  * Whether a process ends although workers of `selfCleaning` objects still wait for timers.
  *
  * An idle process allocates nothing, so nothing is collected, and the worker of an object that was dropped would keep it
- * alive for ever. So the timers of such a scope do not keep the process alive at first. When nothing else does
- * (`beforeExit`), bough has the engine collect its garbage once: the scopes of dropped objects are cancelled, as at any
+ * alive for ever. So the timers of such a scope do not keep the process alive at first. When nothing keeps it alive
+ * (`beforeExit`), bough makes the engine collect garbage once: the scopes of dropped objects are cancelled, as at any
  * collection, and their cleanups run. The timers of all others keep the process alive from then on.
  *
  * Where the engine can't be made to collect, nothing counts as dropped.
@@ -24,7 +24,10 @@ export function endWhenIdle(): void {
 let isWatching = false;
 let isDeciding = false;
 
-/** What a collection frees may be what kept the next handle alive: a finalizer's value, an entry of a weak map. */
+/**
+ * An object that one collection frees may have kept the next handle alive: a finalizer's value, an entry of a weak
+ * map.
+ */
 const ROUNDS = 3;
 
 async function decide(): Promise<void> {
@@ -40,7 +43,7 @@ async function decide(): Promise<void> {
         await turn();
       }
     }
-    // The cleanups of a cancelled scope must not be cut off, whoever dropped it.
+    // The cleanups of a cancelled scope must not be cut off, even if its handle was dropped.
     for (const node of undecided()) holdAfterAll(node);
   } finally {
     isDeciding = false;

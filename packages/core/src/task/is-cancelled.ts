@@ -11,7 +11,7 @@ import { nodeOf } from "./resolve.js";
  * It recognises the reason itself. The error that a client makes of an aborted signal (for example axios' `CanceledError`) is
  * not a `CancelledError`; read `scope.cancelled` to know whether your scope is cancelled.
  *
- * @param error - Anything, typically what a `catch` received.
+ * @param error - Any value, typically the one that a `catch` received.
  * @param scope - The scope in question. Its cancellation is its own or that of an ancestor.
  * @returns `true` for a {@link CancelledError}, `DeadlineExceededError` included, of this copy of the package or of
  *   another one; with `scope`, for its `reason` only.

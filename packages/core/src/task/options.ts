@@ -32,21 +32,21 @@ export interface TaskOptions {
   readonly timeout?: number | undefined;
   /** An instant, as a `Date` or in milliseconds since the epoch. Has the effect of {@link timeout}. Default: none. */
   readonly deadline?: number | Date | undefined;
-  /** Whether the task is cancelled when its scope has nothing else left to do. Default `false`. */
+  /** Whether the task is cancelled when all other work of its scope has ended. Default `false`. */
   readonly daemon?: boolean | undefined;
   /** Whether the task goes on when one of its children fails. Default `false`: the first failure cancels the task. */
   readonly supervise?: boolean | undefined;
   /** How many direct child tasks of this task run at once; the others wait in spawn order. Default: no limit. */
   readonly concurrency?: number | undefined;
   /**
-   * Milliseconds that this task and everything below it get after a cancellation. Then what has not settled is reported as
-   * stuck. Default: that of the nearest scope above that has one.
+   * Milliseconds that this task and everything below it get after a cancellation. After that, tasks that have not
+   * settled are reported as stuck. Default: that of the nearest scope above that has one.
    */
   readonly grace?: number | undefined;
   /**
-   * Receives the failures that nothing else receives: those below the task, and the task's own where its scope does not
-   * receive them (a supervising scope, the background). Default: the nearest `onError` above, otherwise a failure is an
-   * unhandled rejection.
+   * Receives the failures that have no other receiver: those below the task, and the task's own where its scope does
+   * not receive them (a supervising scope, the background). Default: the nearest `onError` above, otherwise a failure
+   * is an unhandled rejection.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /** Says which further errors are cancellations, in the task and below; as in {@link ScopeOptions}. Default: none. */
@@ -60,8 +60,8 @@ export interface ScopeOptions {
   /** A foreign signal that cancels this scope too, with kind `"signal"`. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root. Default: no
-   * limit of its own.
+   * Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root.
+   * Default: none.
    */
   readonly timeout?: number | undefined;
   /** An instant, in milliseconds since the epoch. Default: none. */
@@ -73,8 +73,8 @@ export interface ScopeOptions {
   /** Milliseconds that cancelled children get before they are reported as stuck. Default: no limit. */
   readonly grace?: number | undefined;
   /**
-   * Receives the failures that nobody else does, of this scope and of those below. Default: the nearest `onError` above;
-   * without one, each is an unhandled rejection.
+   * Receives the failures of this scope and of those below that have no other receiver. Default: the nearest
+   * `onError` above; without one, each is an unhandled rejection.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /**
@@ -83,15 +83,15 @@ export interface ScopeOptions {
    * and a result that is not a boolean, is a failure. Default: only the aborts that bough knows.
    */
   readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
-  /** What happens when the handle is collected before the scope was closed. Default: a process warning. */
+  /** What to do when the handle is collected before the scope was closed. Default: a process warning. */
   readonly onOrphan?: OrphanPolicy | undefined;
   /**
    * Whether the timers of the scope and of everything below it (`sleep`, `ticker`, deadlines, delays) keep the process
-   * alive. With `false` a program that has nothing else to do may end, as one does whose goroutines still run; except
-   * while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending.
+   * alive. With `false` a program that has no other work may end, as a Go program whose goroutines still run. It does
+   * not end while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending.
    *
-   * Default of `createScope`: `true`, and below a scope what that has. Default of `selfCleaning`: only those of an object
-   * that somebody holds. When nothing else keeps the process alive, objects that were dropped are collected.
+   * Default of `createScope`: `true`, or with a parent the value of the parent. Default of `selfCleaning`: only while
+   * the object is held. When only such scopes keep the process alive, dropped objects are collected.
    */
   readonly holdsProcess?: boolean | undefined;
 }

@@ -37,8 +37,8 @@ export function watchHandle(
 }
 
 /**
- * What a registry holds for a handle. It does not reach the handle, and as the observer of the node it lets go of both
- * when the scope has ended.
+ * The held value of a registry for a handle. It does not reach the handle, and as the observer of the node it lets go
+ * of both when the scope has ended.
  */
 class HandleWatch implements Observer {
   node: ScopeNode | undefined;
@@ -105,7 +105,7 @@ function reclaim({ node, policy }: HandleWatch): void {
     return releaseFailure(node);
   }
   const settings = node.extras?.settings;
-  if (settings !== undefined) settings.disposalExpected = false; // nobody has the handle to dispose of
+  if (settings !== undefined) settings.disposalExpected = false; // no code has the handle, so none can dispose of it
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
   handleGone();
@@ -166,7 +166,7 @@ const MAX_PATHS = 1_000;
 /** How many more orphans there were, by the paths of the warnings of the last {@link INTERVAL}. */
 const recent = new Map<string, number>();
 
-/** Warns of the first orphan of a path at once, and of those that follow in one warning. */
+/** Warns of the first orphan of a path at once, and of the following ones in one warning. */
 function warnOf(info: OrphanInfo, callback: string | undefined): void {
   const key = recent.has(info.path) || recent.size < MAX_PATHS ? info.path : "";
   const more = recent.get(key);

@@ -3,8 +3,8 @@ import { BoughError } from "../errors/bough-error.js";
 import type { ScopeNode } from "../kernel/node.js";
 
 /**
- * What a generator function returns: an Effection `Operation` in the one form that is run. (Every iterable has the
- * type `Operation`, so with that the value of a worker that returns a string or an array would be lost on its type.)
+ * The result of a generator function: an Effection `Operation` in the only form that is run. (Every iterable has the
+ * type `Operation`. With that type, the value of a worker that returns a string or an array would be lost.)
  */
 export type Routine<T> = Generator<Effect<unknown>, T, unknown>;
 
@@ -21,8 +21,8 @@ export function setRoutineRunner(run: RoutineRunner): void {
 type Step = (...args: never[]) => unknown;
 
 /**
- * Whether a worker returned what a generator function returns: an object with `next`, `return` and `throw`. Arrays, other
- * iterables and async generators are plain values.
+ * Whether a worker returned the result of a generator function: an object with `next`, `return` and `throw`. Arrays,
+ * other iterables and async generators are plain values.
  */
 export function isRoutine(value: unknown): value is Routine<unknown> {
   if (typeof value !== "object" || value === null) return false;

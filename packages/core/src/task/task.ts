@@ -11,18 +11,18 @@ import type { TaskStatus } from "../errors/scope-errors.js";
  * A running worker: a promise for the worker's value, with `cancel()`. Dropping the task does not cancel it; it belongs to
  * its scope.
  *
- * It rejects with the first failure of its scope, or with the reason when it was cancelled. A task that
- * nobody awaits causes no unhandled rejection by itself: its failure is the failure of its scope.
+ * It rejects with the first failure of its scope, or with the reason when it was cancelled. A task that is not
+ * awaited causes no unhandled rejection by itself: its failure is the failure of its scope.
  */
 export interface Task<T> extends Promise<T> {
-  /** As given, else the worker's function name, else `"anonymous"`. */
+  /** The option `name`, otherwise the name of the worker's function, otherwise `"anonymous"`. */
   readonly name: string;
   /** The names from the root, joined by `/`. */
   readonly path: string;
   /** `queued` and `running` are alive; `succeeded`, `failed` and `cancelled` are final. */
   readonly status: TaskStatus;
   /**
-   * Cancels this task and everything below it, and nothing else.
+   * Cancels only this task and everything below it.
    *
    * @returns `true` for the call that cancelled it.
    */
@@ -77,7 +77,7 @@ export class NodeTask<T> implements Task<T> {
     return cancel(this.#node, "explicit", cause, NodeTask.prototype.cancel);
   }
 
-  // eslint-disable-next-line unicorn/no-thenable -- being a thenable is what a task is for
+  // eslint-disable-next-line unicorn/no-thenable -- a task is a thenable by design
   then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
@@ -110,7 +110,7 @@ export class NodeTask<T> implements Task<T> {
   }
 }
 
-/** Whether a task that has settled rejects only because it was cancelled: then nobody has to await it. */
+/** Whether a task that has settled rejects only because it was cancelled: then it need not be awaited. */
 function wasCancelled(node: ScopeNode): boolean {
   return isCutShort(node) && node.extras?.errors === undefined;
 }
