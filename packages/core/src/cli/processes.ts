@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-// What the operating system tells of another process: whether it is there, whether it would survive SIGUSR1, and on which
-// ports it listens. On Linux from /proc, elsewhere from ps and lsof.
+// The data of the operating system about another process: whether it is there, whether it would survive SIGUSR1, and
+// on which ports it listens. On Linux from /proc, elsewhere from ps and lsof.
 
 /** Why a process can't be inspected, for people. */
 export class CannotInspect extends Error {

@@ -18,13 +18,13 @@ import { statusOf } from "../kernel/status.js";
 import { requestOf, type RequestInfo } from "./request-info.js";
 
 /**
- * What a scope was made by: `spawn` (task), `createScope` (handle), `withScope` (scope), a server (request), or nobody: the
- * background, above all roots.
+ * How a scope was made: by `spawn` (task), `createScope` (handle), `withScope` (scope), a server (request), or not by
+ * code: the background, above all roots.
  */
 export type NodeKind = "background" | "handle" | "request" | "scope" | "task";
 
 /**
- * By what a worker would notice its cancellation:
+ * How a worker would notice its cancellation:
  *
  * - `signal`: `scope.signal` was read
  * - `callback`: an `onCancel` callback is registered
@@ -35,13 +35,13 @@ export type Listening = "signal" | "callback" | "check" | "wait";
 
 /** A {@link CancelledError} as plain data. */
 export interface ReasonInfo {
-  /** What cancelled it. */
+  /** The kind of the cancellation. */
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
   /** For people. */
   readonly message: string;
-  /** What was given to `cancel(cause)`, in words. */
+  /** The argument of `cancel(cause)`, as text. */
   readonly cause?: string;
   /** When it was cancelled, in epoch ms. */
   readonly at?: number;
@@ -61,7 +61,7 @@ export interface SurvivedInfo {
   readonly error: string;
 }
 
-/** One scope or task at one moment, without what is below it. Plain data. */
+/** One scope or task at one moment, without its children. Plain data. */
 export interface NodeInfo {
   /** Unique among the scopes of one copy of the package in a process, in the order in which they were made. */
   readonly id: number;
@@ -69,7 +69,7 @@ export interface NodeInfo {
   readonly parent?: number;
   /** The name of the scope or task. Of the background: `background`. */
   readonly name: string;
-  /** What it was made by. */
+  /** How it was made. */
   readonly kind: NodeKind;
   /** Where it is in its life. */
   readonly state: ScopeState;
@@ -85,7 +85,7 @@ export interface NodeInfo {
   readonly grace?: number;
   /** Why it was cancelled. */
   readonly reason?: ReasonInfo;
-  /** What it waits for in functions of bough's. */
+  /** Its waits in functions of bough. */
   readonly waits?: readonly WaitInfo[];
   /** Absent if nothing of it would notice a cancellation. */
   readonly listens?: readonly Listening[];
@@ -100,7 +100,7 @@ export interface NodeInfo {
   /** Failures that have not failed it: those of runs that `supervise` or `retry` repeats, and of tasks that it supervises. */
   readonly survived?: SurvivedInfo;
   /**
-   * It was cancelled, or has come to its end, and what it waits for now is its own: its worker winding up, or its
+   * It was cancelled, or its body has ended, and it waits for its own work: its worker winding up, or its
    * cleanups. Where a whole tree does not come down, this marks the scopes that hold it up.
    */
   readonly waitingForCleanup: boolean;
@@ -108,7 +108,7 @@ export interface NodeInfo {
   readonly joining?: true;
   /** The request that it serves. */
   readonly request?: RequestInfo;
-  /** What integrations say of it, in a few words: which process a remote job runs in, for example. */
+  /** The notes of integrations on it, in a few words: which process a remote job runs in, for example. */
   readonly note?: string;
   /** The data of these integrations, by their names. */
   readonly annotations?: Readonly<Record<string, unknown>>;

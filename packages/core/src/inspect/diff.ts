@@ -1,6 +1,6 @@
 import type { NodeInfo } from "./describe-node.js";
 
-/** What has changed in a tree between two looks. */
+/** The changes in a tree between two looks. */
 export interface TreeDiff {
   /** Scopes that are new, in the order of the later look. */
   readonly added: readonly NodeInfo[];

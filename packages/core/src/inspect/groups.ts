@@ -35,7 +35,7 @@ export interface NodeGroup {
 }
 
 /**
- * Groups scopes by what they have in common, the largest group first: of a hundred thousand tasks, some dozen rows.
+ * Groups similar scopes, the largest group first: of a hundred thousand tasks, some dozen rows.
  *
  * @param nodes - What {@link walk} has yielded, or {@link flatten} has made of a snapshot.
  * @param options - What the members of a group have in common.

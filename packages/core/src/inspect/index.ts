@@ -1,5 +1,6 @@
 /**
- * What is alive: snapshots of the tree, and the messages of the diagnostics channels. The guide is `docs/diagnostics.md`.
+ * The tree of a process, as data and as text, and the messages of the diagnostics channels. The guide is
+ * `docs/diagnostics.md`.
  *
  * @module
  */

@@ -2,7 +2,7 @@ import type { WaitInfo } from "../kernel/scoped-wait.js";
 import { formatDuration } from "./duration.js";
 
 /**
- * Says what a scope waits for: `sleep, 41 s left`, `acquire 1 of 4`, `receive`.
+ * Describes the wait of a scope: `sleep, 41 s left`, `acquire 1 of 4`, `receive`.
  *
  * @param wait - One of the `waits` of a snapshot.
  * @returns A few words.

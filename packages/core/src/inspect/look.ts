@@ -22,7 +22,7 @@ export interface Look {
   readonly blockedIn?: string;
 }
 
-/** Where looks come from: this process, or another one that a debugger is attached to. */
+/** Where looks come from: this process, or another process that a debugger is attached to. */
 export interface TreeSource {
   /** Looks at the whole tree, without blocking its process. */
   look(): Promise<Look>;

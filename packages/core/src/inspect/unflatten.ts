@@ -34,10 +34,11 @@ type Draft = Omit<Snapshot, "counts" | "children"> & {
 };
 
 /**
- * Makes trees of a list of scopes: what {@link flatten} undoes. What {@link walk} has found of a large tree can be printed so.
+ * Makes trees of a list of scopes: what {@link flatten} undoes. Use it to print the scopes that {@link walk} has
+ * found in a large tree.
  *
  * @param nodes - Parents before their children.
- * @returns The scopes whose parent is not in the list, with what is below them.
+ * @returns The scopes whose parent is not in the list, with the scopes below them.
  * @example
  * ```ts
  * await withScope({ name: "server" }, (scope) => {

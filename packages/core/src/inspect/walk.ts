@@ -24,8 +24,8 @@ const walkOptionNames = optionNames<WalkOptions>({ slice: true });
  * Looks at every scope of a tree without blocking: the large tree's {@link snapshot}.
  *
  * It describes scopes for `slice` milliseconds, yields them, and continues in a later turn of the event loop. The tree may
- * change meanwhile. A scope is described as it is when the walk comes to it; one that is alive all the time is described
- * exactly once, and after its parent; one that comes or goes during the walk is described at most once.
+ * change meanwhile. A scope is described as it is when the walk comes to it; a scope that is alive all the time is
+ * described exactly once, and after its parent; a scope that starts or ends during the walk is described at most once.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
  * @param options - How long a slice takes.

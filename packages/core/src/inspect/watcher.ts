@@ -27,11 +27,11 @@ const watcherOptionNames = optionNames<WatcherOptions>({
   blockedAfter: true,
 });
 
-/** Finds what is wrong in a process that is looked at again and again. Made by {@link createWatcher}. */
+/** Finds faults in a process by successive looks at it. Made by {@link createWatcher}. */
 export interface Watcher {
   /**
-   * Takes the next look, and returns the warnings that hold in it and have held in the one before: what is over by the next
-   * look is not worth a warning.
+   * Takes the next look, and returns the warnings that hold in it and in the look before: a fault that is over by the
+   * next look is not worth a warning.
    */
   add(look: Look): readonly Warning[];
 }
@@ -75,7 +75,7 @@ export function createWatcher(options: WatcherOptions = {}): Watcher {
   return new LookWatcher(thresholds, new Set(silence));
 }
 
-/** What {@link createWatcher} makes. */
+/** The result of {@link createWatcher}. */
 export class LookWatcher implements Watcher {
   readonly #thresholds: Thresholds;
   readonly #silent: ReadonlySet<WarningCode>;

@@ -1,5 +1,5 @@
 /**
- * A page that shows what is alive in a process: the tree of scopes, live. Node only. The guide is
+ * A page that shows the tree of a process: the tree of scopes, live. Node only. The guide is
  * `docs/guide/observing.md`.
  *
  * @module

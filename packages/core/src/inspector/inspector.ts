@@ -6,7 +6,7 @@ import { checkPageOptions, type InspectorOptions } from "./options.js";
 import { createPage, type Inspector } from "./serve.js";
 
 /**
- * Makes a page that shows what is alive in this process: the tree of scopes, what each waits for, and why it was cancelled.
+ * Makes a page that shows the tree of this process: the tree of scopes, what each waits for, and why it was cancelled.
  *
  * The page can only be read, and shows names, lines and states, never values. It costs nothing until it is opened; then the
  * tree is walked once a second, in slices. It keeps no scope, server or process alive.
@@ -15,7 +15,7 @@ import { createPage, type Inspector } from "./serve.js";
  * socket of `listen()`.
  *
  * @param options - What is shown, and to whom.
- * @returns The page: `listen()` serves it on an address of its own, and `handler` can be mounted in a server.
+ * @returns The page: `listen()` serves it on its own address, and `handler` can be mounted in a server.
  * @throws {BoughError} `BOUGH_INSPECTOR_PRODUCTION` while `NODE_ENV` is `production`, unless the option `production` is `true`.
  * @throws {TypeError | RangeError} If an option is wrong.
  * @example On a unix socket, for the user of this process only

@@ -5,7 +5,8 @@ import type { Scope } from "../kernel/scope.js";
 /** The options of {@link servePage}. */
 export interface PageOptions {
   /**
-   * What a client must know, except on the unix socket of `listen()`. At least 16 letters and digits, `-` or `_`. Default: 32 random ones.
+   * The secret that a client must send, except on the unix socket of `listen()`. At least 16 letters and digits, `-`
+   * or `_`. Default: 32 random ones.
    */
   readonly token?: string;
   /**
@@ -25,7 +26,7 @@ export interface PageOptions {
 
 /** The options of {@link inspector}. */
 export interface InspectorOptions extends PageOptions {
-  /** Shows only this scope and what is below it. It is not kept alive. Default: the whole process. */
+  /** Shows only this scope and the scopes below it. It is not kept alive. Default: the whole process. */
   readonly scope?: Scope;
   /** Whether it may be used while `NODE_ENV` is `production`. Default: `false`. */
   readonly production?: boolean;

@@ -17,7 +17,7 @@ import { frameOf } from "./views.js";
 
 /** A page that shows a tree, live. */
 export interface Inspector {
-  /** What a client must know, except on the unix socket of `listen()`: the page is at `/?token=…`. */
+  /** The secret that a client must send, except on the unix socket of `listen()`: the page is at `/?token=…`. */
   readonly token: string;
   /**
    * Answers a request for the page. Can be mounted in any server, under any path that ends with a slash.
@@ -50,7 +50,7 @@ const DEFAULT_CLIENTS = 4;
  *
  * @param source - Where the looks come from. It is asked only while a page is open.
  * @param options - The token, host names and limits.
- * @returns The page, which can be served on an address of its own or mounted in a server.
+ * @returns The page, which can be served on its own address or mounted in a server.
  * @throws {TypeError | RangeError} If `source` has no `look()`, or an option is wrong.
  * @example
  * ```ts no-run

@@ -64,7 +64,7 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
       runDefers(node, onFailure, onDone);
     },
   );
-  extras.defers = last.earlier; // only now, when it is waited for: there may have been no room on the stack for the `then` call
+  extras.defers = last.earlier; // only now: there may have been no room on the stack to wait for it
   extras.cleaning = last;
   last.open();
 }

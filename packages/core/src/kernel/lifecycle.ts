@@ -361,10 +361,7 @@ function releaseExternals(node: ScopeNode, settings: Settings): void {
   }
 }
 
-/**
- * Delivers the failures of a settled node that were not received: to the parent, to `onError`, or as unhandled
- * rejections.
- */
+/** Delivers the unreceived failures of a settled node: to the parent, to `onError`, or as unhandled rejections. */
 function deliverUnreceived(node: ScopeNode): void {
   if (node.previous === undefined) return; // called twice
   if ((node.flags & flag.DELIVERED) === 0) {

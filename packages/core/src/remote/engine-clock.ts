@@ -21,7 +21,7 @@ export class EngineClock {
     const high = now - sentAt;
     const slack = (answeredAt - this.#sampledAt) * DRIFT;
     const narrowed = { low: Math.max(low, this.#low - slack), high: Math.min(high, this.#high + slack) };
-    // An answer that contradicts the earlier ones: somebody has set the engine's clock.
+    // An answer that contradicts the earlier ones: the engine's clock was set.
     const isStepped = narrowed.low > narrowed.high + 2; // the engine's clock has whole ms only
     this.#low = isStepped ? low : narrowed.low;
     this.#high = isStepped ? high : narrowed.high;

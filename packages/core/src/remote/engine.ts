@@ -2,8 +2,8 @@ import type { CancelKind } from "../errors/cancelled.js";
 import type { Scope } from "../kernel/scope.js";
 
 // The port between `bough/remote` and a job engine. Queueing, claiming, retrying, delaying, storing results and noticing
-// dead workers are the engine's. What an adapter adds to it is one lease per owner process, one durable note per cancelled
-// job, and hints. `engineSuite` of `bough/remote/testing` judges an adapter.
+// dead workers are the engine's. An adapter adds one lease per owner process, one durable note per cancelled job, and
+// hints. `engineSuite` of `bough/remote/testing` judges an adapter.
 
 /** Names a job in an engine. A JSON value. */
 export interface EngineRef {
@@ -18,7 +18,7 @@ export function jobKey({ queue, id }: EngineRef): string {
   return `${queue}/${id}`;
 }
 
-/** What is stored in the engine for a job. A JSON value. Unknown fields are ignored; fields are never reused. */
+/** The data that the engine stores for a job. A JSON value. Unknown fields are ignored; fields are never reused. */
 export interface Envelope extends EngineRef {
   /** The version of the envelope. A worker gives a job with a newer one back. */
   readonly v: 1;
@@ -26,7 +26,7 @@ export interface Envelope extends EngineRef {
   readonly name: string;
   /** The data as JSON, after the codec. Absent for `undefined`. */
   readonly body?: string | undefined;
-  /** The id of the owner's lease. Absent: detached, the job belongs to nobody. */
+  /** The id of the owner's lease. Absent: detached, the job has no owner. */
   readonly owner?: string | undefined;
   /** The length of the owner's lease, in ms. */
   readonly lease?: number | undefined;
@@ -40,7 +40,7 @@ export interface Envelope extends EngineRef {
   readonly context?: Readonly<Record<string, unknown>> | undefined;
   /** W3C trace context: `traceparent`, `tracestate`, `baggage`. */
   readonly trace?: Readonly<Record<string, string>> | undefined;
-  /** What happens when the worker process of the job is lost. */
+  /** What to do when the worker process of the job is lost. */
   readonly onWorkerLost: "retry" | "fail";
   /** How many lost workers the job survives. */
   readonly lostRetries: number;
@@ -68,7 +68,7 @@ export interface Backoff {
 
 /** A cancellation as JSON. */
 export interface WireReason {
-  /** What has cancelled the scope. */
+  /** The kind of the scope's cancellation. */
   readonly kind: CancelKind;
   /** The path of the scope on which it began. */
   readonly path?: string | undefined;
@@ -108,11 +108,11 @@ export type Outcome =
   | { readonly t: "lost"; readonly why: "worker"; readonly message?: string };
 
 /**
- * What the engine knows of a job:
+ * The state of a job in the engine:
  *
  * - `outcome`: it has ended, and nothing of it runs.
  * - `running`: a worker holds it.
- * - `idle`: nobody holds it now. It is queued or delayed, or the lock of its worker has run out.
+ * - `idle`: no worker holds it now. It is queued or delayed, or the lock of its worker has run out.
  * - `missing`: the engine does not have it.
  */
 export type JobState =
@@ -122,7 +122,7 @@ export type JobState =
 
 /** A job that a worker has fetched: it is the holder until its lock runs out. */
 export interface Delivery {
-  /** What is stored for the job. */
+  /** The stored data of the job. */
   readonly envelope: Envelope;
   /** The fencing token: greater for every start of the job. */
   readonly attempt: number;
@@ -134,11 +134,11 @@ export interface Delivery {
   readonly since: number;
 }
 
-/** What a worker does with a job that it was given. */
+/** How a worker ends a job that it has fetched. */
 export type Settlement =
   /** It has ended. The engine stores the outcome, and hints it to `replyTo`. */
   | { readonly outcome: Outcome }
-  /** It has failed, and is to be tried again after the backoff. */
+  /** It has failed, and must be tried again after the backoff. */
   | { readonly retry: Outcome }
   /** It goes back to the queue, for any worker, and counts as no attempt. */
   | { readonly release: true; readonly delay?: number | undefined };
@@ -158,7 +158,7 @@ export interface Hint extends EngineRef {
 /** Where hints go: to the process that submitted a job, or to the workers of a queue. */
 export type Topic = { readonly owner: string } | { readonly queue: string };
 
-/** What {@link EngineConnection.heartbeat} does, all in one round trip. */
+/** The tasks of one {@link EngineConnection.heartbeat}, all in one round trip. */
 export interface Beat {
   /**
    * Sets the end of an owner's lease, an instant in the engine's time. It never moves back. A lease that has ended, or
@@ -173,7 +173,7 @@ export interface Beat {
     { readonly lease: number; readonly renew: boolean; readonly deliveries: readonly Delivery[] } | undefined;
 }
 
-/** What {@link EngineConnection.heartbeat} says. */
+/** The answer to {@link EngineConnection.heartbeat}. */
 export interface BeatAnswer {
   /** The engine's time, in epoch ms. */
   readonly now: number;
@@ -185,7 +185,7 @@ export interface BeatAnswer {
   readonly held: readonly Held[];
 }
 
-/** What a holder has to know of its job. */
+/** The state of a job for the process that holds it. */
 export interface Held {
   /** The process does not hold it any more. */
   readonly lost: boolean;
@@ -290,6 +290,9 @@ export interface EngineConnection {
 export interface Engine {
   /** For messages. */
   readonly name: string;
-  /** Connects. What it opens is closed by a `defer` of `scope`, after everything that uses the connection has settled. */
+  /**
+   * Connects. Its resources are closed by a `defer` of `scope`, after everything that uses the connection has
+   * settled.
+   */
   open(scope: Scope): Promise<EngineConnection>;
 }

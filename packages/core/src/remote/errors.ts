@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
 
-/** What is known of an error that was thrown in another process. */
+/** The data of an error that was thrown in another process. */
 export interface RemoteErrorInfo {
   /** The `name` of the error. */
   readonly name: string;
@@ -21,7 +21,7 @@ export interface RemoteErrorInfo {
 export class RemoteError extends Error {
   /** The `code` of the error, if that was a string or a number. */
   readonly code: string | number | undefined;
-  /** What is known of the original. */
+  /** The data of the original error. */
   readonly remote: RemoteErrorInfo;
   /** The `errors` of an `AggregateError`. */
   readonly errors: readonly unknown[] | undefined;
@@ -43,7 +43,7 @@ export type LostReason =
   | "lease"
   /** The engine does not have the job: it lost its data, or the result was kept no longer. */
   | "missing"
-  /** Somebody else has cancelled the job. */
+  /** Another process has cancelled the job. */
   | "cancelled";
 
 const explanations: Readonly<Record<LostReason, string>> = {

@@ -19,8 +19,8 @@ interface Checked {
 }
 
 /**
- * The jobs that a worker process holds: renews their locks, looks at their owners' leases and at the notes that cancel them,
- * and cancels a job that must not run any longer, also when the engine does not answer.
+ * The jobs that a worker process holds: renews their locks, and checks their owners' leases and the notes that cancel
+ * them. It cancels a job that must not run any longer, also when the engine does not answer.
  */
 export class JobHolder {
   readonly #connection: EngineConnection;

@@ -14,7 +14,7 @@ import type { TracePropagator } from "./remote-options.js";
 import type { RunningJob } from "./running-job.js";
 import { encodeReason, encodeThrown, type Redact } from "./wire.js";
 
-/** What all jobs of a service share. */
+/** The state that all jobs of a service share. */
 export interface ServiceSettings {
   readonly payload: PayloadOptions;
   readonly contexts: readonly ContextKey<unknown>[];
@@ -42,7 +42,7 @@ function notOurs({ queue }: Envelope): RemoteRefusedError {
   );
 }
 
-/** What the holder of a job that was stopped before its start does with it. */
+/** How the holder of a job handles it if it was stopped before its start. */
 export function settleUnstarted(running: RunningJob): Settlement {
   const { stopped } = running;
   if (stopped?.by === "note") return { outcome: { t: "cancelled", reason: stopped.reason } };

@@ -20,7 +20,7 @@ export interface StandardSchema<Out = unknown> {
   };
 }
 
-/** What a {@link StandardSchema} makes of a value. */
+/** The result of a {@link StandardSchema} for a value. */
 export type StandardResult<Out> =
   | { readonly value: Out; readonly issues?: undefined }
   | {
@@ -30,10 +30,10 @@ export type StandardResult<Out> =
       }[];
     };
 
-/** Checks what was received, and returns it. A function throws if the value does not fit. */
+/** Checks a received value, and returns it. A function throws if the value does not fit. */
 export type Parser<T> = StandardSchema<T> | ((value: unknown) => T | PromiseLike<T>);
 
-/** What {@link defineJob} takes. */
+/** The options of {@link defineJob}. */
 export interface JobOptions<In, Out> {
   /** Workers of one version never see jobs of another. Default 1. */
   readonly version?: number | undefined;
@@ -63,7 +63,7 @@ export interface JobRef<Out = unknown> extends EngineRef {
   readonly result?: Out | undefined;
 }
 
-/** What a worker function is told of its job. */
+/** The information about a job for its worker function. */
 export interface JobInfo {
   /** The id of the job in its queue. */
   readonly id: string;
@@ -72,7 +72,7 @@ export interface JobInfo {
   /** How often the job has been started, this time included. */
   readonly attempt: number;
   /**
-   * The fencing token: greater for every start of the job. Store it with what you write, and refuse a write with a smaller
+   * The fencing token: greater for every start of the job. Store it with your data, and refuse a write with a smaller
    * one.
    */
   readonly fence: number;
@@ -98,7 +98,7 @@ export interface AnyImplementation {
   readonly worker: JobWorker<never, unknown>;
 }
 
-/** Called with a scope that is cancelled with the owner's task, the data, and what is known of the job. */
+/** Called with a scope that is cancelled with the owner's task, the data, and the information about the job. */
 export type JobWorker<In, Out> = (scope: Scope, data: In, info: JobInfo) => Out | PromiseLike<Out>;
 
 const jobOptionNames = optionNames<JobOptions<unknown, unknown>>({
@@ -111,9 +111,9 @@ const jobOptionNames = optionNames<JobOptions<unknown, unknown>>({
  * Names a kind of job. Owners and workers share the definition; it has no code.
  *
  * @param name - Letters, digits, `.`, `_` and `-`.
- * @param options - The version, and how to check what is received.
+ * @param options - The version, and the checks of received values.
  * @returns The definition.
- * @throws {TypeError | RangeError} If an argument is not what it must be.
+ * @throws {TypeError | RangeError} If an argument is bad.
  * @example
  * ```ts
  * const resize = defineJob<{ url: string }, { key: string }>("resize", { version: 2 });
@@ -149,7 +149,7 @@ function checkParser(name: string, value: unknown): void {
  * Gives a job its code, for `serve`.
  *
  * @param job - Made by `defineJob`.
- * @param worker - Called for each job, with a scope, the data, and what is known of the job.
+ * @param worker - Called for each job, with a scope, the data, and the information about the job.
  * @returns Both together.
  * @throws {TypeError} If an argument is of the wrong type.
  * @example

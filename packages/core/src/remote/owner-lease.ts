@@ -1,7 +1,7 @@
 import type { EngineClock } from "./engine-clock.js";
 import type { JobEnd } from "./pending-job.js";
 
-/** What a lease needs of a job. */
+/** The part of a job that a lease uses. */
 export interface LeasedJob {
   end(end: JobEnd): void;
 }
@@ -33,7 +33,7 @@ export class OwnerLease {
     this.#length = length;
   }
 
-  /** What the next renewal asks for. */
+  /** The end of the lease that the next renewal asks for. */
   nextEnd(clock: EngineClock): number {
     this.#unanswered ??= Math.floor(clock.now() + this.#length);
     this.#asked = Math.max(this.#asked, this.#unanswered);

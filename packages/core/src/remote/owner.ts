@@ -263,7 +263,7 @@ export class Owner {
     this.#stopLeaseTimers.set(lease, after(this.#length, check));
   }
 
-  /** Those that hints point at, those that are being cancelled, then the others in turn. */
+  /** First the jobs that hints name, then the jobs that are being cancelled, then the others in turn. */
   #nextToAsk(): PendingJob[] {
     const asked = new Set(this.#urgent);
     this.#urgent.clear();
@@ -300,7 +300,7 @@ export class Owner {
     this.onHint?.(hint);
   }
 
-  /** Receives the hints about jobs that are not pending: those that were detached in this process. */
+  /** Receives the hints about jobs that are not pending: the jobs that were detached in this process. */
   onHint: ((hint: Hint) => void) | undefined;
 
   #askNow(job: PendingJob): void {

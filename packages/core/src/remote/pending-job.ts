@@ -13,7 +13,7 @@ export type JobEnd =
   /** The id belongs to the job of another owner. */
   | { readonly refused: true };
 
-/** What was certain about a job when its state was asked for. */
+/** The known facts about a job when its state was asked for. */
 interface Known {
   /** It was durable in the engine. */
   readonly durable: boolean;

@@ -19,11 +19,11 @@ import type { Redact } from "./wire.js";
 export interface TracePropagator {
   /** Writes the context of the caller of `spawn` or `detach` into `carrier`. */
   readonly inject: (carrier: Record<string, string>) => void;
-  /** Calls `run` within the context of `carrier`, and returns what it returns. */
+  /** Calls `run` within the context of `carrier`, and returns its result. */
   readonly extract: <T>(carrier: Readonly<Record<string, string>>, run: () => T) => T;
 }
 
-/** What both sides take. */
+/** The options of both sides. */
 export interface SharedOptions {
   /**
    * Milliseconds. Of an owner: how long its jobs go on when it is gone. Of a worker: how long until its jobs are started
@@ -44,13 +44,13 @@ export interface SharedOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** What {@link connectRemote} takes. */
+/** The options of {@link connectRemote}. */
 export interface RemoteOptions extends SharedOptions {
   /** How many jobs may be submitted and not settled; further tasks wait in order. Default: no limit. */
   readonly maxPending?: number | undefined;
 }
 
-/** What `serve` takes. */
+/** The options of `serve`. */
 export interface ServeOptions extends SharedOptions {
   /** How many jobs run at once in this process, of all implementations together. Default 1. */
   readonly concurrency?: number | undefined;
@@ -60,11 +60,11 @@ export interface ServeOptions extends SharedOptions {
   readonly worker?: string | undefined;
 }
 
-/** What `spawn` and `detach` of a `Remote` both take. */
+/** The options of both `spawn` and `detach` of a `Remote`. */
 interface JobRunOptions {
   /** The idempotency key: a job is submitted once under it. Default: a random one. */
   readonly id?: string | undefined;
-  /** What happens when the worker process is lost. `"fail"` makes the job run at most once. Default `"retry"`. */
+  /** What to do when the worker process is lost. `"fail"` makes the job run at most once. Default `"retry"`. */
   readonly onWorkerLost?: "retry" | "fail" | undefined;
   /** How many lost workers the job survives. Default 3. */
   readonly lostRetries?: number | undefined;
@@ -76,7 +76,7 @@ interface JobRunOptions {
   readonly priority?: number | undefined;
 }
 
-/** What {@link Remote.spawn} takes. */
+/** The options of {@link Remote.spawn}. */
 export interface RemoteTaskOptions extends JobRunOptions {
   /** The name of the task. Default: the name of the job. */
   readonly name?: string | undefined;
@@ -86,7 +86,7 @@ export interface RemoteTaskOptions extends JobRunOptions {
   readonly deadline?: number | Date | undefined;
 }
 
-/** What {@link Remote.detach} takes. */
+/** The options of {@link Remote.detach}. */
 export interface DetachJobOptions extends JobRunOptions {
   /** Milliseconds before the first attempt. Default 0. */
   readonly delay?: number | undefined;

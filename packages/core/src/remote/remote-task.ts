@@ -17,7 +17,7 @@ import { PendingJob, type JobEnd, type JobPlace } from "./pending-job.js";
 import type { TracePropagator } from "./remote-options.js";
 import { decodeThrown, encodeReason, readOutcome, type Redact } from "./wire.js";
 
-/** What all jobs of a `Remote` share. */
+/** The state that all jobs of a `Remote` share. */
 export interface RemoteSettings {
   readonly owner: Owner;
   readonly payload: PayloadOptions;
@@ -116,7 +116,7 @@ async function settle<Out>(
     throw new RemoteRefusedError(
       `the id of remote job ${key} belongs to a job of another owner: attach to it, or take another id`,
     );
-  // Cancelled, and it does not run: what it would have come to does not matter any more.
+  // Cancelled, and it does not run: its outcome does not matter any more.
   if (task.cancelled) throw task.reason as CancelledError;
   throw new RemoteLostError(key, "lost" in end ? end.lost : "cancelled");
 }

@@ -32,7 +32,7 @@ const DAY = 86_400_000;
 export const DEFAULT_LEASE = 15_000;
 export const DEFAULT_MAX_SIZE = 1_000_000;
 
-/** What {@link Remote.attach} takes. */
+/** The options of {@link Remote.attach}. */
 export interface AttachOptions<Out> {
   /** Whether cancelling the wait cancels the job. Default `"leave"`. */
   readonly onCancel?: "leave" | "cancel" | undefined;
@@ -50,8 +50,9 @@ export interface Remote {
    * **Cancellation:** the job's scope, in the worker's process, is cancelled with the kind, the path and the cause of the
    * task's. A job that is still queued never starts.
    *
-   * **Failure:** the task fails with a `RemoteError` if the job throws, with a `RemoteLostError` if its outcome can't be
-   * known, with a `RemoteRefusedError` if the data can't travel, and with its own `DeadlineExceededError`.
+   * **Failure:** the task fails with a `RemoteError` if the job throws, and with a `RemoteLostError` if its outcome
+   * can't be known. It fails with a `RemoteRefusedError` if the data can't travel, and with its own
+   * `DeadlineExceededError`.
    *
    * @param scope - The owner of the task.
    * @param job - Made by `defineJob`.
@@ -60,7 +61,7 @@ export interface Remote {
    */
   spawn<In, Out>(scope: Scope, job: Job<In, Out>, data: In, options?: RemoteTaskOptions): Task<Out>;
   /**
-   * Submits a job that belongs to nobody: it has no lease, and outlives this process.
+   * Submits a job without an owner: it has no lease, and outlives this process.
    *
    * @returns A reference, once the job is durable in the engine. A JSON value.
    */
@@ -93,11 +94,11 @@ export interface Remote {
  * **Failure:** rejects if the engine can't be opened. A connection that is lost later is repaired; an outage that is longer
  * than the lease fails the tasks with a `RemoteLostError`.
  *
- * @param scope - Ends the connection when it has nothing else left to do.
+ * @param scope - Ends the connection when all its other work has ended.
  * @param engine - Of `bough/pg-boss`, `bough/bullmq`, or any other adapter.
  * @param options - The lease and others.
  * @returns The connection.
- * @throws {TypeError | RangeError} If an argument is not what it must be (as a rejection).
+ * @throws {TypeError | RangeError} If an argument is bad (as a rejection).
  * @example An owner and a worker in one process, on the engine for tests
  * ```ts
  * const double = defineJob<number, number>("double");

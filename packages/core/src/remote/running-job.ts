@@ -6,7 +6,7 @@ import { decodeThrown, readReason } from "./wire.js";
 
 /** Why a job was cancelled in its worker's process. */
 export type Stopped =
-  /** Its owner, or somebody else, has cancelled it. */
+  /** Its owner, or another process, has cancelled it. */
   | { readonly by: "note"; readonly reason: WireReason }
   /** Its owner's lease has ended. */
   | { readonly by: "owner" }

@@ -19,7 +19,7 @@ import { RunningJob } from "./running-job.js";
 export interface Service {
   /** How many jobs this process holds. */
   readonly running: number;
-  /** Fetches no more jobs, and resolves when those that run have ended. The service has ended then. */
+  /** Fetches no more jobs, and resolves when the running jobs have ended. The service has ended then. */
   drain(): Promise<void>;
 }
 
@@ -32,14 +32,15 @@ export interface Service {
  * **Cancellation:** cancelling `scope` cancels the jobs that run and gives them back to the engine, for another worker. Call
  * `drain` to let them finish.
  *
- * **Failure:** rejects if the engine can't be opened. A job that fails is its owner's affair; it does not fail the service.
+ * **Failure:** rejects if the engine can't be opened. The failure of a job goes to its owner; it does not fail the
+ * service.
  *
  * @param scope - The owner of the service. It does not settle before the service has ended.
  * @param engine - Of `bough/pg-boss`, `bough/bullmq`, or any other adapter.
  * @param implementations - Made by `implement`, for different jobs.
  * @param options - `concurrency`, the lease of a worker, and others.
  * @returns The service, when it fetches jobs.
- * @throws {TypeError | RangeError} If an argument is not what it must be (as a rejection).
+ * @throws {TypeError | RangeError} If an argument is bad (as a rejection).
  * @example
  * ```ts
  * const hello = defineJob<string>("hello");

@@ -16,7 +16,7 @@ const MAX_ERRORS = 20;
 /** Changes an error before it leaves the process: to drop stack traces or secrets. */
 export type Redact = (error: WireError) => WireError;
 
-/** What was thrown, or a cause, as JSON. Never throws, whatever the value is. */
+/** A thrown value, or a cause, as JSON. Never throws. */
 export function encodeThrown(value: unknown, redact: Redact | undefined, depth = 0): WireValue {
   try {
     if (isErrorLike(value)) return { error: encodeError(value, redact, depth) };
@@ -61,7 +61,7 @@ function redacted(wire: WireError, redact: Redact): WireError {
   return { name: "Error", message: "an error that redact has failed for" };
 }
 
-/** What a worker threw, for the owner: a `RemoteError`, or the plain value. */
+/** The error of a worker, for the owner: a `RemoteError`, or the plain value. */
 export function decodeThrown(
   wire: WireValue,
   from: { readonly worker?: string | undefined; readonly attempt?: number | undefined } = {},

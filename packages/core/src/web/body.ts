@@ -16,12 +16,12 @@ export interface BodyObserver {
 type Reader = ReadableStreamDefaultReader<unknown>;
 type Read = Awaited<ReturnType<Reader["read"]>>;
 
-/** What could be read of a body at once. */
+/** The part of a body that could be read at once. */
 export interface Peeked {
   readonly reader: Reader;
   /** The whole body; `undefined` if there may be more of it. */
   readonly bytes: Uint8Array | undefined;
-  /** What has been read, in order. */
+  /** The chunks, in order. */
   readonly ahead: readonly Promise<Read>[];
 }
 
@@ -33,7 +33,7 @@ const microtask = Promise.resolve();
 /** As many microtasks are given to a read before it is given a turn of the event loop, which costs some hosts microseconds. */
 const HOPS = 12;
 
-/** Reads what is there of a body: each part within one turn of the event loop. */
+/** Reads the available part of a body: each part within one turn of the event loop. */
 export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
   const reader = body.getReader();
   const ahead: Promise<Read>[] = [];

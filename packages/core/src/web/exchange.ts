@@ -225,7 +225,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
     record.end(outcome);
   }
 
-  /** What the failure of the handler means. */
+  /** The outcome that the failure of the handler means. */
   outcomeOf(error: unknown): RequestOutcome {
     if (isBrokenUpload(error)) this.#onLeft();
     return outcomeOf(this.record, error, this.#isDisconnected);

@@ -56,7 +56,7 @@ export interface FetchBoughOptions<
   /** Lets a header limit the requests: `true` for `x-request-timeout-ms`, or a name. Default: off. */
   readonly deadlineHeader?: string | boolean | undefined;
   /**
-   * Receives the failures of requests and jobs that nothing else receives. Default: those of requests are printed with
+   * Receives the failures of requests and jobs that have no other receiver. Default: those of requests are printed with
    * `console.error`, and those of jobs are unhandled rejections.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
@@ -112,7 +112,7 @@ class WebHandle extends ServerHandle<WebServer> {
  * **Failure:** every other failure of the handler rejects, unchanged, and goes to the host or its framework. If a task has
  * failed, that is the failure of the task.
  *
- * @param handler - Called with the request, its scope, and whatever else the host passes.
+ * @param handler - Called with the request, its scope, and the other arguments of the host.
  * @param options - `timeout` in ms.
  * @returns The function to give to the host, with `scope` and `shutdown()`.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
@@ -239,7 +239,7 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  * - `{ error }`: a failure. Answer 500 and report `error`. If a task of the request has failed, the handler usually gets the
  *   cancellation that followed; then `error` is the failure of the task.
  *
- * **Failure:** the failure counts as received: nothing else reports it.
+ * **Failure:** the failure counts as received: it is not reported again.
  *
  * @param request - The request that `fetchBough` was called with.
  * @param error - The failure of the handler.

@@ -3,7 +3,7 @@ import { answerTexts, type AnswerStatus } from "../http/responder.js";
 // The responses of fetch-style handlers: which of them have nothing to wait for, and how new ones are made of them. The
 // file keeps no state.
 
-/** A response, as far as it is looked at. A framework may have a class of its own. */
+/** A response, as far as it is looked at. A framework may have its own class. */
 interface ResponseLike {
   readonly status: number;
   readonly headers: Headers;
@@ -34,7 +34,9 @@ export function withBody(method: string, value: unknown): ResponseLike | undefin
   return value.body === null || value.body.locked || value.bodyUsed ? undefined : value;
 }
 
-/** The properties in which hosts keep the body of a response whose stream nobody has asked for: those of node-server and Deno. */
+/**
+ * The properties in which hosts keep the body of a response whose stream was not read: those of node-server and Deno.
+ */
 const cached: ReadonlySet<string | undefined> = new Set(["cache", "serve fast body"]);
 
 /**
@@ -52,7 +54,7 @@ export function isComplete(value: unknown): boolean {
   return false;
 }
 
-/** Whether the host is to take the connection over instead of answering. */
+/** Whether the host must take the connection over instead of answering. */
 export function isUpgrade(value: unknown): boolean {
   if (!isResponse(value)) return true;
   return value.status === 101 || (value.webSocket !== undefined && value.webSocket !== null);

@@ -19,7 +19,7 @@ import type { WebHooks } from "./hooks.js";
 /** A function that names the route of a request. */
 type RouteName = (request: never, ...rest: never[]) => string | undefined;
 
-/** What each request of a `fetchBough` is subject to. */
+/** The options for each request of a `fetchBough`. */
 export interface RequestPolicy {
   readonly timeout: number | undefined;
   /** The name of the header with the caller's deadline; `undefined` if it is off. */

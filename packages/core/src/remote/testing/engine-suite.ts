@@ -10,13 +10,13 @@ export interface EngineCase {
   readonly name: string;
   /** Why it can't run: the faults that the subject can't make. `undefined` if it can. */
   readonly skipped: string | undefined;
-  /** Rejects if the engine does not do what it must. */
+  /** Rejects if the engine fails the case. */
   readonly run: () => Promise<void>;
 }
 
 /**
- * The cases that an adapter has to pass: jobs, cancellations, leases and faults, against the engine that it is for. Each is
- * independent of the others and uses queues of its own.
+ * The cases that an adapter has to pass: jobs, cancellations, leases and faults, against the engine that it is for.
+ * Each is independent of the others and uses its own queues.
  *
  * @param subject - Makes the engine, and breaks it. Cases whose fault it can't make are marked as skipped.
  * @returns The cases, to be run by your test runner.

@@ -117,7 +117,7 @@ export class MemoryConnection implements EngineConnection {
     for (const close of this.#closing) close();
   }
 
-  /** Runs a job and stores what it comes to. A worker that is cut off can't store it: its lock will run out. */
+  /** Runs a job and stores its outcome. A worker that is cut off can't store it: its lock will run out. */
   async #run(
     delivery: Delivery,
     lease: number,

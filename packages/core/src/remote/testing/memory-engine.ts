@@ -22,7 +22,7 @@ export interface MemoryEngine extends Engine {
   lose(ms?: number): void;
   /** Sets the engine's clock forward, or back. */
   stepClock(ms: number): void;
-  /** What it has of all jobs that have not ended. */
+  /** Its data of all jobs that have not ended. */
   readonly unfinished: readonly StoredJobInfo[];
   /** The number of leases of owners that have not ended. */
   readonly leases: number;

@@ -14,7 +14,7 @@ export type CutMode =
 /** What happens to hints. */
 export type HintMode = "deliver" | "drop" | "twice";
 
-/** What a process meets. */
+/** The faults of a process. */
 export interface Faults {
   readonly cuts: Map<string, CutMode>;
   readonly hints: Map<string, HintMode>;

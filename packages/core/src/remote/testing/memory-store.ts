@@ -14,7 +14,7 @@ import {
 } from "../engine.js";
 import { after, monotonicNow } from "../time.js";
 
-/** What the memory engine has of a job. */
+/** A job in the memory engine. */
 export interface StoredJobInfo extends EngineRef {
   /** Where it is. */
   readonly at: "queued" | "delayed" | "running";
@@ -154,7 +154,7 @@ export class MemoryStore {
     return { now: this.#now(), states, held, owned };
   }
 
-  /** Stores what a worker says, unless it is not the holder any more. */
+  /** Stores the report of a worker, unless it is not the holder any more. */
   settle(delivery: Delivery, settlement: Settlement): void {
     const job = this.#jobs.get(jobKey(delivery.envelope));
     if (job === undefined || job.at !== "running" || job.attempt !== delivery.attempt) return;

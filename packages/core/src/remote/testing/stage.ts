@@ -41,7 +41,7 @@ export interface EngineSubject {
 /** Takes a fault back. */
 export type Undo = () => void | Promise<void>;
 
-/** What the job of the cases does. */
+/** The work of the job of the cases. */
 export interface Script {
   readonly tag: string;
   /** How long it works, in ms. Default: it returns at once. */
@@ -204,7 +204,7 @@ export class Stage {
   }
 }
 
-/** What a promise comes to, as a value. */
+/** The outcome of a promise, as a value. */
 export function outcomeOf(
   promise: PromiseLike<unknown>,
 ): Promise<{ readonly value?: unknown; readonly error?: unknown }> {
