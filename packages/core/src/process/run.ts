@@ -126,6 +126,7 @@ export class Run {
     this.#output.end();
     this.#hold.clear();
     if (this.#grace === undefined) return;
+    process.channel?.unref(); // it would hold a worker of node:cluster, whose servers are down
     this.#startGrace(Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT));
     this.#grace.hold(false);
   }

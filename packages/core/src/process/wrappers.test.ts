@@ -22,7 +22,7 @@ let scripts: ScriptFolder;
 let script: string;
 let relay: string;
 beforeAll(async () => {
-  scripts = await scriptFolder("process");
+  scripts = await scriptFolder("process", "http");
   script = scripts.write(`
     for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => log("got a signal"));
     await main(async function api(scope) {
@@ -100,6 +100,45 @@ describe.skipIf(process.platform === "win32").each(Object.keys(wrappers))("%s", 
       await printed("the end");
       expect(output()).toContain("cleaned up\nthe end");
       expect(output()).not.toContain("Exit forced");
+    },
+  );
+});
+
+describe.skipIf(process.platform === "win32")("a worker of node:cluster", () => {
+  it.each([
+    ["the process group", 'process.on("SIGTERM", () => {});'],
+    ["its primary, which passes it on", 'process.on("SIGTERM", () => worker.kill("SIGTERM"));'],
+    ["itself", 'process.on("SIGTERM", () => {}); worker.process.kill("SIGTERM");'],
+  ])(
+    "rule 33: ends when its main has ended, though its primary is still connected: SIGTERM to %s",
+    { timeout: 60_000 },
+    async (_, behavior) => {
+      const serving = scripts.write(`
+        const { createServer } = await import("node:http");
+        await main(async function api(scope) {
+          const server = createServer((request, response) => response.end("ok"));
+          serverScope(server);
+          await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+          scope.defer(() => log("cleaned up"));
+          process.send("ready");
+          await sleep(scope, Infinity);
+        }, { grace: 20_000 });
+      `);
+      const primary = scripts.write(`
+        const { default: cluster } = await import("node:cluster");
+        cluster.setupPrimary({ exec: ${JSON.stringify(serving)} });
+        const worker = cluster.fork();
+        worker.on("exit", (code, signal) => log("worker:", code, signal, "."));
+        worker.on("message", () => { ${behavior} log("ready ."); });
+      `);
+      const { kill, printed, output, closed } = start([process.execPath, primary]);
+      await printed("ready .");
+      kill("SIGTERM");
+      await printed("worker: 143 null .");
+      expect(output()).toContain("cleaned up");
+      expect(output()).not.toContain("still held");
+      kill("SIGKILL");
+      await closed;
     },
   );
 });
