@@ -3,6 +3,8 @@ import { createScope, createSemaphore, sleep, spawn, type Scope } from "../index
 import { createWatcher, flatten, snapshot, type Look, type NodeInfo } from "../inspect/index.js";
 import { detailOf } from "./detail.js";
 import { LiveTree } from "./live-tree.js";
+import { LocalSource } from "./local-source.js";
+import { Looks } from "./looks.js";
 import { LogHistogram } from "./log-histogram.js";
 import { findRows, treeRows } from "./rows.js";
 import { TreeWatcher } from "./tree-watcher.js";
@@ -135,6 +137,72 @@ describe("the tree from look to look", () => {
     ];
     const tree = await treeAfter([node(1), ...names.map((name, index) => node(index + 2, { name }))]);
     expect(rowsOf(tree)).toEqual(["server", "6 × job #"]);
+  });
+});
+
+describe("looks that cost much", () => {
+  it("are taken in parts, between which the process does other things", async () => {
+    const scope = createScope({ name: "server" });
+    onTestFinished(() => void scope.cancel());
+    for (let n = 0; n < 30_000; n++) spawn(scope, (task) => sleep(task, 3_600_000), { name: `order ${n}` });
+    let turns = 0;
+    let isOver = false;
+    const other = (): void => {
+      turns++;
+      if (!isOver) setImmediate(other);
+    };
+    setImmediate(other);
+    let parts = 0;
+    await new LocalSource(scope).read(() => void parts++);
+    isOver = true;
+    expect(parts).toBeGreaterThan(3);
+    expect(turns).toBeGreaterThanOrEqual(parts - 1);
+  });
+
+  const source = (spent: number) => {
+    const counted = {
+      looks: 0,
+      look: () => Promise.reject<Look>(new Error("it is read in parts")),
+      async read(visit: (nodes: readonly NodeInfo[]) => void) {
+        counted.looks++;
+        visit([node(1)]);
+        return { at: 1, spent };
+      },
+    };
+    return counted;
+  };
+  const sizeOf = (tree: LiveTree): number => tree.byId.size;
+
+  it("are followed by a pause of twenty times as long, in which questions get the last one", async () => {
+    const counted = source(3_600_000);
+    const looks = new Looks(counted);
+    expect(await looks.use(0, sizeOf)).toBe(1);
+    expect(looks.pause).toBeGreaterThan(19 * 3_600_000);
+    expect(looks.pause).toBeLessThanOrEqual(20 * 3_600_000);
+    expect(await looks.use(1, sizeOf)).toBe(1);
+    expect(counted.looks).toBe(1);
+    await looks.use(0, sizeOf);
+    expect(counted.looks).toBe(2);
+  });
+
+  it("are forgotten with the last page: the next one begins at once", async () => {
+    const counted = source(3_600_000);
+    const looks = new Looks(counted);
+    await looks.use(0, sizeOf);
+    looks.forget();
+    expect(looks.pause).toBe(0);
+    expect(await looks.use(500, sizeOf)).toBe(1);
+    expect(counted.looks).toBe(2);
+  });
+
+  it("a look that fails is told to those that wait for it, and the next one begins anew", async () => {
+    let looks = 0;
+    const failing = new Looks({
+      look: () =>
+        ++looks === 1 ? Promise.reject(new Error("busy")) : Promise.resolve({ at: 1, nodes: [node(1)] }),
+    });
+    await expect(failing.use(0, sizeOf)).rejects.toThrow("busy");
+    expect(await failing.use(500, sizeOf)).toBe(1);
   });
 });
 

@@ -13,8 +13,8 @@ import { nodeOf } from "../task/resolve.js";
 import { Activity } from "./activity.js";
 import type { LookHead, PageSource } from "./page-source.js";
 
-/** How long a part of a look takes, in ms. What is done with the part comes on top. */
-const SLICE = 1;
+/** How long a part of a look may hold up the process, in ms, with what is done with the part. */
+const SLICE = 1.5;
 
 /** The tree of this process. */
 export class LocalSource implements PageSource {
@@ -39,14 +39,18 @@ export class LocalSource implements PageSource {
     const loopDelay = this.#meter.read();
     const at = calendarNow();
     let spent = 0;
+    // What is done with a part takes longer than to describe it: how long that may take follows from the parts before.
+    let describing = SLICE / 4;
     const root = this.#root();
     if (root !== undefined) {
       const position = new TreeCursor({ root, cursors, elapsed }, realNow, nodeDescriber());
       try {
         while (!position.ended) {
           const begun = realNow();
-          visit(position.take(SLICE));
-          spent += realNow() - begun;
+          visit(position.take(describing));
+          const took = realNow() - begun;
+          spent += took;
+          describing = Math.min(SLICE, Math.max(SLICE / 20, describing * (SLICE / took)));
           if (!position.ended) await turn();
         }
       } finally {

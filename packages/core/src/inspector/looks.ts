@@ -2,8 +2,8 @@ import { realNow } from "../kernel/platform.js";
 import { LiveTree } from "./live-tree.js";
 import type { PageSource } from "./page-source.js";
 
-/** A look may take so much of the time of the process: a sixteenth. The next one waits until it is paid off. */
-const SHARE = 16;
+/** A look may take a twentieth of the time of the process: the next one waits so many times as long as it has taken. */
+const SHARE = 20;
 
 /** The looks at a source, one at a time. */
 export class Looks {

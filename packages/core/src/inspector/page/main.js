@@ -149,7 +149,9 @@ const noteOf = {
       return shown === 0
         ? "No request is running."
         : "Requests that have ended are shown by inspector() in the process only.";
-    return shown === 0 ? "No request is running, and none has ended since a page was opened." : "";
+    if (shown === 0) return "No request is running, and none has ended since a page was opened.";
+    const { stride } = state.requests;
+    return stride > 1 ? `So many requests come that one of ${count(stride)} is followed.` : "";
   },
   time: () =>
     "Press a place in a chart, or move the time line, to see the groups and the warnings of that moment.",
