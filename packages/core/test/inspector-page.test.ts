@@ -115,7 +115,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     expect(errors).toEqual([]);
   });
 
-  it("says why a stuck task is alive, and who is above it", async () => {
+  it("says why a stuck task is alive, and which scopes are above it", async () => {
     const scope = createScope({ name: "shop", timeout: 600_000 });
     let release = (): void => {};
     onTestFinished(() => release());
@@ -131,7 +131,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     await detail.locator("p", { hasText: "It has ended." }).waitFor();
   });
 
-  it("shows first what is wrong, and leads to it", async () => {
+  it("shows the warnings first, with links to their scopes", async () => {
     const scope = createScope({ name: "shop", grace: 1, onError() {} });
     let release = (): void => {};
     onTestFinished(() => release());
@@ -207,7 +207,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     expect(answer?.status()).toBe(403);
   });
 
-  it("keeps what it shows when its server goes away, and goes on when it comes back", async () => {
+  it("keeps its contents when its server goes away, and goes on when it comes back", async () => {
     await using scope = createScope({ name: "shop" });
     const token = "a-token-that-stays-the-same";
     const first = inspector({ scope, token, interval: 200 });
@@ -251,7 +251,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
     await second.locator("#connection", { hasText: "live" }).waitFor();
   });
 
-  it("keeps what it shows while it is paused", async () => {
+  it("keeps its contents while it is paused", async () => {
     await using scope = createScope({ name: "shop" });
     const { tab } = await open({ scope });
     await whenThere(tab, "shop");

@@ -54,7 +54,7 @@ for (const { label, path = "", major } of nodes()) {
       expect(stdout).toContain("stuck  task");
     });
 
-    it("warns of what is stuck, by name", async () => {
+    it("warns of stuck tasks, by name", async () => {
       const { pid } = await start(
         path,
         `globalThis.server = createScope({ name: "shop", grace: 1, onError() {} });
@@ -176,7 +176,7 @@ describe("bough inspect says plainly when it cannot, and harms nothing", () => {
     process.kill(child.pid, 0); // it lives: the signal would have ended it
   });
 
-  it.skipIf(process.platform !== "linux")("if the process is no Node", async () => {
+  it.skipIf(process.platform !== "linux")("if the process is not Node", async () => {
     const child = new Child("/bin/sleep", ["60"]);
     onTestFinished(() => child.kill("SIGKILL"));
     const { code, stderr } = await bough(execPath, "inspect", String(child.pid));

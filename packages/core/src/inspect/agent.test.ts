@@ -65,7 +65,7 @@ describe("the code that `bough inspect` evaluates in a process", () => {
   });
 });
 
-describe("a walk that nobody ends", () => {
+describe("a walk that is never ended", () => {
   let folder: ScriptFolder;
   beforeAll(async () => {
     folder = await scriptFolder("inspect");
@@ -91,7 +91,7 @@ describe("a walk that nobody ends", () => {
     expect(stdout.trim().split("\n")).toEqual(["walks under way: 1", "walks under way: 0"]);
   });
 
-  it("finds a copy as long as its tree lives, and forgets one that has been collected", async () => {
+  it("finds a copy as long as its tree lives, and forgets a copy that has been collected", async () => {
     const { stdout } = await folder.run(
       `
       const key = Symbol.for("bough.copies");

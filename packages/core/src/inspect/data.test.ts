@@ -37,7 +37,7 @@ const named = (scope: Scope, name: string): NodeInfo => {
   return found;
 };
 
-describe("what a snapshot says of a scope", () => {
+describe("the data of a scope in a snapshot", () => {
   it("has an id that is unique where names are not, and stays", () => {
     const root = open();
     for (let index = 0; index < 3; index++) spawn(root, never, { name: "same" });
@@ -92,7 +92,7 @@ describe("what a snapshot says of a scope", () => {
     expect(hold.status).toBe("running");
   });
 
-  it("says what it waits for, and for how long still", async () => {
+  it("says what it waits for, and how long it still waits", async () => {
     const root = open();
     const permits = createSemaphore(1);
     const channel = createChannel<number>();
@@ -136,7 +136,7 @@ describe("what a snapshot says of a scope", () => {
     void joined;
   });
 
-  it("says by what it would notice a cancellation", async () => {
+  it("says how it would notice a cancellation", async () => {
     const root = open();
     spawn(root, never, { name: "deaf" });
     spawn(root, (task) => new Promise((resolve) => task.signal.addEventListener("abort", resolve)), {
@@ -231,7 +231,7 @@ function structuredCloneWithoutPath(tree: ReturnType<typeof snapshot>): ReturnTy
 }
 
 describe("groupNodes()", () => {
-  it("puts what was spawned at one line and waits alike in one row, the largest first", () => {
+  it("puts tasks that were spawned at one line and wait alike in one row, the largest first", () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
     const root = open();
@@ -264,7 +264,7 @@ describe("groupNodes()", () => {
 });
 
 describe("diffNodes()", () => {
-  it("tells what has come, gone and changed, and not that time has passed", async () => {
+  it("lists new, gone and changed scopes, and no changes by time alone", async () => {
     const root = open();
     const gone = createScope(root, { name: "gone", onOrphan: "ignore" });
     spawn(root, never, { name: "stuck" });

@@ -23,7 +23,7 @@ afterEach(() => {
 });
 
 describe("formatTree()", () => {
-  it("draws the tree, and says of each scope what is not as usual", async () => {
+  it("draws the tree, and adds to each scope only unusual states", async () => {
     const server = open({ name: "server", timeout: 90_000, concurrency: 1 });
     spawn(server, never, { name: "heartbeat", daemon: true });
     spawn(server, never, { name: "job" });
@@ -49,7 +49,7 @@ describe("formatTree()", () => {
     );
   });
 
-  it("keeps to one line each, whatever the names", () => {
+  it("prints one line for each scope, for any name", () => {
     const scope = open({ name: "a\nb\u001b[31m\u2028c" });
     expect(formatTree(snapshot(scope))).toBe("a\\u000ab\\u001b[31m\\u2028c  handle · 0 ms");
   });

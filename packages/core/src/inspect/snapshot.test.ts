@@ -36,7 +36,7 @@ afterEach(() => {
 });
 
 describe("snapshot()", () => {
-  it("rule 26: calls a handle what an owner handle owns, and not the scope of a stream", async () => {
+  it("rule 26: has the kind handle for a scope with an owner handle, and not for the scope of a stream", async () => {
     const scope = createScope();
     createScope(scope, { name: "inner" });
     const results = stream(scope, [1], (_, own) => untilCancelled(own));
@@ -124,7 +124,7 @@ describe("snapshot()", () => {
     expect(snapshot(scope).reason?.cause).toBe(words);
   });
 
-  it("rule 5: marks what holds a cancelled tree up, and who waits for it", async () => {
+  it("rule 5: marks the scopes that hold up a cancelled tree, and those that wait for it", async () => {
     const scope = open({ name: "stuck" });
     let end = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (end = resolve)), { name: "stubborn" });
@@ -192,7 +192,7 @@ describe("snapshot()", () => {
     expect(setTracing(before)).toBe(true);
   });
 
-  it("changes nothing: a signal that nobody has read is not made", () => {
+  it("changes nothing: a signal that was not read is not made", () => {
     const scope = open({ name: "quiet" });
     const task = spawn(scope, never);
     expect(snapshot(scope)).toEqual(snapshot(scope));
@@ -200,7 +200,7 @@ describe("snapshot()", () => {
     expect(scope.state).toBe("open");
   });
 
-  it("throws when scope is no scope", () => {
+  it("throws when scope is not a scope", () => {
     // @ts-expect-error: a wrong argument
     expect(() => snapshot({})).toThrow(TypeError);
   });

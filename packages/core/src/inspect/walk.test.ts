@@ -31,7 +31,7 @@ function dice(seed: number): (sides: number) => number {
 }
 
 describe("walk()", () => {
-  it("yields what a snapshot shows, parents first and children in spawn order", async () => {
+  it("yields the scopes of a snapshot, parents first and children in spawn order", async () => {
     const root = open("root");
     const pool = createScope(root, { name: "pool", onOrphan: "ignore" });
     spawn(pool, (task) => sleep(task, 60_000), { name: "sleeper" });
@@ -69,7 +69,7 @@ describe("walk()", () => {
   });
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])(
-    "describes what is alive all the time exactly once while the tree changes (run %d)",
+    "describes a scope that is alive all the time exactly once while the tree changes (run %d)",
     async (seed) => {
       const roll = dice(seed);
       const root = open("root");

@@ -82,7 +82,7 @@ describe("overdue: a scope is past its deadline and does not end", () => {
     expect(await titles(server)).toEqual(['task "report" is past its deadline by 8 s and still runs']);
   });
 
-  it("is silent about one that ends at its deadline", async () => {
+  it("is silent about a scope that ends at its deadline", async () => {
     const server = open();
     spawn(server, (task) => sleep(task, 60_000), { name: "report", timeout: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(9_000);
@@ -351,7 +351,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
     expect(await titles(server)).toEqual([]);
   });
 
-  it("is silent about consumers that wait for what comes from outside", async () => {
+  it("is silent about consumers that wait for values from outside", async () => {
     const server = open();
     const jobs = createChannel<number>();
     for (let index = 0; index < 4; index++) spawn(server, (task) => jobs.receive(task)).catch(() => {});
@@ -389,7 +389,7 @@ describe("createWatcher()", () => {
     expect(await titles(server, { times: 1 })).toEqual([]);
   });
 
-  it("keeps to itself what was silenced", async () => {
+  it("does not report silenced warnings", async () => {
     const server = open();
     spawn(server, never);
     await vi.advanceTimersByTimeAsync(11_000);
@@ -397,7 +397,7 @@ describe("createWatcher()", () => {
     expect(await titles(server, { deafAfter: 60_000 })).toEqual([]);
   });
 
-  it("refuses what is no option and no warning", () => {
+  it("refuses unknown options and unknown warnings", () => {
     expect(() => createWatcher({ silence: ["loud"] } as never)).toThrow(RangeError);
     expect(() => createWatcher({ deaf: 1 } as never)).toThrow(/deaf/);
     expect(() => createWatcher({ stuckAfter: -1 })).toThrow(RangeError);

@@ -56,7 +56,7 @@ describe("what is created and settles at one place", () => {
     expect(historyOf(activity, "batch #")).toMatchObject({ created: 1, settled: 1, kind: "scope" });
   });
 
-  it("counts what has begun and not ended", async () => {
+  it("counts scopes that have begun and not ended", async () => {
     const activity = started();
     const gate = deferred();
     const scope = createScope({ name: "shop" });
@@ -249,7 +249,7 @@ describe("requests that have ended", () => {
   });
 });
 
-describe("nobody pays for it without a page", () => {
+describe("it costs nothing without a page", () => {
   it("the channels have subscribers from the first page to the last", async () => {
     expect(subscribed()).toBe(0);
     const { page, port } = await openPage();

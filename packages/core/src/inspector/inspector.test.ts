@@ -58,7 +58,7 @@ describe("who may read the page", () => {
   });
 
   it.each(["localhost", "127.0.0.1:8080", "[::1]:9000", "LOCALHOST:1"])(
-    "a tunnel to this machine under a name of its own: Host %s",
+    "a tunnel to this machine under its own name: Host %s",
     async (host) => {
       const { page, port } = await openPage();
       const headers = { host, authorization: `Bearer ${page.token}` };
@@ -447,7 +447,7 @@ describe("where it is served", () => {
     await expect(request(place)).rejects.toMatchObject({ code: /ECONNREFUSED|ENOENT/ });
   });
 
-  it("on a port of its own in each worker of a cluster", async () => {
+  it("on its own port in each worker of a cluster", async () => {
     const { run, remove } = await scriptFolder("inspector");
     onTestFinished(remove);
     const { code, stdout } = await run(`

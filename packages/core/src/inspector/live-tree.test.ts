@@ -58,7 +58,7 @@ async function treeAfter(...looks: readonly (readonly Partial<NodeInfo>[])[]): P
 }
 
 describe("the tree from look to look", () => {
-  it("a scope that has gone is no longer counted, listed or found", async () => {
+  it("a scope that has settled is no longer counted, listed or found", async () => {
     const tree = await treeAfter([node(1), ...orders(2, 12)], [node(1), ...orders(10, 14)]);
     expect(tree.counts).toMatchObject({ scopes: 5, tasks: 4 });
     expect(rowsOf(tree)).toEqual(["server", "order 10", "order 11", "order 12", "order 13"]);
@@ -111,7 +111,7 @@ describe("the tree from look to look", () => {
     expect(row).toMatchObject({ wait: "sleep, 1 s left" });
   });
 
-  it("what comes and goes under other names leaves nothing behind", async () => {
+  it("scopes that come and go under other names leave nothing behind", async () => {
     const tree = new LiveTree();
     for (let look = 0; look < 5; look++) {
       const jobs = orders(2 + look * 100, 102 + look * 100).map((each) => ({

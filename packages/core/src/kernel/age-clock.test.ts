@@ -24,7 +24,7 @@ describe("the clock of ages", () => {
     expect(clock.coarseTime()).toBe(20);
   });
 
-  it("counts for longer where somebody says so", async () => {
+  it("counts for longer where code asks for it", async () => {
     let forget: (() => void) | undefined;
     clock.forgetCoarseTimeAfter((callback) => (forget = callback));
     expect(clock.coarseTime()).toBe(10);
@@ -49,7 +49,7 @@ describe("the clock of ages", () => {
     expect(clock.ageSince(600)).toBe(10);
   });
 
-  it("makes nobody's age negative", () => {
+  it("makes no age negative", () => {
     now.mockReturnValue(loadedAt + 5);
     expect(clock.ageSince(10)).toBe(0);
     expect(clock.ageSince(2)).toBe(3);

@@ -109,7 +109,7 @@ describe("cancel()", () => {
     expect(scopes.map(({ reason }) => reason?.cause)).toEqual(["outer", "own", "own", "own", "outer"]);
   });
 
-  it("rule 13: cancels nothing above and beside", () => {
+  it("rule 13: cancels no ancestor and no sibling", () => {
     const { scopes } = tree();
     const [root, a, , , b] = scopes as [Scope, Scope, Scope, Scope, Scope];
     a.cancel();
@@ -257,7 +257,7 @@ describe("cancel()", () => {
     expect(log).toContain("defer");
   });
 
-  it("rule 14: adds no listener to a signal of its own", () => {
+  it("rule 14: adds no listener to its own signal", () => {
     const scope = createScope();
     spawn(scope, untilCancelled).catch(() => undefined);
     expect(getEventListeners(scope.signal, "abort")).toHaveLength(0);
@@ -427,7 +427,7 @@ describe("a rejection in a cancelled scope", () => {
     expect(await endOf(() => Object.assign(new Error("aborted"), { name: "AbortError" }))).toBe("cancelled");
   });
 
-  it("rule 12: anything else is a failure", async () => {
+  it("rule 12: every other error is a failure", async () => {
     expect(await endOf(() => new Error("other"))).toBe("failed");
     expect(await endOf(() => new Error("other", { cause: "text" }))).toBe("failed");
     expect(await endOf(() => circular)).toBe("failed");
@@ -508,7 +508,7 @@ describe("isCancellation", () => {
     expect(isCancellation).not.toHaveBeenCalled();
   });
 
-  it("rule 12: is inherited by everything below, also by tasks, shields and scopes without one of their own", async () => {
+  it("rule 12: is inherited by everything below, also by tasks, shields and scopes that do not set it", async () => {
     const outer = createScope({ isCancellation: saysDriver });
     const inner = createScope(outer, { isCancellation: () => false });
     const rejectLater = (own: Scope): Promise<never> =>
@@ -539,7 +539,7 @@ describe("isCancellation", () => {
     expect((await cancelled({}, error)).errors).toEqual([error]);
   });
 
-  it("rule 12: that throws is a failure, beside the error that it was asked about", async () => {
+  it("rule 12: that throws is a failure, in addition to the error that it was asked about", async () => {
     const bug = new Error("a bug in the predicate");
     const outer = vi.fn<() => boolean>(() => true);
     const root = createScope({ isCancellation: outer, onError: () => undefined });
@@ -580,7 +580,7 @@ describe("isCancellation", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("rule 12: a TypeError is a failure whatever code it has, unless the reason is among its causes", async () => {
+  it("rule 12: a TypeError with any code is a failure, unless the reason is among its causes", async () => {
     const typeError = Object.assign(new TypeError("no"), { code: "ABORT_ERR" });
     expect((await cancelled({}, typeError)).errors).toEqual([typeError]);
     const scope = createScope();

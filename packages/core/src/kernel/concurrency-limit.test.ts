@@ -93,7 +93,7 @@ describe("concurrency", () => {
     await scope.join();
   });
 
-  it("a failure cancels those that run and those that wait, whose workers are never called", async () => {
+  it("a failure cancels the running tasks and the waiting tasks, whose workers are never called", async () => {
     const error = new Error("boom");
     const worker = vi.fn<() => void>();
     const gate = deferred();
@@ -122,7 +122,7 @@ describe("concurrency", () => {
     expect(log).toHaveLength(7);
   });
 
-  it("a task with a limit of its own limits its children", async () => {
+  it("a task with its own limit limits its children", async () => {
     const scope = createScope();
     const log: string[] = [];
     spawn(
@@ -142,7 +142,7 @@ describe("concurrency", () => {
     expect(log).toEqual(["+a", "-a", "+b", "-b"]);
   });
 
-  it("Infinity is no limit", async () => {
+  it("Infinity is not a limit", async () => {
     const scope = createScope({ concurrency: Infinity });
     const { log, add } = queue(scope);
     for (let index = 0; index < 100; index++) add("x");

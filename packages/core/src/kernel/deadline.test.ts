@@ -173,7 +173,7 @@ describe("who hears of a timeout", () => {
     expect(task.status).toBe("failed");
   });
 
-  it("rule 16: one that returns a value nevertheless has succeeded", async () => {
+  it("rule 16: a task that returns a value nevertheless has succeeded", async () => {
     const scope = createScope();
     const task = spawn(scope, (inner) => untilCancelled(inner).catch(() => "value"), { timeout: 100 });
     vi.advanceTimersByTime(100);
@@ -182,7 +182,7 @@ describe("who hears of a timeout", () => {
     expect(scope.cancelled).toBe(false);
   });
 
-  it("rule 16: one that fails because of it, with an error of its own, has failed with that", async () => {
+  it("rule 16: a task that fails because of it with another error has failed with that error", async () => {
     const scope = createScope();
     spawn(scope, (inner) => untilCancelled(inner).catch(() => Promise.reject(error)), { timeout: 100 });
     const joined = rejection(scope.join());
@@ -236,7 +236,7 @@ describe("who hears of a timeout", () => {
     expect(worker).not.toHaveBeenCalled();
   });
 
-  it("rule 16: a task with a timeout that was cancelled by something else was cancelled", async () => {
+  it("rule 16: a task with a timeout that was cancelled by another cause was cancelled", async () => {
     const scope = createScope();
     const task = spawn(scope, untilCancelled, { timeout: 100 });
     task.cancel("first");

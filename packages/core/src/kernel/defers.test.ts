@@ -29,7 +29,7 @@ describe("defer()", () => {
     expect(log).toEqual(["child", "second begins", "second ends", "first"]);
   });
 
-  it("rule 1: one that is added by a running one runs next", async () => {
+  it("rule 1: a cleanup that a running cleanup adds runs next", async () => {
     const log: string[] = [];
     await withScope((scope) => {
       scope.defer(() => log.push("first"));
@@ -41,7 +41,7 @@ describe("defer()", () => {
     expect(log).toEqual(["second", "added", "first"]);
   });
 
-  it("rule 1: one that is added after a cancellation, before the end, runs", async () => {
+  it("rule 1: a cleanup that is added after a cancellation, before the end, runs", async () => {
     const cleanup = vi.fn<() => void>();
     const gate = deferred();
     const scope = createScope();
@@ -83,7 +83,7 @@ describe("defer()", () => {
     expect(scope.state).toBe("cancelling");
   });
 
-  it("rule 10: one that throws is a failure, also when nothing else went wrong", async () => {
+  it("rule 10: a cleanup that throws is a failure, also when there is no other", async () => {
     for (const cleanup of [
       () => {
         throw error;
@@ -127,7 +127,7 @@ describe("defer()", () => {
     expect(worker).not.toHaveBeenCalled();
   });
 
-  it("a withScope of its own works in a defer, with a scope of its own", async () => {
+  it("a withScope works in a defer, with its own scope", async () => {
     const log: string[] = [];
     const scope = createScope();
     scope.defer(() => withScope((cleanup) => void spawn(cleanup, async () => log.push("cleaned"))));

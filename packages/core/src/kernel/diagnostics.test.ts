@@ -177,7 +177,7 @@ describe("rule 27: the diagnostics channels", () => {
     ]);
   });
 
-  it("agree about everything that has a scope of its own", async () => {
+  it("agree about everything that has its own scope", async () => {
     const ledger = new Ledger();
     try {
       await withScope(async (scope) => {
@@ -239,7 +239,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(new Set(scopes.map(({ message }) => message["kind"])).size).toBe(13);
   });
 
-  it("report stuck tasks, whatever finds them", async () => {
+  it("report stuck tasks, in every way of finding them", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const gate = deferred();
     const reported: unknown[] = [];
@@ -357,7 +357,7 @@ describe("a store that is bound to a channel", () => {
     stops.push(() => channel(`bough:${name}`).unbindStore(path));
   }
 
-  it("has its value in the worker, and across its awaits, and nowhere else", async () => {
+  it("has its value only in the worker, and across its awaits", async () => {
     const fresh = await load();
     bind("task:start");
     const seen: unknown[] = [];
@@ -535,7 +535,7 @@ describe("a message", () => {
 });
 
 describe("without subscribers", () => {
-  it("a copy of the package notices that the last subscriber has gone, and the next one that comes", async () => {
+  it("a copy of the package notices when the last subscriber leaves, and when the next one comes", async () => {
     for (const stop of stops.splice(0)) stop();
     const fresh = await load();
     const start = channel("bough:task:start");

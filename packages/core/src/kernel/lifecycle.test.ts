@@ -107,7 +107,7 @@ describe("the end of a scope", () => {
     expect(log.at(-1)).toBe("rejected: TimeoutError");
   });
 
-  it("rule 1: a child that never settles keeps its scope from settling, whatever happens to the rest", async () => {
+  it("rule 1: a child that never settles keeps its scope from settling, in every case", async () => {
     const never = deferred();
     for (const end of [
       (scope: Scope) => void scope.cancel(),
@@ -377,7 +377,7 @@ describe("failures", () => {
     expect(scope.errors).toEqual([first]);
   });
 
-  it("rule 10: errors is a list of its own", async () => {
+  it("rule 10: errors is a new list", async () => {
     const scope = createScope();
     spawn(scope, () => Promise.reject(first));
     await rejection(scope.join());

@@ -28,7 +28,7 @@ describe("the receiver of a task's failure in a supervising scope", () => {
     }
   });
 
-  it("rule 11: is onError if nobody awaits it by then; code that awaits it later gets it too, and onError is not called again", async () => {
+  it("rule 11: is onError if it is not awaited by then; code that awaits it later gets it too, and onError is not called again", async () => {
     const onError = vi.fn<(thrown: unknown, task: TaskInfo) => void>();
     const scope = createScope({ supervise: true, onError });
     const task = spawn(scope, () => Promise.reject(error));

@@ -5,7 +5,7 @@ import type * as Bough from "../index.js";
 import { afterMicrotasks } from "./platform.js";
 
 describe("afterMicrotasks()", () => {
-  it("rule 11: runs after the microtasks that are queued by then, and those that they queue", async () => {
+  it("rule 11: runs after the microtasks that are queued by then, and the microtasks that they queue", async () => {
     const log: string[] = [];
     afterMicrotasks(() => log.push("decided"));
     await Promise.resolve();

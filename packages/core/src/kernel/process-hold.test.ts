@@ -72,7 +72,7 @@ describe("the option holdsProcess: false", () => {
     expect(await outputOf(body)).toEqual(["promise", "task", "item", "chunk", "web", "chunk"]);
   });
 
-  it("cuts no worker in the middle of a close() that somebody awaits", async () => {
+  it("ends no worker in the middle of a close() that is awaited", async () => {
     const worker = `async (task) => { try { await sleep(task, HOUR); } finally {
       await shield(task, { timeout: HOUR }, (own) => sleep(own, 30)); console.log("flushed"); } }`;
     const body = `

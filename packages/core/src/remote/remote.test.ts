@@ -153,7 +153,7 @@ describe("what travels", () => {
   const even = (value: unknown): number =>
     (value as number) % 2 === 0 ? (value as number) : raise("must be even");
 
-  it("R19: each side checks what it receives, by a Standard Schema or a function, and a job that does not fit never runs", () => {
+  it("R19: each side checks the values that it receives, by a Standard Schema or a function, and a job that does not fit never runs", () => {
     const job = defineJob<number, number>("checked", { parse: positive, parseResult: even });
     const seen: number[] = [];
     return world([implement(job, (_, n) => (seen.push(n), n / 5))], async ({ scope, remote }) => {
@@ -171,7 +171,7 @@ describe("what travels", () => {
     });
   });
 
-  it("R19: a codec changes what the engine sees, and both sides read it", async () => {
+  it("R19: a codec changes the payload that the engine stores, and both sides read it", async () => {
     const codec = {
       encode: async (json: string) => json.split("").toReversed().join(""),
       decode: (text: string) => text.split("").toReversed().join(""),
@@ -371,7 +371,7 @@ describe("what travels", () => {
 });
 
 describe("leases and clocks", () => {
-  it("R6, R7: the difference of the clocks is narrowed by each answer, and measured anew when a clock was set", () => {
+  it("R6, R7: the difference of the clocks is narrowed by each answer, and measured again when a clock was set", () => {
     const clock = new EngineClock();
     const now = monotonicNow();
     clock.sample(now, 1_000_050, now + 100);
@@ -775,7 +775,7 @@ describe("interleavings", () => {
   );
 
   it.each(["owner", "worker"])(
-    "R8, R9, R11: %s is cut off at each moment: the job never runs beside itself, or after its task",
+    "R8, R9, R11: %s is cut off at each moment: the job never runs twice at the same time, or after its task",
     async (process) => {
       for (const mode of ["hang", "queue"] as const)
         for (const at of moments.filter((moment) => moment % 2 === 0)) {
@@ -828,7 +828,7 @@ describe("wrong arguments", () => {
     });
   });
 
-  it("connectRemote and serve refuse what is no engine, no scope, or no implementation", async () => {
+  it("connectRemote and serve refuse arguments that are not an engine, a scope, or an implementation", async () => {
     await withScope(async (scope) => {
       await expect(connectRemote(scope, {} as never)).rejects.toThrow(/engine must be an Engine/);
       await expect(connectRemote({} as never, memoryEngine())).rejects.toThrow(TypeError);

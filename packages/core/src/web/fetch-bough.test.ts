@@ -7,7 +7,7 @@ const url = "http://localhost/users/1?token=secret";
 const get = (path = "/"): Request => new Request(`http://localhost${path}`);
 
 describe("fetchBough()", () => {
-  it("hands the handler the request, its scope and what else the host passes", async () => {
+  it("passes the handler the request, its scope and the other arguments of the host", async () => {
     const handle = fetchBough((request: Request, scope, env: { a: number }, more: string) => {
       expect(requestScope(request)).toBe(scope);
       return Response.json({ path: scope.path, a: env.a, more });

@@ -69,7 +69,7 @@ describe("rule 35: the scope of a request with a body", () => {
     expect(kind).toBe("disconnected");
   });
 
-  it("fails with the source of the body, whose failure goes to the host and nowhere else", async () => {
+  it("fails with the source of the body, whose failure goes only to the host", async () => {
     const print = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const body = new ManualBody();
     const failure = new Error("planted");
@@ -513,7 +513,7 @@ describe("rule 30: a failure", () => {
     expect(await rejection(response)).toBe(value);
   });
 
-  it("of a task is what the host gets, not the cancellation that followed", async () => {
+  it("of a task goes to the host, and not the cancellation that followed", async () => {
     const { response, scope } = exchange(async (_, own) => {
       spawn(own, () => Promise.reject(planted));
       await sleep(own, 60_000);
@@ -551,7 +551,7 @@ describe("rule 30: a failure", () => {
     vi.useRealTimers();
   });
 
-  it("of a task that nobody awaits ends a silent handler with 500, and goes to onError", async () => {
+  it("of a task that is not awaited ends a silent handler with 500, and goes to onError", async () => {
     vi.useFakeTimers();
     const errors: unknown[] = [];
     const { response, scope } = exchange(
