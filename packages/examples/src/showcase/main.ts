@@ -1,4 +1,6 @@
 // `npm start`: plays the showcase. Exits with 0 if everything held, 1 if not, 130 after Ctrl-C.
+// `npm start -- --serve` keeps the price comparison running until Ctrl-C, to be looked into; with `--plant-stuck`, one task
+// of it ignores its cancellation.
 // `npm start -- --visits=24 --workers=4096` sends fewer clients, and starts fewer workers, than usual.
 
 import { constants } from "node:os";
@@ -7,12 +9,20 @@ import { isCancelled, withScope } from "bough";
 import { createPricesAct } from "./acts/prices.js";
 import { createRenderFarmAct } from "./acts/render-farm.js";
 import { createWorkersAct } from "./acts/workers.js";
+import { serveLive } from "./live.js";
 import { playAll } from "./showcase.js";
 import { openStage } from "./terminal/stage.js";
 
 type Signal = "SIGINT" | "SIGTERM" | "SIGPIPE";
 
-const { values } = parseArgs({ options: { visits: { type: "string" }, workers: { type: "string" } } });
+const { values } = parseArgs({
+  options: {
+    visits: { type: "string" },
+    workers: { type: "string" },
+    serve: { type: "boolean" },
+    "plant-stuck": { type: "boolean", default: false },
+  },
+});
 const schedule = values.visits === undefined ? {} : { visits: Number(values.visits) };
 const crew = values.workers === undefined ? {} : { workers: Number(values.workers) };
 
@@ -26,6 +36,10 @@ try {
     }
     // Nobody reads any more: `npm start | head`. Node ignores the signal and reports an error instead.
     process.stdout.on("error", () => void scope.cancel("SIGPIPE" satisfies Signal));
+    if (values.serve === true) {
+      await serveLive(scope, { plantStuck: values["plant-stuck"], print: (line) => console.log(line) });
+      return true;
+    }
     const stage = openStage(scope, process.stdout);
     const acts = [
       createPricesAct(stage.paint, { schedule }),

@@ -1,7 +1,7 @@
 import { get } from "node:http";
 import { sleep, spawn, withScope, type Scope } from "bough";
 import type { Ledger } from "./ledger.js";
-import type { Visit } from "./visits.js";
+import { plan, type Visit } from "./visits.js";
 
 /** What a client saw: the status of its answer, or that it left without one. */
 export type Sight = number | "hung up";
@@ -22,6 +22,17 @@ export function sendCrowd(
       spawn(scope, client, { name: `client ${index + 1}` });
     }
   });
+}
+
+/** Sends a client every `every` milliseconds, of every kind in turn, until `scope` is cancelled. */
+export async function keepSending(scope: Scope, url: string, every: number, ledger: Ledger): Promise<never> {
+  const round = plan({ visits: 6, every });
+  for (;;) {
+    for (const visit of round) {
+      spawn(scope, async (own) => ledger.seen(await call(own, url, visit)), { name: "client" });
+      await sleep(scope, every);
+    }
+  }
 }
 
 /** Asks for prices over a socket of its own, and hangs up half-way if that is the plan. */
