@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { lookAt, openScope, press } from "../../../test/support/watched-tree.js";
 import { sleep, spawn, type ScopeHandle } from "../../index.js";
-import type { Warning } from "../../inspect/index.js";
+import type { NodeInfo, Warning } from "../../inspect/index.js";
+import { TreeFolder } from "../../inspect/tree-folder.js";
 import { firstState, update, type State } from "./model.js";
 import { createPaint } from "./paint.js";
 import { pageOf, render, type Size } from "./render.js";
@@ -143,5 +145,90 @@ describe("the details", () => {
     expect(text).toContain("Its worker has not returned.");
     expect(text).toMatch(/^ {2}shop {2}handle\n {4}export {2}task/m);
     expect(text).toMatch(/^ {2}id +\d+/m);
+  });
+});
+
+describe("the sample in the guide", () => {
+  it("is what the view shows", () => {
+    vi.useFakeTimers({ now: new Date("2026-11-26T09:41:07") });
+    onTestFinished(() => void vi.useRealTimers());
+    const at = Date.now();
+    const node = (id: number, parent: number, info: Partial<NodeInfo>): NodeInfo => ({
+      id,
+      parent,
+      name: "",
+      kind: "task",
+      state: "open",
+      age: 186_000,
+      cleanups: 0,
+      waiters: 0,
+      failures: 0,
+      waitingForCleanup: false,
+      ...info,
+    });
+    const cancelled = {
+      state: "cancelling",
+      reason: { kind: "explicit", scope: "shop/exports", message: "", at: at - 12_000 },
+      age: 24_000,
+    } as const;
+    const nodes = [
+      node(2, 1, { name: "shop", kind: "handle", spawnedAt: "shop/main.ts:12" }),
+      ...Array.from({ length: 3_412 }, (_, index) =>
+        node(10 + index, 2, {
+          name: `order ${index}`,
+          status: "running",
+          age: 180_000,
+          waits: [{ operation: "sleep", left: 41_000 }],
+          spawnedAt: "shop/orders.ts:88",
+        }),
+      ),
+      node(5_000, 2, {
+        ...cancelled,
+        name: "exports",
+        kind: "handle",
+        joining: true,
+        spawnedAt: "shop/main.ts:20",
+      }),
+      node(5_001, 5_000, {
+        ...cancelled,
+        name: "export",
+        status: "running",
+        waitingForCleanup: true,
+        spawnedAt: "shop/export.ts:7",
+      }),
+      ...Array.from({ length: 12 }, (_, index) =>
+        node(6_000 + index, 2, {
+          name: "GET /prices",
+          kind: "request",
+          age: 340,
+          ownDeadline: at + 29_660,
+          spawnedAt: "shop/main.ts:31",
+        }),
+      ),
+    ];
+    const folder = new TreeFolder({ folded: true, filter: "", closed: [] });
+    for (const each of nodes) folder.add(each);
+    const { rows, counts, left } = folder;
+    const runtime = "node v22.12.0 main.js";
+    const loopDelay = { p50: 0.1, p99: 1.2, max: 3.4 };
+    const look = { at, rows, counts, left, runtime, loopDelay };
+    let state = firstState("bough inspect 4711");
+    state = update(state, { type: "summary", summary: { ...look, at: at - 1_000, created: 10_000 } });
+    state = update(state, { type: "summary", summary: { ...look, created: 10_021 } });
+    const warning: Warning = {
+      code: "stuck",
+      title: 'task "export" was cancelled 12 s ago and still runs',
+      detail: [
+        "started at shop/export.ts:7",
+        'cancelled: explicit, at "shop/exports", by stopExport (shop/admin.ts:31:11)',
+        "it reads no signal and has no callback: it cannot notice",
+      ],
+      nodes: [5_001],
+    };
+    state = update(state, { type: "warnings", warnings: [warning] });
+    const sample = render(state, { columns: 104, rows: 16 }, (text) => text).map((line) => line.trimEnd());
+    const guide = readFileSync(new URL("../../../../../docs/guide/observing.md", import.meta.url), "utf8");
+    // Where it differs, copy what was received into the guide.
+    expect(guide.slice(guide.indexOf("\n### Live, in the terminal"))).toContain(`\n${sample.join("\n")}\n`);
   });
 });

@@ -43,6 +43,7 @@ export class Terminal {
   #shown: readonly string[] = [];
   #waiting: readonly string[] | undefined;
   #isTaken = false;
+  #isReleased = false;
 
   constructor(scope: Scope, keyboard: Keyboard, display: Display, listener: TerminalListener) {
     this.#keyboard = keyboard;
@@ -65,7 +66,9 @@ export class Terminal {
 
   /** Shows these lines. Only those that have changed are written. */
   draw(lines: readonly string[]): void {
-    if (!this.#isTaken) return;
+    if (this.#isReleased) return;
+    // Where nobody would continue it, the system ignores Ctrl-Z.
+    if (!this.#isTaken) this.#take();
     if (this.#waiting !== undefined) {
       this.#waiting = lines; // the terminal is slow: it gets the newest picture when it is ready
       return;
@@ -79,6 +82,7 @@ export class Terminal {
 
   /** Gives the terminal back. */
   release(): void {
+    this.#isReleased = true;
     this.#giveBack();
     this.#keyboard.off("keypress", this.#onKeypress);
     this.#display.off("resize", this.#onResize);
