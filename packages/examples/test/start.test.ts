@@ -14,7 +14,7 @@ afterEach(() => child?.kill("SIGKILL"));
 
 interface Run {
   readonly child: ChildProcess;
-  output(): string;
+  readonly output: () => string;
   readonly ended: Promise<unknown[]>;
 }
 

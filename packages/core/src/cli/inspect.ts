@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { sleep, withScope, type Scope } from "../index.js";
 import { createWatcher, type TreeSource } from "../inspect/index.js";
 import { servePage } from "../inspector/index.js";
-import { attach } from "./attach.js";
+import { attach, closeLateInspector } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
 import { printLook } from "./print.js";
 import { isRunning } from "./processes.js";
@@ -36,6 +36,8 @@ const options = {
   record: { type: "string" },
   seconds: { type: "string" },
   format: { type: "string" },
+  // Of the process that `attach` leaves behind.
+  "close-late": { type: "string" },
 } as const;
 
 /** Between the two looks of which the second is printed, in ms. */
@@ -55,6 +57,11 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
     return 2;
   }
   const { values, pid, interval, recording } = given;
+  const late = values["close-late"];
+  if (late !== undefined) {
+    await closeLateInspector(scope, pid, new Set(late.split(",").map(Number)));
+    return 0;
+  }
   const interrupt = recording === undefined ? undefined : new Interrupt(scope);
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const session = await attach(own, pid);

@@ -30,6 +30,17 @@ export function checkTarget(pid: number): void {
     throw error;
   }
   if (pid === process.pid) throw new CannotInspect("This is the process of this command itself.");
+  if (!isRunning(pid)) throw new CannotInspect(`Process ${pid} has ended, and its parent has not noticed.`);
+  if (/[Tt]/.test(stateOf(pid) ?? ""))
+    throw new CannotInspect(
+      `Process ${pid} is stopped (SIGSTOP, Ctrl-Z, or a debugger). Continue it first: kill -CONT ${pid}.`,
+    );
+  const inner = idInContainer(pid);
+  if (inner !== undefined)
+    throw new CannotInspect(
+      `Process ${pid} runs in a container, whose ports can't be reached from here. ` +
+        `Run this command in the container: npx bough inspect ${inner}.`,
+    );
   const runtime = runtimeOf(pid);
   if (runtime === "bun" || runtime === "deno")
     throw new CannotInspect(
@@ -53,10 +64,30 @@ export function isRunning(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
+  // Without /proc a process that its parent has not noticed the end of counts as running.
+  return !/[XZ]/.test(stateOf(pid) ?? "");
+}
+
+/** The state of a process, on Linux: `R`, `S`, `T` (it is stopped), `Z` (it has ended, and its parent does not know yet), … */
+function stateOf(pid: number): string | undefined {
   try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    const [, state] = /\) (\S)[^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return state;
   } catch {
-    return true; // no /proc
+    return undefined;
+  }
+}
+
+/** The process id in the container that a process runs in; `undefined` if it is in the same one as this process. */
+function idInContainer(pid: number): string | undefined {
+  try {
+    const isSame = (name: string): boolean =>
+      readlinkSync(`/proc/${pid}/ns/${name}`) === readlinkSync(`/proc/self/ns/${name}`);
+    if (isSame("net") && isSame("pid")) return undefined;
+    const [, id] = /^NSpid:.*?(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return id;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,7 @@
+import { enter, leave, onLastLeave } from "./attachments.js";
 import { nodeDescriber, type NodeInfo } from "./describe-node.js";
 import { COPY_STEP, isReadable, knownCopies } from "./known-copies.js";
+import type { LoopDelay } from "./look.js";
 import { LoopMeter, type MonitorDelay } from "./loop-meter.js";
 import { TreeCursor } from "./tree-cursor.js";
 import { TreeFolder, type FoldQuery } from "./tree-folder.js";
@@ -22,8 +24,10 @@ export interface Agent {
    * end.
    */
   fold(ms: number, query: string): string;
-  /** Frees what was measured with. */
-  rest(): void;
+  /** A command begins to look into this process. See attachments.ts. */
+  enter(command: number, opened: boolean): void;
+  /** It no longer does. */
+  leave(command: number): void;
 }
 
 interface Host {
@@ -48,6 +52,18 @@ function createAgent(): Agent {
   let folding: { readonly folder: TreeFolder; sent: number } | undefined;
   const monitor = host.process?.getBuiltinModule?.("node:perf_hooks").monitorEventLoopDelay;
   const meter = monitor === undefined ? undefined : new LoopMeter(monitor);
+
+  let isMeasuring = false;
+
+  function readMeter(): LoopDelay | undefined {
+    if (!isMeasuring)
+      onLastLeave(() => {
+        isMeasuring = false;
+        meter?.stop();
+      });
+    isMeasuring = true;
+    return meter?.read();
+  }
 
   const script = host.process?.argv?.[1]?.split(/[\\/]/).at(-1) ?? "";
   const runtime = `node ${host.process?.version ?? ""} ${script}`.trim();
@@ -108,11 +124,10 @@ function createAgent(): Agent {
       while (cursors.length > 0 && now() - start < ms);
       if (cursors.length > 0) return "null";
       const { counts, left, detail } = folder;
-      return JSON.stringify({ counts, left, detail, created, runtime, loopDelay: meter?.read() });
+      return JSON.stringify({ counts, left, detail, created, runtime, loopDelay: readMeter() });
     },
-    rest() {
-      meter?.stop();
-    },
+    enter,
+    leave,
   };
 }
 

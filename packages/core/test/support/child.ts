@@ -49,6 +49,11 @@ export class Child {
     return this.#until(text, this.stdout, () => this.#stdout);
   }
 
+  /** Waits until it has printed `text` on stderr. */
+  reported(text: string): Promise<void> {
+    return this.#until(text, this.#process.stderr, () => this.#stderr);
+  }
+
   async #until(text: string, stream: Readable, output: () => string): Promise<void> {
     while (!output().includes(text)) {
       const over = this.#ended.then(() => "over");

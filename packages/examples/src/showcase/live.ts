@@ -16,7 +16,7 @@ export interface LiveOptions {
   /** Milliseconds that the shops take. */
   readonly pace?: Pace;
   /** Writes a line. */
-  print(line: string): void;
+  readonly print: (line: string) => void;
 }
 
 const defaultPace: Pace = { fast: 80, slow: 350, chunk: 180, failing: 250 };

@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
+import { enter, leave, onLastLeave } from "./attachments.js";
+
+const key = Symbol.for("bough.attached");
+const isKept = (): boolean => key in globalThis;
+
+let closes: number;
+beforeEach(() => {
+  vi.useFakeTimers();
+  closes = 0;
+  vi.spyOn(process, "getBuiltinModule").mockReturnValue({ close: () => void closes++ });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+/** Process ids that are running, as far as this file knows. */
+function running(...pids: number[]): Set<number> {
+  const alive = new Set(pids);
+  const kill = vi.spyOn(process, "kill").mockImplementation((pid) => {
+    if (alive.has(pid)) return true;
+    throw Object.assign(new Error("kill ESRCH"), { code: "ESRCH" });
+  });
+  onTestFinished(() => kill.mockRestore());
+  return alive;
+}
+
+it("closes the inspector that was opened for a command, after the connection has gone, and keeps nothing", () => {
+  enter(11, true);
+  expect(isKept()).toBe(true);
+  leave(11);
+  expect(isKept()).toBe(false);
+  expect(closes).toBe(0);
+  vi.runAllTimers();
+  expect(closes).toBe(1);
+});
+
+it("leaves an inspector open that was open before", () => {
+  enter(11, false);
+  leave(11);
+  vi.runAllTimers();
+  expect(closes).toBe(0);
+});
+
+it("closes it when the last command leaves, whoever has opened it", () => {
+  enter(11, true);
+  enter(12, false);
+  leave(11);
+  vi.advanceTimersByTime(1_000);
+  expect(closes).toBe(0);
+  leave(12);
+  vi.runAllTimers();
+  expect(closes).toBe(1);
+});
+
+it("does not close it under a command that comes just then, which closes it later", () => {
+  enter(11, true);
+  leave(11);
+  enter(12, false);
+  vi.advanceTimersByTime(1_000);
+  expect(closes).toBe(0);
+  leave(12);
+  vi.runAllTimers();
+  expect(closes).toBe(1);
+});
+
+it("notices a command that was killed", () => {
+  const alive = running(11, 12);
+  enter(11, true);
+  enter(12, false);
+  vi.advanceTimersByTime(60_000);
+  alive.delete(11);
+  vi.advanceTimersByTime(60_000);
+  expect(isKept()).toBe(true);
+  alive.delete(12);
+  vi.advanceTimersByTime(60_000);
+  expect(isKept()).toBe(false);
+  expect(closes).toBe(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("does not take a command of another user for one that has gone", () => {
+  vi.spyOn(process, "kill").mockImplementation(() => {
+    throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
+  });
+  enter(11, true);
+  vi.advanceTimersByTime(60_000);
+  expect(isKept()).toBe(true);
+  leave(11);
+  vi.runAllTimers();
+});
+
+it("does what is left to do when the last command leaves, and at once when there is none", () => {
+  const log: string[] = [];
+  enter(11, false);
+  onLastLeave(() => log.push("later"));
+  expect(log).toEqual([]);
+  leave(99); // not one of them
+  expect(log).toEqual([]);
+  leave(11);
+  expect(log).toEqual(["later"]);
+  onLastLeave(() => log.push("at once"));
+  expect(log).toEqual(["later", "at once"]);
+});
