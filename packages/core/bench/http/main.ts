@@ -231,6 +231,7 @@ await build({
   platform: "node",
   target: "node20",
   packages: "external",
+  minifySyntax: true, // as in tsup.config.ts
 });
 const rows: Row[] = [];
 for (const framework of frameworks) {

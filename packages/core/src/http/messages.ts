@@ -66,8 +66,15 @@ export function nameOf(request: AnyRequest): string {
   return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
 }
 
-/** @throws {TypeError} If `value` does not come from an HTTP server. */
-export function checkMessage(operation: string, name: string, value: unknown, property: string): void {
-  if (typeof value === "object" && value !== null && property in value) return;
-  throw wrongType(operation, `${name} must come from an HTTP server`, value);
+/**
+ * Checks the arguments of a function that each request may call. The properties are named here and not passed: the engine looks
+ * for a property that is a variable in a table of all programs.
+ *
+ * @throws {TypeError} If one of them does not come from an HTTP server.
+ */
+export function checkMessages(operation: string, request: unknown, response: unknown): void {
+  if (!(typeof request === "object" && request !== null && "headers" in request))
+    throw wrongType(operation, "request must come from an HTTP server", request);
+  if (!(typeof response === "object" && response !== null && "writableEnded" in response))
+    throw wrongType(operation, "response must come from an HTTP server", response);
 }

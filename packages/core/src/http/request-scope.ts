@@ -10,7 +10,7 @@ import { recordOf } from "./request.js";
 import { checkRequestOptions, type RequestScopeOptions } from "./request-options.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
-import { checkMessage, isDisconnected, type AnyRequest, type AnyResponse } from "./messages.js";
+import { checkMessages, isDisconnected, type AnyRequest, type AnyResponse } from "./messages.js";
 
 // The way in for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
 // `requestOutcome()`. Both find the server of a request through its socket.
@@ -59,8 +59,7 @@ export function requestScope(
   response: AnyResponse,
   options?: RequestScopeOptions,
 ): Scope {
-  checkMessage("requestScope", "request", request, "headers");
-  checkMessage("requestScope", "response", response, "writableEnded");
+  checkMessages("requestScope", request, response);
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const site = callSite(requestScope);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request, site), options?.name);
@@ -113,8 +112,7 @@ export function requestOutcome(
   response: Exclude<AnyResponse, Duplex>,
   error: unknown,
 ): RequestOutcome {
-  checkMessage("requestOutcome", "request", request, "headers");
-  checkMessage("requestOutcome", "response", response, "writableEnded");
+  checkMessages("requestOutcome", request, response);
   const record = recordOf(request);
   const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);

@@ -62,11 +62,12 @@ export interface RequestHost<Request extends object, Response extends Answer> {
 export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
   implements Hook, Observer
 {
-  next: Hook | undefined = undefined;
-  previous: Hook | undefined = this;
-  readonly node: ScopeNode;
-  readonly request: Request;
-  readonly response: Response;
+  // These are assigned in the constructor only, as those of `ScopeNode` are.
+  declare next: Hook | undefined;
+  declare previous: Hook | undefined;
+  declare readonly node: ScopeNode;
+  declare readonly request: Request;
+  declare readonly response: Response;
   /** Whether the deadline came with the request, from another server. */
   hasIncomingDeadline = false;
   /** The socket of an upgraded request whose framework has given it a response as well. */
@@ -99,6 +100,8 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     host: RequestHost<Request, Response>,
     responder: Responder | undefined,
   ) {
+    this.next = undefined;
+    this.previous = this;
     this.node = node;
     this.request = request;
     this.response = response;

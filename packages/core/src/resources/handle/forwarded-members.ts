@@ -7,7 +7,7 @@ import {
   standInFor,
   type AnyFunction,
 } from "../results/function-stand-ins.js";
-import { convertArguments, toInner } from "../results/arguments.js";
+import { convertArgument, convertArguments, toInner } from "../results/arguments.js";
 import { toCaller } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
@@ -31,8 +31,11 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       if (inner === undefined) return callBehind(this, args);
       const count = args.length;
       // Not in a loop: the engine then makes no array for the arguments.
-      if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        convertArguments(HandleObject.leaseOf(this as HandleObject), args);
+      if (count > 0 && isReference(args[0]))
+        convertArgument(HandleObject.leaseOf(this as HandleObject), args, 0);
+      if (count > 1) {
+        if (isReference(args[1])) convertArgument(HandleObject.leaseOf(this as HandleObject), args, 1);
+        if (count > 2) convertArguments(HandleObject.leaseOf(this as HandleObject), args, 2);
       }
       let result: unknown;
       try {
@@ -157,8 +160,10 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
   const bound = {
     [name](...args: unknown[]): unknown {
       const count = args.length;
-      if ((count > 0 && isReference(args[0])) || (count > 1 && isReference(args[1])) || count > 2) {
-        convertArguments(HandleObject.leaseOf(owner), args);
+      if (count > 0 && isReference(args[0])) convertArgument(HandleObject.leaseOf(owner), args, 0);
+      if (count > 1) {
+        if (isReference(args[1])) convertArgument(HandleObject.leaseOf(owner), args, 1);
+        if (count > 2) convertArguments(HandleObject.leaseOf(owner), args, 2);
       }
       let result: unknown;
       try {

@@ -80,6 +80,7 @@ function restrict(handle: HandleObject, inner: object): void {
 function wrapperClass(prototype: object | null): Wrapper["construct"] {
   class Handle extends HandleObject {}
   const shown = Handle.prototype;
+  HandleObject.prototypes.add(shown);
   Reflect.deleteProperty(shown, "constructor");
   for (
     let at = prototype;

@@ -42,6 +42,8 @@ export class HandleObject extends Returning {
   #received: WeakMap<HandleObject, HandleObject> | undefined;
 
   static readonly key: typeof handleKey = handleKey;
+  /** The prototypes of all handles: an object with another one is no handle. */
+  static readonly prototypes: WeakSet<object> = new WeakSet();
   /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
   static copy: (inner: object, node: ScopeNode) => HandleObject;
   /** Set by the module that converts results. */

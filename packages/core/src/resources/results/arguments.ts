@@ -18,30 +18,46 @@ export function toInner(lease: Lease, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const { handle } = lease;
   if (value === handle) return lease.inner;
-  if (HandleObject.isHandle(value))
+  const kind = kindOf(value);
+  if (kind === "handle" && HandleObject.isHandle(value))
     return handle === undefined ? value : HandleObject.weakHandleFor(handle as HandleObject, value);
   const subject = subjectOf(value);
   if (subject !== undefined && known(lease, value, subject)) return subject;
-  if (!isPlain(value)) {
-    if (!isData(value)) lease.results.fromCaller.add(value);
-  } else if (!Array.isArray(value)) noteMembers(lease, value);
+  if (kind === "own") lease.results.fromCaller.add(value);
+  else if (kind === "plain" && !Array.isArray(value)) noteMembers(lease, value);
   return value;
 }
 
-/** By a prototype, whether its objects are data: they have no functions, so they hold nothing when they come out again. */
-const dataClasses = new WeakMap<object, boolean>();
+/**
+ * What an argument is by its prototype. `data` has no functions, so it holds nothing when it comes out again; `own` is noted as
+ * the caller's own.
+ */
+type Kind = "plain" | "handle" | "data" | "own";
 
-/** Adding an object to a WeakSet takes half a microsecond. */
+/** By a prototype: one look-up for each argument of a class. Adding an object to a WeakSet takes half a microsecond. */
+const kinds = new WeakMap<object, Kind>();
+
+function kindOf(value: object): Kind {
+  let prototype: object | null;
+  try {
+    prototype = Object.getPrototypeOf(value) as object | null;
+  } catch {
+    return "plain"; // a revoked proxy
+  }
+  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return "plain";
+  return kinds.get(prototype) ?? kindOfClass(prototype, value);
+}
+
+function kindOfClass(prototype: object, value: object): Kind {
+  const kind = HandleObject.prototypes.has(prototype) ? "handle" : isData(value) ? "data" : "own";
+  kinds.set(prototype, kind);
+  return kind;
+}
+
 function isData(value: object): boolean {
   if (ArrayBuffer.isView(value)) return true;
   try {
-    const prototype = Object.getPrototypeOf(value) as object;
-    let isOne = dataClasses.get(prototype);
-    if (isOne === undefined) {
-      isOne = !hasMethods(value) && !Object.values(value).some((member) => typeof member === "function");
-      dataClasses.set(prototype, isOne);
-    }
-    return isOne;
+    return !hasMethods(value) && !Object.values(value).some((member) => typeof member === "function");
   } catch {
     return false; // a proxy that throws
   }
@@ -57,10 +73,17 @@ function noteMembers({ results }: Lease, value: object): void {
   }
 }
 
-/** As {@link toInner}, in place. */
-export function convertArguments(lease: Lease, args: unknown[]): unknown[] {
-  for (let index = 0; index < args.length; index++) args[index] = toInner(lease, args[index]);
+/** As {@link toInner}, in place, from the argument `first` on. */
+export function convertArguments(lease: Lease, args: unknown[], first = 0): unknown[] {
+  for (let index = first; index < args.length; index++) convertArgument(lease, args, index);
   return args;
+}
+
+/** Converts one argument. Most stay what they are, and as long as none is stored the engine makes no array for them. */
+export function convertArgument(lease: Lease, args: unknown[], index: number): void {
+  const given = args[index];
+  const entering = toInner(lease, given);
+  if (entering !== given) args[index] = entering;
 }
 
 function known({ results }: Lease, value: object, subject: object): boolean {
