@@ -135,6 +135,32 @@ describe("findBreaches()", () => {
       { "http/a.ts": "export const a = (node: any) => node.flags & 1;" },
       "reads the bits",
     ],
+    [
+      "a node that is made beside task/child.ts",
+      { "flow/a.ts": "declare const ScopeView: any;\nexport const a = new ScopeView(undefined, 'a', 0);" },
+      "makes a node of the tree",
+    ],
+    [
+      "a second class of nodes",
+      { "http/a.ts": "declare const ScopeNode: any;\nexport class Request extends ScopeNode {}" },
+      "declares a second class of nodes",
+    ],
+    [
+      "a node that is put into the tree beside task/child.ts",
+      {
+        "flow/a.ts": 'import { link } from "../kernel/tree.js";\nlink;',
+        "kernel/tree.ts": "export function link() {}",
+      },
+      "imports link, which only task/child.ts calls",
+    ],
+    [
+      "a node that is taken out of the tree elsewhere",
+      {
+        "kernel/a.ts": 'import { nextInSubtree, unlink as out } from "./tree.js";\n[nextInSubtree, out];',
+        "kernel/tree.ts": "export function unlink() {}\nexport function nextInSubtree() {}",
+      },
+      "imports unlink, which only kernel/lifecycle.ts calls",
+    ],
     ["a timer of the platform's", { "flow/a.ts": "setTimeout(() => {}, 1);" }, "uses setTimeout"],
     ["a timer through globalThis", { "flow/a.ts": "globalThis.setTimeout(() => {}, 1);" }, "setTimeout"],
     [

@@ -62,8 +62,7 @@ export interface RequestHost<Request extends object, Response extends Answer> {
 export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
   implements Hook, Observer
 {
-  // These are assigned in the constructor only, as those of `ScopeNode` are.
-  declare next: Hook | undefined;
+  declare next: Hook | undefined; // for `declare`, see `ScopeNode`
   declare previous: Hook | undefined;
   declare readonly node: ScopeNode;
   declare readonly request: Request;

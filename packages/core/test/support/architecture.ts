@@ -146,7 +146,12 @@ function parse(path: string, text: string): ParsedFile {
     if (typeof from === "string") {
       imports.push({ from });
     }
-    const found = [syntaxBreach(node, path), globalsBreach(node, parent, path), stateBreach(node, path)];
+    const found = [
+      syntaxBreach(node, path),
+      globalsBreach(node, parent, path),
+      stateBreach(node, path),
+      nodeBreach(node, path),
+    ];
     breaches.push(...found.filter((breach) => breach !== undefined));
   });
   return { imports, breaches };
@@ -167,6 +172,42 @@ function stateBreach(node: Node, path: string): string | undefined {
     ({ type, imported }) => type === "ImportNamespaceSpecifier" || /^[A-Z_]+$/.test(imported?.name ?? ""),
   );
   return isBit ? "imports a bit of kernel/state.ts; use its functions" : undefined;
+}
+
+/** The files that make nodes of the tree. Everything else starts children by `task/child.ts`, with the steps that belong to that. */
+const makersOfNodes = new Set(["kernel/scope-view.ts", "task/child.ts"]);
+const classesOfNodes = new Set(["ScopeNode", "ScopeView"]);
+/** Who puts nodes into the tree, and who takes them out. */
+const callersInTree: ReadonlyMap<string, string> = new Map([
+  ["link", "task/child.ts"],
+  ["unlink", "kernel/lifecycle.ts"],
+]);
+
+function nodeBreach(node: Node, path: string): string | undefined {
+  const nameIn = (key: string): string => (node[key] as { name?: string } | null | undefined)?.name ?? "";
+  switch (node.type) {
+    case "NewExpression":
+      return classesOfNodes.has(nameIn("callee")) && !makersOfNodes.has(path)
+        ? "makes a node of the tree; use makeChild of task/child.ts"
+        : undefined;
+    case "ClassDeclaration":
+    case "ClassExpression":
+      return classesOfNodes.has(nameIn("superClass")) && path !== "kernel/scope-view.ts"
+        ? "declares a second class of nodes"
+        : undefined;
+    case "ImportDeclaration": {
+      if (!(node["source"] as { value: string }).value.endsWith("/tree.js")) return undefined;
+      const names = (node["specifiers"] as readonly { imported?: { name: string } }[]).map(
+        ({ imported }) => imported?.name ?? "",
+      );
+      const foreign = names.find((name) => callersInTree.has(name) && callersInTree.get(name) !== path);
+      return foreign === undefined
+        ? undefined
+        : `imports ${foreign}, which only ${callersInTree.get(foreign)} calls`;
+    }
+    default:
+      return undefined;
+  }
 }
 
 function syntaxBreach(node: Node, path: string): string | undefined {

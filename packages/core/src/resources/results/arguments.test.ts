@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { close, selfCleaning } from "../../index.js";
+
+class Store {
+  readonly #items: unknown[] = [];
+  put(...items: unknown[]): number {
+    return this.#items.push(...items);
+  }
+  at(index: number): unknown {
+    return this.#items[index];
+  }
+  holds(index: number, value: unknown): boolean {
+    return this.#items[index] === value;
+  }
+  get self(): this {
+    return this;
+  }
+  isMe(value: unknown): boolean {
+    return value === this;
+  }
+  areMe(...values: unknown[]): boolean[] {
+    return values.map((value) => value === this);
+  }
+  rows(): AsyncGenerator<number> {
+    return rows;
+  }
+  isRows(value: unknown): boolean {
+    return value === rows;
+  }
+}
+
+async function* generate(): AsyncGenerator<number> {
+  yield 1;
+}
+const rows = generate();
+
+class Point {
+  readonly x: number;
+  constructor(x: number) {
+    this.x = x;
+  }
+}
+
+describe("the arguments of a handle's method", () => {
+  it("rule 22: are the inner object in place of the handle, at whichever position", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const point = new Point(1);
+    expect(store.areMe(store)).toEqual([true]);
+    expect(store.areMe(point, store)).toEqual([false, true]);
+    expect(store.areMe("a", 1, store, point, store)).toEqual([false, false, true, false, true]);
+    await close(store);
+  });
+
+  it("rule 22: stay the same objects if they are neither handles nor results, and so when they come back", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const given = [new Point(1), new Date(), new Map(), Buffer.alloc(1), { a: 1 }, [1], () => 1, new Store()];
+    given.forEach((value, index) => {
+      store.put(value);
+      expect(store.holds(index, value)).toBe(true);
+      expect(store.at(index)).toBe(value);
+    });
+    await close(store);
+  });
+
+  it("rule 22: are told from the handles that look alike: what inherits from the same prototype is none", async () => {
+    const inner = new Store();
+    const store = selfCleaning(() => inner, { onOrphan: "ignore" });
+    const alike = Object.create(Object.getPrototypeOf(store) as object) as object;
+    expect(store.isMe(alike)).toBe(false);
+    expect(store.isMe(store)).toBe(true);
+    const another = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    store.put(another);
+    expect(inner.holds(0, another)).toBe(false); // the inner object gets a weak handle
+    expect(store.at(0)).toBe(another);
+    await Promise.all([close(store), close(another)]);
+  });
+
+  it("rule 22: are the inner object's own in place of the results that its caller got", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const shown = store.rows();
+    expect(store.isRows(generate())).toBe(false); // another of the same class, first
+    expect(shown).not.toBe(rows);
+    expect(store.isRows(shown)).toBe(true);
+    await close(store);
+  });
+});
