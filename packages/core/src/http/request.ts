@@ -62,11 +62,11 @@ export interface RequestHost<Request extends object, Response extends Answer> {
 export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
   implements Hook, Observer
 {
-  declare next: Hook | undefined; // for `declare`, see `ScopeNode`
-  declare previous: Hook | undefined;
-  declare readonly node: ScopeNode;
-  declare readonly request: Request;
-  declare readonly response: Response;
+  next: Hook | undefined = undefined;
+  previous: Hook | undefined = this;
+  readonly node: ScopeNode;
+  readonly request: Request;
+  readonly response: Response;
   /** Whether the deadline came with the request, from another server. */
   hasIncomingDeadline = false;
   /** The socket of an upgraded request whose framework has given it a response as well. */
@@ -99,8 +99,6 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     host: RequestHost<Request, Response>,
     responder: Responder | undefined,
   ) {
-    this.next = undefined;
-    this.previous = this;
     this.node = node;
     this.request = request;
     this.response = response;
