@@ -23,6 +23,9 @@ const ofTheServer = /outage|has lost|takes no writes/;
 /** Cases that wait longest. */
 const isLong = /is lost|cut off|late result|of many owners/;
 
+/** `BOUGH_LOAD=1 npx vitest run --project unit test/remote -t many`: the size of a large site. */
+const load = process.env["BOUGH_LOAD"] === undefined ? {} : { owners: 1_000, jobs: 10_000 };
+
 /** A server of Postgres takes a hundred connections, and a case has up to four processes. */
 const AT_ONCE = 12;
 
@@ -55,7 +58,7 @@ export function testEngine(start: (scope: Scope) => Promise<TestServer>): void {
       return way;
     };
     try {
-      const found = engineSuite({ ...faultsOf(ways), ...server.subject(ways) }).find(
+      const found = engineSuite({ ...faultsOf(ways), ...load, ...server.subject(ways) }).find(
         (each) => each.name === name,
       );
       expect(found?.skipped).toBeUndefined();

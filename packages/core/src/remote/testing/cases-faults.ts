@@ -208,7 +208,7 @@ export const faultCases: readonly CaseDraft[] = [
     async play(stage) {
       await stage.worker("worker", { concurrency: 10 });
       const { scope, remote } = await stage.owner();
-      const tasks = Array.from({ length: 300 }, (_, n) =>
+      const tasks = Array.from({ length: stage.subject.jobs ?? 300 }, (_, n) =>
         remote.spawn(scope, stage.job, { tag: `n${n}`, ms: 60_000 }),
       );
       while (stage.events.length === 0) await stage.pause(2); // an engine may start any of them first

@@ -20,6 +20,8 @@ export interface EngineSubject {
   readonly workerLease?: number | undefined;
   /** How many owners the case of many owners has. Default 40. */
   readonly owners?: number | undefined;
+  /** How many jobs the case that cancels many has. Default 300. */
+  readonly jobs?: number | undefined;
   /** How much later than its lock's end a lost worker may be noticed, in ms. Default 3,000. */
   readonly lostWithin?: number | undefined;
   /** Cuts a process off: its calls fail or hang, and no hint arrives. Returns what connects it again. */

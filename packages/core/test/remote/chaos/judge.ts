@@ -12,6 +12,8 @@ export interface Verdict {
   /** Jobs that ran beside themselves, and for how long at most, in ms. */
   readonly beside: number;
   readonly longestBeside: number;
+  /** For how long of that the event loops of both processes turned, in ms, at most. */
+  readonly longestBesideTurning: number;
   /** Jobs of owners that lived, without an outcome. */
   readonly lost: number;
   readonly wrong: readonly string[];
@@ -66,6 +68,8 @@ export function judge(lines: readonly Line[], lease: number, left: number): Verd
   delays.sort((a, b) => a - b);
   const pauses = pausesOf(sorted);
   const overlaps = [...runs.values()].map((list) => overlapOf(list, pauses)).filter((ms) => ms > 0);
+  const gaps = gapsOf(sorted);
+  const turning = [...runs.values()].map((list) => overlapOf(list, gaps));
   const all = [...runs.values()].flat();
   const late = [...runs].map(([n, list]) =>
     lateness(list, pauses, killedAt.get(ownerOf.get(n) ?? ""), lease),
@@ -83,6 +87,7 @@ export function judge(lines: readonly Line[], lease: number, left: number): Verd
     repeated: [...runs.values()].filter((list) => list.length > 1).length,
     beside: overlaps.length,
     longestBeside: Math.max(0, ...overlaps),
+    longestBesideTurning: Math.max(0, ...turning),
     lost: lived.filter((n) => !outcomes.has(n)).length,
     wrong: lived
       .filter((n) => outcomes.has(n) && !isLeaseLost(n) && !isRight(n, outcomes.get(n) as string))
@@ -118,6 +123,14 @@ function pausesOf(sorted: readonly Line[]): Pauses {
     pauses.set(process, [...(pauses.get(process) ?? []), [since.get(process) ?? at, at]]);
   }
   return pauses;
+}
+
+/** When the event loop of each process did not turn: it was stopped, or had no processor. */
+function gapsOf(sorted: readonly Line[]): Pauses {
+  const gaps = new Map<string, Interval[]>();
+  for (const { what, process, at, since = at } of sorted)
+    if (what === "gap") gaps.set(process, [...(gaps.get(process) ?? []), [since, at]]);
+  return gaps;
 }
 
 /** The parts of a run in which its process was not stopped. */
@@ -173,6 +186,7 @@ export function formatVerdict(engine: string, lease: number, seconds: number, ve
     ],
     ["runs, jobs that ran more than once", `${verdict.runs}, ${verdict.repeated}`],
     ["jobs that ran beside themselves", `${verdict.beside}, longest ${ms(verdict.longestBeside)}`],
+    ["  of that with both event loops turning", `longest ${ms(verdict.longestBesideTurning)}`],
     ["outcomes lost", String(verdict.lost)],
     ["outcomes wrong", String(verdict.wrong.length)],
     ["owners stopped beyond their lease: outcomes", String(verdict.leaseLost)],

@@ -38,12 +38,18 @@ export function planOf(n: number): Plan {
 export interface Line {
   readonly at: number;
   readonly process: string;
-  readonly what: "spawn" | "settled" | "start" | "signal" | "end" | "kill" | "stop" | "continue" | "exit";
+  readonly what:
+    "spawn" | "settled" | "start" | "signal" | "end" | "kill" | "stop" | "continue" | "gap" | "exit";
   readonly n?: number;
   readonly attempt?: number;
+  /** Of a gap: when it began. */
+  readonly since?: number;
   readonly kind?: string;
   readonly outcome?: string;
 }
+
+/** A gap in which the event loop of a process did not turn is logged when it was longer than this, in ms. */
+export const GAP = 25;
 
 export function machineNow(): number {
   return Number(process.hrtime.bigint()) / 1e6;

@@ -12,7 +12,7 @@ import {
   type Remote,
 } from "../../../src/remote/index.js";
 import { engineOf, type EngineChoice } from "./engines.js";
-import { machineNow, planOf, work, type Line } from "./plan.js";
+import { GAP, machineNow, planOf, work, type Line } from "./plan.js";
 
 const [role, name, choice, lease, log] = process.argv.slice(2) as [string, string, string, string, string];
 const file = openSync(log, "a");
@@ -21,6 +21,14 @@ const write = (line: Omit<Line, "at" | "process">): void => {
 };
 
 const LANES = 60;
+
+/** Shows when this process does not run at all, or is busy: stopped by a signal, or waiting for a processor. */
+let turned = machineNow();
+setInterval(() => {
+  const now = machineNow();
+  if (now - turned > GAP) write({ what: "gap", since: turned });
+  turned = now;
+}, 5).unref();
 
 await main(async (scope) => {
   const engine = engineOf(JSON.parse(choice) as EngineChoice);
@@ -48,6 +56,7 @@ await main(async (scope) => {
       ],
       { concurrency: 24, lease: workerLease, worker: name },
     );
+    process.send?.("ready");
   }
 });
 

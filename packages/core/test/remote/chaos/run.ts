@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,7 +20,19 @@ export interface ChaosOptions {
   /** Whether processes are stopped (SIGSTOP), too, and not only killed. */
   readonly stops: boolean;
   readonly lease: number;
+  /** Whether the clocks of the processes are a minute ahead, or behind. */
+  readonly skew?: boolean;
 }
+
+/** Sets the calendar of a process forward, in ms, before it imports anything. */
+const shifted = (ms: number): string =>
+  `data:text/javascript,${encodeURIComponent(
+    `const D = Date, n = () => D.now() + ${ms};
+     globalThis.Date = class extends D {
+       constructor(...a) { super(...(a.length ? a : [n()])); }
+       static now() { return n(); }
+     };`,
+  )}`;
 
 const script = fileURLToPath(new URL("process.ts", import.meta.url));
 
@@ -41,7 +53,11 @@ class Chaos {
   readonly #options: ChaosOptions;
   readonly #living = new Map<string, ChildProcess>();
   readonly #lines: Line[] = [];
+  /** Those that have connected: on a busy machine a start takes longer than the time between two faults. */
+  readonly #ready = new Set<string>();
   #started = 0;
+  /** A process that has ended by itself before its time. */
+  #failure: Error | undefined;
   #next = 0;
 
   constructor(scope: Scope, folder: string, engine: EngineChoice, options: ChaosOptions) {
@@ -59,6 +75,7 @@ class Chaos {
     let isOwnersTurn = false;
     while (this.#next < jobs) {
       await sleep(this.#scope, every * (0.7 + Math.random() * 0.6));
+      if (this.#failure !== undefined) throw this.#failure;
       isOwnersTurn = !isOwnersTurn;
       await this.#fault(isOwnersTurn ? "owner" : "worker");
     }
@@ -74,7 +91,8 @@ class Chaos {
 
   #start(role: "owner" | "worker"): void {
     const name = `${role}-${(this.#started += 1)}`;
-    const log = openSync(join(this.#folder, `${name}.out`), "a");
+    const output = join(this.#folder, `${name}.out`);
+    const log = openSync(output, "a");
     const args = [
       role,
       name,
@@ -82,16 +100,25 @@ class Chaos {
       String(this.#options.lease),
       join(this.#folder, `${name}.log`),
     ];
-    const child = fork(script, args, { execArgv: ["--import", "tsx"], stdio: ["ignore", log, log, "ipc"] });
+    const skew = this.#options.skew === true ? [60_000, -60_000, 0][this.#started % 3] : 0;
+    const execArgv = [...(skew === 0 ? [] : ["--import", shifted(skew as number)]), "--import", "tsx"];
+    const child = fork(script, args, { execArgv, stdio: ["ignore", log, log, "ipc"] });
     closeSync(log);
     this.#living.set(name, child);
-    child.on("message", () => child.send(this.#next < this.#options.jobs ? this.#next++ : "end", () => {}));
-    child.on("exit", () => this.#living.delete(name));
+    child.on("message", (message) => {
+      this.#ready.add(name);
+      if (message === "next") child.send(this.#next < this.#options.jobs ? this.#next++ : "end", () => {});
+    });
+    child.on("exit", (code) => {
+      this.#living.delete(name);
+      if (code !== null && code !== 0)
+        this.#failure ??= new Error(`${name} has ended with ${code}: ${readFileSync(output, "utf8")}`);
+    });
   }
 
   /** Kills a process and starts another, or stops it for a while. */
   async #fault(role: "owner" | "worker"): Promise<void> {
-    const names = [...this.#living.keys()].filter((each) => each.startsWith(role));
+    const names = [...this.#living.keys()].filter((each) => each.startsWith(role) && this.#ready.has(each));
     const name = names[Math.floor(Math.random() * names.length)];
     const child = this.#living.get(name ?? "");
     if (name === undefined || child === undefined) return;
