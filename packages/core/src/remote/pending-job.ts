@@ -21,6 +21,10 @@ interface Known {
   readonly noted: boolean;
 }
 
+function troubleOf(trouble: unknown): string {
+  return trouble instanceof Error ? ` again, since ${trouble.message.slice(0, 200)}` : "";
+}
+
 /**
  * A job that an owner waits for.
  *
@@ -42,6 +46,8 @@ export class PendingJob {
   /** The note that it is cancelled is durable. */
   isNoted = false;
   isEnded = false;
+  /** Why the last submit has failed. */
+  trouble: unknown;
   /** Settles when no call of `submit` is on its way. */
   submitting: Promise<void> = Promise.resolve();
   readonly #end = withResolvers<JobEnd>();
@@ -87,7 +93,7 @@ export class PendingJob {
     const where = worker ?? "its worker";
     const texts: Readonly<Record<JobPlace, string>> = {
       waiting: `waits to be submitted to ${queue}`,
-      submitting: `being submitted to ${queue}`,
+      submitting: `being submitted to ${queue}${troubleOf(this.trouble)}`,
       queued: `queued in ${queue}`,
       running: `waiting for ${where}`,
       cancelling: `cancelling, waiting for ${where}`,

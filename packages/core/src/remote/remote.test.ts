@@ -562,6 +562,19 @@ describe("a remote task in its tree", () => {
     });
   });
 
+  it("R13, R20: a snapshot says why a job could not be submitted yet", () =>
+    world([waiting], async ({ engine, scope, remote }) => {
+      expect(await remote.spawn(scope, wait, 1)).toBe("done");
+      engine.readOnly(true);
+      const task = remote.spawn(scope, wait, 1);
+      await sleep(scope, 1_000);
+      expect(formatTree(snapshot(scope))).toContain(
+        "being submitted to wait@1 again, since the engine is read-only",
+      );
+      engine.readOnly(false);
+      expect(await task).toBe("done");
+    }));
+
   it("R25, R1: closing the owner's scope ends jobs that were spawned in another scope, with kind closed", async () => {
     const kinds: unknown[] = [];
     const job = implement(wait, async (own) => {

@@ -135,13 +135,15 @@ function gapsOf(sorted: readonly Line[]): Pauses {
 
 /** The parts of a run in which its process was not stopped. */
 function awake({ process, from, to }: Run, pauses: Pauses): Interval[] {
-  let parts: Interval[] = [[from, to]];
-  for (const [stop, go] of pauses.get(process) ?? [])
-    parts = parts.flatMap(([a, b]): Interval[] => [
-      [a, Math.min(b, stop)],
-      [Math.max(a, go), b],
-    ]);
-  return parts.filter(([a, b]) => b > a);
+  const parts: Interval[] = [];
+  let since = from;
+  for (const [stop, go] of pauses.get(process) ?? []) {
+    if (go <= since) continue;
+    if (stop >= to) break;
+    if (stop > since) parts.push([since, stop]);
+    since = go;
+  }
+  return since < to ? [...parts, [since, to]] : parts;
 }
 
 /** For how long two runs of one job were alive at the same time. */
