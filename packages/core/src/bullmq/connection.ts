@@ -26,6 +26,8 @@ import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from 
 
 /** A greater result is not sent with its hint: the owner asks for it. */
 const MAX_HINT = 64_000;
+/** BullMQ judges the age of a result by the clocks of its workers: they may be so many ms apart. */
+const CLOCK_MARGIN = 120_000;
 /** A connection that does not answer a ping within this many ms is replaced. */
 const PING_INTERVAL = 3_000;
 
@@ -270,7 +272,7 @@ export class BullmqConnection implements EngineConnection {
 
 function toBulkJob(envelope: Envelope): Parameters<Queue<Envelope>["addBulk"]>[0][number] {
   const { attempts, backoff, delay, priority, keep } = envelope;
-  const age = Math.max(1, Math.ceil(keep / 1_000));
+  const age = Math.ceil((keep + CLOCK_MARGIN) / 1_000);
   return {
     name: envelope.name,
     data: envelope,

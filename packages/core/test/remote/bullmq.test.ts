@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { bullmqEngine } from "../../src/bullmq/index.js";
 import { withResolvers } from "../../src/kernel/observer.js";
 import { createScope, map, sleep, withScope } from "../../src/index.js";
@@ -111,6 +111,26 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
     client.disconnect();
     task.cancel();
     await expect(task).rejects.toMatchObject({ kind: "explicit" });
+    await scope.close();
+  });
+
+  it("R6, R22: a worker whose clock is far ahead does not remove the results of others", async () => {
+    const scope = createScope();
+    const redis = await startRedis(scope);
+    const engine = bullmqEngine({ connection: redis.url });
+    const double = defineJob<number, number>("double");
+    await serve(scope, engine, [implement(double, (_, n) => 2 * n)]);
+    const remote = await connectRemote(scope, engine);
+    const ref = await remote.detach(double, 1, { keep: 1_000 });
+    expect(await remote.attach(scope, ref)).toBe(2);
+    const now = Date.now.bind(Date);
+    const clock = vi.spyOn(Date, "now").mockImplementation(() => now() + 119_000);
+    try {
+      expect(await remote.spawn(scope, double, 2)).toBe(4);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(await remote.attach(scope, ref)).toBe(2);
     await scope.close();
   });
 
