@@ -1,3 +1,5 @@
+import { createServer, IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi, type MockInstance } from "vitest";
 import { flush } from "../../test/support/deferred.js";
 import type * as Clock from "./age-clock.js";
@@ -16,23 +18,82 @@ describe("the clock of ages", () => {
 
   afterEach(() => void vi.restoreAllMocks());
 
-  it("is read once per synchronous burst", async () => {
+  /** Asks `count` times; returns how often the clock was read. */
+  function readings(count: number): number {
+    now.mockClear();
+    for (let index = 0; index < count; index++) clock.coarseTime();
+    return now.mock.calls.length;
+  }
+
+  it("is right at the end of a long synchronous burst", () => {
     expect(clock.coarseTime()).toBe(10);
+    now.mockReturnValue(loadedAt + 510);
+    expect(clock.coarseTime()).toBe(510);
+    for (let index = 0; index < 3; index++) clock.coarseTime();
+    now.mockReturnValue(loadedAt + 1_010);
+    expect(clock.coarseTime()).toBe(1_010);
+  });
+
+  it("is read for one in sixteen of many scopes that start in the same millisecond", () => {
+    readings(5);
+    expect(readings(1_600)).toBe(100);
+  });
+
+  it("is at most fifteen scopes behind, however many have started before", () => {
+    readings(1_000);
+    now.mockReturnValue(loadedAt + 510);
+    const seen = Array.from({ length: 16 }, () => clock.coarseTime());
+    expect(seen.at(-1)).toBe(510);
+  });
+
+  it("is read again after the end of the burst", async () => {
+    readings(6);
     now.mockReturnValue(loadedAt + 20);
     expect(clock.coarseTime()).toBe(10);
     await flush();
     expect(clock.coarseTime()).toBe(20);
   });
 
-  it("counts for longer where code asks for it", async () => {
+  it("counts for longer where somebody says so, until what comes next needs to know", async () => {
     let forget: (() => void) | undefined;
     clock.forgetCoarseTimeAfter((callback) => (forget = callback));
-    expect(clock.coarseTime()).toBe(10);
+    readings(6);
     now.mockReturnValue(loadedAt + 20);
     await flush();
     expect(clock.coarseTime()).toBe(10);
     forget?.();
     expect(clock.coarseTime()).toBe(20);
+    readings(6);
+    now.mockReturnValue(loadedAt + 520);
+    expect(clock.coarseTime()).toBe(20);
+    clock.forgetCoarseTime();
+    expect(clock.coarseTime()).toBe(520);
+  });
+
+  it("gives each task its own age, before and after 500 ms of work in one turn", async () => {
+    const { createScope, spawn } = await import("../index.js");
+    const { snapshot } = await import("../inspect/index.js");
+    const scope = createScope({ name: "root", onOrphan: "ignore" });
+    const wait = (): Promise<never> => new Promise(() => {});
+    spawn(scope, wait, { name: "before" });
+    now.mockReturnValue(loadedAt + 510);
+    spawn(scope, wait, { name: "after" });
+    const ages = snapshot(scope).children.map(({ name, age }) => `${name} ${age}`);
+    expect(ages).toEqual(["before 500", "after 0"]);
+  });
+
+  it("gives a request its own age, after another one has held the event loop up for 500 ms", async () => {
+    const { createScope } = await import("../index.js");
+    const { requestScope, serverScope } = await import("../http/index.js");
+    const { snapshot } = await import("../inspect/index.js");
+    const server = createServer();
+    const handle = serverScope(server);
+    for (let index = 0; index < 8; index++) createScope({ name: "of the slow request", onOrphan: "ignore" });
+    now.mockReturnValue(loadedAt + 510);
+    const request = new IncomingMessage(Object.assign(new Socket(), { server: undefined }));
+    const scope = requestScope(request, new ServerResponse(request));
+    expect(snapshot(scope).age).toBe(0);
+    await handle.close();
   });
 
   it("is a test's where a test has one, goes on from where it was, and is not kept", () => {

@@ -96,7 +96,7 @@ function become(clock: Clock, start: number = clock.now()): void {
   // Whole, as what fake clocks count in: the delays that are computed from it stay so.
   offset = Math.ceil(current.now() + offset - start);
   current = clock;
-  cached = -1;
+  forgetCoarseTime();
 }
 
 function mayBeFake(found: unknown): boolean {
@@ -158,27 +158,54 @@ export function instantIn(left: number, expected: number): number {
 const SMALL = 2 ** 30;
 const microtask = Promise.resolve();
 
-let cached = -1;
-let forgetLater = (): void => void microtask.then(forget);
+/** How many readings in a row show the same millisecond before one is used for several scopes. */
+const ALIKE = 4;
+/** For how many scopes a reading is used then. */
+const SCOPES = 16;
+
+let last = -1;
+let alike = 0;
+/** For how many scopes the last reading is still used. */
+let left = 0;
+let isForgetting = false;
+let forgetLater = (): void => void microtask.then(endBurst);
 
 /**
- * {@link elapsed} in whole ms, read once per synchronous burst: reading the clock costs more than everything else that
- * starting a task does. Only ages in reports come from it, never a deadline.
+ * {@link elapsed} in whole ms. Reading the clock takes a tenth of the time that starting a task does, so where many are started
+ * at once, one in {@link SCOPES} reads it; and none uses a reading of before the end of the synchronous burst. Only ages in
+ * reports come from it, never a deadline.
  */
 export function coarseTime(): number {
   if (currentSetTimeout() !== known) changeClock();
-  if (current !== realClock) return wholeElapsed(); // a test's
-  if (cached < 0) {
-    cached = wholeElapsed();
-    rememberName();
-    forgetLater();
-  }
-  return cached;
+  if (left === 0) return readCoarseTime();
+  left -= 1;
+  return last;
+}
+
+function readCoarseTime(): number {
+  const now = wholeElapsed();
+  alike = now === last && current === realClock ? alike + 1 : 0; // a test's clock is always read
+  last = now;
+  if (alike >= ALIKE) useAgain();
+  return now;
+}
+
+function useAgain(): void {
+  left = SCOPES - 1;
+  if (isForgetting) return;
+  isForgetting = true;
+  rememberName();
+  forgetLater();
+}
+
+/** The next scope reads the clock: what goes before it may have taken long. */
+export function forgetCoarseTime(): void {
+  alike = left = 0;
 }
 
 /** Replaces the end of the burst as the moment at which the cached time is dropped. */
 export function forgetCoarseTimeAfter(after: (callback: () => void) => void): void {
-  forgetLater = () => after(forget);
+  forgetLater = () => after(endBurst);
 }
 
 /** For the first days a small integer, not a boxed double. */
@@ -187,8 +214,9 @@ function wholeElapsed(): number {
   return ms < SMALL ? ms | 0 : Math.floor(ms);
 }
 
-function forget(): void {
-  cached = -1;
+function endBurst(): void {
+  forgetCoarseTime();
+  isForgetting = false;
   forgetName();
 }
 
