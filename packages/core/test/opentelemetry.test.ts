@@ -3,7 +3,7 @@ import http, { type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, SpanKind, SpanStatusCode, trace, type Tracer } from "@opentelemetry/api";
 import {
   BasicTracerProvider,
   InMemorySpanExporter,
@@ -33,6 +33,7 @@ import {
   withScope,
   type Scope,
 } from "../src/index.js";
+import { createRecorder, decodeRecording, encodeRecording, type Recording } from "../src/recorder/index.js";
 import { blocksOfMarkdown } from "./support/doc-code.js";
 import { deferred, flush, rejection } from "./support/deferred.js";
 import { untilCancelled } from "./support/until-cancelled.js";
@@ -45,19 +46,28 @@ const exporter = new InMemorySpanExporter();
 const tracer = trace.getTracer("user");
 let folder: string;
 
+type ExportSpans = (recording: Recording, tracer: Tracer) => void;
+let exportSpans: ExportSpans;
+
 beforeAll(async () => {
   trace.setGlobalTracerProvider(
     new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
   );
   const path = join(core, "../../docs/diagnostics.md");
   const blocks = blocksOfMarkdown("diagnostics.md", readFileSync(path, "utf8"));
-  const recipe = blocks.filter(({ module }) => module.includes("AsyncLocalStorageContextManager"));
-  if (recipe.length !== 1) throw new Error(`${recipe.length} recipes for OpenTelemetry`);
+  const recipeWith = (word: string): string => {
+    const recipes = blocks.filter(({ module }) => module.includes(word));
+    if (recipes.length !== 1) throw new Error(`${recipes.length} recipes with ${word}`);
+    return recipes[0]!.module;
+  };
   mkdirSync(join(core, ".doc-code"), { recursive: true });
   folder = mkdtempSync(join(core, ".doc-code/"));
   const file = join(folder, "tracing.ts");
-  writeFileSync(file, recipe[0]!.module);
+  writeFileSync(file, recipeWith("AsyncLocalStorageContextManager"));
   await import(file);
+  const ofRecordings = join(folder, "recording.ts");
+  writeFileSync(ofRecordings, recipeWith("exportSpans"));
+  ({ exportSpans } = (await import(ofRecordings)) as { exportSpans: ExportSpans });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(() => exporter.reset());
@@ -447,5 +457,68 @@ describe("one trace per request", () => {
       const { name: root } = spans.find(({ parentSpanContext }) => parentSpanContext === undefined)!;
       expect(tree(spans)).toContain(`${root} > handler > all > price > lookup`);
     }
+  });
+});
+
+describe("the spans of a recording, as docs/diagnostics.md makes them", () => {
+  /** Records `work`, and exports the spans of the recording, as it is read from a file, alone. */
+  async function recorded(work: () => unknown): Promise<void> {
+    using recorder = createRecorder();
+    await work();
+    const recording = decodeRecording(encodeRecording(recorder.take()));
+    exporter.reset();
+    exportSpans(recording, tracer);
+  }
+
+  it("nest as the scopes did", async () => {
+    await recorded(async () => {
+      await withScope({ name: "request" }, async (scope) => {
+        await all(scope, [async function stock() {}, async function price() {}]);
+        await spawn(scope, async function order() {});
+      });
+    });
+    expect(tree()).toEqual([
+      "request",
+      "request > all",
+      "request > all > price",
+      "request > all > stock",
+      "request > order",
+    ]);
+  });
+
+  it("have the times of the recording, to parts of a millisecond, each within its parent's", async () => {
+    const before = Date.now();
+    await recorded(() =>
+      withScope({ name: "outer" }, (scope) => spawn(scope, async () => flush(), { name: "inner" })),
+    );
+    const [outer, inner] = [ended("outer"), ended("inner")];
+    const ms = ([seconds, nanos]: readonly [number, number]): number => seconds * 1e3 + nanos / 1e6;
+    expect(ms(outer.startTime)).toBeGreaterThanOrEqual(before - 1);
+    expect(ms(inner.startTime)).toBeGreaterThanOrEqual(ms(outer.startTime));
+    expect(ms(inner.endTime)).toBeLessThanOrEqual(ms(outer.endTime));
+    expect(ms(outer.duration)).toBeGreaterThan(0);
+  });
+
+  it("have the outcome: an error with its name, a cancellation with its kind", async () => {
+    await recorded(async () => {
+      const failing = withScope({ name: "failing" }, () => {
+        throw new TypeError("secret");
+      });
+      expect(await rejection(failing)).toBeInstanceOf(TypeError);
+      const scope = createScope({ name: "cancelled" });
+      scope.cancel();
+      await scope.close();
+    });
+    expect(ended("failing").status).toEqual({ code: SpanStatusCode.ERROR, message: "TypeError" });
+    expect(ended("failing").attributes).toMatchObject({ "bough.status": "failed" });
+    expect(ended("cancelled").attributes).toMatchObject({ "bough.reason": "explicit" });
+    expect(ended("cancelled").status.code).toBe(SpanStatusCode.UNSET);
+  });
+
+  it("are not made of what still runs", async () => {
+    const open = createScope({ name: "open" });
+    onTestFinished(() => open.close());
+    await recorded(() => withScope(open, { name: "done" }, () => {}));
+    expect(tree()).toEqual(["? > done"]);
   });
 });
