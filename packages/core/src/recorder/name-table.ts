@@ -41,11 +41,11 @@ export class NameTable {
   }
 
   numberOf(name: string): number {
+    if (name === "") return NO_NAME;
     return this.#numbers.get(name) ?? this.#add(name);
   }
 
   #add(name: string): number {
-    if (name === "") return NO_NAME;
     // Joined, because the part of a string that `slice` returns keeps all of it.
     if (name.length > MAX_LENGTH)
       return this.numberOf(`${Array.from(name.slice(0, MAX_LENGTH - 1)).join("")}…`);

@@ -106,7 +106,8 @@ export class Tape {
       if (room-- <= 0) return;
       const { name, kind } = this.#labelsOf(node);
       const age = Math.max(0, now - node.startedAt);
-      const [id, parent] = [this.#idOf(node), distanceToParent(node)];
+      const id = this.#idOf(node);
+      const parent = distanceToParent(node);
       records.set(this.#ring.next(), type.found, time, id, parent, age, name, kind, NO_NAME, SUCCEEDED);
     }
   }
@@ -165,7 +166,9 @@ export class Tape {
     const name = names.numberOf(node.name);
     const kindNumber = names.numberOf(kind);
     const detailNumber = names.numberOf(detail);
-    const [time, id, parent] = [this.#now(), this.#idOf(node), distanceToParent(node)];
+    const time = this.#now();
+    const id = this.#idOf(node);
+    const parent = distanceToParent(node);
     const { records } = this.#ring;
     records.set(this.#ring.next(), what, time, id, parent, age, name, kindNumber, detailNumber, status);
   }
