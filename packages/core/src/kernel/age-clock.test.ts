@@ -34,15 +34,15 @@ describe("the clock of ages", () => {
     expect(clock.coarseTime()).toBe(1_010);
   });
 
-  it("is read for one in sixteen of many scopes that start in the same millisecond", () => {
+  it("is read for one in sixty-four of many scopes that start in the same millisecond", () => {
     readings(5);
-    expect(readings(1_600)).toBe(100);
+    expect(readings(6_400)).toBe(100);
   });
 
-  it("is at most fifteen scopes behind, however many have started before", () => {
+  it("is at most sixty-three scopes behind, however many have started before", () => {
     readings(1_000);
     now.mockReturnValue(loadedAt + 510);
-    const seen = Array.from({ length: 16 }, () => clock.coarseTime());
+    const seen = Array.from({ length: 64 }, () => clock.coarseTime());
     expect(seen.at(-1)).toBe(510);
   });
 

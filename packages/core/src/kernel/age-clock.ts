@@ -161,7 +161,7 @@ const microtask = Promise.resolve();
 /** How many readings in a row show the same millisecond before one is used for several scopes. */
 const ALIKE = 4;
 /** For how many scopes a reading is used then. */
-const SCOPES = 16;
+const SCOPES = 64;
 
 let last = -1;
 let alike = 0;
