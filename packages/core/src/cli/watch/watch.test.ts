@@ -84,16 +84,6 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
     await terminal.shows("Ctrl-C");
   });
 
-  it("writes only what has changed", async () => {
-    const { terminal } = await watch();
-    await terminal.shows(/! task "export"/);
-    const before = terminal.output.length;
-    await terminal.shows(() => (terminal.output.slice(before).match(/order #/g)?.length ?? 0) > 2);
-    const written = terminal.output.slice(before);
-    expect(written).not.toContain("SIMILAR SCOPES");
-    expect(written).not.toContain("help");
-  });
-
   it("draws again for another size", async () => {
     const { terminal } = await watch();
     await terminal.shows("order #");
