@@ -220,7 +220,7 @@ describe("the sample in the guide", () => {
       title: 'task "export" was cancelled 12 s ago and still runs',
       detail: [
         "started at shop/export.ts:7",
-        'cancelled: explicit, at "shop/exports", by stopExport (shop/admin.ts:31:11)',
+        'cancelled: explicit, at "shop/exports", by stopExport (/home/ann/shop/admin.ts:31:11)',
         "it reads no signal and has no callback: it cannot notice",
       ],
       nodes: [5_001],

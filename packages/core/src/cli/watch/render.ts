@@ -107,12 +107,15 @@ function warningSummary({ warnings }: State, room: number): Line[] {
   const hasRoom = shown.reduce((sum, { detail }) => sum + 1 + detail.length, 0) <= room;
   const lines = shown.flatMap(({ title, detail }): Line[] => [
     [[`! ${title}`, "red"]],
-    ...(hasRoom ? detail : []).map((text): Line => [[`    ${text}`]]),
+    ...(hasRoom ? detail : []).map((text): Line => [[`    ${withShortSites(text)}`]]),
   ]);
   if (shown.length < warnings.length && room > 1)
     lines.push([[`! ${warnings.length - shown.length} more warnings: press w`, "red"]]);
   return lines;
 }
+
+/** Of the path of a place, its end says something. `w` shows the whole. */
+const withShortSites = (text: string): string => text.replace(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g, shortSite);
 
 const COUNT = 8;
 const AGE = 8;
