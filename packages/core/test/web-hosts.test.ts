@@ -221,11 +221,11 @@ beforeAll(async () => void (bundles = await bundleHosts()));
 afterAll(() => bundles.remove());
 
 const forms: Partial<Record<HostName, readonly Form[]>> = {
-  "node-server": ["plain", "hono", "middleware"],
+  "node-server": ["plain", "hono", "given", "middleware"],
   srvx: ["plain"],
 };
 const cases = webHosts().flatMap((host) =>
-  (forms[host.name] ?? ["plain", "hono"]).map((form) => ({ ...host, form })),
+  (forms[host.name] ?? ["plain", "hono", "given"]).map((form) => ({ ...host, form })),
 );
 
 for (const { name, label, form, start } of cases)
@@ -237,11 +237,11 @@ for (const { name, label, form, start } of cases)
     });
     afterAll(() => host.stop());
 
-    it.concurrent.each(scenes)("$row", async (scene) => {
+    it.concurrent.each(form === "given" ? withoutOptions(name) : scenes)("$row", async (scene) => {
       const expected = table.get(scene.row)?.get(name);
       const id = String(++count);
       const patience = expected === "yes" ? 15_000 : 2_000;
-      const answer = await play(host.port, id, scene);
+      const answer = await play(host.port, id, scene, patience);
       const fate = await fateOf(host.port, id, patience);
       const outcome = { answer, fate: { kind: null, status: null, ...fate } };
       expect(outcome).toEqual(patternOf(scene, expected === "yes"));
@@ -263,6 +263,16 @@ for (const { name, label, form, start } of cases)
     });
   });
 
+/** What can be seen of an application without options: no deadline comes with a request, and no hook is told of its status. */
+function withoutOptions(host: HostName): readonly Scene[] {
+  return scenes
+    .filter(({ row }) => table.get(row)?.get(host) === "yes" && row !== "… which came with the request")
+    .map(({ fate, ...scene }) => {
+      const { status, ...visible } = fate;
+      return { ...scene, fate: status === undefined ? fate : visible };
+    });
+}
+
 /** What the outcome of a scene is to match. Of a host that does not show it, the table says so: the outcome is another. */
 function patternOf({ answer, fate }: Scene, isShown: boolean): unknown {
   const pattern: Record<string, unknown> = { fate: contains({ kind: null, status: null, ...fate }) };
@@ -281,13 +291,18 @@ function isOwn(text: string, name: HostName): boolean {
   return text.includes("planted failure") || text.includes("timed out after 20 ms");
 }
 
-async function play(port: number, id: string, { path, input, leaves }: Scene): Promise<Answer | undefined> {
+async function play(
+  port: number,
+  id: string,
+  { path, input, leaves }: Scene,
+  patience: number,
+): Promise<Answer | undefined> {
   const connection = new RawConnection(port);
   const exchange = connection.request({ ...input, path: `/${id}/${path}` });
   if (leaves === "in the body") await exchange.started;
   if (typeof leaves === "number") await new Promise((resolve) => setTimeout(resolve, leaves));
   if (leaves !== undefined) exchange.abort();
-  const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 4_000));
+  const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), patience));
   const answer = await Promise.race([exchange.answer, late]);
   connection.socket.destroy();
   return answer;

@@ -34,7 +34,9 @@ type Handler = (request: Request, ...rest: unknown[]) => Response | Promise<Resp
 const plain = app.fetch as Handler;
 
 function handlerOf(): Handler {
-  if (mounted) return fetchBough((request: Request, _scope, ...rest: unknown[]) => plain(request, ...rest));
+  if (variant === "unused, scope")
+    return fetchBough((request: Request, _scope, ...rest: unknown[]) => plain(request, ...rest));
+  if (mounted) return fetchBough(app) as Handler;
   return idle ? async (request, ...rest) => plain(request, ...rest) : plain;
 }
 

@@ -234,6 +234,11 @@ const taskSettle = channel<TaskSettleMessage>("task:settle");
 const orphan = channel<OrphanMessage>("orphan");
 const stuck = channel<StuckMessage>("stuck");
 
+/** Whether somebody may be listening to the scopes that are made. */
+export function isListening(): boolean {
+  return listening;
+}
+
 /** Publishes that a scope without a body was made. Its end is published only if there is a subscriber by now. */
 export function publishOpen(node: ScopeNode, kind: ScopeKind): void {
   if (listening) publishStart(node, kind)?.run(nothing);

@@ -250,6 +250,11 @@ export function abandonBody(node: LifeCycle): void {
   node.flags = (node.flags & ~(BODY | QUEUED)) | ENDING;
 }
 
+/** The body has ended, and so has the node, which was never linked. */
+export function endUnlinked(node: LifeCycle): void {
+  node.flags = (node.flags & ~BODY) | ENDING | CLOSED;
+}
+
 /** The node is cancelled and closed, and was never linked. */
 export function closeUnlinked(node: LifeCycle): void {
   node.flags |= CANCELLED | CLOSED;

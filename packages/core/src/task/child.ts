@@ -6,6 +6,7 @@ import {
   canJustLink,
   clearBody,
   closeUnlinked,
+  endUnlinked,
   hasRunningBody,
   hasStoppedDaemons,
   isCancelled,
@@ -84,6 +85,13 @@ export function makeCancelledChild(parent: ScopeNode, label: Label, initialState
   closeUnlinked(node);
   markCutShort(node);
   if (!isClosed(parent) && !isDaemon(node)) markCutShort(parent);
+  return node;
+}
+
+/** Makes a child that has ended already, and changes nothing in its parent. */
+export function makeEndedChild(parent: ScopeNode, label: Label, initialState: number): ScopeNode {
+  const node = new ScopeView(parent, label, initialState);
+  endUnlinked(node);
   return node;
 }
 

@@ -4,7 +4,6 @@ import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
 import type { Observer } from "../kernel/observer.js";
-import type { Scope } from "../kernel/scope.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
@@ -16,12 +15,12 @@ import {
   type AnswerStatus,
   type Responder,
 } from "../http/responder.js";
+import { isComplete } from "./complete-body.js";
 import { BodyRelay, peek, type BodyObserver } from "./body.js";
 import {
   answerWith,
   discard,
   disconnected,
-  isComplete,
   isUpgrade,
   statusOf,
   withBody,
@@ -29,7 +28,8 @@ import {
   withStream,
   type ResponseLike,
 } from "./responses.js";
-import type { WebHooks } from "./hooks.js";
+import type { AnyFetch, AnyHandler, ExchangeHost } from "./exchange-host.js";
+import { kept, keepSettlers, nothing } from "./settlers.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
 //
@@ -44,34 +44,30 @@ import type { WebHooks } from "./hooks.js";
 /** The record of a request that has an exchange. */
 export type WebRecord = RequestRecord<Request, Exchange>;
 
-/** The server of an exchange. */
-export interface ExchangeHost {
-  readonly hooks: WebHooks | undefined;
-  /** Makes the record of a request. */
-  makeRecord(exchange: Exchange): WebRecord;
-  /** Called when the response of a request is done. */
-  onEnd(exchange: Exchange): void;
-}
-
-/** A handler, as it is called: with the request, its scope, and what the host passes. */
-export type AnyHandler = (this: unknown, request: never, scope: Scope, ...rest: never[]) => unknown;
-
 /**
  * The response of one request, and the responder that answers in the handler's place.
  *
  * Most requests are answered before the turn of the event loop is over, and nothing hangs on their scopes. They need no
- * record: until there is one, the exchange is the observer of its scope.
+ * record: until there is one, the exchange is the observer of its scope. An application that is called without the scope
+ * may never ask for it: then it is not made.
  */
 export class Exchange implements Responder, Answer, BodyObserver, Observer {
-  readonly node: ScopeNode;
   readonly request: Request;
-  readonly #host: ExchangeHost;
+  /** What the host has passed after the request. */
+  readonly rest: readonly unknown[];
+  /** The neighbours in the list of requests without a scope; see `unopened.ts`. */
+  next: Exchange | undefined = undefined;
+  previous: Exchange | undefined = undefined;
+  readonly #host: ExchangeHost<Exchange, WebRecord>;
+  #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
   /** How the host's promise is settled. */
   #resolve: (value: unknown) => void = nothing;
   #reject: (error: unknown) => void = nothing;
   #stopListening: (() => void) | undefined = undefined;
   #relay: BodyRelay | undefined = undefined;
+  /** Whether the handler was called without the scope, and nobody has asked for it. */
+  #isUnopened = false;
   /** Whether the handler has returned or failed. */
   #hasReturned = false;
   /** Whether the handler's response is being prepared for the host. */
@@ -84,15 +80,31 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   #onScopeEnd: () => void = nothing;
   statusCode = 0;
 
-  constructor(node: ScopeNode, request: Request, host: ExchangeHost) {
-    this.node = node;
+  constructor(request: Request, rest: readonly unknown[], host: ExchangeHost<Exchange, WebRecord>) {
     this.request = request;
+    this.rest = rest;
     this.#host = host;
+  }
+
+  /** The scope of the request. If the handler was called without it, it is made now. */
+  get node(): ScopeNode {
+    return this.#node ?? this.open();
   }
 
   /** Made when it is first needed. */
   get record(): WebRecord {
-    return (this.#record ??= this.#host.makeRecord(this));
+    const node = this.#node ?? this.open();
+    return (this.#record ??= this.#host.makeRecord(this, node));
+  }
+
+  open(): ScopeNode {
+    const node = this.#host.makeNode(this);
+    this.#node = node;
+    if (this.#isUnopened) {
+      this.#isUnopened = false;
+      this.#host.onOpened(this);
+    }
+    return node;
   }
 
   // ---- the scope
@@ -125,43 +137,52 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   // ---- the handler
 
   /**
-   * Calls the handler.
+   * Calls the handler: with the scope, or, for an application, without it.
    *
    * @returns What the host receives.
    */
-  run(handler: AnyHandler, self: unknown, rest: readonly unknown[]): Promise<unknown> {
-    let result: unknown;
+  run(handler: AnyHandler | AnyFetch, self: unknown, isApp: boolean): Promise<unknown> {
+    const { request, rest } = this;
+    this.#isUnopened = isApp;
     try {
-      result = handler.call(self, this.request as never, this.node, ...(rest as never[]));
+      const result = isApp
+        ? handler.call(self, request as never, ...(rest as never[]))
+        : handler.call(self, request as never, this.node as never, ...(rest as never[]));
+      return this.#follow(result);
     } catch (error) {
-      return new Promise((resolve, reject) => {
-        this.#resolve = resolve;
-        this.#reject = reject;
-        this.#onFailure(error);
-      });
+      const promise = this.#promise();
+      this.#onFailure(error);
+      return promise;
     }
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      if (!isThenable(result)) return this.#onReturn(result);
-      result.then(
-        (value) => this.#onReturn(value),
-        (error: unknown) => this.#onFailure(error),
-      );
-    });
+  }
+
+  #follow(result: unknown): Promise<unknown> {
+    if (!isThenable(result)) {
+      const promise = this.#promise();
+      this.#onReturn(result);
+      return promise;
+    }
+    result.then(
+      (value) => this.#onReturn(value),
+      (error: unknown) => this.#onFailure(error),
+    );
+    return this.#promise();
+  }
+
+  /** The promise that the host awaits. */
+  #promise(): Promise<unknown> {
+    const promise = new Promise(keepSettlers);
+    this.#resolve = kept.resolve;
+    this.#reject = kept.reject;
+    return promise;
   }
 
   /** Answers a request whose handler is not called. */
   refuse(): Promise<unknown> {
     this.#hasReturned = true;
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      this.record.end({ status: 503, error: this.node.reason });
-    });
-  }
-
-  get isRunning(): boolean {
-    return !this.#hasReturned;
+    const promise = this.#promise();
+    this.record.end({ status: 503, error: this.node.reason });
+    return promise;
   }
 
   /** Has the client's leaving end the request, as long as the handler runs. */
@@ -185,7 +206,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
 
   #onReturn(value: unknown): void {
     this.#endHandler();
-    if (isIdle(this.node, this.#record) && !this.#isSettled) return this.#finish(value);
+    if (this.#isUnopened || this.#isDoneWith(value)) return this.#finish(value);
     const { record } = this;
     if (this.#isSettled || record.isAnswered) return discard(value);
     if (isUpgrade(value)) return this.#finish(value);
@@ -201,7 +222,15 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
     this.#send(response).catch((error: unknown) => this.#onFailure(error));
   }
 
+  /** Whether nothing is left to wait for when the host has the response `value`. */
+  #isDoneWith(value: unknown): boolean {
+    const { node } = this;
+    if (this.#isSettled || node.cancelled) return false;
+    return isIdle(node, this.#record) || (node.first === undefined && isComplete(value));
+  }
+
   #onFailure(error: unknown): void {
+    if (this.#stopListening === undefined) this.watchClient(); // it may have left
     const outcome = this.outcomeOf(error);
     this.#endHandler();
     const { record } = this;
@@ -286,6 +315,10 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   #end(): void {
     this.#hasEnded = true;
     if (this.#record !== undefined) return this.#record.done();
+    if (this.#isUnopened) {
+      this.#isUnopened = false;
+      return this.#host.onUnopenedEnd(this);
+    }
     bodyReturned(this.node, undefined);
     this.#host.onEnd(this);
   }
@@ -365,5 +398,3 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
     this.statusCode = 499;
   }
 }
-
-function nothing(): void {}

@@ -1,7 +1,7 @@
 import { BoughError } from "../errors/bough-error.js";
 import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkDuration, requireFunction, wrongType } from "../errors/validate.js";
+import { checkDuration, wrongType } from "../errors/validate.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
@@ -25,10 +25,11 @@ import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
-import type { AnyHandler, Exchange } from "./exchange.js";
+import type { AnyHandler } from "./exchange-host.js";
+import type { Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { shutDown } from "./shutdown.js";
-import { exchangeOf, WebServer, type RequestPolicy } from "./web-server.js";
+import { exchangeOf, WebServer, type AnyApp, type RequestPolicy } from "./web-server.js";
 
 /** The options of `fetchBough`. `Input` is the request of the host, `Rest` what it passes after it. */
 export interface FetchBoughOptions<
@@ -78,6 +79,19 @@ const names = optionNames<FetchBoughOptions>({
   respond: true,
 });
 
+/** A handler: it gets the request, its scope, and what the host passes. */
+export type FetchHandler<Input, Rest extends readonly unknown[], Output> = (
+  request: Input,
+  scope: Scope,
+  ...rest: Rest
+) => Output | Promise<Output>;
+
+/** An application of Hono, h3 or another framework: its `fetch` gets the request, and what the host passes. */
+export interface FetchApp<Input, Rest extends readonly unknown[], Output> {
+  /** Called as its own method. It finds the scope by `requestScope(request)`. */
+  fetch(request: Input, ...rest: Rest): Output | Promise<Output>;
+}
+
 /** A handler whose requests have scopes: what `fetchBough` returns, to be given to the host. */
 export interface FetchBough<Input, Rest extends readonly unknown[], Output> {
   (request: Input, ...rest: Rest): Promise<Output | Response>;
@@ -101,6 +115,9 @@ class WebHandle extends ServerHandle<WebServer> {
  * Gives each request of a fetch-style host a scope: for Hono, `Bun.serve`, `Deno.serve`, srvx, h3, route handlers of Next.js
  * and workers.
  *
+ * An application, an object with a method `fetch`, is called without the scope: its handlers call `requestScope(request)`. The
+ * scope is made when the first of them does.
+ *
  * The scope ends when the body of the response has been sent, has failed, or was cancelled by the client. It ends at once
  * where there is nothing to wait for, and the response is not touched then. Tasks that still run are cancelled (kind
  * `"closed"`) and awaited.
@@ -112,7 +129,8 @@ class WebHandle extends ServerHandle<WebServer> {
  * **Failure:** every other failure of the handler rejects, unchanged, and goes to the host or its framework. If a task has
  * failed, that is the failure of the task.
  *
- * @param handler - Called with the request, its scope, and the other arguments of the host.
+ * @param handler - Called with the request, its scope, and the other arguments of the host. Or an application, such as one of
+ *   Hono or h3, whose `fetch` is called with the request and the other arguments of the host.
  * @param options - `timeout` in ms.
  * @returns The function to give to the host, with `scope` and `shutdown()`.
  * @throws {TypeError | RangeError} If an argument is of the wrong type or out of range.
@@ -133,22 +151,54 @@ class WebHandle extends ServerHandle<WebServer> {
  * console.log(await response.json()); // { path: "/sum", sum: 3 }
  * await handle.shutdown();
  * ```
+ * @example An application
+ * ```ts
+ * import { sleep } from "bough";
+ * import { fetchBough, requestScope } from "bough/web";
+ *
+ * const app = {
+ *   async fetch(request: Request) {
+ *     await sleep(requestScope(request), 1);
+ *     return new Response("hello");
+ *   },
+ * };
+ * const handle = fetchBough(app);
+ * console.log(await (await handle(new Request("http://localhost/"))).text()); // hello
+ * await handle.shutdown();
+ * ```
  */
 export function fetchBough<Input extends Request, Rest extends unknown[], Output>(
-  handler: (request: Input, scope: Scope, ...rest: Rest) => Output | Promise<Output>,
+  handler: FetchHandler<Input, Rest, Output> | FetchApp<Input, Rest, Output>,
   options: FetchBoughOptions<Input, Rest> = {},
 ): FetchBough<Input, Rest, Output> {
-  requireFunction("fetchBough", "handler", handler);
+  const isApp = isApplication(handler);
+  if (!isApp && typeof handler !== "function")
+    throw wrongType(
+      "fetchBough",
+      "handler must be a function, or an application with a function fetch",
+      handler,
+    );
   checkFetchOptions(options as FetchBoughOptions);
   const { server, handle } = create(options as FetchBoughOptions, callSite(fetchBough));
-  const serve = function (this: unknown, request: Input, ...rest: Rest): Promise<Output | Response> {
-    checkRequest("fetchBough", request);
-    return server.serve(request, rest, handler as unknown as AnyHandler, this) as Promise<Output | Response>;
-  };
-  return Object.assign(serve, {
+  const serve = isApp
+    ? (request: Input, ...rest: Rest): Promise<unknown> => {
+        checkRequest("fetchBough", request);
+        return server.serveApp(request, rest, handler);
+      }
+    : function (this: unknown, request: Input, ...rest: Rest): Promise<unknown> {
+        checkRequest("fetchBough", request);
+        return server.serve(request, rest, handler as unknown as AnyHandler, this);
+      };
+  return Object.assign(serve as (request: Input, ...rest: Rest) => Promise<Output | Response>, {
     scope: handle,
     shutdown: (options?: ShutdownOptions) => handle.shutdown(options),
   });
+}
+
+function isApplication(value: unknown): value is AnyApp {
+  return (
+    typeof value === "object" && value !== null && typeof (value as { fetch?: unknown }).fetch === "function"
+  );
 }
 
 function create(

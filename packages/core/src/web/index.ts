@@ -13,7 +13,9 @@ export {
   fetchBough,
   requestOutcome,
   requestScope,
+  type FetchApp,
   type FetchBough,
   type FetchBoughOptions,
+  type FetchHandler,
 } from "./fetch-bough.js";
 export type { WebHooks } from "./hooks.js";

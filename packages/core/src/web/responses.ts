@@ -4,7 +4,7 @@ import { answerTexts, type AnswerStatus } from "../http/responder.js";
 // file keeps no state.
 
 /** A response, as far as it is looked at. A framework may have its own class. */
-interface ResponseLike {
+export interface ResponseLike {
   readonly status: number;
   readonly headers: Headers;
   readonly statusText: string;
@@ -32,26 +32,6 @@ export function withBody(method: string, value: unknown): ResponseLike | undefin
     return undefined;
   // A body that was read is an error, which the host reports.
   return value.body === null || value.body.locked || value.bodyUsed ? undefined : value;
-}
-
-/**
- * The properties in which hosts keep the body of a response whose stream was not read: those of node-server and Deno.
- */
-const cached: ReadonlySet<string | undefined> = new Set(["cache", "serve fast body"]);
-
-/**
- * Whether the body of a response is known to be complete. Where the host does not tell, `false`: the body has to be read,
- * which costs the host its fast way of sending one, and more time than everything else that a request does here.
- */
-export function isComplete(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  for (const symbol of Object.getOwnPropertySymbols(value)) {
-    if (!cached.has(symbol.description)) continue;
-    const kept: unknown = Reflect.get(value, symbol);
-    const body: unknown = Array.isArray(kept) ? kept[1] : kept;
-    if (typeof body === "string" || body instanceof Uint8Array) return true;
-  }
-  return false;
 }
 
 /** Whether the host must take the connection over instead of answering. */
@@ -112,5 +92,3 @@ export function discard(value: unknown): void {
   if (!isResponse(value) || value.body === null || value.body.locked) return;
   value.body.cancel().catch(() => undefined);
 }
-
-export type { ResponseLike };

@@ -52,6 +52,7 @@ class Shutdown {
     const server = this.#server;
     const { node } = server;
     const began = elapsed();
+    server.openAll();
     const atStart = server.records.length;
     const delay = drainDelay > 0 && !node.cancelled ? untilCancelled(node, drainDelay) : undefined;
     server.drained = this.#drained(delay);

@@ -1,17 +1,19 @@
 import { createReason } from "../errors/cancelled.js";
 import { initialGroup, isCancelled, isClosed, isOpen } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
-import { publishStart } from "../kernel/diagnostics.js";
+import { isListening, publishOpen, publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { onTurn } from "../kernel/platform.js";
+import { onTurn, setUnheldTimer } from "../kernel/platform.js";
 import { incomingTimeout } from "../http/deadline-header.js";
 import { RequestRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
 import type { DrainableServer } from "../http/server-handle.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
-import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
-import { Exchange, type AnyHandler, type ExchangeHost, type WebRecord } from "./exchange.js";
+import { linkChild, makeCancelledChild, makeChild, makeEndedChild } from "../task/child.js";
+import type { AnyFetch, AnyHandler, ExchangeHost } from "./exchange-host.js";
+import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
+import { Unopened } from "./unopened.js";
 
 // The state of one `fetchBough`: its options and its open requests, and how a request gets its scope. The file takes no step
 // of a shutdown (shutdown.ts does).
@@ -29,7 +31,9 @@ export interface RequestPolicy {
 }
 
 /** The requests that go through one `fetchBough`. */
-export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, DrainableServer {
+export class WebServer
+  implements RequestHost<Request, Exchange>, ExchangeHost<Exchange, WebRecord>, DrainableServer
+{
   readonly node: ScopeNode;
   readonly grace: number | undefined;
   readonly drainDelay: number | undefined;
@@ -40,6 +44,10 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
   drained: Promise<void> | undefined = undefined;
   readonly #policy: RequestPolicy;
   readonly #isLimited: boolean;
+  /** Whether no option needs the scope of a request before somebody asks for it. */
+  #mayOpenLater: boolean;
+  /** The requests that have no scope yet. */
+  readonly #unopened = new Unopened();
   /** The requests that arrived after the scope had been cancelled, and so are not in it. */
   readonly #late = new Set<Exchange>();
   /** The requests whose handlers may be running at the next turn of the event loop. */
@@ -59,6 +67,8 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
     this.node = node;
     this.#policy = policy;
     this.#isLimited = policy.timeout !== undefined || policy.deadlineHeader !== undefined;
+    this.#mayOpenLater =
+      !this.#isLimited && typeof policy.route !== "function" && policy.hooks?.onCancelled === undefined;
     this.grace = grace;
     this.drainDelay = drainDelay;
     this.draining = new ShutdownAnnouncement(node);
@@ -70,44 +80,80 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
    * @returns What the host receives.
    */
   serve(request: Request, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
-    const { node: parent } = this;
-    const name = this.#nameOf(request, rest);
-    const isLate = !isOpen(parent);
-    const node = isLate
-      ? makeCancelledChild(parent, name, initialGroup)
-      : makeChild("fetchBough", parent, name, initialGroup);
-    const exchange = new Exchange(node, request, this);
+    const exchange = new Exchange(request, rest, this);
     (request as Slot)[exchangeKey] = exchange;
-    if (isLate) return this.#serveLate(exchange, rest, handler, self);
-    linkChild(node, undefined, undefined);
-    node.observer = exchange;
-    const stores = publishStart(node, "request");
-    if (stores === undefined) return this.#start(exchange, rest, handler, self);
-    return stores.run(() => this.#start(exchange, rest, handler, self));
-  }
-
-  #start(exchange: Exchange, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
-    if (this.#isLimited) this.#limit(exchange);
-    const answer = exchange.run(handler, self, rest);
-    if (isClosed(exchange.node)) return answer;
-    const waitUntil = waitUntilOf(exchange.request, rest);
-    if (waitUntil !== undefined) {
-      waitUntil(exchange.settled());
-      exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
-    } else if (exchange.isRunning) {
-      this.#fresh.push(exchange);
-      if (!this.#isWatching) {
-        this.#isWatching = true;
-        onTurn(this.#watchClients);
-      }
-    }
-    return answer;
+    if (!isOpen(this.node)) return this.#serveLate(exchange, handler, self);
+    const stores = publishStart(exchange.node, "request");
+    if (stores === undefined) return this.#start(exchange, handler, self);
+    return stores.run(() => this.#start(exchange, handler, self));
   }
 
   /**
-   * Reads `request.signal` of the requests that are still being handled: making that signal costs some hosts more than
-   * everything else that a request does, and no client can be seen to leave before the turn is over.
+   * As {@link serve}, for an application, which is called without the scope: that is not made before it is asked for, unless
+   * something else needs it.
    */
+  serveApp(request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
+    if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
+      return this.serve(request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
+    const exchange = new Exchange(request, rest, this);
+    (request as Slot)[exchangeKey] = exchange;
+    this.#unopened.add(exchange);
+    return exchange.run(app.fetch, app, true);
+  }
+
+  #start(exchange: Exchange, handler: AnyHandler, self: unknown): Promise<unknown> {
+    if (this.#isLimited) this.#limit(exchange);
+    const answer = exchange.run(handler, self, false);
+    if (!isClosed(exchange.node)) this.#follow(exchange);
+    return answer;
+  }
+
+  makeNode(exchange: Exchange): ScopeNode {
+    const { node: parent } = this;
+    const { request, rest } = exchange;
+    if (exchange.hasEnded) return makeEndedChild(parent, nameOfEnded(request), initialGroup);
+    const name = this.#nameOf(request, rest);
+    if (!isOpen(parent)) {
+      const late = makeCancelledChild(parent, name, initialGroup);
+      if (!isCancelled(parent)) late.ownReason = createReason("shutdown", parent.path, undefined);
+      if (!isClosed(parent)) this.#late.add(exchange);
+      return late;
+    }
+    const node = makeChild("fetchBough", parent, name, initialGroup);
+    linkChild(node, undefined, undefined);
+    node.observer = exchange;
+    return node;
+  }
+
+  onOpened(exchange: Exchange): void {
+    this.#unopened.remove(exchange);
+    const { node } = exchange;
+    if (isClosed(node)) return this.#followLate(exchange);
+    publishOpen(node, "request");
+    this.#follow(exchange);
+  }
+
+  /** Opens the scopes of all requests: from now on they are counted, and cancelled. */
+  openAll(): void {
+    this.#mayOpenLater = false;
+    for (const exchange of this.#unopened.all) exchange.open();
+  }
+
+  /** Has the client's leaving end a request, and the host wait for its scope. */
+  #follow(exchange: Exchange): void {
+    const waitUntil = waitUntilOf(exchange.request, exchange.rest);
+    if (waitUntil !== undefined) {
+      waitUntil(exchange.settled());
+      exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
+    } else if (exchange.isHandlerRunning) {
+      this.#fresh.push(exchange);
+      if (this.#isWatching) return;
+      this.#isWatching = true;
+      soon(this.#watchClients);
+    }
+  }
+
+  /** Reads `request.signal` of the requests that are still being handled: making that signal costs some hosts a lot. */
   readonly #watchClients = (): void => {
     const fresh = this.#fresh;
     this.#isWatching = false;
@@ -117,23 +163,17 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
   };
 
   /** Serves a request that arrives during the end of a shutdown, or after it. */
-  #serveLate(
-    exchange: Exchange,
-    rest: readonly unknown[],
-    handler: AnyHandler,
-    self: unknown,
-  ): Promise<unknown> {
-    const { node } = exchange;
-    const { node: parent } = this;
-    if (!isCancelled(parent)) node.ownReason = createReason("shutdown", parent.path, undefined);
-    if (isClosed(parent)) return exchange.refuse();
-    this.#late.add(exchange);
-    const answer = exchange.run(handler, self, rest);
-    if (exchange.isRunning) {
-      exchange.watchClient();
-      exchange.record.watchHandler();
-    }
+  #serveLate(exchange: Exchange, handler: AnyHandler, self: unknown): Promise<unknown> {
+    if (isClosed(this.node)) return exchange.refuse();
+    const answer = exchange.run(handler, self, false);
+    this.#followLate(exchange);
     return answer;
+  }
+
+  #followLate(exchange: Exchange): void {
+    if (!exchange.isHandlerRunning) return;
+    exchange.watchClient();
+    exchange.record.watchHandler();
   }
 
   #nameOf(request: Request, rest: readonly unknown[]): string {
@@ -150,8 +190,8 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
     if (left !== undefined && exchange.record.limit(left)) exchange.record.hasIncomingDeadline = true;
   }
 
-  makeRecord(exchange: Exchange): WebRecord {
-    const { node, request } = exchange;
+  makeRecord(exchange: Exchange, node: ScopeNode): WebRecord {
+    const { request } = exchange;
     const record: WebRecord = new RequestRecord<Request, Exchange>(node, request, exchange, this, exchange);
     if (isClosed(node)) return record;
     node.observer = record;
@@ -176,6 +216,10 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
     this.onRequestDone?.();
   }
 
+  onUnopenedEnd(exchange: Exchange): void {
+    this.#unopened.remove(exchange);
+  }
+
   onSettled({ response }: WebRecord): void {
     response.onSettled();
   }
@@ -192,10 +236,26 @@ export class WebServer implements RequestHost<Request, Exchange>, ExchangeHost, 
   }
 }
 
+/** An application that takes requests. */
+export interface AnyApp {
+  readonly fetch: AnyFetch;
+}
+
 /** The slot of a request: its exchange. */
 interface Slot {
   [exchangeKey]?: Exchange;
 }
+
+/** In ms. A timer that fires a thousand times a second costs Bun and Deno a fifth of their requests. */
+const WATCH_STEP = 20;
+
+/**
+ * Calls back when the requests that have not been answered are worth watching. A client that leaves before that must be seen
+ * after it: for older versions of node-server, within the turn of the event loop. Bun and Deno tell it later as well, where
+ * a turn costs more than everything else that a request does here.
+ */
+const soon: (callback: () => void) => void =
+  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnheldTimer(callback, WATCH_STEP) : onTurn;
 
 const exchangeKey: unique symbol = Symbol("bough.webRequest");
 
@@ -210,6 +270,14 @@ function defaultName({ method, url }: Request): string {
   if (start < 0) return `${method} /`;
   const query = url.indexOf("?", start);
   return `${method} ${query < 0 ? url.slice(start) : url.slice(start, query)}`;
+}
+
+function nameOfEnded(request: Request): string {
+  try {
+    return defaultName(request);
+  } catch {
+    return "request"; // Deno's does not know its URL any more
+  }
 }
 
 type WaitUntil = (promise: Promise<unknown>) => void;

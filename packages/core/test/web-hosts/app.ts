@@ -315,11 +315,26 @@ function onError(failure: unknown, c: Context): Response {
 
 /** Hono within `fetchBough`, as docs/web.md says. */
 function honoApp(): Handler {
-  const app = hono(() => shutDown(handle));
-  const handle: Handler = fetchBough(
-    (request: Request, _scope, ...rest: unknown[]) => app.fetch(request, ...(rest as [])),
-    options,
+  const handle = fetchBough(
+    hono(() => shutDown(handle)),
+    options as object,
+  ) as unknown as Handler;
+  return handle;
+}
+
+/** Hono given to `fetchBough` without options: no request has a scope before its handler asks, after a while. */
+function givenApp(): Handler {
+  const app = new Hono();
+  app.use(async (_c, next) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await next();
+  });
+  app.route(
+    "/",
+    hono(() => shutDown(handle)),
   );
+  app.onError(onError);
+  const handle = fetchBough(app) as unknown as Handler;
   return handle;
 }
 
@@ -349,5 +364,6 @@ export function makeApp(
   form: string | undefined,
 ): (request: Request, ...rest: unknown[]) => Response | Promise<Response> {
   if (form === "hono") return honoApp();
+  if (form === "given") return givenApp();
   return form === "middleware" ? middlewareApp() : plainApp();
 }

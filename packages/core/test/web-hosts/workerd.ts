@@ -9,10 +9,10 @@ setUpgrade(() => {
   return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit);
 });
 
-const apps = { plain: makeApp("plain"), hono: makeApp("hono") };
+const apps = { plain: makeApp("plain"), hono: makeApp("hono"), given: makeApp("given") };
 
 // oxlint-disable-next-line import/no-default-export -- what workerd loads
 export default {
-  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" }, ctx: unknown): unknown =>
+  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" | "given" }, ctx: unknown): unknown =>
     apps[env.FORM](request, env, ctx),
 };

@@ -1,0 +1,309 @@
+import { channel } from "node:diagnostics_channel";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { createScope, sleep, spawn, type Scope } from "../index.js";
+import { snapshot } from "../inspect/index.js";
+import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
+import { fetchBough, requestOutcome, requestScope, type FetchBoughOptions } from "./index.js";
+
+const get = (init?: RequestInit): Request => new Request("http://localhost/a?b=c", init);
+const forever = () => new Promise<never>(() => undefined);
+
+type Handler = (request: Request, ...rest: unknown[]) => unknown;
+
+/** An application by that handler, in a `fetchBough`. */
+function application(fetch: Handler, options: FetchBoughOptions<Request, unknown[]> = {}) {
+  return fetchBough(
+    { fetch } as { fetch: (request: Request, ...rest: unknown[]) => Promise<Response> },
+    options,
+  );
+}
+
+/** The scopes of requests. */
+function requests(handle: { readonly scope: Scope }): readonly string[] {
+  return snapshot(handle.scope).children.map(({ name }) => name);
+}
+
+describe("rule 35: an application in fetchBough", () => {
+  it("is called as its own method, with the request and what the host passes, and without the scope", async () => {
+    class App {
+      readonly greeting = "hello";
+      async fetch(request: Request, env: { readonly a: number }, ...more: unknown[]): Promise<Response> {
+        return Response.json([this.greeting, request.method, env.a, more.length]);
+      }
+    }
+    const handle = fetchBough(new App());
+    expect(await (await handle(get(), { a: 1 })).json()).toEqual(["hello", "GET", 1, 0]);
+  });
+
+  it("may get another `fetch` later, as tools do that watch it", async () => {
+    const app = { fetch: (_request: Request) => new Response("old") };
+    const handle = fetchBough(app);
+    app.fetch = () => new Response("new");
+    expect(await (await handle(get())).text()).toBe("new");
+  });
+
+  it.each([
+    ["a number", 1],
+    ["an object without fetch", {}],
+    ["an object whose fetch is no function", { fetch: "x" }],
+    ["nothing", undefined],
+  ])("is refused if it is %s", (_, value) => {
+    expect(thrown(() => fetchBough(value as never))).toMatchObject({
+      name: "TypeError",
+      message: expect.stringContaining(
+        "handler must be a function, or an application with a function fetch",
+      ) as string,
+    });
+  });
+
+  it("has no scope for a request before somebody asks for it", async () => {
+    const isAsked = deferred();
+    const work = deferred<Response>();
+    const handle = application(async (request) => {
+      await isAsked.promise;
+      requestScope(request);
+      return work.promise;
+    });
+    const response = handle(get());
+    await flush();
+    expect(requests(handle)).toEqual([]);
+    isAsked.resolve();
+    await flush();
+    expect(requests(handle)).toEqual(["GET /a"]);
+    work.resolve(new Response("x"));
+    expect(await (await response).text()).toBe("x");
+    expect(requests(handle)).toEqual([]);
+  });
+
+  it("gets the same scope at once, later, and in its middleware, and tasks in it end with the response", async () => {
+    const scopes: Scope[] = [];
+    const handle = application(async (request) => {
+      scopes.push(requestScope(request));
+      await flush();
+      scopes.push(requestScope(request, { name: "GET /:id" }));
+      spawn(requestScope(request), (task) => sleep(task, 100_000));
+      return new Response("x");
+    });
+    await (await handle(get())).text();
+    await flush();
+    const [first] = scopes;
+    expect(new Set(scopes).size).toBe(1);
+    expect(first).toMatchObject({ path: "server/GET /:id", state: "closed", reason: { kind: "closed" } });
+  });
+
+  it.each([
+    ["succeeded", () => new Response("x")],
+    ["succeeded, later", async () => new Response("x")],
+    ["failed", () => Promise.reject(new Error("planted"))],
+  ])("that has %s has a closed scope if it is asked for after that", async (_, fetch) => {
+    const request = get();
+    const handle = application(fetch);
+    await outcomeOf(handle(request));
+    const scope = requestScope(request);
+    expect(scope).toMatchObject({ name: "GET /a", state: "closed", cancelled: false });
+    expect(requestScope(request)).toBe(scope);
+    expect(thrown(() => spawn(scope, async () => 1))).toMatchObject({ code: "BOUGH_SCOPE_CLOSED" });
+    expect((await handle.shutdown()).running).toBe(0);
+  });
+
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("planted");
+      },
+    ],
+    ["rejects", () => Promise.reject(new Error("planted"))],
+    [
+      "returns something whose `then` throws",
+      () => ({
+        // oxlint-disable-next-line unicorn/no-thenable -- it is about such a value
+        then() {
+          throw new Error("planted");
+        },
+      }),
+    ],
+  ] as [string, () => unknown][])("that %s hands the host its own failure", async (_, fetch) => {
+    expect(await rejection(application(fetch)(get()))).toMatchObject({ message: "planted" });
+  });
+
+  it("is a 499 if it fails as its client has left, though nobody has asked for the scope", async () => {
+    const leaving = new AbortController();
+    const handle = application(
+      ({ signal }) =>
+        new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+    );
+    const response = handle(get({ signal: leaving.signal }));
+    leaving.abort();
+    expect((await response).status).toBe(499);
+  });
+
+  it("is a 504 if a call of its own ran out of time", async () => {
+    const own = createScope({ name: "own", supervise: true });
+    const handle = application(() => spawn(own, (task) => sleep(task, 100_000), { timeout: 1 }));
+    expect((await handle(get())).status).toBe(504);
+    await own.close();
+  });
+
+  it("tells requestOutcome of a failure what it means, and hears of its client's leaving", async () => {
+    const leaving = new AbortController();
+    const seen: unknown[] = [];
+    const handle = application(async (request) => {
+      try {
+        await sleep(requestScope(request), 100_000);
+        return new Response("never");
+      } catch (error) {
+        const { status } = requestOutcome(request, error);
+        seen.push(status, requestScope(request).reason?.kind);
+        return new Response(null, { status: status ?? 500 });
+      }
+    });
+    const response = handle(get({ signal: leaving.signal }));
+    await flush();
+    leaving.abort();
+    expect((await response).status).toBe(499);
+    expect(seen).toEqual([499, "disconnected"]);
+  });
+
+  it("keeps a worker alive by waitUntil, from the moment at which somebody asks for the scope", async () => {
+    const waits: Promise<unknown>[] = [];
+    const context = { waitUntil: (promise: Promise<unknown>) => void waits.push(promise) };
+    const cleanup = deferred();
+    const handle = application((request) => {
+      if (request.method === "POST") requestScope(request).defer(() => cleanup.promise);
+      return new Response("x");
+    });
+    await handle(get(), {}, context);
+    expect(waits).toEqual([]);
+    await handle(get({ method: "POST" }), {}, context);
+    expect(await outcomeOf(Promise.all(waits))).toBe("pending");
+    cleanup.resolve();
+    expect(await Promise.all(waits)).toEqual([undefined]);
+  });
+
+  describe("has the scope of a request made at once", () => {
+    it.each<[string, FetchBoughOptions<Request, unknown[]>]>([
+      ["with a timeout", { timeout: 100_000 }],
+      ["with a deadline header", { deadlineHeader: true }],
+      ["with onCancelled", { onCancelled: () => undefined }],
+      ["with a function that names the route", { route: () => "GET /a" }],
+    ])("%s", async (_, options) => {
+      const work = deferred<Response>();
+      const handle = application(() => work.promise, options);
+      const response = handle(get());
+      expect(requests(handle)).toEqual(["GET /a"]);
+      work.resolve(new Response("x"));
+      await response;
+    });
+  });
+});
+
+describe("rule 35: the time of an application's request", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("ends with 503 if it was limited later, and the handler does not listen", async () => {
+    const handle = application(async (request) => {
+      await flush();
+      requestScope(request, { timeout: 10 });
+      return forever();
+    });
+    const response = handle(get());
+    await flush();
+    await vi.advanceTimersByTimeAsync(10);
+    expect((await response).status).toBe(503);
+  });
+
+  it("ends with 503 by the option, though nobody has asked for the scope", async () => {
+    const handle = application(forever, { timeout: 10 });
+    const response = handle(get());
+    await vi.advanceTimersByTimeAsync(10);
+    expect((await response).status).toBe(503);
+  });
+});
+
+describe("rule 32: the shutdown of an application's requests", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("waits for those whose scopes nobody has asked for", async () => {
+    const works = [deferred<Response>(), deferred<Response>(), deferred<Response>()];
+    const left = [...works];
+    const handle = application(() => left.shift()?.promise);
+    const responses = works.map(() => handle(get()));
+    works[1]?.resolve(new Response("1"));
+    await responses[1];
+    const report = handle.shutdown();
+    expect(requests(handle)).toEqual(["GET /a", "GET /a"]);
+    works[0]?.resolve(new Response("0"));
+    await responses[0];
+    expect(await outcomeOf(report)).toBe("pending");
+    works[2]?.resolve(new Response("2"));
+    expect(await report).toMatchObject({ running: 2, cancelled: 0, stuck: [], cutOff: 0 });
+    expect(await (await (responses[2] as Promise<Response>)).text()).toBe("2");
+  });
+
+  it("answers those that are stuck with 503, and calls no application after its end", async () => {
+    const fetch = vi.fn<() => Promise<never>>(forever);
+    const handle = application(fetch);
+    const response = handle(get());
+    const report = handle.shutdown({ grace: 10 });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect((await response).status).toBe(503);
+    expect(await report).toMatchObject({ running: 1, cancelled: 1 });
+    expect((await handle(get())).status).toBe(503);
+    expect(fetch).toHaveBeenCalledOnce();
+  });
+
+  it("serves those that still arrive, and waits for them", async () => {
+    const first = deferred<Response>();
+    const second = deferred<Response>();
+    const left = [first, second];
+    const handle = application(() => left.shift()?.promise);
+    const responses = [handle(get())];
+    const report = handle.shutdown();
+    responses.push(handle(get()));
+    first.resolve(new Response("x"));
+    await flush();
+    expect(await outcomeOf(report)).toBe("pending");
+    second.resolve(new Response("y"));
+    expect((await Promise.all(responses)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await report).cancelled).toBe(0);
+  });
+
+  it("ends them with 503 when the parent of all requests is cancelled", async () => {
+    const app = createScope({ name: "app", supervise: true });
+    const reasons: unknown[] = [];
+    const handle = application(
+      async (request) => {
+        await flush();
+        await flush();
+        requestScope(request).onCancel(({ kind }) => void reasons.push(kind));
+        return forever();
+      },
+      { parent: app },
+    );
+    const response = handle(get());
+    app.cancel();
+    await flush();
+    await vi.advanceTimersByTimeAsync(700);
+    expect((await response).status).toBe(503);
+    expect(reasons).toEqual(["explicit"]);
+    await app.close();
+  });
+});
+
+describe("rule 35: an application in fetchBough, once somebody has listened to the channels", () => {
+  it("has the scope of each request made at once, and published", async () => {
+    const opened: string[] = [];
+    const note = (message: unknown): void => {
+      const { kind, scope } = message as { kind: string; scope: Scope };
+      if (kind === "request") opened.push(scope.name);
+    };
+    channel("bough:scope:open").subscribe(note);
+    const handle = application(() => new Response("x"));
+    await handle(get());
+    channel("bough:scope:open").unsubscribe(note);
+    expect(opened).toEqual(["GET /a"]);
+  });
+});
