@@ -253,6 +253,7 @@ for (const { name, label, form, start } of cases)
       await expect.poll(() => ask(host.port, "/fates/last")).toMatchObject({ state: "open" });
       const errors = (await ask(host.port, "/errors")) as string[];
       expect(errors.filter((text) => !isOwn(text, name))).toEqual([]);
+      expect(host.output().includes("legacy behavior")).toBe(name === "Deno" && form !== "given");
       const shutDown = new RawConnection(host.port);
       const works = table.get("the server shuts down")?.get(name) === "yes";
       if (works) await shutDown.request({ path: "/shutdown" }).answer;

@@ -138,6 +138,22 @@ describe("rule 35: an application in fetchBough", () => {
     expect((await response).status).toBe(499);
   });
 
+  it("learns from requestOutcome at once that its client has left", async () => {
+    const leaving = new AbortController();
+    const handle = application(
+      (request) =>
+        new Promise((resolve) =>
+          request.signal.addEventListener("abort", () => {
+            const { status } = requestOutcome(request, request.signal.reason);
+            resolve(new Response(null, { status: status ?? 500 }));
+          }),
+        ),
+    );
+    const response = handle(get({ signal: leaving.signal }));
+    leaving.abort();
+    expect((await response).status).toBe(499);
+  });
+
   it("is a 504 if a call of its own ran out of time", async () => {
     const own = createScope({ name: "own", supervise: true });
     const handle = application(() => spawn(own, (task) => sleep(task, 100_000), { timeout: 1 }));

@@ -230,7 +230,6 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   }
 
   #onFailure(error: unknown): void {
-    if (this.#stopListening === undefined) this.watchClient(); // it may have left
     const outcome = this.outcomeOf(error);
     this.#endHandler();
     const { record } = this;
@@ -256,6 +255,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
 
   /** The outcome that the failure of the handler means. */
   outcomeOf(error: unknown): RequestOutcome {
+    if (this.#stopListening === undefined) this.watchClient(); // it may have left before that was seen
     if (isBrokenUpload(error)) this.#onLeft();
     return outcomeOf(this.record, error, this.#isDisconnected);
   }

@@ -56,11 +56,18 @@ export function webHosts(): readonly WebHost[] {
     listening("node-server", process.execPath, [], "node-server.mjs"),
     listening("srvx", process.execPath, [], "srvx.mjs"),
     listening("Bun", runtimeBinary("bun"), [], "bun.mjs"),
-    listening("Deno", runtimeBinary("deno"), ["run", "-A"], "deno.mjs"),
+    hostOf("Deno", runtimeBinary("deno"), (form, folder) =>
+      startListening(runtimeBinary("deno") as string, [...denoArgs(form), join(folder, "deno.mjs"), form]),
+    ),
     hostOf("workerd", runtimeBinary("workerd"), (form, folder) =>
       startWorkerd(join(folder, "workerd.mjs"), form),
     ),
   ];
+}
+
+/** One form of the application runs in a Deno whose `request.signal` aborts when the client leaves, and not after a success. */
+function denoArgs(form: Form): readonly string[] {
+  return form === "given" ? ["run", "-A", "--unstable-no-legacy-abort"] : ["run", "-A"];
 }
 
 function hostOf(

@@ -112,7 +112,7 @@ const scenes: Readonly<Record<string, Scene>> = {
   length: (_request, scope, note) => {
     void scope.signal;
     const headers = { "content-length": "6" };
-    return new Response(streamOf(scope, note, ["abc", "def"]), { headers });
+    return new Response(streamOf(scope, note, "abcdef".split("")), { headers }); // more parts than are read at once
   },
   "length-late": (_request, scope, note) => {
     void scope.signal;
@@ -185,7 +185,7 @@ const scenes: Readonly<Record<string, Scene>> = {
       new ReadableStream({
         async pull(controller) {
           if (count++ > 0) {
-            await sleep(scope, 20);
+            await sleep(scope, 200); // until the first part is on its way
             throw new Error("planted failure");
           }
           controller.enqueue(bytes("a"));
