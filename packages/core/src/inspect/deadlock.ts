@@ -3,8 +3,8 @@ import type { History, Warning } from "./warning.js";
 
 /**
  * Finds scopes that wait for each other's permits, so that none of them can go on: each waits only for permits of which all
- * holders are such scopes, or for children that all are such scopes. What is left when everything that can go on has been
- * taken away, again and again, is the deadlock.
+ * holders are such scopes, or for children that all are such scopes. Scopes that can go on are removed, again and
+ * again. The remaining scopes are the deadlock.
  */
 export function findDeadlock({ look, childrenOf, byId }: History): Warning[] {
   const blocked = new Set<number>();

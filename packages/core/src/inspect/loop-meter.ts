@@ -35,7 +35,7 @@ export class LoopMeter {
       this.#delay.enable();
       return undefined;
     }
-    // What is measured is the time between two turns of a timer.
+    // It measures the time between two turns of a timer.
     const late = (ns: number): number => Math.max(0, Math.round((ns / 1e6 - RESOLUTION) * 10) / 10);
     const measured = {
       p50: late(delay.percentile(50)),

@@ -125,7 +125,7 @@ export function isRealTimer(timer: unknown): boolean {
 }
 
 /**
- * Prepares for a timer that goes by a clock nobody can read.
+ * Prepares for a timer whose clock can't be read.
  *
  * @returns `undefined` if the clock is exact.
  */

@@ -32,11 +32,11 @@ export interface OrphanInfo {
   readonly createdAt?: string;
 }
 
-/** What happens when an owner handle is collected before its scope was closed. */
+/** What to do when an owner handle is collected before its scope was closed. */
 export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);
 
-// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read. What takes
-// time to find out, such as a path, is found out when a subscriber first reads it.
+// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read. A
+// field that takes time to compute, such as a path, is computed when a subscriber first reads it.
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {
@@ -50,7 +50,7 @@ export interface TaskStartMessage {
 
 /** `bough:task:settle`: a task has settled whose worker was called, its children and cleanups included. */
 export interface TaskSettleMessage extends TaskStartMessage {
-  /** What it rejects with, if it has failed or was cancelled. */
+  /** The failure or the reason that it rejects with, if it has failed or was cancelled. */
   readonly error?: unknown;
 }
 
@@ -70,7 +70,7 @@ export interface ScopeCloseMessage extends ScopeOpenMessage {
   readonly status: Exclude<TaskStatus, "queued" | "running">;
   /** Milliseconds since it was made, at the moment at which this is first read. */
   readonly age: number;
-  /** What it rejects with, if it has failed or was cut short. */
+  /** The failure or the reason that it rejects with, if it has failed or was cut short. */
   readonly error?: unknown;
 }
 
@@ -86,15 +86,15 @@ export interface ScopeCancelMessage {
 export interface OrphanMessage {
   /** The scope without its handle. */
   readonly scope: Scope;
-  /** What `onOrphan` gets. */
+  /** The argument of `onOrphan`. */
   readonly orphan: OrphanInfo;
 }
 
 /** `bough:stuck`: a grace period is over, of a scope, of one `close` or of a server's shutdown, and tasks still run. */
 export interface StuckMessage {
-  /** What was cancelled. */
+  /** The cancelled scope. */
   readonly scope: Scope;
-  /** What has not ended, the outermost first. */
+  /** The tasks, scopes and cleanups that have not ended, the outermost first. */
   readonly tasks: readonly TaskInfo[];
 }
 

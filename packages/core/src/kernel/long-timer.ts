@@ -2,15 +2,16 @@ import { TIMERS_UNREFED } from "./state.js";
 import { inexactClock, isRealTimer, detectRealTimer } from "./age-clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
-/** What the global `setTimeout` returns: an object on Node, a number elsewhere and under some fake timers. */
+/** The result of the global `setTimeout`: an object on Node, a number elsewhere and under some fake timers. */
 export type TimerHandle = ReturnType<typeof setTimeout>;
 
 /** The longest delay `setTimeout` takes; a longer one fires at once. */
 export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
- * A timer of the user's time: whatever `setTimeout` is in place at the moment of the call, so that fake timers work.
- * `ms` is at most {@link MAX_DELAY}. The callback gets two values; a rest parameter would take as long as the rest.
+ * Sets a timer, with the global `setTimeout` that is installed at the moment of the call, so that fake timers
+ * work. `ms` is at most {@link MAX_DELAY}. The callback gets two values; a rest parameter would take as long as the
+ * rest.
  */
 export function setTimer<A, B>(callback: (a: A, b: B) => void, ms: number, a: A, b: B): TimerHandle {
   const set = currentSetTimeout();

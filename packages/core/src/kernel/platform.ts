@@ -11,7 +11,7 @@
  * | a turn of the event loop                      | at load   | `setImmediate`, else `MessageChannel`  | Jest, sinon, vitest and `node:test` fake `setImmediate` by default |
  * | the runtime's own delays: sweeps of sockets   | at load   | `setTimeout`, `setInterval`            | sockets do not follow a fake clock |
  *
- * What each library fakes by default:
+ * The functions that each library fakes by default:
  *
  * | library                | timers, `setImmediate` | `Date` | `performance`, `hrtime` | `nextTick`, `queueMicrotask` |
  * | ---------------------- | ---------------------- | ------ | ----------------------- | ---------------------------- |
@@ -70,8 +70,8 @@ const platform = globalThis as {
 // ---- taken at load
 
 /**
- * What timers are set and cleared with when no test is in charge of time. Where a browser may do it, call them taken off
- * this object: it refuses to be called with another `this`.
+ * The functions that set and clear timers when no test controls the time. Where a browser may do it, call them taken
+ * off this object: it refuses to be called with another `this`.
  */
 export const realTimers: {
   readonly setTimeout: typeof setTimeout;
@@ -126,7 +126,7 @@ function chooseNextTick(): ((callback: Callback) => void) | undefined {
 
 /**
  * Calls back after one turn of the event loop, in which timers, I/O and signals have been served. Not by a timer:
- * browsers make those wait for 4 ms, and under fake ones nobody would move the clock for it.
+ * browsers make those wait for 4 ms, and under fake ones no test would advance the clock for it.
  */
 export const onTurn: (callback: Callback) => void = chooseTurn();
 
