@@ -23,15 +23,17 @@ afterAll(() => {
 
 const fileOf = (name: string): string => join(folder, name);
 
-/** Takes orders all the time; at SIGUSR2 it says whether anybody listens to a channel. */
+/** Takes orders all the time; at SIGHUP it takes one and says when it is done; at SIGUSR2 it says whether anybody listens to a channel. */
 const shop = `
   const { channel } = process.getBuiltinModule("node:diagnostics_channel");
   const shop = globalThis.shop = createScope({ name: "shop", supervise: true, onError() {} });
   spawn(shop, (own) => sleep(own, 600_000), { name: "old" });
-  setInterval(() => withScope(shop, { name: "order" }, async (own) => {
+  const order = () => withScope(shop, { name: "order" }, async (own) => {
     spawn(own, async function stock() { await null; });
     spawn(own, (task) => sleep(task, 1), { name: "pay" });
-  }), 2);
+  });
+  setInterval(order, 2);
+  process.on("SIGHUP", () => order().then(() => console.log("ordered")));
   process.on("SIGUSR2", () => {
     const names = ["task:start", "task:settle", "scope:open", "scope:close", "scope:cancel", "stuck", "orphan"];
     console.log("subscribers:", names.filter((name) => channel("bough:" + name).hasSubscribers).length);
@@ -49,17 +51,23 @@ for (const { label, path = "", major } of nodes()) {
     it("records a process that nobody has prepared, for Perfetto, and leaves it as it was", async () => {
       const { child, pid } = await command.start(path, shop);
       const file = fileOf(`trace-${major}.json`);
-      const { code, stdout, stderr } = await command.run(
-        path,
+      const recording = new Child(path, [
+        command.path,
         "inspect",
         pid,
         "--record",
         file,
         "--seconds",
-        "0.5",
-      );
+        "3600",
+      ]);
+      onTestFinished(() => recording.kill("SIGKILL"));
+      await recording.printed("Recording process");
+      child.kill("SIGHUP");
+      await child.printed("ordered");
+      recording.kill("SIGINT");
+      const { code, stdout, stderr } = await recording.ending();
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toContain(`Recording process ${pid} for 0.5 s\n`);
+      expect(stdout).toContain(`Recording process ${pid} for 3600 s\n`);
       expect(stdout).toMatch(/trace-\d+\.json: [\d,]+ events\n$/);
       const trace = JSON.parse(readFileSync(file, "utf8")) as ChromeTrace;
       expect(traceFaults(trace)).toEqual([]);
@@ -128,7 +136,7 @@ describe("bough inspect --record", () => {
       }, 1);`,
     );
     const file = fileOf("busy.json");
-    expect(await command.run(execPath, "inspect", pid, "--record", file, "--seconds", "0.3")).toMatchObject({
+    expect(await command.run(execPath, "inspect", pid, "--record", file, "--seconds", "1")).toMatchObject({
       code: 0,
     });
     const trace = JSON.parse(readFileSync(file, "utf8")) as ChromeTrace;
