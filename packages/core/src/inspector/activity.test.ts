@@ -7,6 +7,7 @@ import { fetchBough } from "../web/index.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { deferred } from "../../test/support/deferred.js";
 import { openEvents, openPage, request } from "../../test/support/inspector.js";
+import { servePage } from "./index.js";
 import { Activity } from "./activity.js";
 import { PlaceHistory } from "./place-history.js";
 import { Sampler } from "./sampler.js";
@@ -250,6 +251,33 @@ describe("requests that have ended", () => {
 });
 
 describe("it costs nothing without a page", () => {
+  it("what has happened is forgotten with the last page", async () => {
+    const activity = started();
+    const letters = (n: number): string =>
+      String(n).replace(/\d/g, (digit) => "abcdefghij".charAt(Number(digit)));
+    await withScope(async (scope) => {
+      for (let n = 0; n < 900; n++) spawn(scope, async () => {}, { name: letters(n) });
+    });
+    activity.stop();
+    activity.start();
+    expect(activity.histories().map(({ name, settled: count }) => [name, count])).toEqual([
+      ["(other places)", 0],
+    ]);
+    expect(activity.requests.open).toBe(0);
+    expect(activity.requests.last()).toEqual([]);
+  });
+
+  it("a page of another source tells only what it sees in its looks", async () => {
+    const page = servePage({ look: async () => ({ at: 1, nodes: [] }) });
+    onTestFinished(() => page.close());
+    const { port } = new URL(await page.listen({ port: 0 }));
+    const headers = { authorization: `Bearer ${page.token}` };
+    expect(JSON.parse((await request({ port, path: "/requests", headers })).body)).toEqual({ running: [] });
+    const frame = await (await openEvents(Number(port), page.token)).next();
+    expect(frame["rates"]).toBeUndefined();
+    expect(subscribed()).toBe(0);
+  });
+
   it("the channels have subscribers from the first page to the last", async () => {
     expect(subscribed()).toBe(0);
     const { page, port } = await openPage();

@@ -42,14 +42,15 @@ interface Life {
 
 /**
  * What a process does while a page is open: how much is created and settled at each place, how long it lives, and the
- * requests. Subscribes to the diagnostics channels from `start()` to `stop()`; between, nothing is kept of a node but its id.
+ * requests. Subscribes to the diagnostics channels from `start()` to `stop()`. It keeps no node: only ids, and of a request
+ * that runs the record that knows its answer.
  */
 export class Activity {
   readonly requests: Requests = new Requests();
   readonly #isBelow: (node: ScopeNode) => boolean;
   readonly #lives = new Map<number, Life>();
   readonly #histories = new Map<string, PlaceHistory>();
-  readonly #others = new PlaceHistory("", "(other places)", "", "");
+  #others = otherPlaces();
   /** By kind and name, where the line is not known: without the key of the place, which would be made for each task. */
   readonly #byName = new Map<string, Map<string, PlaceHistory>>();
   readonly #sampler = new Sampler(FOLLOWED);
@@ -75,6 +76,7 @@ export class Activity {
     this.#lives.clear();
     this.#histories.clear();
     this.#byName.clear();
+    this.#others = otherPlaces();
     this.requests.clear();
   }
 
@@ -188,6 +190,8 @@ function outcomeOf(node: ScopeNode): string {
   const status = statusOf(node);
   return status === "cancelled" ? (node.reason?.kind ?? status) : status;
 }
+
+const otherPlaces = (): PlaceHistory => new PlaceHistory("", "(other places)", "", "");
 
 function kindOf(node: ScopeNode): string {
   if (isTask(node)) return isDaemon(node) ? "daemon" : "task";
