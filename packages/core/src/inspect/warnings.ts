@@ -29,10 +29,10 @@ export type Suspicion = "late" | "deaf" | "handle" | "permit" | "joining" | "fai
  * without it.
  */
 export function suspicionOf(node: NodeInfo): Suspicion | undefined {
-  const { kind, state, status, reason, listens, joining, waits, waiters, failures, waitingForCleanup } = node;
+  const { kind, state, status, reason, listens, joining, waits, waiters, survived, waitingForCleanup } = node;
   if (waitingForCleanup && reason?.at !== undefined) return "late";
   if (waits?.some(({ heldBy }) => heldBy !== undefined) === true) return "permit";
-  if (failures > 0) return "failures";
+  if (survived !== undefined) return "failures";
   if (joining === true) return "joining";
   if (kind === "handle") return state === "open" && waiters === 0 ? "handle" : undefined;
   if (kind !== "task" || status !== "running") return undefined;

@@ -237,7 +237,7 @@ describe("warnings in a tree of any size", () => {
     const aged = (nodes: readonly NodeInfo[]) => nodes.map((each) => ({ ...each, age: each.age + 100_000 }));
     const look = (): Look => ({ at: Date.now() + 100_000, nodes: aged(flatten(snapshot(scope))) });
     const all = createWatcher();
-    const watcher = new TreeWatcher();
+    const watcher = new TreeWatcher(false);
     const tree = new LiveTree();
     const found: string[][] = [];
     for (let n = 0; n < 2; n++) {
@@ -268,7 +268,7 @@ describe("warnings in a tree of any size", () => {
       node(id, { parent: 2, waits: [{ operation: "acquire", heldBy: [by] }], listens: ["wait"] });
     const free = node(5, { parent: 2, waits: [{ operation: "sleep", left: 5_000 }], listens: ["wait"] });
     const watch = async (...nodes: NodeInfo[]): Promise<string[]> => {
-      const watcher = new TreeWatcher();
+      const watcher = new TreeWatcher(false);
       const tree = new LiveTree();
       await tree.update(sourceOf([node(1), ...nodes]));
       watcher.find(tree);
@@ -278,8 +278,27 @@ describe("warnings in a tree of any size", () => {
     expect(await watch(joining, held(3, 4), held(4, 2))).toEqual(["deadlock"]);
   });
 
+  it.each([false, true])(
+    "name what keeps failing, and its error only if causes are shown: %s",
+    async (causes) => {
+      const survived = { restarts: 400, kept: 0, lastMinute: 60, error: "the secret value" };
+      const watcher = new TreeWatcher(causes);
+      const tree = await treeAfter([
+        node(1),
+        node(2, { kind: "scope", status: undefined as never, survived }),
+      ]);
+      watcher.find(tree);
+      const [warning] = watcher.find(tree).map(warningRow);
+      expect(warning).toMatchObject({
+        code: "failures",
+        title: expect.stringMatching(/was restarted 400 times/),
+      });
+      expect(JSON.stringify(warning).includes("secret")).toBe(causes);
+    },
+  );
+
   it("growth is counted for the whole tree", async () => {
-    const watcher = new TreeWatcher();
+    const watcher = new TreeWatcher(false);
     const tree = new LiveTree();
     let titles: string[] = [];
     for (let look = 1; look <= 8; look++) {

@@ -210,7 +210,7 @@ class Page {
 
   #frame(): Promise<string> {
     return this.#looks.use(0, async (tree) => {
-      this.#watcher ??= new TreeWatcher();
+      this.#watcher ??= new TreeWatcher(this.#options.causes === true);
       return JSON.stringify(await frameOf(tree, this.#watcher.find(tree), this.#source.activity));
     });
   }

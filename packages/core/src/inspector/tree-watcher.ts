@@ -1,9 +1,11 @@
-import type { NodeGroup, NodeKind, Warning } from "../inspect/index.js";
+import type { NodeGroup, NodeInfo, NodeKind, Warning } from "../inspect/index.js";
 import type { Summary } from "../inspect/warning.js";
 import { LookWatcher } from "../inspect/watcher.js";
 import type { LiveTree } from "./live-tree.js";
 import type { Place } from "./tree-entry.js";
 
+/** In the place of the message of an error. */
+const NOT_SHOWN = "not shown without the option causes";
 /** So many places are watched for growth. */
 const MAX_PLACES = 1_000;
 
@@ -14,13 +16,23 @@ export class TreeWatcher {
     new Set(),
   );
 
+  readonly #causes: boolean;
+
+  /** @param causes - Whether warnings may quote errors, which may contain data. */
+  constructor(causes: boolean) {
+    this.#causes = causes;
+  }
+
   find(tree: LiveTree): readonly Warning[] {
-    const look = {
-      ...tree.head,
-      nodes: tree.suspects.nodes((parent, isWanted) => tree.findChild(parent, isWanted)),
-    };
+    const nodes = tree.suspects.nodes((parent, isWanted) => tree.findChild(parent, isWanted));
+    const look = { ...tree.head, nodes: this.#causes ? nodes : nodes.map(withoutError) };
     return this.#watcher.add(look, { queued: new Map(tree.queued), groups: groupsOf(tree.places()) });
   }
+}
+
+function withoutError(node: NodeInfo): NodeInfo {
+  const { survived } = node;
+  return survived === undefined ? node : { ...node, survived: { ...survived, error: NOT_SHOWN } };
 }
 
 function groupsOf(places: Iterable<Place>): Summary["groups"] {
