@@ -18,20 +18,28 @@ async function nextBurst(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await Promise.resolve();
 }
 
+/** Whether a time that was read for many scopes at once is used in a later burst. */
+async function isKept(coarseTime: () => number): Promise<boolean> {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    let first = 0;
+    for (let scopes = 0; scopes < 16; scopes++) first = coarseTime();
+    await nextBurst();
+    if (coarseTime() === first) return true; // else the clock went on while they were started
+  }
+  return false;
+}
+
 it("is read again in every burst if there is no server", async () => {
   const { coarseTime } = await load();
-  const first = coarseTime();
-  await nextBurst();
-  expect(coarseTime()).toBeGreaterThan(first);
+  expect(await isKept(coarseTime)).toBe(false);
 });
 
-it("is kept from request to request where there is one, for some ms", async () => {
+it("is kept from request to request where there is one, for some ms, if many start at once", async () => {
   const { coarseTime, serverScope } = await load();
   const scope = serverScope(createServer());
   await nextBurst(); // the one in which it was made
-  const first = coarseTime();
-  await nextBurst();
-  expect(coarseTime()).toBe(first);
-  await vi.waitFor(() => expect(coarseTime()).toBeGreaterThan(first));
+  expect(await isKept(coarseTime)).toBe(true);
+  const kept = coarseTime();
+  await vi.waitFor(() => expect(coarseTime()).toBeGreaterThan(kept));
   await scope.close();
 });
