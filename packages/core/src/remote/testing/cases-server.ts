@@ -175,7 +175,15 @@ export const serverCases: readonly CaseDraft[] = [
           keep: 60_000,
         })),
       );
+      // A job that is fetched after the end of its owner's lease would be dropped.
+      const until = monotonicNow() + 120_000;
+      while (stage.events.filter(({ what }) => what === "start").length < owners) {
+        await renew(ids, false);
+        await stage.pause(lease / 20);
+        assert(monotonicNow() < until, "the jobs were not started");
+      }
       while (stage.of("dies", "signal").length < owners - living.length) {
+        assert(monotonicNow() < until, "the jobs of owners that are gone did not end");
         await renew(living, false);
         await stage.pause(lease / 10);
         assert(stage.of("lives", "signal").length === 0, "a job of an owner that lives was cancelled");
