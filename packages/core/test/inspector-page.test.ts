@@ -25,6 +25,8 @@ afterAll(() => browser?.close());
 async function newTab(viewport = { width: 1280, height: 800 }): Promise<Page> {
   const context = await (browser as Browser).newContext({ viewport });
   onTestFinished(() => context.close());
+  // A page with 100,000 tasks is updated rarely on a busy machine.
+  context.setDefaultTimeout(120_000);
   return context.newPage();
 }
 
@@ -66,7 +68,7 @@ const whenThere = (tab: Page, text: string) => row(tab, text).first().waitFor();
 const card = (tab: Page, label: string) =>
   tab.locator("#counts div", { has: tab.locator("dt", { hasText: label }) }).locator("dd");
 
-describe.skipIf(!isThere)(`the page of the inspector${hint}`, () => {
+describe.skipIf(!isThere)(`the page of the inspector${hint}`, { timeout: 240_000 }, () => {
   it("shows the counts and the tree, and follows both as tasks come and go", async () => {
     await using scope = createScope({ name: "shop" });
     const { tab, errors } = await open({ scope });

@@ -156,7 +156,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a frame that waits for a promise nobody can settle",
+    row: "a frame that waits for a promise that no code can settle",
     run(probe) {
       const wait = async (): Promise<void> => {
         const handle = createScope(probe.options);
@@ -224,7 +224,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a `Task` that one of its methods returned, and that nobody awaits",
+    row: "a `Task` that one of its methods returned, and that is not awaited",
     run(probe) {
       const handle = selfCleaning(
         (scope) => ({ start: (): Task<void> => spawn(scope, forever) }),

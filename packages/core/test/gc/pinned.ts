@@ -106,7 +106,7 @@ const byReactionOf = (what: RegExp): RegExp =>
 /** The rows of "What is not collected". */
 export const pinnedCases: readonly PinnedCase[] = [
   {
-    row: "a handle that somebody holds",
+    row: "a handle that is held",
     keptBy: /\[\d+\] → Array\n\[0\] → Handle$/,
     run(probe) {
       const handle = createScope(probe.options);
@@ -136,7 +136,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a worker beside another closure of the same function that mentions the handle",
+    row: "a worker in a function that has another closure which mentions the handle",
     keptBy: byWorker,
     run(probe) {
       const handle = createScope(probe.options);
@@ -233,7 +233,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an async method of its own that never returns",
+    row: "an async method of the object that never returns",
     keptBy: byReactionOf(/a suspended function \(.*\)/),
     run(probe) {
       const handle = selfCleaning(
@@ -285,7 +285,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an error that a method made and kept, and whose `stack` nobody has read",
+    row: "an error that a method made and kept, and whose `stack` was not read",
     keptBy: /\.problem → Error\n(?:.*\n)+.*Doer$/,
     unlike: "bun",
     run(probe) {

@@ -209,7 +209,7 @@ async function readOneLine(probe: Probe): Promise<void> {
 /** Rows of "What is not collected": results in use. Nobody holds the handle, and mostly not even the result. */
 export const resultsInUse: readonly PinnedCase[] = [
   {
-    row: "a channel of its methods that somebody reads",
+    row: "a channel of its methods that is read",
     keptBy: /Lease\n\.#held → Source$/,
     run(probe, copy) {
       if (copy % 2 === 0) silently(readAll(source(probe).channel()));
@@ -227,7 +227,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a web stream of its methods that somebody reads",
+    row: "a web stream of its methods that is read",
     keptBy: /Source$/,
     run(probe, copy) {
       const stream = source(probe).web();
@@ -236,7 +236,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an async iterable without `next` that somebody reads",
+    row: "an async iterable without `next` that is read",
     keptBy: /Source$/,
     run(probe) {
       silently(readAll(source(probe).iterable()));
@@ -318,7 +318,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "what a method of such an object, such a function, or a `Map` of such gave, if it is in use",
+    row: "the result of a method of such an object, of such a function, or of a `Map` of such, if it is in use",
     keptBy: /Source$/,
     run(probe, copy) {
       if (copy % 4 === 0) silently(readAll(source(probe).session().lines()));
@@ -332,7 +332,7 @@ export const resultsInUse: readonly PinnedCase[] = [
 /** Rows of "What is collected": results that have ended, or that nobody uses. The inner object keeps them all. */
 export const resultsAtRest: readonly Case[] = [
   {
-    row: "a channel, a stream or an iterable of its methods that nobody holds, and nobody reads",
+    row: "a channel, a stream or an iterable of its methods that is neither held nor read",
     run(probe, copy) {
       const handle = source(probe);
       if (copy % 4 === 0) handle.channel();
@@ -390,7 +390,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a Node stream that nobody reads, whose listeners were removed, or what it was piped to",
+    row: "a Node stream that is not read, whose listeners and pipes were removed",
     needsNode: true,
     async run(probe, copy) {
       const { Readable, Writable } = await nodeStreams();
@@ -437,7 +437,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a query that was awaited, or that nobody awaits",
+    row: "a query that was awaited, or is not awaited",
     run(probe, copy) {
       const handle = source(probe);
       const query = handle.query().where();
@@ -447,7 +447,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "data that its methods returned, and what you put into it yourself, kept or not",
+    row: "data that its methods returned, and values that you put into it yourself, kept or not",
     run(probe, copy): unknown {
       const handle = source(probe);
       const mine = new Session(new Source());
@@ -456,7 +456,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "an object with methods, or a function, that one of its methods returned, and that nobody holds",
+    row: "an object with methods, or a function, that one of its methods returned, and that is not held",
     run(probe, copy) {
       const handle = source(probe);
       if (copy % 4 === 0) handle.session().ask();
