@@ -323,3 +323,28 @@ describe("rule 35: an application in fetchBough, once somebody has listened to t
     expect(opened).toEqual(["GET /a"]);
   });
 });
+
+describe("a handler that returns a thenable which calls back at once", () => {
+  const planted = new Error("planted");
+  interface Callback {
+    (value: unknown): void;
+  }
+  // oxlint-disable-next-line unicorn/no-thenable -- the input of the test
+  const thenable = (then: (resolve: Callback, reject: Callback) => void): unknown => ({ then });
+
+  it.each([
+    ["a handler", (made: unknown) => fetchBough(() => made as Response)],
+    ["an application", (made: unknown) => fetchBough({ fetch: () => made as Response })],
+  ])("is answered: %s", async (_, serve) => {
+    const answered = serve(thenable((resolve) => resolve(new Response("now"))));
+    expect(await (await answered(get())).text()).toBe("now");
+    const refused = serve(thenable((_resolve, reject) => reject(planted)));
+    await expect(refused(get())).rejects.toBe(planted);
+    const thrown = serve(
+      thenable(() => {
+        throw planted;
+      }),
+    );
+    await expect(thrown(get())).rejects.toBe(planted);
+  });
+});

@@ -144,29 +144,21 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   run(handler: AnyHandler | AnyFetch, self: unknown, isApp: boolean): Promise<unknown> {
     const { request, rest } = this;
     this.#isUnopened = isApp;
+    const promise = this.#promise(); // first: a thenable may call back at once
     try {
       const result = isApp
         ? handler.call(self, request as never, ...(rest as never[]))
         : handler.call(self, request as never, this.node as never, ...(rest as never[]));
-      return this.#follow(result);
+      if (!isThenable(result)) this.#onReturn(result);
+      else
+        result.then(
+          (value) => this.#onReturn(value),
+          (error: unknown) => this.#onFailure(error),
+        );
     } catch (error) {
-      const promise = this.#promise();
       this.#onFailure(error);
-      return promise;
     }
-  }
-
-  #follow(result: unknown): Promise<unknown> {
-    if (!isThenable(result)) {
-      const promise = this.#promise();
-      this.#onReturn(result);
-      return promise;
-    }
-    result.then(
-      (value) => this.#onReturn(value),
-      (error: unknown) => this.#onFailure(error),
-    );
-    return this.#promise();
+    return promise;
   }
 
   /** The promise that the host awaits. */
