@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { map, type Scope } from "bough";
 
-/** How many milliseconds each supplier takes to answer. */
+/** How long each supplier takes to answer, in milliseconds. */
 const suppliers: Record<string, number> = { north: 30, south: 60, west: 120 };
 
-/** Stands for a call over the network. It takes a signal, as `fetch` does. */
+/** Stands in for a network call. It takes a signal, as `fetch` does. */
 async function askSupplier(name: string, item: string, signal: AbortSignal): Promise<string> {
   const time = suppliers[name] ?? 0;
   try {
@@ -15,7 +15,7 @@ async function askSupplier(name: string, item: string, signal: AbortSignal): Pro
   }
 }
 
-/** Asks all suppliers at once. If one fails, the others are stopped. */
+/** Asks all suppliers at once. If one call fails, the others are cancelled. */
 export function quotes(scope: Scope, item: string): Promise<string[]> {
   return map(scope, Object.keys(suppliers), (name, task) => askSupplier(name, item, task.signal));
 }

@@ -5,7 +5,7 @@ import { checkLeaks } from "bough/vitest";
 import { expect, it } from "vitest";
 import { createApp } from "./server.js";
 
-checkLeaks(); // after each test: nothing is left running
+checkLeaks(); // fails a test that leaves something running
 
 async function withApp(use: (address: string) => Promise<void>): Promise<void> {
   const server = createApp();
