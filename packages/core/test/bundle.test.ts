@@ -3,12 +3,28 @@ import { builtinModules } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 
 // What is built: it must load where there is no Node.
 
 const core = fileURLToPath(new URL("..", import.meta.url));
+
+/** Of what a user's bundle grows by, in bytes, minified and compressed. `from` is a folder of this package. */
+async function bundledSize(names: string, from: "src" | "dist"): Promise<number> {
+  const { outputFiles } = await build({
+    stdin: { contents: `export { ${names} } from "./${from}/index.js";`, resolveDir: core, loader: "ts" },
+    bundle: true,
+    minify: true,
+    write: false,
+    platform: "browser",
+    format: "esm",
+    external: ["effection"],
+    logLevel: "error",
+  });
+  return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length;
+}
 
 /** The modules of Node that remain in `code` once it is bundled for a browser, dependencies and all. */
 async function nodeModulesIn(code: string): Promise<{ readonly path: string; readonly kind: string }[]> {
@@ -56,6 +72,15 @@ describe("dist/index.js", () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  // A chunk holds many modules: a statement at the top of one that may have an effect is kept for all of them.
+  it.each(["spawn, withScope", "all", "sleep", "retry, supervise", "createSemaphore", "createScope"])(
+    "adds to a bundle what is imported, and nothing of the other functions: %s",
+    async (names) => {
+      const [built, sources] = [await bundledSize(names, "dist"), await bundledSize(names, "src")];
+      expect(built).toBeLessThan(sources * 1.02);
+    },
+  );
 
   it("would fail the check above if it did", async () => {
     const planted =

@@ -22,7 +22,7 @@ export interface CloseOptions {
   readonly grace?: number | undefined;
 }
 
-const closeOptionNames = optionNames<CloseOptions>({ cause: true, grace: true });
+const closeOptionNames = /* @__PURE__ */ optionNames<CloseOptions>({ cause: true, grace: true });
 
 /**
  * The owner handle of a scope, which `createScope` returns. The code that holds it owns the lifetime of the scope; workers get

@@ -114,18 +114,17 @@ export const taskNames: { readonly [K in keyof Required<TaskOptions>]: true } = 
   daemon: true,
 };
 
-const taskOptionNames: OptionNames = optionNames<TaskOptions>(
+const taskOptionNames: OptionNames = /* @__PURE__ */ optionNames<TaskOptions>(
   taskNames,
   (name) => isWithScopeOption(name) || name === "daemon",
 );
 
 /** The options of `withScope`: it has no handle that could be dropped. */
-export const withScopeOptionNames: OptionNames = optionNames<Omit<ScopeOptions, "onOrphan" | "holdsProcess">>(
-  withScopeNames,
-  isWithScopeOption,
-);
+export const withScopeOptionNames: OptionNames = /* @__PURE__ */ optionNames<
+  Omit<ScopeOptions, "onOrphan" | "holdsProcess">
+>(withScopeNames, isWithScopeOption);
 
-export const scopeOptionNames: OptionNames = optionNames<ScopeOptions>(
+export const scopeOptionNames: OptionNames = /* @__PURE__ */ optionNames<ScopeOptions>(
   { ...withScopeNames, onOrphan: true, holdsProcess: true },
   (name) => isWithScopeOption(name) || name === "onOrphan" || name === "holdsProcess",
 );

@@ -17,7 +17,7 @@ export interface MapOptions extends CombinatorOptions {
   readonly concurrency?: number | undefined;
 }
 
-const mapOptionNames = optionNames<MapOptions>({ ...combinatorNames, concurrency: true });
+const mapOptionNames = /* @__PURE__ */ optionNames<MapOptions>({ ...combinatorNames, concurrency: true });
 
 /** The worker that {@link map} and `stream` call for each item: with the item, the scope of its task, and the item's index. */
 export type ItemWorker<T, R> = (item: T, scope: Scope, index: number) => ReturnType<Worker<R>>;

@@ -35,7 +35,7 @@ export interface StreamOptions extends MapOptions {
   readonly ordered?: boolean | undefined;
 }
 
-const streamOptionNames = optionNames<StreamOptions>({
+const streamOptionNames = /* @__PURE__ */ optionNames<StreamOptions>({
   ...combinatorNames,
   concurrency: true,
   ordered: true,

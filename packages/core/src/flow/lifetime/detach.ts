@@ -17,7 +17,7 @@ export interface DetachOptions extends TaskOptions {
   readonly keepDeadline?: boolean | undefined;
 }
 
-const detachOptionNames = optionNames<DetachOptions>({ ...taskNames, keepDeadline: true });
+const detachOptionNames = /* @__PURE__ */ optionNames<DetachOptions>({ ...taskNames, keepDeadline: true });
 
 /**
  * Starts `worker` as a child task of `target`, with the context values that `scope` has now.

@@ -23,7 +23,7 @@ export interface ShieldOptions {
   readonly timeout: number;
 }
 
-const shieldOptionNames = optionNames<ShieldOptions>({ name: true, timeout: true });
+const shieldOptionNames = /* @__PURE__ */ optionNames<ShieldOptions>({ name: true, timeout: true });
 
 /**
  * Runs `worker` in a scope that is not cancelled with the scopes around it, until a time limit.

@@ -36,7 +36,7 @@ export interface StartOptions {
   readonly timeout?: number | undefined;
 }
 
-const startOptionNames = optionNames<StartOptions>({ name: true, timeout: true });
+const startOptionNames = /* @__PURE__ */ optionNames<StartOptions>({ name: true, timeout: true });
 
 /**
  * Starts `worker` as a child task of `scope` and waits until it calls `started`, as Trio's `nursery.start` does.

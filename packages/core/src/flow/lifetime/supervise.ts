@@ -43,7 +43,7 @@ export interface SuperviseOptions {
   readonly onRestart?: ((error: unknown, restarts: number) => unknown) | undefined;
 }
 
-const superviseOptionNames = optionNames<SuperviseOptions>({
+const superviseOptionNames = /* @__PURE__ */ optionNames<SuperviseOptions>({
   name: true,
   timeout: true,
   daemon: true,

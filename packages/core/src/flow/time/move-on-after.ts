@@ -30,7 +30,11 @@ export interface MoveOnAfterOptions {
   readonly deadline?: number | Date | undefined;
 }
 
-const moveOnAfterOptionNames = optionNames<MoveOnAfterOptions>({ timeout: true, deadline: true, name: true });
+const moveOnAfterOptionNames = /* @__PURE__ */ optionNames<MoveOnAfterOptions>({
+  timeout: true,
+  deadline: true,
+  name: true,
+});
 
 /**
  * Runs `worker` in a scope with a time limit, and resolves with its value, or with `undefined` if the time was not enough.

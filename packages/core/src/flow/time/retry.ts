@@ -57,7 +57,7 @@ export interface RetryOptions extends CombinatorOptions {
   readonly onRetry?: ((error: unknown, attempt: number, delay: number) => unknown) | undefined;
 }
 
-const retryOptionNames = optionNames<RetryOptions>({
+const retryOptionNames = /* @__PURE__ */ optionNames<RetryOptions>({
   ...combinatorNames,
   attempts: true,
   minDelay: true,

@@ -101,7 +101,11 @@ interface Versions {
   readonly process?: { readonly versions?: { readonly v8?: string } };
 }
 
-const isOldV8 = Number.parseInt((globalThis as Versions).process?.versions?.v8 ?? "99", 10) < 13;
+const isOldV8 = /* @__PURE__ */ hasOldV8();
+
+function hasOldV8(): boolean {
+  return Number.parseInt((globalThis as Versions).process?.versions?.v8 ?? "99", 10) < 13;
+}
 
 function current(inner: object, name: PropertyKey): AnyFunction {
   const found: unknown = Reflect.get(inner, name);

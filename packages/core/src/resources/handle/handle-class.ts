@@ -6,7 +6,7 @@ import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
 import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
 import { toCaller } from "../results/results.js";
-import { HandleObject } from "./handle-object.js";
+import { handleKey, HandleObject, type HandleLooks } from "./handle-object.js";
 
 /** A class of handles that looks like one class of inner objects. */
 interface Wrapper {
@@ -26,10 +26,11 @@ const MAX_FIELDS = 1_000;
 /** Most classes have one. Asking takes a microsecond. */
 const MAX_BUILDS = 8;
 /** The keys that a handle has and its inner object does not. */
-const handlesOwn: ReadonlySet<PropertyKey> = new Set([HandleObject.key, Symbol.asyncDispose, Symbol.dispose]);
+const handlesOwn: ReadonlySet<PropertyKey> = new Set([handleKey, Symbol.asyncDispose, Symbol.dispose]);
 
 /** Makes the handle of `inner`: an object that looks like it, and points at it. */
 export function createHandle(inner: object, node: ScopeNode, build?: unknown): HandleObject {
+  HandleObject.looks = looks; // not when the module is loaded: bundlers keep what has an effect then, used or not
   const prototype = Object.getPrototypeOf(inner) as object | null;
   const isLiteral = prototype === null || isObjectPrototype(prototype);
   let wrapper = prototype === null ? undefined : wrappers.get(prototype);
@@ -42,7 +43,7 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
   let handle: HandleObject;
   if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
     const shell = Object.create(construct.prototype as object) as object;
-    const traps = new GrowingFields(inner, handlesOwn, HandleObject.key, (at, from, key) =>
+    const traps = new GrowingFields(inner, handlesOwn, handleKey, (at, from, key) =>
       defineField(at, from, key, fields),
     );
     handle = new construct(inner, node, new Proxy(shell, traps));
@@ -57,12 +58,12 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
   return handle;
 }
 
-HandleObject.copy = createHandle;
-HandleObject.convert = toCaller;
-HandleObject.compare = (owner) => {
+const looks: HandleLooks = { copy: createHandle, convert: toCaller };
+
+function compareFields(owner: HandleObject): void {
   const inner = HandleObject.innerOf(owner) as object;
   syncFields(owner, inner, handlesOwn, (at, from, key) => defineField(at, from, key, undefined));
-};
+}
 
 function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
   if (wrapper.grows || wrapper.builds === 0 || build === undefined) return wrapper.grows;
@@ -152,17 +153,17 @@ function defineField(
  */
 const lateMembers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {
-    if (key === HandleObject.key) return undefined;
+    if (key === handleKey) return undefined;
     const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.get(target, key, receiver);
     const inner = HandleObject.innerOf(owner) as object;
-    if (key === "toJSON") HandleObject.compare(owner); // `JSON.stringify` reads it before it lists the keys
+    if (key === "toJSON") compareFields(owner); // `JSON.stringify` reads it before it lists the keys
     if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
     if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
     return readField(receiver, key);
   },
   set(target, key, value, receiver): boolean {
-    if (key === HandleObject.key) return Reflect.set(target, key, value, receiver);
+    if (key === handleKey) return Reflect.set(target, key, value, receiver);
     const owner = HandleObject.behind(receiver);
     if (owner === undefined) return Reflect.set(target, key, value, receiver);
     const inner = HandleObject.innerOf(owner) as object;

@@ -10,11 +10,11 @@ export type AnyFunction = Function;
  * The own property by which a handle is found behind a Proxy, a reactive wrapper or `Object.create(handle)`: private
  * members are not seen there. A function, since reactive wrappers wrap every object that they give.
  */
-const handleKey: unique symbol = Symbol("bough.handle");
+export const handleKey: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
   const process = isReleased(node) ? new ProcessHold(node) : undefined;
-  return new Lease(owner, inner, new Results(), HandleObject.convert, process);
+  return new Lease(owner, inner, new Results(), HandleObject.looks.convert, process);
 }
 
 /** Lets private members be put on an object that is there already: a Proxy. */
@@ -23,6 +23,14 @@ class Returning {
     // eslint-disable-next-line no-constructor-return -- the purpose of this class
     if (object !== undefined) return object;
   }
+}
+
+/** What the module that knows how handles look does for this one. */
+export interface HandleLooks {
+  /** Makes another handle for the same inner object. */
+  readonly copy: (inner: object, node: ScopeNode) => HandleObject;
+  /** Converts a result of a method. */
+  readonly convert: Convert;
 }
 
 let made = 0;
@@ -41,15 +49,10 @@ export class HandleObject extends Returning {
   #isWeak = false;
   #received: WeakMap<HandleObject, HandleObject> | undefined;
 
-  static readonly key: typeof handleKey = handleKey;
   /** The prototypes of all handles: an object with another one is no handle. */
   static readonly prototypes: WeakSet<object> = new WeakSet();
-  /** Makes another handle for the same inner object. Set by the module that knows how handles look. */
-  static copy: (inner: object, node: ScopeNode) => HandleObject;
-  /** Set by the module that converts results. */
-  static convert: Convert;
-  /** Shows the fields that the inner object got later, by the module that knows how handles look. */
-  static compare: (owner: HandleObject) => void;
+  /** Set with the first handle. */
+  static looks: HandleLooks;
 
   constructor(inner: object, node: ScopeNode, proxy?: object) {
     super(proxy);
@@ -110,7 +113,7 @@ export class HandleObject extends Returning {
 
   /** Another handle for the object of `owner`. It is not watched. */
   static copyOf(owner: HandleObject): HandleObject {
-    return HandleObject.copy(owner.#inner, owner.#node);
+    return HandleObject.looks.copy(owner.#inner, owner.#node);
   }
 
   /**

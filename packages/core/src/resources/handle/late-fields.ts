@@ -31,14 +31,12 @@ const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+
 const computed =
   /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
 
-// eslint-disable-next-line @typescript-eslint/unbound-method -- it is given its `this`
-const toSource = Function.prototype.toString;
-
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
 function assigns(inner: object, code: Function, names: RegExp): boolean {
   let source: string;
   try {
-    source = Reflect.apply(toSource, code, []);
+    // oxlint-disable-next-line typescript/unbound-method -- it is given its `this`
+    source = Reflect.apply(Function.prototype.toString, code, []);
   } catch {
     return false; // a proxy of a function has none
   }

@@ -16,10 +16,25 @@ const removing = new Set<PropertyKey>(["off", "removeListener", "removeEventList
 const listing = new Set<PropertyKey>(["listeners", "rawListeners"]);
 
 /** Methods with which Node's streams register listeners on themselves, and on other streams: they must run on the facade. */
-const consuming = new Set<PropertyKey>(
-  `pipe unpipe iterator compose map filter forEach toArray some find every flatMap drop take reduce
-   asIndexedPairs`.split(/\s+/),
-).add(Symbol.asyncIterator);
+const consuming: ReadonlySet<PropertyKey> = new Set<PropertyKey>([
+  "pipe",
+  "unpipe",
+  "iterator",
+  "compose",
+  "map",
+  "filter",
+  "forEach",
+  "toArray",
+  "some",
+  "find",
+  "every",
+  "flatMap",
+  "drop",
+  "take",
+  "reduce",
+  "asIndexedPairs",
+  Symbol.asyncIterator,
+]);
 
 type Listener = AnyFunction & { listener?: AnyFunction };
 

@@ -91,10 +91,10 @@ function look(prototype: object): ClassInfo {
 
 const native = /\{\s*\[native code\]\s*\}\s*$/;
 /** As they are written, and as TypeScript, esbuild and SWC make them for older engines. */
-const helpers = String.raw`(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*`;
-const privates = new RegExp(String.raw`\.\s*#[\w$]|${helpers}`);
+const privates = /\.\s*#[\w$]|(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*/;
 const inside = /#[\w$]+\s+in\b/;
-const accessed = new RegExp(String.raw`([\w$)\]]+)\s*\??\.\s*#[\w$]|${helpers}([\w$]+)`, "g");
+const accessed =
+  /([\w$)\]]+)\s*\??\.\s*#[\w$]|(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*([\w$]+)/g;
 
 function looksAtPeers(source: string, made: unknown): boolean {
   if (inside.test(source)) return true;
