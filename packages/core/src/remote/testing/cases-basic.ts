@@ -68,8 +68,8 @@ export const basicCases: readonly CaseDraft[] = [
     async play(stage) {
       const { scope, remote } = await stage.owner();
       const tasks = Array.from({ length: 10 }, (_, n) => remote.spawn(scope, stage.job, { tag: "a", ms: n }));
-      const last = remote.spawn(scope, stage.job, { tag: "b" });
-      await stage.pause(100);
+      const last = remote.spawn(scope, stage.job, { tag: "b" }, { id: "last" });
+      await stage.stored(scope, "last");
       for (const task of tasks) task.cancel();
       for (const task of tasks) await errorOf(task);
       await stage.worker();

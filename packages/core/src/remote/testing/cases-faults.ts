@@ -48,8 +48,10 @@ export const faultCases: readonly CaseDraft[] = [
     needs: ["cut"],
     async play(stage) {
       const { scope, remote } = await stage.owner();
-      const tasks = Array.from({ length: 5 }, () => remote.spawn(scope, stage.job, { tag: "a" }));
-      await stage.pause(100);
+      const tasks = Array.from({ length: 5 }, (_, n) =>
+        remote.spawn(scope, stage.job, { tag: "a" }, { id: `queued-${n}` }),
+      );
+      for (const n of tasks.keys()) await stage.stored(scope, `queued-${n}`);
       await stage.fault(() => stage.subject.cut?.("owner") as never);
       for (const task of tasks) assertLost(await errorOf(task), "lease");
       const other = await stage.owner("other");
@@ -192,15 +194,14 @@ export const faultCases: readonly CaseDraft[] = [
     needs: ["wipe"],
     async play(stage) {
       const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a" });
-      const failure = errorOf(task);
-      await stage.pause(100);
+      const failure = errorOf(remote.spawn(scope, stage.job, { tag: "a" }, { id: "wiped" }));
+      await stage.stored(scope, "wiped");
       await stage.subject.wipe?.();
       const began = monotonicNow();
       const error = await failure;
       assert(error instanceof RemoteLostError, String(error));
       assert(error.why === "missing" || error.why === "lease", error.why);
-      assert(monotonicNow() - began <= 1.2 * stage.lease);
+      assert(monotonicNow() - began <= 1.2 * stage.lease + (stage.subject.lostWithin ?? 3_000));
     },
   },
   {

@@ -126,7 +126,7 @@ export const serverCases: readonly CaseDraft[] = [
       while (state === undefined || !("outcome" in state)) {
         assert(monotonicNow() < until, `it was not refused: ${JSON.stringify(state)}`);
         await stage.pause(20);
-        state = (await connection.heartbeat({ ask: [ref] })).states[0];
+        state = (await stage.repeated(() => connection.heartbeat({ ask: [ref] }))).states[0];
       }
       const error = await errorOf(remote.attach(scope, ref));
       assert(error instanceof RemoteError, String(error));
@@ -150,12 +150,16 @@ export const serverCases: readonly CaseDraft[] = [
       const living = ids.filter((_, n) => n % 2 === 0);
       const lease = 3 * stage.lease;
       const renew = async (some: readonly string[], fresh: boolean): Promise<number> => {
-        const { now } = await connection.heartbeat({});
+        const { now } = await stage.repeated(() => connection.heartbeat({}));
         for (let at = 0; at < some.length; at += 50)
           await Promise.all(
             some
               .slice(at, at + 50)
-              .map((id) => connection.heartbeat({ owner: { id, until: Math.floor(now + lease), fresh } })),
+              .map((id) =>
+                stage.repeated(() =>
+                  connection.heartbeat({ owner: { id, until: Math.floor(now + lease), fresh } }),
+                ),
+              ),
           );
         return now + lease;
       };
@@ -196,7 +200,7 @@ export const serverCases: readonly CaseDraft[] = [
       const reason = { kind: "shutdown" } as const;
       await connection.cancel(living.map((id) => ({ queue: stage.job.queue, id, reason, keep: 60_000 })));
       await stage.seen("lives", "end", living.length);
-      for (const id of ids) await connection.heartbeat({ owner: { id, until: 0 } });
+      for (const id of ids) await stage.repeated(() => connection.heartbeat({ owner: { id, until: 0 } }));
       assert.deepEqual(new Set(stage.of("lives", "signal").map(({ kind }) => kind)), new Set(["shutdown"]));
     },
   },

@@ -3,7 +3,7 @@ import { sleep } from "../../flow/time/sleep.js";
 import type { Scope } from "../../kernel/scope.js";
 import { createScope } from "../../task/create-scope.js";
 import type { ScopeHandle } from "../../task/handle.js";
-import type { Engine } from "../engine.js";
+import type { Engine, EngineRef } from "../engine.js";
 import { defineJob, implement, type Job, type JobInfo } from "../job.js";
 import { connectRemote, type Remote } from "../remote.js";
 import type { RemoteOptions, ServeOptions } from "../remote-options.js";
@@ -22,7 +22,7 @@ export interface EngineSubject {
   readonly owners?: number | undefined;
   /** How many jobs the case that cancels many has. Default 300. */
   readonly jobs?: number | undefined;
-  /** How much later than its lock's end a lost worker may be noticed, in ms. Default 3,000. */
+  /** How much later than it should be a loss may be noticed, in ms: of a worker, or of a job. Default 3,000. */
   readonly lostWithin?: number | undefined;
   /** Cuts a process off: its calls fail or hang, and no hint arrives. Returns what connects it again. */
   readonly cut?: ((process: string) => Undo | Promise<Undo>) | undefined;
@@ -167,6 +167,31 @@ export class Stage {
       await this.pause(2);
     }
     return this.of(tag, what)[count - 1] as Event;
+  }
+
+  /** Repeats a call of the port that does not get through, as `bough/remote` does. */
+  async repeated<T>(call: () => Promise<T>, limit = 60_000): Promise<T> {
+    const until = monotonicNow() + limit;
+    for (;;)
+      try {
+        return await call();
+      } catch (error) {
+        if (monotonicNow() > until) throw error;
+        await this.pause(20);
+      }
+  }
+
+  /** Waits until the engine has a job of the case. */
+  async stored(scope: Scope, id: string, limit = 120_000): Promise<void> {
+    const connection = await (await this.subject.engine("port")).open(scope);
+    const ref: EngineRef = { queue: this.job.queue, id };
+    const until = monotonicNow() + limit;
+    for (;;) {
+      const [state] = (await this.repeated(() => connection.heartbeat({ ask: [ref] }))).states;
+      if (state !== undefined && !("at" in state && state.at === "missing")) return;
+      assert(monotonicNow() < until, `${id} was not stored`);
+      await this.pause(2);
+    }
   }
 
   async pause(ms: number): Promise<void> {
