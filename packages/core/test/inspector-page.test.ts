@@ -127,7 +127,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, { timeout: 240_000
     await row(tab, "render").click();
     const detail = tab.locator("#detail");
     await detail.locator("li", { hasText: "It was cancelled" }).waitFor();
-    await detail.locator("li", { hasText: "Nothing in it would notice a cancellation" }).waitFor();
+    await detail.locator("li", { hasText: "It would not notice a cancellation" }).waitFor();
     expect(await detail.locator("ol").textContent()).toContain("shop");
     release();
     await detail.locator("p", { hasText: "It has ended." }).waitFor();

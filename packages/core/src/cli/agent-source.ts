@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The expression that an agent is bundled into; its value is the agent.
+ * Returns an expression whose value is the agent. The agent's bundle is part of the expression.
  *
- * @param file - `agent.js`, of `inspect/agent.ts`, or `recorder-agent.js`, of `recorder/agent.ts`.
+ * @param file - `agent.js`, the bundle of `inspect/agent.ts`, or `recorder-agent.js`, the bundle of
+ * `recorder/agent.ts`.
  */
 export function agentExpression(file: "agent.js" | "recorder-agent.js"): string {
   const bundle = readFileSync(new URL(`./${file}`, import.meta.url), "utf8");

@@ -5,22 +5,23 @@ import { answerWithin } from "./answer-within.js";
 import { CannotInspect, checkTarget, commandOf, isRunning, listeningPorts } from "./processes.js";
 import { DebuggingSession } from "./debugging-session.js";
 
-/** How long Node may take to start the inspector, in ms: the signal is handled in a thread of its own. */
-const START = 5_000;
-/** How often to look whether the port is open, in ms. */
-const STEP = 25;
-/** How long to wait for the process to take the request to close its inspector, in ms. In a busy loop it takes it later. */
-const CLOSE = 500;
-/** How long a process may start its inspector too late, in ms, and how often to look whether it has. */
-const LATE = 600_000;
-const LATE_STEP = 500;
+/** How long Node may take to start the inspector, in ms. A separate thread handles the signal. */
+const START_TIMEOUT = 5_000;
+/** How often to check whether the port is open, in ms. */
+const POLL_INTERVAL = 25;
+/** How long to wait for the answer to `detach`, in ms. A process in a busy loop handles the call later. */
+const CLOSE_TIMEOUT = 500;
+/** How long to wait for an inspector that starts too late, in ms, and how often to check for it. */
+const LATE_TIMEOUT = 600_000;
+const LATE_POLL_INTERVAL = 500;
 
 /**
- * Attaches a debugger to an unprepared Node process until `scope` ends: SIGUSR1 starts its inspector on 127.0.0.1, also
- * while the process is in a busy loop.
+ * Attaches a debugger to a Node process until `scope` ends. The process needs no preparation: SIGUSR1 starts its
+ * inspector on 127.0.0.1, even during a busy loop.
  *
- * However `scope` ends, the process is left as it was found. If this process is killed, the other one notices; if the other
- * one starts its inspector only when this process has given up, a process that was left behind closes it.
+ * However `scope` ends, the inspected process is left as it was found. If this process is killed, the inspected process
+ * notices and closes its inspector. If the inspector starts only after this process has given up, a background process
+ * closes it.
  *
  * @throws {CannotInspect} If the process can't be inspected; the message says why, and what to do instead.
  */
@@ -29,19 +30,19 @@ export async function attach(scope: Scope, pid: number): Promise<DebuggingSessio
   const before = listeningPorts(pid);
   // An inspector that was started with --inspect, or by another debugger, stays open.
   const open = await firstInspector(inspectorPorts(pid, before));
-  if (open !== undefined) return enter(scope, open, false);
+  if (open !== undefined) return registerCommand(scope, open, false);
   startInspector(pid);
   let session: DebuggingSession | undefined;
   try {
-    session = await moveOnAfter(scope, { timeout: START }, async (own) => {
+    session = await moveOnAfter(scope, { timeout: START_TIMEOUT }, async (own) => {
       for (;;) {
-        await sleep(own, STEP);
+        await sleep(own, POLL_INTERVAL);
         const found = await newInspector(pid, before);
         if (found !== undefined) return found;
       }
     });
   } finally {
-    if (session === undefined && isRunning(pid)) leaveBehind(pid, before);
+    if (session === undefined && isRunning(pid)) closeInspectorLater(pid, before);
   }
   if (session === undefined)
     throw new CannotInspect(
@@ -52,28 +53,28 @@ export async function attach(scope: Scope, pid: number): Promise<DebuggingSessio
             '"bough/inspector" in the process.'
         : `Process ${pid} has ended.`,
     );
-  return enter(scope, session, true);
+  return registerCommand(scope, session, true);
 }
 
 /**
- * Closes the inspector that a process starts too late for the command that has asked for it.
+ * Waits for the inspector of a process that has not started in time, and closes it.
  *
- * @param before - The ports on which the process listened before.
+ * @param before - The ports on which the process listened before the signal.
  */
 export async function closeLateInspector(
   scope: Scope,
   pid: number,
   before: ReadonlySet<number>,
 ): Promise<void> {
-  for (let waited = 0; waited < LATE && isRunning(pid); waited += LATE_STEP) {
+  for (let waited = 0; waited < LATE_TIMEOUT && isRunning(pid); waited += LATE_POLL_INTERVAL) {
     const session = await newInspector(pid, before);
-    if (session !== undefined) return withScope(scope, (own) => void enter(own, session, true));
-    await sleep(scope, LATE_STEP);
+    if (session !== undefined) return withScope(scope, (own) => void registerCommand(own, session, true));
+    await sleep(scope, LATE_POLL_INTERVAL);
   }
 }
 
-/** Starts a process that ends when the late inspector of another one is closed: nobody waits for it. */
-function leaveBehind(pid: number, before: ReadonlySet<number>): void {
+/** Starts a background process that runs {@link closeLateInspector}. */
+function closeInspectorLater(pid: number, before: ReadonlySet<number>): void {
   const parameters = ["inspect", String(pid), `--close-late=${[...before].join(",")}`];
   spawn(process.execPath, [...process.execArgv, process.argv[1] ?? "", ...parameters], {
     detached: true, // Ctrl-C does not reach it
@@ -83,17 +84,17 @@ function leaveBehind(pid: number, before: ReadonlySet<number>): void {
 
 function startInspector(pid: number): void {
   const debugProcess = (process as { _debugProcess?: (pid: number) => void })._debugProcess;
-  // Windows has no signals: Node has its own way there.
+  // Windows has no SIGUSR1. Node has this function instead.
   if (process.platform === "win32" && debugProcess !== undefined) debugProcess(pid);
   else process.kill(pid, "SIGUSR1");
 }
 
-/** Of the ports on which a process listens, those that may be its inspector's. */
+/** Selects those ports on which the inspector of the process may listen. */
 function inspectorPorts(pid: number, ports: ReadonlySet<number>): number[] {
-  // The port of `--inspect=0` is any. Without such an option another debugger may have opened the usual one.
+  // With `--inspect=0` the port is random. Without such an option another debugger may have opened the default port.
   const [, asked] = /(?:^|[\s\0])--inspect-port[=\s\0](?:\S*:)?(\d+)/.exec(commandOf(pid)) ?? [];
   const wasAsked = /(^|[\s\0])--inspect(-brk|-wait)?([=\s\0]|$)/.test(commandOf(pid));
-  // Of `--inspect-port=0` the port is any, as well: another command may have had it opened.
+  // With `--inspect-port=0` the port is random, too: another command may have started the inspector.
   return [...ports].filter((port) => wasAsked || asked === "0" || port === Number(asked ?? 9229));
 }
 
@@ -102,7 +103,7 @@ function newInspector(pid: number, before: ReadonlySet<number>): Promise<Debuggi
   return firstInspector([...listeningPorts(pid)].filter((port) => !before.has(port)));
 }
 
-/** Connects to the first of the ports that is an inspector. */
+/** Connects to the first of these ports on which an inspector listens. */
 async function firstInspector(ports: readonly number[]): Promise<DebuggingSession | undefined> {
   for (const port of ports) {
     const session = await DebuggingSession.connect(port);
@@ -112,21 +113,21 @@ async function firstInspector(ports: readonly number[]): Promise<DebuggingSessio
 }
 
 /**
- * Tells the process that this command looks into it until `scope` ends. It answers in its turn: a process that is busy in
- * native code does later what it is asked for now.
+ * Registers this command in the inspected process until `scope` ends. A process that is busy in native code handles the
+ * calls later.
  *
  * @param opened - Whether its inspector was started for this command.
  */
-function enter(scope: Scope, session: DebuggingSession, opened: boolean): DebuggingSession {
-  const tell = (method: string): Promise<unknown> =>
+function registerCommand(scope: Scope, session: DebuggingSession, opened: boolean): DebuggingSession {
+  const callAgent = (method: string): Promise<unknown> =>
     session
       .call("Runtime.evaluate", { expression: `${agentExpression("agent.js")}.${method}, undefined` })
       .catch(() => {});
   scope.defer(async () => {
-    const told = tell(`leave(${process.pid})`);
-    await withScope((own) => answerWithin(own, CLOSE, told));
+    const detached = callAgent(`detach(${process.pid})`);
+    await withScope((own) => answerWithin(own, CLOSE_TIMEOUT, detached));
     await session.close();
   });
-  void tell(`enter(${process.pid}, ${opened})`);
+  void callAgent(`attach(${process.pid}, ${opened})`);
   return session;
 }

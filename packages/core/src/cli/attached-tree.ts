@@ -5,13 +5,13 @@ import { agentExpression } from "./agent-source.js";
 import { answerWithin } from "./answer-within.js";
 import type { DebuggingSession } from "./debugging-session.js";
 import { CannotInspect } from "./processes.js";
-import { checkCopies, RemoteAgent, type Copies } from "./remote-agent.js";
+import { checkCopies, RemoteAgent, type CopyCounts } from "./remote-agent.js";
 
-/** How long the process may be busy before it is paused, in ms. */
-const BUSY = 1_000;
-/** How long a process that is busy in JavaScript may take to pause, in ms. */
-const PAUSE = 2_000;
-/** How long the process is held up at a time, in ms. */
+/** How long to wait for a turn of the event loop before the process is paused, in ms. */
+const READY_TIMEOUT = 1_000;
+/** How long a process that runs JavaScript may take to pause, in ms. */
+const PAUSE_TIMEOUT = 2_000;
+/** How long one call may block the process, in ms. */
 const SLICE = 2;
 
 interface Frame {
@@ -20,11 +20,11 @@ interface Frame {
   readonly location: { readonly scriptId: string; readonly lineNumber: number };
 }
 
-interface Beginning extends Copies {
+interface WalkStart extends CopyCounts {
   readonly at: number;
 }
 
-type Rest = Omit<TreeSummary, "at" | "blockedIn" | "rows">;
+type SummaryWithoutRows = Omit<TreeSummary, "at" | "blockedIn" | "rows">;
 
 /** The tree of a process that a debugger is attached to. */
 export class AttachedTree implements TreeSource {
@@ -33,13 +33,13 @@ export class AttachedTree implements TreeSource {
   readonly #pid: number;
   readonly #urls = new Map<string, string>();
   readonly #agent: RemoteAgent;
-  #looking: Promise<Look> | undefined;
-  #last: Promise<unknown> = Promise.resolve();
-  #paused: ((frames: readonly Frame[]) => void) | undefined;
+  #pendingLook: Promise<Look> | undefined;
+  #lastRead: Promise<unknown> = Promise.resolve();
+  #onPaused: ((frames: readonly Frame[]) => void) | undefined;
 
   /**
-   * @param scope - As long as it is open, the tree can be looked at.
-   * @param expression - Makes the expression whose value is an `Agent`.
+   * @param scope - The tree can be inspected while it is open.
+   * @param expression - Returns an expression whose value is an `Agent`.
    */
   constructor(
     scope: Scope,
@@ -55,22 +55,23 @@ export class AttachedTree implements TreeSource {
       this.#urls.set(scriptId, url);
     });
     session.on<{ callFrames: readonly Frame[] }>("Debugger.paused", ({ callFrames }) =>
-      this.#paused?.(callFrames),
+      this.#onPaused?.(callFrames),
     );
   }
 
   /**
-   * @throws {CannotInspect} If the process has no bough, one of another format, or is busy in native code.
+   * @throws {CannotInspect} If the process has not loaded bough, has loaded a version with another format, or is busy
+   * in native code.
    */
   look(): Promise<Look> {
-    // Who asks meanwhile gets the same look.
-    return (this.#looking ??= this.#oneAtATime(() => this.#walk()).finally(
-      () => (this.#looking = undefined),
+    // A call during a look gets the same look.
+    return (this.#pendingLook ??= this.#oneAtATime(() => this.#walk()).finally(
+      () => (this.#pendingLook = undefined),
     ));
   }
 
   /**
-   * Looks at the tree without transferring more than a thousand rows of it.
+   * Reads at most a thousand rows of the tree.
    *
    * @throws {CannotInspect} As {@link look}.
    */
@@ -78,23 +79,24 @@ export class AttachedTree implements TreeSource {
     return this.#oneAtATime(() => this.#fold(query));
   }
 
-  /** The agent has one walk at a time. */
+  /** The agent can do one walk at a time. */
   #oneAtATime<T extends Look | TreeSummary>(read: () => Promise<T>): Promise<T> {
-    const reading = this.#last.then(() => this.#read(read));
-    this.#last = reading.catch(() => {});
+    const reading = this.#lastRead.then(() => this.#read(read));
+    this.#lastRead = reading.catch(() => {});
     return reading;
   }
 
   async #read<T extends Look | TreeSummary>(read: () => Promise<T>): Promise<T> {
     const session = this.#session;
-    // Code is evaluated even while a loop runs: an interrupt comes between two rounds. So ask for a turn of the event loop.
+    // The debugger evaluates code even during a busy loop, between two iterations. So this waits for a turn of the
+    // event loop.
     const ready = session.call("Runtime.evaluate", {
       expression: "new Promise((resolve) => setImmediate(resolve))",
       awaitPromise: true,
     });
-    if ((await answerWithin(this.#scope, BUSY, ready)) !== undefined) return read();
+    if ((await answerWithin(this.#scope, READY_TIMEOUT, ready)) !== undefined) return read();
     ready.catch(() => {});
-    // The process does not come to its event loop: it is stopped where it is, looked at, and goes on.
+    // The event loop is blocked: the process is paused in its current function, read, and resumed.
     const frames = await this.#pause();
     try {
       return { ...(await read()), blockedIn: this.#place(frames[0]) };
@@ -106,15 +108,15 @@ export class AttachedTree implements TreeSource {
 
   async #pause(): Promise<readonly Frame[]> {
     const session = this.#session;
-    const paused = new Promise<readonly Frame[]>((resolve) => (this.#paused = resolve));
-    // In a busy process these are answered between two rounds of the loop.
+    const paused = new Promise<readonly Frame[]>((resolve) => (this.#onPaused = resolve));
+    // A busy process answers these calls between two iterations of its loop.
     const asked = Promise.all([session.call("Debugger.enable"), session.call("Debugger.pause")]);
     const frames = await answerWithin(
       this.#scope,
-      PAUSE,
+      PAUSE_TIMEOUT,
       asked.then(() => paused),
     );
-    this.#paused = undefined;
+    this.#onPaused = undefined;
     if (frames === undefined)
       throw new CannotInspect(
         `Process ${this.#pid} is busy in native code (a long regular expression, synchronous I/O) or stopped, and answers to no debugger.`,
@@ -136,15 +138,17 @@ export class AttachedTree implements TreeSource {
       const found = JSON.parse(await this.#agent.call("next", SLICE)) as NodeInfo[] | null;
       if (found === null) return { at, nodes };
       for (const node of found) nodes.push(node);
-      await sleep(this.#scope, 0); // so that Ctrl-C is heard, and the process has its turn
+      await sleep(this.#scope, 0); // so that Ctrl-C is handled here, and the process can run
     }
   }
 
   async #fold(query: FoldQuery): Promise<TreeSummary> {
     const { at } = await this.#begin();
-    let rest: Rest | null;
+    let rest: SummaryWithoutRows | null;
     do {
-      rest = JSON.parse(await this.#agent.call("fold", SLICE, JSON.stringify(query))) as Rest | null;
+      rest = JSON.parse(
+        await this.#agent.call("fold", SLICE, JSON.stringify(query)),
+      ) as SummaryWithoutRows | null;
       await sleep(this.#scope, 0);
     } while (rest === null);
     const rows: FoldedRow[] = [];
@@ -155,8 +159,8 @@ export class AttachedTree implements TreeSource {
     }
   }
 
-  async #begin(): Promise<Beginning> {
-    const begun = JSON.parse(await this.#agent.call("begin")) as Beginning;
+  async #begin(): Promise<WalkStart> {
+    const begun = JSON.parse(await this.#agent.call("begin")) as WalkStart;
     checkCopies(this.#pid, begun);
     return begun;
   }

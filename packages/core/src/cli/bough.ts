@@ -7,11 +7,11 @@ import { convert, convertUsage } from "./convert.js";
 import { inspect, usage } from "./inspect.js";
 import { CannotInspect } from "./processes.js";
 
-// The command `bough`: `inspect`, and `convert` for what it has recorded.
+// The command `bough`, with `inspect`, and `convert` for recordings.
 
 const [command, ...parameters] = process.argv.slice(2);
 const allUsage = `${usage}\n${convertUsage}`;
-/** Ctrl-C ends a recording, and not the command. */
+/** Ctrl-C ends the recording; the command then writes the file. */
 const isRecording = parameters.some((parameter) => /^--record(=|$)/.test(parameter));
 
 const isKnown = command === "inspect" || command === "convert";
@@ -28,7 +28,7 @@ if (!isKnown || isHelpAsked) {
 } else if (typeof WebSocket === "undefined") {
   startWithWebSocket();
 } else {
-  // If the process that has started this one is killed, nobody else says that it is over.
+  // If the parent process is killed, the closed IPC channel is the only notice.
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel?.unref();
   const run = async (scope: Scope): Promise<void> => {
@@ -43,7 +43,7 @@ if (!isKnown || isHelpAsked) {
   await main(run, isRecording ? { signals: ["SIGTERM", "SIGHUP"] } : {});
 }
 
-/** Starts the command again: Node 20 has a WebSocket, behind a flag. */
+/** Starts the command again with the flag that enables `WebSocket` on Node 20. */
 function startWithWebSocket(): void {
   const script = fileURLToPath(import.meta.url);
   const child = spawn(
@@ -51,7 +51,7 @@ function startWithWebSocket(): void {
     ["--experimental-websocket", "--no-warnings", script, ...process.argv.slice(2)],
     { stdio: ["inherit", "inherit", "inherit", "ipc"] },
   );
-  // Those of a terminal reach both: one that comes twice counts once.
+  // A terminal sends its signals to both processes. The child ignores the second copy.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
   child.once("exit", (code) => (process.exitCode = code ?? 1));
 }

@@ -1,4 +1,4 @@
-// A client of the Chrome DevTools Protocol, as far as this command needs it: calls with answers, and events.
+// A small client of the Chrome DevTools Protocol: calls with answers, and events.
 // https://chromedevtools.github.io/devtools-protocol/v8/
 
 interface Pending {
@@ -6,12 +6,12 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** What the process answers to a call that it refuses. */
+/** The process has refused a call. */
 class ProtocolError extends Error {
   override readonly name: string = "ProtocolError";
 }
 
-/** The connection is gone. */
+/** The connection is closed. */
 export class SessionClosed extends Error {
   override readonly name: string = "SessionClosed";
 }
@@ -33,7 +33,7 @@ export class DebuggingSession {
     });
   }
 
-  /** Connects to the inspector on a port of this machine; `undefined` if there is none. */
+  /** Connects to the inspector on a port of this machine. Returns `undefined` if none listens there. */
   static async connect(port: number): Promise<DebuggingSession | undefined> {
     const url = await inspectorUrl(port);
     if (url === undefined) return undefined;
@@ -54,7 +54,7 @@ export class DebuggingSession {
     });
   }
 
-  /** Calls `listener` for each event of a kind. There is one listener for each. */
+  /** Calls `listener` for each event of this name. A name has one listener. */
   on<T>(event: string, listener: (parameters: T) => void): void {
     this.#listeners.set(event, listener);
   }
@@ -87,13 +87,13 @@ export class DebuggingSession {
   }
 }
 
-/** How long an inspector may take to say what it is, in ms. It answers in a thread of its own, even while the process is busy. */
-const ANSWER = 2_000;
+/** How long an inspector may take to answer, in ms. A separate thread answers, even while the process is busy. */
+const RESPONSE_TIMEOUT = 2_000;
 
 async function inspectorUrl(port: number): Promise<string | undefined> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/json/list`, {
-      signal: AbortSignal.timeout(ANSWER),
+      signal: AbortSignal.timeout(RESPONSE_TIMEOUT),
     });
     const targets: unknown = await response.json();
     if (!Array.isArray(targets)) return undefined;

@@ -171,7 +171,7 @@ describe("bough inspect says plainly when it cannot, and harms nothing", () => {
     );
     const { code, stderr } = await bough(execPath, "inspect", pid);
     expect(code).toBe(1);
-    expect(stderr).toContain("does not listen to SIGUSR1");
+    expect(stderr).toContain("does not handle SIGUSR1");
     expect(stderr).toContain("bough/inspector");
     process.kill(child.pid, 0); // it lives: the signal would have ended it
   });
@@ -181,7 +181,7 @@ describe("bough inspect says plainly when it cannot, and harms nothing", () => {
     onTestFinished(() => child.kill("SIGKILL"));
     const { code, stderr } = await bough(execPath, "inspect", String(child.pid));
     expect(code).toBe(1);
-    expect(stderr).toContain("is no Node process (/bin/sleep 60)");
+    expect(stderr).toContain("is not a Node process (/bin/sleep 60)");
     process.kill(child.pid, 0);
   });
 

@@ -8,7 +8,7 @@ import { printLook } from "./print.js";
 import { isRunning } from "./processes.js";
 import { Interrupt } from "./interrupt.js";
 import { record, recordOptions } from "./record.js";
-import { rethrowUnlessEnded } from "./ended.js";
+import { rethrowUnlessEnded } from "./process-ended.js";
 import { watch } from "./watch/watch.js";
 
 export const usage = `bough inspect <pid>            print the tree of scopes of a running Node process
@@ -36,14 +36,14 @@ const options = {
   record: { type: "string" },
   seconds: { type: "string" },
   format: { type: "string" },
-  // Of the process that `attach` leaves behind.
+  // Internal: used by the background process that `attach` starts.
   "close-late": { type: "string" },
 } as const;
 
-/** Between the two looks of which the second is printed, in ms. */
-const BETWEEN = 250;
+/** The time between the two looks that a warning must hold in, in ms. */
+const WARNING_INTERVAL = 250;
 
-/** What `--interval` may be, in ms. */
+/** The range of `--interval`, in ms. */
 const MIN_INTERVAL = 100;
 const MAX_INTERVAL = 3_600_000;
 
@@ -66,9 +66,9 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
   await withScope(scope, { name: `process ${pid}` }, async (own) => {
     const session = await attach(own, pid);
     if (recording !== undefined && interrupt !== undefined)
-      return record(own, session, pid, recording, interrupt.begin());
+      return record(own, session, pid, recording, interrupt.arm());
     const open = (scope: Scope): AttachedTree => new AttachedTree(scope, session, pid);
-    if (values.watch === true) return watchOn(own, open, pid, interval, values.all === true);
+    if (values.watch === true) return watchOrPrint(own, open, pid, interval, values.all === true);
     const tree = open(own);
     if (values.open === true) return serve(own, tree, pid);
     const first = await tree.look();
@@ -78,28 +78,28 @@ export async function inspect(scope: Scope, parameters: readonly string[]): Prom
     }
     const watcher = createWatcher();
     watcher.add(first);
-    await sleep(own, BETWEEN); // what is over by then is not worth a warning
+    await sleep(own, WARNING_INTERVAL); // a warning must hold in both looks
     const look = await tree.look();
     process.stdout.write(`${printLook(look, pid, values.all === true, watcher.add(look))}\n`);
   });
   return 0;
 }
 
-/** How often it is noticed that the process has ended, in ms. */
-const STEP = 1_000;
+/** How often to check whether the process has ended, in ms. */
+const POLL_INTERVAL = 1_000;
 
 /** Serves the tree as a page until the scope is cancelled or the process ends. */
 async function serve(scope: Scope, tree: TreeSource, pid: number): Promise<void> {
-  await tree.look(); // if that can't be done, say so here and not in the page
+  await tree.look(); // if that fails, fail here and not in the page
   const page = servePage(tree, { title: `process ${pid}` });
   scope.defer(() => page.close());
   process.stdout.write(`${await page.listen({ port: 0 })}\n`);
-  while (isRunning(pid)) await sleep(scope, STEP);
+  while (isRunning(pid)) await sleep(scope, POLL_INTERVAL);
   process.stdout.write(`Process ${pid} has ended.\n`);
 }
 
-/** Watches on a terminal; where there is none, prints the tree again and again. */
-async function watchOn(
+/** Shows the terminal view. Without a terminal, prints the tree repeatedly. */
+async function watchOrPrint(
   scope: Scope,
   open: (scope: Scope) => AttachedTree,
   pid: number,
@@ -108,13 +108,13 @@ async function watchOn(
 ): Promise<void> {
   const { stdin, stdout } = process;
   if (!stdout.isTTY || process.env["TERM"] === "dumb")
-    return printAgain(scope, open(scope), pid, interval, all);
+    return printRepeatedly(scope, open(scope), pid, interval, all);
   const coloured = stdout.hasColors();
   const last = await watch(scope, open, { pid, interval, keyboard: stdin, display: stdout, coloured });
   if (last !== undefined) stdout.write(`${last.join("\n")}\n\nProcess ${pid} has ended.\n`);
 }
 
-async function printAgain(
+async function printRepeatedly(
   scope: Scope,
   tree: TreeSource,
   pid: number,

@@ -1,12 +1,15 @@
 import type { Scope } from "../index.js";
 import { realNow } from "../kernel/platform.js";
 
-/** A terminal sends a signal to a wrapper of the command, too, which passes it on: within so many ms it is the same one. */
-const SAME = 250;
+/**
+ * A wrapper of the command, such as npx, forwards the signal that the terminal has sent to both. Signals within this
+ * time, in ms, count as one.
+ */
+const SAME_SIGNAL_WINDOW = 250;
 
 /**
- * Ctrl-C for a command that has something to finish then: from {@link begin} on it resolves a promise, and the command ends
- * as if it had come to its end by itself. Before, and the second time, it cancels the scope.
+ * Handles Ctrl-C for a command that must finish its work first. After {@link arm}, the first Ctrl-C resolves a promise,
+ * and the command finishes. Before `arm`, and from the second time on, Ctrl-C cancels the scope.
  */
 export class Interrupt {
   #finish: (() => void) | undefined;
@@ -14,7 +17,7 @@ export class Interrupt {
 
   constructor(scope: Scope) {
     const listener = (): void => {
-      if (realNow() - this.#at < SAME) return;
+      if (realNow() - this.#at < SAME_SIGNAL_WINDOW) return;
       this.#at = realNow();
       if (this.#finish === undefined) scope.cancel("SIGINT");
       else this.#finish();
@@ -24,7 +27,7 @@ export class Interrupt {
     scope.defer(() => process.removeListener("SIGINT", listener));
   }
 
-  begin(): Promise<true> {
+  arm(): Promise<true> {
     return new Promise((resolve) => {
       this.#finish = () => resolve(true);
     });

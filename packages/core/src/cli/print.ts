@@ -9,10 +9,10 @@ import {
 } from "../inspect/index.js";
 import { oneLine } from "../inspect/labels.js";
 
-/** More similar siblings than these are printed as one line. */
+/** More similar siblings than this are printed as one line. */
 const MAX_SIMILAR = 5;
 
-/** A look as text: the counts, what is wrong, and the tree, in which many similar siblings are one line. */
+/** A look as text: the counts, the warnings, and the tree, in which many similar siblings are one line. */
 export function printLook({ nodes }: Look, pid: number, all: boolean, warnings: readonly Warning[]): string {
   const scopes = nodes.filter(({ kind }) => kind !== "background");
   const tasks = scopes.filter(({ kind }) => kind === "task");
@@ -24,7 +24,7 @@ export function printLook({ nodes }: Look, pid: number, all: boolean, warnings: 
   return lines.join("\n");
 }
 
-/** Keeps of many similar siblings the oldest one, named after how many they are, and what is below it. */
+/** Replaces many similar siblings by the oldest one, with their number in its name. The scopes below it are kept. */
 function foldSimilar(tree: Snapshot): Snapshot {
   const folded = { ...tree };
   const todo: { children: readonly Snapshot[] }[] = [folded];

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-// The data of the operating system about another process: whether it is there, whether it would survive SIGUSR1, and
-// on which ports it listens. On Linux from /proc, elsewhere from ps and lsof.
+// What the operating system knows about another process: whether it exists, whether it would survive SIGUSR1, and on
+// which ports it listens. The source is /proc on Linux, and ps and lsof elsewhere.
 
-/** Why a process can't be inspected, for people. */
+/** The process can't be inspected. The command prints the message. */
 export class CannotInspect extends Error {
   override readonly name: string = "CannotInspect";
 }
@@ -13,9 +13,10 @@ const hint =
   'Call `inspector()` of "bough/inspector" in the process instead: it serves the same tree on a socket.';
 
 /**
- * Checks that SIGUSR1 starts the inspector of process `pid`, and does not end it.
+ * Checks that SIGUSR1 starts the inspector of process `pid` and does not kill the process.
  *
- * @throws {CannotInspect} If it is not there, is another user's, is no Node, or does not listen to the signal.
+ * @throws {CannotInspect} If it does not exist, belongs to another user, is not a Node process, or does not handle the
+ * signal.
  */
 export function checkTarget(pid: number): void {
   try {
@@ -30,7 +31,7 @@ export function checkTarget(pid: number): void {
     throw error;
   }
   if (pid === process.pid) throw new CannotInspect("This is the process of this command itself.");
-  if (!isRunning(pid)) throw new CannotInspect(`Process ${pid} has ended, and its parent has not noticed.`);
+  if (!isRunning(pid)) throw new CannotInspect(`Process ${pid} has ended, and its parent has not reaped it.`);
   if (/[Tt]/.test(stateOf(pid) ?? ""))
     throw new CannotInspect(
       `Process ${pid} is stopped (SIGSTOP, Ctrl-Z, or a debugger). Continue it first: kill -CONT ${pid}.`,
@@ -38,7 +39,7 @@ export function checkTarget(pid: number): void {
   const inner = idInContainer(pid);
   if (inner !== undefined)
     throw new CannotInspect(
-      `Process ${pid} runs in a container, whose ports can't be reached from here. ` +
+      `Process ${pid} runs in a container whose ports can't be reached from here. ` +
         `Run this command in the container: npx bough inspect ${inner}.`,
     );
   const runtime = runtimeOf(pid);
@@ -48,27 +49,27 @@ export function checkTarget(pid: number): void {
     );
   const command = commandOf(pid);
   if (/(^|[\s\0])--disable-sigusr1([\s\0]|$)/.test(command) || catchesSigusr1(pid) === false) {
-    // Without a handler the signal would end the process.
+    // Without a handler the signal would kill the process.
     throw new CannotInspect(
       /node/i.test(command)
-        ? `Process ${pid} does not listen to SIGUSR1 (--disable-sigusr1?), so its inspector can't be started. ${hint}`
-        : `Process ${pid} is no Node process (${command.replaceAll("\0", " ").trim().slice(0, 60)}). ${hint}`,
+        ? `Process ${pid} does not handle SIGUSR1 (--disable-sigusr1?), so its inspector can't be started. ${hint}`
+        : `Process ${pid} is not a Node process (${command.replaceAll("\0", " ").trim().slice(0, 60)}). ${hint}`,
     );
   }
 }
 
-/** Whether a process runs: one that has ended, and of which its parent has not taken notice, does not. */
+/** Whether a process runs. A zombie, which has ended and was not reaped by its parent, does not. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
-  // Without /proc a process that its parent has not noticed the end of counts as running.
+  // Without /proc a zombie counts as running.
   return !/[XZ]/.test(stateOf(pid) ?? "");
 }
 
-/** The state of a process, on Linux: `R`, `S`, `T` (it is stopped), `Z` (it has ended, and its parent does not know yet), … */
+/** The state of a process, on Linux: `R`, `S`, `T` (stopped), `Z` (zombie), … */
 function stateOf(pid: number): string | undefined {
   try {
     const [, state] = /\) (\S)[^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
@@ -78,7 +79,7 @@ function stateOf(pid: number): string | undefined {
   }
 }
 
-/** The process id in the container that a process runs in; `undefined` if it is in the same one as this process. */
+/** The process id inside the container of the process; `undefined` if it runs in the same container as this process. */
 function idInContainer(pid: number): string | undefined {
   try {
     const isSame = (name: string): boolean =>
@@ -101,7 +102,7 @@ function runtimeOf(pid: number): string | undefined {
   }
 }
 
-/** The command line and the options of Node in the environment, as far as they can be read. */
+/** The command line and `NODE_OPTIONS`, as far as they can be read. */
 export function commandOf(pid: number): string {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");

@@ -159,7 +159,7 @@ describe("bough inspect --record", () => {
     await recording.printed("Recording process");
     child.kill("SIGKILL");
     const { code, stderr } = await recording.ending();
-    expect(stderr).toBe(`Process ${pid} has ended, and what it recorded with it. Nothing was written.\n`);
+    expect(stderr).toBe(`Process ${pid} has ended, and its recording is lost. No file was written.\n`);
     expect(code).toBe(1);
   });
 

@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { encodeRecording, toChromeTrace, toPrometheus, type Recording } from "../recorder/index.js";
 
-/** What a recording can be written as. */
+/** The formats of a recording. */
 export type FileFormat = "bough" | "chrome" | "prometheus";
 
 const formats: Readonly<Record<FileFormat, (recording: Recording) => string | Uint8Array>> = {
@@ -10,16 +10,16 @@ const formats: Readonly<Record<FileFormat, (recording: Recording) => string | Ui
   prometheus: toPrometheus,
 };
 
-/** The content of a file in this format. */
+/** Encodes a recording in this format. */
 export function contentOf(recording: Recording, format: FileFormat): string | Uint8Array {
   return formats[format](recording);
 }
 
 /**
- * The format to write a file in.
+ * Chooses the format of a file.
  *
- * @param asked - The value of `--format`; without it, the end of the file's name decides.
- * @throws {Error} If there is no such format.
+ * @param asked - The value of `--format`. Without it, the extension of the file decides.
+ * @throws {Error} If the format does not exist.
  */
 export function formatOf(file: string, asked: string | undefined): FileFormat {
   if (asked !== undefined) {

@@ -9,39 +9,42 @@ interface Evaluation {
   };
 }
 
-/** What an agent says when it begins. */
-export interface Copies {
-  /** How many copies of the package the process has loaded. */
+/** The first answer of an agent. */
+export interface CopyCounts {
+  /** The number of copies of the package that the process has loaded. */
   readonly copies: number;
-  /** Of how many of them the command does not know the format. */
+  /** How many of them have a format that this command can't read. */
   readonly unreadable: number;
 }
 
-/** @throws {CannotInspect} If the process has no copy of the package that this command knows. */
-export function checkCopies(pid: number, { copies, unreadable }: Copies): void {
+/** @throws {CannotInspect} If the process has no copy of the package that this command can read. */
+export function checkCopies(pid: number, { copies, unreadable }: CopyCounts): void {
   if (copies === 0)
     throw new CannotInspect(
-      `Process ${pid} has not loaded bough, or one that is too old to be found. Its main thread only is looked at.`,
+      `Process ${pid} has not loaded bough, or has loaded a version that is too old to be found. Only its main thread is inspected.`,
     );
   if (copies === unreadable)
     throw new CannotInspect(
-      `Process ${pid} has a bough of another version, whose tree this command can't read. Run the command of that version.`,
+      `Process ${pid} has loaded another version of bough, whose tree this command can't read. Run the command of that version.`,
     );
 }
 
-/** An object in the inspected process: code that comes with this command, evaluated there when it is first called. */
+/**
+ * A proxy of an object in the inspected process. Its code comes with this command, and is evaluated there at the first
+ * call.
+ */
 export class RemoteAgent {
   readonly #session: DebuggingSession;
   readonly #expression: () => string;
   #objectId: string | undefined;
 
-  /** @param expression - Makes the expression whose value is the agent. */
+  /** @param expression - Returns the expression whose value is the agent. */
   constructor(session: DebuggingSession, expression: () => string) {
     this.#session = session;
     this.#expression = expression;
   }
 
-  /** Calls a method of the agent, which returns a string. */
+  /** Calls a method of the agent. Each of them returns a string. */
   async call(method: string, ...parameters: readonly (number | string)[]): Promise<string> {
     this.#objectId ??= await this.#install();
     const evaluated = await this.#session.call<Evaluation>("Runtime.callFunctionOn", {

@@ -1,4 +1,4 @@
-import { enter, leave, onLastLeave } from "./attachments.js";
+import { attach, detach, onLastDetach } from "./attachments.js";
 import { nodeDescriber, type NodeInfo } from "./describe-node.js";
 import { COPY_STEP, isReadable, knownCopies } from "./known-copies.js";
 import type { LoopDelay } from "./look.js";
@@ -6,28 +6,31 @@ import { LoopMeter, type MonitorDelay } from "./loop-meter.js";
 import { TreeCursor } from "./tree-cursor.js";
 import { TreeFolder, type FoldQuery } from "./tree-folder.js";
 
-// The half of `npx bough inspect` that runs in the inspected process: bundled into one expression, and evaluated there by
-// the debugger. The process need not have loaded more of bough than a `spawn`; it pays for this code only while it is looked
-// at. The expression's value is an `Agent`.
+// The part of `npx bough inspect` that runs in the inspected process. It is bundled into one expression, which the
+// debugger evaluates there; its value is an `Agent`. The process needs only the core of bough, and pays for this code
+// only while it is inspected.
 
-/** What the debugger calls. Every result is JSON. */
+/** The methods that the debugger calls. Every result is JSON. */
 export interface Agent {
-  /** `{ at, copies, unreadable }`: how many trees there are, and of how many the format is not known. */
+  /**
+   * Begins a walk. Returns `{ at, copies, unreadable }`: the number of trees, and how many of them have an unknown
+   * format.
+   */
   begin(): string;
   /** The next nodes, found in `ms` milliseconds; `"null"` at the end. */
   next(ms: number): string;
   /**
-   * Folds the trees that `begin` has found, for `ms` milliseconds; to be called until it returns something else than `"null"`.
+   * Folds the trees that `begin` has found, for `ms` milliseconds. Call it until it no longer returns `"null"`.
    *
-   * @param query - Of the first call, a `FoldQuery` as JSON.
-   * @returns At the end a `TreeSummary` without its rows and its time, and then, again and again, the next rows; `[]` at their
-   * end.
+   * @param query - A `FoldQuery` as JSON. Only the first call reads it.
+   * @returns First `"null"` while folding, then a `TreeSummary` without its rows and its time. Each later call returns
+   * the next rows, and `[]` after the last one.
    */
   fold(ms: number, query: string): string;
-  /** A command begins to look into this process. See attachments.ts. */
-  enter(command: number, opened: boolean): void;
-  /** It no longer does. */
-  leave(command: number): void;
+  /** A command attaches to this process. See attachments.ts. */
+  attach(command: number, opened: boolean): void;
+  /** The command detaches. */
+  detach(command: number): void;
 }
 
 interface Host {
@@ -40,7 +43,7 @@ interface Host {
   };
 }
 
-/** How many rows are made into text at a time. */
+/** How many rows one call returns. */
 const ROWS = 100;
 
 function createAgent(): Agent {
@@ -57,7 +60,7 @@ function createAgent(): Agent {
 
   function readMeter(): LoopDelay | undefined {
     if (!isMeasuring)
-      onLastLeave(() => {
+      onLastDetach(() => {
         isMeasuring = false;
         meter?.stop();
       });
@@ -68,7 +71,7 @@ function createAgent(): Agent {
   const script = host.process?.argv?.[1]?.split(/[\\/]/).at(-1) ?? "";
   const runtime = `node ${host.process?.version ?? ""} ${script}`.trim();
 
-  /** The next nodes, with `id`s that are unique in the process; `undefined` at the end. */
+  /** The next nodes, with `id`s that are unique in the process, or `undefined` at the end. */
   function take(ms: number): readonly NodeInfo[] | undefined {
     const [first] = cursors;
     if (first === undefined) return undefined;
@@ -87,7 +90,7 @@ function createAgent(): Agent {
 
   return {
     begin() {
-      for (const { cursor } of cursors) cursor.leaveTree();
+      for (const { cursor } of cursors) cursor.close();
       folding = undefined;
       const copies = knownCopies();
       cursors = copies.flatMap((copy, index) =>
@@ -123,11 +126,11 @@ function createAgent(): Agent {
       do for (const node of take(0) ?? []) folder.add(node);
       while (cursors.length > 0 && now() - start < ms);
       if (cursors.length > 0) return "null";
-      const { counts, left, detail } = folder;
-      return JSON.stringify({ counts, left, detail, created, runtime, loopDelay: readMeter() });
+      const { counts, omitted, detail } = folder;
+      return JSON.stringify({ counts, omitted, detail, created, runtime, loopDelay: readMeter() });
     },
-    enter,
-    leave,
+    attach: attach,
+    detach: detach,
   };
 }
 

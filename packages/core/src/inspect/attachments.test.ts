@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from "vitest";
-import { enter, leave, onLastLeave } from "./attachments.js";
+import { attach, detach, onLastDetach } from "./attachments.js";
 
 const key = Symbol.for("bough.attached");
 const isKept = (): boolean => key in globalThis;
@@ -27,9 +27,9 @@ function running(...pids: number[]): Set<number> {
 }
 
 it("closes the inspector that was opened for a command, after the connection has gone, and keeps nothing", () => {
-  enter(11, true);
+  attach(11, true);
   expect(isKept()).toBe(true);
-  leave(11);
+  detach(11);
   expect(isKept()).toBe(false);
   expect(closes).toBe(0);
   vi.runAllTimers();
@@ -37,38 +37,38 @@ it("closes the inspector that was opened for a command, after the connection has
 });
 
 it("leaves an inspector open that was open before", () => {
-  enter(11, false);
-  leave(11);
+  attach(11, false);
+  detach(11);
   vi.runAllTimers();
   expect(closes).toBe(0);
 });
 
 it("closes it when the last command leaves, whoever has opened it", () => {
-  enter(11, true);
-  enter(12, false);
-  leave(11);
+  attach(11, true);
+  attach(12, false);
+  detach(11);
   vi.advanceTimersByTime(1_000);
   expect(closes).toBe(0);
-  leave(12);
+  detach(12);
   vi.runAllTimers();
   expect(closes).toBe(1);
 });
 
 it("does not close it under a command that comes just then, which closes it later", () => {
-  enter(11, true);
-  leave(11);
-  enter(12, false);
+  attach(11, true);
+  detach(11);
+  attach(12, false);
   vi.advanceTimersByTime(1_000);
   expect(closes).toBe(0);
-  leave(12);
+  detach(12);
   vi.runAllTimers();
   expect(closes).toBe(1);
 });
 
 it("notices a command that was killed", () => {
   const alive = running(11, 12);
-  enter(11, true);
-  enter(12, false);
+  attach(11, true);
+  attach(12, false);
   vi.advanceTimersByTime(60_000);
   alive.delete(11);
   vi.advanceTimersByTime(60_000);
@@ -84,22 +84,22 @@ it("does not take a command of another user for one that has gone", () => {
   vi.spyOn(process, "kill").mockImplementation(() => {
     throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
   });
-  enter(11, true);
+  attach(11, true);
   vi.advanceTimersByTime(60_000);
   expect(isKept()).toBe(true);
-  leave(11);
+  detach(11);
   vi.runAllTimers();
 });
 
 it("does what is left to do when the last command leaves, and at once when there is none", () => {
   const log: string[] = [];
-  enter(11, false);
-  onLastLeave(() => log.push("later"));
+  attach(11, false);
+  onLastDetach(() => log.push("later"));
   expect(log).toEqual([]);
-  leave(99); // not one of them
+  detach(99); // not one of them
   expect(log).toEqual([]);
-  leave(11);
+  detach(11);
   expect(log).toEqual(["later"]);
-  onLastLeave(() => log.push("at once"));
+  onLastDetach(() => log.push("at once"));
   expect(log).toEqual(["later", "at once"]);
 });

@@ -1,10 +1,10 @@
-// Which commands look into this process from outside. This file runs in the inspected process: see agent.ts.
+// The commands that are attached to this process. This file runs in the inspected process: see agent.ts.
 
 interface Timer {
   unref?(): unknown;
 }
 
-/** What is used of the process. */
+/** The globals that are used. */
 interface Host {
   setTimeout(callback: () => void, ms: number): Timer;
   setInterval(callback: () => void, ms: number): Timer;
@@ -16,37 +16,44 @@ interface Host {
   };
 }
 
-/** Kept under a global symbol while a command is attached: each command brings its own copy of this code. */
-interface Attached {
+/** Stored under a global symbol while a command is attached, since each command brings its own copy of this code. */
+interface Attachments {
   /** The process ids of the commands. */
   readonly commands: Set<number>;
-  /** What is to be done when the last one has gone. */
+  /** Run when the last command detaches. */
   readonly cleanups: (() => void)[];
-  /** Whether one of them has started the inspector, so that it is to be closed. */
+  /** Whether one of the commands has started the inspector. Then the last one closes it. */
   opened: boolean;
   timer: Timer | undefined;
 }
 
 const attachedKey = Symbol.for("bough.attached");
-/** How often to look whether the commands still run, in ms. */
-const CHECK = 2_000;
-/** How long a command may take to close its connection, in ms: as long as there is one, closing the inspector waits. */
-const GOODBYE = 50;
+/** How often to check whether the commands still run, in ms. */
+const CHECK_INTERVAL = 2_000;
+/** How long a command may take to close its connection, in ms. Closing the inspector would block until then. */
+const CLOSE_DELAY = 50;
 
 const host = globalThis as unknown as Host;
 
-const attached = (): Attached | undefined => Reflect.get(globalThis, attachedKey) as Attached | undefined;
+const attached = (): Attachments | undefined =>
+  Reflect.get(globalThis, attachedKey) as Attachments | undefined;
 
 /**
- * A command looks into this process. A command that is killed can't say that it has gone: so it is looked for.
+ * A command attaches to this process. A command that is killed cannot detach, so a timer checks that each one still
+ * runs.
  *
- * @param command - Its process id.
- * @param opened - Whether it has started the inspector.
+ * @param command - The process id of the command.
+ * @param opened - Whether the command has started the inspector.
  */
-export function enter(command: number, opened: boolean): void {
+export function attach(command: number, opened: boolean): void {
   let state = attached();
   if (state === undefined) {
-    state = { commands: new Set(), cleanups: [], opened: false, timer: host.setInterval(check, CHECK) };
+    state = {
+      commands: new Set(),
+      cleanups: [],
+      opened: false,
+      timer: host.setInterval(check, CHECK_INTERVAL),
+    };
     state.timer?.unref?.();
     Reflect.defineProperty(globalThis, attachedKey, { value: state, configurable: true });
   }
@@ -54,25 +61,25 @@ export function enter(command: number, opened: boolean): void {
   if (opened) state.opened = true;
 }
 
-/** A command no longer looks into this process. The last one leaves it as the first one has found it. */
-export function leave(command: number): void {
+/** A command detaches. The last one restores the state that the first one found. */
+export function detach(command: number): void {
   const state = attached();
   if (state?.commands.delete(command) !== true || state.commands.size > 0) return;
   host.clearInterval(state.timer);
   Reflect.deleteProperty(globalThis, attachedKey);
   for (const cleanup of state.cleanups) cleanup();
-  if (state.opened) host.setTimeout(closeInspector, GOODBYE).unref?.();
+  if (state.opened) host.setTimeout(closeInspector, CLOSE_DELAY).unref?.();
 }
 
-/** Has something done when the last command has gone; at once if there is none. */
-export function onLastLeave(cleanup: () => void): void {
+/** Runs `cleanup` when the last command detaches, or immediately if none is attached. */
+export function onLastDetach(cleanup: () => void): void {
   const state = attached();
   if (state === undefined) cleanup();
   else state.cleanups.push(cleanup);
 }
 
 function check(): void {
-  for (const command of attached()?.commands ?? []) if (!isRunning(command)) leave(command);
+  for (const command of attached()?.commands ?? []) if (!isRunning(command)) detach(command);
 }
 
 function isRunning(pid: number): boolean {
@@ -87,11 +94,11 @@ function isRunning(pid: number): boolean {
 function closeInspector(): void {
   const next = attached();
   if (next !== undefined) {
-    next.opened = true; // another command has come meanwhile, and closes it
+    next.opened = true; // another command has attached since, and will close it
     return;
   }
   const { process } = host;
-  // Before Node 20.16 there is no such function.
+  // `getBuiltinModule` was added in Node 20.16.
   if (process?.getBuiltinModule === undefined) process?._debugEnd?.();
   else process.getBuiltinModule("node:inspector").close();
 }

@@ -2,9 +2,9 @@ import { MAX_WAITS, type NodeInfo } from "./describe-node.js";
 import type { History, Warning } from "./warning.js";
 
 /**
- * Finds scopes that wait for each other's permits, so that none of them can go on: each waits only for permits of which all
- * holders are such scopes, or for children that all are such scopes. Scopes that can go on are removed, again and
- * again. The remaining scopes are the deadlock.
+ * Finds scopes that wait for each other's permits, so that none of them can continue. A scope is blocked if all holders
+ * of the permits that it waits for are blocked, or all children that it waits for. The search starts with every scope
+ * that waits and removes those that can continue, until nothing changes. The remaining scopes are the deadlock.
  */
 export function findDeadlock({ look, childrenOf, byId }: History): Warning[] {
   const blocked = new Set<number>();
@@ -38,7 +38,7 @@ function mayBeBlocked(node: NodeInfo, childrenOf: History["childrenOf"]): boolea
   if (node.state !== "open" && node.state !== "closing") return false;
   if (node.joining === true) return childrenOf.has(node.id);
   const { waits } = node;
-  // Of many waits the first ones are known only.
+  // A description lists at most MAX_WAITS waits: with that many, some may be missing.
   return (
     waits !== undefined &&
     waits.length < MAX_WAITS &&
@@ -46,13 +46,13 @@ function mayBeBlocked(node: NodeInfo, childrenOf: History["childrenOf"]): boolea
   );
 }
 
-/** The holders first. The children as well, since one that goes on may release a permit of its parent. */
+/** The holders first, then the children: a child that continues may release a permit of its parent. */
 function waitsFor(node: NodeInfo, childrenOf: History["childrenOf"]): readonly number[] {
   const children = (childrenOf.get(node.id) ?? []).map(({ id }) => id);
   return [...(node.waits ?? []).flatMap(({ heldBy }) => heldBy ?? []), ...children];
 }
 
-/** Follows the first of what each waits for until one comes again. */
+/** Follows the first wait of each scope until a scope repeats. */
 function cycleIn(
   blocked: ReadonlySet<number>,
   byId: History["byId"],

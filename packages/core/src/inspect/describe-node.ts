@@ -29,7 +29,7 @@ export type NodeKind = "background" | "handle" | "request" | "scope" | "task";
  * - `signal`: `scope.signal` was read
  * - `callback`: an `onCancel` callback is registered
  * - `check`: `throwIfCancelled` or `checkpoint` was called
- * - `wait`: it waits in a function of bough's, such as `sleep`
+ * - `wait`: it waits in a function of bough, such as `sleep`
  */
 export type Listening = "signal" | "callback" | "check" | "wait";
 
@@ -87,7 +87,7 @@ export interface NodeInfo {
   readonly reason?: ReasonInfo;
   /** Its waits in functions of bough. */
   readonly waits?: readonly WaitInfo[];
-  /** Absent if nothing of it would notice a cancellation. */
+  /** Absent if it would not notice a cancellation. */
   readonly listens?: readonly Listening[];
   /** Its `concurrency`. */
   readonly limit?: number;
@@ -97,20 +97,20 @@ export interface NodeInfo {
   readonly waiters: number;
   /** Failures recorded so far. */
   readonly failures: number;
-  /** Failures that have not failed it: those of runs that `supervise` or `retry` repeats, and of tasks that it supervises. */
+  /** Failures that did not fail it: of runs that `supervise` or `retry` repeats, and of tasks that it supervises. */
   readonly survived?: SurvivedInfo;
   /**
-   * It was cancelled, or its body has ended, and it waits for its own work: its worker winding up, or its
-   * cleanups. Where a whole tree does not come down, this marks the scopes that hold it up.
+   * It was cancelled, or its body has ended, and it waits for its own work: the end of its worker, or its cleanups. If
+   * a tree does not end, this marks the scopes that block it.
    */
   readonly waitingForCleanup: boolean;
   /** Its worker or body has ended, and it waits for its children. */
   readonly joining?: true;
   /** The request that it serves. */
   readonly request?: RequestInfo;
-  /** The notes of integrations on it, in a few words: which process a remote job runs in, for example. */
+  /** Short notes of integrations, for example the process in which a remote job runs. */
   readonly note?: string;
-  /** The data of these integrations, by their names. */
+  /** The data of integrations, by their names. */
   readonly annotations?: Readonly<Record<string, unknown>>;
   /** The names of the context values that were set on it, never the values. */
   readonly context?: readonly string[];
@@ -122,7 +122,7 @@ export interface NodeInfo {
 
 type MutableInfo = { -readonly [K in keyof NodeInfo]: NodeInfo[K] };
 
-/** Describes one node. Changes nothing that a user can see: no signal is made, for example. */
+/** Describes one node. It has no visible effect: it creates no signal, for example. */
 export function describeNode(
   node: ScopeNode,
   now: number,
@@ -164,7 +164,7 @@ export function nodeDescriber(): (node: ScopeNode, now: number) => NodeInfo {
   return (node, now) => describeNode(node, now, reasons);
 }
 
-/** What few nodes have. */
+/** Adds the properties that few nodes have. */
 function addExtras(info: MutableInfo, { settings, context, site }: Extras, now: number): void {
   if (settings?.deadline !== undefined) info.ownDeadline = settings.deadline.instant;
   if (settings?.grace !== undefined) info.grace = settings.grace;
@@ -198,7 +198,7 @@ function kindOf(node: ScopeNode): NodeKind {
   return hasHandle(node) ? "handle" : "scope";
 }
 
-/** A scope can have a hundred thousand waits: the first few say what they are. */
+/** A scope can have a hundred thousand waits: only the first ones are described. */
 export const MAX_WAITS = 8;
 
 function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
@@ -213,7 +213,7 @@ function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
   return waits;
 }
 
-/** Every combination, made once: see {@link describeNode}. */
+/** Every combination, created once, since {@link describeNode} avoids new objects. */
 const listeningBy: readonly (readonly Listening[])[] = Array.from({ length: 16 }, (_, bits) =>
   (["signal", "callback", "check", "wait"] as const).filter((_name, index) => (bits & (1 << index)) !== 0),
 );
@@ -239,7 +239,7 @@ function countCleanups(node: ScopeNode): number {
   return count;
 }
 
-/** One for all the scopes that a cancellation reached, as they have one reason. */
+/** The description of a reason. All scopes that one cancellation has reached share it. */
 function plainReason(reason: CancelledError, known: Map<CancelledError, ReasonInfo>): ReasonInfo {
   let plain = known.get(reason);
   if (plain === undefined) {
@@ -261,7 +261,7 @@ function inWords(cause: unknown): string {
   try {
     if (cause instanceof Error) return `${cause.name}: ${cause.message}`;
   } catch {
-    // A getter that throws, or a message that is no text.
+    // A getter may throw, or the message may not be a string.
   }
   return describe(cause);
 }

@@ -4,7 +4,7 @@ import type { NodeInfo } from "./describe-node.js";
 export interface TreeDiff {
   /** Scopes that are new, in the order of the later look. */
   readonly added: readonly NodeInfo[];
-  /** Scopes that are gone, as they were. */
+  /** Scopes that have ended, as they were in the earlier look. */
   readonly removed: readonly NodeInfo[];
   /** Scopes whose state, reason or wait has changed. */
   readonly changed: readonly { readonly before: NodeInfo; readonly after: NodeInfo }[];
@@ -13,9 +13,9 @@ export interface TreeDiff {
 /**
  * Compares two looks at one process, by the `id` of the scopes. Ages and remaining times are not a change.
  *
- * @param before - What {@link walk} has yielded, or {@link flatten} has made of a snapshot.
- * @param after - The same, later.
- * @returns What has come, gone and changed.
+ * @param before - The scopes of the first look, from {@link walk} or {@link flatten}.
+ * @param after - The scopes of the later look.
+ * @returns The scopes that were added, removed and changed.
  * @example
  * ```ts
  * await withScope(async (scope) => {
@@ -34,12 +34,12 @@ export function diffNodes(before: Iterable<NodeInfo>, after: Iterable<NodeInfo>)
     const earlier = known.get(node.id);
     known.delete(node.id);
     if (earlier === undefined) added.push(node);
-    else if (essence(earlier) !== essence(node)) changed.push({ before: earlier, after: node });
+    else if (comparedFields(earlier) !== comparedFields(node)) changed.push({ before: earlier, after: node });
   }
   return { added, removed: [...known.values()], changed };
 }
 
-function essence(node: NodeInfo): string {
+function comparedFields(node: NodeInfo): string {
   const { state, status, reason, waits, failures, cleanups, waitingForCleanup, joining } = node;
   const operations = waits?.map(({ operation }) => operation);
   return JSON.stringify([state, status, reason, operations, failures, cleanups, waitingForCleanup, joining]);

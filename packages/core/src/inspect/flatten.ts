@@ -2,9 +2,9 @@ import type { NodeInfo } from "./describe-node.js";
 import type { Snapshot } from "./unflatten.js";
 
 /**
- * Makes a list of a snapshot, parents first and children in spawn order, as {@link walk} yields it.
+ * Converts a snapshot to a list, parents first and children in spawn order, like the slices of {@link walk}.
  *
- * @param snapshot - What `snapshot()` returned.
+ * @param snapshot - The result of `snapshot()`.
  * @returns One entry for each scope, without its children.
  * @example
  * ```ts

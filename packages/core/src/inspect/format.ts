@@ -3,14 +3,14 @@ import { formatDuration } from "./duration.js";
 import { oneLine, plural, waitLabel } from "./labels.js";
 import type { Snapshot } from "./unflatten.js";
 
-/** Below this depth lines are no longer indented: at 100,000 levels the indentation would be gigabytes. */
+/** The deepest level that is indented further. At 100,000 levels the indentation would take gigabytes. */
 const MAX_INDENT = 32;
 
 /**
- * Prints a snapshot as a tree, one line for each scope: its name, what it is, its state where that says more than
- * "open", its age, its deadline, what it waits for, and where it was spawned if that was recorded.
+ * Formats a snapshot as a tree, one line for each scope: its name, kind, state (unless open), age, deadline and waits,
+ * and where it was spawned if that was recorded.
  *
- * @param snapshot - What `snapshot()` returned.
+ * @param snapshot - The result of `snapshot()`.
  * @returns Lines without a final line break.
  * @example
  * ```ts
@@ -70,7 +70,7 @@ function details(at: Snapshot, now: number): string[] {
   return parts;
 }
 
-/** "running" and "open" go without saying. */
+/** Empty for a scope that is open and running. */
 function stateOf({ state, status, reason }: Snapshot): string {
   if (state === "open") return status === "queued" ? "queued" : "";
   if (reason === undefined) return state;

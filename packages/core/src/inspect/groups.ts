@@ -2,43 +2,41 @@ import { checkOptionsObject, outOfRange, wrongType } from "../errors/validate.js
 import { optionNames } from "../errors/option-names.js";
 import type { NodeInfo, NodeKind } from "./describe-node.js";
 
-/** What the members of a group have in common. */
-export type GroupBy = "site" | "name" | "kind" | "state" | "wait";
+/** A property that the members of a group have in common. */ export type GroupBy =
+  "site" | "name" | "kind" | "state" | "wait";
 
 /** The options of {@link groupNodes}. */
 export interface GroupOptions {
   /**
-   * What the members of a group have in common. `site` is where they were spawned, or their name where that was not
-   * recorded. Default: `["site", "state", "wait"]`.
+   * The properties that the members of a group have in common. `site` is where they were spawned, or their name if that
+   * was not recorded. Default: `["site", "state", "wait"]`.
    */
   readonly by?: readonly GroupBy[];
 }
 
 const groupOptionNames = optionNames<GroupOptions>({ by: true });
 
-/** Scopes and tasks that have something in common. Plain data. */
+/** A group of similar scopes and tasks. Plain data. */
 export interface NodeGroup {
-  /** The same for the same group of a later look. */
+  /** Identifies the group across looks. */
   readonly key: string;
   /** For people: `orders.ts:88, sleep`. */
   readonly label: string;
   /** How many members it has. */
   readonly count: number;
-  /** Of the first member. */
-  readonly name: string;
-  /** Of the first member. */
-  readonly kind: NodeKind;
-  /** In ms: half of the members are younger than `p50`. */
+  /** The name of the oldest member. */ readonly name: string;
+  /** The kind of the oldest member. */ readonly kind: NodeKind;
+  /** Percentiles of the ages in ms: half of the members are younger than `p50`. */
   readonly age: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
   /** The `id`s of the members, the oldest first. */
   readonly members: readonly number[];
 }
 
 /**
- * Groups similar scopes, the largest group first: of a hundred thousand tasks, some dozen rows.
+ * Groups similar scopes, the largest group first. It reduces a hundred thousand tasks to some dozen groups.
  *
- * @param nodes - What {@link walk} has yielded, or {@link flatten} has made of a snapshot.
- * @param options - What the members of a group have in common.
+ * @param nodes - The scopes, from {@link walk} or {@link flatten}.
+ * @param options - The properties to group by.
  * @returns The groups, the largest first.
  * @throws {TypeError | RangeError} If an argument or an option is wrong.
  * @example

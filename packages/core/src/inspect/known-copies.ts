@@ -1,6 +1,6 @@
 import type { Copy } from "../kernel/copies.js";
 
-/** A copy whose format is to be checked. */
+/** A copy of the package with any format. */
 export type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
 
 /** The copies of the package that are loaded in this process, the oldest first, of any format. */
@@ -9,10 +9,10 @@ export function knownCopies(): AnyCopy[] {
   return Array.isArray(found) ? (found as WeakRef<AnyCopy>[]).flatMap((copy) => copy.deref() ?? []) : [];
 }
 
-/** Whether this code knows the fields of the nodes of a copy. */
+/** Whether this code can read the nodes of a copy. */
 export function isReadable(copy: AnyCopy): copy is AnyCopy & Copy {
   return copy.format === 1;
 }
 
-/** The `id`s of a further copy of the package begin here: each counts from 1. */
+/** The offset between the `id`s of two copies: each copy counts from 1. */
 export const COPY_STEP: number = 2 ** 44;

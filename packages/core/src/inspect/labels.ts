@@ -18,10 +18,10 @@ export function waitLabel(wait: WaitInfo): string {
   return position === undefined ? `${operation}, ${of} wait` : `${operation} ${position} of ${of}`;
 }
 
-/** Line breaks, what a terminal obeys, and what changes the direction of the text beside it. */
+/** Control characters, line separators, and marks that change the direction of text. */
 const unprintable = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
-/** A name may contain anything: what would not be shown as it is becomes `\u001b`. */
+/** Escapes the unprintable characters of a name, such as `\u001b`. */
 export function oneLine(name: string): string {
   return name.replace(unprintable, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

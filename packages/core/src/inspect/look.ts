@@ -1,6 +1,6 @@
 import type { NodeInfo } from "./describe-node.js";
 
-/** How late the event loop was, in milliseconds, since the look before. */
+/** How late the event loop was since the previous look, in milliseconds. */
 export interface LoopDelay {
   /** The median. */
   readonly p50: number;
@@ -14,7 +14,7 @@ export interface LoopDelay {
 export interface Look {
   /** In epoch ms. */
   readonly at: number;
-  /** As {@link walk} yields them: parents first. */
+  /** The scopes, parents first, as {@link walk} yields them. */
   readonly nodes: readonly NodeInfo[];
   /** How late the event loop was, if it was measured. */
   readonly loopDelay?: LoopDelay;
@@ -22,7 +22,7 @@ export interface Look {
   readonly blockedIn?: string;
 }
 
-/** Where looks come from: this process, or another process that a debugger is attached to. */
+/** A source of looks: this process, or another process to which a debugger is attached. */
 export interface TreeSource {
   /** Looks at the whole tree, without blocking its process. */
   look(): Promise<Look>;

@@ -2,7 +2,7 @@ import type { LoopDelay } from "./look.js";
 
 // This file also runs in the inspected process: see agent.ts.
 
-/** Of `node:perf_hooks`. */
+/** The histogram of `node:perf_hooks`. */
 interface DelayHistogram {
   readonly count: number;
   readonly max: number;
@@ -35,7 +35,7 @@ export class LoopMeter {
       this.#delay.enable();
       return undefined;
     }
-    // It measures the time between two turns of a timer.
+    // The histogram contains the time between two runs of a timer, which includes the resolution.
     const late = (ns: number): number => Math.max(0, Math.round((ns / 1e6 - RESOLUTION) * 10) / 10);
     const measured = {
       p50: late(delay.percentile(50)),
@@ -47,7 +47,7 @@ export class LoopMeter {
     return isMeasured ? measured : undefined;
   }
 
-  /** Measures no longer, until the next reading. */
+  /** Stops the measurement until the next reading. */
   stop(): void {
     this.#delay?.disable();
     this.#delay = undefined;

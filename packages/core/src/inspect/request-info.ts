@@ -4,25 +4,25 @@ import type { ScopeNode } from "../kernel/node.js";
 export interface RequestInfo {
   /** `GET`, `POST`, … */
   readonly method: string;
-  /** The pattern of the route, or the path where the framework does not tell it. */
+  /** The pattern of the route, or the path if the framework does not report the pattern. */
   readonly route: string;
   /** Once the head of the answer has been sent. */
   readonly status?: number;
 }
 
-/** The observer of a request's scope, `http/request.ts`, as far as this file reads it: it works for every host. */
+/** The properties of a request's observer (`http/request.ts`, `web/exchange.ts`) that this file reads. */
 interface RequestRecord {
   readonly request?: { readonly method?: unknown };
   readonly response?: { readonly headersSent?: unknown; readonly statusCode?: unknown };
-  /** In the place of a response: 0 until there is an answer. */
+  /** Instead of a response: 0 until there is one. */
   readonly statusCode?: unknown;
   updateName?(): void;
 }
 
 /**
- * The request that a scope serves, if it is one of a server.
+ * The request that a scope serves, or `undefined` if it is not the scope of a request.
  *
- * @param observer - That of the node, which it has no longer once it has settled.
+ * @param observer - The observer of the node. Pass it for a settled node, which has lost it.
  */
 export function requestOf(node: ScopeNode, observer: unknown = node.observer): RequestInfo | undefined {
   const record = observer as RequestRecord | undefined;

@@ -12,10 +12,10 @@ import { nest, type Snapshot } from "./unflatten.js";
 /**
  * Returns a snapshot of a tree: each live scope with its state, its age, and the work that it waits for.
  *
- * It changes nothing, needs no tracing, and is linear in the number of live scopes, at any depth. It is taken in one turn of
- * the event loop, some microseconds for each scope: {@link walk} looks at a large tree without blocking. The picture nests as
- * the tree does, so `JSON.stringify`, which recurses, can't print one of some thousand levels; {@link stringifyTree} and
- * {@link formatTree} can.
+ * It changes nothing, needs no tracing, and is linear in the number of live scopes, at any depth. It takes some
+ * microseconds for each scope, in one turn of the event loop. For a large tree use {@link walk}, which does not block.
+ * `JSON.stringify` recurses, and can't print a snapshot of some thousand levels; {@link stringifyTree} and {@link
+ * formatTree} can.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
  * @returns The scope, with everything below it.

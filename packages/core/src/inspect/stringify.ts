@@ -1,11 +1,11 @@
 import type { Snapshot } from "./unflatten.js";
 
 /**
- * Writes a snapshot of any depth as JSON. `JSON.stringify` recurses, and overflows the stack at some thousand levels;
+ * Converts a snapshot of any depth to JSON. `JSON.stringify` recurses, and overflows the stack at some thousand levels;
  * `JSON.parse` does not.
  *
- * @param snapshot - What `snapshot()` returned.
- * @returns What `JSON.stringify(snapshot)` returns where that can.
+ * @param snapshot - The result of `snapshot()`.
+ * @returns The same text as `JSON.stringify(snapshot)`.
  * @example
  * ```ts
  * await withScope({ name: "server" }, (scope) => {

@@ -7,12 +7,13 @@ import { nextInSubtree, type Cursor } from "../kernel/tree.js";
 /** The tree of one copy of the package, or a part of it. */
 export type Tree = Pick<Copy, "root" | "cursors" | "elapsed">;
 
-/** How many scopes are described between two looks at the clock. */
-const STRIDE = 16;
+/** How many scopes are described between two readings of the clock. */
+const NODES_PER_CLOCK_READ = 16;
 
 /**
- * A place in a tree that changes. Between two calls of {@link take} it stands on the next node to describe, and moves on if
- * that node settles: a node has no children when it leaves the tree, so what follows it is what would have followed it then.
+ * A position in a tree that changes. Between two calls of {@link take} it stands on the next node to describe. If that
+ * node settles, the cursor moves to the node after it: a node has no children when it leaves the tree, so no node is
+ * skipped.
  */
 export class TreeCursor<T> implements Cursor {
   readonly #tree: Tree;
@@ -23,7 +24,7 @@ export class TreeCursor<T> implements Cursor {
 
   /**
    * @param now - A monotonic clock in ms.
-   * @param describe - Gets a node, and the time on the clock of its `startedAt`.
+   * @param describe - Describes a node. `now` is on the same clock as its `startedAt`.
    */
   constructor(tree: Tree, now: () => number, describe: (node: ScopeNode, now: number) => T) {
     this.#tree = tree;
@@ -45,9 +46,9 @@ export class TreeCursor<T> implements Cursor {
     for (let at = this.#next; at !== undefined; at = this.#next) {
       found.push(this.#describe(at, now));
       this.#next = nextInSubtree(this.#tree.root, at, false);
-      if (found.length % STRIDE === 0 && this.#now() - start >= ms) break;
+      if (found.length % NODES_PER_CLOCK_READ === 0 && this.#now() - start >= ms) break;
     }
-    if (this.#next === undefined) this.leaveTree();
+    if (this.#next === undefined) this.close();
     return found;
   }
 
@@ -56,7 +57,7 @@ export class TreeCursor<T> implements Cursor {
     this.#next = node === this.#tree.root ? undefined : nextInSubtree(this.#tree.root, node, true);
   }
 
-  leaveTree(): void {
+  close(): void {
     this.#next = undefined;
     const index = this.#tree.cursors.indexOf(this.#self);
     if (index !== -1) this.#tree.cursors.splice(index, 1);

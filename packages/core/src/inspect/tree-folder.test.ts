@@ -120,9 +120,9 @@ it("counts what has no row because there are too many, and what is below it", ()
     const job = createScope(scope, { name: "job", onOrphan: "ignore" });
     spawn(job, () => new Promise(() => {}));
   }
-  const { rows, left, counts } = fold(nodesOf(scope), { folded: false });
+  const { rows, omitted, counts } = fold(nodesOf(scope), { folded: false });
   expect(rows).toHaveLength(MAX_ROWS);
-  expect(left).toBe(counts.scopes - MAX_ROWS);
+  expect(omitted).toBe(counts.scopes - MAX_ROWS);
 });
 
 it("counts the tasks by their state", () => {
@@ -157,6 +157,6 @@ it("folds a tree of 20,000 levels without looking at all of them for each scope"
     id: index + 1,
     ...(index === 0 ? {} : { parent: index }),
   }));
-  const { rows, left } = fold(nodes);
-  expect(rows.length + left).toBe(20_000);
+  const { rows, omitted } = fold(nodes);
+  expect(rows.length + omitted).toBe(20_000);
 });

@@ -4,37 +4,39 @@ import { hashOf, patternOfName, similarityKey, waitOf } from "./similar.js";
 
 // This file also runs in the inspected process: see agent.ts.
 
-/** What of a tree is wanted. */
+/** Selects the rows of a tree. */
 export interface FoldQuery {
   /** Whether similar scopes are one row. Otherwise each scope is a row. */
   readonly folded: boolean;
-  /** In lower case. Only scopes whose name, line, kind, state, wait or note contains it are shown, and what is above them. */
+  /**
+   * In lower case. Only scopes whose name, line, kind, state, wait or note contains it are shown, and their ancestors.
+   */
   readonly filter: string;
-  /** The keys of the rows whose contents are not wanted. */
+  /** The keys of the rows that are closed: the scopes below them get no rows. */
   readonly closed: readonly string[];
-  /** The `id` of a scope about which everything is wanted. */
+  /** The `id` of the scope to describe in detail. */
   readonly detail?: number;
 }
 
-/** A row of a folded tree: a scope, or similar scopes that are below similar scopes. */
+/** A row of a folded tree: one scope, or similar scopes with similar parents. */
 export interface FoldedRow {
-  /** The same in a later look. */
+  /** Identifies the row across looks. */
   readonly key: string;
-  /** The index of the row that it is below; -1 for a root. */
+  /** The index of its parent row; -1 for a root. */
   readonly parent: number;
-  /** The scope, or the oldest one. */
+  /** The scope, or the oldest one of the group. */
   readonly node: NodeInfo;
-  /** The name, or what the names have in common. */
+  /** The name, or the common pattern of the names. */
   readonly name: string;
-  /** How many scopes this row is. */
+  /** The number of scopes in this row. */
   readonly count: number;
-  /** How many scopes are below that have no row, because this one is closed. */
+  /** The number of scopes below it without a row, because this row is closed. */
   readonly hidden: number;
-  /** The earliest deadline that holds for one of them, in epoch ms. */
+  /** The earliest deadline of its scopes, own or inherited, in epoch ms. */
   readonly deadline?: number;
 }
 
-/** How many scopes there are, by what they are and by their state. */
+/** The number of scopes by kind and by state. */
 export interface TreeCounts {
   scopes: number;
   requests: number;
@@ -51,15 +53,15 @@ export interface TreeSummary {
   /** In epoch ms. */
   readonly at: number;
   readonly counts: TreeCounts;
-  /** Rows come after those that they are below. */
+  /** Parents come before their children. */
   readonly rows: readonly FoldedRow[];
-  /** How many scopes are not shown, because there are too many rows. */
-  readonly left: number;
-  /** Of the process: the version of its runtime, and the name of its script. */
+  /** The number of scopes without a row, because there are too many rows. */
+  readonly omitted: number;
+  /** The version of the process's runtime, and the name of its script. */
   readonly runtime: string;
-  /** How many scopes there have been so far. */
+  /** The number of scopes that the process has created so far. */
   readonly created: number;
-  /** The scope about which everything was wanted: what is above it, itself, its children. Absent if it has ended. */
+  /** The ancestors of the scope `query.detail`, the scope, and its children. Absent if it has ended. */
   readonly detail?: readonly NodeInfo[];
   /** How late the event loop was, if it was measured. */
   readonly loopDelay?: LoopDelay;
@@ -67,25 +69,28 @@ export interface TreeSummary {
   readonly blockedIn?: string;
 }
 
-/** More rows are of no use to a person. */
+/** The maximum number of rows. More are of no use to a person. */
 export const MAX_ROWS = 1_000;
-/** How many children of the scope with details are looked at. */
+/** How many children of the scope in detail are returned. */
 const MAX_CHILDREN = 1_000;
-/** How many scopes above it. */
+/** How many of its ancestors are returned. */
 const MAX_ABOVE = 200;
 
 type Row = { -readonly [K in keyof FoldedRow]: FoldedRow[K] };
 
-interface Place {
+interface PathEntry {
   readonly node: NodeInfo;
-  /** Its own or an inherited one. */
+  /** Its own or its inherited deadline. */
   readonly deadline: number | undefined;
-  /** Where it is counted: its row, or the closed one above. `undefined`: nowhere yet. `-1`: there is no room. */
+  /**
+   * The index of the row that counts it: its own, or a closed one above. `undefined`: not placed yet. `-1`: there is no
+   * room.
+   */
   row: number | undefined;
   isHidden: boolean;
 }
 
-/** Folds a tree that is walked: similar scopes below similar scopes become one row. */
+/** Folds a tree during a walk: similar scopes with similar parents become one row. */
 export class TreeFolder {
   readonly #query: FoldQuery;
   readonly #closed: ReadonlySet<string>;
@@ -99,24 +104,24 @@ export class TreeFolder {
     cancelling: 0,
     closing: 0,
   };
-  left = 0;
+  omitted = 0;
   detail: NodeInfo[] | undefined;
   #children = 0;
   /** The indices of the rows by the index of the row above and their key. */
   readonly #known = new Map<string, number>();
   /** From a root to the scope that was added last. */
-  readonly #path: Place[] = [];
+  readonly #path: PathEntry[] = [];
 
   constructor(query: FoldQuery) {
     this.#query = query;
     this.#closed = new Set(query.closed);
   }
 
-  /** @param node - The next one of a walk: a scope comes after its parent, and what is below it comes next. */
+  /** @param node - The next node of a walk in preorder. */
   add(node: NodeInfo): void {
     const path = this.#path;
     while (path.length > 0 && path.at(-1)?.node.id !== node.parent) path.pop();
-    this.#keepDetail(node);
+    this.#collectDetail(node);
     if (node.kind === "background") return;
     this.#count(node);
     const { ownDeadline } = node;
@@ -124,7 +129,7 @@ export class TreeFolder {
     const deadline = ownDeadline === undefined ? inherited : Math.min(ownDeadline, inherited ?? Infinity);
     path.push({ node, deadline, row: undefined, isHidden: false });
     if (!matches(node, this.#query.filter)) return;
-    // Above one that has its place, all have theirs.
+    // The ancestors of a scope with a row have rows, too.
     let first = path.length;
     while (first > 0 && path[first - 1]?.row === undefined) first -= 1;
     for (let depth = first; depth < path.length; depth++) this.#place(depth);
@@ -142,7 +147,7 @@ export class TreeFolder {
     else counts.closing += 1;
   }
 
-  #keepDetail(node: NodeInfo): void {
+  #collectDetail(node: NodeInfo): void {
     const { detail } = this.#query;
     if (detail === undefined) return;
     if (node.id === detail) this.detail = [...this.#path.slice(-MAX_ABOVE).map((place) => place.node), node];
@@ -153,10 +158,10 @@ export class TreeFolder {
   }
 
   #place(depth: number): void {
-    const place = this.#path[depth] as Place;
-    const above = depth === 0 ? undefined : (this.#path[depth - 1] as Place);
+    const place = this.#path[depth] as PathEntry;
+    const above = depth === 0 ? undefined : (this.#path[depth - 1] as PathEntry);
     const parent = above?.row ?? -1;
-    if (above !== undefined && parent === -1) return this.#leaveOut(place);
+    if (above !== undefined && parent === -1) return this.#omit(place);
     const parentRow = this.rows[parent];
     if (parentRow !== undefined && (above?.isHidden === true || this.#closed.has(parentRow.key))) {
       parentRow.hidden += 1;
@@ -167,8 +172,8 @@ export class TreeFolder {
     const { node } = place;
     const key = this.#query.folded ? similarityKey(node) : String(node.id);
     const known = this.#known.get(`${parent} ${key}`);
-    if (known !== undefined) this.#join(known, place);
-    else if (this.rows.length === MAX_ROWS) this.#leaveOut(place);
+    if (known !== undefined) this.#merge(known, place);
+    else if (this.rows.length === MAX_ROWS) this.#omit(place);
     else {
       place.row = this.rows.length;
       this.#known.set(`${parent} ${key}`, place.row);
@@ -184,12 +189,12 @@ export class TreeFolder {
     }
   }
 
-  #leaveOut(place: Place): void {
+  #omit(place: PathEntry): void {
     place.row = -1;
-    this.left += 1;
+    this.omitted += 1;
   }
 
-  #join(index: number, place: Place): void {
+  #merge(index: number, place: PathEntry): void {
     const row = this.rows[index] as Row;
     place.row = index;
     row.count += 1;

@@ -1,18 +1,17 @@
 import type { NodeInfo } from "./describe-node.js";
 
-/** A scope and everything below it at one moment. Plain data: it can be stringified, and it keeps nothing alive. */
+/** A scope and everything below it at one moment. Plain data that keeps no scope alive. */
 export interface Snapshot extends Omit<NodeInfo, "cleanups" | "failures" | "waiters"> {
   /** Names from the root, joined by `/`. Empty for the background. */
   readonly path: string;
   /** The earliest deadline on the way to the root, in epoch ms. */
   readonly deadline?: number;
-  /** How much is in it. */
-  readonly counts: SnapshotCounts;
+  /** The numbers of its contents. */ readonly counts: SnapshotCounts;
   /** The live children in spawn order. */
   readonly children: readonly Snapshot[];
 }
 
-/** How much is in a scope. */
+/** The numbers of a scope's contents. */
 export interface SnapshotCounts {
   /** Live children, of any kind. */
   readonly children: number;
@@ -34,7 +33,7 @@ type Draft = Omit<Snapshot, "counts" | "children"> & {
 };
 
 /**
- * Makes trees of a list of scopes: what {@link flatten} undoes. Use it to print the scopes that {@link walk} has
+ * Builds trees from a list of scopes: the inverse of {@link flatten}. Use it to print the scopes that {@link walk} has
  * found in a large tree.
  *
  * @param nodes - Parents before their children.
@@ -52,9 +51,9 @@ export function unflatten(nodes: Iterable<NodeInfo>): Snapshot[] {
 }
 
 /**
- * As {@link unflatten}.
+ * Like {@link unflatten}, for a part of a tree.
  *
- * @param top - What the scopes without a parent in the list have from above.
+ * @param top - The path and the inherited deadline of the scopes without a parent in the list.
  */
 export function nest(
   nodes: Iterable<NodeInfo>,
@@ -84,13 +83,13 @@ export function nest(
     parent.counts.children += 1;
     if (node.status === "queued") parent.counts.queued += 1;
   }
-  // Children come after their parents: backwards, each is complete when its parent adds it up.
+  // Children come after their parents. In reverse order, each count is complete when its parent adds it.
   for (const [draft, parent] of order.toReversed())
     if (parent !== undefined) parent.counts.tasks += draft.counts.tasks + (draft.kind === "task" ? 1 : 0);
   return roots;
 }
 
-/** The engine shares the text with the parent's path: at 100,000 levels, copies would take gigabytes. */
+/** V8 shares the text with the parent's path. At 100,000 levels, copies would take gigabytes. */
 function pathBelow(path: string, { kind, name }: NodeInfo): string {
   if (kind === "background") return "";
   return path === "" ? name : `${path}/${name}`;

@@ -12,23 +12,22 @@ import { TreeCursor } from "./tree-cursor.js";
 
 /** The options of {@link walk}. */
 export interface WalkOptions {
-  /**
-   * How long the walk may hold up the event loop before it lets others have their turn, in milliseconds. Default: 2.
-   */
+  /** How long the walk may block the event loop at a time, in milliseconds. Default: 2. */
   readonly slice?: number;
 }
 
 const walkOptionNames = optionNames<WalkOptions>({ slice: true });
 
 /**
- * Looks at every scope of a tree without blocking: the large tree's {@link snapshot}.
+ * Visits every scope of a tree without blocking: the {@link snapshot} for large trees.
  *
- * It describes scopes for `slice` milliseconds, yields them, and continues in a later turn of the event loop. The tree may
- * change meanwhile. A scope is described as it is when the walk comes to it; a scope that is alive all the time is
- * described exactly once, and after its parent; a scope that starts or ends during the walk is described at most once.
+ * It describes scopes for `slice` milliseconds, yields them, and continues in a later turn of the event loop. The tree
+ * may change in between. A scope is described in the state in which the walk reaches it. A scope that lives during the
+ * whole walk is described exactly once, after its parent. A scope that starts or ends during the walk is described at
+ * most once.
  *
  * @param scope - Where to begin. Default: the background, which is the whole process.
- * @param options - How long a slice takes.
+ * @param options - The length of a slice.
  * @returns The scopes in slices, parents first and children in spawn order.
  * @throws {TypeError | RangeError} If `scope` is not a scope, or an option is wrong.
  * @example
@@ -60,6 +59,6 @@ async function* slices(root: ScopeNode, slice: number): AsyncGenerator<readonly 
       if (!position.ended) await turn();
     }
   } finally {
-    position.leaveTree();
+    position.close();
   }
 }

@@ -8,7 +8,7 @@ import type { History, Summary, Warning, WarningCode } from "./warning.js";
 
 type Rule = (history: History) => Warning[];
 
-/** Every rule, by what it finds. Each is a function of the looks alone. */
+/** The rules by their warnings. Each rule is a pure function. */
 export const rules: Readonly<Record<WarningCode, Rule>> = {
   stuck: (history) => stuckScopes(history, "stuck"),
   overdue: (history) => stuckScopes(history, "overdue"),
@@ -21,12 +21,12 @@ export const rules: Readonly<Record<WarningCode, Rule>> = {
   growth: findGrowth,
 };
 
-/** Why a rule may be about a scope. */
+/** Why a rule may report a scope. */
 export type Suspicion = "late" | "deaf" | "handle" | "permit" | "joining" | "failures" | "running";
 
 /**
- * The first reason for which a rule may be about a scope; `undefined` if no rule can be, so that a large tree can be looked at
- * without it.
+ * The first reason for which a rule may report a scope, or `undefined` if no rule would: then a large tree can be
+ * judged without it.
  */
 export function suspicionOf(node: NodeInfo): Suspicion | undefined {
   const { kind, state, status, reason, listens, joining, waits, waiters, survived, waitingForCleanup } = node;
@@ -40,7 +40,7 @@ export function suspicionOf(node: NodeInfo): Suspicion | undefined {
   return waits === undefined ? "running" : undefined;
 }
 
-/** The scopes that hold a cancelled tree up, longer than their grace period. */
+/** The scopes that have blocked a cancelled tree for longer than their grace period. */
 function stuckScopes({ look, byId, thresholds }: History, code: "stuck" | "overdue"): Warning[] {
   const late = look.nodes.filter(({ reason, waitingForCleanup }) => {
     return waitingForCleanup && reason?.at !== undefined;
@@ -71,7 +71,7 @@ function stuckScopes({ look, byId, thresholds }: History, code: "stuck" | "overd
   });
 }
 
-/** Without those that have another one below: what they do themselves most likely waits for that. */
+/** Removes the ancestors of other nodes in the list: they most likely wait for those. */
 function deepest(nodes: readonly NodeInfo[], byId: History["byId"]): NodeInfo[] {
   const above = new Set<number>();
   for (const node of nodes)
@@ -80,7 +80,7 @@ function deepest(nodes: readonly NodeInfo[], byId: History["byId"]): NodeInfo[] 
   return nodes.filter(({ id }) => !above.has(id));
 }
 
-/** The grace period that holds for a scope: its own, or the nearest above. */
+/** The grace period of a scope: its own, or that of the nearest ancestor with one. */
 function graceOf(node: NodeInfo, byId: History["byId"]): number | undefined {
   for (let at: NodeInfo | undefined = node; at !== undefined; at = parentOf(at, byId))
     if (at.grace !== undefined) return at.grace;
@@ -90,7 +90,10 @@ function graceOf(node: NodeInfo, byId: History["byId"]): number | undefined {
 const parentOf = (node: NodeInfo, byId: History["byId"]): NodeInfo | undefined =>
   node.parent === undefined ? undefined : byId.get(node.parent);
 
-/** Tasks that have run for long, do nothing through bough, and have no signal: a cancellation would not reach them. */
+/**
+ * Finds tasks that have run for long without a signal, a callback or a wait of bough: a cancellation would not reach
+ * them.
+ */
 function findDeaf({ look, childrenOf, thresholds }: History): Warning[] {
   const deaf = look.nodes.filter(
     (node) =>
@@ -113,9 +116,9 @@ function findDeaf({ look, childrenOf, thresholds }: History): Warning[] {
   }));
 }
 
-/** A warning about a hundred thousand tasks names the oldest of them. */
+/** The maximum number of `id`s in a warning. */
 const MAX_NODES = 100;
-/** Handles that one part of a program may well keep open. */
+/** A program may well keep fewer handles of one place open than this. */
 const MANY_HANDLES = 10;
 
 function findUnclosed({ look, childrenOf, thresholds }: History): Warning[] {
@@ -144,7 +147,7 @@ function findBlocked({ look, childrenOf, thresholds }: History): Warning[] {
   const { blockedIn, loopDelay, nodes } = look;
   const late = loopDelay?.max ?? 0;
   if (blockedIn === undefined && late < thresholds.blocked) return [];
-  // Of what waits for nothing, one may be what runs now.
+  // One of the tasks that wait for nothing may be the one that runs now.
   const suspects = nodes.filter(
     (node) =>
       node.kind === "task" &&
@@ -166,7 +169,7 @@ function findBlocked({ look, childrenOf, thresholds }: History): Warning[] {
   ];
 }
 
-/** How many failures in a minute are worth a warning: one or two happen, which is why somebody supervises. */
+/** How many failures in a minute cause a warning. One or two are expected under supervision. */
 const MANY_FAILURES = 3;
 
 function findFailures({ look }: History): Warning[] {
@@ -189,13 +192,13 @@ function findFailures({ look }: History): Warning[] {
   });
 }
 
-/** In how many looks in a row something has to have grown. */
-const GROWTHS = 5;
+/** How many times in a row a number must grow. */
+const GROWTH_LOOKS = 5;
 
-/** Whether a number has grown in each of the last looks; the newest comes first. */
+/** Whether a number has grown in each of the last looks. The newest comes first. */
 function hasGrown(counts: readonly number[]): boolean {
-  if (counts.length <= GROWTHS) return false;
-  return counts.slice(0, GROWTHS).every((count, index) => count > (counts[index + 1] as number));
+  if (counts.length <= GROWTH_LOOKS) return false;
+  return counts.slice(0, GROWTH_LOOKS).every((count, index) => count > (counts[index + 1] as number));
 }
 
 function findGrowingQueues({ summaries, byId }: History): Warning[] {
@@ -216,7 +219,7 @@ function findGrowingQueues({ summaries, byId }: History): Warning[] {
   });
 }
 
-/** Groups smaller than this may grow: a program that starts does. */
+/** Smaller groups may grow, for example while a program starts. */
 const SMALL_GROUP = 20;
 
 function findGrowth({ summaries }: History): Warning[] {
@@ -229,7 +232,7 @@ function findGrowth({ summaries }: History): Warning[] {
         title: `${quote(label)} becomes more and more: ${count} now`,
         detail: [
           `the oldest has run for ${formatDuration(age.max)}`,
-          `it has grown in each of the last ${GROWTHS} looks`,
+          `it has grown in each of the last ${GROWTH_LOOKS} looks`,
         ],
         nodes: members.slice(0, MAX_NODES),
       },
@@ -237,7 +240,7 @@ function findGrowth({ summaries }: History): Warning[] {
   });
 }
 
-/** Counts what may grow. */
+/** Counts the scopes that may grow in number. */
 export function summarise({ nodes }: Look): Summary {
   const queued = new Map<number, number>();
   for (const { status, parent } of nodes)

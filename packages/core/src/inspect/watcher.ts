@@ -7,13 +7,13 @@ import { rules, summarise } from "./warnings.js";
 
 /** The options of {@link createWatcher}. */
 export interface WatcherOptions {
-  /** Warnings that are not wanted. Default: none. */
+  /** Warnings to leave out. Default: none. */
   readonly silence?: readonly WarningCode[];
   /** How long a scope without a grace period may take to end once it was cancelled, in ms. Default: 5,000. */
   readonly stuckAfter?: number;
-  /** How old a task is that should have looked whether it is cancelled, in ms. Default: 10,000. */
+  /** The age at which a task should have checked for a cancellation, in ms. Default: 10,000. */
   readonly deafAfter?: number;
-  /** How old a handle is in which nothing runs, in ms. Default: 60,000. */
+  /** The age at which a handle without running work is reported, in ms. Default: 60,000. */
   readonly unclosedAfter?: number;
   /** How late the event loop may be, in ms. Default: 200. */
   readonly blockedAfter?: number;
@@ -27,22 +27,21 @@ const watcherOptionNames = optionNames<WatcherOptions>({
   blockedAfter: true,
 });
 
-/** Finds faults in a process by successive looks at it. Made by {@link createWatcher}. */
+/** Finds faults in a process from successive looks at it. Created by {@link createWatcher}. */
 export interface Watcher {
   /**
-   * Takes the next look, and returns the warnings that hold in it and in the look before: a fault that is over by the
-   * next look is not worth a warning.
+   * Adds the next look. Returns the warnings that hold in it and in the previous look: a short fault causes no warning.
    */
   add(look: Look): readonly Warning[];
 }
 
-/** Of how many looks a summary is kept: what has to grow five times in a row needs six. */
+/** How many summaries are kept: growth five times in a row needs six. */
 const KEPT = 6;
 
 /**
- * Makes a watcher, which turns looks at a process into warnings.
+ * Creates a watcher, which turns looks at a process into warnings.
  *
- * @param options - What is not wanted, and from when on something is worth a warning.
+ * @param options - The warnings to leave out, and the thresholds of the others.
  * @returns The watcher. It keeps counts of the last six looks.
  * @throws {TypeError | RangeError} If an option is wrong.
  * @example
@@ -87,7 +86,7 @@ export class LookWatcher implements Watcher {
     this.#silent = silent;
   }
 
-  /** @param summary - Of the whole tree, where the look has only those scopes that a rule may be about. */
+  /** @param summary - The summary of the whole tree, if `look` contains only the scopes that a rule may report. */
   add(look: Look, summary: Summary = summarise(look)): readonly Warning[] {
     const summaries: [Summary, ...Summary[]] = [summary, ...this.#summaries.slice(0, KEPT - 1)];
     this.#summaries = summaries;
@@ -118,7 +117,7 @@ function childrenIn(nodes: readonly NodeInfo[]): Map<number, NodeInfo[]> {
   return found;
 }
 
-/** A warning has held before if it was about one of the same scopes. A blocked event loop concerns all of them. */
+/** Two warnings are the same if they concern one of the same scopes. A blocked event loop concerns all scopes. */
 function keysOf({ code, nodes }: Warning): string[] {
   return code === "blocked" ? [code] : nodes.map((id) => `${code} ${id}`);
 }

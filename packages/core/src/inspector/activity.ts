@@ -18,46 +18,52 @@ import { Requests, type Bar, type RequestTrace } from "./request-traces.js";
 import { Sampler } from "./sampler.js";
 import { placeKey, withoutQuery } from "./tree-entry.js";
 
-/** So many places have a history of their own; what was made elsewhere shares one. */
+/** The maximum number of places with their own history. All further places share one. */
 const MAX_PLACES = 300;
-/** So many scopes are followed each second, and so many requests with what is below them; of more, a share. */
-const FOLLOWED = 1_000;
-const FOLLOWED_REQUESTS = 200;
-/** So many names are remembered, so that the pattern of a name need not be made for each task. */
+/**
+ * How many new scopes are followed each second, and how many new requests with the scopes below them. Of more, a share
+ * is followed.
+ */
+const MAX_FOLLOWED_PER_SECOND = 1_000;
+const MAX_FOLLOWED_REQUESTS_PER_SECOND = 200;
+/** How many names are cached, so that the pattern of a name is not computed for each task. */
 const MAX_NAMES = 2_000;
 
-/** What is remembered of a scope until it settles. */
-interface Life {
+/** A followed scope, until it settles. */
+interface FollowedScope {
   readonly begun: number;
-  /** For how many scopes it stands: see {@link Sampler}. */
+  /** The number of scopes that it represents: see {@link Sampler}. */
   readonly weight: number;
-  /** Absent of a request, and of what is only followed because its request is. */
+  /** Absent for a request, and for a scope that is followed only as a part of its request. */
   readonly history: PlaceHistory | undefined;
-  /** The request that it is part of. */
+  /** The request that it belongs to. */
   readonly trace: RequestTrace | undefined;
   readonly bar: Bar | undefined;
-  /** Of a request: what knows its answer. */
+  /** The observer of a request's node, which knows the response. */
   readonly observer: unknown;
 }
 
 /**
- * What a process does while a page is open: how much is created and settled at each place, how long it lives, and the
- * requests. Subscribes to the diagnostics channels from `start()` to `stop()`. It keeps no node: only ids, and of a request
- * that runs the record that knows its answer.
+ * The activity of a process while a page is open: how many scopes are created and settled at each place, how long they
+ * live, and the requests. Subscribes to the diagnostics channels from `start()` to `stop()`. Refers to scopes by their
+ * ids and keeps no node; for a running request it keeps the observer.
  */
 export class Activity {
   readonly requests: Requests = new Requests();
   readonly #isBelow: (node: ScopeNode) => boolean;
-  readonly #lives = new Map<number, Life>();
+  readonly #followed = new Map<number, FollowedScope>();
   readonly #histories = new Map<string, PlaceHistory>();
   #others = otherPlaces();
-  /** By kind and name, where the line is not known: without the key of the place, which would be made for each task. */
+  /**
+   * The histories by kind and name, for scopes without a call site. Avoids computing the key of the place for each
+   * task.
+   */
   readonly #byName = new Map<string, Map<string, PlaceHistory>>();
-  readonly #sampler = new Sampler(FOLLOWED);
-  readonly #requestSampler = new Sampler(FOLLOWED_REQUESTS);
+  readonly #sampler = new Sampler(MAX_FOLLOWED_PER_SECOND);
+  readonly #requestSampler = new Sampler(MAX_FOLLOWED_REQUESTS_PER_SECOND);
   #isStarted = false;
 
-  /** @param isBelow - Whether a node belongs to what is shown. */
+  /** @param isBelow - Whether a node belongs to the shown tree. */
   constructor(isBelow: (node: ScopeNode) => boolean) {
     this.#isBelow = isBelow;
   }
@@ -68,12 +74,12 @@ export class Activity {
     for (const [name, listener] of this.#listeners) subscribe(name, listener);
   }
 
-  /** Forgets everything. */
+  /** Stops, and removes all data. */
   stop(): void {
     if (!this.#isStarted) return;
     this.#isStarted = false;
     for (const [name, listener] of this.#listeners) unsubscribe(name, listener);
-    this.#lives.clear();
+    this.#followed.clear();
     this.#histories.clear();
     this.#byName.clear();
     this.#others = otherPlaces();
@@ -84,7 +90,7 @@ export class Activity {
     return [...this.#histories.values(), this.#others];
   }
 
-  /** One of so many requests is followed. */
+  /** One in this many requests is followed. */
   get requestStride(): number {
     return this.#requestSampler.stride;
   }
@@ -107,24 +113,25 @@ export class Activity {
   ];
 
   #begin(scope: Scope, isRequest: boolean): void {
-    // Another copy of the package has ids of its own.
+    // The ids of another copy of the package would collide.
     if (!(scope instanceof ScopeNode)) return;
     const { id, startedAt, parent } = scope;
-    const above = this.requests.open === 0 || parent === undefined ? undefined : this.#lives.get(parent.id);
+    const above =
+      this.requests.open === 0 || parent === undefined ? undefined : this.#followed.get(parent.id);
     const weight = (isRequest ? this.#requestSampler : this.#sampler).take(id, startedAt);
     if (weight === 0 && above?.trace === undefined) return;
     if (!this.#isBelow(scope)) return;
     const begun = realNow();
-    // The route of a request may not be known before its end.
+    // The route of a request may be unknown until its end.
     const history =
       isRequest || weight === 0 ? undefined : this.#historyOf(scope.name, kindOf(scope), scope.extras?.site);
     history?.create(begun, weight);
     if (isRequest && weight > 0) {
       const request = { trace: this.requests.begin(id, begun), observer: scope.observer };
-      return void this.#lives.set(id, { begun, weight, history, bar: undefined, ...request });
+      return void this.#followed.set(id, { begun, weight, history, bar: undefined, ...request });
     }
     const trace = above?.trace;
-    this.#lives.set(id, {
+    this.#followed.set(id, {
       begun,
       weight,
       history,
@@ -136,9 +143,9 @@ export class Activity {
 
   #settle(scope: Scope): void {
     if (!(scope instanceof ScopeNode)) return;
-    const life = this.#lives.get(scope.id);
+    const life = this.#followed.get(scope.id);
     if (life === undefined) return;
-    this.#lives.delete(scope.id);
+    this.#followed.delete(scope.id);
     const now = realNow();
     const { begun, weight, history, trace, bar, observer } = life;
     history?.settle(now, now - begun, weight);
@@ -146,7 +153,7 @@ export class Activity {
     if (observer !== undefined) this.#endRequest(scope, life, now);
   }
 
-  #endRequest(scope: ScopeNode, { begun, weight, trace, observer }: Life, now: number): void {
+  #endRequest(scope: ScopeNode, { begun, weight, trace, observer }: FollowedScope, now: number): void {
     const { method, route, status } = requestOf(scope, observer) ?? {};
     const name = method === undefined ? withoutQuery(scope.name) : `${method} ${route}`;
     if (trace !== undefined)
@@ -185,7 +192,7 @@ export class Activity {
   }
 }
 
-/** Of a cancelled request why. */
+/** The status of a request; if it was cancelled, the kind of the cancellation. */
 function outcomeOf(node: ScopeNode): string {
   const status = statusOf(node);
   return status === "cancelled" ? (node.reason?.kind ?? status) : status;

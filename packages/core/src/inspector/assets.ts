@@ -5,7 +5,7 @@ export interface Assets {
   readonly js: string;
 }
 
-/** The build and the tests put another module here, which has the bundled page: see `scripts/page-assets.mjs`. */
+/** The build and the tests replace this module by one that contains the bundled page: see `scripts/page-assets.mjs`. */
 export function readAssets(): Assets {
-  throw new Error("The page is not there: this module was neither built nor loaded by a test.");
+  throw new Error("The files of the page are missing: this module was neither built nor loaded by a test.");
 }

@@ -6,18 +6,18 @@ import { firstOf, type LiveTree } from "./live-tree.js";
 import { currentInfo, nameOf, withoutQuery, type Entry } from "./tree-entry.js";
 import { nodeRow, type NodeRow } from "./views.js";
 
-/** Everything about one scope. */
+/** The details of one scope. */
 export interface NodeDetail extends NodeRow {
   readonly at: number;
-  /** Why it is alive, a sentence each. */
+  /** The reasons why it is alive, one sentence each. */
   readonly why: readonly string[];
-  /** From the root to its parent. */
+  /** Its ancestors, from the root to its parent. */
   readonly path: readonly NodeRow[];
-  /** Label and value. */
+  /** Further properties. */
   readonly facts: readonly (readonly [label: string, value: string])[];
 }
 
-/** @param causes - Whether the message and the cause of its cancellation are told. */
+/** @param causes - Whether to include the message and the cause of its cancellation. */
 export function detailOf(tree: LiveTree, id: number, causes: boolean): NodeDetail | undefined {
   const entry = tree.byId.get(id);
   if (entry === undefined) return undefined;
@@ -29,7 +29,7 @@ export function detailOf(tree: LiveTree, id: number, causes: boolean): NodeDetai
   return {
     at,
     ...nodeRow(entry, at),
-    why: reasonsToLive(tree, entry),
+    why: reasonsAlive(tree, entry),
     path: rows.map((each) => nodeRow(each, at)),
     facts: factsOf(entry.info, path, at, causes),
   };
@@ -37,7 +37,7 @@ export function detailOf(tree: LiveTree, id: number, causes: boolean): NodeDetai
 
 const MAX_PATH = 100;
 
-function reasonsToLive(tree: LiveTree, entry: Entry): string[] {
+function reasonsAlive(tree: LiveTree, entry: Entry): string[] {
   const node = currentInfo(entry);
   const { reason, listens, waits, waitingForCleanup, joining, kind, status, cleanups, state } = node;
   if (kind === "background") return ["It is above all scopes, and never ends."];
@@ -64,7 +64,7 @@ function reasonsToLive(tree: LiveTree, entry: Entry): string[] {
   else if (children > 0) why.push(`It waits for ${plural(children, "child", "children")}.`);
   if (listens === undefined && kind === "task")
     why.push(
-      "Nothing in it would notice a cancellation: it has read no signal, and waits in no function of bough's.",
+      "It would not notice a cancellation: it has not read its signal, and waits in no function of bough.",
     );
   const oldest = oldestChild(tree, entry);
   if (oldest !== undefined && (joining === true || state !== "open"))
@@ -72,7 +72,7 @@ function reasonsToLive(tree: LiveTree, entry: Entry): string[] {
   return why;
 }
 
-/** Children are in spawn order. */
+/** The children are in spawn order. */
 function oldestChild(tree: LiveTree, parent: Entry): Entry | undefined {
   const [first] = tree.families(parent);
   return first === undefined ? undefined : firstOf(first);

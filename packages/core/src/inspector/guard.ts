@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 
-/** Why a request is refused. The text is for the person in front of the browser. */
+/** The response to a refused request. The browser shows the text. */
 export interface Refusal {
   readonly status: 401 | 403 | 405;
   readonly text: string;
@@ -10,18 +10,19 @@ export interface Refusal {
 const loopback = ["localhost", "127.0.0.1", "[::1]"];
 
 /**
- * Decides which requests are answered. Every page in a browser on this machine can send requests to a server on this machine;
- * these are told apart by their headers:
+ * Decides which requests are answered. Any page in a browser on this machine can send requests to a local server. The
+ * guard refuses them by their headers:
  *
- * - `Host`: a name of another domain that resolves to 127.0.0.1 (DNS rebinding)
+ * - `Host`: the name of another domain that resolves to 127.0.0.1 (DNS rebinding)
  * - `Origin`, `Sec-Fetch-Site`: a script or a frame of another page
- * - the token: another program or another user of the machine. The socket of `listen()` is protected by its mode instead.
+ * - the token: another program or another user of the machine. The socket of `listen()` is protected by its file mode
+ *   instead.
  */
 export class Guard {
   readonly token: string;
   readonly #digest: Buffer;
   readonly #hosts: ReadonlySet<string>;
-  /** Cookies do not know ports: two processes must not have one name. */
+  /** Cookies ignore ports, so each process needs its own name. */
   readonly #cookie: string;
 
   constructor(token: string | undefined, hosts: readonly string[] = []) {
@@ -31,14 +32,17 @@ export class Guard {
     this.#cookie = `bough_${this.#digest.toString("hex").slice(0, 12)}`;
   }
 
-  /** The `Set-Cookie` of the first answer to a browser that knows the token. Without a path it is sent to the page only. */
+  /**
+   * The `Set-Cookie` header for a browser that has sent the token. It has no `Path`, so that only the page receives the
+   * cookie.
+   */
   get cookie(): string {
     return `${this.#cookie}=${this.token}; HttpOnly; SameSite=Strict`;
   }
 
   /**
-   * @param given - The token of the address, if it has one.
-   * @param isPrivate - Whether only the user of the process can have sent it.
+   * @param given - The token in the address, if it has one.
+   * @param isPrivate - Whether only the user of the process can have sent the request.
    */
   refuse(request: IncomingMessage, given: string | null, isPrivate: boolean): Refusal | undefined {
     const { method, headers } = request;
@@ -76,10 +80,13 @@ export class Guard {
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Without the port. */
+/** The host name, without the port. */
 const nameOf = (host: string): string => host.toLowerCase().replace(/:\d+$/, "");
 
-/** Browsers say where a request comes from. A link on another page may lead here: nothing can read the answer to it. */
+/**
+ * Whether another site has caused the request. Links on other sites are accepted, since a site can't read the page that
+ * a link opens.
+ */
 function isForeign({ headers }: IncomingMessage): boolean {
   const site = headers["sec-fetch-site"];
   if (site === undefined || site === "same-origin" || site === "none") return false;

@@ -1,6 +1,5 @@
 /**
- * A page that shows the tree of a process: the tree of scopes, live. Node only. The guide is
- * `docs/guide/observing.md`.
+ * A live page that shows the tree of scopes of a process. Node only. The guide is `docs/guide/observing.md`.
  *
  * @module
  */

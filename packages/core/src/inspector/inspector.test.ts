@@ -194,7 +194,7 @@ describe("what is shown", () => {
     expect(secret["why"]).toEqual([
       expect.stringMatching(/^It was cancelled/),
       expect.stringContaining("holds up"),
-      expect.stringContaining("Nothing in it would notice"),
+      expect.stringContaining("It would not notice"),
     ]);
     expect(JSON.stringify(secret)).not.toContain("hunter2");
     expect(JSON.stringify(await ask({ scope, causes: true }, `/node?id=${stuck?.id}`))).toContain("hunter2");
@@ -295,19 +295,19 @@ describe("pages that are open", () => {
 
   it("an open page that is closed while its look is taken leaves nothing behind", async () => {
     let finish = (): void => {};
-    let rests = 0;
+    let closings = 0;
     const source = {
       look: () => new Promise<Look>((resolve) => (finish = () => resolve({ at: 1, nodes: [] }))),
-      rest: () => void rests++,
+      onLastPageClosed: () => void closings++,
     };
     const page = servePage(source);
     onTestFinished(() => page.close());
     const { port } = new URL(await page.listen({ port: 0 }));
     const events = await openEvents(Number(port), page.token);
     events.close();
-    await vi.waitUntil(() => rests === 1);
+    await vi.waitUntil(() => closings === 1);
     finish();
-    await vi.waitUntil(() => rests === 2);
+    await vi.waitUntil(() => closings === 2);
   });
 
   it("are at most four; a place becomes free when one is closed", async () => {

@@ -6,17 +6,18 @@ import { checkPageOptions, type InspectorOptions } from "./options.js";
 import { createPage, type Inspector } from "./serve.js";
 
 /**
- * Makes a page that shows the tree of this process: the tree of scopes, what each waits for, and why it was cancelled.
+ * Creates a page that shows the tree of scopes of this process, what each scope waits for, and why it was cancelled.
  *
- * The page can only be read, and shows names, lines and states, never values. It costs nothing until it is opened; then the
- * tree is walked once a second, in slices. It keeps no scope, server or process alive.
+ * The page is read-only. It shows names, lines and states, never values. It costs nothing until it is opened. Then it
+ * walks the tree once a second, in slices. It keeps no scope, server or process alive.
  *
- * Requests are refused if they come from another site or under another host name. They need the token, except on the unix
- * socket of `listen()`.
+ * Requests from another site or for another host name are refused. Requests need the token, except on the unix socket
+ * of `listen()`.
  *
- * @param options - What is shown, and to whom.
- * @returns The page: `listen()` serves it on its own address, and `handler` can be mounted in a server.
- * @throws {BoughError} `BOUGH_INSPECTOR_PRODUCTION` while `NODE_ENV` is `production`, unless the option `production` is `true`.
+ * @param options - The part of the tree to show, and the access to the page.
+ * @returns The page. `listen()` serves it on its own address; `handler` can be mounted in a server.
+ * @throws {BoughError} `BOUGH_INSPECTOR_PRODUCTION` while `NODE_ENV` is `production`, unless the option `production` is
+ * `true`.
  * @throws {TypeError | RangeError} If an option is wrong.
  * @example On a unix socket, for the user of this process only
  * ```ts no-run
@@ -44,8 +45,8 @@ export function inspector(options: InspectorOptions = {}): Inspector {
   if (process.env["NODE_ENV"] === "production" && production !== true)
     throw new BoughError(
       "BOUGH_INSPECTOR_PRODUCTION",
-      "inspector: it is not started while NODE_ENV is production, as it shows what the process does. " +
-        "If that is wanted, pass { production: true }.",
+      "inspector: does not start while NODE_ENV is production, since it shows what the process does. " +
+        "To start it anyway, pass { production: true }.",
     );
   return createPage(new LocalSource(scope), options);
 }

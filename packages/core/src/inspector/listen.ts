@@ -8,17 +8,20 @@ import { isMainThread } from "node:worker_threads";
 import { optionNames } from "../errors/option-names.js";
 import { checkOptionsObject, checkType, outOfRange } from "../errors/validate.js";
 
-/** Where the page is served. Without one of these on a unix socket in the folder for temporary files. */
+/** The address of the page. Default: a unix socket in the folder for temporary files. */
 export interface ListenOptions {
-  /** The path of the unix socket; on Windows of the named pipe. Default: `bough-<pid>.sock` in the folder for temporary files. */
+  /**
+   * The path of the unix socket, or of the named pipe on Windows. Default: `bough-<pid>.sock` in the folder for
+   * temporary files.
+   */
   readonly path?: string;
-  /** A TCP port on 127.0.0.1 instead of a socket; 0 for any that is free. Default: none. */
+  /** A TCP port on 127.0.0.1 instead of a socket; 0 for any free port. Default: none. */
   readonly port?: number;
 }
 
 const listenOptionNames = optionNames<ListenOptions>({ path: true, port: true });
 
-/** Starts to listen, and resolves to the path of the socket or to the port. Does not keep the process alive. */
+/** Starts to listen. Resolves to the path of the socket, or to the port. Does not keep the process alive. */
 export async function listen(server: Server, options: ListenOptions): Promise<string | number> {
   checkOptionsObject("listen", options, listenOptionNames, "{ port: 0 }");
   const { path, port } = options;
@@ -34,8 +37,8 @@ export async function listen(server: Server, options: ListenOptions): Promise<st
     await once(server, "listening");
     return (server.address() as AddressInfo).port;
   }
-  const socket = path === undefined ? defaultPath() : asPath(path);
-  await removeDead(socket);
+  const socket = path === undefined ? defaultPath() : toPath(path);
+  await removeStaleSocket(socket);
   listenPrivately(server, socket);
   await once(server, "listening");
   return socket;
@@ -46,13 +49,13 @@ function defaultPath(): string {
   return join(tmpdir(), `bough-${process.pid}.sock`);
 }
 
-/** Node takes a path that is a number for a port, on every address of the machine. */
-const asPath = (path: string): string => (Number.isNaN(Number(path)) ? path : `./${path}`);
+/** Node treats a numeric path as a port, and listens on every address of the machine. */
+const toPath = (path: string): string => (Number.isNaN(Number(path)) ? path : `./${path}`);
 
-/** Only the user of the process may connect. */
+/** Listens on a socket to which only the user of the process may connect. */
 function listenPrivately(server: Server, path: string): void {
   if (process.platform === "win32") return void server.listen({ path, exclusive: true });
-  // The file is made within `listen`: it must not be open to others even for a moment. Workers have no mask of their own.
+  // `listen` creates the file, which must not be open to others even for a moment. Worker threads can't set the mask.
   const before = isMainThread ? process.umask(0o177) : undefined;
   try {
     // Exclusive: the workers of a cluster do not share a page.
@@ -63,23 +66,23 @@ function listenPrivately(server: Server, path: string): void {
   try {
     chmodSync(path, 0o600);
   } catch {
-    // It could not be made: the server reports why.
+    // The socket could not be created: the server reports the reason.
   }
 }
 
-/** Removes a socket that a process which was killed has left: nobody listens to it. */
-async function removeDead(path: string): Promise<void> {
+/** Removes the socket of a process that was killed. */
+async function removeStaleSocket(path: string): Promise<void> {
   try {
     if (!lstatSync(path).isSocket()) return;
   } catch {
-    return; // there is none
+    return; // the file does not exist
   }
-  const isDead = await new Promise<boolean>((resolve) => {
+  const isStale = await new Promise<boolean>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();
       resolve(false);
     });
     probe.on("error", (error: NodeJS.ErrnoException) => resolve(error.code === "ECONNREFUSED"));
   });
-  if (isDead) unlinkSync(path);
+  if (isStale) unlinkSync(path);
 }

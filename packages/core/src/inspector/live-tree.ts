@@ -1,6 +1,6 @@
 import type { NodeInfo } from "../inspect/index.js";
 import { LogHistogram } from "./log-histogram.js";
-import type { LookHead, PageSource } from "./page-source.js";
+import type { LookSummary, PageSource } from "./page-source.js";
 import { similarityKey } from "../inspect/similar.js";
 import { suspicionOf } from "../inspect/warnings.js";
 import { inSlices } from "./slices.js";
@@ -17,31 +17,31 @@ const noCounts = {
   failures: 0,
 };
 
-/** How many there are. */
+/** The counts of a tree. */
 export type Counts = typeof noCounts;
 
-/** How many requests that are running are listed. */
+/** How many running requests are listed. */
 const MAX_REQUESTS = 200;
-/** How many members of a place can be named. */
+/** How many members of a place are listed. */
 const MAX_MEMBERS = 100;
-/** Names may all be different: so many places have percentiles. */
+/** How many places have percentiles. If all names differ, each scope is a place. */
 const MAX_HISTOGRAMS = 500;
 
 /**
- * A tree from look to look, by the questions that a page asks. A scope that has not changed keeps its objects: a hundred
- * thousand new ones in each look would be copied by the garbage collector, which holds a process up for tens of milliseconds.
+ * A tree that is updated by each look, with the indexes that a page needs. A scope that has not changed keeps its
+ * objects. A hundred thousand new objects in each look would be copied by the garbage collector, which would block the
+ * process for tens of milliseconds.
  *
- * Whatever is counted bears the number of its look, and is counted anew when the next look comes upon it.
+ * Each counter stores the number of the look that it belongs to. The next look resets it on first use.
  */
 export class LiveTree {
-  head: LookHead = { at: 0 };
+  head: LookSummary = { at: 0 };
   readonly counts: Counts = { ...noCounts };
   readonly byId: Map<number, Entry> = new Map();
-  /** How many children of a scope wait for their turn, by its id. */
+  /** The number of queued children of a scope, by its id. */
   readonly queued: Map<number, number> = new Map();
-  /** In spawn order. */
-  readonly roots: Entry[] = [];
-  /** The oldest ones, in spawn order. */
+  /** The roots, in spawn order. */ readonly roots: Entry[] = [];
+  /** The oldest running requests, in spawn order. */
   readonly requests: Entry[] = [];
   readonly suspects: Suspects = new Suspects();
   readonly #groups = new Map<string, Group>();
@@ -51,7 +51,7 @@ export class LiveTree {
   #look = 0;
   #count = 0;
 
-  /** Takes a look. Until it is over, nothing else may be asked. */
+  /** Takes a look. The tree must not be read until it has finished. */
   async update(source: PageSource): Promise<void> {
     this.#look++;
     this.#count = 0;
@@ -66,7 +66,7 @@ export class LiveTree {
         if (entry.look === this.#look) return;
         this.byId.delete(entry.info.id);
       });
-    await this.#forget();
+    await this.#removeEnded();
   }
 
   /** The groups of similar children of a scope, in the order of their first members. */
@@ -82,7 +82,7 @@ export class LiveTree {
     return count;
   }
 
-  /** Whether anything is below it. */
+  /** Returns the first child for which `isWanted` is true. */
   findChild(parent: Entry, isWanted: (child: Entry) => boolean): Entry | undefined {
     for (const family of parent.families?.values() ?? [])
       for (let at = family.first; at !== undefined; at = at.next) if (isWanted(at)) return at;
@@ -101,7 +101,7 @@ export class LiveTree {
     return this.#groups.values();
   }
 
-  async #read(source: PageSource): Promise<LookHead> {
+  async #read(source: PageSource): Promise<LookSummary> {
     if (source.read !== undefined)
       return source.read((nodes) => {
         for (const node of nodes) this.#add(node);
@@ -111,8 +111,8 @@ export class LiveTree {
     return head;
   }
 
-  /** What had no member in this look. */
-  async #forget(): Promise<void> {
+  /** Removes families, groups and places without a member in this look. */
+  async #removeEnded(): Promise<void> {
     await inSlices(this.#families, (family) => {
       if (family.look === this.#look) return;
       this.#families.delete(family);
@@ -130,9 +130,9 @@ export class LiveTree {
 
   #add(node: NodeInfo): void {
     let entry = this.byId.get(node.id);
-    if (entry?.look === this.#look) return; // two copies of the package may have the same ids
+    if (entry?.look === this.#look) return; // two copies of the package may use the same ids
     if (entry === undefined) {
-      entry = this.#enter(node);
+      entry = this.#createEntry(node);
     } else if (!isSame(entry.info, node)) {
       entry.info = copyOf(node);
       entry.suspicion = suspicionOf(node);
@@ -141,13 +141,13 @@ export class LiveTree {
     entry.age = node.age;
     entry.look = this.#look;
     this.#count++;
-    this.#join(entry);
-    if (node.kind !== "background") this.#countIn(entry);
+    this.#addToFamily(entry);
+    if (node.kind !== "background") this.#countEntry(entry);
     if (entry.parent === undefined) this.roots.push(entry);
   }
 
-  #enter(info: NodeInfo): Entry {
-    // Parents come first, so that a parent that is not known is above the scope that is looked at.
+  #createEntry(info: NodeInfo): Entry {
+    // Parents come first. So an unknown parent is above the root of the look.
     const parent = info.parent === undefined ? undefined : this.byId.get(info.parent);
     const family = this.#familyOf(parent, info);
     const entry: Entry = {
@@ -193,8 +193,8 @@ export class LiveTree {
     return known;
   }
 
-  /** Puts an entry at the end of its family. */
-  #join(entry: Entry): void {
+  /** Appends an entry to its family. */
+  #addToFamily(entry: Entry): void {
     const { family } = entry;
     entry.next = undefined;
     if (family.look === this.#look) (family.last as Entry).next = entry;
@@ -207,7 +207,7 @@ export class LiveTree {
     family.last = entry;
   }
 
-  #countIn(entry: Entry): void {
+  #countEntry(entry: Entry): void {
     const { info, family, suspicion } = entry;
     const { group } = family;
     if (suspicion !== undefined) this.suspects.add(entry, suspicion);
@@ -255,5 +255,5 @@ export class LiveTree {
   }
 }
 
-/** A family that is alive has a member. */
+/** The first member. A family of the current look has one. */
 export const firstOf = (family: Family): Entry => family.first as Entry;

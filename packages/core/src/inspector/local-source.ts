@@ -11,19 +11,19 @@ import type { Scope } from "../kernel/scope.js";
 import { cursors } from "../kernel/tree.js";
 import { nodeOf } from "../task/resolve.js";
 import { Activity } from "./activity.js";
-import type { LookHead, PageSource } from "./page-source.js";
+import type { LookSummary, PageSource } from "./page-source.js";
 
-/** How long a part of a look may hold up the process, in ms, with what is done with the part. */
+/** How long one slice of a look may block the process, in ms, including `visit`. */
 const SLICE = 1.5;
 
 /** The tree of this process. */
 export class LocalSource implements PageSource {
   readonly activity: Activity;
-  /** Weak: to be looked at keeps no scope alive. */
+  /** Weak, so that the page keeps no scope alive. */
   readonly #scope: WeakRef<Scope> | undefined;
   readonly #meter = new LoopMeter(monitorEventLoopDelay);
 
-  /** @param scope - Default: the whole process. */
+  /** @param scope - The root of the tree. Default: the whole process. */
   constructor(scope: Scope | undefined) {
     this.#scope = scope === undefined ? undefined : new WeakRef(scope);
     this.activity = new Activity((node) => this.#isBelow(node));
@@ -35,11 +35,11 @@ export class LocalSource implements PageSource {
     return { ...head, nodes };
   }
 
-  async read(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookHead> {
+  async read(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookSummary> {
     const loopDelay = this.#meter.read();
     const at = calendarNow();
     let spent = 0;
-    // What is done with a part takes longer than to describe it: how long that may take follows from the parts before.
+    // `visit` takes longer than the description. The time for describing is adjusted after each slice.
     let describing = SLICE / 4;
     const root = this.#root();
     if (root !== undefined) {
@@ -54,19 +54,19 @@ export class LocalSource implements PageSource {
           if (!position.ended) await turn();
         }
       } finally {
-        position.leaveTree();
+        position.close();
       }
     }
     return { at, spent, ...(loopDelay === undefined ? {} : { loopDelay }) };
   }
 
-  begin(): void {
+  onFirstPage(): void {
     this.activity.start();
     this.#meter.read();
   }
 
-  /** Measures nothing any longer. */
-  rest(): void {
+  /** Stops all measurements. */
+  onLastPageClosed(): void {
     this.activity.stop();
     this.#meter.stop();
   }

@@ -2,31 +2,31 @@ import { realNow } from "../kernel/platform.js";
 import { LiveTree } from "./live-tree.js";
 import type { PageSource } from "./page-source.js";
 
-/** A look may take a twentieth of the time of the process: the next one waits so many times as long as it has taken. */
-const SHARE = 20;
+/** The pause after a look is this many times its duration. So looks take at most a twentieth of the process's time. */
+const PAUSE_FACTOR = 20;
 
-/** The looks at a source, one at a time. */
+/** Takes the looks at a source, one at a time. */
 export class Looks {
   readonly #source: PageSource;
   #tree: LiveTree | undefined;
   #takenAt = -Infinity;
-  #paidAt = -Infinity;
-  /** Looks and answers in turn: an answer that is given in parts must not see the next look. */
+  #nextLookAt = -Infinity;
+  /** The queue of looks and reads: a read that takes several turns must not see the next look. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(source: PageSource) {
     this.#source = source;
   }
 
-  /** How long the next look should wait after the last one, in ms. */
+  /** How long to wait before the next look, in ms. */
   get pause(): number {
-    return Math.max(0, this.#paidAt - realNow());
+    return Math.max(0, this.#nextLookAt - realNow());
   }
 
   /**
-   * Does something with the tree.
+   * Calls `work` with the tree.
    *
-   * @param age - How old it may be, in ms; older after a look that has cost much.
+   * @param age - How old the tree may be, in ms. After an expensive look it may be older.
    */
   use<T>(age: number, work: (tree: LiveTree) => T | Promise<T>): Promise<T> {
     const result = this.#last.then(async () => work(await this.#get(age)));
@@ -34,25 +34,25 @@ export class Looks {
     return result;
   }
 
-  /** Nobody looks any longer: nothing need be kept. */
+  /** Drops the tree when no page is open. */
   forget(): void {
     this.#tree = undefined;
-    this.#takenAt = this.#paidAt = -Infinity;
+    this.#takenAt = this.#nextLookAt = -Infinity;
   }
 
   async #get(age: number): Promise<LiveTree> {
     const now = realNow();
     const tree = (this.#tree ??= new LiveTree());
-    if (now - this.#takenAt <= age || (age > 0 && now < this.#paidAt)) return tree;
+    if (now - this.#takenAt <= age || (age > 0 && now < this.#nextLookAt)) return tree;
     try {
       await tree.update(this.#source);
     } catch (error) {
-      this.forget(); // half of a look is none
+      this.forget(); // the tree is incomplete
       throw error;
     }
-    if (this.#tree !== tree) return tree; // forgotten meanwhile
+    if (this.#tree !== tree) return tree; // dropped during the update
     this.#takenAt = realNow();
-    this.#paidAt = this.#takenAt + (tree.head.spent ?? 0) * SHARE;
+    this.#nextLookAt = this.#takenAt + (tree.head.spent ?? 0) * PAUSE_FACTOR;
     return tree;
   }
 }

@@ -10,15 +10,15 @@ export interface PageOptions {
    */
   readonly token?: string;
   /**
-   * Names of this machine under which a browser may ask for the page, without a port, such as `admin.example.com`.
-   * `localhost`, `127.0.0.1` and `[::1]` are always accepted. Default: none.
+   * Host names that a browser may use for the page, without a port, such as `admin.example.com`. `localhost`,
+   * `127.0.0.1` and `[::1]` are always accepted. Default: none.
    */
   readonly hosts?: readonly string[];
-  /** How often the tree is looked at while a page is open, in milliseconds, at least 100. Default: 1000. */
+  /** The time between two looks at the tree while a page is open, in milliseconds, at least 100. Default: 1000. */
   readonly interval?: number;
   /** How many pages may be open at the same time. Default: 4. */
   readonly clients?: number;
-  /** Whether the messages and causes of cancellations are shown. They may contain data. Default: `false`. */
+  /** Whether to show the messages and causes of cancellations, which may contain data. Default: `false`. */
   readonly causes?: boolean;
   /** The title of the page. Default: the id of the process. */
   readonly title?: string;
@@ -26,9 +26,9 @@ export interface PageOptions {
 
 /** The options of {@link inspector}. */
 export interface InspectorOptions extends PageOptions {
-  /** Shows only this scope and the scopes below it. It is not kept alive. Default: the whole process. */
+  /** The root of the tree to show. The page does not keep it alive. Default: the whole process. */
   readonly scope?: Scope;
-  /** Whether it may be used while `NODE_ENV` is `production`. Default: `false`. */
+  /** Allows the page while `NODE_ENV` is `production`. Default: `false`. */
   readonly production?: boolean;
 }
 
@@ -43,13 +43,13 @@ const pageNames = {
 const pageOptionNames = optionNames<PageOptions>(pageNames);
 const inspectorOptionNames = optionNames<InspectorOptions>({ ...pageNames, scope: true, production: true });
 
-/** Refuses what is wrong by its name. */
+/** Throws an error that names the wrong option. */
 export function checkPageOptions(operation: "inspector" | "servePage", options: PageOptions): void {
   const names = operation === "inspector" ? inspectorOptionNames : pageOptionNames;
   checkOptionsObject(operation, options, names, "{ interval: 1000 }");
   const { token, hosts, interval, clients, causes, title } = options;
   checkType(operation, "token", "string", token);
-  // Not quoted: the message of an error ends up in a log.
+  // The token is not quoted, since messages of errors are logged.
   if (token !== undefined && !/^[\w-]{16,}$/.test(token))
     throw new RangeError(
       `${operation}: token must have at least 16 letters and digits, "-" or "_", and nothing else`,

@@ -1,23 +1,23 @@
 import type { Look, NodeInfo, TreeSource } from "../inspect/index.js";
 import type { Activity } from "./activity.js";
 
-/** What a look tells beside the scopes. */
-export interface LookHead extends Omit<Look, "nodes"> {
-  /** How long the look has held up the process, in ms. */
+/** A look without its scopes. */
+export interface LookSummary extends Omit<Look, "nodes"> {
+  /** How long the look has blocked the process, in ms. */
   readonly spent?: number;
 }
 
-/** Where a page gets its looks from. */
+/** The source of a page's data. */
 export interface PageSource extends TreeSource {
   /**
-   * Hands on the scopes of a look part by part, parents first, so that nobody has to keep all of them: what a garbage
-   * collector finds alive holds the process up.
+   * Passes the scopes of a look to `visit` in slices, parents first. No array holds all of them at the same time, since
+   * the garbage collector would have to copy it.
    */
-  read?(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookHead>;
-  /** What the process has done since a page was opened, if the source can tell. */
+  read?(visit: (nodes: readonly NodeInfo[]) => void): Promise<LookSummary>;
+  /** The activity of the process since a page was opened, if the source records it. */
   readonly activity?: Activity;
-  /** Called when the first page is opened, or asks. */
-  begin?(): void;
+  /** Called when the first page is opened. */
+  onFirstPage?(): void;
   /** Called when the last page has been closed. */
-  rest?(): void;
+  onLastPageClosed?(): void;
 }

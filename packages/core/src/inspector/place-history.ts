@@ -1,22 +1,25 @@
 import { LogHistogram } from "./log-histogram.js";
 
-/** Rates are those of the last ten seconds. */
-const RATED = 10;
-/** Lives are kept for a minute, in parts of ten seconds. */
-const PART = 10_000;
+/** Rates are averages over this many seconds. */
+const RATE_SECONDS = 10;
+/** Lifetimes are kept for a minute, in parts of ten seconds. */
+const PART_MS = 10_000;
 const PARTS = 6;
 
-/** What has been created and settled at one place: rates, and how long scopes lived that have settled in the last minute. */
+/**
+ * The history of one place: the rates of created and settled scopes, and the lifetimes of those that have settled in
+ * the last minute.
+ */
 export class PlaceHistory {
   readonly key: string;
   readonly name: string;
   readonly kind: string;
   readonly site: string;
-  /** Since a page is open. */
+  /** The totals since a page was opened. */
   created = 0;
   settled = 0;
-  readonly #createdIn = new Uint32Array(RATED + 1);
-  readonly #settledIn = new Uint32Array(RATED + 1);
+  readonly #createdIn = new Uint32Array(RATE_SECONDS + 1);
+  readonly #settledIn = new Uint32Array(RATE_SECONDS + 1);
   readonly #lives: (LogHistogram | undefined)[] = [];
   #second = -1;
   #part = -1;
@@ -29,14 +32,14 @@ export class PlaceHistory {
     this.site = site;
   }
 
-  /** @param weight - How many there were: not all are followed. */
+  /** @param weight - The number of scopes that this one represents. */
   create(now: number, weight = 1): void {
     this.#advance(now);
     this.created += weight;
     count(this.#createdIn, this.#second, weight);
   }
 
-  /** @param life - How long it has lived, in ms. */
+  /** @param life - The lifetime in ms. */
   settle(now: number, life: number, weight = 1): void {
     this.#advance(now);
     this.settled += weight;
@@ -44,27 +47,27 @@ export class PlaceHistory {
     (this.#lives[this.#part % PARTS] ??= new LogHistogram()).add(life);
   }
 
-  /** Per second, of the last ten whole seconds. */
+  /** The rates per second over the last ten whole seconds. */
   rates(now: number): { created: number; settled: number } {
     this.#advance(now);
-    const seconds = Math.min(RATED, this.#second - this.#firstSecond);
+    const seconds = Math.min(RATE_SECONDS, this.#second - this.#firstSecond);
     if (seconds <= 0) return { created: 0, settled: 0 };
     const sum = (counts: Uint32Array): number => {
       let total = 0;
       for (let back = 1; back <= seconds; back++)
-        total += counts[(this.#second - back) % (RATED + 1)] as number;
+        total += counts[(this.#second - back) % (RATE_SECONDS + 1)] as number;
       return total / seconds;
     };
     return { created: sum(this.#createdIn), settled: sum(this.#settledIn) };
   }
 
-  /** Whether anything has settled in the last minute. */
+  /** Whether a scope has settled in the last minute. */
   hasSettled(now: number): boolean {
     this.#advance(now);
     return this.#lives.some((part) => part !== undefined && part.count > 0);
   }
 
-  /** The percentiles of the last minute; `undefined` if nothing has settled in it. */
+  /** The percentiles of the lifetimes in the last minute, or `undefined` if no scope has settled. */
   lives(now: number, shares: readonly number[]): number[] | undefined {
     this.#advance(now);
     const all = new LogHistogram();
@@ -76,13 +79,13 @@ export class PlaceHistory {
     const second = Math.floor(now / 1_000);
     if (second === this.#second) return;
     if (this.#second < 0) this.#firstSecond = second;
-    const from = Math.max(this.#second + 1, second - RATED);
+    const from = Math.max(this.#second + 1, second - RATE_SECONDS);
     for (let each = from; each <= second; each++) {
-      this.#createdIn[each % (RATED + 1)] = 0;
-      this.#settledIn[each % (RATED + 1)] = 0;
+      this.#createdIn[each % (RATE_SECONDS + 1)] = 0;
+      this.#settledIn[each % (RATE_SECONDS + 1)] = 0;
     }
     this.#second = second;
-    const part = Math.floor(now / PART);
+    const part = Math.floor(now / PART_MS);
     for (let each = Math.max(this.#part + 1, part - PARTS + 1); each <= part; each++)
       this.#lives[each % PARTS]?.clear();
     this.#part = part;
@@ -90,6 +93,6 @@ export class PlaceHistory {
 }
 
 function count(counts: Uint32Array, second: number, weight: number): void {
-  const index = second % (RATED + 1);
+  const index = second % (RATE_SECONDS + 1);
   counts[index] = (counts[index] as number) + weight;
 }

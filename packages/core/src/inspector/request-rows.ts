@@ -5,10 +5,13 @@ import type { RequestTrace } from "./request-traces.js";
 import { withoutQuery } from "./tree-entry.js";
 import { nodeRow, type NodeRow } from "./views.js";
 
-/** Of a request that is not opened, so many bars are sent. */
-const FEW_BARS = 6;
+/** How many bars are sent of a request that is closed on the page. */
+const MAX_CLOSED_BARS = 6;
 
-/** A scope below a request: name, depth, from, to (absent while it runs) and how it has ended. Times in ms of the request. */
+/**
+ * A scope below a request: its name, depth, start, end (`null` while it runs) and outcome. Times are in ms since the
+ * request began.
+ */
 type BarRow = readonly [name: string, depth: number, from: number, to: number | null, outcome: string];
 
 /** A request that has ended. */
@@ -21,20 +24,20 @@ interface RequestRow {
   readonly ago: number;
   readonly took: number;
   readonly bars: readonly BarRow[];
-  /** How many scopes below it are not among the bars. */
+  /** The number of scopes below it without a bar. */
   readonly moreBars: number;
 }
 
-/** The requests of a process. Those that have ended are absent if the source does not tell. */
+/** The requests of a process. The ended ones are absent if the source does not record them. */
 export interface RequestRows {
   readonly running: readonly NodeRow[];
   readonly last?: readonly RequestRow[];
   readonly slowest?: readonly RequestRow[];
-  /** One of so many is followed. */
+  /** One in this many requests is followed. */
   readonly stride?: number;
 }
 
-/** @param opened - The ids of those whose bars are all wanted. */
+/** @param opened - The ids of the requests that are open on the page: all their bars are sent. */
 export function requestRows(
   tree: LiveTree,
   activity: Activity | undefined,
@@ -59,7 +62,7 @@ function rowOf(
   now: number,
   all: boolean,
 ): RequestRow {
-  const shown = all ? bars : bars.slice(0, FEW_BARS);
+  const shown = all ? bars : bars.slice(0, MAX_CLOSED_BARS);
   return {
     id,
     name: ending?.name ?? "",

@@ -1,20 +1,19 @@
-/** The last requests that have ended are kept, and the slowest ones since a page is open. */
+/** How many ended requests are kept: the latest ones, and the slowest ones since a page was opened. */
 const LAST = 200;
 const SLOWEST = 50;
-/** Of a request so many tasks are kept. */
+/** How many scopes are kept for each request. */
 const MAX_BARS = 40;
-/** So many requests are followed at a time. */
+/** How many running requests are followed. */
 const MAX_OPEN = 2_000;
 
 /** A scope below a request. Times are in ms since the request began. */
 export interface Bar {
   readonly name: string;
-  /** Of a child of the request 0. */
+  /** 0 for a child of the request. */
   readonly depth: number;
   readonly from: number;
   to: number | undefined;
-  /** How it has ended. */
-  outcome: string;
+  /** Its status when it settled. */ outcome: string;
 }
 
 interface Ending {
@@ -23,14 +22,14 @@ interface Ending {
   readonly status?: number;
 }
 
-/** A request with the scopes below it: each after the one above it, in the order in which they began. */
+/** A request with the scopes below it, in preorder; siblings are in the order in which they began. */
 export class RequestTrace {
   readonly id: number;
   readonly begun: number;
   readonly bars: Bar[] = [];
-  /** How many scopes are not among the bars. */
+  /** The number of scopes without a bar. */
   dropped = 0;
-  /** In ms; `undefined` while it runs. */
+  /** The duration in ms; `undefined` while it runs. */
   took: number | undefined;
   ending: Ending | undefined;
 
@@ -55,7 +54,7 @@ export class RequestTrace {
     return bar;
   }
 
-  /** After the bar above it and what is below that already. */
+  /** The index after the parent's bar and the bars below it. */
   #placeBelow(above: Bar | undefined): number {
     if (above === undefined) return this.bars.length;
     let at = this.bars.indexOf(above) + 1;
@@ -75,7 +74,7 @@ export class Requests {
   readonly #slowest: RequestTrace[] = [];
   #open = 0;
 
-  /** How many are running that are followed. */
+  /** The number of running requests that are followed. */
   get open(): number {
     return this.#open;
   }
@@ -92,7 +91,7 @@ export class Requests {
     trace.took = now - trace.begun;
     trace.ending = ending;
     this.#last.push(trace);
-    // Not one by one: to take the first of an array costs as much as it is long.
+    // Trimmed rarely, since removing from the front moves the whole array.
     if (this.#last.length === 2 * LAST) this.#last.splice(0, LAST);
     this.#rank(trace, trace.took);
   }

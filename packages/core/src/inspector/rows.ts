@@ -4,18 +4,18 @@ import { hashOf, waitOf } from "../inspect/similar.js";
 import { nameOf, siteOf, type Entry, type Family } from "./tree-entry.js";
 import { nodeRow, stateOf, type NodeRow } from "./views.js";
 
-/** More similar siblings than these are one row until it is opened. */
+/** More similar siblings than this are one row until it is opened. */
 const MAX_SIMILAR = 5;
 /** How many members of a group, or results of a search, are shown at a time. */
 const PAGE = 200;
-/** However much is opened, more rows are of no use to a person. */
+/** The maximum number of rows. More are of no use to a person. */
 const MAX_ROWS = 2_000;
-/** Above this depth scopes are open at first. */
+/** Scopes above this depth are open initially. */
 const OPEN_DEPTH = 3;
 
 /** A row of the tree: a scope, many similar siblings, or "1,800 more". */
 export type TreeRow = {
-  /** What is sent to open or to close it. */
+  /** The page sends this key to open or close the row. */
   readonly key: string;
   readonly depth: number;
 } & (
@@ -42,10 +42,10 @@ interface Item {
 }
 
 /**
- * The rows that are visible.
+ * Returns the visible rows.
  *
- * @param toggled - The keys of the rows that are not as they were at first.
- * @param pages - By key, how many pages of a group are shown; one if it is missing.
+ * @param toggled - The keys of the rows that the user has opened or closed.
+ * @param pages - The number of pages to show by the key of the group. Default: one.
  */
 export function treeRows(
   tree: LiveTree,
@@ -81,7 +81,7 @@ function push(todo: Item[], items: readonly Item[]): void {
   for (let index = items.length - 1; index >= 0; index--) todo.push(items[index] as Item);
 }
 
-/** The first members of a group: it may have a million. */
+/** The first members of a group. A group may have a million. */
 function members(family: Family, key: string, depth: number, shown: number): Item[] {
   const items: Item[] = [];
   for (let at = family.first; at !== undefined && items.length < shown; at = at.next)
@@ -90,7 +90,7 @@ function members(family: Family, key: string, depth: number, shown: number): Ite
   return items;
 }
 
-/** Similar siblings together, unless they are few. */
+/** Folds similar siblings into groups, unless they are few. */
 function folded(families: readonly Family[], parent: string, depth: number, shown: number): Item[] {
   const items: Item[] = [];
   let total = 0;
@@ -123,7 +123,7 @@ function groupRow(key: string, { count, group, first }: Family, depth: number, o
   };
 }
 
-/** The scopes whose name, line, state or wait contains a text, and how many there are. */
+/** Finds the scopes whose name, line, kind, state, wait or note contains a text, and counts them. */
 export async function findRows(
   tree: LiveTree,
   text: string,

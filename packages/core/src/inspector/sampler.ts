@@ -1,25 +1,25 @@
 /**
- * Chooses which of many events are followed: all of them while they are few, otherwise a share that keeps to the limit. Which
- * ones depends on their ids alone, mixed up, since ids follow a pattern: every fourth may be a request.
+ * Chooses which events to follow: all while they are few, otherwise a share that keeps to the limit. The choice depends
+ * only on a hash of the id. The ids themselves may follow a pattern: every fourth may be a request.
  */
 export class Sampler {
   readonly #limit: number;
-  /** One of so many is followed: a power of two. */
+  /** One in this many events is followed. A power of two. */
   #stride = 1;
   #taken = 0;
   #until = 0;
 
-  /** @param limit - How many are followed each second. */
+  /** @param limit - How many events are followed each second. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** One of so many is followed. */
+  /** One in this many events is followed. */
   get stride(): number {
     return this.#stride;
   }
 
-  /** For how many events this one stands; 0 if it is not followed. */
+  /** The number of events that this one represents; 0 if it is not followed. */
   take(id: number, now: number): number {
     if (now >= this.#until) {
       if (this.#taken < this.#limit / 4 && this.#stride > 1) this.#stride /= 2;

@@ -15,40 +15,40 @@ import { Streams } from "./stream.js";
 import { TreeWatcher } from "./tree-watcher.js";
 import { frameOf } from "./views.js";
 
-/** A page that shows a tree, live. */
+/** A live page that shows a tree. */
 export interface Inspector {
   /** The secret that a client must send, except on the unix socket of `listen()`: the page is at `/?token=…`. */
   readonly token: string;
   /**
-   * Answers a request for the page. Can be mounted in any server, under any path that ends with a slash.
+   * Handles a request for the page. Can be mounted in any server, under any path that ends with a slash.
    *
-   * @param request - Of `node:http`, or of a framework that is built on it.
+   * @param request - A request of `node:http`, or of a framework on top of it.
    * @param response - Its response.
    */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
    * Serves the page: on a unix socket with mode 0600, or on a TCP port of 127.0.0.1. Does not keep the process alive.
    *
-   * @param options - Where. Default: a unix socket in the folder for temporary files.
+   * @param options - The address. Default: a unix socket in the folder for temporary files.
    * @returns The path of the socket, or the address of the page with its token.
    */
   readonly listen: (options?: ListenOptions) => Promise<string>;
   /**
-   * Ends the open pages and stops listening.
+   * Closes the open pages and stops listening.
    *
    * @returns Settles when everything is closed.
    */
   readonly close: () => Promise<void>;
 }
 
-/** How old a look may be that answers a question of a page, in ms. */
-const FRESH = 500;
+/** How old the look may be from which a request of a page is answered, in ms. */
+const MAX_LOOK_AGE = 500;
 const DEFAULT_CLIENTS = 4;
 
 /**
- * Makes the page for a tree of any source: of this process, or of another one.
+ * Creates the page for a tree from any source: this process or another one.
  *
- * @param source - Where the looks come from. It is asked only while a page is open.
+ * @param source - The source of the looks. It is used only while a page is open.
  * @param options - The token, host names and limits.
  * @returns The page, which can be served on its own address or mounted in a server.
  * @throws {TypeError | RangeError} If `source` has no `look()`, or an option is wrong.
@@ -65,7 +65,7 @@ export function servePage(source: TreeSource, options: PageOptions = {}): Inspec
   return createPage(source, options);
 }
 
-/** As {@link servePage}, for options that have been checked. */
+/** Like {@link servePage}, without checking the options. */
 export function createPage(source: PageSource, options: PageOptions): Inspector {
   const page = new Page(source, options);
   const handler: Inspector["handler"] = (request, response) => page.answer(request, response, false);
@@ -128,8 +128,8 @@ class Page {
     this.#streams = new Streams({
       next: () => this.#frame(),
       pause: () => Math.max(interval, this.#looks.pause),
-      begin: () => source.begin?.(),
-      idle: () => this.#rest(),
+      onFirstOpen: () => source.onFirstPage?.(),
+      onLastClose: () => this.#stopLooking(),
     });
   }
 
@@ -139,7 +139,7 @@ class Page {
 
   /** @param isPrivate - Whether only the user of the process can have sent the request. */
   answer(request: IncomingMessage, response: ServerResponse, isPrivate: boolean): void {
-    // Frameworks cut off the path under which a handler is mounted, and keep the whole here.
+    // Frameworks remove the mount path from `request.url`, and keep the whole path here.
     const { originalUrl } = request as { originalUrl?: unknown };
     const target = typeof originalUrl === "string" ? originalUrl : (request.url ?? "/");
     const mark = target.indexOf("?");
@@ -155,7 +155,7 @@ class Page {
         refusal.status === 405 ? { Allow: "GET, HEAD" } : {},
       );
     if (path.endsWith("/") && query.has("token"))
-      // The token does not stay in the address.
+      // Move the token from the address into the cookie.
       return send(response, 303, "text/plain", "", { Location: "./", "Set-Cookie": this.guard.cookie });
     const name = path.slice(path.lastIndexOf("/") + 1);
     if (name !== "" && request.url === "/") {
@@ -201,7 +201,7 @@ class Page {
     const { clients = DEFAULT_CLIENTS } = this.#options;
     if (this.#streams.size >= clients)
       return send(response, 503, "text/plain", `${clients} pages are open. Close one of them.`);
-    // A connection over HTTP/2 has no such header.
+    // HTTP/2 does not allow this header.
     const own = request.httpVersionMajor >= 2 ? {} : { Connection: "close" };
     response.writeHead(200, { ...headers, ...own, "Content-Type": "text/event-stream; charset=utf-8" });
     if (request.method === "HEAD") return void response.end();
@@ -215,17 +215,17 @@ class Page {
     });
   }
 
-  /** Nobody looks any longer: nothing is kept and measured. */
-  #rest(): void {
+  /** Drops all data and stops the measurements when no page is open. */
+  #stopLooking(): void {
     this.#watcher = undefined;
     this.#looks.forget();
-    this.#source.rest?.();
+    this.#source.onLastPageClosed?.();
   }
 
   #json(response: ServerResponse, make: (tree: LiveTree) => unknown): void {
-    const answer = this.#looks.use(FRESH, make);
+    const answer = this.#looks.use(MAX_LOOK_AGE, make);
     const end = (): void => {
-      if (this.#streams.size === 0) this.#rest();
+      if (this.#streams.size === 0) this.#stopLooking();
     };
     answer.then(
       (value) => {

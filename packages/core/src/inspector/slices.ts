@@ -1,11 +1,11 @@
 import { realNow, turn } from "../kernel/platform.js";
 
-/** How long others wait for their turn, in ms. */
+/** How long the event loop is blocked at a time, in ms. */
 const SLICE = 2;
-/** The clock is read once in so many items. */
+/** The clock is read once per this many items. */
 const STEP = 128;
 
-/** Does something with each item, and lets the event loop have its turn every few milliseconds. */
+/** Calls `visit` for each item, and returns to the event loop every few milliseconds. */
 export async function inSlices<T>(items: Iterable<T>, visit: (item: T) => void): Promise<void> {
   let begun = realNow();
   let count = 0;

@@ -2,19 +2,19 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { realTimers } from "../kernel/platform.js";
 import { isOver } from "../http/messages.js";
 
-/** What {@link Streams} asks and tells. */
+/** The callbacks of {@link Streams}. */
 export interface StreamsOptions {
-  /** Makes the data of the next event. */
+  /** Returns the data of the next event. */
   readonly next: () => Promise<string>;
-  /** How long to wait for the next event, in ms. */
+  /** Returns the time until the next event, in ms. */
   readonly pause: () => number;
   /** Called when the first page is opened. */
-  readonly begin: () => void;
+  readonly onFirstOpen: () => void;
   /** Called when the last page has been closed. */
-  readonly idle: () => void;
+  readonly onLastClose: () => void;
 }
 
-/** The pages that are open: a stream of server-sent events for each. */
+/** The open pages, with a stream of server-sent events for each. */
 export class Streams {
   readonly #open = new Map<ServerResponse, unknown>();
   readonly #options: StreamsOptions;
@@ -30,12 +30,12 @@ export class Streams {
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
-    // The client may have gone while a framework did something before the handler: no event would tell.
+    // The client may have disconnected before the handler was called: then `close` has been emitted already.
     if (isOver(request, response)) return;
     const { socket } = request;
-    // A page that is open keeps neither the process nor a server that is closed alive.
+    // An open page keeps neither the process nor a closed server alive.
     socket.unref?.();
-    if (this.#open.size === 0) this.#options.begin();
+    if (this.#open.size === 0) this.#options.onFirstOpen();
     this.#open.set(response, socket);
     response.on("error", () => {});
     response.once("close", () => this.#remove(response));
@@ -52,7 +52,7 @@ export class Streams {
     if (this.#open.size > 0) return;
     realTimers.clearTimeout.call(globalThis, this.#timer);
     this.#timer = undefined;
-    this.#options.idle();
+    this.#options.onLastClose();
   }
 
   async #tick(): Promise<void> {
@@ -63,14 +63,14 @@ export class Streams {
       const event = await this.#event();
       for (const [response, socket] of this.#open) {
         if (socketServer(socket)?.listening === false) response.end();
-        // A client that has not read the last event gets the newest one when it has.
+        // A slow client skips events until it has read the previous one.
         else if (!response.writableNeedDrain) response.write(event);
       }
     } finally {
       this.#isTicking = false;
     }
-    // The last page may have been closed while its event was made.
-    if (this.#open.size === 0) return this.#options.idle();
+    // The last page may have been closed during the look.
+    if (this.#open.size === 0) return this.#options.onLastClose();
     this.#timer = realTimers.setTimeout.call(globalThis, () => void this.#tick(), this.#options.pause());
     this.#timer.unref();
   }
@@ -79,12 +79,12 @@ export class Streams {
     try {
       return `data: ${await this.#options.next()}\n\n`;
     } catch (error) {
-      return `event: trouble\ndata: ${JSON.stringify(error instanceof Error ? error.message : "The tree can't be read.")}\n\n`;
+      return `event: problem\ndata: ${JSON.stringify(error instanceof Error ? error.message : "The tree can't be read.")}\n\n`;
     }
   }
 }
 
-/** The server that has accepted a connection. */
+/** The server that has accepted the connection. */
 function socketServer(socket: unknown): { readonly listening: boolean } | undefined {
   return (socket as { readonly server?: { readonly listening: boolean } }).server;
 }

@@ -2,13 +2,13 @@ import type { NodeInfo } from "../inspect/index.js";
 import type { Suspicion } from "../inspect/warnings.js";
 import { currentInfo, type Entry } from "./tree-entry.js";
 
-/** Of each kind so many scopes are looked at: what is wrong with a thousand is clear by then. */
+/** How many scopes of each suspicion are judged. More would not change the warnings. */
 const MAX_SUSPECTS = 1_000;
-/** The scopes of a look that a warning may be about. */
+/** The scopes of a look that a warning may report. */
 export class Suspects {
   readonly #found = new Set<Entry>();
   readonly #counts = new Map<Suspicion, number>();
-  /** False if there are so many that not all are looked at. */
+  /** False if some suspects were left out. */
   isComplete = true;
 
   clear(): void {
@@ -26,8 +26,8 @@ export class Suspects {
   }
 
   /**
-   * The suspects with the scopes above them. Of each, a child is among them that is not suspicious, if it has such a one: the
-   * rules ask whether a scope has children, and whether all of them are blocked.
+   * Returns the suspects, their ancestors, and one unsuspicious child of each, if there is one: the rules need to know
+   * whether a scope has children, and whether all of them are blocked.
    */
   nodes(findChild: (parent: Entry, isWanted: (child: Entry) => boolean) => Entry | undefined): NodeInfo[] {
     const chosen = new Set<Entry>();

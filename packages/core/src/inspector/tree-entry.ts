@@ -4,25 +4,25 @@ import { patternOfName } from "../inspect/similar.js";
 import type { Suspicion } from "../inspect/warnings.js";
 import type { LogHistogram } from "./log-histogram.js";
 
-/** A scope that is alive, from look to look. */
+/** A live scope, kept from look to look. */
 export interface Entry {
   readonly parent: Entry | undefined;
-  /** As it was when it was described last: a scope that does not change keeps its description. */
+  /** The latest description. A scope that does not change keeps its description. */
   info: NodeInfo;
-  /** In ms, at the last look. */
+  /** The age at the last look, in ms. */
   age: number;
-  /** Why a warning may be about it. */
+  /** Why a warning may report it. */
   suspicion: Suspicion | undefined;
-  /** The number of the last look in which it was. */
+  /** The number of the last look that contained it. */
   look: number;
   family: Family;
   /** The next similar sibling, in spawn order. */
   next: Entry | undefined;
-  /** Its children by groups: also such as were there in an earlier look only. */
+  /** Its children by group. May contain groups of earlier looks. */
   families: Map<Group, Family> | undefined;
 }
 
-/** Similar siblings. */
+/** A family: similar siblings. */
 export interface Family {
   readonly group: Group;
   readonly parent: Entry | undefined;
@@ -32,17 +32,16 @@ export interface Family {
   last: Entry | undefined;
 }
 
-/** Scopes that are alike: of one kind and name, but for the digits, from one line, in one state, with one wait. */
+/** Similar scopes: the same kind, name (except for digits), line, state and wait. */
 export interface Group {
   readonly key: string;
   readonly place: Place;
-  /** One of them. */
-  sample: NodeInfo;
+  /** One of the scopes. */ sample: NodeInfo;
   look: number;
   count: number;
 }
 
-/** Scopes of one kind and name, but for the digits, from one line. */
+/** Scopes with the same kind, name (except for digits) and line. */
 export interface Place {
   readonly key: string;
   readonly name: string;
@@ -52,28 +51,28 @@ export interface Place {
   count: number;
   queued: number;
   oldest: number;
-  /** The ids of some that run. */
+  /** The ids of some running members. */
   readonly members: number[];
   ages: LogHistogram | undefined;
 }
 
-/** Where a scope was spawned: `src/orders.ts:88`. */
+/** The call site that spawned a scope: `src/orders.ts:88`. */
 export const siteOf = (node: NodeInfo): string =>
   node.spawnedAt === undefined ? "" : shortSite(node.spawnedAt);
 
-/** Data of integrations may be nested without end. */
+/** Data of integrations may be nested to any depth. */
 const MAX_DEPTH = 4;
 
-/** The name without a query string. */
+/** The name of a scope, without a query string. */
 export function nameOf(node: NodeInfo): string {
   if (node.request !== undefined) return `${node.request.method} ${node.request.route}`;
   return withoutQuery(node.name);
 }
 
-/** Scopes may be named after an address. */
+/** Removes the query string from a name, since scopes may be named after a URL. */
 export const withoutQuery = (name: string): string => name.replace(/(\/[^\s?]*)\?\S*/g, "$1");
 
-/** What is the same for all scopes that were made at one place. */
+/** The properties that all scopes of a place share. */
 export function placeOf(node: NodeInfo): Pick<Place, "key" | "name" | "kind" | "site"> {
   const name = patternOfName(nameOf(node));
   const kind = node.daemon === true ? "daemon" : node.kind;
@@ -84,7 +83,7 @@ export function placeOf(node: NodeInfo): Pick<Place, "key" | "name" | "kind" | "
 export const placeKey = (name: string, kind: string, site: string): string =>
   `${name}\u0000${kind}\u0000${site}`;
 
-/** The description, with the age and the remaining times of the last look. */
+/** The description of a scope, with the age and the remaining times at the last look. */
 export function currentInfo({ info, age }: Entry): NodeInfo {
   const passed = age - info.age;
   if (passed === 0) return info;
@@ -95,8 +94,8 @@ export function currentInfo({ info, age }: Entry): NodeInfo {
 }
 
 /**
- * A copy to keep. The descriptions themselves must die young: V8 allocates what is made at a place where most objects survive
- * among the old ones, and then each look would fill the old space.
+ * Returns a copy to keep. The descriptions themselves must die young. If most objects from an allocation site survive,
+ * V8 allocates them in the old space, and each look would fill it.
  */
 export const copyOf = (node: NodeInfo): NodeInfo => copyPlain(node, 0) as NodeInfo;
 
@@ -108,10 +107,10 @@ function copyPlain(value: unknown, depth: number): unknown {
   return copy;
 }
 
-/** How much the end of a wait may have moved before it is another wait, in ms. */
+/** Two waits are the same if their ends differ by at most this, in ms. */
 const TOLERANCE = 50;
 
-/** Whether a scope is as it was, but older. Makes no objects: it is called for every scope in every look. */
+/** Whether only the age of a scope has changed. Creates no objects, since it runs for every scope in every look. */
 export function isSame(before: NodeInfo, after: NodeInfo): boolean {
   let names = 0;
   for (const name in after) {

@@ -4,12 +4,12 @@ import { LookWatcher } from "../inspect/watcher.js";
 import type { LiveTree } from "./live-tree.js";
 import type { Place } from "./tree-entry.js";
 
-/** In the place of the message of an error. */
+/** Replaces the message of an error. */
 const NOT_SHOWN = "not shown without the option causes";
-/** So many places are watched for growth. */
+/** How many places are watched for growth. */
 const MAX_PLACES = 1_000;
 
-/** Looks for warnings in a tree of any size: what the rules count, they are given as counts. */
+/** Finds warnings in a tree of any size. It passes counts to the rules instead of all scopes. */
 export class TreeWatcher {
   readonly #watcher = new LookWatcher(
     { stuck: 5_000, deaf: 10_000, unclosed: 60_000, blocked: 200 },

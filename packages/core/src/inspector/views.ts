@@ -21,7 +21,7 @@ export interface NodeRow {
   readonly id: number;
   readonly name: string;
   readonly kind: string;
-  /** Where it is in its life, and what it waits for. */
+  /** Its state, and its waits as text. */
   readonly state: string;
   readonly wait: string;
   readonly age: number;
@@ -34,21 +34,21 @@ export interface NodeRow {
   readonly holding: boolean;
 }
 
-/** What every page is sent, once a second. */
+/** The data that every open page receives once a second. */
 export interface Frame {
   readonly at: number;
-  /** In ms, how long the process was held up by this look, in slices; if it is known. */
+  /** How long this look has blocked the process in all, in ms, if it is known. */
   readonly spent?: number;
   readonly counts: Counts;
   readonly loopDelay?: Look["loopDelay"];
   readonly blockedIn?: string;
   readonly warnings: readonly WarningRow[];
-  /** Present if so many scopes are suspicious that warnings are looked for only among the first ones of each kind. */
+  /** Present if there are too many suspects to judge all of them. */
   readonly partial?: true;
   readonly groups: readonly GroupRow[];
-  /** How many places are not in the list. */
+  /** The number of places that are not in the list. */
   readonly moreGroups: number;
-  /** Per second; absent if the source does not tell. */
+  /** The rates per second; absent if the source does not record them. */
   readonly rates?: Rates;
 }
 
@@ -57,43 +57,43 @@ interface Rates {
   readonly settled: number;
 }
 
-/** Something that is probably wrong. */
+/** A warning as the page shows it. */
 export interface WarningRow {
   readonly code: string;
   readonly title: string;
   readonly detail: readonly string[];
-  /** The first scope that it is about. */
+  /** The first scope concerned. */
   readonly id?: number;
 }
 
 type Percentiles = readonly [p50: number, p95: number, p99: number];
 
-/** A place as a row of a list: scopes of one kind and name, from one line. */
+/** A place as a row of a list. */
 interface GroupRow {
   readonly key: string;
   readonly name: string;
   readonly kind: string;
   readonly site: string;
-  /** How many are alive, and how many of them wait for their turn. */
+  /** The number of live scopes, and how many of them are queued. */
   readonly count: number;
   readonly queued: number;
-  /** What most of them do: `3,410 sleep, 2 cancelling`. */
+  /** The most frequent states and waits: `3,410 sleep, 2 cancelling`. */
   readonly doing: string;
   readonly oldest: number;
   readonly age?: Percentiles;
   readonly rates?: Rates;
-  /** Since a page is open. */
+  /** The totals since a page was opened. */
   readonly created?: number;
   readonly settled?: number;
-  /** How long those lived that have settled in the last minute. */
+  /** The lifetimes of the scopes that have settled in the last minute. */
   readonly life?: Percentiles;
 }
 
-/** So many places are listed for the scopes that are alive, and as many more for what has settled. */
+/** How many places are listed for live scopes, and as many more for settled ones. */
 const MAX_GROUPS = 100;
 const SHARES = [0.5, 0.95, 0.99] as const;
 
-/** Of a scope what a list shows. Nothing that may contain a value: no causes, no data of integrations. */
+/** The row of a scope. It contains nothing that may hold a value: no causes, no data of integrations. */
 export function nodeRow(entry: Entry, at: number): NodeRow {
   const node = currentInfo(entry);
   const { id, kind, age, ownDeadline, note, failures, request, waitingForCleanup } = node;
@@ -113,7 +113,7 @@ export function nodeRow(entry: Entry, at: number): NodeRow {
   };
 }
 
-/** `open` and `running` go without saying. */
+/** The state of a scope. Empty for one that is open and running. */
 export function stateOf(node: NodeInfo): string {
   if (node.state === "open") return node.status === "queued" ? "queued" : "";
   return node.reason === undefined ? node.state : `${node.state} (${node.reason.kind})`;
@@ -128,7 +128,7 @@ export function warningRow({ code, title, detail, nodes: [id] }: Warning): Warni
   };
 }
 
-/** @param activity - What the source tells of what was created and has settled. */
+/** @param activity - The activity of the process, if the source records it. */
 export async function frameOf(
   tree: LiveTree,
   warnings: readonly Warning[],
@@ -161,7 +161,7 @@ function totals(activity: Activity, now: number): Rates {
   return { created: rounded(sum.created), settled: rounded(sum.settled) };
 }
 
-/** The largest places, and those at which the most has settled. */
+/** The places with the most live scopes, and those with the most settled ones. */
 async function groupRows(
   tree: LiveTree,
   activity: Activity | undefined,
@@ -187,7 +187,7 @@ async function groupRows(
   return { rows, more: alive - largest.items.length };
 }
 
-/** What the members of these places do, by the key of the place. */
+/** The states and waits of the members of these places, by the key of the place. */
 async function doingAt(tree: LiveTree, shown: ReadonlyMap<string, Place>): Promise<Map<string, string>> {
   const groups = new Map<string, Largest<Group>>();
   await inSlices(tree.groups(), (group) => {
@@ -201,10 +201,10 @@ async function doingAt(tree: LiveTree, shown: ReadonlyMap<string, Place>): Promi
   return new Map(Array.from(groups, ([key, { items }]) => [key, items.map(doingOf).join(", ")]));
 }
 
-/** So many things that the members of a place do are named. */
+/** How many states and waits of a place are listed. */
 const MAX_DOING = 4;
 
-/** Made once: `toLocaleString` takes forty times as long. */
+/** Created once: `toLocaleString` takes forty times as long. */
 const inEnglish = new Intl.NumberFormat("en");
 
 function doingOf({ count, sample }: Group): string {
@@ -244,10 +244,10 @@ function historyFields(
   };
 }
 
-/** To three digits: what travels is for people. */
+/** Rounds to three digits, which is enough for display. */
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
-/** The first few of many items, in an order. */
+/** Keeps the first `size` items by an order. */
 class Largest<T> {
   items: T[] = [];
   readonly #size: number;

@@ -55,7 +55,7 @@ function createAgent(): RecorderAgent {
     round += 1;
     unsubscribe?.();
     unsubscribe = undefined;
-    for (const cursor of cursors ?? []) cursor.leaveTree();
+    for (const cursor of cursors ?? []) cursor.close();
     cursors = tape = records = undefined;
   };
   /** Ends everything when nobody has called for a while. */

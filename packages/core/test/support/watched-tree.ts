@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
-import { detailIn } from "../../src/cli/watch/watch.js";
-import { firstState, queryOf, update, type Key, type State } from "../../src/cli/watch/model.js";
+import { detailFrom } from "../../src/cli/watch/watch.js";
+import { initialState, toQuery, update, type Key, type State } from "../../src/cli/watch/model.js";
 import { flatten, snapshot } from "../../src/inspect/index.js";
 import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/tree-folder.js";
 import { createScope, type ScopeHandle, type ScopeOptions } from "../../src/index.js";
@@ -16,12 +16,12 @@ export function openScope(name: string, options: ScopeOptions = {}): ScopeHandle
 function summaryOf(scope: ScopeHandle, query: FoldQuery, at: number = Date.now()): TreeSummary {
   const folder = new TreeFolder(query);
   for (const node of flatten(snapshot(scope))) folder.add(node);
-  const { rows, counts, left, detail } = folder;
+  const { rows, counts, omitted, detail } = folder;
   return {
     at,
     rows,
     counts,
-    left,
+    omitted,
     created: 1_000,
     runtime: "node v20.20.0 shop.js",
     ...(detail === undefined ? {} : { detail }),
@@ -31,11 +31,11 @@ function summaryOf(scope: ScopeHandle, query: FoldQuery, at: number = Date.now()
 /** The view after a look at a scope. */
 export async function lookAt(
   scope: ScopeHandle,
-  state: State = firstState("bough inspect 4711"),
+  state: State = initialState("bough inspect 4711"),
 ): Promise<State> {
-  const query = queryOf(state);
+  const query = toQuery(state);
   const summary = summaryOf(scope, query);
-  const detail = await detailIn(summary, query);
+  const detail = await detailFrom(summary, query);
   return update(state, { type: "summary", summary, detail });
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { lookAt, openScope, press } from "../../../test/support/watched-tree.js";
 import { createWatcher, flatten, snapshot } from "../../inspect/index.js";
 import { createScope, sleep, spawn, type ScopeHandle } from "../../index.js";
-import { queryOf, selectedIndex, update, visibleRows, type State } from "./model.js";
+import { toQuery, selectedIndex, update, visibleRows, type State } from "./model.js";
 
 /** Three orders with a task each, one of another name, and something stuck. */
 function shop(): ScopeHandle {
@@ -91,7 +91,7 @@ describe("the tree", () => {
     const scope = shop();
     const state = await lookAt(scope, press(await lookAt(scope), "t"));
     expect(names(state)).toEqual(expect.arrayContaining(["order 1", "order 2", "order 3", "pack", "stuck"]));
-    expect(queryOf(press(state, "t")).folded).toBe(true);
+    expect(toQuery(press(state, "t")).folded).toBe(true);
   });
 });
 
@@ -100,17 +100,17 @@ describe("the filter", () => {
     const scope = shop();
     const state = press(await lookAt(scope), "/Stuqc<backspace><backspace>ck");
     expect(state.quit).toBe(false);
-    expect(queryOf(state).filter).toBe("stuck");
+    expect(toQuery(state).filter).toBe("stuck");
     expect(names(await lookAt(scope, state))).toEqual(["shop", "stuck"]);
   });
 
   it("stays after Enter, and goes with Escape", async () => {
     const state = press(await lookAt(shop()), "/stuck<return>");
-    expect(state.typed).toBeUndefined();
-    expect(queryOf(state).filter).toBe("stuck");
-    expect(queryOf(press(state, "<escape>")).filter).toBe("");
-    expect(queryOf(press(state, "/x<escape>")).filter).toBe("stuck");
-    expect(queryOf(press(state, "/<ctrl-u>")).filter).toBe("");
+    expect(state.filterInput).toBeUndefined();
+    expect(toQuery(state).filter).toBe("stuck");
+    expect(toQuery(press(state, "<escape>")).filter).toBe("");
+    expect(toQuery(press(state, "/x<escape>")).filter).toBe("stuck");
+    expect(toQuery(press(state, "/<ctrl-u>")).filter).toBe("");
   });
 
   it("takes no control characters", async () => {
@@ -118,7 +118,7 @@ describe("the filter", () => {
       type: "key",
       key: { text: "\u001b", name: "x" },
     });
-    expect(state.typed).toBe("a");
+    expect(state.filterInput).toBe("a");
   });
 });
 
@@ -191,8 +191,8 @@ it("knows how many scopes came and went per second, from looks that are far enou
 
 it("keeps what it shows when the process can't be looked at, until it can", async () => {
   const scope = shop();
-  const state = update(await lookAt(scope), { type: "trouble", text: "busy in native code" });
-  expect(state.trouble).toBe("busy in native code");
+  const state = update(await lookAt(scope), { type: "problem", text: "busy in native code" });
+  expect(state.problem).toBe("busy in native code");
   expect(names(state)).toContain("stuck");
-  expect((await lookAt(scope, state)).trouble).toBeUndefined();
+  expect((await lookAt(scope, state)).problem).toBeUndefined();
 });

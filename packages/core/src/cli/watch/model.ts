@@ -2,24 +2,24 @@ import type { Warning } from "../../inspect/index.js";
 import type { NodeDetail } from "../../inspector/detail.js";
 import type { FoldQuery, FoldedRow, TreeSummary } from "../../inspect/tree-folder.js";
 
-// What the terminal view knows, and how each key and each look changes it. Nothing here knows of a terminal.
+// The state of the terminal view, and how each key and each look changes it. This file does not depend on a terminal.
 
-/** By what the rows below one row are sorted. */
+/** The order of the rows below one row. */
 type SortBy = "age" | "count" | "name" | "deadline";
 
 const orders: readonly SortBy[] = ["age", "count", "name", "deadline"];
 
-/** What fills the screen. */
+/** The screen that is shown. */
 type Screen = "tree" | "details" | "warnings" | "help";
 
-/** What the view shows. */
+/** The state of the view. */
 export interface State {
-  /** What is looked at: `process 4711`. */
+  /** The process that is shown: `process 4711`. */
   readonly title: string;
   readonly summary: TreeSummary | undefined;
-  /** What `detailOf` is about. */
+  /** The details of the scope `detailOf`. */
   readonly detail: NodeDetail | undefined;
-  /** New and ended scopes per second, since the look before. */
+  /** New and ended scopes per second, since the previous look. */
   readonly rates: { readonly created: number; readonly settled: number } | undefined;
   readonly warnings: readonly Warning[];
   readonly screen: Screen;
@@ -28,8 +28,8 @@ export interface State {
   /** The keys of rows whose contents are not shown. */
   readonly closed: ReadonlySet<string>;
   readonly filter: string;
-  /** What is being typed into the filter; `undefined` if nothing is. */
-  readonly typed: string | undefined;
+  /** The text that is being typed into the filter; `undefined` while the filter is not edited. */
+  readonly filterInput: string | undefined;
   /** The key of the selected row. */
   readonly selected: string | undefined;
   /** The line that is selected in the warnings, or the first that is shown of the details. */
@@ -37,31 +37,31 @@ export interface State {
   /** The `id` of the scope whose details are shown. */
   readonly detailOf: number | undefined;
   readonly paused: boolean;
-  /** Why the process can't be looked at now. */
-  readonly trouble: string | undefined;
+  /** Why the process can't be inspected at the moment. */
+  readonly problem: string | undefined;
   readonly quit: boolean;
-  /** How many rows of the tree fit on the screen. */
-  readonly page: number;
+  /** The number of rows of the tree that fit on the screen. */
+  readonly pageSize: number;
 }
 
-/** What happens to the view. */
-export type Happening =
+/** A change of the state. */
+export type Action =
   | { readonly type: "summary"; readonly summary: TreeSummary; readonly detail?: NodeDetail | undefined }
   | { readonly type: "warnings"; readonly warnings: readonly Warning[] }
-  | { readonly type: "trouble"; readonly text: string }
+  | { readonly type: "problem"; readonly text: string }
   | { readonly type: "page"; readonly page: number }
   | { readonly type: "key"; readonly key: Key };
 
 /** A key, as Node's `readline` reports it. */
 export interface Key {
-  /** The character, if it is one. */
+  /** The character, if the key has one. */
   readonly text?: string | undefined;
   /** `up`, `return`, `a`, … */
   readonly name?: string | undefined;
   readonly ctrl?: boolean | undefined;
 }
 
-export function firstState(title: string): State {
+export function initialState(title: string): State {
   return {
     title,
     summary: undefined,
@@ -73,57 +73,57 @@ export function firstState(title: string): State {
     sort: "age",
     closed: new Set(),
     filter: "",
-    typed: undefined,
+    filterInput: undefined,
     selected: undefined,
     line: 0,
     detailOf: undefined,
     paused: false,
-    trouble: undefined,
+    problem: undefined,
     quit: false,
-    page: 10,
+    pageSize: 10,
   };
 }
 
-/** What the process is asked for. */
-export function queryOf({ folded, filter, typed, closed, detailOf }: State): FoldQuery {
+/** The query to send to the process. */
+export function toQuery({ folded, filter, filterInput, closed, detailOf }: State): FoldQuery {
   return {
     folded,
-    filter: (typed ?? filter).toLowerCase(),
+    filter: (filterInput ?? filter).toLowerCase(),
     closed: [...closed],
     ...(detailOf === undefined ? {} : { detail: detailOf }),
   };
 }
 
-export function update(state: State, happening: Happening): State {
-  switch (happening.type) {
+export function update(state: State, action: Action): State {
+  switch (action.type) {
     case "summary":
-      return withSummary(state, happening.summary, happening.detail);
+      return withSummary(state, action.summary, action.detail);
     case "warnings":
-      return { ...state, warnings: happening.warnings };
-    case "trouble":
-      return { ...state, trouble: happening.text };
+      return { ...state, warnings: action.warnings };
+    case "problem":
+      return { ...state, problem: action.text };
     case "page":
-      return { ...state, page: happening.page };
+      return { ...state, pageSize: action.page };
     case "key":
-      return state.typed === undefined
-        ? onKey(state, happening.key)
-        : onTyped(state, state.typed, happening.key);
+      return state.filterInput === undefined
+        ? onKey(state, action.key)
+        : onTyped(state, state.filterInput, action.key);
   }
 }
 
 function withSummary(state: State, summary: TreeSummary, detail: NodeDetail | undefined): State {
-  const next = keepPlace(state, { ...state, summary, detail, trouble: undefined });
+  const next = keepSelection(state, { ...state, summary, detail, problem: undefined });
   const { summary: before } = state;
   const seconds = before === undefined ? 0 : (summary.at - before.at) / 1_000;
-  // Two looks right after one another, because of a key, give no rate.
+  // A key may cause a second look at once. The time between the two is too short for a rate.
   if (before === undefined || seconds < 0.2) return next;
   const created = Math.max(0, summary.created - before.created);
   const settled = Math.max(0, before.counts.scopes + created - summary.counts.scopes);
   return { ...next, rates: { created: created / seconds, settled: settled / seconds } };
 }
 
-/** If the selected row is gone, the one in its place is selected. */
-function keepPlace(before: State, after: State): State {
+/** Selects the row at the same position if the selected row has disappeared. */
+function keepSelection(before: State, after: State): State {
   const rows = visibleRows(after);
   if (before.selected === undefined || rows.some(({ key }) => key === before.selected)) return after;
   const index = selectedIndex(before, visibleRows(before));
@@ -171,7 +171,7 @@ const compare: Readonly<Record<SortBy, (a: FoldedRow, b: FoldedRow) => number>> 
   deadline: (a, b) => (a.deadline ?? Infinity) - (b.deadline ?? Infinity) || compare.age(a, b),
 };
 
-/** The index of the selected row; the first one if it is gone. */
+/** The index of the selected row, or 0 if it has disappeared. */
 export function selectedIndex(state: State, rows: readonly VisibleRow[]): number {
   return Math.max(
     0,
@@ -179,21 +179,21 @@ export function selectedIndex(state: State, rows: readonly VisibleRow[]): number
   );
 }
 
-/** The filter is being typed: letters are not commands. */
+/** Handles a key while the filter is edited: letters are not commands. */
 function onTyped(state: State, typed: string, { name, text, ctrl }: Key): State {
   if (ctrl === true && name === "c") return { ...state, quit: true };
-  if (name === "return" || name === "enter") return { ...state, filter: typed, typed: undefined };
-  if (name === "escape") return { ...state, typed: undefined };
-  if (name === "backspace") return { ...state, typed: Array.from(typed).slice(0, -1).join("") };
-  if (ctrl === true && name === "u") return { ...state, typed: "" };
+  if (name === "return" || name === "enter") return { ...state, filter: typed, filterInput: undefined };
+  if (name === "escape") return { ...state, filterInput: undefined };
+  if (name === "backspace") return { ...state, filterInput: Array.from(typed).slice(0, -1).join("") };
+  if (ctrl === true && name === "u") return { ...state, filterInput: "" };
   if (ctrl === true || text === undefined || /\p{Cc}/u.test(text)) return state;
-  return { ...state, typed: typed + text };
+  return { ...state, filterInput: typed + text };
 }
 
 function onKey(state: State, key: Key): State {
   const { name, text, ctrl } = key;
   if (ctrl === true) return name === "c" ? { ...state, quit: true } : state;
-  const step = stepOf(key, state.page);
+  const step = stepOf(key, state.pageSize);
   if (step !== undefined) return move(state, step);
   switch (text === "?" || text === "/" ? text : name) {
     case "q":
@@ -214,21 +214,21 @@ function onKey(state: State, key: Key): State {
     case "t":
       return { ...backToTree(state), folded: !state.folded, selected: undefined };
     case "/":
-      return { ...backToTree(state), typed: state.filter };
+      return { ...backToTree(state), filterInput: state.filter };
     case "return":
     case "enter":
     case "space":
       return onEnter(state);
     case "left":
-      return fold(state, true);
+      return setClosed(state, true);
     case "right":
-      return fold(state, false);
+      return setClosed(state, false);
     default:
       return state;
   }
 }
 
-/** How far a key moves; `undefined` if it is another one. */
+/** The number of rows by which a key moves the selection; `undefined` for any other key. */
 function stepOf({ name, text }: Key, page: number): number | undefined {
   if (text === "G") return Infinity;
   switch (name) {
@@ -262,7 +262,7 @@ function move(state: State, step: number): State {
   return { ...state, selected: rows[index]?.key };
 }
 
-/** Details have fewer lines. How far one can go is known where they are drawn. */
+/** More than the details ever have. The renderer limits the position further. */
 const MAX_LINES = 2_000;
 
 const clamp = (value: number, last: number): number => Math.max(0, Math.min(value, last));
@@ -299,10 +299,10 @@ function onEnter(state: State): State {
   if (state.screen !== "tree") return backToTree(state);
   const rows = visibleRows(state);
   const row = rows[selectedIndex(state, rows)];
-  return row === undefined ? state : fold(state, !row.isClosed);
+  return row === undefined ? state : setClosed(state, !row.isClosed);
 }
 
-function fold(state: State, close: boolean): State {
+function setClosed(state: State, close: boolean): State {
   if (state.screen !== "tree") return state;
   const rows = visibleRows(state);
   const index = selectedIndex(state, rows);
@@ -312,7 +312,7 @@ function fold(state: State, close: boolean): State {
   if (close && row.hasChildren && !row.isClosed) closed.add(row.key);
   else if (!close) closed.delete(row.key);
   else {
-    // There is nothing to close: go to what it is in.
+    // There is nothing to close: select the parent.
     const above = rows.slice(0, index).findLast(({ depth }) => depth < row.depth);
     return { ...state, selected: above?.key ?? row.key };
   }

@@ -1,7 +1,7 @@
-/** How a part of a line looks. */
+/** A style of a part of a line. */
 export type Style = "bold" | "dim" | "red" | "yellow" | "cyan" | "selected";
 
-/** A line before it is cut to the width of the terminal: texts with their style. */
+/** A line before it is cut to the width of the terminal: texts with their styles. */
 export type Line = readonly (readonly [text: string, ...styles: Style[]])[];
 
 const codes: Readonly<Record<Style, string>> = {
@@ -13,10 +13,10 @@ const codes: Readonly<Record<Style, string>> = {
   selected: "7",
 };
 
-/** Styles a text, or leaves it as it is where there are no colours. */
+/** Adds styles to a text, or returns it unchanged if colours are off. */
 export type Paint = (text: string, ...styles: readonly Style[]) => string;
 
-/** @param coloured - Without colours, only the selected row is marked: by reverse video, which is no colour. */
+/** @param coloured - If false, only the selected row is styled, with reverse video. */
 export function createPaint(coloured: boolean): Paint {
   return (text, ...styles) => {
     const used = coloured ? styles : styles.filter((style) => style === "selected");

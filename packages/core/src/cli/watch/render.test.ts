@@ -5,9 +5,9 @@ import { lookAt, openScope, press } from "../../../test/support/watched-tree.js"
 import { sleep, spawn, type ScopeHandle } from "../../index.js";
 import type { NodeInfo, Warning } from "../../inspect/index.js";
 import { TreeFolder } from "../../inspect/tree-folder.js";
-import { firstState, update, type State } from "./model.js";
+import { initialState, update, type State } from "./model.js";
 import { createPaint } from "./paint.js";
-import { pageOf, render, type Size } from "./render.js";
+import { pageSizeOf, render, type Size } from "./render.js";
 import { widthOf } from "./width.js";
 
 const colours = createPaint(true);
@@ -92,7 +92,7 @@ describe("the tree", () => {
     const scope = shop(300);
     const size = { columns: 80, rows: 12 };
     let state = await lookAt(scope, press(await lookAt(scope), "t"));
-    state = update(state, { type: "page", page: pageOf(state, size) });
+    state = update(state, { type: "page", page: pageSizeOf(state, size) });
     expect(screen(state, size).join("\n")).not.toContain("order 150 ");
     for (const keys of ["G", "<pageup>", "k", "<home>", "<pagedown>"]) {
       state = press(state, keys);
@@ -103,7 +103,7 @@ describe("the tree", () => {
 
   it("says how many scopes have no room in the rows", async () => {
     const scope = shop(1_200);
-    expect(screen(await lookAt(scope, press(firstState("bough"), "t"))).join("\n")).toContain(
+    expect(screen(await lookAt(scope, press(initialState("bough"), "t"))).join("\n")).toContain(
       "202 scopes in more rows are not shown",
     );
   });
@@ -120,7 +120,7 @@ describe("the tree", () => {
     const scope = shop();
     const none = await lookAt(scope, press(await lookAt(scope), "/nothing<return>"));
     expect(screen(none).join("\n")).toContain("no scope matches the filter");
-    expect(screen(firstState("bough inspect 1")).join("\n")).toContain("…");
+    expect(screen(initialState("bough inspect 1")).join("\n")).toContain("…");
   });
 
   it("says where the event loop is blocked, and why the process does not answer", async () => {
@@ -132,7 +132,7 @@ describe("the tree", () => {
       summary: { ...summary, blockedIn: "spin (app.js:12)" },
     });
     expect(screen(blocked).join("\n")).toContain("the event loop is blocked in spin (app.js:12)");
-    const silent = update(state, { type: "trouble", text: "Process 1 is busy in native code" });
+    const silent = update(state, { type: "problem", text: "Process 1 is busy in native code" });
     expect(screen(silent).join("\n")).toContain("Process 1 is busy in native code");
   });
 });
@@ -208,11 +208,11 @@ describe("the sample in the guide", () => {
     ];
     const folder = new TreeFolder({ folded: true, filter: "", closed: [] });
     for (const each of nodes) folder.add(each);
-    const { rows, counts, left } = folder;
+    const { rows, counts, omitted } = folder;
     const runtime = "node v22.12.0 main.js";
     const loopDelay = { p50: 0.1, p99: 1.2, max: 3.4 };
-    const look = { at, rows, counts, left, runtime, loopDelay };
-    let state = firstState("bough inspect 4711");
+    const look = { at, rows, counts, omitted, runtime, loopDelay };
+    let state = initialState("bough inspect 4711");
     state = update(state, { type: "summary", summary: { ...look, at: at - 1_000, created: 10_000 } });
     state = update(state, { type: "summary", summary: { ...look, created: 10_021 } });
     const warning: Warning = {

@@ -14,17 +14,17 @@ export interface Size {
   readonly rows: number;
 }
 
-/** How many rows the part of the screen that scrolls has. */
-export function pageOf(state: State, size: Size): number {
-  const { top, bottom } = frameOf(state, size);
+/** The height of the scrolling part of the screen, in rows. */
+export function pageSizeOf(state: State, size: Size): number {
+  const { top, bottom } = fixedLines(state, size);
   return Math.max(1, size.rows - top.length - bottom.length);
 }
 
-/** The whole screen: `size.rows` lines of at most `size.columns` columns, in which nothing comes from a name as it is. */
+/** The whole screen: `size.rows` lines of at most `size.columns` columns. Control characters in names are escaped. */
 export function render(state: State, size: Size, paint: Paint): string[] {
-  const { top, bottom } = frameOf(state, size);
-  const page = pageOf(state, size);
-  const body = bodyOf(state, size, page);
+  const { top, bottom } = fixedLines(state, size);
+  const page = pageSizeOf(state, size);
+  const body = scrollingLines(state, size, page);
   while (body.length < page) body.push([]);
   return [...top, ...body.slice(0, page), ...bottom]
     .slice(0, size.rows)
@@ -43,8 +43,8 @@ function paintLine(line: Line, columns: number, paint: Paint): string {
   return painted;
 }
 
-/** What is above and below the part that scrolls. A low terminal has less of it. */
-function frameOf(state: State, size: Size): { top: Line[]; bottom: Line[] } {
+/** The lines above and below the scrolling part. A low terminal gets fewer of them. */
+function fixedLines(state: State, size: Size): { top: Line[]; bottom: Line[] } {
   const { rows } = size;
   const header = headerLines(state, size.columns);
   const top = header.slice(0, rows >= 12 ? 3 : rows >= 6 ? 2 : 1);
@@ -52,15 +52,15 @@ function frameOf(state: State, size: Size): { top: Line[]; bottom: Line[] } {
     top.push(...warningSummary(state, Math.floor(rows / 4)));
     if (rows >= 8) top.push(columnTitles(state, size.columns));
   }
-  const bottom = rows >= 4 || state.typed !== undefined ? [footer(state)] : [];
+  const bottom = rows >= 4 || state.filterInput !== undefined ? [footer(state)] : [];
   return { top: top.slice(0, Math.max(0, rows - 1 - bottom.length)), bottom };
 }
 
-/** Who is looked at, how many scopes there are, and how the event loop does. */
+/** The process, its number of scopes, and the delay of its event loop. */
 function headerLines(state: State, columns: number): Line[] {
   const { summary, title } = state;
   if (summary === undefined)
-    return [[[title, "bold"], [state.trouble === undefined ? "  …" : ""]], ...troubleLine(state)];
+    return [[[title, "bold"], [state.problem === undefined ? "  …" : ""]], ...problemLine(state)];
   const { counts, runtime } = summary;
   const clock = new Date(summary.at).toTimeString().slice(0, 8);
   const left = `${title}  ${runtime}`;
@@ -78,13 +78,13 @@ function headerLines(state: State, columns: number): Line[] {
       [`  ${count(counts.tasks)} tasks${states.length === 0 ? "" : `: ${states.join(", ")}`}`],
       [counts.requests === 0 ? "" : `  ${plural(counts.requests, "request")}`],
     ],
-    ...troubleLine(state),
+    ...problemLine(state),
     loopLine(state),
   ];
 }
 
-function troubleLine({ trouble, summary }: State): Line[] {
-  if (trouble !== undefined) return [[[trouble, "red"]]];
+function problemLine({ problem, summary }: State): Line[] {
+  if (problem !== undefined) return [[[problem, "red"]]];
   if (summary?.blockedIn !== undefined)
     return [[[`the event loop is blocked in ${summary.blockedIn}`, "red"]]];
   return [];
@@ -100,7 +100,7 @@ function loopLine({ summary }: State): Line {
   ];
 }
 
-/** The first warnings, a line each. */
+/** The first warnings, one line each. */
 function warningSummary({ warnings }: State, room: number): Line[] {
   if (warnings.length === 0) return [];
   const shown = warnings.slice(0, Math.max(1, warnings.length > room ? room - 1 : room));
@@ -114,17 +114,17 @@ function warningSummary({ warnings }: State, room: number): Line[] {
   return lines;
 }
 
-/** Of the path of a place, its end says something. `w` shows the whole. */
+/** Shortens the paths of call sites to their last parts. The key `w` shows the whole paths. */
 const withShortSites = (text: string): string => text.replace(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g, shortSite);
 
 const COUNT = 8;
 const AGE = 8;
-/** Narrower terminals show no second column of text. */
+/** If the names have less room than this, the second column of text is left out. */
 const MIN_NAME = 26;
-/** Deeper rows are not indented further. */
+/** The deepest level that is still indented. */
 const MAX_INDENT = 16;
 
-/** How wide the names and what is beside them are. */
+/** The widths of the column of names and of the column beside it. */
 function columnWidths(columns: number): { name: number; more: number } {
   const rest = Math.max(1, columns - COUNT - AGE - 2);
   if (rest < MIN_NAME * 1.5) return { name: rest, more: 0 };
@@ -143,7 +143,7 @@ function columnTitles({ sort, folded }: State, columns: number): Line {
   ];
 }
 
-function bodyOf(state: State, size: Size, page: number): Line[] {
+function scrollingLines(state: State, size: Size, page: number): Line[] {
   switch (state.screen) {
     case "tree":
       return treeLines(state, size.columns, page);
@@ -167,16 +167,23 @@ function treeLines(state: State, columns: number, page: number): Line[] {
   if (summary === undefined) return [];
   if (rows.length === 0)
     return [
-      [[(state.typed ?? state.filter) === "" ? "no scope is open" : "no scope matches the filter", "dim"]],
+      [
+        [
+          (state.filterInput ?? state.filter) === "" ? "no scope is open" : "no scope matches the filter",
+          "dim",
+        ],
+      ],
     ];
   const selected = selectedIndex(state, rows);
-  const room = summary.left > 0 && page > 2 ? page - 1 : page;
+  const room = summary.omitted > 0 && page > 2 ? page - 1 : page;
   const top = Math.max(0, Math.min(selected - Math.floor(room / 2), rows.length - room));
   const lines = rows
     .slice(top, top + room)
     .map((row, index) => rowLine(row, summary.at, columns, top + index === selected));
   if (room < page)
-    lines.push([[`${count(summary.left)} scopes in more rows are not shown: / filters, t folds`, "yellow"]]);
+    lines.push([
+      [`${count(summary.omitted)} scopes in more rows are not shown: / filters, t folds`, "yellow"],
+    ]);
   return lines;
 }
 
@@ -187,7 +194,10 @@ function rowLine(row: VisibleRow, at: number, columns: number, selected: boolean
   const deep = row.depth > MAX_INDENT ? `(${row.depth}) ` : "";
   const indent = "  ".repeat(Math.min(row.depth, MAX_INDENT));
   const hidden = row.hidden > 0 ? ` (${count(row.hidden)} below)` : "";
-  const name = fit(oneLine(`${indent}${marker} ${deep}${row.name}${hidden}  ${whatItIs(node)}`), widths.name);
+  const name = fit(
+    oneLine(`${indent}${marker} ${deep}${row.name}${hidden}  ${kindAndState(node)}`),
+    widths.name,
+  );
   const number = row.count > 1 ? count(row.count) : "";
   const styles: Style[] = selected ? ["selected"] : node.reason === undefined ? [] : ["yellow"];
   const line: Line = [
@@ -198,18 +208,18 @@ function rowLine(row: VisibleRow, at: number, columns: number, selected: boolean
   if (widths.more === 0) return line;
   return [
     ...line,
-    [fit(oneLine(` ${moreOf(row, at)}`), widths.more + 1), ...(selected ? styles : (["dim"] as const))],
+    [fit(oneLine(` ${secondColumn(row, at)}`), widths.more + 1), ...(selected ? styles : (["dim"] as const))],
   ];
 }
 
-/** `task`, and its state where that says more than "open". */
-function whatItIs({ kind, daemon, state, status, reason }: NodeInfo): string {
+/** `task`, and its state if it is not "open". */
+function kindAndState({ kind, daemon, state, status, reason }: NodeInfo): string {
   const what = daemon === true ? "daemon" : kind;
   if (state === "open") return status === "queued" ? `${what}, queued` : what;
   return reason === undefined ? `${what}, ${state}` : `${what}, ${state} (${reason.kind})`;
 }
 
-function moreOf({ node, count: size, deadline }: VisibleRow, at: number): string {
+function secondColumn({ node, count: size, deadline }: VisibleRow, at: number): string {
   const parts: string[] = [];
   if (node.waitingForCleanup)
     parts.push(node.cleanups > 0 ? "waiting for its cleanups" : "waiting for cleanup");
@@ -227,8 +237,8 @@ const timeLeft = (ms: number): string =>
   ms >= 0 ? `${formatDuration(ms)} to its deadline` : `${formatDuration(-ms)} past its deadline`;
 
 function footer(state: State): Line {
-  if (state.typed !== undefined)
-    return [["filter: ", "bold"], [state.typed], ["▏"], ["   ⏎ keep it  esc leave it", "dim"]];
+  if (state.filterInput !== undefined)
+    return [["filter: ", "bold"], [state.filterInput], ["▏"], ["   ⏎ keep it  esc leave it", "dim"]];
   const keys: readonly (readonly [string, string])[] =
     state.screen === "tree"
       ? [

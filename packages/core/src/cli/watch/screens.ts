@@ -6,7 +6,7 @@ import { widthOf } from "./width.js";
 
 // The screens beside the tree: the details of a scope, the warnings, and the keys.
 
-/** Why a scope is alive, and everything that is known of it. */
+/** The details of a scope: why it is alive, its path, and its other properties. */
 export function detailLines({ detail, summary, detailOf }: State, columns: number): Line[] {
   if (detail === undefined)
     return [[[summary === undefined || detailOf === undefined ? "…" : "This scope has ended.", "dim"]]];
@@ -30,22 +30,22 @@ export function detailLines({ detail, summary, detailOf }: State, columns: numbe
       ];
     }),
     [],
-    [["What else is known", "cyan"]],
+    [["Other properties", "cyan"]],
   ];
   const room = Math.max(0, ...detail.facts.map(([label]) => label.length));
   for (const [label, value] of detail.facts)
     lines.push([
       [`  ${label.padEnd(room)}  `, "dim"],
-      [label.endsWith("by") || label.endsWith("at") ? shortPlace(value) : value],
+      [label.endsWith("by") || label.endsWith("at") ? withShortSite(value) : value],
     ]);
   return lines;
 }
 
-/** Of a path the end is what says something. */
-const shortPlace = (value: string): string =>
+/** Puts the last parts of a path first. */
+const withShortSite = (value: string): string =>
   /:\d+:\d+\)?$/.test(value) ? `${shortSite(value)}  (${value})` : value;
 
-/** The warnings with what there is to know of each; the selected one is always among them. */
+/** The warnings with their details, scrolled so that the selected one is visible. */
 export function warningLines({ warnings, line }: State, page: number): Line[] {
   if (warnings.length === 0) return [[["Nothing is wrong, as far as two looks in a row can tell.", "dim"]]];
   const lines: Line[] = [];
@@ -92,7 +92,7 @@ export function helpLines(): Line[] {
   ];
 }
 
-/** A sentence in lines of at most so many columns. */
+/** Breaks a sentence into lines of at most `columns` columns. */
 function wrapped(text: string, columns: number): Line[] {
   const lines: string[] = [];
   let line = "  ";

@@ -5,19 +5,19 @@ import { LiveTree } from "../../inspector/live-tree.js";
 import { race, sleep, type Scope } from "../../index.js";
 import { realNow } from "../../kernel/platform.js";
 import { answerWithin } from "../answer-within.js";
-import { rethrowUnlessEnded } from "../ended.js";
+import { rethrowUnlessEnded } from "../process-ended.js";
 import { CannotInspect } from "../processes.js";
-import { firstState, queryOf, update, type Happening, type State } from "./model.js";
+import { initialState, toQuery, update, type Action, type State } from "./model.js";
 import { createPaint } from "./paint.js";
-import { pageOf, render } from "./render.js";
+import { pageSizeOf, render } from "./render.js";
 import { Terminal, type Display, type Keyboard } from "./terminal.js";
 
-/** What is watched. */
+/** A tree that can be watched. */
 export interface WatchedTree extends TreeSource {
   summarise(query: FoldQuery): Promise<TreeSummary>;
 }
 
-/** How a process is watched. */
+/** The options of {@link watch}. */
 export interface WatchOptions {
   readonly pid: number;
   /** In ms. */
@@ -27,17 +27,17 @@ export interface WatchOptions {
   readonly coloured: boolean;
 }
 
-/** A look for the warnings transfers every scope: it takes at most one twentieth of the time. */
-const SHARE = 20;
-/** Between the first two looks for the warnings, in ms: what is over by the second is not worth a warning. */
-const FIRST = 250;
+/** A look for warnings transfers every scope. The pause after it is this many times its duration. */
+const PAUSE_FACTOR = 20;
+/** The time between the first two looks for warnings, in ms. A warning must hold in both. */
+const FIRST_INTERVAL = 250;
 
 /**
  * Shows the tree of a process on a terminal until the user quits, the process ends, or `scope` is cancelled.
  *
- * @param open - Makes the tree; its scope ends when the user quits.
- * @returns The last state, as lines, if the process has ended.
- * @throws {CannotInspect} If the process can't be looked at, or can no longer be looked at.
+ * @param open - Opens the tree; its scope ends when the user quits.
+ * @returns The last screen, as lines, if the process has ended.
+ * @throws {CannotInspect} If the process can't be inspected, from the beginning or later.
  */
 export function watch(
   scope: Scope,
@@ -47,7 +47,7 @@ export function watch(
   const view = new View(options);
   return race(scope, [
     (own) => view.show(own, open(own)),
-    // A promise that takes no signal.
+    // `hasQuit` takes no signal.
     (own) => answerWithin(own, Infinity, view.hasQuit),
   ]);
 }
@@ -60,15 +60,15 @@ class View {
   #terminal: Terminal | undefined;
   #quit!: () => void;
   #wake: () => void = () => {};
-  /** The query of the newest look, as text. */
-  #asked = "";
+  /** The query of the newest look, as JSON. */
+  #lastQuery = "";
   #fullLooks = 0;
-  /** When to look at every scope again, for the warnings. */
+  /** When to transfer every scope again, for the warnings. */
   #nextFullLook = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    this.#state = firstState(`bough inspect ${options.pid}`);
+    this.#state = initialState(`bough inspect ${options.pid}`);
     this.hasQuit = new Promise((resolve) => {
       this.#quit = () => resolve(undefined);
     });
@@ -76,7 +76,7 @@ class View {
 
   async show(scope: Scope, tree: WatchedTree): Promise<readonly string[]> {
     try {
-      // If the process can't be looked at, this is said before the screen is taken over.
+      // If the process can't be inspected, fail before the screen is taken over.
       await this.#look(tree);
       const { keyboard, display } = this.#options;
       this.#terminal = new Terminal(scope, keyboard, display, {
@@ -88,8 +88,8 @@ class View {
         await this.#lookForWarnings(scope, tree);
         this.#draw();
         const rest = this.#options.interval - (realNow() - began);
-        if (!this.#wantsLook) await answerWithin(scope, Math.max(0, rest), this.#woken());
-        while (this.#state.paused && !this.#wantsLook) await answerWithin(scope, Infinity, this.#woken());
+        if (!this.#wantsLook) await answerWithin(scope, Math.max(0, rest), this.#wakeUp());
+        while (this.#state.paused && !this.#wantsLook) await answerWithin(scope, Infinity, this.#wakeUp());
         await this.#tryLook(tree);
       }
     } catch (error) {
@@ -98,12 +98,12 @@ class View {
     }
   }
 
-  /** Whether a key has made another look necessary. */
+  /** Whether a key has changed the query since the last look. */
   get #wantsLook(): boolean {
-    return JSON.stringify(queryOf(this.#state)) !== this.#asked;
+    return JSON.stringify(toQuery(this.#state)) !== this.#lastQuery;
   }
 
-  #woken(): Promise<void> {
+  #wakeUp(): Promise<void> {
     return new Promise((resolve) => (this.#wake = resolve));
   }
 
@@ -111,36 +111,36 @@ class View {
     try {
       await this.#look(tree);
     } catch (error) {
-      // It may be able to answer again.
+      // The process may answer the next look.
       if (!(error instanceof CannotInspect)) throw error;
-      this.#apply({ type: "trouble", text: error.message });
+      this.#apply({ type: "problem", text: error.message });
     }
   }
 
   async #look(tree: WatchedTree): Promise<void> {
-    const query = queryOf(this.#state);
-    this.#asked = JSON.stringify(query);
+    const query = toQuery(this.#state);
+    this.#lastQuery = JSON.stringify(query);
     const summary = await tree.summarise(query);
-    this.#apply({ type: "summary", summary, detail: await detailIn(summary, query) });
+    this.#apply({ type: "summary", summary, detail: await detailFrom(summary, query) });
   }
 
   async #lookForWarnings(scope: Scope, tree: WatchedTree): Promise<void> {
     const began = realNow();
-    if (this.#state.paused || began < this.#nextFullLook || this.#state.trouble !== undefined) return;
+    if (this.#state.paused || began < this.#nextFullLook || this.#state.problem !== undefined) return;
     const look = await tree.look();
     const warnings = this.#watcher.add(look);
     this.#fullLooks += 1;
-    this.#nextFullLook = began + SHARE * (realNow() - began);
+    this.#nextFullLook = began + PAUSE_FACTOR * (realNow() - began);
     this.#apply({ type: "warnings", warnings });
     if (this.#fullLooks > 1) return;
-    await sleep(scope, FIRST);
+    await sleep(scope, FIRST_INTERVAL);
     this.#nextFullLook = 0;
     await this.#lookForWarnings(scope, tree);
   }
 
-  #apply(happening: Happening): void {
+  #apply(action: Action): void {
     const { paused } = this.#state;
-    this.#state = update(this.#state, happening);
+    this.#state = update(this.#state, action);
     if (this.#state.quit) {
       this.#terminal?.release();
       this.#quit();
@@ -153,21 +153,21 @@ class View {
     const terminal = this.#terminal;
     if (terminal === undefined) return;
     const { size } = terminal;
-    this.#state = update(this.#state, { type: "page", page: pageOf(this.#state, size) });
+    this.#state = update(this.#state, { type: "page", page: pageSizeOf(this.#state, size) });
     terminal.draw(render(this.#state, size, createPaint(this.#options.coloured)));
   }
 
   #lastState(): readonly string[] {
     const size = this.#terminal?.size ?? { columns: 80, rows: 24 };
     this.#terminal?.release();
-    const state: State = { ...this.#state, screen: "tree", typed: undefined, trouble: undefined };
+    const state: State = { ...this.#state, screen: "tree", filterInput: undefined, problem: undefined };
     const lines = render(state, size, (text) => text).slice(0, -1);
     return lines.slice(0, lines.findLastIndex((line) => line.trim() !== "") + 1);
   }
 }
 
-/** Everything about the scope of the details, as the page has it. */
-export async function detailIn(
+/** The details of the scope in `query.detail`, as the page shows them. */
+export async function detailFrom(
   { at, detail }: TreeSummary,
   { detail: id }: FoldQuery,
 ): Promise<NodeDetail | undefined> {

@@ -41,7 +41,7 @@ export function setConnection(kind, text) {
 export function connect(receive) {
   const events = new EventSource("events");
   events.addEventListener("message", (event) => receive(JSON.parse(event.data), event.data.length));
-  events.addEventListener("trouble", (event) => setConnection("lost", plain(JSON.parse(event.data))));
+  events.addEventListener("problem", (event) => setConnection("lost", plain(JSON.parse(event.data))));
   events.addEventListener("error", () => {
     setConnection("lost", "no answer, trying again");
     // After an answer that is not a stream the browser does not try again: the server was gone, or has no place.

@@ -14,7 +14,7 @@ import {
 } from "../../errors/validate.js";
 import { withScope } from "../../task/with-scope.js";
 import { snapshot } from "../../inspect/index.js";
-import { watchForLeft } from "../../inspect/left-by-clock.js";
+import { recordScopesOfClock } from "../../inspect/left-by-clock.js";
 import { warn } from "../../kernel/warn.js";
 import { realTimer } from "./real-time.js";
 import { ClockDriver, type DriverOptions } from "./clock-driver.js";
@@ -134,7 +134,7 @@ export async function withVirtualClock<T>(
   const run = new ClockRun(options.signal);
   installed = run;
   let timers: Installed | undefined;
-  const markLeft = watchForLeft();
+  const markLeft = recordScopesOfClock();
   try {
     timers = await installFakeTimers(start, () => clockContext.getStore() !== run);
     return await runUnder(run, timers, settings, options.signal, body);
