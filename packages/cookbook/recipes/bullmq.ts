@@ -1,14 +1,14 @@
 import { createScope, shield, withScope, type Scope } from "bough";
 import { Worker, type ConnectionOptions, type Job } from "bullmq";
 
-/** Works off a queue until `scope` ends: then it takes no further job, and gives those that run 20 s to finish. */
+/** Processes a queue until `scope` ends. Then it takes no more jobs, and gives running jobs 20 s to finish. */
 export function workOff<T>(
   scope: Scope,
   queue: string,
   connection: ConnectionOptions,
   handle: (own: Scope, job: Job<T>) => Promise<unknown>,
 ): Worker<T> {
-  const jobs = createScope({ name: queue }); // a root: a cancellation of `scope` does not reach the jobs
+  const jobs = createScope({ name: queue }); // a root: cancelling `scope` does not cancel the jobs
   const worker = new Worker<T>(
     queue,
     (job, _token, signal) =>

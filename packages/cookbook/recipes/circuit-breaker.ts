@@ -1,7 +1,7 @@
 import { isCancelled, withScope, type Scope } from "bough";
 import { circuitBreaker, ConsecutiveBreaker, handleWhen } from "cockatiel";
 
-// A caller that gave up says nothing about the other side. One that waited too long does.
+// A timeout is the service's fault. Any other cancellation comes from the caller.
 const isTheirFault = (error: unknown): boolean => !isCancelled(error) || error.kind === "deadline";
 
 const breaker = circuitBreaker(handleWhen(isTheirFault), {
@@ -9,7 +9,7 @@ const breaker = circuitBreaker(handleWhen(isTheirFault), {
   breaker: new ConsecutiveBreaker(5),
 });
 
-/** Calls `url`, unless five calls in a row have failed: then it rejects at once, for ten seconds. */
+/** Calls `url`. After five consecutive failures it rejects immediately for ten seconds. */
 export function call(scope: Scope, url: string): Promise<Response> {
   return withScope(scope, { name: "call", timeout: 2_000 }, ({ signal }) =>
     breaker.execute(() => fetch(url, { signal })),

@@ -14,10 +14,10 @@ export async function cron(
     try {
       await withScope(scope, { name: `cron ${pattern}`, timeout: 300_000 }, job);
     } catch (error) {
-      if (isCancelled(error, scope)) throw error; // the schedule itself ends
+      if (isCancelled(error, scope)) throw error; // the schedule itself was cancelled
       onError(error);
     }
-    next = schedule.nextRun(new Date(Math.max(next.getTime(), Date.now()))); // a run that took too long skips some
+    next = schedule.nextRun(new Date(Math.max(next.getTime(), Date.now()))); // a long run skips the times it missed
   }
 }
 

@@ -1,6 +1,6 @@
 import { spawn, type Scope, type Task, type Worker } from "bough";
 
-/** Makes a function that runs one task of `owner` at a time: each call cancels the task of the call before. */
+/** Returns a function that runs one task of `owner` at a time: each call cancels the task of the previous call. */
 export function createLatest(owner: Scope): <T>(worker: Worker<T>) => Task<T> {
   let current: Task<unknown> | undefined;
   return (worker) => {

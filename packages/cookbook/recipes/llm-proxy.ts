@@ -11,7 +11,7 @@ export function chatApp(openai: OpenAI): Express {
   app.post("/chat", async (req, res) => {
     const completion = await openai.chat.completions.create(
       { model: "gpt-5", messages: req.body.messages, stream: true },
-      { signal: req.scope.signal }, // the client leaves: the request to OpenAI is aborted
+      { signal: req.scope.signal }, // aborts the request to OpenAI when the client disconnects
     );
     async function* events(): AsyncGenerator<string> {
       for await (const { choices } of completion) {
@@ -20,7 +20,7 @@ export function chatApp(openai: OpenAI): Express {
       yield "event: done\ndata:\n\n";
     }
     res.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
-    await pipe(req.scope, events(), res); // no faster than the client reads
+    await pipe(req.scope, events(), res); // with back-pressure
   });
   return app;
 }

@@ -17,17 +17,17 @@ it("tells a failure from the timeout of one call and from the cancellation of th
   expect(await caught(scope, cancelled)).toBe("the call was cancelled");
   const waiting = sleep(scope, 60_000);
   scope.cancel("maintenance");
-  expect(await caught(scope, waiting)).toBe("the scope was cancelled: error.cause may say why");
+  expect(await caught(scope, waiting)).toBe("the scope was cancelled: see error.cause");
 });
 
 it("says why the scope itself was cancelled", async () => {
   const late = createScope({ timeout: 0 });
-  expect(await caught(late, sleep(late, 1))).toBe("our own time is up");
+  expect(await caught(late, sleep(late, 1))).toBe("the scope timed out");
   let told: Promise<string> | undefined;
   const body = withScope(async (scope) => {
     told = caught(scope, sleep(scope, 60_000));
     throw new Error("no route");
   });
   await expect(body).rejects.toThrow("no route");
-  expect(await told).toBe("another task of the scope has failed: error.cause says how");
+  expect(await told).toBe("another task of the scope failed: see error.cause");
 });

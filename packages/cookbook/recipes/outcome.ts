@@ -1,22 +1,22 @@
 import { DeadlineExceededError, isCancelled, type Scope } from "bough";
 
-/** Says what `error`, which a call in `scope` has thrown, means for the caller. */
+/** Explains an `error` that was thrown by a call in `scope`. */
 export function explain(error: unknown, scope: Scope): string {
   if (isCancelled(error, scope)) {
     switch (error.kind) {
       case "deadline":
-        return "our own time is up";
+        return "the scope timed out";
       case "disconnected":
-        return "the client is gone";
+        return "the client disconnected";
       case "shutdown":
-        return "the server shuts down";
+        return "the server is shutting down";
       case "failure":
-        return "another task of the scope has failed: error.cause says how";
+        return "another task of the scope failed: see error.cause";
       default:
-        return "the scope was cancelled: error.cause may say why";
+        return "the scope was cancelled: see error.cause";
     }
   }
-  // `scope` is still open: try again, or use a default.
+  // `scope` is still open: retry, or use a default.
   if (error instanceof DeadlineExceededError) return "the call took too long";
   if (isCancelled(error)) return "the call was cancelled";
   return "failed";

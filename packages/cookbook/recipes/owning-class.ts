@@ -11,12 +11,12 @@ export class Outbox implements AsyncDisposable {
 
   constructor(parent: Scope, send: (messages: string[]) => Promise<void>) {
     this.#scope = createScope(parent, { name: "outbox" });
-    const queue = this.#queue; // the workers know the queue, not `this`: so a forgotten outbox can be collected
+    const queue = this.#queue; // workers refer to the queue, not to `this`: a dropped outbox can be collected
     const flush = async (): Promise<void> => {
       const messages = queue.messages.splice(0);
       if (messages.length > 0) await send(messages);
     };
-    this.#scope.defer(flush); // what is left is sent on `close()`, after the worker has stopped
+    this.#scope.defer(flush); // sends the remaining messages on `close()`, after the worker has stopped
     spawn(this.#scope, async (task) => {
       for (;;) {
         await sleep(task, 1_000);

@@ -1,8 +1,8 @@
 import { sleep, type Scope } from "bough";
 
-/** Makes a function that lets callers pass, in order, at most `count` of them in `ms` milliseconds, evenly spread. */
+/** Returns a function that lets at most `count` callers pass per `ms` milliseconds, in order and evenly spaced. */
 export function createRateLimit(count: number, ms: number): (scope: Scope) => Promise<void> {
-  let free = 0; // when the next caller may pass
+  let free = 0; // the time at which the next caller may pass
   return async (scope) => {
     const now = performance.now();
     const mine = Math.max(now, free);

@@ -1,7 +1,7 @@
 import { createScope, type Scope } from "bough";
 import { useEffect, type DependencyList } from "react";
 
-/** An effect with a scope, which is cancelled when the component unmounts, and before the effect runs again. */
+/** An effect with a scope. The scope is cancelled when the component unmounts and before the effect runs again. */
 export function useScope(
   effect: (scope: Scope) => void,
   dependencies: DependencyList,

@@ -14,7 +14,7 @@ it("tries again when the server says, and not after an error that stays", async 
   });
   const answer = await withScope((scope) => fetchPatiently(scope, server.url));
   expect(await answer.text()).toBe("hello");
-  expect(log.mock.calls).toEqual([[`attempt 1 of ${server.url}: Error: HTTP 503; waits 0 ms`]]);
+  expect(log.mock.calls).toEqual([[`attempt 1 of ${server.url}: Error: HTTP 503; retrying in 0 ms`]]);
   await expect(withScope((scope) => fetchPatiently(scope, `${server.url}/gone`))).rejects.toThrow("HTTP 410");
   expect(requests).toBe(3);
   log.mockRestore();

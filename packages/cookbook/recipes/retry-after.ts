@@ -9,14 +9,14 @@ class HttpError extends Error {
   }
 }
 
-/** Fetches `url`. Tries again when the server is busy or down, and when it says. */
+/** Fetches `url`. Retries if the server is busy or down, after the delay that the server asks for. */
 export function fetchPatiently(scope: Scope, url: string): Promise<Response> {
   return retry(
     scope,
     async ({ signal }) => {
       const response = await fetch(url, { signal });
       if (response.ok) return response;
-      await response.body?.cancel(); // the connection is free for the next attempt
+      await response.body?.cancel(); // frees the connection for the next attempt
       throw new HttpError(response);
     },
     {
@@ -26,7 +26,7 @@ export function fetchPatiently(scope: Scope, url: string): Promise<Response> {
         !(error instanceof HttpError) || [429, 502, 503, 504].includes(error.response.status),
       delay: (error) => (error instanceof HttpError ? error.response.headers.get("retry-after") : undefined),
       onRetry: (error, attempt, delay) =>
-        console.warn(`attempt ${attempt} of ${url}: ${String(error)}; waits ${delay} ms`),
+        console.warn(`attempt ${attempt} of ${url}: ${String(error)}; retrying in ${delay} ms`),
     },
   );
 }

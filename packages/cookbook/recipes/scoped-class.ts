@@ -1,6 +1,6 @@
 import { sleep, spawn, type Scope } from "bough";
 
-/** Keeps exchange rates fresh for as long as the scope that it was given lasts. */
+/** Keeps exchange rates up to date until the given scope ends. */
 export class Rates {
   #rates = new Map<string, number>();
 

@@ -1,7 +1,7 @@
 import { sleep, spawn, withScope, type Scope } from "bough";
 import { Context } from "@temporalio/activity";
 
-/** Makes an activity of `body`: its scope is cancelled when the activity is, and heartbeats until it has settled. */
+/** Turns `body` into an activity. Its scope is cancelled with the activity, and sends heartbeats while `body` runs. */
 export function activity<A extends readonly unknown[], T>(
   body: (scope: Scope, ...args: A) => Promise<T>,
 ): (...args: A) => Promise<T> {

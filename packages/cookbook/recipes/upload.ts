@@ -13,7 +13,7 @@ export function uploadApp(folder: string): Express {
   app.put("/files", async (req, res) => {
     const id = randomUUID();
     const partial = join(folder, `${id}.part`);
-    req.scope.defer(() => rm(partial, { force: true })); // runs also when the client breaks off
+    req.scope.defer(() => rm(partial, { force: true })); // also runs when the client disconnects
     await pipe(req.scope, req, createWriteStream(partial));
     await rename(partial, join(folder, id));
     res.status(201).json({ id });

@@ -1,6 +1,6 @@
 import type { Scope } from "bough";
 
-/** Options for an operation: the driver aborts it with `scope`, and the server ends it at the deadline of `scope`. */
+/** Options for an operation: the driver aborts it with `scope`, and the server stops it at the deadline of `scope`. */
 export function within(scope: Scope): { signal: AbortSignal; maxTimeMS?: number } {
   const { signal, deadline } = scope;
   if (deadline === undefined) return { signal };

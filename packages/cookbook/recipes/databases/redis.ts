@@ -1,10 +1,10 @@
 import { cancellable, withScope, type Scope } from "bough";
 import type { Redis } from "ioredis";
 
-/** Waits for an element of the list `key`, and stops waiting when `scope` is cancelled. */
+/** Waits for an element of the list `key` until `scope` is cancelled. */
 export function pop(scope: Scope, redis: Redis, key: string): Promise<string> {
   return withScope(scope, { name: `pop ${key}` }, async (own) => {
-    const connection = redis.duplicate(); // a command that waits blocks its connection
+    const connection = redis.duplicate(); // a blocking command blocks its connection
     own.defer(() => connection.disconnect());
     const found = await cancellable(
       own,

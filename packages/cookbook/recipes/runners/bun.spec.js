@@ -7,5 +7,5 @@ test("the poller stops", () =>
     const service = createScope({ name: "service" });
     const poller = spawn(service, (task) => sleep(task, 60_000));
     await service.close();
-    await expect(Promise.resolve(poller)).rejects.toMatchObject({ kind: "closed" }); // bun wants a native promise
+    await expect(Promise.resolve(poller)).rejects.toMatchObject({ kind: "closed" }); // bun needs a native promise
   }));

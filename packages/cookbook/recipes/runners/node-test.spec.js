@@ -5,7 +5,7 @@ import { expectNoLeaks } from "bough/testing";
 
 test("the poller stops", ({ signal }) =>
   expectNoLeaks(async () => {
-    const service = createScope({ name: "service", signal }); // cancelled when the test runs out of time
+    const service = createScope({ name: "service", signal }); // cancelled when the test times out
     const poller = spawn(service, (task) => sleep(task, 60_000));
     await service.close();
     await assert.rejects(poller, { kind: "closed" });

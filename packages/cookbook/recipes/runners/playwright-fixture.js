@@ -1,7 +1,7 @@
 import { test as base } from "@playwright/test";
 import { createScope } from "bough";
 
-/** `scope` is closed, and all that the test has started in it is awaited, before the test counts as done. */
+/** Closes `scope` and waits for everything in it before the test is done. */
 export const test = base.extend({
   scope: async ({}, use, { title, timeout }) => {
     const scope = createScope({ name: title, timeout });
