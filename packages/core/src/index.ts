@@ -16,7 +16,8 @@ export {
   type WaitingFor,
 } from "./errors/scope-errors.js";
 export { suppressed } from "./errors/suppressed.js";
-export { createContextKey, type ContextKey } from "./kernel/context-key.js";
+export type { ContextKey } from "./kernel/context-key.js";
+export { createContextKey } from "./kernel/context-values.js";
 export type { OrphanInfo, OrphanPolicy } from "./kernel/diagnostics.js";
 export type { Scope, ScopeState } from "./kernel/scope.js";
 export { background } from "./task/background.js";

@@ -1,5 +1,6 @@
 import { wrongType } from "../errors/validate.js";
-import { createContextKey, type ContextKey } from "../kernel/context-key.js";
+import type { ContextKey } from "../kernel/context-key.js";
+import { createContextKey } from "../kernel/context-values.js";
 import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";

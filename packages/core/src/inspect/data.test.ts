@@ -6,7 +6,7 @@ import { createSemaphore } from "../flow/sync/semaphore.js";
 import { checkpoint } from "../flow/time/checkpoint.js";
 import { sleep } from "../flow/time/sleep.js";
 import { requestScope, serverScope } from "../http/index.js";
-import { createContextKey } from "../kernel/context-key.js";
+import { createContextKey } from "../kernel/context-values.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
 import type { ScopeHandle } from "../task/handle.js";

@@ -1,36 +1,23 @@
-import { BoughError } from "../errors/bough-error.js";
-import { MissingContextError, ScopeClosedError } from "../errors/scope-errors.js";
 import { wrongType } from "../errors/validate.js";
-import { ContextKey } from "./context-key.js";
+import type { ContextKey } from "./context-key.js";
 import type { ScopeNode } from "./node.js";
-import { BACKGROUND, CLOSED } from "./state.js";
 
-export function getContext<T>(node: ScopeNode, key: ContextKey<T>): T {
-  requireKey("get", key);
-  for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
-    const values = at.extras?.context;
-    if (values?.has(key)) return values.get(key) as T;
-  }
-  const defaults = ContextKey.defaultsOf(key);
-  if (defaults.length === 0) throw new MissingContextError(key.name, node.path);
-  return defaults[0] as T;
+/** Finds and keeps the values of `scope.get` and `scope.set`; see `context-values.ts`. */
+export interface ContextValues {
+  isKey(value: unknown): boolean;
+  get<T>(node: ScopeNode, key: ContextKey<T>): T;
+  set<T>(node: ScopeNode, key: ContextKey<T>, value: T): void;
 }
 
-export function setContext<T>(node: ScopeNode, key: ContextKey<T>, value: T): void {
-  requireKey("set", key);
-  if ((node.flags & CLOSED) !== 0) throw new ScopeClosedError("set", node.path);
-  if ((node.flags & BACKGROUND) !== 0) {
-    throw new BoughError(
-      "BOUGH_BACKGROUND",
-      "set: the background carries no values; set it on a scope of your own",
-    );
-  }
-  const extras = node.ensureExtras();
-  extras.context ??= new Map();
-  extras.context.set(key, value);
+let values: ContextValues | undefined;
+
+/** Called with the first key: a program without keys does not bundle what only they need. */
+export function setContextValues(implementation: ContextValues): void {
+  values = implementation;
 }
 
-function requireKey(operation: string, key: unknown): void {
-  if (ContextKey.isKey(key)) return;
+/** @throws {TypeError} If `key` is no key. */
+export function contextValues(operation: string, key: unknown): ContextValues {
+  if (values?.isKey(key) === true) return values;
   throw wrongType(operation, "key must come from createContextKey()", key);
 }

@@ -4,7 +4,7 @@ import { requireFunction } from "../errors/validate.js";
 import { callSite } from "./call-site.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import type { ContextKey } from "./context-key.js";
-import { getContext, setContext } from "./context.js";
+import { contextValues } from "./context.js";
 import { announceCopy } from "./copies.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
@@ -60,11 +60,11 @@ export class ScopeView extends ScopeNode {
   }
 
   get<T>(key: ContextKey<T>): T {
-    return getContext(this, key);
+    return contextValues("get", key).get(this, key);
   }
 
   set<T>(key: ContextKey<T>, value: NoInfer<T>): void {
-    setContext(this, key, value);
+    contextValues("set", key).set(this, key, value);
   }
 
   /** `JSON.stringify` and loggers print this instead of walking the tree. */

@@ -13,6 +13,7 @@ import { wait } from "../kernel/outcome.js";
 import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { setHandles } from "./resolve.js";
 
 /** The options of `close`. */
 export interface CloseOptions {
@@ -61,19 +62,11 @@ export class Handle implements ScopeHandle {
 
   constructor(node: ScopeNode) {
     this.#node = node;
+    if (!isPrepared) prepare();
   }
 
   static nodeOf(value: unknown): ScopeNode | undefined {
     return typeof value === "object" && value !== null && #node in value ? value.#node : undefined;
-  }
-
-  static {
-    Object.defineProperty(this.prototype, scopeBrand, { value: true });
-    Object.defineProperty(this.prototype, inspectCustom, {
-      value(this: Handle) {
-        return `ScopeHandle(${JSON.stringify(this.path)}, ${this.state})`;
-      },
-    });
   }
 
   get name(): string {
@@ -182,6 +175,20 @@ export class Handle implements ScopeHandle {
   toJSON(): { name: string; path: string; state: ScopeState } {
     return this.#node.toJSON();
   }
+}
+
+let isPrepared = false;
+
+/** With the first handle, and not when the module is loaded: bundlers keep what has an effect then, used or not. */
+function prepare(): void {
+  isPrepared = true;
+  setHandles((value) => Handle.nodeOf(value));
+  Object.defineProperty(Handle.prototype, scopeBrand, { value: true });
+  Object.defineProperty(Handle.prototype, inspectCustom, {
+    value(this: Handle) {
+      return `ScopeHandle(${JSON.stringify(this.path)}, ${this.state})`;
+    },
+  });
 }
 
 function disposeHandle(this: Handle): Promise<void> {

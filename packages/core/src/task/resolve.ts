@@ -4,12 +4,18 @@ import { scopeBrand } from "../errors/brands.js";
 import { wrongType } from "../errors/validate.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { Handle } from "./handle.js";
+
+/** Set with the first handle: a program that makes none does not bundle them. */
+let nodeOfHandle: (value: unknown) => ScopeNode | undefined = () => undefined;
+
+export function setHandles(nodeOf: typeof nodeOfHandle): void {
+  nodeOfHandle = nodeOf;
+}
 
 /** The node behind a scope: a view is one, a handle has one. */
 export function nodeOf(operation: string, parameter: string, scope: Scope): ScopeNode {
   if (scope instanceof ScopeNode) return scope;
-  const node = Handle.nodeOf(scope);
+  const node = nodeOfHandle(scope);
   if (node !== undefined) return node;
   throw notAScope(operation, parameter, scope);
 }

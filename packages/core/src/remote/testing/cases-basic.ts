@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeadlineExceededError } from "../../errors/cancelled.js";
-import { createContextKey } from "../../kernel/context-key.js";
+import { createContextKey } from "../../kernel/context-values.js";
 import { spawn } from "../../task/spawn.js";
 import { withScope } from "../../task/with-scope.js";
 import type { Envelope } from "../engine.js";

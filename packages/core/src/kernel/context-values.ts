@@ -1,0 +1,57 @@
+import { BoughError } from "../errors/bough-error.js";
+import { MissingContextError, ScopeClosedError } from "../errors/scope-errors.js";
+import { requireType } from "../errors/validate.js";
+import { ContextKey } from "./context-key.js";
+import { setContextValues, type ContextValues } from "./context.js";
+import type { ScopeNode } from "./node.js";
+import { BACKGROUND, CLOSED } from "./state.js";
+
+const contextValues: ContextValues = {
+  isKey: (value) => ContextKey.isKey(value),
+
+  get(node, key) {
+    for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
+      const values = at.extras?.context;
+      if (values?.has(key)) return values.get(key) as never;
+    }
+    const defaults = ContextKey.defaultsOf(key);
+    if (defaults.length === 0) throw new MissingContextError(key.name, node.path);
+    return defaults[0] as never;
+  },
+
+  set(node, key, value) {
+    if ((node.flags & CLOSED) !== 0) throw new ScopeClosedError("set", node.path);
+    if ((node.flags & BACKGROUND) !== 0) {
+      throw new BoughError(
+        "BOUGH_BACKGROUND",
+        "set: the background carries no values; set it on a scope of your own",
+      );
+    }
+    const extras = node.ensureExtras();
+    extras.context ??= new Map();
+    extras.context.set(key, value);
+  },
+};
+
+/**
+ * Creates a key for `scope.set` and `scope.get`.
+ *
+ * @param name - For messages; need not be unique.
+ * @param defaultValue - What `get` returns where no scope on the way to the root has a value. `undefined`
+ *   counts if it is passed.
+ * @returns The key.
+ * @throws {TypeError} If `name` is not a string.
+ * @example
+ * ```ts
+ * const userId = createContextKey<string>("userId");
+ * await withScope(async (scope) => {
+ *   scope.set(userId, "u1");
+ *   await spawn(scope, (task) => console.log(task.get(userId))); // u1
+ * });
+ * ```
+ */
+export function createContextKey<T>(name: string, ...defaultValue: [T?]): ContextKey<T> {
+  requireType("createContextKey", "name", "string", name);
+  setContextValues(contextValues);
+  return new ContextKey<T>(name, defaultValue as T[]);
+}
