@@ -281,6 +281,28 @@ for (const node of nodes()) {
         "undefined\ntrue\n",
       ));
 
+    it("whatever Error.stackTraceLimit is, it stops nothing, with or without tracing", () =>
+      run(
+        `const mine = new Error("limit");
+        const limits = [{ get() { throw mine; } }, { value: 0 }, { value: "all" }, { value: 5, writable: false }, { get: () => 3 }];
+        const limit = Error.stackTraceLimit;
+        for (const property of limits) {
+          for (const tracing of [false, true]) {
+            setTracing(tracing);
+            Object.defineProperty(Error, "stackTraceLimit", { configurable: true, ...property });
+            const scope = createScope();
+            ignored(spawn(scope, untilCancelled));
+            if (!scope.cancel()) log("not cancelled", property);
+            await scope.close();
+            const timed = withScope({ timeout: 1 }, (own) => sleep(own, 60_000));
+            if (!(await timed.catch((error) => error instanceof bough.DeadlineExceededError))) log("no deadline", property);
+            Object.defineProperty(Error, "stackTraceLimit", { configurable: true, writable: true, value: limit });
+          }
+        }
+        log(await works());`,
+        "true\n",
+      ));
+
     it("an error of a throwing timer goes to the caller who made the scope, or is unhandled, and everything settles", () =>
       run(
         `const { setTimeout: real, clearTimeout: clear } = globalThis;

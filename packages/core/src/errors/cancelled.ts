@@ -173,11 +173,12 @@ export function createDeadlineReason(
 }
 
 function withoutStack<E extends Error>(make: () => E): E {
-  const limit = Error.stackTraceLimit;
+  let limit: number;
   try {
+    limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0; // by assignment: `Reflect.set` takes as long as the rest
   } catch {
-    return detached(make()); // read-only under `--frozen-intrinsics` and in hardened realms
+    return detached(make()); // read-only under `--frozen-intrinsics` and in hardened realms; an accessor that throws
   }
   try {
     return make();

@@ -1,13 +1,16 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable, Writable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import express, { type NextFunction, type Request, type Response } from "express";
 import express4 from "express4";
 import formidable from "formidable";
 import multer from "multer";
 import multiparty from "multiparty";
+import { fetch as undiciFetch } from "undici";
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { deferred, flush } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
@@ -45,7 +48,30 @@ const parsers: Record<string, Handler> = {
     for await (const chunk of request) expect(chunk).toBeDefined();
   },
   pipeTo: (request) => Readable.toWeb(request).pipeTo(new WritableStream()),
+  "fetch, which sends it on": (request) => sendOn(request, fetch),
+  "fetch of undici": (request) => sendOn(request, undiciFetch),
+  "Response.text()": (request) => new Response(Readable.toWeb(request) as ReadableStream).text(),
+  "a function that wraps the error": (request) =>
+    buffer(request).catch((error: unknown) => {
+      throw new Error("upload", { cause: new Error("read", { cause: error }) });
+    }),
 };
+
+/** Sends the request on to a server that reads it. */
+async function sendOn(
+  request: Request,
+  send: (url: string, init: { method: string; body: Request; duplex: "half" }) => Promise<unknown>,
+): Promise<unknown> {
+  const upstream = createServer((incoming) => incoming.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  try {
+    const { port } = upstream.address() as AddressInfo;
+    return await send(`http://127.0.0.1:${port}/`, { method: "POST", body: request, duplex: "half" });
+  } finally {
+    upstream.closeAllConnections();
+    upstream.close();
+  }
+}
 
 const answers: Record<string, Handler> = {
   pipeline: (_, response) => pipeline(createReadStream(import.meta.filename), response),
@@ -163,7 +189,6 @@ it.each([
 ])(
   "rule 30: onCancelled is called once for an upload that breaks off: $host, $name",
   async ({ host, name }) => {
-    const { createServer } = await import("node:http");
     const statuses: number[] = [];
     const onCancelled = ({ status }: CancelledOutcome): number => statuses.push(status);
     const arrived = deferred();
@@ -198,7 +223,6 @@ it.each([
 it.each(Object.keys(parsers))(
   "requestOutcome() returns 499 for an upload that broke off, read by %s",
   async (name) => {
-    const { createServer } = await import("node:http");
     const found = deferred<unknown>();
     const arrived = deferred();
     const handle = async (request: Request, response: Response): Promise<void> => {

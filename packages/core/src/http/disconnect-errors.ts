@@ -46,7 +46,23 @@ export function isDisconnectError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if (read(error, "name") === "AbortError") return true;
   if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type
-  return messages.has(read(error, "message"));
+  return messages.has(read(error, "message")) || isCausedByBrokenRequest(error);
+}
+
+/** How many causes to follow; a chain can be circular. */
+const MAX_CAUSES = 10;
+
+/**
+ * Whether the error of a request that broke off is a cause of `error`: the `TypeError` of a `fetch` that sends the body of the
+ * request on has it. No other cause counts, because a call of the handler can fail in these ways for a reason of its own.
+ */
+function isCausedByBrokenRequest(error: object): boolean {
+  let at: unknown = read(error, "cause");
+  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+    if (read(at, "code") === "ECONNRESET" && read(at, "message") === "aborted") return true;
+    at = read(at, "cause");
+  }
+  return false;
 }
 
 /**

@@ -51,17 +51,26 @@ export function recordSite(
 }
 
 function capture(api: Api): string | undefined {
-  const limit = Error.stackTraceLimit as unknown;
+  let limit: unknown;
   try {
+    limit = Error.stackTraceLimit;
     if (typeof Error.captureStackTrace !== "function") return tidy(new Error().stack?.split("\n")[3]);
     if (!(typeof limit === "number" && limit >= 1)) Error.stackTraceLimit = 1; // otherwise there is no frame
     const holder: { stack?: unknown } = {};
     Error.captureStackTrace(holder, api);
     return tidy(framesOf(holder.stack)[0]);
   } catch {
-    return undefined; // an `Error.prepareStackTrace` that throws
+    return undefined; // an `Error.prepareStackTrace`, or an accessor in place of `Error.stackTraceLimit`, that throws
   } finally {
+    restoreLimit(limit);
+  }
+}
+
+function restoreLimit(limit: unknown): void {
+  try {
     if (Error.stackTraceLimit !== limit) Error.stackTraceLimit = limit as number;
+  } catch {
+    // it could not be read, so it was not changed
   }
 }
 

@@ -81,11 +81,22 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   end(failure: Failure | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const remove of this.#removals.splice(0)) remove();
+    this.#removeListeners();
     this.#failure = failure;
     for (let next = this.#requests.shift(); next !== undefined; next = this.#requests.shift())
       this.#close(next);
     if (this.#failure === undefined) this.#detach();
+  }
+
+  /** A target that throws here must not keep the callers of `next()` waiting, nor the scope. */
+  #removeListeners(): void {
+    for (const remove of this.#removals.splice(0)) {
+      try {
+        remove();
+      } catch (error) {
+        if (this.#node !== undefined) fail(this.#node, error);
+      }
+    }
   }
 
   #close({ resolve, reject, promise }: PromiseObserver<Result>): void {

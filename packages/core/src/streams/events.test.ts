@@ -2,7 +2,14 @@ import { EventEmitter, getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
-import { CancelledError, createScope, ScopeClosedError, spawn, withScope } from "../index.js";
+import {
+  CancelledError,
+  createScope,
+  ScopeClosedError,
+  spawn,
+  withScope,
+  type ScopeHandle,
+} from "../index.js";
 import { snapshot } from "../inspect/index.js";
 import { events } from "./index.js";
 
@@ -55,6 +62,26 @@ describe("events() of an EventEmitter", () => {
       await flush();
       expect(snapshot(scope).counts.children).toBe(0);
     });
+  });
+
+  it.each<[string, (values: AsyncIterator<unknown>, scope: ScopeHandle, emitter: EventEmitter) => unknown]>([
+    ["its scope is cancelled", (_, scope) => scope.cancel()],
+    ["its loop is left", (values) => values.return?.()],
+    ["the emitter emits the event that ends it", (_, _scope, emitter) => emitter.emit("end")],
+    ["the emitter emits an error", (_, _scope, emitter) => emitter.emit("error", new Error("emitted"))],
+  ])("ends its scope, and answers next(), when a listener can't be removed and %s", async (_, end) => {
+    const scope = createScope();
+    const emitter = new EventEmitter();
+    const values = events(scope, emitter, "value", { until: "end" });
+    emitter.on("removeListener", (name) => {
+      if (name === "value") throw error;
+    });
+    const pending = outcomeOf(values.next());
+    end(values, scope, emitter);
+    await pending;
+    expect(count(emitter)).toBe(1);
+    expect(await rejection(scope.close())).toBe(error);
+    expect(scope.state).toBe("closed");
   });
 
   it("rejects with the reason at once when its scope is cancelled, and leaves no listener", async () => {
