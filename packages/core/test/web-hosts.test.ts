@@ -59,7 +59,7 @@ const scenes: readonly Scene[] = [
     fate: finished,
   },
   {
-    row: "… and tasks still run",
+    row: "… while tasks are running",
     path: "left",
     answer: { body: "left", complete: true },
     fate: ended("closed"),
@@ -70,8 +70,8 @@ const scenes: readonly Scene[] = [
     answer: { status: 200, body: "", complete: true },
     fate: finished,
   },
-  { row: "… of 204", path: "204", answer: { status: 204, body: "" }, fate: finished },
-  { row: "… of 304", path: "304", answer: { status: 304, body: "" }, fate: finished },
+  { row: "… with status 204", path: "204", answer: { status: 204, body: "" }, fate: finished },
+  { row: "… with status 304", path: "304", answer: { status: 304, body: "" }, fate: finished },
   {
     row: "… to a HEAD",
     path: "used",
@@ -87,13 +87,13 @@ const scenes: readonly Scene[] = [
     fate: finished,
   },
   {
-    row: "… whose body streams",
+    row: "… whose body is a stream",
     path: "stream",
     answer: { status: 200, body: "abc", complete: true },
     fate: finished,
   },
   {
-    row: "… in a scope that nothing hangs on",
+    row: "… whose scope is unused",
     path: "untouched",
     answer: { body: "ab", complete: true },
     fate: { ...finished, notes: [] },
@@ -105,7 +105,7 @@ const scenes: readonly Scene[] = [
     fate: finished,
   },
   {
-    row: "… of known length, whose body streams",
+    row: "… of known length, whose body is a stream",
     path: "length",
     answer: {
       headers: expect.objectContaining({ "content-length": "6" }) as Record<string, string>,
@@ -114,12 +114,12 @@ const scenes: readonly Scene[] = [
     fate: finished,
   },
   {
-    row: "… all of which was sent, and its source does not end",
+    row: "… of known length, sent completely before the stream ends",
     path: "length-late",
     answer: { body: "abc", complete: true },
     fate: finished,
   },
-  { row: "the client leaves while the handler works", path: "hang", leaves: 150, fate: gone },
+  { row: "the client disconnects while the handler is running", path: "hang", leaves: 150, fate: gone },
   {
     row: "… during its upload",
     path: "upload",
@@ -127,41 +127,41 @@ const scenes: readonly Scene[] = [
     leaves: 150,
     fate: gone,
   },
-  { row: "… while the response streams", path: "endless", leaves: "in the body", fate: gone },
-  { row: "… while the response streams nothing", path: "idle", leaves: "in the body", fate: gone },
+  { row: "… while the response is streaming", path: "endless", leaves: "in the body", fate: gone },
+  { row: "… while the response is streaming but idle", path: "idle", leaves: "in the body", fate: gone },
   {
-    row: "the time is up, and the handler fails of it",
+    row: "the timeout expires, and the handler fails because of it",
     path: "deadline",
     answer: { status: 503, complete: true },
     fate: ended("deadline", 503),
   },
   {
-    row: "… which came with the request",
+    row: "… and the caller had sent the deadline",
     path: "deadline",
     input: { headers: { "x-request-timeout-ms": "5" } },
     answer: { status: 504, complete: true },
     fate: ended("deadline", 504),
   },
   {
-    row: "… and the handler answers at once",
+    row: "… and the handler responds at once",
     path: "deadline-own",
     answer: { status: 200, body: "mine" },
     fate: ended("deadline"),
   },
   {
-    row: "… and the handler does not listen",
+    row: "… and the handler ignores its signal",
     path: "deadline-ignored",
     answer: { status: 503 },
     fate: ended("deadline", 503),
   },
   {
-    row: "… and the response has begun",
+    row: "… after the response was started",
     path: "deadline-stream",
     answer: { status: 200, body: "a", complete: false },
     fate: ended("deadline", 503),
   },
   {
-    row: "a call overruns a time of its own",
+    row: "a call exceeds its own timeout",
     path: "call",
     answer: { status: 504 },
     fate: ended("failure", 504),
@@ -267,7 +267,7 @@ for (const { name, label, form, start } of cases)
 /** What can be seen of an application without options: no deadline comes with a request, and no hook is told of its status. */
 function withoutOptions(host: HostName): readonly Scene[] {
   return scenes
-    .filter(({ row }) => table.get(row)?.get(host) === "yes" && row !== "… which came with the request")
+    .filter(({ row }) => table.get(row)?.get(host) === "yes" && row !== "… and the caller had sent the deadline")
     .map(({ fate, ...scene }) => {
       const { status, ...visible } = fate;
       return { ...scene, fate: status === undefined ? fate : visible };
