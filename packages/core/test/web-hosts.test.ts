@@ -267,7 +267,9 @@ for (const { name, label, form, start } of cases)
 /** What can be seen of an application without options: no deadline comes with a request, and no hook is told of its status. */
 function withoutOptions(host: HostName): readonly Scene[] {
   return scenes
-    .filter(({ row }) => table.get(row)?.get(host) === "yes" && row !== "… and the caller had sent the deadline")
+    .filter(
+      ({ row }) => table.get(row)?.get(host) === "yes" && row !== "… and the caller had sent the deadline",
+    )
     .map(({ fate, ...scene }) => {
       const { status, ...visible } = fate;
       return { ...scene, fate: status === undefined ? fate : visible };
