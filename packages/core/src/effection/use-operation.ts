@@ -2,7 +2,7 @@ import { requireFunction } from "../errors/validate.js";
 import { run, suspend, type Operation, type Task } from "effection";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { rejectBeforeStart } from "../kernel/early-results.js";
+import { rejectBeforeStart } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";

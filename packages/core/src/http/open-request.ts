@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { publishStart } from "../kernel/diagnostics.js";
-import { forgetCoarseTime } from "../kernel/age-clock.js";
+import { expireCoarseTime } from "../kernel/age-clock.js";
 import { initialGroup, isCancelled } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { Label } from "../kernel/node.js";
@@ -44,7 +44,7 @@ export function openRequest(
   label?: Label,
   handle?: () => void,
 ): RequestRecord {
-  forgetCoarseTime(); // another request may have held the event loop up
+  expireCoarseTime(); // another request may have held the event loop up
   const parent = server?.node ?? backgroundNode;
   const responder = responderOf(request);
   const name = label ?? responder?.name;

@@ -6,9 +6,9 @@ afterEach(() => void vi.resetModules());
 /** The packages' modules once more, of which no other test has made a server's scope. */
 async function load() {
   vi.resetModules();
-  const { coarseTime } = await import("../kernel/age-clock.js");
+  const { coarseElapsed } = await import("../kernel/age-clock.js");
   const { serverScope } = await import("./index.js");
-  return { coarseTime, serverScope };
+  return { coarseElapsed, serverScope };
 }
 
 /** Lets the clock go on, and the synchronous burst end, but no timer run. */
@@ -19,27 +19,27 @@ async function nextBurst(): Promise<void> {
 }
 
 /** Whether a time that was read for many scopes at once is used in a later burst. */
-async function isKept(coarseTime: () => number): Promise<boolean> {
+async function isKept(coarseElapsed: () => number): Promise<boolean> {
   for (let attempt = 0; attempt < 10; attempt++) {
     let first = 0;
-    for (let scopes = 0; scopes < 16; scopes++) first = coarseTime();
+    for (let scopes = 0; scopes < 16; scopes++) first = coarseElapsed();
     await nextBurst();
-    if (coarseTime() === first) return true; // else the clock went on while they were started
+    if (coarseElapsed() === first) return true; // else the clock went on while they were started
   }
   return false;
 }
 
 it("is read again in every burst if there is no server", async () => {
-  const { coarseTime } = await load();
-  expect(await isKept(coarseTime)).toBe(false);
+  const { coarseElapsed } = await load();
+  expect(await isKept(coarseElapsed)).toBe(false);
 });
 
 it("is kept from request to request where there is one, for some ms, if many start at once", async () => {
-  const { coarseTime, serverScope } = await load();
+  const { coarseElapsed, serverScope } = await load();
   const scope = serverScope(createServer());
   await nextBurst(); // the one in which it was made
-  expect(await isKept(coarseTime)).toBe(true);
-  const kept = coarseTime();
-  await vi.waitFor(() => expect(coarseTime()).toBeGreaterThan(kept));
+  expect(await isKept(coarseElapsed)).toBe(true);
+  const kept = coarseElapsed();
+  await vi.waitFor(() => expect(coarseElapsed()).toBeGreaterThan(kept));
   await scope.close();
 });

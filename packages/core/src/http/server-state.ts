@@ -6,8 +6,8 @@ import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
-import { forgetCoarseTimeAfter } from "../kernel/age-clock.js";
-import { isFake, realTimers, setUnheldTimer } from "../kernel/platform.js";
+import { setBurstEnd } from "../kernel/age-clock.js";
+import { isFake, realTimers, setUnrefTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
@@ -23,7 +23,7 @@ const CLOCK_STEP = 5;
 /** Has the clock read every few ms instead of once per request, as nginx does. */
 function shareClock(): void {
   if (isFake(realTimers.setTimeout)) return; // a fake timer might never be advanced
-  forgetCoarseTimeAfter((forget) => setUnheldTimer(forget, CLOCK_STEP));
+  setBurstEnd((forget) => setUnrefTimer(forget, CLOCK_STEP));
 }
 
 /**

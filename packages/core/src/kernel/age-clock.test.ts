@@ -21,17 +21,17 @@ describe("the clock of ages", () => {
   /** Asks `count` times; returns how often the clock was read. */
   function readings(count: number): number {
     now.mockClear();
-    for (let index = 0; index < count; index++) clock.coarseTime();
+    for (let index = 0; index < count; index++) clock.coarseElapsed();
     return now.mock.calls.length;
   }
 
   it("is right at the end of a long synchronous burst", () => {
-    expect(clock.coarseTime()).toBe(10);
+    expect(clock.coarseElapsed()).toBe(10);
     now.mockReturnValue(loadedAt + 510);
-    expect(clock.coarseTime()).toBe(510);
-    for (let index = 0; index < 3; index++) clock.coarseTime();
+    expect(clock.coarseElapsed()).toBe(510);
+    for (let index = 0; index < 3; index++) clock.coarseElapsed();
     now.mockReturnValue(loadedAt + 1_010);
-    expect(clock.coarseTime()).toBe(1_010);
+    expect(clock.coarseElapsed()).toBe(1_010);
   });
 
   it("is read for one in sixty-four of many scopes that start in the same millisecond", () => {
@@ -42,32 +42,32 @@ describe("the clock of ages", () => {
   it("is at most sixty-three scopes behind, however many have started before", () => {
     readings(1_000);
     now.mockReturnValue(loadedAt + 510);
-    const seen = Array.from({ length: 64 }, () => clock.coarseTime());
+    const seen = Array.from({ length: 64 }, () => clock.coarseElapsed());
     expect(seen.at(-1)).toBe(510);
   });
 
   it("is read again after the end of the burst", async () => {
     readings(6);
     now.mockReturnValue(loadedAt + 20);
-    expect(clock.coarseTime()).toBe(10);
+    expect(clock.coarseElapsed()).toBe(10);
     await flush();
-    expect(clock.coarseTime()).toBe(20);
+    expect(clock.coarseElapsed()).toBe(20);
   });
 
   it("counts for longer where somebody says so, until what comes next needs to know", async () => {
     let forget: (() => void) | undefined;
-    clock.forgetCoarseTimeAfter((callback) => (forget = callback));
+    clock.setBurstEnd((callback) => (forget = callback));
     readings(6);
     now.mockReturnValue(loadedAt + 20);
     await flush();
-    expect(clock.coarseTime()).toBe(10);
+    expect(clock.coarseElapsed()).toBe(10);
     forget?.();
-    expect(clock.coarseTime()).toBe(20);
+    expect(clock.coarseElapsed()).toBe(20);
     readings(6);
     now.mockReturnValue(loadedAt + 520);
-    expect(clock.coarseTime()).toBe(20);
-    clock.forgetCoarseTime();
-    expect(clock.coarseTime()).toBe(520);
+    expect(clock.coarseElapsed()).toBe(20);
+    clock.expireCoarseTime();
+    expect(clock.coarseElapsed()).toBe(520);
   });
 
   it("gives each task its own age, before and after 500 ms of work in one turn", async () => {
@@ -97,22 +97,22 @@ describe("the clock of ages", () => {
   });
 
   it("is a test's where a test has one, goes on from where it was, and is not kept", () => {
-    expect(clock.coarseTime()).toBe(10);
+    expect(clock.coarseElapsed()).toBe(10);
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     vi.advanceTimersByTime(500);
-    expect(clock.coarseTime()).toBe(510);
+    expect(clock.coarseElapsed()).toBe(510);
     vi.advanceTimersByTime(100);
-    expect(clock.coarseTime()).toBe(610);
+    expect(clock.coarseElapsed()).toBe(610);
     vi.useRealTimers();
     now.mockReturnValue(loadedAt + 15);
-    expect(clock.coarseTime()).toBe(610);
-    expect(clock.ageSince(600)).toBe(10);
+    expect(clock.coarseElapsed()).toBe(610);
+    expect(clock.ageOf(600)).toBe(10);
   });
 
   it("makes no age negative", () => {
     now.mockReturnValue(loadedAt + 5);
-    expect(clock.ageSince(10)).toBe(0);
-    expect(clock.ageSince(2)).toBe(3);
+    expect(clock.ageOf(10)).toBe(0);
+    expect(clock.ageOf(2)).toBe(3);
   });
 });

@@ -1,4 +1,4 @@
-import { forgetName, rememberName } from "./name.js";
+import { endNameCache, startNameCache } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 
 /**
@@ -45,32 +45,32 @@ class FakeClock implements Clock {
   /** A timer that was due at `instant` fires. Not exact if it is a little early: real ones are, by up to a ms. */
   reach(instant: number): void {
     const missing = instant - this.now();
-    if (missing > EARLY) this.#offset += missing;
+    if (missing > MAX_EARLY) this.#offset += missing;
   }
 }
 
-const EARLY = 2;
+const MAX_EARLY = 2;
 
 /** The `setTimeout` that was in place when `current` was chosen. */
-let known: unknown;
+let knownSetTimeout: unknown;
 let current: Clock = realClock;
 /** Makes {@link elapsed} continue from its value when `current` changes. */
 let offset: number = -realNow();
 
 /** The clock of the timers that are set now. */
 export function currentClock(): Clock {
-  if (currentSetTimeout() !== known) changeClock();
+  if (currentSetTimeout() !== knownSetTimeout) changeClock();
   return current;
 }
 
 function changeClock(): void {
   const found: unknown = currentSetTimeout();
-  known = found;
+  knownSetTimeout = found;
   const sinon = sinonClockOf(found);
-  if (sinon !== undefined) return becomeSinon(sinon);
+  if (sinon !== undefined) return switchToSinon(sinon);
   // Where timers are objects, a wrapper is known by what it returns: see `detectRealTimer`.
   const isReal = found === realTimers.setTimeout ? !isFake(found) : !mayBeFake(found);
-  become(isReal ? realClock : new FakeClock(isDateReplaced() ? calendarNow : realNow, false));
+  switchTo(isReal ? realClock : new FakeClock(isDateReplaced() ? calendarNow : realNow, false));
 }
 
 interface SinonClock {
@@ -84,19 +84,19 @@ function sinonClockOf(found: unknown): SinonClock | undefined {
 
 const sinonClocks = new WeakMap<SinonClock, Clock>();
 
-function becomeSinon(sinon: SinonClock): void {
+function switchToSinon(sinon: SinonClock): void {
   const before = sinonClocks.get(sinon);
-  if (before !== undefined) return become(before);
+  if (before !== undefined) return switchTo(before);
   const clock = new FakeClock(() => sinon.performance.now(), true);
   sinonClocks.set(sinon, clock);
-  become(clock, 0); // which is where it began, perhaps a while ago
+  switchTo(clock, 0); // which is where it began, perhaps a while ago
 }
 
-function become(clock: Clock, start: number = clock.now()): void {
+function switchTo(clock: Clock, start: number = clock.now()): void {
   // Whole, as what fake clocks count in: the delays that are computed from it stay so.
   offset = Math.ceil(current.now() + offset - start);
   current = clock;
-  forgetCoarseTime();
+  expireCoarseTime();
 }
 
 function mayBeFake(found: unknown): boolean {
@@ -136,7 +136,7 @@ export function inexactClock(): { reach(instant: number): void; now(): number } 
 
 /** A replaced `setTimeout` has returned `timer`: if that is a real one, so is the time it takes. */
 export function detectRealTimer(timer: unknown): void {
-  if (isRealTimer(timer)) become(realClock);
+  if (isRealTimer(timer)) switchTo(realClock);
 }
 
 /** Milliseconds since the package was loaded. Goes on when fake timers come or go. For durations and ages. */
@@ -145,12 +145,12 @@ export function elapsed(): number {
 }
 
 /** A calendar that differs by more than this from what it should show was set to another time. */
-const STEP = 1_000;
+const MAX_CALENDAR_DRIFT = 1_000;
 
 /** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar was set to another time meanwhile. */
-export function instantIn(left: number, expected: number): number {
-  const instant = calendarNow() + left;
-  return Math.abs(instant - expected) > STEP ? Math.round(instant) : expected;
+export function instantIn(scopesLeft: number, expected: number): number {
+  const instant = calendarNow() + scopesLeft;
+  return Math.abs(instant - expected) > MAX_CALENDAR_DRIFT ? Math.round(instant) : expected;
 }
 
 // ---- the ages in reports
@@ -159,53 +159,53 @@ const SMALL = 2 ** 30;
 const microtask = Promise.resolve();
 
 /** How many readings in a row show the same millisecond before one is used for several scopes. */
-const ALIKE = 4;
+const MIN_EQUAL_READINGS = 4;
 /** For how many scopes a reading is used then. */
-const SCOPES = 64;
+const SCOPES_PER_READING = 64;
 
-let last = -1;
-let alike = 0;
+let lastReading = -1;
+let equalReadings = 0;
 /** For how many scopes the last reading is still used. */
 let left = 0;
-let isForgetting = false;
-let forgetLater = (): void => void microtask.then(endBurst);
+let isEndScheduled = false;
+let scheduleEnd = (): void => void microtask.then(endBurst);
 
 /**
  * {@link elapsed} in whole ms. Reading the clock takes a tenth of the time that starting a task does, so where many are started
- * at once, one in {@link SCOPES} reads it; and none uses a reading of before the end of the synchronous burst. Only ages in
+ * at once, one in {@link SCOPES_PER_READING} reads it; and none uses a reading of before the end of the synchronous burst. Only ages in
  * reports come from it, never a deadline.
  */
-export function coarseTime(): number {
-  if (currentSetTimeout() !== known) changeClock();
-  if (left === 0) return readCoarseTime();
+export function coarseElapsed(): number {
+  if (currentSetTimeout() !== knownSetTimeout) changeClock();
+  if (left === 0) return readCoarseElapsed();
   left -= 1;
-  return last;
+  return lastReading;
 }
 
-function readCoarseTime(): number {
+function readCoarseElapsed(): number {
   const now = wholeElapsed();
-  alike = now === last && current === realClock ? alike + 1 : 0; // a test's clock is always read
-  last = now;
-  if (alike >= ALIKE) useAgain();
+  equalReadings = now === lastReading && current === realClock ? equalReadings + 1 : 0; // a test's clock is always read
+  lastReading = now;
+  if (equalReadings >= MIN_EQUAL_READINGS) startReuse();
   return now;
 }
 
-function useAgain(): void {
-  left = SCOPES - 1;
-  if (isForgetting) return;
-  isForgetting = true;
-  rememberName();
-  forgetLater();
+function startReuse(): void {
+  left = SCOPES_PER_READING - 1;
+  if (isEndScheduled) return;
+  isEndScheduled = true;
+  startNameCache();
+  scheduleEnd();
 }
 
 /** The next scope reads the clock: what goes before it may have taken long. */
-export function forgetCoarseTime(): void {
-  alike = left = 0;
+export function expireCoarseTime(): void {
+  equalReadings = left = 0;
 }
 
 /** Replaces the end of the burst as the moment at which the cached time is dropped. */
-export function forgetCoarseTimeAfter(after: (callback: () => void) => void): void {
-  forgetLater = () => after(endBurst);
+export function setBurstEnd(after: (callback: () => void) => void): void {
+  scheduleEnd = () => after(endBurst);
 }
 
 /** For the first days a small integer, not a boxed double. */
@@ -215,12 +215,12 @@ function wholeElapsed(): number {
 }
 
 function endBurst(): void {
-  forgetCoarseTime();
-  isForgetting = false;
-  forgetName();
+  expireCoarseTime();
+  isEndScheduled = false;
+  endNameCache();
 }
 
-/** The age in ms of something that began at `coarseTime`. Never negative. */
-export function ageSince(start: number): number {
+/** The age in ms of something that began at `coarseElapsed`. Never negative. */
+export function ageOf(start: number): number {
   return Math.max(0, wholeElapsed() - start);
 }

@@ -39,7 +39,7 @@ export type Api = Function;
  * the stack, and pass the result on to work that begins later. It reads the stack at once, so it keeps no receiver alive.
  */
 export function callSite(api: Api): string | undefined {
-  return tracing ? capture(api) : undefined;
+  return tracing ? captureSite(api) : undefined;
 }
 
 /** Records where a node was started. The first call counts. */
@@ -50,15 +50,15 @@ export function recordSite(
   if (site !== undefined) node.ensureExtras().site ??= site;
 }
 
-function capture(api: Api): string | undefined {
+function captureSite(api: Api): string | undefined {
   let limit: unknown;
   try {
     limit = Error.stackTraceLimit;
-    if (typeof Error.captureStackTrace !== "function") return tidy(new Error().stack?.split("\n")[3]);
+    if (typeof Error.captureStackTrace !== "function") return cleanFrame(new Error().stack?.split("\n")[3]);
     if (!(typeof limit === "number" && limit >= 1)) Error.stackTraceLimit = 1; // otherwise there is no frame
     const holder: { stack?: unknown } = {};
     Error.captureStackTrace(holder, api);
-    return tidy(framesOf(holder.stack)[0]);
+    return cleanFrame(framesOf(holder.stack)[0]);
   } catch {
     return undefined; // an `Error.prepareStackTrace`, or an accessor in place of `Error.stackTraceLimit`, that throws
   } finally {
@@ -90,7 +90,7 @@ function isPrintable(value: unknown): boolean {
   return typeof (value as { toString?: unknown } | null | undefined)?.toString === "function";
 }
 
-function tidy(frame: string | undefined): string | undefined {
+function cleanFrame(frame: string | undefined): string | undefined {
   return frame
     ?.trim()
     .replace(/^at /, "")

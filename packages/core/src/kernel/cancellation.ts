@@ -6,7 +6,7 @@ import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { EarlierRejection } from "./suppressed-failures.js";
-import { noteKeptFailure } from "./survived-failures.js";
+import { recordSupervisedFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
 
@@ -53,7 +53,7 @@ function markAndNotify(
     interrupted.wake = undefined;
   } finally {
     while (markedEnd > from) marked[--markedEnd] = undefined; // it would keep settled nodes alive
-    if (from === 0 && marked.length > MAX_KEPT) marked.length = 0;
+    if (from === 0 && marked.length > MAX_MARKED_KEPT) marked.length = 0;
   }
 }
 
@@ -64,7 +64,7 @@ function markAndNotify(
 const marked: (ScopeNode | undefined)[] = [];
 let markedEnd = 0;
 /** The array is dropped after a cancellation that needed more entries than this. */
-const MAX_KEPT = 1_000;
+const MAX_MARKED_KEPT = 1_000;
 
 /** The number of cancellations that are notifying, each called by a listener of another. */
 let nesting = 0;
@@ -189,7 +189,7 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
       if (!(hook instanceof CallbackHook)) throw error;
       failTree(node, error, ready);
     } catch {
-      const finish = hook instanceof CallbackHook ? failAgain : finishHook;
+      const finish = hook instanceof CallbackHook ? resumeFail : finishHook;
       const value = hook instanceof CallbackHook ? error : hook;
       const { steps } = interrupted;
       steps[steps.length] = finish;
@@ -206,7 +206,7 @@ function finishHook(node: ScopeNode, hook: CancelHook, ready: ScopeNode[]): void
   try {
     hook.run(node.reason as CancelledError);
   } catch (error) {
-    failAgain(node, error, ready);
+    resumeFail(node, error, ready);
   }
 }
 
@@ -225,13 +225,13 @@ export function failTree(
   let top = node;
   while (record(top, error, origin, earlier) && failsParent(top)) top = top.parent as ScopeNode;
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
-  if ((top.flags & TASK) !== 0) noteKeptFailure(top.parent as ScopeNode, error);
+  if ((top.flags & TASK) !== 0) recordSupervisedFailure(top.parent as ScopeNode, error);
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
 }
 
 /** Repeats {@link failTree}, which may have been interrupted on its way up. */
-export function failAgain(node: ScopeNode, error: unknown, ready: ScopeNode[]): void {
+export function resumeFail(node: ScopeNode, error: unknown, ready: ScopeNode[]): void {
   const earlier = EarlierRejection.of(error);
   let top = node;
   for (record(top, error, node, earlier); failsParent(top); record(top, error, node, earlier))

@@ -7,14 +7,14 @@ export class Limit implements ConcurrencyLimit {
   /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */
   readonly #queue = new Map<ScopeNode, () => void>();
   /** Kept between turns: a fresh iterator would walk over the holes that earlier turns left. */
-  #turns: MapIterator<[ScopeNode, () => void]> | undefined;
+  #iterator: MapIterator<[ScopeNode, () => void]> | undefined;
 
   constructor(max: number) {
     this.max = this.#free = max;
   }
 
   /** Takes a slot if one is free, which implies that no task waits. */
-  tryTake(): boolean {
+  tryAcquire(): boolean {
     if (this.#free === 0) return false;
     this.#free -= 1;
     return true;
@@ -38,10 +38,10 @@ export class Limit implements ConcurrencyLimit {
   /** `node` has settled: it leaves the queue, or its slot goes to the next. */
   leave(node: ScopeNode): void {
     if (this.#queue.delete(node)) return;
-    this.#turns ??= this.#queue.entries();
-    const turn = this.#turns.next();
+    this.#iterator ??= this.#queue.entries();
+    const turn = this.#iterator.next();
     if (turn.done === true) {
-      this.#turns = undefined; // an iterator that has ended stays ended
+      this.#iterator = undefined; // an iterator that has ended stays ended
       this.#free += 1;
       return;
     }

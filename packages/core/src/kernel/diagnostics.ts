@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
-import { ageSince } from "./age-clock.js";
+import { ageOf } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
@@ -13,7 +13,7 @@ export function taskInfo(node: ScopeNode): TaskInfo {
     name: node.name,
     path: node.path,
     status: statusOf(node),
-    age: ageSince(node.startedAt),
+    age: ageOf(node.startedAt),
     ...(site === undefined ? {} : { spawnedAt: site }),
   };
 }
@@ -135,7 +135,7 @@ class CloseMessage implements ScopeCloseMessage {
   }
 
   get age(): number {
-    return (this.#age ??= ageSince(this.scope.startedAt));
+    return (this.#age ??= ageOf(this.scope.startedAt));
   }
 
   toJSON(): object {
@@ -170,7 +170,7 @@ const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
 let listening = false;
 
 /** Whether a store was bound to one of the channels, which may still be bound. */
-let storing = false;
+let hasStores = false;
 
 /** The channels of the platform. */
 const channels: Channel<never>[] = [];
@@ -179,51 +179,51 @@ function channel<M>(name: string): Channel<M> {
   const found = module?.channel?.(`bough:${name}`);
   if (found === undefined) return noChannel;
   channels.push(found);
-  awaitListeners(found);
+  watchForSubscribers(found);
   return found;
 }
 
 /** Sets `listening` and `storing`, now or when the channel gets a subscriber or a store. */
-function awaitListeners(found: Channel<never>): void {
-  if (found.hasSubscribers || !awaitCall(found, "subscribe")) listening = true;
-  if ((found._stores?.size ?? 0) > 0 || !awaitCall(found, "bindStore")) storing = true;
+function watchForSubscribers(found: Channel<never>): void {
+  if (found.hasSubscribers || !replaceUntilCalled(found, "subscribe")) listening = true;
+  if ((found._stores?.size ?? 0) > 0 || !replaceUntilCalled(found, "bindStore")) hasStores = true;
 }
 
 type Method = "subscribe" | "bindStore";
 
 /** The methods that are replaced now. */
-const awaited = new Map<Channel<never>, Set<Method>>();
+const replacedMethods = new Map<Channel<never>, Set<Method>>();
 
 /** Replaces a method until its next call, which is noted. Returns whether the channel can be changed. */
-function awaitCall(found: Channel<never>, method: Method): boolean {
+function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
   const original = found[method];
   if (original === undefined && method === "bindStore") return true;
-  const replaced = awaited.get(found) ?? new Set();
+  const replaced = replacedMethods.get(found) ?? new Set();
   if (replaced.has(method)) return true;
   const isInherited = !Object.hasOwn(found, method); // otherwise another copy of the package has replaced it
   const isReplaced = Reflect.set(found, method, (...args: [never]) => {
     listening = true;
-    if (method === "bindStore") storing = true;
+    if (method === "bindStore") hasStores = true;
     replaced.delete(method);
     if (isInherited) delete found[method];
     else found[method] = original;
     return found[method]?.(...args);
   });
-  if (isReplaced) awaited.set(found, replaced.add(method));
+  if (isReplaced) replacedMethods.set(found, replaced.add(method));
   return isReplaced;
 }
 
 /** After so many starts without a subscriber, all channels are checked for subscribers. */
-const LOOK_AFTER = 64;
-let unheard = 0;
+const CHECK_AFTER = 64;
+let unheardStarts = 0;
 
 /** Called when the channel of a start has no subscriber. Once no channel has one, a start costs as little as before. */
-function noteUnheard(): undefined {
-  if (++unheard < LOOK_AFTER) return;
-  unheard = 0;
+function recordUnheardStart(): undefined {
+  if (++unheardStarts < CHECK_AFTER) return;
+  unheardStarts = 0;
   if (channels.some(({ hasSubscribers }) => hasSubscribers)) return;
-  listening = storing = false;
-  for (const found of channels) awaitListeners(found);
+  listening = hasStores = false;
+  for (const found of channels) watchForSubscribers(found);
 }
 
 const scopeOpen = channel<ScopeOpenMessage>("scope:open");
@@ -247,7 +247,7 @@ export function publishOpen(node: ScopeNode, kind: ScopeKind): void {
 function nothing(): void {}
 
 /** Calls a worker or a body, and publishes its start, within the stores that are bound to the channel. */
-export interface Opening {
+export interface StartInStores {
   /** With arguments, since a closure would cost the caller a context even without a subscriber. */
   run<A extends unknown[], R>(call: (...args: A) => R, ...args: A): R;
 }
@@ -256,24 +256,24 @@ export interface Opening {
  * Publishes that the worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound, it
  * publishes later: when the caller calls the worker by the returned object.
  */
-export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
+export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): StartInStores | undefined {
   return listening ? publishOpened(node, kind) : undefined;
 }
 
-function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): Opening | undefined {
+function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): StartInStores | undefined {
   if (kind === undefined) {
-    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return noteUnheard();
+    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return recordUnheardStart();
     node.flags |= PUBLISHED;
     return publish(taskStart, new TaskMessage(node, "running"));
   }
-  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return noteUnheard();
+  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return recordUnheardStart();
   node.flags |= PUBLISHED;
   node.ensureExtras().kind = kind;
   return publish(scopeOpen, { scope: node, parent: node.parent as ScopeNode, kind });
 }
 
-function publish<M>(channel: Channel<M>, message: M): Opening | undefined {
-  if (storing && typeof channel.runStores === "function")
+function publish<M>(channel: Channel<M>, message: M): StartInStores | undefined {
+  if (hasStores && typeof channel.runStores === "function")
     return {
       run: (call, ...args) => (channel as Required<Channel<M>>).runStores(message, call, undefined, ...args),
     };
@@ -283,7 +283,7 @@ function publish<M>(channel: Channel<M>, message: M): Opening | undefined {
 
 /** Whether a store may be bound to the channel of scopes: then the handler of a request runs in it. */
 export function hasScopeStores(): boolean {
-  return storing && scopeOpen.hasSubscribers;
+  return hasStores && scopeOpen.hasSubscribers;
 }
 
 /** Publishes that a node, whose start was published, has settled and left the tree. */

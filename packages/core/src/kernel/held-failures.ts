@@ -5,29 +5,29 @@ import { beforeProcessEnd } from "./platform.js";
  * Settled nodes whose failures wait for the disposal of their handle (`await using`), each with what decides about its
  * failures. A node is here until its handle is disposed of or collected, or the process is about to end.
  */
-const held = new Map<ScopeNode, (node: ScopeNode) => void>();
-let forgetProcessEnd: (() => void) | undefined;
+const heldFailures = new Map<ScopeNode, (node: ScopeNode) => void>();
+let stopWatchingProcessEnd: (() => void) | undefined;
 
 export function holdFailure(node: ScopeNode, decide: (node: ScopeNode) => void): void {
-  held.set(node, decide);
-  forgetProcessEnd ??= beforeProcessEnd(() => {
-    for (const each of held.keys()) releaseFailure(each);
+  heldFailures.set(node, decide);
+  stopWatchingProcessEnd ??= beforeProcessEnd(() => {
+    for (const each of heldFailures.keys()) releaseFailure(each);
   });
 }
 
 /** Whether `node` has settled, and stays in its parent until its handle is disposed of. */
 export function waitsForDisposal(node: ScopeNode): boolean {
-  return held.has(node);
+  return heldFailures.has(node);
 }
 
 /** The disposal that the failures of `node` waited for has come, or can't come any more. */
 export function releaseFailure(node: ScopeNode): void {
-  const decide = held.get(node);
+  const decide = heldFailures.get(node);
   if (decide === undefined) return;
-  held.delete(node);
-  if (held.size === 0) {
-    forgetProcessEnd?.();
-    forgetProcessEnd = undefined;
+  heldFailures.delete(node);
+  if (heldFailures.size === 0) {
+    stopWatchingProcessEnd?.();
+    stopWatchingProcessEnd = undefined;
   }
   decide(node);
 }

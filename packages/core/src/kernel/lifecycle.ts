@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { dropHooks, type Hook } from "./cancel-hooks.js";
-import { cancelTree, failAgain, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
+import { cancelTree, resumeFail, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
 import { runDefers } from "./defers.js";
 import { publishSettled } from "./diagnostics.js";
 import { holdFailure } from "./held-failures.js";
@@ -115,11 +115,11 @@ export function bodyReturned(node: ScopeNode, value: unknown): void {
 /** The worker or body of `node` has thrown, or its promise was rejected. */
 export function bodyThrew(node: ScopeNode, error: unknown): void {
   if ((node.flags & flag.CANCELLED) === 0) fail(node, error);
-  else rejectedWhenCancelled(node, error);
+  else bodyThrewWhenCancelled(node, error);
   bodyEnded(node);
 }
 
-function rejectedWhenCancelled(node: ScopeNode, error: unknown): void {
+function bodyThrewWhenCancelled(node: ScopeNode, error: unknown): void {
   const broken: unknown[] = [];
   const isReason = error === node.reason;
   if (isReason || (!hasFailedInside(node, error) && isCancellation(node, error, broken))) {
@@ -139,12 +139,12 @@ function bodyEnded(node: ScopeNode): void {
 }
 
 /** Repeats {@link bodyThrew}, which was interrupted. */
-export function bodyThrewAgain(node: ScopeNode, error: unknown): void {
+export function resumeBodyThrew(node: ScopeNode, error: unknown): void {
   const isRecorded = node.extras?.errors?.has(error) === true;
-  if (!isRecorded && (node.flags & flag.CANCELLED) !== 0) rejectedWhenCancelled(node, error);
+  if (!isRecorded && (node.flags & flag.CANCELLED) !== 0) bodyThrewWhenCancelled(node, error);
   else {
     const ready: ScopeNode[] = [];
-    failAgain(node, error, ready);
+    resumeFail(node, error, ready);
     advanceAll(ready);
   }
   bodyEnded(node);
@@ -158,7 +158,7 @@ export function fail(node: ScopeNode, error: unknown): void {
     advanceAll(ready);
   } catch {
     const { steps } = interrupted;
-    steps[steps.length] = failAgain;
+    steps[steps.length] = resumeFail;
     steps[steps.length] = node;
     steps[steps.length] = error;
     interrupted.wake?.(undefined);

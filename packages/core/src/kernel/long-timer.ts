@@ -42,7 +42,7 @@ export function setTimerWatcher(callback: typeof watcher): void {
 
 /** Notes that `timer` belongs to the node `owner`. */
 export function announceTimer(timer: TimerHandle, owner: object): void {
-  if (isUnrefed(owner, timer)) holdByTimer(timer, false);
+  if (mustUnref(owner, timer)) setTimerHold(timer, false);
   watcher?.(timer, owner);
 }
 
@@ -53,31 +53,31 @@ interface TimerOwner {
 }
 
 /** The scopes with the option `holdsProcess: false`. */
-const released = new WeakSet<object>();
+const optedOut = new WeakSet<object>();
 
-export function release(node: object): void {
-  released.add(node);
+export function optOutOfHold(node: object): void {
+  optedOut.add(node);
 }
 
 /** Whether `node` has the option `holdsProcess: false`. */
-export function isReleased(node: object): boolean {
-  return released.has(node);
+export function isOptedOutOfHold(node: object): boolean {
+  return optedOut.has(node);
 }
 
 /**
  * Whether a timer of `owner` does not keep the process alive. A fake one does, unless an option says otherwise: only a
  * real event loop runs empty, which is when the rest is decided (`idle-process.ts`).
  */
-function isUnrefed(owner: object | undefined, timer: TimerHandle | undefined): boolean {
+function mustUnref(owner: object | undefined, timer: TimerHandle | undefined): boolean {
   if (owner === undefined || ((owner as TimerOwner).flags & TIMERS_UNREFED) === 0) return false;
   if (isRealTimer(timer)) return true;
   let at: TimerOwner | undefined = owner as TimerOwner;
-  while (at !== undefined && !released.has(at)) at = at.parent;
+  while (at !== undefined && !optedOut.has(at)) at = at.parent;
   return at !== undefined;
 }
 
 /** Makes `timer` keep the process alive or not; a no-op where timers can't choose. */
-export function holdByTimer(timer: TimerHandle | undefined, held: boolean): void {
+export function setTimerHold(timer: TimerHandle | undefined, held: boolean): void {
   if (typeof timer === "object") {
     const handle: { ref?: () => void; unref?: () => void } = timer;
     if (held) handle.ref?.();
@@ -111,7 +111,7 @@ export class LongTimer {
     const step = Math.min(delay, MAX_DELAY);
     this.#handle = setTimer(LongTimer.#wake, step, this, delay - step);
     if (this.#owner !== undefined) announceTimer(this.#handle, this.#owner);
-    if (!this.#held) holdByTimer(this.#handle, false);
+    if (!this.#held) setTimerHold(this.#handle, false);
   }
 
   static #wake(this: void, timer: LongTimer, rest: number): void {
@@ -129,6 +129,6 @@ export class LongTimer {
   /** Whether the pending timer keeps the process alive; a no-op where timers can't choose. */
   hold(held: boolean): void {
     this.#held = held;
-    holdByTimer(this.#handle, held && !isUnrefed(this.#owner, this.#handle));
+    setTimerHold(this.#handle, held && !mustUnref(this.#owner, this.#handle));
   }
 }

@@ -29,12 +29,12 @@ let last: Function | undefined;
 let lastName = "";
 let remembers = false;
 
-/** Remembers the worker whose name was read last, until {@link forgetName}. */
-export function rememberName(): void {
+/** Remembers the worker whose name was read last, until {@link endNameCache}. */
+export function startNameCache(): void {
   remembers = true;
 }
 
-export function forgetName(): void {
+export function endNameCache(): void {
   remembers = false;
   last = undefined;
 }

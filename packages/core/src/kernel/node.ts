@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
-import { coarseTime } from "./age-clock.js";
+import { coarseElapsed } from "./age-clock.js";
 import type { ContextKey } from "./context-key.js";
 import type { LongTimer } from "./long-timer.js";
 import { nameOf } from "./name.js";
@@ -74,7 +74,7 @@ export abstract class ScopeNode implements Scope {
     this.observer = undefined;
     this.value = undefined;
     this.label = label;
-    this.startedAt = coarseTime();
+    this.startedAt = coarseElapsed();
     this.id = ++lastId;
   }
 
@@ -161,7 +161,7 @@ export abstract class ScopeNode implements Scope {
 }
 
 /** The worker looks whether it is cancelled: `snapshot` and the warnings want to know who never does. */
-export function noteLook(node: ScopeNode): void {
+export function recordCancelCheck(node: ScopeNode): void {
   if (node.extras?.looks !== true) node.ensureExtras().looks = true;
 }
 
@@ -257,7 +257,7 @@ export interface Deadline {
 export interface ConcurrencyLimit {
   /** How many may run at once. */
   readonly max: number;
-  tryTake(): boolean;
+  tryAcquire(): boolean;
   enqueue(node: ScopeNode, start: () => void): void;
   recount(tasks: readonly ScopeNode[]): void;
   leave(node: ScopeNode): void;
@@ -269,7 +269,7 @@ export interface SurvivedFailures {
   kept: number;
   readonly lastError: string;
   readonly times: readonly number[];
-  note(error: unknown): void;
+  record(error: unknown): void;
 }
 
 /** Cancels nodes when a foreign signal aborts; see `signal-follower.ts`. */
@@ -284,6 +284,6 @@ export interface SignalFollower {
 export interface Waiter extends PromiseObserver<void> {
   readonly kind: "join" | "close" | "dispose";
   /** The owner handle: a caller that waits for the scope still owns it. The exception to the invariant of `ScopeNode`. */
-  readonly pin: object;
+  readonly handle: object;
   graceTimer: LongTimer | undefined;
 }

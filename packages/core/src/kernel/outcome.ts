@@ -3,7 +3,7 @@ import { taskInfo } from "./diagnostics.js";
 import type { ScopeNode, Settings, Waiter } from "./node.js";
 import { keepProcessAlive, hasUnrefedTimers } from "./process-hold.js";
 import { withResolvers, type Observer, type PromiseObserver } from "./observer.js";
-import { ranOutOfOwnTime, markHandled, pace } from "./early-results.js";
+import { hasExceededOwnTimeout, markHandled, throttle } from "./immediate-results.js";
 import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
 // Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`,
@@ -20,21 +20,21 @@ export function wait(
   const resolvers = withResolvers<void>();
   const waiter: Waiter = {
     kind,
-    pin,
+    handle: pin,
     graceTimer: undefined,
-    ...(!isClosed && hasUnrefedTimers(node) ? holdingProcess(resolvers) : resolvers),
+    ...(!isClosed && hasUnrefedTimers(node) ? withProcessHold(resolvers) : resolvers),
   };
   const promise = waiter.promise;
   if (isClosed) {
     deliver(node, [waiter]);
-    return { promise: pace(promise, node.extras?.errors === undefined && !ranOutOfOwnTime(node)) };
+    return { promise: throttle(promise, node.extras?.errors === undefined && !hasExceededOwnTimeout(node)) };
   }
   (node.ensureSettings().waiters ??= new Set()).add(waiter);
   return { promise, waiter };
 }
 
 /** Keeps the process alive until the promise settles, since the timers of the scope do not. */
-function holdingProcess(resolvers: PromiseObserver<void>): PromiseObserver<void> {
+function withProcessHold(resolvers: PromiseObserver<void>): PromiseObserver<void> {
   const release = keepProcessAlive();
   return {
     ...resolvers,
@@ -62,7 +62,7 @@ export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
       node.flags |= DELIVERED;
     } else if (kind === "join" && (node.flags & CUT_SHORT) !== 0) {
       reject(node.reason);
-      if (!ranOutOfOwnTime(node)) markHandled(promise);
+      if (!hasExceededOwnTimeout(node)) markHandled(promise);
     } else {
       resolve(undefined);
     }
@@ -112,7 +112,8 @@ export function firstError(node: ScopeNode): unknown {
 export function rejectWithReason(node: ScopeNode, observer: Observer): void {
   observer.reject(node.reason);
   const { promise } = observer;
-  if (promise !== undefined && (node.flags & TASK) === 0 && !ranOutOfOwnTime(node)) markHandled(promise);
+  if (promise !== undefined && (node.flags & TASK) === 0 && !hasExceededOwnTimeout(node))
+    markHandled(promise);
 }
 
 /**
@@ -121,12 +122,12 @@ export function rejectWithReason(node: ScopeNode, observer: Observer): void {
  */
 export function report(from: ScopeNode, error: unknown, origin: ScopeNode): void {
   const onError = nearestOnError(from);
-  if (onError === undefined) return unhandled(error);
+  if (onError === undefined) return rejectUnhandled(error);
   try {
     onError(error, taskInfo(origin));
   } catch (thrown) {
-    unhandled(error);
-    if (thrown !== error) unhandled(thrown);
+    rejectUnhandled(error);
+    if (thrown !== error) rejectUnhandled(thrown);
   }
 }
 
@@ -150,6 +151,6 @@ export function reportAll(from: ScopeNode, node: ScopeNode): void {
 }
 
 /** Makes `error` an ordinary unhandled rejection. */
-export function unhandled(error: unknown): void {
+export function rejectUnhandled(error: unknown): void {
   void Promise.reject(error);
 }

@@ -90,7 +90,7 @@ export const realTimers: {
 const { setTimeout: realSetTimeout } = realTimers;
 
 /** A delay of the runtime's own that does not keep the process alive. */
-export function setUnheldTimer(callback: Callback, ms: number): void {
+export function setUnrefTimer(callback: Callback, ms: number): void {
   const timer: { unref?: () => void } | number = realSetTimeout(callback, ms);
   if (typeof timer === "object") timer.unref?.();
   else platform.Deno?.unrefTimer?.(timer); // its global `setTimeout` returns a number

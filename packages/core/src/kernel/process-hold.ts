@@ -1,11 +1,11 @@
 import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
-import { isReleased, release } from "./long-timer.js";
+import { isOptedOutOfHold, optOutOfHold } from "./long-timer.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
 import { updateTimerHold, liveDescendants } from "./tree.js";
 
-const LONG = 2 ** 31 - 1;
+const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /** So that the usual program, which has no such scope, walks no tree for it. */
 let anyUnrefed = false;
@@ -15,18 +15,18 @@ export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
   if (holds) node.flags &= ~TIMERS_UNREFED;
   else {
     node.flags |= TIMERS_UNREFED;
-    release(node);
+    optOutOfHold(node);
     anyUnrefed = true;
   }
 }
 
 /** The scopes of `root` and below it that have not settled, without those whose option lets the process end. */
-function* undecidedScopes(root: ScopeNode): Generator<ScopeNode, void, void> {
-  if (isReleased(root) || (root.flags & CLOSED) !== 0) return;
+function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, void> {
+  if (isOptedOutOfHold(root) || (root.flags & CLOSED) !== 0) return;
   yield root;
   const passedOver = new Set<ScopeNode | undefined>();
   for (const node of liveDescendants(root)) {
-    if (isReleased(node) || passedOver.has(node.parent)) passedOver.add(node);
+    if (isOptedOutOfHold(node) || passedOver.has(node.parent)) passedOver.add(node);
     else yield node;
   }
 }
@@ -34,7 +34,7 @@ function* undecidedScopes(root: ScopeNode): Generator<ScopeNode, void, void> {
 /** Whether `root`, whose timers don't keep the process alive yet, has a timer that could. */
 export function hasUnheldTimer(root: ScopeNode): boolean {
   if ((root.flags & TIMERS_UNREFED) === 0) return false;
-  for (const node of undecidedScopes(root)) {
+  for (const node of liveScopesThatMayHold(root)) {
     if ((node.flags & TIMERS_UNREFED) === 0) continue;
     if (hasDeadline(node) && node.first !== undefined) return true;
     for (let hook = node.hooks; hook !== undefined; hook = hook.next)
@@ -49,8 +49,8 @@ function hasDeadline(node: ScopeNode): boolean {
 }
 
 /** From now on the timers of `root` keep the process alive, the pending ones included. */
-export function holdAfterAll(root: ScopeNode): void {
-  for (const node of undecidedScopes(root)) {
+export function startHolding(root: ScopeNode): void {
+  for (const node of liveScopesThatMayHold(root)) {
     node.flags &= ~TIMERS_UNREFED;
     if (hasDeadline(node)) updateTimerHold(node);
     for (let hook = node.hooks; hook !== undefined; hook = hook.next) hook.holdTimer?.();
@@ -61,7 +61,7 @@ export function holdAfterAll(root: ScopeNode): void {
 export function keepProcessAlive(): () => void {
   const set = realTimers.setInterval;
   const clear = realTimers.clearInterval;
-  const timer = set(() => undefined, LONG);
+  const timer = set(() => undefined, LONGEST_INTERVAL);
   return () => clear(timer);
 }
 
@@ -84,7 +84,7 @@ export class ProcessHold extends Hook {
     this.#node = node;
   }
 
-  enter(): void {
+  acquire(): void {
     this.#waiting += 1;
     if (this.#waiting > 1 || (this.#node.flags & (CANCELLED | CLOSED)) !== 0) return;
     this.previous = this; // it may have been on and off before
@@ -92,22 +92,22 @@ export class ProcessHold extends Hook {
     this.#release = keepProcessAlive();
   }
 
-  leave(): void {
+  release(): void {
     this.#waiting -= 1;
     if (this.#waiting > 0 || this.#release === undefined) return;
     removeHook(this.#node, this);
-    this.#let();
+    this.#releaseProcess();
   }
 
   run(): void {
-    this.#let();
+    this.#releaseProcess();
   }
 
   override ended(): void {
-    this.#let();
+    this.#releaseProcess();
   }
 
-  #let(): void {
+  #releaseProcess(): void {
     this.#release?.();
     this.#release = undefined;
   }

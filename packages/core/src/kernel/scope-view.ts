@@ -9,7 +9,7 @@ import { announceCopy } from "./copies.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
 import { cancel, notifyLateHook } from "./lifecycle.js";
-import { noteLook, ScopeNode } from "./node.js";
+import { recordCancelCheck, ScopeNode } from "./node.js";
 import { inspectCustom, type ScopeState } from "./scope.js";
 import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
 import { TurnBudget } from "./turn-budget.js";
@@ -36,7 +36,7 @@ export class ScopeView extends ScopeNode {
   }
 
   throwIfCancelled(): void {
-    noteLook(this);
+    recordCancelCheck(this);
     if ((this.flags & CANCELLED) === 0) checkDeadline(this);
     if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
   }

@@ -2,7 +2,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
-import { markHandled } from "./early-results.js";
+import { markHandled } from "./immediate-results.js";
 
 /** A wait of a scope in one place of its worker, as `bough/inspect` shows it. */
 export interface WaitInfo {

@@ -86,7 +86,7 @@ export const TIMERS_UNREFED: number = 1 << 31;
 export const INHERITED: number = UNDER_DEADLINE | UNDER_GRACE | UNDER_IS_CANCELLATION | TIMERS_UNREFED;
 
 /** Does something for each child that is linked or unlinked. */
-export const FOLLOWS_CHILDREN: number = COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER | WATCHED;
+export const TRACKS_CHILDREN: number = COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER | WATCHED;
 
 // ---- Initial states. Those of one bit are written as a sum: they are values, and not second names of the bit.
 
@@ -147,7 +147,7 @@ export function canBegin(node: LifeCycle): boolean {
  * cancelled.
  */
 export function canJustLink(parent: LifeCycle, child: LifeCycle): boolean {
-  return ((parent.flags & (FOLLOWS_CHILDREN | LIMITED)) | (child.flags & (CLOSED | DAEMON))) === 0;
+  return ((parent.flags & (TRACKS_CHILDREN | LIMITED)) | (child.flags & (CLOSED | DAEMON))) === 0;
 }
 
 /** Whether the node is no longer held open. */

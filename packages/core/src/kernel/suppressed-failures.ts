@@ -33,9 +33,9 @@ class Origin {
     const parent = node.parent as ScopeNode;
     this.#parent = new WeakRef(parent);
     this.#startedAt = node.startedAt;
-    this.#older = weak(parent.first === node ? undefined : node.previous);
-    this.#youngest = weak(youngestBeside(node));
-    this.#youngestRoot = weak(youngestBeside(rootOf(node)));
+    this.#older = toWeakRef(parent.first === node ? undefined : node.previous);
+    this.#youngest = toWeakRef(youngestBeside(node));
+    this.#youngestRoot = toWeakRef(youngestBeside(rootOf(node)));
     this.shared = shared;
     this.isFailure = node.extras?.errors !== undefined;
     if (!shared) afterMicrotasks(() => (this.#isRecent = false));
@@ -70,7 +70,7 @@ class Origin {
   }
 }
 
-function weak(node: ScopeNode | undefined): WeakRef<ScopeNode> | undefined {
+function toWeakRef(node: ScopeNode | undefined): WeakRef<ScopeNode> | undefined {
   return node === undefined ? undefined : new WeakRef(node);
 }
 
@@ -104,7 +104,7 @@ function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
 }
 
 /** Whether any rejection has been recorded: a program whose scopes have one failure at a time never looks one up. */
-let any = false;
+let hasRejections = false;
 
 /** The rejection that a failure may continue: one object for each failure, for all the scopes that it reaches. */
 export class EarlierRejection {
@@ -120,7 +120,7 @@ export class EarlierRejection {
 
   /** `undefined` for an error that no scope has rejected with, as most are. */
   static of(error: unknown): EarlierRejection | undefined {
-    const rejection = any ? rejectionOf(error) : undefined;
+    const rejection = hasRejections ? rejectionOf(error) : undefined;
     return rejection === undefined ? undefined : new EarlierRejection(error, rejection);
   }
 
@@ -144,7 +144,7 @@ export function suppressFailures(node: ScopeNode, errors: readonly unknown[]): v
 /** Lists `errors` with the reason of `node`, which it rejects with. A reason belongs to one cancellation, so its list only grows. */
 export function suppressUnderReason(node: ScopeNode, errors: readonly unknown[]): void {
   const reason = node.reason as object;
-  if (errors.length > 0) keep(node, reason, rejectionOf(reason)?.later ?? new Set(), errors, false);
+  if (errors.length > 0) storeRejection(node, reason, rejectionOf(reason)?.later ?? new Set(), errors, false);
 }
 
 /**
@@ -156,11 +156,11 @@ export function recordRejection(node: ScopeNode, errors: Iterable<unknown>, toCa
   const [first, ...rest] = errors;
   if (!isObject(first)) return;
   const earlier = node.extras?.settings?.earlier;
-  const before = any ? rejectionOf(first) : undefined;
+  const before = hasRejections ? rejectionOf(first) : undefined;
   const mustRecord = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
   if (before === undefined && !mustRecord) return;
   const isShared = before !== undefined && before.later !== earlier && !isContinued(before, node);
-  keep(
+  storeRejection(
     node,
     first,
     earlier ?? new Set(),
@@ -173,14 +173,14 @@ function isContinued({ from }: Rejection, node: ScopeNode): boolean {
   return (from as Origin).isInside(node, new Set());
 }
 
-function keep(
+function storeRejection(
   node: ScopeNode,
   error: object,
   later: Set<unknown>,
   errors: readonly unknown[],
   shared: boolean,
 ): void {
-  any = true;
+  hasRejections = true;
   for (const each of errors) later.add(each);
   later.delete(error);
   setRejection(error, { later, from: new Origin(node, shared) });
@@ -188,7 +188,7 @@ function keep(
 
 /** Whether a scope inside `node` has rejected with `error` as its failure: then it is a failure of `node`, too. */
 export function hasFailedInside(node: ScopeNode, error: unknown): boolean {
-  const rejection = any ? rejectionOf(error) : undefined;
+  const rejection = hasRejections ? rejectionOf(error) : undefined;
   if (rejection === undefined || error === node.reason) return false;
   const origin = rejection.from as Origin;
   return origin.isFailure && origin.isInside(node, new Set());

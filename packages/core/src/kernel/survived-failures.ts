@@ -4,7 +4,7 @@ import type { ScopeNode, SurvivedFailures } from "./node.js";
 import { HANDLE, SUPERVISE } from "./state.js";
 
 /** How many times are kept: as many as a report may name. */
-const KEPT = 16;
+const MAX_TIMES = 16;
 
 /** The failures that have not failed a scope: each led to another run, or the scope supervises its tasks. */
 class FailureLog implements SurvivedFailures {
@@ -17,30 +17,30 @@ class FailureLog implements SurvivedFailures {
   /** When the last ones happened, the newest last, in ms on the clock of `elapsed()`. */
   readonly times: number[] = [];
 
-  note(error: unknown): void {
+  record(error: unknown): void {
     this.lastError = nameOfError(error);
     this.times.push(elapsed());
-    if (this.times.length > KEPT) this.times.shift();
+    if (this.times.length > MAX_TIMES) this.times.shift();
   }
 }
 
 /** A run in `node` has failed, and may be followed by another one. */
-export function noteFailedRun(node: ScopeNode, error: unknown): void {
-  const survived = survivedBy(node);
+export function recordFailedRun(node: ScopeNode, error: unknown): void {
+  const survived = survivedFailuresOf(node);
   survived.restarts += 1;
-  survived.note(error);
+  survived.record(error);
 }
 
 /** A task has failed whose failure does not reach `parent`. Counts it where somebody has asked for that: not in `allSettled`. */
-export function noteKeptFailure(parent: ScopeNode, error: unknown): void {
+export function recordSupervisedFailure(parent: ScopeNode, error: unknown): void {
   if ((parent.flags & SUPERVISE) === 0) return;
   if ((parent.flags & HANDLE) === 0 && parent.extras?.settings?.survived === undefined) return;
-  const survived = survivedBy(parent);
+  const survived = survivedFailuresOf(parent);
   survived.kept += 1;
-  survived.note(error);
+  survived.record(error);
 }
 
 /** The scope was told to supervise its tasks. */
-export function survivedBy(node: ScopeNode): SurvivedFailures {
+export function survivedFailuresOf(node: ScopeNode): SurvivedFailures {
   return (node.ensureSettings().survived ??= new FailureLog());
 }

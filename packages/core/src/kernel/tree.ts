@@ -3,7 +3,7 @@ import {
   CLOSED,
   DAEMON,
   COUNTS_NON_DAEMONS,
-  FOLLOWS_CHILDREN,
+  TRACKS_CHILDREN,
   HAS_DEADLINE_TIMER,
   QUEUED,
   TASK,
@@ -28,12 +28,12 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
     child.previous = last;
     first.previous = child;
   }
-  if (((child.flags & DAEMON) | (parent.flags & FOLLOWS_CHILDREN)) !== 0) noteLinked(parent, child);
+  if (((child.flags & DAEMON) | (parent.flags & TRACKS_CHILDREN)) !== 0) afterLink(parent, child);
 }
 
 // Apart from `link` and `unlink`, so that the engine puts those into their callers: both are a part of each `spawn`.
 
-function noteLinked(parent: ScopeNode, child: ScopeNode): void {
+function afterLink(parent: ScopeNode, child: ScopeNode): void {
   if (((child.flags & DAEMON) | (parent.flags & COUNTS_NON_DAEMONS)) !== 0) countNonDaemons(parent, child, 1);
   if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === child) updateTimerHold(parent);
   if ((parent.flags & WATCHED) !== 0) announceChild(child);
@@ -49,10 +49,10 @@ export function unlink(child: ScopeNode): void {
   else if (child !== first) first.previous = previous;
   if (cursors.length > 0) moveCursors(child);
   child.next = child.previous = undefined;
-  if ((parent.flags & FOLLOWS_CHILDREN) !== 0) noteUnlinked(parent, child);
+  if ((parent.flags & TRACKS_CHILDREN) !== 0) afterUnlink(parent, child);
 }
 
-function noteUnlinked(parent: ScopeNode, child: ScopeNode): void {
+function afterUnlink(parent: ScopeNode, child: ScopeNode): void {
   if ((parent.flags & COUNTS_NON_DAEMONS) !== 0) countNonDaemons(parent, child, -1);
   if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === undefined) updateTimerHold(parent);
 }

@@ -1,4 +1,4 @@
-import { onTurn, setUnheldTimer } from "../kernel/platform.js";
+import { onTurn, setUnrefTimer } from "../kernel/platform.js";
 
 /**
  * How long a signal may arrive again and still be the same one, in ms. A terminal sends Ctrl-C to all of its process
@@ -20,7 +20,7 @@ export function expectRepeats(): void {
   if (isOpen) return;
   isOpen = true;
   // Signals that arrived while the event loop was busy are read after the timers and before `setImmediate`.
-  setUnheldTimer(() => onTurn(close), REPEATS);
+  setUnrefTimer(() => onTurn(close), REPEATS);
 }
 
 function close(): void {

@@ -1,4 +1,4 @@
-import { unhandled } from "../kernel/outcome.js";
+import { rejectUnhandled } from "../kernel/outcome.js";
 
 /**
  * The option `onError` of a user, for loops that must go on: if it throws, both errors become unhandled rejections, as with
@@ -9,8 +9,8 @@ export function reporterOf(onError: ((error: unknown) => void) | undefined): (er
     try {
       onError?.(error);
     } catch (thrown) {
-      unhandled(error);
-      if (thrown !== error) unhandled(thrown);
+      rejectUnhandled(error);
+      if (thrown !== error) rejectUnhandled(thrown);
     }
   };
 }

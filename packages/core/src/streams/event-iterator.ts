@@ -4,7 +4,7 @@ import { Fifo } from "../flow/sync/fifo.js";
 import type { Failure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
-import { markHandled, pace } from "../kernel/early-results.js";
+import { markHandled, throttle } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 
@@ -125,7 +125,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     }
     const isReason = this.#failure?.isReason === true;
     this.#close(request);
-    return pace(request.promise, isReason);
+    return throttle(request.promise, isReason);
   }
 
   return(): Promise<Result> {

@@ -1,5 +1,5 @@
 import { wrongType } from "../errors/validate.js";
-import { rejectBeforeStart } from "../kernel/early-results.js";
+import { rejectBeforeStart } from "../kernel/immediate-results.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";

@@ -25,7 +25,7 @@ import { checkHeadroom, nesting } from "../kernel/headroom.js";
 import type { ConcurrencyLimit, Label, ScopeNode } from "../kernel/node.js";
 import { withResolvers } from "../kernel/observer.js";
 import { publishStart } from "../kernel/diagnostics.js";
-import { bodyThrew, bodyThrewAgain, cancel, resume } from "../kernel/lifecycle.js";
+import { bodyThrew, resumeBodyThrew, cancel, resume } from "../kernel/lifecycle.js";
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { ScopeView } from "../kernel/scope-view.js";
 import { link, recountChildren } from "../kernel/tree.js";
@@ -124,7 +124,7 @@ export function linkChild(
     link(parent, node);
     if (isLimited(parent) && isTask(node)) {
       const { limit } = parent.ensureSettings();
-      if (limit?.tryTake() === false && worker !== undefined) enqueue(limit, node, worker);
+      if (limit?.tryAcquire() === false && worker !== undefined) enqueue(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
     // A daemon that is started after the other daemons were stopped: all other work has ended.
@@ -182,7 +182,7 @@ export function startChild<T>(
       } catch {
         // It is repeated below.
       }
-      finish = hasResult ? workerReturnedAgain : bodyThrewAgain;
+      finish = hasResult ? workerReturnedAgain : resumeBodyThrew;
       if (hasResult) value = result;
     }
     const { steps } = interrupted;

@@ -1,4 +1,4 @@
-import { hasUnheldTimer, holdAfterAll } from "../kernel/process-hold.js";
+import { hasUnheldTimer, startHolding } from "../kernel/process-hold.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { beforeProcessEnd, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
@@ -44,7 +44,7 @@ async function decide(): Promise<void> {
       }
     }
     // The cleanups of a cancelled scope must not be cut off, even if its handle was dropped.
-    for (const node of undecided()) holdAfterAll(node);
+    for (const node of undecided()) startHolding(node);
   } finally {
     isDeciding = false;
   }

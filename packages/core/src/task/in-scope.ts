@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../kernel/early-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "./resolve.js";
 

@@ -1,7 +1,7 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
-import { survivedBy } from "../kernel/survived-failures.js";
+import { survivedFailuresOf } from "../kernel/survived-failures.js";
 import { markGrace, markIsCancellationOption, markLimited, markSupervising } from "../kernel/state.js";
 import { Follower } from "../kernel/signal-follower.js";
 import { setHoldsProcess } from "../kernel/process-hold.js";
@@ -187,7 +187,7 @@ function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): v
 export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
   if (options.supervise === true) {
     markSupervising(node);
-    survivedBy(node);
+    survivedFailuresOf(node);
   }
   if (options.holdsProcess !== undefined) setHoldsProcess(node, options.holdsProcess);
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {

@@ -26,9 +26,9 @@ vi.mock(import("../kernel/platform.js"), async (importOriginal) => {
   const platform = await importOriginal();
   return {
     ...platform,
-    setUnheldTimer: (callback, ms) => {
+    setUnrefTimer: (callback, ms) => {
       if (ms === 10_000) intervalEnds.push(callback);
-      else platform.setUnheldTimer(callback, ms);
+      else platform.setUnrefTimer(callback, ms);
     },
   };
 });

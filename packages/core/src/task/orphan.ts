@@ -1,13 +1,13 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { isThenable, quotePath } from "../errors/describe.js";
 import { publishOrphan, hasOrphanSubscribers } from "../kernel/diagnostics.js";
-import { ageSince } from "../kernel/age-clock.js";
+import { ageOf } from "../kernel/age-clock.js";
 import { isCancelled, isClosed, isTask, markDroppable } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/diagnostics.js";
 import type { Observer } from "../kernel/observer.js";
 import { report } from "../kernel/outcome.js";
-import { setUnheldTimer } from "../kernel/platform.js";
+import { setUnrefTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { cancelWith } from "../kernel/lifecycle.js";
 import { liveDescendants } from "../kernel/tree.js";
@@ -153,7 +153,7 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   return {
     name,
     path,
-    age: ageSince(node.startedAt),
+    age: ageOf(node.startedAt),
     liveTasks,
     ...(site === undefined ? {} : { createdAt: site }),
   };
@@ -175,7 +175,7 @@ function warnOf(info: OrphanInfo, callback: string | undefined): void {
     return;
   }
   recent.set(key, 0);
-  setUnheldTimer(() => warnOfMore(key), INTERVAL);
+  setUnrefTimer(() => warnOfMore(key), INTERVAL);
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", messageOf(info, callback));
 }
 

@@ -2,7 +2,7 @@ import { isThenable } from "../errors/describe.js";
 import { hasRunningBody } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { bodyReturned, bodyThrew, bodyThrewAgain } from "../kernel/lifecycle.js";
+import { bodyReturned, bodyThrew, resumeBodyThrew } from "../kernel/lifecycle.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
 
 /**
@@ -25,7 +25,7 @@ export function workerReturnedAgain(node: ScopeNode, result: unknown): void {
   try {
     workerReturned(node, result);
   } catch (error) {
-    bodyThrewAgain(node, error);
+    resumeBodyThrew(node, error);
   }
 }
 

@@ -2,7 +2,7 @@ import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
-import { markHandled, rejectPaced } from "../kernel/early-results.js";
+import { markHandled, rejectThrottled } from "../kernel/immediate-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
@@ -126,7 +126,7 @@ function outcome<T>(node: ScopeNode): Promise<T> {
     return (node.observer as PromiseObserver<T>).promise;
   }
   markDelivered(node);
-  if (node.extras?.errors !== undefined) return rejectPaced(firstError(node));
-  if (isCutShort(node)) return rejectPaced(node.reason);
+  if (node.extras?.errors !== undefined) return rejectThrottled(firstError(node));
+  if (isCutShort(node)) return rejectThrottled(node.reason);
   return Promise.resolve(node.value as T);
 }

@@ -3,7 +3,7 @@ import { initialGroup, isCancelled, isClosed, isOpen } from "../kernel/state.js"
 import { addHook } from "../kernel/cancel-hooks.js";
 import { isListening, publishOpen, publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { onTurn, setUnheldTimer } from "../kernel/platform.js";
+import { onTurn, setUnrefTimer } from "../kernel/platform.js";
 import { incomingTimeout } from "../http/deadline-header.js";
 import { RequestRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
@@ -255,7 +255,7 @@ const WATCH_STEP = 20;
  * a turn costs more than everything else that a request does here.
  */
 const soon: (callback: () => void) => void =
-  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnheldTimer(callback, WATCH_STEP) : onTurn;
+  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_STEP) : onTurn;
 
 const exchangeKey: unique symbol = Symbol("bough.webRequest");
 

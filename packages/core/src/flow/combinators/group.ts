@@ -5,11 +5,11 @@ import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { initialTask, isLive, markCutShort } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers, type Observer } from "../../kernel/observer.js";
-import { rejectBeforeStart, paceIfBornCancelled } from "../../kernel/early-results.js";
+import { rejectBeforeStart, throttleIfBornCancelled } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { interrupted } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
-import { bodyReturned, bodyThrewAgain, cancelWith, fail } from "../../kernel/lifecycle.js";
+import { bodyReturned, resumeBodyThrew, cancelWith, fail } from "../../kernel/lifecycle.js";
 import { suppressFailures, suppressUnderReason } from "../../kernel/suppressed-failures.js";
 import { linkChild, makeChild, makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -185,13 +185,13 @@ export function runGroup<R>(
       else stores.run(startAll, group, workers);
     } catch (error) {
       const { steps } = interrupted;
-      steps[steps.length] = bodyThrewAgain;
+      steps[steps.length] = resumeBodyThrew;
       steps[steps.length] = group.node;
       steps[steps.length] = error;
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
-    return options === undefined ? group.promise : paceIfBornCancelled(group.node, group.promise);
+    return options === undefined ? group.promise : throttleIfBornCancelled(group.node, group.promise);
   } catch (error) {
     return rejectBeforeStart(error);
   }

@@ -1,5 +1,5 @@
 import { type PromiseObserver, withResolvers } from "../../kernel/observer.js";
-import { markHandled } from "../../kernel/early-results.js";
+import { markHandled } from "../../kernel/immediate-results.js";
 import { Fifo } from "../sync/fifo.js";
 
 /** The failure or the reason that has ended a stream. */

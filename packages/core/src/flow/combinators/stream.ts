@@ -5,7 +5,7 @@ import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { PromiseObserver } from "../../kernel/observer.js";
-import { pacedDone, ranOutOfOwnTime, pace } from "../../kernel/early-results.js";
+import { throttledDone, hasExceededOwnTimeout, throttle } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import {
   initialAttached,
@@ -147,11 +147,11 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   next(): Promise<IteratorResult<R, undefined>> {
-    if (this.#results.isExhausted) return pacedDone();
+    if (this.#results.isExhausted) return throttledDone();
     const result = this.#results.request();
     try {
       if (this.#owner === undefined && !this.#results.ended && !this.#begin())
-        return pace(result, this.#scope.reason !== undefined);
+        return throttle(result, this.#scope.reason !== undefined);
       this.#group?.wake();
     } catch (error) {
       result.then(undefined, ignore); // the caller gets the exception instead
@@ -244,7 +244,7 @@ class StreamScope extends Group<void> {
       },
       reject: (error) => {
         const isReason = node.extras?.errors === undefined;
-        if (!onSettled({ error, isReason, isHandled: isReason && !ranOutOfOwnTime(node) }))
+        if (!onSettled({ error, isReason, isHandled: isReason && !hasExceededOwnTimeout(node) }))
           markUndelivered(node);
         resolve(undefined);
       },

@@ -1,5 +1,5 @@
 import type { CancelledError } from "../../errors/cancelled.js";
-import { noteFailedRun } from "../../kernel/survived-failures.js";
+import { recordFailedRun } from "../../kernel/survived-failures.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeOptions } from "../../task/options.js";
@@ -44,7 +44,7 @@ export async function attempt<T>(
       throwFailure(nodeOf("attempt", "scope", scope), error);
     }
     if (cancelledItself) return { status: "cancelled", reason };
-    noteFailedRun(nodeOf("attempt", "scope", scope), error);
+    recordFailedRun(nodeOf("attempt", "scope", scope), error);
     return { status: "failed", error };
   }
 }

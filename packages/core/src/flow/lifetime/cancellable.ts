@@ -5,7 +5,7 @@ import { callSite } from "../../kernel/call-site.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart } from "../../kernel/early-results.js";
+import { rejectBeforeStart } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/resolve.js";
 import { enterScope } from "../../task/with-scope.js";

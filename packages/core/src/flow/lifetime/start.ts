@@ -10,7 +10,7 @@ import { withResolvers, type Observer } from "../../kernel/observer.js";
 import { timeOut } from "../../kernel/deadline.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { rejectBeforeStart, markHandled, rejectPaced } from "../../kernel/early-results.js";
+import { rejectBeforeStart, markHandled, rejectThrottled } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { makeChild, startChild } from "../../task/child.js";
@@ -96,7 +96,7 @@ function launch<R>(
 ): Promise<R> {
   if (timeout === 0) {
     const task = makeChild("start", parent, name, initialScope); // only for its path; if it is born cancelled, so is the next
-    if (!isClosed(task)) return rejectPaced(timeoutBefore(task));
+    if (!isClosed(task)) return rejectThrottled(timeoutBefore(task));
   }
   const starting = new PendingStart(worker);
   const task = startTask(parent, (own) => starting.begin(own as ScopeNode), { name }, site);

@@ -1,4 +1,4 @@
-import { draining, isHeldBack, isRunningWork, noteReceived } from "../../kernel/draining.js";
+import { draining, isReceiveDenied, isForRunningWork, recordReceivedValue } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { Fifo } from "./fifo.js";
 import { type Queued, WaitQueue } from "./wait-queue.js";
@@ -64,7 +64,7 @@ export class ChannelCore<T> {
     if (draining.isPossible) {
       if (this.#holdsBack(receiver)) return undefined;
       const taken = this.#take();
-      if (taken !== undefined) noteReceived(receiver);
+      if (taken !== undefined) recordReceivedValue(receiver);
       return taken;
     }
     return this.#take();
@@ -103,10 +103,10 @@ export class ChannelCore<T> {
    * @param sender - The scope that sends.
    */
   offer(value: T, sender: ScopeNode | undefined): boolean {
-    const isWork = draining.isPossible && isRunningWork(sender);
+    const isWork = draining.isPossible && isForRunningWork(sender);
     const receiver = this.#nextReceiver(isWork);
     if (receiver !== undefined) {
-      if (draining.isPossible) noteReceived(receiver.owner);
+      if (draining.isPossible) recordReceivedValue(receiver.owner);
       receiver.accept(value);
     } else if (this.#buffer.size < this.capacity) {
       this.#push(value, isWork);
@@ -118,13 +118,13 @@ export class ChannelCore<T> {
   #nextReceiver(isWork: boolean): Receiver<T> | undefined {
     let receiver = this.#receivers.shift();
     if (!draining.hasBegun || isWork) return receiver;
-    for (; receiver !== undefined && isHeldBack(receiver.owner); receiver = this.#receivers.shift())
+    for (; receiver !== undefined && isReceiveDenied(receiver.owner); receiver = this.#receivers.shift())
       this.#heldBack.push(receiver);
     return receiver;
   }
 
   #holdsBack(receiver: ScopeNode | undefined): boolean {
-    return isHeldBack(receiver) && !this.#deliversToAll();
+    return isReceiveDenied(receiver) && !this.#deliversToAll();
   }
 
   /** Whether a value is, or lies in front of, one for running work. */
@@ -139,7 +139,7 @@ export class ChannelCore<T> {
       const taken = this.#take();
       if (taken === undefined) return;
       const receiver = this.#heldBack.shift() as Receiver<T>;
-      noteReceived(receiver.owner);
+      recordReceivedValue(receiver.owner);
       receiver.accept(taken.value);
     }
   }

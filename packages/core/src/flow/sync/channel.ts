@@ -1,8 +1,8 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit } from "../../errors/validate.js";
-import { isRunningWork } from "../../kernel/draining.js";
+import { isForRunningWork } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { pacedDone, rejectPaced, rejectUnlessLive } from "../../kernel/early-results.js";
+import { throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { subjectOf } from "../../kernel/stand-in.js";
 import { inScope } from "../../task/in-scope.js";
@@ -146,7 +146,7 @@ class BufferedChannel<T> implements Channel<T> {
   send(scope: Scope, value: T): Promise<void> {
     return inScope("send", scope, (node) => {
       const core = this.#core;
-      if (core.closing !== undefined) return rejectPaced(closedError("send", core.closing));
+      if (core.closing !== undefined) return rejectThrottled(closedError("send", core.closing));
       if (core.offer(value, node)) return Promise.resolve();
       const wait = new PendingSend(node, value);
       core.addSender(wait);
@@ -159,7 +159,7 @@ class BufferedChannel<T> implements Channel<T> {
       const core = this.#core;
       const ready = core.poll(node);
       if (ready !== undefined) return Promise.resolve(ready.value);
-      if (core.closing !== undefined) return rejectPaced(closedError("receive", core.closing));
+      if (core.closing !== undefined) return rejectThrottled(closedError("receive", core.closing));
       const wait = new PendingReceive<T>(node);
       core.addReceiver(wait);
       return wait.promise;
@@ -212,7 +212,7 @@ class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   constructor(node: ScopeNode, value: T) {
     super(node);
     this.value = value;
-    this.isRunningWork = isRunningWork(node);
+    this.isRunningWork = isForRunningWork(node);
   }
 
   get operation(): string {
@@ -312,7 +312,7 @@ class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
     const core = this.#core;
     const node = this.#node;
     const iteration = this.#iteration;
-    if (iteration.ended) return pacedDone();
+    if (iteration.ended) return throttledDone();
     const refused = node === undefined ? undefined : rejectUnlessLive("values", node);
     if (refused !== undefined) {
       iteration.ended = true;
@@ -326,7 +326,7 @@ class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
       return wait.promise;
     }
     iteration.ended = true;
-    return core.closing.cause === undefined ? Promise.resolve(done) : rejectPaced(core.closing.cause);
+    return core.closing.cause === undefined ? Promise.resolve(done) : rejectThrottled(core.closing.cause);
   }
 
   return(): Promise<Result<T>> {

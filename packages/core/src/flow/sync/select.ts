@@ -1,9 +1,9 @@
 import { isThenable } from "../../errors/describe.js";
 import { checkDuration, outOfRange, wrongType } from "../../errors/validate.js";
-import { isRunningWork } from "../../kernel/draining.js";
+import { isForRunningWork } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive, pace } from "../../kernel/early-results.js";
+import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -241,7 +241,7 @@ class Selection extends ScopedWait<Taken> {
 }
 
 function yieldIfFailed(selection: Selection): Promise<Taken> {
-  return selection.failed ? pace(selection.promise, false) : selection.promise;
+  return selection.failed ? throttle(selection.promise, false) : selection.promise;
 }
 
 class ReceiveBranch extends Branch implements Receiver<unknown> {
@@ -302,7 +302,7 @@ class SendBranch extends Branch implements Sender<unknown> {
   }
 
   enter(): void {
-    this.isRunningWork = isRunningWork(this.selection.owner);
+    this.isRunningWork = isForRunningWork(this.selection.owner);
     this.#core.addSender(this);
   }
 

@@ -1,5 +1,5 @@
 import { requireCount } from "../../errors/validate.js";
-import { draining, getsNoPermit, noteAcquired } from "../../kernel/draining.js";
+import { draining, isPermitDenied, recordAcquiredPermit } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
@@ -65,10 +65,10 @@ class FairSemaphore implements Semaphore {
 
   acquire(scope: Scope): Promise<Disposable> {
     return inScope("acquire", scope, (node) => {
-      const getsNone = getsNoPermit(node);
+      const getsNone = isPermitDenied(node);
       if (this.#free > 0 && !getsNone) {
         this.#free -= 1; // the queue is empty while a permit is free
-        if (draining.isPossible) noteAcquired(node);
+        if (draining.isPossible) recordAcquiredPermit(node);
         return Promise.resolve(new Permit(this.#release, this.#held, node.id));
       }
       const acquisition = new Acquisition(node, this.#held);
@@ -85,9 +85,9 @@ class FairSemaphore implements Semaphore {
 
   #next(): Acquisition | undefined {
     let next = this.#queue.shift();
-    for (; next !== undefined && getsNoPermit(next.owner as ScopeNode); next = this.#queue.shift())
+    for (; next !== undefined && isPermitDenied(next.owner as ScopeNode); next = this.#queue.shift())
       this.#heldBack.push(next);
-    if (next !== undefined && draining.isPossible) noteAcquired(next.owner as ScopeNode);
+    if (next !== undefined && draining.isPossible) recordAcquiredPermit(next.owner as ScopeNode);
     return next;
   }
 }

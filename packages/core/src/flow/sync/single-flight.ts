@@ -3,7 +3,7 @@ import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Observer } from "../../kernel/observer.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/early-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { initialScope, initialTask } from "../../kernel/state.js";
 import { makeChild, makeLiveChild, startChild } from "../../task/child.js";

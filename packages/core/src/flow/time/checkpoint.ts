@@ -1,8 +1,8 @@
 import { elapsed } from "../../kernel/age-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
-import { noteLook, type ScopeNode } from "../../kernel/node.js";
+import { recordCancelCheck, type ScopeNode } from "../../kernel/node.js";
 import { turn } from "../../kernel/platform.js";
-import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/early-results.js";
+import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/resolve.js";
 
@@ -44,7 +44,7 @@ let nextSlice: Promise<void> | undefined;
 export function checkpoint(scope: Scope): Promise<void> {
   try {
     const node = nodeOf("checkpoint", "scope", scope);
-    noteLook(node);
+    recordCancelCheck(node);
     if (!node.cancelled) checkDeadline(node);
     return rejectUnlessLive("checkpoint", node) ?? passOrYield(node);
   } catch (error) {

@@ -10,7 +10,11 @@ import {
 import { callSite } from "../../kernel/call-site.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers } from "../../kernel/observer.js";
-import { rejectBeforeStart, ranOutOfOwnTime, paceIfBornCancelled } from "../../kernel/early-results.js";
+import {
+  rejectBeforeStart,
+  hasExceededOwnTimeout,
+  throttleIfBornCancelled,
+} from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { initialScope } from "../../kernel/state.js";
 import { makeLiveChild, startChild } from "../../task/child.js";
@@ -95,13 +99,13 @@ function enter<T>(
     promise,
     resolve,
     reject: (error) => {
-      const ranOutOfTime = node.extras?.errors === undefined && ranOutOfOwnTime(node);
+      const ranOutOfTime = node.extras?.errors === undefined && hasExceededOwnTimeout(node);
       if (ranOutOfTime) resolve(undefined);
       else reject(error);
     },
   };
   startChild(node, worker, { timeout, deadline }, callSite(moveOnAfter), "moveOnAfter");
-  return paceIfBornCancelled(node, promise);
+  return throttleIfBornCancelled(node, promise);
 }
 
 function checkOptions(options: unknown): asserts options is MoveOnAfterOptions {

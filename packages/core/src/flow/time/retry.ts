@@ -1,7 +1,7 @@
 import { isStackOverflow } from "../../kernel/headroom.js";
 import { isCancellation } from "../../kernel/is-cancellation.js";
 import { nameOf } from "../../kernel/name.js";
-import { rejectBeforeStart } from "../../kernel/early-results.js";
+import { rejectBeforeStart } from "../../kernel/immediate-results.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { suppressUnderReason } from "../../kernel/suppressed-failures.js";

@@ -1,12 +1,12 @@
 import { requireDuration } from "../../errors/validate.js";
-import { coarseTime } from "../../kernel/age-clock.js";
+import { coarseElapsed } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/early-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import {
   clearTimer,
-  holdByTimer,
+  setTimerHold,
   MAX_DELAY,
   setTimer,
   announceTimer,
@@ -48,12 +48,12 @@ export function sleep(scope: Scope, ms: number): Promise<void> {
 
 class Sleep extends ScopedWait<void> {
   #timer: TimerHandle | undefined = undefined;
-  /** On the clock of `coarseTime`. */
+  /** On the clock of `coarseElapsed`. */
   readonly #due: number;
 
   constructor(node: ScopeNode, ms: number) {
     super(node);
-    this.#due = coarseTime() + ms;
+    this.#due = coarseElapsed() + ms;
     if (ms !== Infinity) this.#start(ms);
   }
 
@@ -77,7 +77,7 @@ class Sleep extends ScopedWait<void> {
   }
 
   holdTimer(): void {
-    holdByTimer(this.#timer, true);
+    setTimerHold(this.#timer, true);
   }
 
   protected override withdraw(): void {
@@ -87,6 +87,6 @@ class Sleep extends ScopedWait<void> {
   override describeWait(): WaitInfo {
     return this.#due === Infinity
       ? { operation: "sleep" }
-      : { operation: "sleep", left: Math.max(0, this.#due - coarseTime()) };
+      : { operation: "sleep", left: Math.max(0, this.#due - coarseElapsed()) };
   }
 }

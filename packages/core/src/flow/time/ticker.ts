@@ -1,8 +1,8 @@
 import { outOfRange, requireDuration } from "../../errors/validate.js";
-import { coarseTime, elapsed, instantIn } from "../../kernel/age-clock.js";
+import { coarseElapsed, elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { pacedDone, rejectUnlessLive } from "../../kernel/early-results.js";
+import { throttledDone, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
@@ -66,7 +66,7 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
 
   next(): Promise<Result> {
     const iteration = this.#iteration;
-    if (iteration.ended) return pacedDone();
+    if (iteration.ended) return throttledDone();
     const refused = rejectUnlessLive("ticker", this.#node);
     if (refused !== undefined) {
       iteration.ended = true;
@@ -104,14 +104,14 @@ interface Iteration {
 class Tick extends ScopedWait<Result> {
   readonly #iteration: Iteration;
   readonly #timer: LongTimer | undefined;
-  /** On the clock of `coarseTime`. */
+  /** On the clock of `coarseElapsed`. */
   readonly #due: number;
 
   constructor(node: ScopeNode, iteration: Iteration, delay: number, instant: () => number) {
     super(node);
     this.#iteration = iteration;
     iteration.pending.add(this);
-    this.#due = coarseTime() + delay;
+    this.#due = coarseElapsed() + delay;
     if (delay !== Infinity)
       this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }), node);
   }
@@ -136,7 +136,7 @@ class Tick extends ScopedWait<Result> {
   override describeWait(): WaitInfo {
     return this.#due === Infinity
       ? { operation: "ticker" }
-      : { operation: "ticker", left: Math.max(0, this.#due - coarseTime()) };
+      : { operation: "ticker", left: Math.max(0, this.#due - coarseElapsed()) };
   }
 
   #finish(result: Result): void {

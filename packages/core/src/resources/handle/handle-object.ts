@@ -1,4 +1,4 @@
-import { isReleased } from "../../kernel/long-timer.js";
+import { isOptedOutOfHold } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
@@ -13,7 +13,7 @@ export type AnyFunction = Function;
 export const handleKey: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
-  const process = isReleased(node) ? new ProcessHold(node) : undefined;
+  const process = isOptedOutOfHold(node) ? new ProcessHold(node) : undefined;
   return new Lease(owner, inner, new Results(), HandleObject.looks.convert, process);
 }
 

@@ -113,10 +113,10 @@ export class ThenableFacade extends Facade {
     if (waits) {
       if (typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
       if (typeof reactions[1] !== "function") reactions[1] = rethrow;
-      this.lease.process?.enter();
+      this.lease.process?.acquire();
     }
     const settled = (): void => {
-      if (waits) this.lease.process?.leave();
+      if (waits) this.lease.process?.release();
       waits = false; // a thenable that is not a promise may call back twice
     };
     return reactions.map((reaction, index) =>

@@ -75,11 +75,11 @@ export class Lease {
   use(): void {
     if (this.#using || this.#held === undefined) return;
     this.#using = true;
-    this.process?.enter();
+    this.process?.acquire();
   }
 
   end(): void {
-    if (this.#using) this.process?.leave();
+    if (this.#using) this.process?.release();
     this.#using = false;
     if (this.#held === undefined) return;
     this.#last = new WeakRef(this.#held);

@@ -12,14 +12,14 @@ export function holdUntilSettled(
   failed?: () => void,
 ): Promise<unknown> {
   const { process } = lease;
-  process?.enter();
+  process?.acquire();
   return promise.then(
     (value) => {
-      process?.leave();
+      process?.release();
       return convert(value);
     },
     (error: unknown) => {
-      process?.leave();
+      process?.release();
       failed?.();
       throw detached(error);
     },

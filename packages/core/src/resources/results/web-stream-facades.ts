@@ -39,7 +39,7 @@ function readableFacade(subject: ReadableStream<unknown>, lease: Lease): Readabl
   const source = {
     async pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
       reader ??= subject.getReader();
-      lease.process?.enter();
+      lease.process?.acquire();
       let step: Awaited<ReturnType<Reader["read"]>>;
       try {
         step = await reader.read();
@@ -47,7 +47,7 @@ function readableFacade(subject: ReadableStream<unknown>, lease: Lease): Readabl
         lease.end();
         throw error;
       } finally {
-        lease.process?.leave();
+        lease.process?.release();
       }
       if (!step.done) return controller.enqueue(step.value);
       lease.end();

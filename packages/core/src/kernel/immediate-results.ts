@@ -18,7 +18,7 @@ function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | S
 const budget = new TurnBudget();
 
 /** A promise that rejects with `error`: at once, or paced. */
-export function rejectPaced(error: unknown): Promise<never> {
+export function rejectThrottled(error: unknown): Promise<never> {
   const turnEnd = budget.take();
   return turnEnd === undefined ? Promise.reject(error) : turnEnd.then(() => Promise.reject(error));
 }
@@ -28,7 +28,7 @@ export function rejectPaced(error: unknown): Promise<never> {
  *
  * @param isHandled - Whether a rejection counts as handled, although it is not awaited.
  */
-export function pace<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
+export function throttle<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
   const turnEnd = budget.take();
   if (turnEnd === undefined) return promise;
   markHandled(promise);
@@ -40,21 +40,21 @@ export function pace<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The result of `next()` of an iterator that has ended. A consumer may overlook that and go on. */
-export function pacedDone(): Promise<IteratorReturnResult<undefined>> {
-  return pace(Promise.resolve(done), false);
+export function throttledDone(): Promise<IteratorReturnResult<undefined>> {
+  return throttle(Promise.resolve(done), false);
 }
 
 /** The rejection of an operation that threw before it began: because of its arguments or of the state of its scope. */
 export function rejectBeforeStart(error: unknown): Promise<never> {
-  const promise = rejectPaced(error);
+  const promise = rejectThrottled(error);
   if (isCancelled(error)) markHandled(promise);
   return promise;
 }
 
 /** The promise for the outcome of `node`, which was just started; paced if the node was born cancelled. */
-export function paceIfBornCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
+export function throttleIfBornCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
   const bornCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
-  return bornCancelled ? pace(promise, !ranOutOfOwnTime(node)) : promise;
+  return bornCancelled ? throttle(promise, !hasExceededOwnTimeout(node)) : promise;
 }
 
 /** The rejection of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */
@@ -77,6 +77,6 @@ function ignore(): void {}
  * Whether `node`, which is not a task, was cancelled by its own deadline. Only the code that awaits it can handle that. Any other
  * cancellation came from above, or was intended.
  */
-export function ranOutOfOwnTime(node: ScopeNode): boolean {
+export function hasExceededOwnTimeout(node: ScopeNode): boolean {
   return (node.flags & (TIMED_OUT | TASK)) === TIMED_OUT && node.reason !== node.parent?.reason;
 }
