@@ -1,36 +1,53 @@
 import { EventEmitter } from "node:events";
 import { createServer, IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
+import { sleep as sleepInEffection } from "effection";
 import Fastify from "fastify";
 import { describe, expect, it } from "vitest";
-import { useBoughScope } from "../src/effection/index.js";
+import { effectionScope, useBoughScope, useOperation } from "../src/effection/index.js";
 import { expressBough } from "../src/express/index.js";
 import { fastifyBough } from "../src/fastify/index.js";
 import { BoughModule } from "../src/nest/index.js";
-import { requestScope, serverScope } from "../src/http/index.js";
+import { outgoingHeaders, requestScope, serverScope } from "../src/http/index.js";
 import {
   all,
   allSettled,
   any,
   cancellable,
+  checkpoint,
   close,
+  createChannel,
   createScope,
+  createSemaphore,
+  createSingleFlight,
   detach,
   map,
   moveOnAfter,
   race,
   retry,
+  select,
   selfCleaning,
+  sending,
   shield,
+  sleep,
   spawn,
   start,
   stream,
   supervise,
+  ticker,
   withScope,
 } from "../src/index.js";
+import { formatTree, snapshot } from "../src/inspect/index.js";
 import { main } from "../src/process/index.js";
-import { events } from "../src/streams/index.js";
-import { expectNoLeaks, findLeaks, verifyNoLeaks, withVirtualClock } from "../src/testing/index.js";
+import { defineJob, implement } from "../src/remote/index.js";
+import { events, iterate, pipe, toReadableStream } from "../src/streams/index.js";
+import {
+  expectCollected,
+  expectNoLeaks,
+  findLeaks,
+  verifyNoLeaks,
+  withVirtualClock,
+} from "../src/testing/index.js";
 import { checkLeaks } from "../src/vitest/index.js";
 
 // An option that means nothing for a function is refused by its name: misspelt, or another function's.
@@ -104,6 +121,44 @@ const calls: Readonly<Record<string, (options: never) => unknown>> = {
   withVirtualClock: (options) => withVirtualClock(worker, options),
 };
 
+const scope = createScope();
+const channel = createChannel<number>(10);
+/** As {@link calls}, for functions that have no options. */
+const callsWithoutOptions: Readonly<Record<string, (...options: []) => unknown>> = {
+  sleep: (...options) => sleep(scope, 0, ...options),
+  ticker: (...options) => ticker(scope, 1, ...options),
+  checkpoint: (...options) => checkpoint(scope, ...options),
+  select: (...options) => select(scope, { sent: sending(channel, 1) }, ...options),
+  sending: (...options) => sending(channel, 1, ...options),
+  createChannel: (...options) => createChannel(1, ...options),
+  send: (...options) => createChannel(1).send(scope, 1, ...options),
+  receive: (...options) => {
+    channel.trySend(1);
+    return channel.receive(scope, ...options);
+  },
+  values: (...options) => channel.values(scope, ...options),
+  createSemaphore: (...options) => createSemaphore(1, ...options),
+  acquire: (...options) => createSemaphore(1).acquire(scope, ...options),
+  createSingleFlight: (...options) => createSingleFlight(scope, ...options),
+  do: (...options) => createSingleFlight(scope).do(scope, 1, () => 1, ...options),
+  onCancel: (...options) => scope.onCancel(() => undefined, ...options),
+  "onCancel of a view": (...options) => withScope((view) => void view.onCancel(() => undefined, ...options)),
+  defer: (...options) => scope.defer(() => undefined, ...options),
+  "defer of a view": (...options) => withScope((view) => view.defer(() => undefined, ...options)),
+  use: (...options) => scope.use({ [Symbol.dispose]: () => undefined }, ...options),
+  join: (...options) => createScope().join(...options),
+  iterate: (...options) => iterate(scope, [1], ...options),
+  pipe: (...options) => pipe(scope, [1], new WritableStream(), ...options),
+  toReadableStream: (...options) => toReadableStream(scope, [1], ...options),
+  useOperation: (...options) => useOperation(scope, () => sleepInEffection(0), ...options),
+  effectionScope: (...options) => effectionScope(scope, ...options),
+  outgoingHeaders: (...options) => outgoingHeaders(scope, ...options),
+  onShutdown: (...options) => serverScope(createServer()).onShutdown(() => undefined, ...options),
+  snapshot: (...options) => snapshot(scope, ...options),
+  formatTree: (...options) => formatTree(snapshot(scope), ...options),
+  implement: (...options) => implement(defineJob("job"), () => undefined, ...options),
+};
+
 async function outcomeOf(call: () => unknown): Promise<unknown> {
   started = false;
   try {
@@ -136,6 +191,27 @@ describe.each(Object.entries(calls))("%s", (title, call) => {
       expect(String(await outcomeOf(() => call(options as never)))).not.toContain("nonsense");
     }
   });
+});
+
+describe.each(Object.entries(callsWithoutOptions))("%s, which has no options,", (title, call) => {
+  const name = title.replace(" of a view", "");
+
+  it("refuses an option by its name", async () => {
+    const error = await outcomeOf(() => call(...([{ timeout: 5 }] as unknown as [])));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(String(error)).toContain(`${name}: options must not have "timeout"; it has no options`);
+  });
+
+  it("ignores what forEach, a listener or an empty object passes", async () => {
+    for (const extra of [[0, ["item"]], ["event"], [{}], [{ timeout: undefined }], [null]]) {
+      expect(await outcomeOf(() => call(...(extra as unknown as [])))).toBeUndefined();
+    }
+  });
+});
+
+it("expectCollected, which has no options, refuses an option by its name", async () => {
+  const call = expectCollected(() => ({}), ...([{ timeout: 5 }] as unknown as []));
+  await expect(call).rejects.toThrow('expectCollected: options must not have "timeout"; it has no options');
 });
 
 describe("an option that another function has", () => {

@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/lifetime/attach.js";
 import { callSite } from "../kernel/call-site.js";
@@ -40,8 +41,10 @@ import type { Scope } from "../kernel/scope.js";
  * });
  * ```
  */
-export function effectionScope(scope: Scope): Promise<EffectionScope> {
+export function effectionScope(scope: Scope): Promise<EffectionScope>;
+export function effectionScope(scope: Scope, extra?: unknown): Promise<EffectionScope> {
   try {
+    refuseOptions("effectionScope", extra);
     const { promise, resolve, reject } = withResolvers<EffectionScope>();
     const node = attach("effectionScope", callSite(effectionScope), scope, function* (own) {
       resolve(guarded(own, yield* useScope()));

@@ -1,4 +1,4 @@
-import { requireFunction } from "../errors/validate.js";
+import { refuseOptions, requireFunction } from "../errors/validate.js";
 import { run, suspend, type Operation, type Task } from "effection";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -50,8 +50,10 @@ import { enterScope } from "../task/with-scope.js";
  * }); // disconnected
  * ```
  */
-export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T> {
+export function useOperation<T>(scope: Scope, operation: () => Operation<T>): Promise<T>;
+export function useOperation<T>(scope: Scope, operation: () => Operation<T>, extra?: unknown): Promise<T> {
   try {
+    refuseOptions("useOperation", extra);
     return begin(scope, operation, callSite(useOperation));
   } catch (error) {
     return rejectBeforeStart(error);

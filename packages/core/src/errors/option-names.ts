@@ -39,9 +39,8 @@ function checkUnknown(operation: string, options: object, name: string, known: r
   if (property === undefined || ("value" in property && property.value === undefined)) return;
   const similar = mostSimilar(name, known);
   const hint = similar === undefined ? "" : ` (did you mean ${similar}?)`;
-  throw new TypeError(
-    `${operation}: options must not have ${JSON.stringify(name)}${hint}; there is ${quoteList(known)}`,
-  );
+  const names = known.length === 0 ? "it has no options" : `there is ${quoteList(known)}`;
+  throw new TypeError(`${operation}: options must not have ${JSON.stringify(name)}${hint}; ${names}`);
 }
 
 /** How many letters of a misspelt option may be wrong, missing, superfluous or exchanged. */

@@ -102,3 +102,16 @@ export function checkOptionsObject(
     return checkOptionNames(operation, options, names);
   throw wrongType(operation, `options must be an object such as ${example}`, options);
 }
+
+const noOptions: OptionNames = { all: [], has: () => false };
+
+/**
+ * Refuses options in a call of a function that has none. Other superfluous arguments are ignored, as everywhere in
+ * JavaScript: `forEach` passes an index and an array.
+ *
+ * @param extra - The argument after the last one that the function has.
+ */
+export function refuseOptions(operation: string, extra: unknown): void {
+  if (typeof extra === "object" && extra !== null && !Array.isArray(extra))
+    checkOptionNames(operation, extra, noOptions);
+}

@@ -1,4 +1,4 @@
-import { wrongType } from "../errors/validate.js";
+import { refuseOptions, wrongType } from "../errors/validate.js";
 import type { ContextKey } from "../kernel/context-key.js";
 import { createContextKey } from "../kernel/context-values.js";
 import { effectiveDeadline } from "../kernel/deadline.js";
@@ -61,7 +61,9 @@ export function incomingTimeout(value: unknown): number | undefined {
  * });
  * ```
  */
-export function outgoingHeaders(scope: Scope): Record<string, string> {
+export function outgoingHeaders(scope: Scope): Record<string, string>;
+export function outgoingHeaders(scope: Scope, extra?: unknown): Record<string, string> {
+  refuseOptions("outgoingHeaders", extra);
   const node = nodeOf("outgoingHeaders", "scope", scope);
   const deadline = effectiveDeadline(node);
   if (deadline === undefined) return {};

@@ -1,7 +1,7 @@
 import { detached } from "../errors/detach-stack.js";
 import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { checkDuration, checkOptionsObject, refuseOptions } from "../errors/validate.js";
 import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -86,8 +86,9 @@ export abstract class ServerHandle<State extends DrainableServer> extends Handle
     return this.#state.draining.signal;
   }
 
-  onShutdown(callback: (scope: Scope) => unknown): () => boolean {
+  onShutdown(callback: (scope: Scope) => unknown, extra?: unknown): () => boolean {
     try {
+      refuseOptions("onShutdown", extra);
       // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
       return this.#state.draining.add(callback, callSite(ServerHandle.prototype.onShutdown));
     } catch (error) {

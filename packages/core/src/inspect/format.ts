@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import { calendarNow } from "../kernel/platform.js";
 import { formatDuration } from "./duration.js";
 import { oneLine, plural, waitLabel } from "./labels.js";
@@ -22,7 +23,9 @@ const MAX_INDENT = 32;
  * });
  * ```
  */
-export function formatTree(snapshot: Snapshot): string {
+export function formatTree(snapshot: Snapshot): string;
+export function formatTree(snapshot: Snapshot, extra?: unknown): string {
+  refuseOptions("formatTree", extra);
   const now = calendarNow();
   const lines: string[] = [];
   const todo: Line[] = [{ at: snapshot, depth: 0, indent: "", branch: "" }];

@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { elapsed } from "../kernel/age-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -29,7 +30,9 @@ import { nest, type Snapshot } from "./unflatten.js";
  * });
  * ```
  */
-export function snapshot(scope?: Scope): Snapshot {
+export function snapshot(scope?: Scope): Snapshot;
+export function snapshot(scope?: Scope, extra?: unknown): Snapshot {
+  refuseOptions("snapshot", extra);
   const root = scope === undefined ? backgroundNode : nodeOf("snapshot", "scope", scope);
   const now = Math.floor(elapsed());
   const reasons = new Map<CancelledError, ReasonInfo>();

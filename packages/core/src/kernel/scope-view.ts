@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import { scopeBrand } from "../errors/brands.js";
-import { requireFunction } from "../errors/validate.js";
+import { refuseOptions, requireFunction } from "../errors/validate.js";
 import { callSite } from "./call-site.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import type { ContextKey } from "./context-key.js";
@@ -41,7 +41,8 @@ export class ScopeView extends ScopeNode {
     if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
   }
 
-  onCancel(callback: (reason: CancelledError) => void): () => boolean {
+  onCancel(callback: (reason: CancelledError) => void, extra?: unknown): () => boolean {
+    refuseOptions("onCancel", extra);
     requireFunction("onCancel", "callback", callback);
     const hook = new CallbackHook(callback);
     if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) return notifyAtOnce(this, hook);
@@ -49,12 +50,14 @@ export class ScopeView extends ScopeNode {
     return () => removeHook(this, hook);
   }
 
-  defer(cleanup: () => unknown): void {
+  defer(cleanup: () => unknown, extra?: unknown): void {
+    refuseOptions("defer", extra);
     // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
     deferCleanup(this, cleanup, callSite(ScopeView.prototype.defer));
   }
 
-  use<R extends Disposable | AsyncDisposable>(resource: R): R {
+  use<R extends Disposable | AsyncDisposable>(resource: R, extra?: unknown): R {
+    refuseOptions("use", extra);
     // oxlint-disable-next-line typescript/unbound-method -- as above
     return useResource(this, resource, callSite(ScopeView.prototype.use));
   }

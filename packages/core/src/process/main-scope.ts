@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -24,7 +25,8 @@ export class MainView extends Handle implements MainScope {
     return this.#draining.signal;
   }
 
-  onShutdown(callback: (scope: Scope) => unknown): () => boolean {
+  onShutdown(callback: (scope: Scope) => unknown, extra?: unknown): () => boolean {
+    refuseOptions("onShutdown", extra);
     // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
     return this.#draining.add(callback, callSite(MainView.prototype.onShutdown));
   }

@@ -2,6 +2,7 @@ import { optionNames } from "../errors/option-names.js";
 import {
   checkOptionsObject,
   outOfRange,
+  refuseOptions,
   requireCount,
   requireFunction,
   requireType,
@@ -159,7 +160,13 @@ function checkParser(name: string, value: unknown): void {
  * console.log(implementation.job.queue); // double@1
  * ```
  */
-export function implement<In, Out>(job: Job<In, Out>, worker: JobWorker<In, Out>): Implementation<In, Out> {
+export function implement<In, Out>(job: Job<In, Out>, worker: JobWorker<In, Out>): Implementation<In, Out>;
+export function implement<In, Out>(
+  job: Job<In, Out>,
+  worker: JobWorker<In, Out>,
+  extra?: unknown,
+): Implementation<In, Out> {
+  refuseOptions("implement", extra);
   requireJob("implement", job);
   requireFunction("implement", "worker", worker);
   return { job, worker };

@@ -1,4 +1,4 @@
-import { wrongType } from "../errors/validate.js";
+import { refuseOptions, wrongType } from "../errors/validate.js";
 import { streamFrom } from "../flow/combinators/stream.js";
 import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -45,7 +45,9 @@ export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T>
  * console.log(numbers.locked); // false
  * ```
  */
-export function iterate<T>(scope: Scope, source: StreamSource<T>): AsyncIterableIterator<T> {
+export function iterate<T>(scope: Scope, source: StreamSource<T>): AsyncIterableIterator<T>;
+export function iterate<T>(scope: Scope, source: StreamSource<T>, extra?: unknown): AsyncIterableIterator<T> {
+  refuseOptions("iterate", extra);
   const node = nodeOf("iterate", "scope", scope);
   checkStreamSource("iterate", source);
   return iterateFrom(node, source, callSite(iterate));

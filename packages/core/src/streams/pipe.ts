@@ -1,4 +1,4 @@
-import { wrongType } from "../errors/validate.js";
+import { refuseOptions, wrongType } from "../errors/validate.js";
 import { rejectBeforeStart } from "../kernel/immediate-results.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
@@ -46,8 +46,15 @@ export function pipe<T>(
   scope: Scope,
   source: StreamSource<T>,
   sink: WritableStream<T> | NodeWritable,
+): Promise<void>;
+export function pipe(
+  scope: Scope,
+  source: StreamSource<unknown>,
+  sink: unknown,
+  extra?: unknown,
 ): Promise<void> {
   try {
+    refuseOptions("pipe", extra);
     return begin(scope, source, sink, callSite(pipe));
   } catch (error) {
     return rejectBeforeStart(error);

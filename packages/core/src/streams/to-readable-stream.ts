@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import { abandonReads } from "../flow/combinators/stream.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
@@ -29,7 +30,13 @@ import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
  * });
  * ```
  */
-export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): ReadableStream<T> {
+export function toReadableStream<T>(scope: Scope, source: StreamSource<T>): ReadableStream<T>;
+export function toReadableStream<T>(
+  scope: Scope,
+  source: StreamSource<T>,
+  extra?: unknown,
+): ReadableStream<T> {
+  refuseOptions("toReadableStream", extra);
   const node = nodeOf("toReadableStream", "scope", scope);
   checkStreamSource("toReadableStream", source);
   const items = iterate(node, source);

@@ -1,3 +1,4 @@
+import { rejectBeforeStart } from "../kernel/immediate-results.js";
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context-key.js";
@@ -12,7 +13,7 @@ import { callSite } from "../kernel/call-site.js";
 import { wait } from "../kernel/outcome.js";
 import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
-import { checkDuration, checkOptionsObject } from "../errors/validate.js";
+import { checkDuration, checkOptionsObject, refuseOptions } from "../errors/validate.js";
 import { setHandles } from "./resolve.js";
 
 /** The options of `close`. */
@@ -110,16 +111,18 @@ export class Handle implements ScopeHandle {
     this.#node.throwIfCancelled();
   }
 
-  onCancel(callback: (reason: CancelledError) => void): () => boolean {
+  onCancel(callback: (reason: CancelledError) => void, extra?: unknown): () => boolean {
     try {
+      refuseOptions("onCancel", extra);
       return this.#node.onCancel(callback);
     } catch (error) {
       throw detached(error);
     }
   }
 
-  defer(cleanup: () => unknown): void {
+  defer(cleanup: () => unknown, extra?: unknown): void {
     try {
+      refuseOptions("defer", extra);
       // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
       deferCleanup(this.#node, cleanup, callSite(Handle.prototype.defer));
     } catch (error) {
@@ -127,8 +130,9 @@ export class Handle implements ScopeHandle {
     }
   }
 
-  use<R extends Disposable | AsyncDisposable>(resource: R): R {
+  use<R extends Disposable | AsyncDisposable>(resource: R, extra?: unknown): R {
     try {
+      refuseOptions("use", extra);
       // oxlint-disable-next-line typescript/unbound-method -- as above
       return useResource(this.#node, resource, callSite(Handle.prototype.use));
     } catch (error) {
@@ -152,7 +156,12 @@ export class Handle implements ScopeHandle {
     }
   }
 
-  join(): Promise<void> {
+  join(extra?: unknown): Promise<void> {
+    try {
+      refuseOptions("join", extra);
+    } catch (error) {
+      return rejectBeforeStart(detached(error));
+    }
     const node = this.#node;
     markEnding(node);
     return endAndWait(node, "join", this).promise;

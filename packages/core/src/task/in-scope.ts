@@ -1,3 +1,4 @@
+import { refuseOptions } from "../errors/validate.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
@@ -10,9 +11,11 @@ import { nodeOf } from "./resolve.js";
 export function inScope<T>(
   operation: string,
   scope: Scope,
+  extra: unknown,
   begin: (node: ScopeNode) => Promise<T>,
 ): Promise<T> {
   try {
+    refuseOptions(operation, extra);
     const node = nodeOf(operation, "scope", scope);
     return rejectUnlessLive(operation, node) ?? begin(node);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { BoughError } from "../../errors/bough-error.js";
-import { checkLimit } from "../../errors/validate.js";
+import { checkLimit, refuseOptions } from "../../errors/validate.js";
 import { isForRunningWork } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
@@ -105,7 +105,9 @@ export type Received<T> =
  * });
  * ```
  */
-export function createChannel<T>(capacity: number = 0): Channel<T> {
+export function createChannel<T>(capacity?: number): Channel<T>;
+export function createChannel<T>(capacity: number = 0, extra?: unknown): Channel<T> {
+  refuseOptions("createChannel", extra);
   checkLimit("createChannel", "capacity", capacity, 0);
   return new BufferedChannel<T>(new ChannelCore(capacity));
 }
@@ -143,8 +145,8 @@ class BufferedChannel<T> implements Channel<T> {
     return this.#core.closing !== undefined;
   }
 
-  send(scope: Scope, value: T): Promise<void> {
-    return inScope("send", scope, (node) => {
+  send(scope: Scope, value: T, extra?: unknown): Promise<void> {
+    return inScope("send", scope, extra, (node) => {
       const core = this.#core;
       if (core.closing !== undefined) return rejectThrottled(closedError("send", core.closing));
       if (core.offer(value, node)) return Promise.resolve();
@@ -154,8 +156,8 @@ class BufferedChannel<T> implements Channel<T> {
     });
   }
 
-  receive(scope: Scope): Promise<T> {
-    return inScope("receive", scope, (node) => {
+  receive(scope: Scope, extra?: unknown): Promise<T> {
+    return inScope("receive", scope, extra, (node) => {
       const core = this.#core;
       const ready = core.poll(node);
       if (ready !== undefined) return Promise.resolve(ready.value);
@@ -182,7 +184,8 @@ class BufferedChannel<T> implements Channel<T> {
     this.#core.close(cause);
   }
 
-  values(scope: Scope): AsyncIterableIterator<T> {
+  values(scope: Scope, extra?: unknown): AsyncIterableIterator<T> {
+    refuseOptions("values", extra);
     return new ChannelIterator(this.#core, nodeOf("values", "scope", scope));
   }
 

@@ -1,5 +1,5 @@
 import { isThenable } from "../../errors/describe.js";
-import { checkDuration, outOfRange, wrongType } from "../../errors/validate.js";
+import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
 import { isForRunningWork } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
@@ -79,11 +79,13 @@ export type Selected<C> = {
 export function select<const C extends Readonly<Record<string, SelectCase>>>(
   scope: Scope,
   cases: C,
-): Promise<Selected<C>> {
+): Promise<Selected<C>>;
+export function select(scope: Scope, cases: unknown, extra?: unknown): Promise<unknown> {
   try {
+    refuseOptions("select", extra);
     const node = nodeOf("select", "scope", scope);
     const branches = parse(cases);
-    return (rejectUnlessLive("select", node) ?? Selection.begin(node, branches)) as Promise<Selected<C>>;
+    return rejectUnlessLive("select", node) ?? Selection.begin(node, branches);
   } catch (error) {
     return rejectBeforeStart(error);
   }
@@ -109,7 +111,9 @@ export function select<const C extends Readonly<Record<string, SelectCase>>>(
  * });
  * ```
  */
-export function sending<T>(channel: Channel<T>, value: NoInfer<T>): SendCase<T> {
+export function sending<T>(channel: Channel<T>, value: NoInfer<T>): SendCase<T>;
+export function sending<T>(channel: Channel<T>, value: T, extra?: unknown): SendCase<T> {
+  refuseOptions("sending", extra);
   if (channelCore(channel) === undefined) {
     throw wrongType("sending", "channel must come from createChannel()", channel);
   }

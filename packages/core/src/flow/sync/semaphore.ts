@@ -1,4 +1,4 @@
-import { requireCount } from "../../errors/validate.js";
+import { refuseOptions, requireCount } from "../../errors/validate.js";
 import { draining, isPermitDenied, recordAcquiredPermit } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -45,7 +45,9 @@ export interface Semaphore {
  * });
  * ```
  */
-export function createSemaphore(permits: number): Semaphore {
+export function createSemaphore(permits: number): Semaphore;
+export function createSemaphore(permits: number, extra?: unknown): Semaphore {
+  refuseOptions("createSemaphore", extra);
   requireCount("createSemaphore", "permits", permits, 1);
   return new FairSemaphore(permits);
 }
@@ -63,8 +65,8 @@ class FairSemaphore implements Semaphore {
     this.#free = permits;
   }
 
-  acquire(scope: Scope): Promise<Disposable> {
-    return inScope("acquire", scope, (node) => {
+  acquire(scope: Scope, extra?: unknown): Promise<Disposable> {
+    return inScope("acquire", scope, extra, (node) => {
       const getsNone = isPermitDenied(node);
       if (this.#free > 0 && !getsNone) {
         this.#free -= 1; // the queue is empty while a permit is free

@@ -1,4 +1,4 @@
-import { requireFunction } from "../../errors/validate.js";
+import { refuseOptions, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
@@ -66,7 +66,9 @@ export interface SingleFlight<K, T> {
  * });
  * ```
  */
-export function createSingleFlight<K, T>(owner: Scope): SingleFlight<K, T> {
+export function createSingleFlight<K, T>(owner: Scope): SingleFlight<K, T>;
+export function createSingleFlight<K, T>(owner: Scope, extra?: unknown): SingleFlight<K, T> {
+  refuseOptions("createSingleFlight", extra);
   return new Flights<K, T>(nodeOf("createSingleFlight", "owner", owner));
 }
 
@@ -79,8 +81,9 @@ class Flights<K, T> implements SingleFlight<K, T> {
     this.#owner = owner;
   }
 
-  do(scope: Scope, key: K, worker: Worker<T>): Promise<T> {
+  do(scope: Scope, key: K, worker: Worker<T>, extra?: unknown): Promise<T> {
     try {
+      refuseOptions("do", extra);
       const node = nodeOf("do", "scope", scope);
       requireFunction("do", "worker", worker);
       return rejectUnlessLive("do", node) ?? this.#join(node, key, worker);

@@ -1,3 +1,4 @@
+import { refuseOptions } from "../../errors/validate.js";
 import { elapsed } from "../../kernel/age-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
 import { recordCancelCheck, type ScopeNode } from "../../kernel/node.js";
@@ -41,8 +42,10 @@ let nextSlice: Promise<void> | undefined;
  * console.log(isCancelled(outcome) && outcome.kind); // deadline
  * ```
  */
-export function checkpoint(scope: Scope): Promise<void> {
+export function checkpoint(scope: Scope): Promise<void>;
+export function checkpoint(scope: Scope, extra?: unknown): Promise<void> {
   try {
+    refuseOptions("checkpoint", extra);
     const node = nodeOf("checkpoint", "scope", scope);
     recordCancelCheck(node);
     if (!node.cancelled) checkDeadline(node);

@@ -1,4 +1,4 @@
-import { requireDuration } from "../../errors/validate.js";
+import { refuseOptions, requireDuration } from "../../errors/validate.js";
 import { coarseElapsed } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/immediate-results.js";
@@ -36,8 +36,10 @@ import { nodeOf } from "../../task/resolve.js";
  * });
  * ```
  */
-export function sleep(scope: Scope, ms: number): Promise<void> {
+export function sleep(scope: Scope, ms: number): Promise<void>;
+export function sleep(scope: Scope, ms: number, extra?: unknown): Promise<void> {
   try {
+    refuseOptions("sleep", extra);
     const node = nodeOf("sleep", "scope", scope);
     requireDuration("sleep", "ms", ms);
     return rejectUnlessLive("sleep", node) ?? new Sleep(node, ms).promise;

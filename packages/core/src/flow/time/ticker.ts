@@ -1,4 +1,4 @@
-import { outOfRange, requireDuration } from "../../errors/validate.js";
+import { outOfRange, refuseOptions, requireDuration } from "../../errors/validate.js";
 import { coarseElapsed, elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
@@ -35,7 +35,9 @@ import { nodeOf } from "../../task/resolve.js";
  * });
  * ```
  */
-export function ticker(scope: Scope, ms: number): AsyncIterableIterator<number> {
+export function ticker(scope: Scope, ms: number): AsyncIterableIterator<number>;
+export function ticker(scope: Scope, ms: number, extra?: unknown): AsyncIterableIterator<number> {
+  refuseOptions("ticker", extra);
   const node = nodeOf("ticker", "scope", scope);
   requireDuration("ticker", "ms", ms);
   if (ms === 0) throw outOfRange("ticker", "ms must be more than 0", ms);

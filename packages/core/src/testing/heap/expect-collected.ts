@@ -1,6 +1,6 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { describe } from "../../errors/describe.js";
-import { wrongType, requireFunction } from "../../errors/validate.js";
+import { refuseOptions, requireFunction, wrongType } from "../../errors/validate.js";
 import { delay } from "../clock/real-time.js";
 import { collectGarbage } from "./collect-garbage.js";
 import { BoughHeapProbe, findRetainers } from "./retainers.js";
@@ -47,7 +47,9 @@ export class RetainedError extends BoughError {
  * });
  * ```
  */
-export async function expectCollected(make: () => object): Promise<void> {
+export function expectCollected(make: () => object): Promise<void>;
+export async function expectCollected(make: () => object, extra?: unknown): Promise<void> {
+  refuseOptions("expectCollected", extra);
   requireFunction("expectCollected", "make", make);
   const { probe, name } = await probeFor(make);
   for (const pause of PAUSES) {
