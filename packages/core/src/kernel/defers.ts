@@ -4,7 +4,8 @@ import { ScopeClosedError } from "../errors/scope-errors.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { Defer, ScopeNode } from "./node.js";
-import { ignore, overflow } from "./observer.js";
+import { overflow } from "./kept-settlers.js";
+import { ignore } from "./observer.js";
 
 /**
  * Adds a cleanup behind a gate. The promise reaction is made now, so that the cleanup runs in the async context

@@ -1,4 +1,6 @@
 import type { WaitingFor } from "../errors/scope-errors.js";
+import { failToKeep, kept, makePromise } from "./kept-settlers.js";
+import { isBun } from "./platform.js";
 
 /** Receives the outcome of a node, once, when the node settles. */
 export interface Observer {
@@ -23,22 +25,20 @@ export interface PromiseObserver<T> extends Observer {
   readonly promise: Promise<T>;
 }
 
-/** The engine's message. A promise constructor whose function had no room on the stack rejects with it instead of throwing. */
-export const overflow = "Maximum call stack size exceeded";
-
 export function ignore(): void {}
 
 /** `Promise.withResolvers`, which Node 20 does not have. */
 export function withResolvers<T>(): PromiseObserver<T> {
+  if (isBun) {
+    const promise = makePromise<T>();
+    return { promise, resolve: kept.resolve, reject: kept.reject };
+  }
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;
   const promise = new Promise<T>((res, rej) => {
     resolve = res as (value: unknown) => void;
     reject = rej;
   });
-  if ((reject as unknown) === undefined) {
-    promise.then(undefined, ignore);
-    throw new RangeError(overflow);
-  }
+  if ((reject as unknown) === undefined) failToKeep(promise);
   return { promise, resolve, reject };
 }

@@ -67,6 +67,9 @@ const platform = globalThis as {
   "setTimeout" | "clearTimeout" | "setInterval" | "clearInterval" | "queueMicrotask" | "performance" | "Date"
 >;
 
+/** Whether the engine is the JavaScriptCore of Bun, where other code is fast than in V8. */
+export const isBun: boolean = "Bun" in globalThis;
+
 // ---- taken at load
 
 /**

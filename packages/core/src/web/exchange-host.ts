@@ -19,5 +19,14 @@ export interface ExchangeHost<Exchange, Record> {
 
 /** A handler, as it is called: with the request, its scope, and what the host passes. */
 export type AnyHandler = (this: unknown, request: never, scope: Scope, ...rest: never[]) => unknown;
-/** The handler of an application: it is called without the scope. */
-export type AnyFetch = (this: unknown, request: never, ...rest: never[]) => unknown;
+/** An application that takes requests: it is called without the scope. */
+export interface AnyApp {
+  fetch(request: never, ...rest: never[]): unknown;
+}
+
+/** Bun takes longer to spread a list than to make a scope; most hosts pass one argument more, or none. */
+export function callApp(app: AnyApp, request: Request, rest: readonly unknown[]): unknown {
+  if (rest.length === 0) return app.fetch(request as never);
+  if (rest.length === 1) return app.fetch(request as never, rest[0] as never);
+  return app.fetch(request as never, ...(rest as never[]));
+}

@@ -2,20 +2,17 @@ import { isThenable } from "../errors/describe.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { ignore } from "../kernel/observer.js";
+import { kept, makePromise } from "../kernel/kept-settlers.js";
 import { onTurn } from "../kernel/platform.js";
 import type { Observer } from "../kernel/observer.js";
 import { isIdle } from "../http/attached.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
-import {
-  callHook,
-  printHookFailure,
-  type Answer,
-  type AnswerStatus,
-  type Responder,
-} from "../http/responder.js";
+import { callHook, type Answer, type AnswerStatus, type Responder } from "../http/responder.js";
 import { isComplete } from "./complete-body.js";
+import type { ExchangeList, Listed } from "./exchange-list.js";
 import { BodyRelay, peek, type BodyObserver } from "./body.js";
 import {
   answerWith,
@@ -28,8 +25,8 @@ import {
   withStream,
   type ResponseLike,
 } from "./responses.js";
-import type { AnyFetch, AnyHandler, ExchangeHost } from "./exchange-host.js";
-import { kept, keepSettlers, nothing } from "./settlers.js";
+import { makeAnswer } from "./hooks.js";
+import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
 //
@@ -51,19 +48,20 @@ export type WebRecord = RequestRecord<Request, Exchange>;
  * record: until there is one, the exchange is the observer of its scope. An application that is called without the scope
  * may never ask for it: then it is not made.
  */
-export class Exchange implements Responder, Answer, BodyObserver, Observer {
+export class Exchange implements Responder, Answer, BodyObserver, Observer, Listed<Exchange> {
   readonly request: Request;
   /** What the host has passed after the request. */
   readonly rest: readonly unknown[];
-  /** The neighbours in the list of requests without a scope; see `unopened.ts`. */
-  next: Exchange | undefined = undefined;
-  previous: Exchange | undefined = undefined;
+  /** The list that it is in, and its neighbours there; see `exchange-list.ts`. */
+  list: ExchangeList<Exchange> | undefined = undefined;
+  later: Exchange | undefined = undefined;
+  earlier: Exchange | undefined = undefined;
   readonly #host: ExchangeHost<Exchange, WebRecord>;
   #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
   /** How the host's promise is settled. */
-  #resolve: (value: unknown) => void = nothing;
-  #reject: (error: unknown) => void = nothing;
+  #resolve: (value: unknown) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
   #stopListening: (() => void) | undefined = undefined;
   #relay: BodyRelay | undefined = undefined;
   /** Whether the handler was called without the scope, and nobody has asked for it. */
@@ -77,7 +75,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   #hasEnded = false;
   #isDisconnected = false;
   /** Called when everything in the scope has ended. */
-  #onScopeEnd: () => void = nothing;
+  #onScopeEnd: () => void = ignore;
   statusCode = 0;
 
   constructor(request: Request, rest: readonly unknown[], host: ExchangeHost<Exchange, WebRecord>) {
@@ -137,33 +135,43 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   // ---- the handler
 
   /**
-   * Calls the handler: with the scope, or, for an application, without it.
+   * Calls the handler.
    *
    * @returns What the host receives.
    */
-  run(handler: AnyHandler | AnyFetch, self: unknown, isApp: boolean): Promise<unknown> {
-    const { request, rest } = this;
-    this.#isUnopened = isApp;
+  run(handler: AnyHandler, self: unknown): Promise<unknown> {
     const promise = this.#promise(); // first: a thenable may call back at once
     try {
-      const result = isApp
-        ? handler.call(self, request as never, ...(rest as never[]))
-        : handler.call(self, request as never, this.node as never, ...(rest as never[]));
-      if (!isThenable(result)) this.#onReturn(result);
-      else
-        result.then(
-          (value) => this.#onReturn(value),
-          (error: unknown) => this.#onFailure(error),
-        );
+      this.#follow(handler.call(self, this.request as never, this.node, ...(this.rest as never[])));
     } catch (error) {
       this.#onFailure(error);
     }
     return promise;
   }
 
+  /** As {@link run}, for an application, which is called without the scope. */
+  runApp(app: AnyApp): Promise<unknown> {
+    this.#isUnopened = true;
+    const promise = this.#promise();
+    try {
+      this.#follow(callApp(app, this.request, this.rest));
+    } catch (error) {
+      this.#onFailure(error);
+    }
+    return promise;
+  }
+
+  #follow(result: unknown): void {
+    if (!isThenable(result)) return this.#onReturn(result);
+    result.then(
+      (value) => this.#onReturn(value),
+      (error: unknown) => this.#onFailure(error),
+    );
+  }
+
   /** The promise that the host awaits. */
   #promise(): Promise<unknown> {
-    const promise = new Promise(keepSettlers);
+    const promise = makePromise<unknown>();
     this.#resolve = kept.resolve;
     this.#reject = kept.reject;
     return promise;
@@ -364,14 +372,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer {
   get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
     const respond = this.#host.hooks?.respond;
     if (respond === undefined) return undefined;
-    return async (outcome) => {
-      try {
-        const response: unknown = await respond(outcome as never, this.request as never);
-        if (response !== undefined) this.#answerBy(response);
-      } catch (error) {
-        printHookFailure(error);
-      }
-    };
+    return (outcome) => makeAnswer(respond, outcome, this.request, (response) => this.#answerBy(response));
   }
 
   cutOff(): void {

@@ -25,11 +25,11 @@ import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/resolve.js";
-import type { AnyHandler } from "./exchange-host.js";
+import type { AnyApp, AnyHandler } from "./exchange-host.js";
 import type { Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { shutDown } from "./shutdown.js";
-import { exchangeOf, WebServer, type AnyApp, type RequestPolicy } from "./web-server.js";
+import { exchangeOf, WebServer, type RequestPolicy } from "./web-server.js";
 
 /** The options of `fetchBough`. `Input` is the request of the host, `Rest` what it passes after it. */
 export interface FetchBoughOptions<

@@ -1,4 +1,5 @@
 import type { CancelledOutcome } from "../http/outcome.js";
+import { printHookFailure } from "../http/responder.js";
 
 /** The application's hooks for cancelled requests, as in `bough/http`. */
 export interface WebHooks<Input = never> {
@@ -18,4 +19,19 @@ export interface WebHooks<Input = never> {
         request: Input,
       ) => Response | undefined | Promise<Response | undefined>)
     | undefined;
+}
+
+/** Has the application make the answer of a request. Without one, bough answers. */
+export async function makeAnswer(
+  respond: NonNullable<WebHooks["respond"]>,
+  outcome: CancelledOutcome,
+  request: Request,
+  answerBy: (response: unknown) => void,
+): Promise<void> {
+  try {
+    const response: unknown = await respond(outcome as never, request as never);
+    if (response !== undefined) answerBy(response);
+  } catch (error) {
+    printHookFailure(error);
+  }
 }

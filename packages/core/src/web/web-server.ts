@@ -10,10 +10,10 @@ import type { Responder } from "../http/responder.js";
 import type { DrainableServer } from "../http/server-handle.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { linkChild, makeCancelledChild, makeChild, makeEndedChild } from "../task/child.js";
-import type { AnyFetch, AnyHandler, ExchangeHost } from "./exchange-host.js";
+import type { AnyApp, AnyHandler, ExchangeHost } from "./exchange-host.js";
 import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
-import { Unopened } from "./unopened.js";
+import { ExchangeList } from "./exchange-list.js";
 
 // The state of one `fetchBough`: its options and its open requests, and how a request gets its scope. The file takes no step
 // of a shutdown (shutdown.ts does).
@@ -47,11 +47,11 @@ export class WebServer
   /** Whether no option needs the scope of a request before somebody asks for it. */
   #mayOpenLater: boolean;
   /** The requests that have no scope yet. */
-  readonly #unopened = new Unopened();
+  readonly #unopened = new ExchangeList<Exchange>();
   /** The requests that arrived after the scope had been cancelled, and so are not in it. */
   readonly #late = new Set<Exchange>();
-  /** The requests whose handlers may be running at the next turn of the event loop. */
-  #fresh: Exchange[] = [];
+  /** The requests whose clients are watched if they are still being handled when {@link soon} calls back. */
+  readonly #fresh = new ExchangeList<Exchange>();
   #isWatching = false;
 
   get hooks(): WebHooks | undefined {
@@ -98,12 +98,12 @@ export class WebServer
     const exchange = new Exchange(request, rest, this);
     (request as Slot)[exchangeKey] = exchange;
     this.#unopened.add(exchange);
-    return exchange.run(app.fetch, app, true);
+    return exchange.runApp(app);
   }
 
   #start(exchange: Exchange, handler: AnyHandler, self: unknown): Promise<unknown> {
     if (this.#isLimited) this.#limit(exchange);
-    const answer = exchange.run(handler, self, false);
+    const answer = exchange.run(handler, self);
     if (!isClosed(exchange.node)) this.#follow(exchange);
     return answer;
   }
@@ -136,7 +136,7 @@ export class WebServer
   /** Opens the scopes of all requests: from now on they are counted, and cancelled. */
   openAll(): void {
     this.#mayOpenLater = false;
-    for (const exchange of this.#unopened.all) exchange.open();
+    for (const exchange of this.#unopened.takeAll()) exchange.open();
   }
 
   /** Has the client's leaving end a request, and the host wait for its scope. */
@@ -146,7 +146,7 @@ export class WebServer
       waitUntil(exchange.settled());
       exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
     } else if (exchange.isHandlerRunning) {
-      this.#fresh.push(exchange);
+      this.#fresh.add(exchange);
       if (this.#isWatching) return;
       this.#isWatching = true;
       soon(this.#watchClients);
@@ -155,17 +155,14 @@ export class WebServer
 
   /** Reads `request.signal` of the requests that are still being handled: making that signal costs some hosts a lot. */
   readonly #watchClients = (): void => {
-    const fresh = this.#fresh;
     this.#isWatching = false;
-    if (fresh.length === 0) return;
-    this.#fresh = [];
-    for (const exchange of fresh) exchange.watchClient();
+    for (const exchange of this.#fresh.takeAll()) exchange.watchClient();
   };
 
   /** Serves a request that arrives during the end of a shutdown, or after it. */
   #serveLate(exchange: Exchange, handler: AnyHandler, self: unknown): Promise<unknown> {
     if (isClosed(this.node)) return exchange.refuse();
-    const answer = exchange.run(handler, self, false);
+    const answer = exchange.run(handler, self);
     this.#followLate(exchange);
     return answer;
   }
@@ -209,9 +206,7 @@ export class WebServer
   }
 
   onEnd(exchange: Exchange): void {
-    // Most handlers are done before the next one is called: what they leave must not wait for the end of the turn.
-    const fresh = this.#fresh;
-    if (fresh.length > 0 && fresh[fresh.length - 1] === exchange) fresh.pop();
+    this.#fresh.remove(exchange);
     if (this.#late.size > 0) this.#late.delete(exchange);
     this.onRequestDone?.();
   }
@@ -234,11 +229,6 @@ export class WebServer
     }
     return [...found, ...this.#late].map(({ record }) => record).filter(({ isDone }) => !isDone);
   }
-}
-
-/** An application that takes requests. */
-export interface AnyApp {
-  readonly fetch: AnyFetch;
 }
 
 /** The slot of a request: its exchange. */

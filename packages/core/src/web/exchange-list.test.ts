@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { ExchangeList, type Listed } from "./exchange-list.js";
+
+class Entry implements Listed<Entry> {
+  list: ExchangeList<Entry> | undefined = undefined;
+  later: Entry | undefined = undefined;
+  earlier: Entry | undefined = undefined;
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+function filled(names: string): { readonly list: ExchangeList<Entry>; readonly entries: readonly Entry[] } {
+  const list = new ExchangeList<Entry>();
+  const entries = names.split("").map((name) => new Entry(name));
+  for (const entry of entries) list.add(entry);
+  return { list, entries };
+}
+
+const namesIn = (list: ExchangeList<Entry>): string =>
+  list
+    .takeAll()
+    .map(({ name }) => name)
+    .join("");
+
+describe("the list of requests", () => {
+  it("gives them in the order of their arrival, once", () => {
+    const { list } = filled("abc");
+    expect(namesIn(list)).toBe("abc");
+    expect(namesIn(list)).toBe("");
+  });
+
+  it.each([
+    ["the first", "a", "bcd"],
+    ["the last", "d", "abc"],
+    ["one between others", "b", "acd"],
+    ["all but one, the newest last", "abd", "c"],
+    ["all", "dbac", ""],
+  ])("leaves out those that were removed: %s", (_which, removed, left) => {
+    const { list, entries } = filled("abcd");
+    for (const name of removed) list.remove(entries.find((entry) => entry.name === name) as Entry);
+    expect(namesIn(list)).toBe(left);
+  });
+
+  it("keeps nothing of one that was removed, nor that of the list", () => {
+    const { list, entries } = filled("abc");
+    const [, second] = entries as [Entry, Entry, Entry];
+    list.remove(second);
+    expect(second).toMatchObject({ list: undefined, later: undefined, earlier: undefined });
+    expect(namesIn(list)).toBe("ac");
+  });
+
+  it("ignores the removal of one that is in another list, or in none", () => {
+    const { list } = filled("ab");
+    const { list: other, entries } = filled("cd");
+    list.remove(entries[0] as Entry);
+    list.remove(new Entry("e"));
+    expect(namesIn(list)).toBe("ab");
+    expect(namesIn(other)).toBe("cd");
+  });
+});
