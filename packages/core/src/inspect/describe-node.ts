@@ -139,7 +139,7 @@ export function describeNode(
     state: node.state,
     age: Math.max(0, now - node.startedAt),
     cleanups: countCleanups(node),
-    waiters: extras?.settings?.waiters?.size ?? 0,
+    waiters: extras?.settings?.waiters?.length ?? 0,
     failures: extras?.errors?.size ?? 0,
     waitingForCleanup: isWindingUp(node),
   } as MutableInfo;

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi, type MockInstance } from "vitest";
 import { flush } from "../../test/support/deferred.js";
 import type * as Clock from "./age-clock.js";
+import type { Scope } from "./scope.js";
 
 const loadedAt = 1_000_000;
 let now: MockInstance<() => number>;
@@ -81,6 +82,26 @@ describe("the clock of ages", () => {
     const ages = snapshot(scope).children.map(({ name, age }) => `${name} ${age}`);
     expect(ages).toEqual(["before 500", "after 0"]);
   });
+
+  it.each(["all", "allSettled", "any", "race"] as const)(
+    "gives the members of %s the age of the call",
+    async (combinator) => {
+      const bough = await import("../index.js");
+      const { snapshot } = await import("../inspect/index.js");
+      const scope = bough.createScope({ onOrphan: "ignore" });
+      const wait = (own: Scope): Promise<never> => new Promise((_, reject) => own.onCancel(reject));
+      const busy = (own: Scope): Promise<never> => {
+        now.mockReturnValue(loadedAt + 510);
+        return wait(own);
+      };
+      void bough[combinator](scope, [busy, wait]);
+      bough.spawn(scope, wait);
+      const [group, task] = snapshot(scope).children;
+      expect(group?.children.map(({ age }) => age)).toEqual([500, 500]);
+      expect(task?.age).toBe(0);
+      await scope.close();
+    },
+  );
 
   it("gives a request its own age, after another one has held the event loop up for 500 ms", async () => {
     const { createScope } = await import("../index.js");

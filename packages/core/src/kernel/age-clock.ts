@@ -153,6 +153,19 @@ export function instantIn(scopesLeft: number, expected: number): number {
   return Math.abs(instant - expected) > MAX_CALENDAR_DRIFT ? Math.round(instant) : expected;
 }
 
+/**
+ * The instant that is `left` ms away by `clock`, as {@link instantIn} will expect it. `undefined` where it is the same if it is
+ * computed later, when somebody asks: a test may let the one clock go on and not the other.
+ */
+export function instantNow(clock: Clock, left: number): number | undefined {
+  return clock === realClock && !isDateReplaced() ? undefined : calendarNow() + left;
+}
+
+/** As {@link instantNow}, later. Rounded up: the calendar has whole ms, and has shown the current one for a while. */
+export function instantLater(left: number): number {
+  return Math.ceil(calendarNow() + left);
+}
+
 // ---- the ages in reports
 
 const SMALL = 2 ** 30;

@@ -1,6 +1,15 @@
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
-import { currentClock, instantIn, type Clock } from "./age-clock.js";
-import { CANCELLED, CLOSED, UNDER_DEADLINE, HAS_DEADLINE_TIMER, SHIELD, TIMED_OUT } from "./state.js";
+import { currentClock, instantIn, instantLater, instantNow, type Clock } from "./age-clock.js";
+import {
+  BODY,
+  CANCELLED,
+  CLOSED,
+  HAS_DEADLINE_TIMER,
+  QUEUED,
+  SHIELD,
+  TIMED_OUT,
+  UNDER_DEADLINE,
+} from "./state.js";
 import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { cancelWith } from "./lifecycle.js";
@@ -14,13 +23,14 @@ class ClockDeadline implements Deadline {
   readonly timeout: number | undefined;
   readonly #clock: Clock;
   readonly #at: number;
-  #instant: number;
+  /** Of a duration, perhaps `undefined` until somebody asks. */
+  #date: number | undefined;
 
-  constructor(clock: Clock, left: number, timeout: number | undefined, instant: number) {
+  constructor(clock: Clock, left: number, timeout: number | undefined, date: number | undefined) {
     this.timeout = timeout;
     this.#clock = clock;
     this.#at = clock.now() + left;
-    this.#instant = instant;
+    this.#date = date;
   }
 
   /** How many ms are left by its clock; negative when it has passed. */
@@ -38,7 +48,8 @@ class ClockDeadline implements Deadline {
    * is adjusted, so that `deadline - Date.now()` stays the remaining time.
    */
   get instant(): number {
-    return (this.#instant = instantIn(this.left, this.#instant));
+    const { left } = this;
+    return (this.#date = this.#date === undefined ? instantLater(left) : instantIn(left, this.#date));
   }
 }
 
@@ -48,8 +59,7 @@ class ClockDeadline implements Deadline {
  * at once if the deadline has passed.
  */
 export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
-  const today = calendarNow();
-  const left = Math.min(timeout, date - today);
+  const left = date === Infinity ? timeout : Math.min(timeout, date - calendarNow());
   const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
   const outerDeadline = outer?.extras?.settings?.deadline;
   if (outer !== undefined && outerDeadline !== undefined && !isEarlier(left, timeout, date, outerDeadline)) {
@@ -63,11 +73,11 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   const clock = currentClock(); // only now is it sure which one the timer goes by
   settings.deadline =
     left === timeout
-      ? new ClockDeadline(clock, left, timeout, today + timeout)
+      ? new ClockDeadline(clock, left, timeout, instantNow(clock, left))
       : new ClockDeadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
   node.flags |= HAS_DEADLINE_TIMER;
-  updateTimerHold(node);
+  if ((node.flags & (BODY | QUEUED)) === 0) updateTimerHold(node);
 }
 
 function isEarlier(left: number, timeout: number, date: number, outer: Deadline): boolean {

@@ -34,7 +34,7 @@ export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefi
     grace,
     () => {
       const settings = node.ensureSettings();
-      settings.waiters?.delete(waiter);
+      settings.waiters = settings.waiters?.filter((other) => other !== waiter);
       settings.graceTimer?.clear(); // this call is the receiver
       const error = stuckError(node, grace);
       publishStuck(node, error.tasks);

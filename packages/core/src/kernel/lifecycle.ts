@@ -319,7 +319,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
   }
   const waiters = extras?.settings?.waiters;
   if (waiters !== undefined) {
-    deliver(node, [...waiters]);
+    deliver(node, waiters);
     node.ensureSettings().waiters = undefined;
   }
   if (extras?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !failsParent(node)) {

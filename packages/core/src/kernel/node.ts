@@ -61,8 +61,16 @@ export abstract class ScopeNode implements Scope {
   /** Unique in this copy of the package, in the order in which nodes are made: names and paths are not unique. */
   declare readonly id: number;
 
-  /** @param initialFlags - One of the initial states of `state.ts`. */
-  constructor(parent: ScopeNode | undefined, label: Label, initialFlags: number) {
+  /**
+   * @param initialFlags - One of the initial states of `state.ts`.
+   * @param startedAt - Of nodes that start together, the time of the first.
+   */
+  constructor(
+    parent: ScopeNode | undefined,
+    label: Label,
+    initialFlags: number,
+    startedAt: number = coarseElapsed(),
+  ) {
     this.flags = parent === undefined ? initialFlags : initialFlags | (parent.flags & INHERITED);
     this.next = undefined;
     this.first = undefined;
@@ -74,7 +82,7 @@ export abstract class ScopeNode implements Scope {
     this.observer = undefined;
     this.value = undefined;
     this.label = label;
-    this.startedAt = coarseElapsed();
+    this.startedAt = startedAt;
     this.id = ++lastId;
   }
 
@@ -209,7 +217,7 @@ export class Settings {
   /** Set once the scope has survived a failure, or was told to supervise its tasks. */
   survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
-  waiters: Set<Waiter> | undefined = undefined;
+  waiters: Waiter[] | undefined = undefined;
   /** The notes of integrations on the node for snapshots and reports, by their keys; see `annotations.ts`. */
   annotators: Map<string, () => { readonly text: string; readonly data?: unknown } | undefined> | undefined =
     undefined;

@@ -17,19 +17,14 @@ export function wait(
   pin: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
   const isClosed = (node.flags & CLOSED) !== 0;
-  const resolvers = withResolvers<void>();
-  const waiter: Waiter = {
-    kind,
-    handle: pin,
-    graceTimer: undefined,
-    ...(!isClosed && hasUnrefedTimers(node) ? withProcessHold(resolvers) : resolvers),
-  };
-  const promise = waiter.promise;
+  const { promise, resolve, reject } =
+    !isClosed && hasUnrefedTimers(node) ? withProcessHold(withResolvers<void>()) : withResolvers<void>();
+  const waiter: Waiter = { kind, handle: pin, graceTimer: undefined, promise, resolve, reject };
   if (isClosed) {
     deliver(node, [waiter]);
     return { promise: throttle(promise, node.extras?.errors === undefined && !hasExceededOwnTimeout(node)) };
   }
-  (node.ensureSettings().waiters ??= new Set()).add(waiter);
+  (node.ensureSettings().waiters ??= []).push(waiter);
   return { promise, waiter };
 }
 

@@ -43,6 +43,7 @@ import { callInStores, workerReturned, workerReturnedAgain, type Worker } from "
  *
  * @param operation - The public function, for the error.
  * @param options - Those that {@link linkChild} will get.
+ * @param startedAt - If it starts together with another node, the time of that one.
  * @throws {ScopeClosedError} If `parent` has ended, or is closing with no child alive.
  * @throws {RangeError} If the workers that are being called leave no room on the stack. Nothing was started.
  */
@@ -52,10 +53,11 @@ export function makeChild(
   label: Label,
   initialState: number,
   options?: Pick<ScopeOptions, "onError">,
+  startedAt?: number,
 ): ScopeNode {
   checkHeadroom();
   if (isOpen(parent) || admits(operation, parent, initialState))
-    return new ScopeView(parent, label, initialState);
+    return new ScopeView(parent, label, initialState, startedAt);
   const node = makeCancelledChild(parent, label, initialState);
   // A callback that is added later can still throw; then this is the nearest receiver.
   if (options?.onError !== undefined) node.ensureSettings().onError = options.onError;
