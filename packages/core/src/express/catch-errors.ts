@@ -27,7 +27,7 @@ interface Prepared {
   [prepared]?: number;
 }
 
-const ours = new WeakSet<Handle>();
+const guardedHandlers = new WeakSet<Handle>();
 
 /** Whether {@link catchErrors} has seen the app. */
 export function isPrepared(app: Application & Prepared): boolean {
@@ -43,7 +43,7 @@ export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);
   if (app[prepared] === stack.length) return;
   for (const layer of stack)
-    if (layer.handle.length === 4 && !ours.has(layer.handle)) layer.handle = guard(layer.handle);
+    if (layer.handle.length === 4 && !guardedHandlers.has(layer.handle)) layer.handle = guard(layer.handle);
   app.use(onError);
   app[prepared] = stack.length;
 }
@@ -54,7 +54,7 @@ function guard(handle: Handle): Handle {
     onError(error, request, response, () => (result = handle(error, request, response, next)));
     return result;
   };
-  ours.add(guarded);
+  guardedHandlers.add(guarded);
   return guarded;
 }
 
@@ -75,13 +75,13 @@ export function endIfCancelled(error: unknown, request: Request, response: Respo
   const record = recordOf(request);
   const outcome = outcomeOf(record, error, isDisconnected(request, response));
   record?.receive(error);
-  if (record?.isAnswered === true) spareConnection(request);
+  if (record?.isAnswered === true) protectConnection(request);
   if (outcome.status === undefined) return false;
   (record ?? openRequest(request, response, serverOf(request), routeName(request))).end(outcome);
   return true;
 }
 
-ours.add(onError);
+guardedHandlers.add(onError);
 
 /** Whether the error comes from sending a file after the answer in the handler's place. */
 function isLateAnswer(error: unknown): boolean {
@@ -89,7 +89,7 @@ function isLateAnswer(error: unknown): boolean {
 }
 
 /** Keeps Express from destroying the connection of a request that fails after its answer: it may carry the next request. */
-function spareConnection(request: Request): void {
+function protectConnection(request: Request): void {
   const { socket } = request;
   const value: unknown = Object.create(socket, { destroy: { value: () => socket } });
   Object.defineProperty(request, "socket", { value, configurable: true });

@@ -56,28 +56,28 @@ function abandonLookUp(fastify: FastifyInstance): void {
 
 /** Postpones the calls of Fastify on `server` until `run` is done. Returns a function that restores the methods. */
 function intercept(server: Closing, run: () => Promise<void>): () => void {
-  const put = new Map<string, PropertyDescriptor | undefined>();
+  const replaced = new Map<string, PropertyDescriptor | undefined>();
   const replace = (name: keyof Closing, value: (...args: unknown[]) => unknown): void => {
     if (typeof server[name] !== "function") return;
-    put.set(name, Object.getOwnPropertyDescriptor(server, name));
+    replaced.set(name, Object.getOwnPropertyDescriptor(server, name));
     Object.defineProperty(server, name, { value, configurable: true, writable: true });
   };
   const skipped: string[] = [];
   for (const name of methods) replace(name, () => void skipped.push(name));
   replace("close", (...args) => {
-    const goOn = (): void => {
+    const resume = (): void => {
       for (const name of skipped) call(server, name, []);
       call(server, "close", args);
     };
-    void run().then(goOn, goOn); // the `onClose` hook passes its failure on
+    void run().then(resume, resume); // the `onClose` hook passes its failure on
     return server;
   });
   return () => {
-    for (const [name, own] of put) {
+    for (const [name, own] of replaced) {
       if (own === undefined) Reflect.deleteProperty(server, name);
       else Object.defineProperty(server, name, own);
     }
-    put.clear();
+    replaced.clear();
   };
 }
 

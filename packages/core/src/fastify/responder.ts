@@ -1,6 +1,6 @@
 import { STATUS_CODES, validateHeaderValue } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { bodyHeaders, NodeResponder, type Form } from "../http/node-responder.js";
+import { bodyHeaders, NodeResponder, type AnswerContent } from "../http/node-responder.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome, type CancelStatus } from "../http/outcome.js";
 import { recordOf } from "../http/request.js";
@@ -75,7 +75,7 @@ export class FastifyResponder extends NodeResponder {
     this.#request.log.error({ err: error }, "a hook for cancelled requests has failed");
   };
 
-  protected override takeOver(statusCode: AnswerStatus, text: string): Form {
+  protected override takeOver(statusCode: AnswerStatus, text: string): AnswerContent {
     const { raw } = this.#reply.hijack();
     // Fastify keeps the headers until it sends them.
     for (const [name, value] of Object.entries(this.#reply.getHeaders())) {
@@ -134,7 +134,7 @@ export class FastifyResponder extends NodeResponder {
  * The fields of a reply that a continuation of it resets: Fastify refuses to send while it handles a failure, or when the
  * reply was hijacked.
  */
-const ofHandler: ReadonlySet<string | undefined> = new Set([
+const handlerFields: ReadonlySet<string | undefined> = new Set([
   "fastify.reply.hijacked",
   "fastify.reply.isError",
   "fastify.reply.isRunningOnErrorHook",
@@ -147,7 +147,7 @@ function continuationOf(
 ): { reply: FastifyReply; hasSent: () => boolean } {
   const next = Object.create(reply) as FastifyReply;
   for (const symbol of Object.getOwnPropertySymbols(reply))
-    if (ofHandler.has(symbol.description))
+    if (handlerFields.has(symbol.description))
       Object.defineProperty(next, symbol, { value: false, writable: true, configurable: true });
   let sent = false;
   const send: FastifyReply["send"] = (payload) => {
@@ -159,8 +159,8 @@ function continuationOf(
     reply.code.call(next, value === 500 ? status : value);
     return next;
   };
-  const own = { send, code, status: code };
-  for (const [name, value] of Object.entries(own))
+  const overrides = { send, code, status: code };
+  for (const [name, value] of Object.entries(overrides))
     Object.defineProperty(next, name, { value, writable: true });
   return { reply: next, hasSent: () => sent };
 }

@@ -5,7 +5,7 @@ import type { Server, Socket } from "node:net";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { connectionKey, connectionsKey, disable, replaceCloseIdle, type lastRequestKey } from "./symbols.js";
 import { onTurn, realTimers } from "../kernel/platform.js";
-import { within } from "./within.js";
+import { settlesWithin } from "./timed-waits.js";
 
 // The connections of a server: its sockets, its HTTP/2 sessions, and the requests that a connection carries. The file knows
 // which of them are in use, silent or upgraded, and how to stop accepting more. It does not decide when to close one
@@ -34,7 +34,7 @@ export class Connection {
   session: Http2Session | undefined = undefined;
   #bytesRead = -1;
   /** How many looks ago it last brought something. */
-  #silentLooks = 0;
+  #silentChecks = 0;
 
   constructor(raw: Socket) {
     this.#raw = this.#socket = raw;
@@ -66,9 +66,9 @@ export class Connection {
   /** Whether it has brought nothing since `looks` calls ago. */
   isSilentFor(looks: number): boolean {
     const { bytesRead } = this.#raw;
-    this.#silentLooks = bytesRead === this.#bytesRead ? this.#silentLooks + 1 : 0;
+    this.#silentChecks = bytesRead === this.#bytesRead ? this.#silentChecks + 1 : 0;
     this.#bytesRead = bytesRead;
-    return this.#silentLooks >= looks;
+    return this.#silentChecks >= looks;
   }
 
   /** Makes `destroy()` of its socket do nothing, until the returned function is called. */
@@ -87,12 +87,12 @@ export class Connection {
 const tunnels = new WeakMap<Http2Session, number>();
 
 /** The slot of a server. See symbols.ts. */
-interface Watched extends Server {
+interface ServerSlots extends Server {
   [connectionsKey]?: Connections;
 }
 
 /** The slot of a socket. See symbols.ts. */
-interface Known {
+interface SocketSlots {
   [connectionKey]?: Connection;
 }
 
@@ -104,7 +104,7 @@ export interface OpenRequest {
 }
 
 /** The socket or HTTP/2 stream that requests come through. */
-export interface Carrier {
+export interface Transport {
   [lastRequestKey]?: LastRequest;
   prependOnceListener(event: "close", listener: () => void): unknown;
 }
@@ -150,23 +150,23 @@ export class Connections implements Iterable<Connection> {
   /** Whether a `listen()` is under way, as during the look-up of a host name. */
   isBinding = false;
   /** Whether the server did not listen yet when this object was made, so that no connection is missing. */
-  readonly areAllKnown: boolean;
+  readonly isComplete: boolean;
   /** HTTP/2 streams that a listener of `stream` answers, without Node's compatibility API. */
   readonly streams: Set<ServerHttp2Stream> = new Set();
   readonly #open = new Set<Connection>();
 
   constructor(server: Server) {
-    this.areAllKnown = !server.listening;
+    this.isComplete = !server.listening;
     // Before Node's own listener, which makes the HTTP/2 session at once.
     server.prependListener("connection", (socket: Socket) => this.#add(socket));
     server.prependListener("secureConnection", (socket: HttpSocket) => {
       const connection = this.#add(socket._parent ?? socket);
-      (socket as Known)[connectionKey] = connection;
+      (socket as SocketSlots)[connectionKey] = connection;
       connection.setSecureSocket(socket);
     });
     server.on("session", (session: Http2Session) => {
       const { socket } = session; // a proxy with the properties of the socket
-      const connection = (socket as Known)[connectionKey];
+      const connection = (socket as SocketSlots)[connectionKey];
       if (connection !== undefined) connection.session = session;
     });
     server.on("close", () => (this.isBinding = false)); // `close()` cancels a `listen()` without an event
@@ -190,7 +190,7 @@ export class Connections implements Iterable<Connection> {
     stream.once("close", () => tunnels.set(session, (tunnels.get(session) ?? 1) - 1));
   }
 
-  #add(socket: Socket & Known): Connection {
+  #add(socket: Socket & SocketSlots): Connection {
     const known = socket[connectionKey];
     if (known !== undefined) return known;
     const connection = new Connection(socket);
@@ -203,7 +203,7 @@ export class Connections implements Iterable<Connection> {
 
 /** The connections of `server`: those accepted after the first call, or after a `listen()` that this module has seen. */
 export function connectionsOf(server: Server): Connections {
-  return ((server as Watched)[connectionsKey] ??= new Connections(server));
+  return ((server as ServerSlots)[connectionsKey] ??= new Connections(server));
 }
 
 /** Keeps `closeIdleConnections()` of a server from closing connections whose answer is still being sent. */
@@ -227,7 +227,7 @@ subscribe("tracing:net.server.listen:asyncStart", (message) => {
 });
 for (const event of ["asyncEnd", "error"])
   subscribe(`tracing:net.server.listen:${event}`, (message) => {
-    const connections = (message as { server: Watched }).server[connectionsKey];
+    const connections = (message as { server: ServerSlots }).server[connectionsKey];
     if (connections !== undefined) connections.isBinding = false;
   });
 
@@ -271,15 +271,15 @@ const MAX_BINDING = 1_000;
  * Resolves when no `listen()` is under way any more, or with `false` if that takes too long. Node emits no event for a
  * `listen()` that `close()` has cancelled, and `await once(server, "listening")` would never return.
  */
-export function whenBound(server: Server): Promise<boolean> | undefined {
+export function waitForBinding(server: Server): Promise<boolean> | undefined {
   if (!connectionsOf(server).isBinding) return undefined;
   const bound = new Promise<void>((resolve) => {
-    const over = (): void => {
-      for (const event of events) server.off(event, over);
+    const onEvent = (): void => {
+      for (const event of events) server.off(event, onEvent);
       onTurn(resolve); // other listeners of the event may read the server's address
     };
     const events = ["listening", "error", "close"];
-    for (const event of events) server.on(event, over);
+    for (const event of events) server.on(event, onEvent);
   });
-  return within(MAX_BINDING, bound, realTimers);
+  return settlesWithin(MAX_BINDING, bound, realTimers);
 }

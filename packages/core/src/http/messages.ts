@@ -18,7 +18,7 @@ export function isResponse(response: AnyResponse): response is ServerResponse {
 }
 
 /** Whether the response of a request, or the connection below it, has closed. */
-export function isOver(request: AnyRequest, response: AnyResponse): boolean {
+export function hasClosed(request: AnyRequest, response: AnyResponse): boolean {
   if (response.destroyed) return true;
   if (request.httpVersionMajor === 2) {
     const { stream } = request as Partial<Http2ServerRequest>;
@@ -30,7 +30,7 @@ export function isOver(request: AnyRequest, response: AnyResponse): boolean {
 
 /** Whether the response has closed before the handler ended it: the client has gone (rule 28). */
 export function isAbandoned(request: AnyRequest, response: AnyResponse): boolean {
-  return !response.writableEnded && isOver(request, response);
+  return !response.writableEnded && hasClosed(request, response);
 }
 
 /** Whether the client has gone away. Body parsers notice it before the response does. */

@@ -20,7 +20,7 @@ export const bodyHeaders: RegExp =
   /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
 
 /** The body of an answer, and its media type. */
-export interface Form {
+export interface AnswerContent {
   readonly type: string;
   readonly body: string;
 }
@@ -65,7 +65,7 @@ export class NodeResponder implements Responder {
     if (isResponse(this.response)) this.response.statusCode = status;
   }
 
-  get isExchange(): boolean {
+  get expectsAnswer(): boolean {
     return isResponse(this.response);
   }
 
@@ -95,7 +95,7 @@ export class NodeResponder implements Responder {
   }
 
   /** Takes the response away from the framework, and returns the answer in its form. */
-  protected takeOver(_status: AnswerStatus, text: string): Form {
+  protected takeOver(_status: AnswerStatus, text: string): AnswerContent {
     return { type: "text/plain", body: `${text}\n` };
   }
 

@@ -13,13 +13,13 @@ import { NodeResponder } from "./node-responder.js";
 import { recordOf, responderOf, setRecord, RequestRecord, type RequestHost } from "./request.js";
 import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
-import { isOver, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
+import { hasClosed, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
 // How a request of `node:http` or `node:http2` gets its scope, and when its response counts as closed. The rest of its life is
 // that of its record, in request.ts.
 
 /** The host of a request without a server, as a mock has none. */
-const noServer: RequestHost<AnyRequest, AnyResponse> = {
+const hostWithoutServer: RequestHost<AnyRequest, AnyResponse> = {
   createResponder: (request, response) => new NodeResponder(request, response),
   onDone: () => undefined,
 };
@@ -54,7 +54,7 @@ export function openRequest(
   const node = isLate
     ? makeCancelledChild(parent, title, initialGroup)
     : makeChild("requestScope", parent, title, initialGroup);
-  const record = new RequestRecord(node, request, response, server ?? noServer, responder);
+  const record = new RequestRecord(node, request, response, server ?? hostWithoutServer, responder);
   record.hasDefaultName = name === undefined;
   setRecord(request, record);
   if (!isLate) {
@@ -67,7 +67,7 @@ export function openRequest(
       return record;
     }
   } else {
-    server?.addLate(record);
+    server?.addLateRequest(record);
     record.watchHandler();
   }
   complete(record, server, handle);
@@ -85,7 +85,7 @@ function complete(
     server.track(request, response); // the server's scope may have been made for this request
     applyLimits(record, server);
   }
-  if (isOver(request, response)) record.done();
+  if (hasClosed(request, response)) record.done();
   handle?.();
 }
 

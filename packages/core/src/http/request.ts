@@ -8,12 +8,12 @@ import { afterMicrotasks, onTurn } from "../kernel/platform.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { notifiesHandler } from "./attached.js";
+import { reachesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
 import { printHookFailure, wasLogged, type Answer, type AnswerStatus, type Responder } from "./responder.js";
 import { recordKey, responderKey } from "./symbols.js";
-import { within } from "./within.js";
+import { settlesWithin } from "./timed-waits.js";
 
 // One request that has a scope, from the opening of the scope to the end of its response: who ends it, and with which
 // outcome. Its `Responder` knows how to answer; open-request.ts listens for the close of the response.
@@ -35,13 +35,13 @@ import { within } from "./within.js";
 // logged, once.
 
 /** How long a handler has to answer by itself after a task's failure has cancelled its request, in ms. */
-const PATIENCE_AFTER_FAILURE = 1_000;
+const MAX_SILENCE_AFTER_FAILURE = 1_000;
 /** The same after a shutdown, which leaves a second at least for cleanup. */
-const PATIENCE_AT_SHUTDOWN = 500;
+const MAX_SILENCE_AT_SHUTDOWN = 500;
 /** How long the application's `respond` may take, in ms. */
 const MAX_RESPOND = 1_000;
 /** How often to look whether a handler is silent, in ms. */
-const SILENCE_STEP = 50;
+const SILENCE_CHECK_INTERVAL = 50;
 
 /** The server of a request. */
 export interface RequestHost<Request extends object, Response extends Answer> {
@@ -88,7 +88,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** The outcome that was logged. */
   #outcome: CancelledOutcome | undefined = undefined;
   /** Whether a task failed before the response had begun. */
-  #failedFirst = false;
+  #failedEarly = false;
   /** The failures that the framework has received. */
   #received: unknown[] | undefined = undefined;
 
@@ -184,7 +184,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
       cancel(node, "closed", undefined);
     }
     // A handler that answers with an error after a task has failed has received the failure, or its consequence.
-    if (this.#failedFirst && !this.#isAnswered && this.responder.statusCode >= 500) this.receive(node.reason);
+    if (this.#failedEarly && !this.#isAnswered && this.responder.statusCode >= 500) this.receive(node.reason);
     this.#host.onDone(this);
     bodyReturned(node, undefined);
   }
@@ -193,7 +193,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   run(reason: CancelledError): void {
     if (this.#isDone) return;
     const { responder } = this;
-    if (reason.kind === "failure" && responder.isExchange) this.#failedFirst = !responder.hasBegun;
+    if (reason.kind === "failure" && responder.expectsAnswer) this.#failedEarly = !responder.hasBegun;
     this.ignoreSecondAnswer();
     responder.onCancelled?.();
     if (reason.kind === "deadline") {
@@ -201,7 +201,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
         if (this.#isAnswerable()) this.#end(this.#outcomeOfReason());
         else this.watchHandler();
       });
-    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && notifiesHandler(this.node))) {
+    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && reachesHandler(this.node))) {
       this.watchHandler();
     }
   }
@@ -222,32 +222,32 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** From now on a handler that fails in the middle of its answer may begin another one: the first one is cut off then. */
   ignoreSecondAnswer(): void {
-    this.responder.ignoreSecondAnswer?.(() => this.#giveUp());
+    this.responder.ignoreSecondAnswer?.(() => this.#endForHandler());
   }
 
   /** Ends a cancelled request when its handler has been silent for too long. */
   watchHandler(): void {
     const { node, responder } = this;
     // An upgraded socket stays open as long as its peers want.
-    if (this.#isWatched || !responder.isExchange || this.#isUpgraded()) return;
+    if (this.#isWatched || !responder.expectsAnswer || this.#isUpgraded()) return;
     this.#isWatched = true;
-    let patience = this.#isFromAbove() ? PATIENCE_AT_SHUTDOWN : PATIENCE_AFTER_FAILURE;
+    let maxSilence = this.#isFromAbove() ? MAX_SILENCE_AT_SHUTDOWN : MAX_SILENCE_AFTER_FAILURE;
     if (!responder.hasBegun)
-      patience = Math.min(patience, Math.max(0, effectiveDeadline(node)?.left ?? Infinity));
+      maxSilence = Math.min(maxSilence, Math.max(0, effectiveDeadline(node)?.left ?? Infinity));
     responder.isSending(); // from now on
     let silent = 0;
     const look = (): void => {
       if (this.#isDone || responder.hasEnded) return;
       const isSending = responder.isSending();
-      silent = isSending || node.first !== undefined ? 0 : silent + SILENCE_STEP;
-      if (silent < patience) return void new LongTimer(SILENCE_STEP, look);
+      silent = isSending || node.first !== undefined ? 0 : silent + SILENCE_CHECK_INTERVAL;
+      if (silent < maxSilence) return void new LongTimer(SILENCE_CHECK_INTERVAL, look);
       this.#isWatched = false;
-      this.#giveUp();
+      this.#endForHandler();
     };
-    new LongTimer(SILENCE_STEP, look);
+    new LongTimer(SILENCE_CHECK_INTERVAL, look);
   }
 
-  #giveUp(): void {
+  #endForHandler(): void {
     const { node, responder } = this;
     // Either `respond` has begun an answer and does not end it, or the handler has failed by itself.
     if (this.#isAnswered || !node.cancelled) return this.#cutOff();
@@ -322,7 +322,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     if (respond === undefined) return this.#answer(status);
     this.#setAnswered(); // first: an error handler that `respond` calls may pass the same error on
     this.#isResponding = true;
-    void within(MAX_RESPOND, respond(outcome)).then(() => {
+    void settlesWithin(MAX_RESPOND, respond(outcome)).then(() => {
       this.#isResponding = false;
       if (responder.hasEnded) responder.stopUpload();
       if (responder.isAnswerable) responder.answer(status);
@@ -370,28 +370,28 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 }
 
 /** The slots of a request. See symbols.ts. */
-interface Slots {
+interface RequestSlots {
   [recordKey]?: RequestRecord | undefined;
   [responderKey]?: Responder;
 }
 
 /** The record of a request, if its scope has been made. */
 export function recordOf(request: AnyRequest): RequestRecord | undefined {
-  return (request as Slots)[recordKey];
+  return (request as RequestSlots)[recordKey];
 }
 
 export function setRecord(request: AnyRequest, record: RequestRecord): void {
-  (request as Slots)[recordKey] = record;
+  (request as RequestSlots)[recordKey] = record;
 }
 
 /** The responder that a framework has given to a request. */
 export function responderOf(request: AnyRequest): Responder | undefined {
-  return (request as Slots)[responderKey];
+  return (request as RequestSlots)[responderKey];
 }
 
 /** Gives a request the responder of its framework. */
 export function setResponder(request: AnyRequest, responder: Responder): void {
-  const slots = request as Slots;
+  const slots = request as RequestSlots;
   slots[responderKey] = responder;
   const record = slots[recordKey];
   if (record === undefined) return;

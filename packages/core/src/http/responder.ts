@@ -65,7 +65,7 @@ export interface Responder {
   /** The status of the answer as it stands; for loggers, 499 is written to it. */
   statusCode: number;
   /** Whether the request ends with an answer at all. The socket of an upgraded one does not. */
-  readonly isExchange: boolean;
+  readonly expectsAnswer: boolean;
   /** Whether the response has been taken away from the framework, to upgrade its connection. Default: false. */
   readonly isHijacked?: boolean;
   /** Whether the handler is known to be running. Default: false, if the framework can't tell. */

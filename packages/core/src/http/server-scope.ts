@@ -165,7 +165,8 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   const isRefused = isClosed(node);
   const before = (server as Attached)[serverScopeKey];
   (server as Attached)[serverScopeKey] = handle;
-  if (before !== undefined && !server.listening) state.before = previousOf(NodeServerHandle.stateOf(before));
+  if (before !== undefined && !server.listening)
+    state.previousState = previousOf(NodeServerHandle.stateOf(before));
   update(handle, options);
   const connections = connectionsOf(server);
   protectSending(server);
@@ -217,9 +218,9 @@ function isHttp2(server: Server): boolean {
 
 /** The last state with a report. Not a chain of states: it would grow with each call. */
 function previousOf(state: ServerState): ServerState {
-  const { before } = state;
-  state.before = undefined;
-  return before ?? state;
+  const { previousState } = state;
+  state.previousState = undefined;
+  return previousState ?? state;
 }
 
 /** A separate function, because a closure in the function of the server's listeners would hold the server. */

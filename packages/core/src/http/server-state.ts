@@ -1,7 +1,7 @@
 import type { Http2Session } from "node:http2";
 import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { LastRequest, type Carrier, type Connection, type OpenRequest } from "./connections.js";
+import { LastRequest, type Transport, type Connection, type OpenRequest } from "./connections.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
@@ -21,7 +21,7 @@ type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 const CLOCK_STEP = 5;
 
 /** Has the clock read every few ms instead of once per request, as nginx does. */
-function shareClock(): void {
+function useCoarseClock(): void {
   if (isFake(realTimers.setTimeout)) return; // a fake timer might never be advanced
   setBurstEnd((forget) => setUnrefTimer(forget, CLOCK_STEP));
 }
@@ -48,7 +48,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   drainDelay: number | undefined = undefined;
   readonly draining: ShutdownAnnouncement;
   /** The earlier state of the server, if it has not listened since. */
-  before: ServerState | undefined = undefined;
+  previousState: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
   /** Whether each connection must end with its next response. */
   closing = false;
@@ -67,12 +67,12 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   readonly #lingering = new WeakSet<Closable>();
   readonly #connections = new Set<LastRequest>();
   /** The requests that arrived after the scope had ended, and so are not in it. */
-  readonly #late = new Set<RequestRecord>();
+  readonly #lateRequests = new Set<RequestRecord>();
 
   constructor(node: ScopeNode) {
     this.node = node;
     this.draining = new ShutdownAnnouncement(node);
-    shareClock();
+    useCoarseClock();
   }
 
   /** Adds the requests that are open already, and those for which Node emits no `request`: their client expects 100. */
@@ -85,8 +85,8 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
 
   /** Adds a request that has arrived. */
   track(request: AnyRequest, response: AnyResponse): void {
-    const { stream } = request as { stream?: Carrier & { session?: Http2Session } };
-    const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Carrier | undefined);
+    const { stream } = request as { stream?: Transport & { session?: Http2Session } };
+    const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Transport | undefined);
     if (carrier === undefined) return;
     const known = carrier[lastRequestKey];
     if (known?.server !== this) this.#connect(carrier, new LastRequest(this, request, response));
@@ -98,7 +98,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     keepAlive(response, false);
   }
 
-  #connect(carrier: Carrier, connection: LastRequest): void {
+  #connect(carrier: Transport, connection: LastRequest): void {
     carrier[lastRequestKey] = connection;
     this.#connections.add(connection);
     // Before Node closes the responses, whose listeners find the status set.
@@ -132,8 +132,8 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     return found;
   }
 
-  addLate(record: RequestRecord): void {
-    this.#late.add(record);
+  addLateRequest(record: RequestRecord): void {
+    this.#lateRequests.add(record);
   }
 
   createResponder(request: AnyRequest, response: AnyResponse): Responder {
@@ -141,7 +141,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   }
 
   onDone(record: RequestRecord): void {
-    if (this.#late.size > 0) this.#late.delete(record);
+    if (this.#lateRequests.size > 0) this.#lateRequests.delete(record);
     this.onRequestDone?.();
   }
 
@@ -152,7 +152,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
       const record = child.observer;
       if (record instanceof RequestRecord && !record.isDone) found.push(record);
     }
-    return [...found, ...this.#late];
+    return [...found, ...this.#lateRequests];
   }
 
   /** Has each connection end with its next response. */

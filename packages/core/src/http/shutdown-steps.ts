@@ -53,15 +53,15 @@ export function shutDownOnce(
 }
 
 /** Resolves when everything in the scope has settled. A failure of the scope is not passed on. */
-export async function whenSettled(node: ScopeNode, pin: object): Promise<void> {
+export async function whenSettled(node: ScopeNode, handle: object): Promise<void> {
   markEnding(node);
-  const { promise } = wait(node, "dispose", pin);
+  const { promise } = wait(node, "dispose", handle);
   advance(node);
   await promise.catch(() => undefined);
 }
 
 /** The nodes that keep the scope of a server from settling, without answers on their way to the client and its shutdown. */
-function holdersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
+function blockersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
   return [...blockersOf(node)].filter(
     ([holder, what]) => what !== "client" && holder.extras?.cleaning?.label !== SHUTDOWN,
   );
@@ -69,7 +69,7 @@ function holdersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] 
 
 /** Whether a task or a cleanup in the scope of a server still runs. */
 export function isBusy(node: ScopeNode): boolean {
-  return holdersOfServer(node).some(([, what]) => what !== "response");
+  return blockersOfServer(node).some(([, what]) => what !== "response");
 }
 
 /** A request with a scope, as far as the report of a shutdown needs it. */
@@ -83,7 +83,7 @@ export function stuckIn(node: ScopeNode, records: readonly OpenRecord[]): TaskIn
   const found = new Map<object, TaskInfo>();
   for (const { node: request, responder } of records)
     if (!responder.hasEnded) found.set(request, stuckInfo(request, "response"));
-  for (const [holder, what] of holdersOfServer(node)) found.set(holder, stuckInfo(holder, what));
+  for (const [holder, what] of blockersOfServer(node)) found.set(holder, stuckInfo(holder, what));
   return [...found.values()];
 }
 

@@ -8,7 +8,7 @@ import { realTimers } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
-import { connectionsOf, stopListening, whenBound, type Connections } from "./connections.js";
+import { connectionsOf, stopListening, waitForBinding, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { recordOf, RequestRecord } from "./request.js";
 import type { ShutdownOptions, ShutdownReport } from "./server-handle.js";
@@ -24,7 +24,7 @@ import {
   whenSettled,
 } from "./shutdown-steps.js";
 import { hasEnded, isResponse } from "./messages.js";
-import { untilCancelled, within } from "./within.js";
+import { untilCancelled, settlesWithin } from "./timed-waits.js";
 
 // The shutdown of a server, in its order:
 //
@@ -39,7 +39,7 @@ import { untilCancelled, within } from "./within.js";
 // It goes on to "close" as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
 
 /** How long to accept a request that was on its way when the server stopped listening, in ms; also between two sweeps. */
-const LINGER = 100;
+const SWEEP_INTERVAL = 100;
 /** After how many sweeps without a byte a connection is closed: it has sent no request, or half of one. */
 const SILENT_SWEEPS = 3;
 /** After how many sweeps a connection is closed that sends bytes, but never a complete request. */
@@ -56,9 +56,9 @@ export function shutDown(
     const listens = server.listening || connectionsOf(server).isBinding;
     const down = new Shutdown(server, state, listens ? drainDelay : 0).run(grace);
     // A second call after the end, as by `main` and then by the program, gets the first report.
-    const before = state.before === undefined ? undefined : reportOf(state.before);
+    const before = state.previousState === undefined ? undefined : reportOf(state.previousState);
     if (before !== undefined && !listens) return down.then(() => before);
-    state.before = undefined;
+    state.previousState = undefined;
     return down;
   });
 }
@@ -68,27 +68,27 @@ class Shutdown {
   readonly #server: Server;
   readonly #state: ServerState;
   /** Resolves when the connections are closed. */
-  readonly #released: Promise<void>;
+  readonly #closed: Promise<void>;
   /** The `drainDelay`, if there is one. */
   readonly #delay: Promise<void> | undefined;
-  #isReleased = false;
+  #isClosed = false;
   /** The responses and streams that were broken off. */
   readonly #cutOff = new Set<object>();
-  #setReleased: () => void = () => undefined;
+  #markClosed: () => void = () => undefined;
   #sweeps = 0;
   /** Called by each sweep while the shutdown waits for the last answers to be ended. */
   #checkAnswers: (() => void) | undefined;
   /** Called at the next end of a request. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #onNextEnd: (() => void)[] = [];
 
   constructor(server: Server, state: ServerState, drainDelay: number) {
     this.#server = server;
     this.#state = state;
     // A scope that has been cancelled has no time left to wait.
     if (drainDelay > 0 && !state.node.cancelled) this.#delay = untilCancelled(state.node, drainDelay);
-    this.#released = state.drained = this.#release();
+    this.#closed = state.drained = this.#close();
     state.onRequestDone = () => {
-      for (const resolve of this.#waiting.splice(0)) resolve();
+      for (const resolve of this.#onNextEnd.splice(0)) resolve();
     };
   }
 
@@ -100,23 +100,25 @@ class Shutdown {
     const atStart = this.#countRequests();
     if (this.#delay !== undefined) await this.#delay;
     state.closeConnections();
-    const sweeper = realTimers.setInterval(() => this.#sweep(), LINGER);
+    const sweeper = realTimers.setInterval(() => this.#sweep(), SWEEP_INTERVAL);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
     try {
       const finished = this.#finish();
       const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
-      if (node.cancelled || !(await Promise.race([within(grace, finished), cancelledMeanwhile]))) {
+      if (node.cancelled || !(await Promise.race([settlesWithin(grace, finished), cancelledMeanwhile]))) {
         this.#records(); // gives every open request a scope, whose cancellation is the last chance of its handler
         cancelled = countAlive(state);
         cancel(node, "shutdown", undefined);
         this.#sweep();
-        if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allAnswered()])))) {
+        if (
+          !(await settlesWithin(Math.max(grace, MIN_CLEANUP), Promise.race([finished, this.#allAnswered()])))
+        ) {
           stuck = stuckIn(node, this.#records());
           if (stuck.length > 0) publishStuck(node, stuck);
           this.#force();
         }
-        await within(MAX_FLUSH, this.#answersSent(), realTimers);
+        await settlesWithin(MAX_FLUSH, this.#answersSent(), realTimers);
       }
     } finally {
       realTimers.clearInterval(sweeper);
@@ -132,21 +134,21 @@ class Shutdown {
   }
 
   /** Stops listening. Resolves when all connections are closed, or all requests answered if the policy is "leave". */
-  async #release(): Promise<void> {
+  async #close(): Promise<void> {
     if (this.#delay !== undefined) await this.#delay;
     if (this.#state.connections === "leave") {
       while (this.#countRequests() > 0)
-        await new Promise((resolve) => realTimers.setTimeout(resolve, LINGER));
+        await new Promise((resolve) => realTimers.setTimeout(resolve, SWEEP_INTERVAL));
     } else {
-      const bound = whenBound(this.#server);
+      const bound = waitForBinding(this.#server);
       if (bound !== undefined && (await bound)) await this.#state.afterListen?.();
       const lingers = this.#state.connections === "drain";
       await new Promise<void>((resolve) => {
-        this.#setReleased = resolve;
+        this.#markClosed = resolve;
         stopListening(this.#server, lingers ? this.#state.sessions : undefined, resolve);
       });
     }
-    this.#isReleased = true;
+    this.#isClosed = true;
   }
 
   /** How many requests are open. */
@@ -159,7 +161,7 @@ class Shutdown {
   /** Resolves when every connection is closed, and then everything in the scope has settled. */
   async #finish(): Promise<void> {
     const state = this.#state;
-    await this.#released;
+    await this.#closed;
     while (state.records.length > 0) await this.#nextEnd();
     await whenSettled(state.node, this); // `run` passes a failure on, at the end
   }
@@ -167,7 +169,7 @@ class Shutdown {
   /** Closes connections that are idle, silent or answered. */
   #sweep(): void {
     this.#checkAnswers?.();
-    if (this.#isReleased || this.#state.connections === "leave") return;
+    if (this.#isClosed || this.#state.connections === "leave") return;
     const state = this.#state;
     const connections = this.#connections;
     state.adopt(connections);
@@ -184,7 +186,7 @@ class Shutdown {
       if (isSilent && !connection.isInUse) connection.destroy();
     }
     // Only upgraded connections without a scope are left. They may stay open for ever.
-    if (!isLeft && connections.areAllKnown && this.#countRequests() === 0) this.#setReleased();
+    if (!isLeft && connections.isComplete && this.#countRequests() === 0) this.#markClosed();
   }
 
   /** The HTTP/2 sessions with a request that is being answered. */
@@ -210,12 +212,12 @@ class Shutdown {
 
   /** Resolves when the answers that have been ended are sent. */
   async #answersSent(): Promise<void> {
-    await this.#released;
+    await this.#closed;
     while (this.#state.records.some(({ isAnswering }) => isAnswering)) await this.#nextEnd();
   }
 
   #nextEnd(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#onNextEnd.push(resolve));
   }
 
   /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */

@@ -85,7 +85,7 @@ export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" |
 }
 
 /** The methods that throw once the headers have been sent: with them a handler begins an answer. */
-const beginning = methods.filter((method) => /header|head$/i.test(method));
+const headerMethods = methods.filter((method) => /header|head$/i.test(method));
 
 /**
  * Lets a handler that has failed in the middle of its answer begin another one, `response.writeHead(500).end()`: Node would
@@ -96,7 +96,7 @@ const beginning = methods.filter((method) => /header|head$/i.test(method));
 export function ignoreSecondAnswer(response: ServerResponse, cutOff: () => void): void {
   if (withIgnoredSecond.has(response)) return;
   withIgnoredSecond.add(response);
-  for (const method of beginning) {
+  for (const method of headerMethods) {
     const original: unknown = Reflect.get(response, method);
     if (typeof original !== "function") continue; // newer than this Node
     const value = function (this: ServerResponse, ...args: readonly unknown[]): unknown {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { realTimers } from "../kernel/platform.js";
-import { isOver } from "../http/messages.js";
+import { hasClosed } from "../http/messages.js";
 
 /** The callbacks of {@link Streams}. */
 export interface StreamsOptions {
@@ -31,7 +31,7 @@ export class Streams {
 
   add(request: IncomingMessage, response: ServerResponse): void {
     // The client may have disconnected before the handler was called: then `close` has been emitted already.
-    if (isOver(request, response)) return;
+    if (hasClosed(request, response)) return;
     const { socket } = request;
     // An open page keeps neither the process nor a closed server alive.
     socket.unref?.();

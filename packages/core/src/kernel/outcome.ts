@@ -14,12 +14,12 @@ import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 export function wait(
   node: ScopeNode,
   kind: Waiter["kind"],
-  pin: object,
+  handle: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
   const isClosed = (node.flags & CLOSED) !== 0;
   const { promise, resolve, reject } =
     !isClosed && hasUnrefedTimers(node) ? withProcessHold(withResolvers<void>()) : withResolvers<void>();
-  const waiter: Waiter = { kind, handle: pin, graceTimer: undefined, promise, resolve, reject };
+  const waiter: Waiter = { kind, handle, graceTimer: undefined, promise, resolve, reject };
   if (isClosed) {
     deliver(node, [waiter]);
     return { promise: throttle(promise, node.extras?.errors === undefined && !hasExceededOwnTimeout(node)) };

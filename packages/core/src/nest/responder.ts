@@ -1,9 +1,9 @@
-import { NodeResponder, type Form } from "../http/node-responder.js";
+import { NodeResponder, type AnswerContent } from "../http/node-responder.js";
 import type { AnswerStatus } from "../http/responder.js";
 
 /** Answers in the form of Nest's exceptions, where no adapter's own responder does. */
 export class NestResponder extends NodeResponder {
-  protected override takeOver(statusCode: AnswerStatus, message: string): Form {
+  protected override takeOver(statusCode: AnswerStatus, message: string): AnswerContent {
     return { type: "application/json", body: JSON.stringify({ statusCode, message }) };
   }
 }

@@ -31,7 +31,7 @@ import { ScopeView } from "../kernel/scope-view.js";
 import { link, recountChildren } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
 import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
-import { callInStores, workerReturned, workerReturnedAgain, type Worker } from "./run.js";
+import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from "./run.js";
 
 /**
  * The only file that makes children. Every child is made in three steps, so that its maker can set the observer in between:
@@ -170,7 +170,7 @@ export function startChild<T>(
     result = running;
     nesting.depth += 1;
     const stores = publishStart(node, kind);
-    result = stores === undefined ? worker(node) : stores.run(callInStores<T>, node, worker);
+    result = stores === undefined ? worker(node) : stores.run(callWorker<T>, node, worker);
     workerReturned(node, result);
   } catch (error) {
     let finish: (node: ScopeNode, value: unknown) => void = abandonStart;
@@ -184,7 +184,7 @@ export function startChild<T>(
       } catch {
         // It is repeated below.
       }
-      finish = hasResult ? workerReturnedAgain : resumeBodyThrew;
+      finish = hasResult ? resumeWorkerReturned : resumeBodyThrew;
       if (hasResult) value = result;
     }
     const { steps } = interrupted;

@@ -9,10 +9,10 @@
  *
  * `docs/orphans.md` has the figures. Newer V8 (Node 26) collects early by itself, so the number below is not reached there.
  */
-const SIZE = 96 * 2 ** 20;
+const REPORTED_BYTES = 96 * 2 ** 20;
 
 /** With fewer open handles there is no hint. Then at each doubling since the last collection, at most one for each. */
-const FEWEST = 4_096;
+const MIN_OPEN_HANDLES = 4_096;
 
 /** The number of open handles that are watched. */
 let open = 0;
@@ -23,11 +23,11 @@ let collections: FinalizationRegistry<undefined> | undefined;
 
 export function handleOpened(): void {
   open += 1;
-  if (open < FEWEST || isPending || open < 2 * least) return;
+  if (open < MIN_OPEN_HANDLES || isPending || open < 2 * least) return;
   hint();
 }
 
-export function handleGone(): void {
+export function handleReleased(): void {
   open -= 1;
   if (open < least) least = open;
 }
@@ -47,7 +47,7 @@ function hint(): void {
   collections.register({}, undefined);
   isPending = true;
   try {
-    void new ArrayBuffer(SIZE).byteLength;
+    void new ArrayBuffer(REPORTED_BYTES).byteLength;
   } catch {
     // A process with little address space does without.
   }

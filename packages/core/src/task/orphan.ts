@@ -11,7 +11,7 @@ import { setUnrefTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { cancelWith } from "../kernel/lifecycle.js";
 import { liveDescendants } from "../kernel/tree.js";
-import { handleGone, handleOpened } from "./collection-hint.js";
+import { handleReleased, handleOpened } from "./collection-hint.js";
 import { warn } from "../kernel/warn.js";
 
 /**
@@ -58,7 +58,7 @@ class HandleWatch implements Observer {
 
   resolve(): void {
     this.node = undefined;
-    handleGone();
+    handleReleased();
     this.registry.unregister(this);
   }
 
@@ -101,14 +101,14 @@ function reclaim({ node, policy }: HandleWatch): void {
   // Otherwise it winds up by itself.
   if (node === undefined) return;
   if (isClosed(node)) {
-    handleGone();
+    handleReleased();
     return releaseFailure(node);
   }
   const settings = node.extras?.settings;
   if (settings !== undefined) settings.disposalExpected = false; // no code has the handle, so none can dispose of it
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
-  handleGone();
+  handleReleased();
   const info = policy !== "ignore" || hasOrphanSubscribers() ? orphanInfo(node) : undefined;
   cancelWith(node, reasonFor(node.path));
   if (info === undefined) return;
@@ -127,7 +127,7 @@ function reasonFor(path: string): CancelledError {
 }
 
 function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void {
-  if (typeof policy !== "function") return warnOf(info, callbacks.get(node));
+  if (typeof policy !== "function") return warnOrphan(info, callbacks.get(node));
   try {
     const result: unknown = policy(info);
     if (isThenable(result)) result.then(undefined, (error: unknown) => report(node, error, node));
@@ -164,24 +164,24 @@ const INTERVAL = 10_000;
 /** The maximal number of paths that are counted separately. */
 const MAX_PATHS = 1_000;
 /** How many more orphans there were, by the paths of the warnings of the last {@link INTERVAL}. */
-const recent = new Map<string, number>();
+const recentPaths = new Map<string, number>();
 
 /** Warns of the first orphan of a path at once, and of the following ones in one warning. */
-function warnOf(info: OrphanInfo, callback: string | undefined): void {
-  const key = recent.has(info.path) || recent.size < MAX_PATHS ? info.path : "";
-  const more = recent.get(key);
+function warnOrphan(info: OrphanInfo, callback: string | undefined): void {
+  const key = recentPaths.has(info.path) || recentPaths.size < MAX_PATHS ? info.path : "";
+  const more = recentPaths.get(key);
   if (more !== undefined) {
-    recent.set(key, more + 1);
+    recentPaths.set(key, more + 1);
     return;
   }
-  recent.set(key, 0);
-  setUnrefTimer(() => warnOfMore(key), INTERVAL);
+  recentPaths.set(key, 0);
+  setUnrefTimer(() => warnFurtherOrphans(key), INTERVAL);
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", messageOf(info, callback));
 }
 
-function warnOfMore(key: string): void {
-  const more = recent.get(key) ?? 0;
-  recent.delete(key);
+function warnFurtherOrphans(key: string): void {
+  const more = recentPaths.get(key) ?? 0;
+  recentPaths.delete(key);
   if (more === 0) return;
   const which = key === "" ? "of other paths" : `named ${quotePath(key)}`;
   const message = `${more} more ${more === 1 ? "scope" : "scopes"} ${which} ${more === 1 ? "was" : "were"} dropped without being closed, and cancelled, in ${INTERVAL / 1_000} s`;

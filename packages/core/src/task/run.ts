@@ -21,7 +21,7 @@ export function workerReturned(node: ScopeNode, result: unknown): void {
 }
 
 /** Repeats {@link workerReturned}, which was interrupted. */
-export function workerReturnedAgain(node: ScopeNode, result: unknown): void {
+export function resumeWorkerReturned(node: ScopeNode, result: unknown): void {
   if (!hasRunningBody(node)) return bodyReturned(node, result); // the result was processed
   try {
     workerReturned(node, result);
@@ -31,7 +31,7 @@ export function workerReturnedAgain(node: ScopeNode, result: unknown): void {
 }
 
 /** Calls `worker`; if it is a generator function, runs its operation, too, in the async context of the caller. */
-export function callInStores<T>(node: ScopeNode, worker: Worker<T>): unknown {
+export function callWorker<T>(node: ScopeNode, worker: Worker<T>): unknown {
   const result = worker(node);
   return isRoutine(result) ? runRoutine(node, result) : result;
 }

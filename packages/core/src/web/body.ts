@@ -10,7 +10,7 @@ export interface BodyObserver {
   /** The source of the body has failed. */
   onFailed(error: unknown): void;
   /** The host has cancelled the body before its end, as the client has gone. */
-  onLeft(): void;
+  onBodyCancelled(): void;
 }
 
 type Reader = ReadableStreamDefaultReader<unknown>;
@@ -22,7 +22,7 @@ export interface Peeked {
   /** The whole body; `undefined` if there may be more of it. */
   readonly bytes: Uint8Array | undefined;
   /** The chunks, in order. */
-  readonly ahead: readonly Promise<Read>[];
+  readonly reads: readonly Promise<Read>[];
 }
 
 /** A body that was made of a value has one chunk, or a few. One that can be read without end must not be collected. */
@@ -31,7 +31,7 @@ const MAX_CHUNKS = 4;
 const microtask = Promise.resolve();
 
 /** As many microtasks are given to a read before it is given a turn of the event loop, which costs some hosts microseconds. */
-const HOPS = 12;
+const MAX_MICROTASKS = 12;
 
 /** Reads the available part of a body: each part within one turn of the event loop. */
 export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
@@ -41,26 +41,26 @@ export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
   for (;;) {
     const next = reader.read();
     ahead.push(next);
-    const read = follow(next);
-    for (let hop = 0; hop < HOPS && !read.isSettled; hop++) await microtask;
+    const read = trackRead(next);
+    for (let hop = 0; hop < MAX_MICROTASKS && !read.isSettled; hop++) await microtask;
     if (!read.isSettled) await turn(); // not shared: in workerd it would belong to one of the requests
     const { result } = read;
     if (result === undefined) break;
-    if (result.done) return { reader, bytes: concat(chunks), ahead };
+    if (result.done) return { reader, bytes: concat(chunks), reads: ahead };
     if (!(result.value instanceof Uint8Array) || chunks.length === MAX_CHUNKS) break;
     chunks.push(result.value);
   }
-  return { reader, bytes: undefined, ahead };
+  return { reader, bytes: undefined, reads: ahead };
 }
 
-interface Followed {
+interface TrackedRead {
   isSettled: boolean;
   /** `undefined` if it has failed. */
   result: Read | undefined;
 }
 
-function follow(read: Promise<Read>): Followed {
-  const followed: Followed = { isSettled: false, result: undefined };
+function trackRead(read: Promise<Read>): TrackedRead {
+  const followed: TrackedRead = { isSettled: false, result: undefined };
   read.then(
     (result) => {
       followed.result = result;
@@ -91,21 +91,21 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
 export class BodyRelay {
   readonly stream: ReadableStream<unknown>;
   readonly #reader: Reader;
-  readonly #ahead: Promise<Read>[];
+  readonly #reads: Promise<Read>[];
   readonly #observer: BodyObserver;
   /** The bytes that are missing, according to the header `content-length`. `NaN` if it is not known. */
-  #missing: number;
+  #bytesLeft: number;
   #controller: ReadableStreamDefaultController<unknown> | undefined;
-  #isOver = false;
-  #isAsked = false;
+  #isFinished = false;
+  #isPulled = false;
   #hasWritten = false;
 
   /** @param length - The value of the header `content-length`. */
-  constructor({ reader, ahead }: Peeked, length: string | null, observer: BodyObserver) {
+  constructor({ reader, reads }: Peeked, length: string | null, observer: BodyObserver) {
     this.#reader = reader;
-    this.#ahead = [...ahead];
+    this.#reads = [...reads];
     this.#observer = observer;
-    this.#missing = length === null ? Number.NaN : Number(length);
+    this.#bytesLeft = length === null ? Number.NaN : Number(length);
     this.stream = new ReadableStream<unknown>(
       {
         start: (controller) => void (this.#controller = controller),
@@ -118,46 +118,46 @@ export class BodyRelay {
 
   /** Whether a part has been handed on since the last call, or the host has not asked for the next one. */
   isSending(): boolean {
-    const isSending = this.#hasWritten || !this.#isAsked;
+    const isSending = this.#hasWritten || !this.#isPulled;
     this.#hasWritten = false;
     return isSending;
   }
 
   async #pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
-    this.#isAsked = true;
+    this.#isPulled = true;
     try {
-      const { done, value } = await (this.#ahead.shift() ?? this.#reader.read());
-      if (this.#isOver) return;
-      this.#isAsked = false;
+      const { done, value } = await (this.#reads.shift() ?? this.#reader.read());
+      if (this.#isFinished) return;
+      this.#isPulled = false;
       if (!done) {
         this.#hasWritten = true;
-        this.#missing -= (value as { readonly byteLength?: number } | undefined)?.byteLength ?? Number.NaN;
+        this.#bytesLeft -= (value as { readonly byteLength?: number } | undefined)?.byteLength ?? Number.NaN;
         return controller.enqueue(value);
       }
-      this.#isOver = true;
+      this.#isFinished = true;
       controller.close();
       this.#observer.onSent();
     } catch (error) {
-      if (this.#isOver) return;
-      this.#isOver = true;
+      if (this.#isFinished) return;
+      this.#isFinished = true;
       this.#observer.onFailed(error);
       controller.error(error);
     }
   }
 
   #cancel(reason: unknown): Promise<void> {
-    if (!this.#isOver) {
-      this.#isOver = true;
-      if (this.#missing <= 0) this.#observer.onSent();
-      else this.#observer.onLeft();
+    if (!this.#isFinished) {
+      this.#isFinished = true;
+      if (this.#bytesLeft <= 0) this.#observer.onSent();
+      else this.#observer.onBodyCancelled();
     }
     return this.#reader.cancel(reason);
   }
 
   /** Breaks the body off, so that the client can't take it for complete. */
   breakOff(error: unknown): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
+    if (this.#isFinished) return;
+    this.#isFinished = true;
     this.#reader.cancel(error).catch(() => undefined);
     this.#controller?.error(error);
   }

@@ -6,7 +6,7 @@ import { ignore } from "../kernel/observer.js";
 import { kept, makePromise } from "../kernel/kept-settlers.js";
 import { onTurn } from "../kernel/platform.js";
 import type { Observer } from "../kernel/observer.js";
-import { isIdle } from "../http/attached.js";
+import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
@@ -51,7 +51,7 @@ export type WebRecord = RequestRecord<Request, Exchange>;
 export class Exchange implements Responder, Answer, BodyObserver, Observer, Listed<Exchange> {
   readonly request: Request;
   /** What the host has passed after the request. */
-  readonly rest: readonly unknown[];
+  readonly hostArguments: readonly unknown[];
   /** The list that it is in, and its neighbours there; see `exchange-list.ts`. */
   list: ExchangeList<Exchange> | undefined = undefined;
   later: Exchange | undefined = undefined;
@@ -80,7 +80,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   constructor(request: Request, rest: readonly unknown[], host: ExchangeHost<Exchange, WebRecord>) {
     this.request = request;
-    this.rest = rest;
+    this.hostArguments = rest;
     this.#host = host;
   }
 
@@ -107,7 +107,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   // ---- the scope
 
-  get bodyIs(): "response" {
+  get bodyKind(): "response" {
     return "response";
   }
 
@@ -142,7 +142,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   run(handler: AnyHandler, self: unknown): Promise<unknown> {
     const promise = this.#promise(); // first: a thenable may call back at once
     try {
-      this.#follow(handler.call(self, this.request as never, this.node, ...(this.rest as never[])));
+      this.#follow(handler.call(self, this.request as never, this.node, ...(this.hostArguments as never[])));
     } catch (error) {
       this.#onFailure(error);
     }
@@ -154,7 +154,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.#isUnopened = true;
     const promise = this.#promise();
     try {
-      this.#follow(callApp(app, this.request, this.rest));
+      this.#follow(callApp(app, this.request, this.hostArguments));
     } catch (error) {
       this.#onFailure(error);
     }
@@ -190,13 +190,13 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     if (this.#hasReturned || this.record.isDone) return;
     const signal = this.request.signal as AbortSignal | undefined;
     if (signal === undefined) return;
-    const left = (): void => this.#onLeft();
-    if (signal.aborted) return left();
-    signal.addEventListener("abort", left, { once: true });
-    this.#stopListening = () => signal.removeEventListener("abort", left);
+    const onAbort = (): void => this.#onClientDisconnect();
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#stopListening = () => signal.removeEventListener("abort", onAbort);
   }
 
-  #onLeft(): void {
+  #onClientDisconnect(): void {
     if (this.#hasReturned) return;
     this.#isDisconnected = true;
     this.record.done();
@@ -206,7 +206,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   #onReturn(value: unknown): void {
     this.#endHandler();
-    if (this.#isUnopened || this.#isDoneWith(value)) return this.#finish(value);
+    if (this.#isUnopened || this.#isFinishedBy(value)) return this.#finish(value);
     const { record } = this;
     if (this.#isSettled || record.isAnswered) return discard(value);
     if (isUpgrade(value)) return this.#finish(value);
@@ -223,7 +223,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   /** Whether nothing is left to wait for when the host has the response `value`. */
-  #isDoneWith(value: unknown): boolean {
+  #isFinishedBy(value: unknown): boolean {
     const { node } = this;
     if (this.#isSettled || node.cancelled) return false;
     return isIdle(node, this.#record) || (node.first === undefined && isComplete(value));
@@ -256,7 +256,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   /** The outcome that the failure of the handler means. */
   outcomeOf(error: unknown): RequestOutcome {
     if (this.#stopListening === undefined) this.watchClient(); // it may have left before that was seen
-    if (isBrokenUpload(error)) this.#onLeft();
+    if (isBrokenUpload(error)) this.#onClientDisconnect();
     return outcomeOf(this.record, error, this.#isDisconnected);
   }
 
@@ -287,7 +287,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.#end();
   }
 
-  onLeft(): void {
+  onBodyCancelled(): void {
     this.#isDisconnected = true;
     this.record.done();
   }
@@ -345,7 +345,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     return this.#isDisconnected;
   }
 
-  get isExchange(): boolean {
+  get expectsAnswer(): boolean {
     return true;
   }
 

@@ -15,7 +15,7 @@ import {
   stuckIn,
   whenSettled,
 } from "../http/shutdown-steps.js";
-import { untilCancelled, within } from "../http/within.js";
+import { untilCancelled, settlesWithin } from "../http/timed-waits.js";
 import type { WebServer } from "./web-server.js";
 
 // The shutdown of a `fetchBough`, in its order:
@@ -39,12 +39,12 @@ export function shutDown(server: WebServer, options?: ShutdownOptions): Promise<
 class Shutdown {
   readonly #server: WebServer;
   /** Called at the next end of a request. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #onNextEnd: (() => void)[] = [];
 
   constructor(server: WebServer) {
     this.#server = server;
     server.onRequestDone = () => {
-      for (const resolve of this.#waiting.splice(0)) resolve();
+      for (const resolve of this.#onNextEnd.splice(0)) resolve();
     };
   }
 
@@ -62,17 +62,19 @@ class Shutdown {
     let cutOff = 0;
     const finished = this.#finish();
     const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
-    if (node.cancelled || !(await Promise.race([within(grace, finished), cancelledMeanwhile]))) {
+    if (node.cancelled || !(await Promise.race([settlesWithin(grace, finished), cancelledMeanwhile]))) {
       cancelled = countAlive(node);
       cancel(node, "shutdown", undefined);
       const allAnswered = this.#allAnswered();
-      if (!(await within(Math.max(grace, MIN_CLEANUP), Promise.race([finished, allAnswered.promise])))) {
+      if (
+        !(await settlesWithin(Math.max(grace, MIN_CLEANUP), Promise.race([finished, allAnswered.promise])))
+      ) {
         stuck = stuckIn(node, server.records);
         if (stuck.length > 0) publishStuck(node, stuck);
         cutOff = this.#force();
       }
       allAnswered.stop();
-      await within(MAX_FLUSH, this.#answersGiven(), realTimers);
+      await settlesWithin(MAX_FLUSH, this.#answersGiven(), realTimers);
     }
     if (isClosed(node)) await wait(node, "close", this).promise; // rejects with a failed cleanup
     return { running: atStart, cancelled, stuck, cutOff, duration: Math.round(elapsed() - began) };
@@ -108,7 +110,7 @@ class Shutdown {
   }
 
   #nextEnd(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.#onNextEnd.push(resolve));
   }
 
   /**

@@ -49,9 +49,9 @@ export class WebServer
   /** The requests that have no scope yet. */
   readonly #unopened = new ExchangeList<Exchange>();
   /** The requests that arrived after the scope had been cancelled, and so are not in it. */
-  readonly #late = new Set<Exchange>();
-  /** The requests whose clients are watched if they are still being handled when {@link soon} calls back. */
-  readonly #fresh = new ExchangeList<Exchange>();
+  readonly #lateRequests = new Set<Exchange>();
+  /** The requests whose clients are watched if they are still being handled when {@link scheduleWatch} calls back. */
+  readonly #unwatched = new ExchangeList<Exchange>();
   #isWatching = false;
 
   get hooks(): WebHooks | undefined {
@@ -81,7 +81,7 @@ export class WebServer
    */
   serve(request: Request, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
     const exchange = new Exchange(request, rest, this);
-    (request as Slot)[exchangeKey] = exchange;
+    (request as RequestSlot)[exchangeKey] = exchange;
     if (!isOpen(this.node)) return this.#serveLate(exchange, handler, self);
     const stores = publishStart(exchange.node, "request");
     if (stores === undefined) return this.#start(exchange, handler, self);
@@ -96,7 +96,7 @@ export class WebServer
     if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
       return this.serve(request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
     const exchange = new Exchange(request, rest, this);
-    (request as Slot)[exchangeKey] = exchange;
+    (request as RequestSlot)[exchangeKey] = exchange;
     this.#unopened.add(exchange);
     return exchange.runApp(app);
   }
@@ -110,13 +110,13 @@ export class WebServer
 
   makeNode(exchange: Exchange): ScopeNode {
     const { node: parent } = this;
-    const { request, rest } = exchange;
+    const { request, hostArguments } = exchange;
     if (exchange.hasEnded) return makeEndedChild(parent, nameOfEnded(request), initialGroup);
-    const name = this.#nameOf(request, rest);
+    const name = this.#nameOf(request, hostArguments);
     if (!isOpen(parent)) {
       const late = makeCancelledChild(parent, name, initialGroup);
       if (!isCancelled(parent)) late.ownReason = createReason("shutdown", parent.path, undefined);
-      if (!isClosed(parent)) this.#late.add(exchange);
+      if (!isClosed(parent)) this.#lateRequests.add(exchange);
       return late;
     }
     const node = makeChild("fetchBough", parent, name, initialGroup);
@@ -141,22 +141,22 @@ export class WebServer
 
   /** Has the client's leaving end a request, and the host wait for its scope. */
   #follow(exchange: Exchange): void {
-    const waitUntil = waitUntilOf(exchange.request, exchange.rest);
+    const waitUntil = waitUntilOf(exchange.request, exchange.hostArguments);
     if (waitUntil !== undefined) {
       waitUntil(exchange.settled());
       exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
     } else if (exchange.isHandlerRunning) {
-      this.#fresh.add(exchange);
+      this.#unwatched.add(exchange);
       if (this.#isWatching) return;
       this.#isWatching = true;
-      soon(this.#watchClients);
+      scheduleWatch(this.#watchClients);
     }
   }
 
   /** Reads `request.signal` of the requests that are still being handled: making that signal costs some hosts a lot. */
   readonly #watchClients = (): void => {
     this.#isWatching = false;
-    for (const exchange of this.#fresh.takeAll()) exchange.watchClient();
+    for (const exchange of this.#unwatched.takeAll()) exchange.watchClient();
   };
 
   /** Serves a request that arrives during the end of a shutdown, or after it. */
@@ -206,8 +206,8 @@ export class WebServer
   }
 
   onEnd(exchange: Exchange): void {
-    this.#fresh.remove(exchange);
-    if (this.#late.size > 0) this.#late.delete(exchange);
+    this.#unwatched.remove(exchange);
+    if (this.#lateRequests.size > 0) this.#lateRequests.delete(exchange);
     this.onRequestDone?.();
   }
 
@@ -227,31 +227,31 @@ export class WebServer
       if (observer instanceof Exchange) found.push(observer);
       else if (observer instanceof RequestRecord) found.push(observer.response);
     }
-    return [...found, ...this.#late].map(({ record }) => record).filter(({ isDone }) => !isDone);
+    return [...found, ...this.#lateRequests].map(({ record }) => record).filter(({ isDone }) => !isDone);
   }
 }
 
 /** The slot of a request: its exchange. */
-interface Slot {
+interface RequestSlot {
   [exchangeKey]?: Exchange;
 }
 
 /** In ms. A timer that fires a thousand times a second costs Bun and Deno a fifth of their requests. */
-const WATCH_STEP = 20;
+const WATCH_DELAY = 20;
 
 /**
  * Calls back when the requests that have not been answered are worth watching. A client that leaves before that must be seen
  * after it: for older versions of node-server, within the turn of the event loop. Bun and Deno tell it later as well, where
  * a turn costs more than everything else that a request does here.
  */
-const soon: (callback: () => void) => void =
-  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_STEP) : onTurn;
+const scheduleWatch: (callback: () => void) => void =
+  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_DELAY) : onTurn;
 
 const exchangeKey: unique symbol = Symbol("bough.webRequest");
 
 /** The exchange of a request that goes through `fetchBough`. */
 export function exchangeOf(request: object): Exchange | undefined {
-  return (request as Slot)[exchangeKey];
+  return (request as RequestSlot)[exchangeKey];
 }
 
 /** Method and path, without the query, which may hold secrets. */

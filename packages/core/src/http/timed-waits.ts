@@ -10,25 +10,25 @@ import type { ScopeNode } from "../kernel/node.js";
  * @param timers - The platform's own timers, where sockets are waited for, which don't follow fake timers. Default: the
  *   current global timers.
  */
-export async function within(
+export async function settlesWithin(
   ms: number,
   promise: Promise<void>,
   timers?: typeof realTimers,
 ): Promise<boolean> {
   let clear: () => void = () => {};
-  const late = new Promise<boolean>((resolve) => {
+  const timeout = new Promise<boolean>((resolve) => {
     if (ms === Infinity) return;
-    const onLate = (): void => resolve(false);
+    const onTimeout = (): void => resolve(false);
     if (timers === undefined) {
-      const timer = new LongTimer(ms, onLate);
+      const timer = new LongTimer(ms, onTimeout);
       clear = () => timer.clear();
     } else {
-      const timer = timers.setTimeout(onLate, ms);
+      const timer = timers.setTimeout(onTimeout, ms);
       clear = () => timers.clearTimeout(timer);
     }
   });
   try {
-    return await Promise.race([promise.then(() => true), late]);
+    return await Promise.race([promise.then(() => true), timeout]);
   } finally {
     clear();
   }
@@ -37,12 +37,12 @@ export async function within(
 /** Resolves after `ms` milliseconds, or when the scope is cancelled. */
 export function untilCancelled(node: ScopeNode, ms: number): Promise<void> {
   return new Promise((resolve) => {
-    const over = (): void => {
+    const finish = (): void => {
       timer.clear();
       stop();
       resolve();
     };
-    const timer = new LongTimer(ms, over);
-    const stop = node.onCancel(over);
+    const timer = new LongTimer(ms, finish);
+    const stop = node.onCancel(finish);
   });
 }

@@ -4,7 +4,7 @@ import type { ScopeNode } from "../kernel/node.js";
 // Questions about the work and the listeners that a handler has added to the scope of its request.
 
 /** Whether a cancellation reaches the code of a handler. A handler that it does not reach is stuck rather than done. */
-export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
+export function reachesHandler({ hooks, extras, first }: ScopeNode): boolean {
   if (extras?.controller !== undefined || first !== undefined) return true;
   for (let hook = hooks; hook !== undefined; hook = hook.next)
     if (!(hook instanceof CallbackHook)) return true;
