@@ -2,21 +2,22 @@ import { endNameCache, startNameCache } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 
 /**
- * A clock that no change of the system time moves, and that agrees with the timers: under fake timers it is theirs.
+ * A monotonic clock that agrees with the timers: under fake timers it is the fake clock.
  *
- * | `setTimeout` is                         | the clock is                                                       | exact |
- * | --------------------------------------- | ------------------------------------------------------------------ | ----- |
- * | the platform's                          | the platform's monotonic clock                                     | yes   |
- * | a wrapper around the platform's         | the same                                                           | yes   |
- * | a fake of vitest, sinon or Jest         | the fake's own, without what `setSystemTime` adds to it            | yes   |
- * | another fake, such as `node:test`       | a fake `Date`, or the platform's; corrected when a timer fires     | no    |
+ * | `setTimeout` is | the clock is | exact |
+ * | --------------------------------------- | ------------------------------------------------------------------ |
+ * ----- |
+ * | the platform's | the platform's monotonic clock | yes |
+ * | a wrapper around the platform's | the same | yes |
+ * | a fake of vitest, sinon or Jest | the fake's own, without what `setSystemTime` adds to it | yes |
+ * | another fake, such as `node:test` | a fake `Date`, or the platform's; corrected when a timer fires | no |
  *
  * A timer that fires is right, even if a clock disagrees. In a busy loop, where the timer can't fire, only an exact
- * clock shows that the time of a scope is up. It must be the clock of the timer, which the deadline remembers,
- * because fake timers come and go while a scope is open.
+ * clock shows that the time of a scope is up. It must be the clock of the timer, which the deadline remembers, because
+ * fake timers come and go while a scope is open.
  */
 export interface Clock {
-  /** In ms, counted from any moment. Never decreases. */
+  /** In ms since an arbitrary moment. Never decreases. */
   now(): number;
   readonly isExact: boolean;
 }
@@ -36,13 +37,15 @@ class FakeClock implements Clock {
 
   now(): number {
     const now = this.#source() + this.#offset;
-    // A `Date` that was set back, or `jest.clearAllTimers()`, which begins at 0 again.
+    // `Date` was set back, or `jest.clearAllTimers()` has restarted the clock at 0.
     if (now < this.#last) this.#offset += this.#last - now;
     this.#last = Math.max(now, this.#last);
     return this.#last;
   }
 
-  /** A timer that was due at `instant` fires. Not exact if it is a little early: real ones are, by up to a ms. */
+  /**
+   * Called when a timer that was due at `instant` fires. Tolerates a timer that is a little early, as real ones are.
+   */
   reach(instant: number): void {
     const missing = instant - this.now();
     if (missing > MAX_EARLY) this.#offset += missing;
@@ -54,7 +57,7 @@ const MAX_EARLY = 2;
 /** The `setTimeout` that was in place when `current` was chosen. */
 let knownSetTimeout: unknown;
 let current: Clock = realClock;
-/** Makes {@link elapsed} continue from its value when `current` changes. */
+/** Lets {@link elapsed} continue from its value when `current` changes. */
 let offset: number = -realNow();
 
 /** The clock of the timers that are set now. */
@@ -89,11 +92,11 @@ function switchToSinon(sinon: SinonClock): void {
   if (before !== undefined) return switchTo(before);
   const clock = new FakeClock(() => sinon.performance.now(), true);
   sinonClocks.set(sinon, clock);
-  switchTo(clock, 0); // which is where it began, perhaps a while ago
+  switchTo(clock, 0); // the fake clock began at 0, perhaps a while ago
 }
 
 function switchTo(clock: Clock, start: number = clock.now()): void {
-  // Whole, as what fake clocks count in: the delays that are computed from it stay so.
+  // A whole number, so that delays for fake clocks stay whole numbers.
   offset = Math.ceil(current.now() + offset - start);
   current = clock;
   expireCoarseTime();
@@ -101,13 +104,13 @@ function switchTo(clock: Clock, start: number = clock.now()): void {
 
 function mayBeFake(found: unknown): boolean {
   if (isFake(found)) return true;
-  if (isFake(realTimers.setTimeout)) return false; // the package was loaded under fakes, which are gone
+  if (isFake(realTimers.setTimeout)) return false; // the package was loaded under fakes, which have been removed since
   return typeof realTimer() === "object" || isDateReplaced();
 }
 
 let sample: unknown;
 
-/** A timer of the platform's: an object in Node and Bun, a number in browsers. */
+/** A timer of the platform: an object in Node and Bun, a number in browsers. */
 function realTimer(): unknown {
   if (sample === undefined) {
     const set = realTimers.setTimeout;
@@ -134,17 +137,20 @@ export function inexactClock(): { reach(instant: number): void; now(): number } 
   return clock.isExact ? undefined : (clock as FakeClock);
 }
 
-/** A replaced `setTimeout` has returned `timer`: if that is a real one, so is the time it takes. */
+/** Called with the result of a replaced `setTimeout`. If it is a real timer, the function only wraps the platform's. */
 export function detectRealTimer(timer: unknown): void {
   if (isRealTimer(timer)) switchTo(realClock);
 }
 
-/** Milliseconds since the package was loaded. Goes on when fake timers come or go. For durations and ages. */
+/**
+ * Milliseconds since the package was loaded. Continues when fake timers are installed or removed. For durations and
+ * ages.
+ */
 export function elapsed(): number {
   return currentClock().now() + offset;
 }
 
-/** A calendar that differs by more than this from what it should show was set to another time. */
+/** If the calendar differs by more than this from the expected time, in ms, it was set. */
 const MAX_CALENDAR_DRIFT = 1_000;
 
 /** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar was set to another time meanwhile. */
@@ -171,22 +177,22 @@ export function instantLater(left: number): number {
 const SMALL = 2 ** 30;
 const microtask = Promise.resolve();
 
-/** How many readings in a row show the same millisecond before one is used for several scopes. */
+/** How many equal readings in a row start the reuse of a reading. */
 const MIN_EQUAL_READINGS = 4;
-/** For how many scopes a reading is used then. */
+/** How many scopes then share a reading. */
 const SCOPES_PER_READING = 64;
 
 let lastReading = -1;
 let equalReadings = 0;
-/** For how many scopes the last reading is still used. */
+/** How many more scopes use the last reading. */
 let left = 0;
 let isEndScheduled = false;
 let scheduleEnd = (): void => void microtask.then(endBurst);
 
 /**
- * {@link elapsed} in whole ms. Reading the clock takes a tenth of the time that starting a task does, so where many are started
- * at once, one in {@link SCOPES_PER_READING} reads it; and none uses a reading of before the end of the synchronous burst. Only ages in
- * reports come from it, never a deadline.
+ * {@link elapsed} in whole ms, with a cache. Reading the clock takes a tenth of the time that starting a task does. So
+ * if many tasks are started in a synchronous burst, one in {@link SCOPES_PER_READING} reads it. The cache ends with the
+ * burst. Used for ages in reports, never for a deadline.
  */
 export function coarseElapsed(): number {
   if (currentSetTimeout() !== knownSetTimeout) changeClock();
@@ -197,7 +203,7 @@ export function coarseElapsed(): number {
 
 function readCoarseElapsed(): number {
   const now = wholeElapsed();
-  equalReadings = now === lastReading && current === realClock ? equalReadings + 1 : 0; // a test's clock is always read
+  equalReadings = now === lastReading && current === realClock ? equalReadings + 1 : 0; // a test's clock is never cached
   lastReading = now;
   if (equalReadings >= MIN_EQUAL_READINGS) startReuse();
   return now;
@@ -211,7 +217,7 @@ function startReuse(): void {
   scheduleEnd();
 }
 
-/** The next scope reads the clock: what goes before it may have taken long. */
+/** Drops the cached time: code before the next scope may have taken long. */
 export function expireCoarseTime(): void {
   equalReadings = left = 0;
 }
@@ -221,7 +227,7 @@ export function setBurstEnd(after: (callback: () => void) => void): void {
   scheduleEnd = () => after(endBurst);
 }
 
-/** For the first days a small integer, not a boxed double. */
+/** A small integer for the first days, not a boxed double. */
 function wholeElapsed(): number {
   const ms = elapsed();
   return ms < SMALL ? ms | 0 : Math.floor(ms);

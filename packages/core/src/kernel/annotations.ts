@@ -8,7 +8,7 @@ export interface Annotation {
   readonly data?: unknown;
 }
 
-/** Called when a snapshot or a report is made. `undefined`: there is nothing to say now. */
+/** Called when a snapshot or a report is created. Returns `undefined` if there is nothing to add. */
 export type Annotator = () => Annotation | undefined;
 
 export function setAnnotator(node: ScopeNode, key: string, annotator: Annotator | undefined): void {
@@ -22,8 +22,8 @@ export function setAnnotator(node: ScopeNode, key: string, annotator: Annotator 
 }
 
 /**
- * The current notes of the integrations on `node`, by their keys; `undefined` if nothing. An annotator that throws
- * says nothing.
+ * The current notes of the integrations on `node` by their keys, or `undefined` if there are none. An annotator that
+ * throws adds no note.
  */
 export function annotationsOf(node: ScopeNode): Map<string, Annotation> | undefined {
   const annotators = node.extras?.settings?.annotators;

@@ -8,14 +8,14 @@ import type { ScopeNode } from "./node.js";
 import { nextInSubtree } from "./tree.js";
 
 /**
- * Returns the nodes that keep `root` from settling, parents first, each with the work of the node that has not finished. A node
- * is left out if its body or cleanup most likely waits for another node of the list: for a child whose outcome is awaited.
+ * Returns the nodes that keep `root` from settling, parents first, each with its unfinished work. A node is left out if
+ * its body or cleanup most likely waits for another node of the list, such as an awaited child.
  */
 export function blockersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
   const nodes: ScopeNode[] = [];
   for (let node: ScopeNode | undefined = root; node !== undefined; node = nextInSubtree(root, node, false))
     if ((node.flags & CLOSED) === 0 || waitsForDisposal(node)) nodes.push(node);
-  /** The nodes that have an unfinished node below them; `true` if their own work waits for such a node. */
+  /** The nodes with unfinished descendants; `true` if their own work waits for one of these. */
   const blocked = new Map<ScopeNode, boolean>();
   const found: [ScopeNode, WaitingFor][] = [];
   for (const node of nodes.reverse()) {
@@ -28,7 +28,7 @@ export function blockersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
   return new Map(found.reverse());
 }
 
-/** {@link blockersOf} for reports. Never empty: a node that is about to settle waits for its children. */
+/** The result of {@link blockersOf} for reports. Never empty: without blockers, `root` waits for its children. */
 export function stuckTasks(root: ScopeNode): TaskInfo[] {
   const tasks = [...blockersOf(root)].map(([node, what]) => stuckInfo(node, what));
   return tasks.length > 0 ? tasks : [stuckInfo(root, "children")];
@@ -50,7 +50,7 @@ export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
   };
 }
 
-/** The unfinished work of `node` itself. A task that is queued for a slot of a `concurrency` has none. */
+/** The unfinished work of `node` itself. A task that waits for a slot has none. */
 function ownWork(node: ScopeNode): WaitingFor | undefined {
   const { flags } = node;
   if ((flags & CLOSED) !== 0) return "close"; // its failure waits for the disposal of its handle

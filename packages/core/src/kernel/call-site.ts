@@ -34,15 +34,15 @@ export function isTracing(): boolean {
 export type Api = Function;
 
 /**
- * Where `api`, a public function, was called: `file:line:column`, or `undefined` while tracing is off. The engine cuts
- * the stack above `api`, so it does not matter how a bundler has renamed functions and files. Call it while that call is on
- * the stack, and pass the result on to work that begins later. It reads the stack at once, so it keeps no receiver alive.
+ * The call site of `api`, a public function: `file:line:column`, or `undefined` while tracing is off. The engine
+ * removes the frames above `api`, so renaming by a bundler does not matter. Call this while `api` is on the stack, and
+ * pass the result to work that begins later. The stack is read immediately, so it keeps no receiver alive.
  */
 export function callSite(api: Api): string | undefined {
   return tracing ? captureSite(api) : undefined;
 }
 
-/** Records where a node was started. The first call counts. */
+/** Records the call site of a node. The first call counts. */
 export function recordSite(
   node: { ensureExtras(): { site: string | undefined } },
   site: string | undefined,

@@ -9,7 +9,9 @@ import type { CancelHook, ScopeNode } from "./node.js";
  */
 export abstract class Hook implements CancelHook {
   next: CancelHook | undefined = undefined;
-  /** Of the first hook, the last of the list. The hook itself until it is added, `undefined` once it is removed. */
+  /**
+   * For the first hook, the last one of the list. The hook itself until it is added; `undefined` once it is removed.
+   */
   previous: CancelHook | undefined = this;
 
   /** Called at most once, by the cancellation. An exception is a failure of the scope. */
@@ -19,7 +21,7 @@ export abstract class Hook implements CancelHook {
   ended(): void {}
 }
 
-/** The public `onCancel`. */
+/** A callback of the public `onCancel`. */
 export class CallbackHook extends Hook {
   readonly #callback: (reason: CancelledError) => void;
 

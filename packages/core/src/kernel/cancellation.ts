@@ -10,8 +10,8 @@ import { recordSupervisedFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
 
-// The half of the life cycle that goes down the tree: cancel and fail. The other half, which goes up from a node that has
-// nothing left to wait for, is lifecycle.ts; its header has the states and the order of the notifications.
+// The half of the life cycle that goes down the tree: cancel and fail. The other half, settling, goes up the tree: see
+// lifecycle.ts, whose header has the states and the order of the notifications.
 
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:
@@ -27,7 +27,7 @@ export function cancelTree(root: ScopeNode, reason: CancelledError, ready: Scope
   if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
 }
 
-/** Both passes. With `nodes`, which an earlier call has marked and postponed, only the second. */
+/** Runs both passes. With `nodes`, which an earlier call has marked and postponed, runs only the second. */
 function markAndNotify(
   root: ScopeNode,
   reason: CancelledError,
@@ -52,23 +52,26 @@ function markAndNotify(
     interrupted.wake?.(undefined);
     interrupted.wake = undefined;
   } finally {
-    while (markedEnd > from) marked[--markedEnd] = undefined; // it would keep settled nodes alive
+    while (markedEnd > from) marked[--markedEnd] = undefined; // otherwise they would keep settled nodes alive
     if (from === 0 && marked.length > MAX_MARKED_KEPT) marked.length = 0;
   }
 }
 
 /**
- * A stack of the nodes that are marked and not notified yet, of all cancellations under way: a listener of one can begin
- * another, which completes before the first continues. One array for all, since most subtrees are smaller than an array.
+ * A stack of the nodes that are marked and not yet notified. All running cancellations share it: a listener of one can
+ * begin another, which completes before the first continues. An array for each would be larger than most subtrees.
  */
 const marked: (ScopeNode | undefined)[] = [];
 let markedEnd = 0;
-/** The array is dropped after a cancellation that needed more entries than this. */
+/** The array is dropped after a cancellation with more entries than this. */
 const MAX_MARKED_KEPT = 1_000;
 
-/** The number of cancellations that are notifying, each called by a listener of another. */
+/** The number of nested cancellations: each was begun by a listener of another. */
 let nesting = 0;
-/** A cancellation nested deeper only marks its subtree; the outermost one notifies it, so that a chain needs no stack. */
+/**
+ * A more deeply nested cancellation only marks its subtree. The outermost one notifies it, so that a chain needs no
+ * stack.
+ */
 const MAX_NESTING = 32;
 const postponed: { root: ScopeNode; reason: CancelledError; nodes: readonly ScopeNode[] }[] = [];
 
@@ -77,7 +80,7 @@ function notifyPostponed(ready: ScopeNode[]): void {
     const { root, reason, nodes } = postponed[next] as (typeof postponed)[number];
     markAndNotify(root, reason, nodes, ready);
     ready.push(root);
-    for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node); // too many for arguments, perhaps
+    for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node); // a spread could be too long
   }
   postponed.length = 0;
 }
@@ -123,7 +126,7 @@ function markSubtree(root: ScopeNode, ready: ScopeNode[]): void {
   }
 }
 
-/** Continues an interrupted cancellation, wherever it was interrupted. Appends to `ready` as {@link cancelTree} does. */
+/** Continues an interrupted cancellation from any point. Appends to `ready` like {@link cancelTree}. */
 export function resumeCancelling(root: ScopeNode, ready: ScopeNode[]): void {
   const { reason } = root;
   if (reason === undefined) return;
@@ -242,7 +245,7 @@ export function resumeFail(node: ScopeNode, error: unknown, ready: ScopeNode[]):
   ready.push(top);
 }
 
-/** Whether a failure of `node` is a failure of its parent, too, at once. */
+/** Whether a failure of `node` immediately fails its parent, too. */
 export function failsParent(node: ScopeNode): boolean {
   return (node.flags & TASK) !== 0 && ((node.parent as ScopeNode).flags & (SUPERVISE | BACKGROUND)) === 0;
 }

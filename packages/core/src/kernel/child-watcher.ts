@@ -3,12 +3,15 @@ import type { ScopeNode } from "./node.js";
 
 let watcher: ((child: ScopeNode) => void) | undefined;
 
-/** Sets the callback that receives the new children of all nodes marked by {@link watchChildren}: that of the leak finder. */
+/**
+ * Sets the callback that receives the new children of the nodes marked by {@link watchChildren}. The leak finder uses
+ * it.
+ */
 export function setChildWatcher(callback: (child: ScopeNode) => void): void {
   watcher = callback;
 }
 
-/** Makes `node` announce its children from now on. Nodes that are not watched pay nothing. */
+/** Announces the children of `node` from now on. Other nodes pay nothing. */
 export function watchChildren(node: ScopeNode): void {
   node.flags |= WATCHED;
 }

@@ -1,12 +1,14 @@
 import type { ConcurrencyLimit, ScopeNode } from "./node.js";
 
-/** How many tasks of one scope run at once; the others wait in spawn order. */
+/** Limits how many tasks of one scope run at the same time. The others wait in spawn order. */
 export class Limit implements ConcurrencyLimit {
   readonly max: number;
   #free: number;
-  /** Each waiting task with what starts it. Insertion order is the queue; a cancelled task leaves at once. */
+  /**
+   * Each waiting task with the function that starts it, in the order of the queue. A cancelled task leaves immediately.
+   */
   readonly #queue = new Map<ScopeNode, () => void>();
-  /** Kept between turns: a fresh iterator would walk over the holes that earlier turns left. */
+  /** Kept between calls: a new iterator would have to skip the deleted entries at the front. */
   #iterator: MapIterator<[ScopeNode, () => void]> | undefined;
 
   constructor(max: number) {
@@ -20,12 +22,12 @@ export class Limit implements ConcurrencyLimit {
     return true;
   }
 
-  /** Lets `node` wait. `start` is called when it has got a slot. */
+  /** Adds `node` to the queue. `start` is called when it gets a slot. */
   enqueue(node: ScopeNode, start: () => void): void {
     this.#queue.set(node, start);
   }
 
-  /** The tasks that are there now: an exception may have cost a slot. */
+  /** Recomputes the free slots from the live tasks, since an exception may have lost one. */
   recount(tasks: readonly ScopeNode[]): void {
     const taken = tasks.filter((task) => !this.#queue.has(task)).length;
     for (this.#free = this.max - taken; this.#free > 0 && this.#queue.size > 0; this.#free -= 1) {
@@ -35,7 +37,7 @@ export class Limit implements ConcurrencyLimit {
     }
   }
 
-  /** `node` has settled: it leaves the queue, or its slot goes to the next. */
+  /** Called when `node` has settled: removes it from the queue, or passes its slot to the next. */
   leave(node: ScopeNode): void {
     if (this.#queue.delete(node)) return;
     this.#iterator ??= this.#queue.entries();

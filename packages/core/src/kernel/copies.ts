@@ -4,24 +4,24 @@ import { cursors, type Cursor } from "./tree.js";
 
 /** The part of one copy of the package in a process that `npx bough inspect` uses. */
 export interface Copy {
-  /** Of what the walker reads: the fields of nodes and the bits of `state.ts`. Another format is refused. */
+  /** The version of the data that `bough inspect` reads: the fields of nodes and the bits of `state.ts`. */
   readonly format: 1;
   /** The node above all roots. */
   readonly root: ScopeNode;
-  /** The walks under way, which are told of nodes that leave the tree. */
+  /** The running walks. They are notified of nodes that leave the tree. */
   readonly cursors: WeakRef<Cursor>[];
   /** Milliseconds on the clock of `startedAt`. */
   readonly elapsed: () => number;
-  /** How many nodes there have been. Absent in copies that are older than this field. */
+  /** How many nodes have been created. Absent in copies that are older than this field. */
   readonly created?: () => number;
 }
 
 /**
- * Makes this copy's tree known under one global symbol, so that a debugger that is attached to an unprepared process finds
- * it, bundled or not. The code that reads the tree comes with the debugger.
+ * Registers this copy's tree under a global symbol, so that an attached debugger finds it, bundled or not. The code
+ * that reads the tree comes with the debugger.
  *
- * The list holds the copies weakly, since a test runner or a development server may load the package again and again. The
- * root of the tree keeps its copy alive, in the field for the result of a body, which it does not have.
+ * The list holds the copies weakly, since a test runner or a development server may load the package many times. The
+ * background node keeps its copy alive in `value`, which it does not use otherwise.
  */
 export function announceCopy(root: ScopeNode): void {
   const copy: Copy = { format: 1, root, cursors, elapsed, created: createdNodes };
@@ -29,7 +29,7 @@ export function announceCopy(root: ScopeNode): void {
   const found: unknown = Reflect.get(globalThis, copiesKey);
   const others = Array.isArray(found) ? (found as WeakRef<Copy>[]) : [];
   const copies = [...others.filter((other) => other.deref() !== undefined), new WeakRef(copy)];
-  // Where globals are frozen the tree is not found, which nothing but the debugger needs.
+  // Fails if globals are frozen. Then only the debugger does not work.
   Reflect.defineProperty(globalThis, copiesKey, { value: copies, configurable: true });
 }
 

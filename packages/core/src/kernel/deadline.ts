@@ -17,9 +17,9 @@ import { LongTimer } from "./long-timer.js";
 import { runChecks } from "./scope-checks.js";
 import { updateTimerHold } from "./tree.js";
 
-/** The moment at which a scope expires, on the clock that its timer follows, never on the calendar. */
+/** The moment at which a scope expires, on the clock of its timer, not on the calendar. */
 class ClockDeadline implements Deadline {
-  /** The duration that was given, in ms; `undefined` where a date was. */
+  /** The given duration in ms; `undefined` if a date was given. */
   readonly timeout: number | undefined;
   readonly #clock: Clock;
   readonly #at: number;
@@ -33,12 +33,12 @@ class ClockDeadline implements Deadline {
     this.#date = date;
   }
 
-  /** How many ms are left by its clock; negative when it has passed. */
+  /** The remaining ms on its clock; negative after the deadline. */
   get left(): number {
     return this.#at - this.#clock.now();
   }
 
-  /** Whether it has passed for sure, so that the timer need not be waited for. */
+  /** Whether it has certainly passed, even if its timer has not fired yet. */
   get isOver(): boolean {
     return this.#clock.isExact && this.left <= 0;
   }
@@ -54,9 +54,9 @@ class ClockDeadline implements Deadline {
 }
 
 /**
- * Gives a new node its own deadline: the earlier of a duration and of an instant in epoch ms. A deadline that is not
- * earlier than an ancestor's is dropped, so the nearest node with a deadline has the earliest. The node is cancelled
- * at once if the deadline has passed.
+ * Sets the deadline of a new node: the earlier of a duration and an instant in epoch ms. A deadline that is not earlier
+ * than an ancestor's is dropped, so the nearest node with a deadline has the earliest one. If the deadline has passed,
+ * the node is cancelled immediately.
  */
 export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
   const left = date === Infinity ? timeout : Math.min(timeout, date - calendarNow());
@@ -70,7 +70,7 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   const settings = node.ensureSettings();
   node.flags |= UNDER_DEADLINE;
   if (left > 0) settings.deadlineTimer = new LongTimer(left, expire, node);
-  const clock = currentClock(); // only now is it sure which one the timer goes by
+  const clock = currentClock(); // only now: setting the timer may have changed it
   settings.deadline =
     left === timeout
       ? new ClockDeadline(clock, left, timeout, instantNow(clock, left))
@@ -82,11 +82,12 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
 
 function isEarlier(left: number, timeout: number, date: number, outer: Deadline): boolean {
   if (left >= outer.left) return false;
-  // The calendar has whole ms only: a date that was read from `scope.deadline` must not seem earlier than that.
+  // The calendar has only whole ms: a date that was read from `scope.deadline` must not count as earlier than that
+  // deadline.
   return timeout <= left || date < outer.instant;
 }
 
-/** The deadline that holds for `node`: its own, or the nearest above, which is the earliest. */
+/** The deadline of `node`: its own, or that of the nearest ancestor with one, which is the earliest. */
 export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
   return nearestDeadline(node)?.extras?.settings?.deadline;
 }
@@ -99,7 +100,7 @@ export function checkDeadline(node: ScopeNode): void {
 }
 
 /**
- * Cancels the node whose deadline holds for `node`, as its timer would: another clock has seen the deadline pass.
+ * Cancels the owner of `node`'s deadline, as its timer would, because the deadline has passed on another clock.
  *
  * @returns Whether this call cancelled a node. `false` without a deadline.
  */
@@ -124,7 +125,7 @@ function expire(node: ScopeNode): void {
   timeOut(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
 }
 
-/** Cancels `node` because its own time is up. */
+/** Cancels `node` because its own timeout has passed. */
 export function timeOut(node: ScopeNode, reason: CancelledError): void {
   if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
   node.flags |= TIMED_OUT;

@@ -8,11 +8,12 @@ import { overflow } from "./kept-settlers.js";
 import { ignore } from "./observer.js";
 
 /**
- * Adds a cleanup behind a gate. The promise reaction is made now, so that the cleanup runs in the async context
- * (AsyncLocalStorage) of this call. This needs no `node:` module, and costs code that defers nothing no time.
+ * Adds a cleanup that runs when its gate, a promise, is resolved. The promise reaction is created now, so that the
+ * cleanup runs in the async context (AsyncLocalStorage) of this call. This needs no `node:` module, and code that
+ * defers nothing pays nothing.
  *
- * @param label - Names the cleanup in reports; read when a report is made.
- * @param site - Where the user called the function that defers it; see `callSite`.
+ * @param label - What reports call the cleanup; read when a report is created.
+ * @param site - The call site of the public function; see `callSite`.
  */
 export function defer(
   node: ScopeNode,
@@ -50,7 +51,7 @@ export function useResource<R extends object>(node: ScopeNode, resource: R, site
   return resource;
 }
 
-/** Runs the defers of `node`, last in first out, those included that a defer adds; then `onDone`. */
+/** Runs the defers of `node`, last in first out, including those that a defer adds. Then calls `onDone`. */
 export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, onDone: () => void): void {
   const extras = node.ensureExtras();
   const last = extras.defers;
@@ -65,12 +66,12 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
       runDefers(node, onFailure, onDone);
     },
   );
-  extras.defers = last.earlier; // only now: there may have been no room on the stack to wait for it
+  extras.defers = last.earlier; // only now: `then` may have thrown for lack of stack
   extras.cleaning = last;
   last.open();
 }
 
-/** The name of a cleanup: that of its function, or of the class of the resource that it disposes of. */
+/** The name of a cleanup: the name of its function, or of the class of its resource. */
 export function cleanupName({ label }: Defer): string | undefined {
   try {
     const named: unknown = typeof label === "object" ? label.constructor : label;
@@ -81,7 +82,10 @@ export function cleanupName({ label }: Defer): string | undefined {
   }
 }
 
-/** How `use` disposes of a resource: looked up now, as `await using` does, so that a bad one is found now. */
+/**
+ * Returns the function that disposes of a resource. Looked up now, as `await using` does, so that a wrong argument
+ * throws now.
+ */
 function disposerOf(resource: unknown): () => unknown {
   if (isObject(resource)) {
     const dispose: unknown =

@@ -35,8 +35,8 @@ export interface OrphanInfo {
 /** What to do when an owner handle is collected before its scope was closed. */
 export type OrphanPolicy = "warn" | "ignore" | ((info: OrphanInfo) => unknown);
 
-// ---- the channels (rule 27). A message is made only if there is a subscriber; otherwise a channel costs one read. A
-// field that takes time to compute, such as a path, is computed when a subscriber first reads it.
+// ---- the channels (rule 27). A message is created only if there is a subscriber; otherwise a channel costs one read.
+// An expensive field, such as a path, is computed when a subscriber first reads it.
 
 /** `bough:task:start`: a worker is about to be called. */
 export interface TaskStartMessage {
@@ -147,10 +147,10 @@ interface Channel<M> {
   readonly hasSubscribers: boolean;
   subscribe?: ((listener: unknown) => unknown) | undefined;
   bindStore?: ((store: unknown, transform?: unknown) => unknown) | undefined;
-  /** The stores that are bound. Private to Node, which has no other way to ask for them; read with care. */
+  /** The bound stores. Private to Node, which has no public way to read them. */
   readonly _stores?: { readonly size: number } | undefined;
   publish(message: M): void;
-  /** Publishes the message, and calls `call`, both in the bound stores. Older runtimes have none. */
+  /** Publishes the message and calls `call` in the bound stores. Missing in older runtimes. */
   runStores?<A extends unknown[], R>(message: M, call: (...args: A) => R, thisArg: undefined, ...args: A): R;
 }
 
@@ -158,18 +158,18 @@ interface Host {
   getBuiltinModule?: (name: string) => { channel?(name: string): Channel<never> } | undefined;
 }
 
-/** Asked of the process, not imported: browsers have no such module. */
+/** Not imported, since browsers have no such module. */
 const host = (globalThis as { process?: Host }).process;
 const module = host?.getBuiltinModule?.("node:diagnostics_channel");
 const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
 
 /**
- * Whether one of the channels had a subscriber, which may still listen. Asking the channels themselves for each task
- * would cost a twentieth of the time of the task.
+ * Whether a channel has had a subscriber, which may still listen. Reading `hasSubscribers` of each channel would cost a
+ * twentieth of a task.
  */
 let listening = false;
 
-/** Whether a store was bound to one of the channels, which may still be bound. */
+/** Whether a store has been bound to a channel, and may still be. */
 let hasStores = false;
 
 /** The channels of the platform. */
@@ -191,10 +191,10 @@ function watchForSubscribers(found: Channel<never>): void {
 
 type Method = "subscribe" | "bindStore";
 
-/** The methods that are replaced now. */
+/** The methods that are replaced at the moment. */
 const replacedMethods = new Map<Channel<never>, Set<Method>>();
 
-/** Replaces a method until its next call, which is noted. Returns whether the channel can be changed. */
+/** Replaces a method until its next call. Returns whether the channel can be changed. */
 function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
   const original = found[method];
   if (original === undefined && method === "bindStore") return true;
@@ -213,11 +213,14 @@ function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
   return isReplaced;
 }
 
-/** After so many starts without a subscriber, all channels are checked for subscribers. */
+/** After this many starts without a subscriber, all channels are checked for subscribers. */
 const CHECK_AFTER = 64;
 let unheardStarts = 0;
 
-/** Called when the channel of a start has no subscriber. Once no channel has one, a start costs as little as before. */
+/**
+ * Called when the channel of a start has no subscriber. If no channel has one, the next starts cost as little as
+ * before.
+ */
 function recordUnheardStart(): undefined {
   if (++unheardStarts < CHECK_AFTER) return;
   unheardStarts = 0;
@@ -234,27 +237,27 @@ const taskSettle = channel<TaskSettleMessage>("task:settle");
 const orphan = channel<OrphanMessage>("orphan");
 const stuck = channel<StuckMessage>("stuck");
 
-/** Whether somebody may be listening to the scopes that are made. */
+/** Whether a channel may have a subscriber. */
 export function isListening(): boolean {
   return listening;
 }
 
-/** Publishes that a scope without a body was made. Its end is published only if there is a subscriber by now. */
+/** Publishes that a scope without a body was created. Its end is published only if its start was. */
 export function publishOpen(node: ScopeNode, kind: ScopeKind): void {
   if (listening) publishStart(node, kind)?.run(nothing);
 }
 
 function nothing(): void {}
 
-/** Calls a worker or a body, and publishes its start, within the stores that are bound to the channel. */
+/** Publishes a start and calls the worker or body, both within the stores that are bound to the channel. */
 export interface StartInStores {
   /** With arguments, since a closure would cost the caller a context even without a subscriber. */
   run<A extends unknown[], R>(call: (...args: A) => R, ...args: A): R;
 }
 
 /**
- * Publishes that the worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound, it
- * publishes later: when the caller calls the worker by the returned object.
+ * Publishes that the worker of a task, or the body of a scope of this kind, is about to be called. If stores are bound,
+ * returns an object instead, which publishes when the caller calls the worker through it.
  */
 export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): StartInStores | undefined {
   return listening ? publishOpened(node, kind) : undefined;

@@ -2,14 +2,14 @@ import { DAEMON, HANDLE, TASK } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 /**
- * Decides which values and permits the daemons of a scope get once its shutdown has begun (rule 32).
+ * Decides which values and permits the daemons of a scope may receive once its shutdown has begun (rule 32).
  *
- * A server's scope and that of `main` drain before they are cancelled: running work goes on, and no new work begins.
- * A daemon that serves running work must go on, and a daemon that takes new work must not. The origin of the value
- * that a daemon waits for tells them apart: running work has sent it, or other code has.
+ * The scopes of servers and of `main` drain before they are cancelled: running work continues, and no new work begins.
+ * A daemon that serves running work must continue; a daemon that takes new work must not. The sender of the value that
+ * a daemon waits for decides: running work, or other code.
  */
 export const draining: {
-  /** Whether this process has a scope that may drain. Without one, nothing is checked. */
+  /** Whether this process has a scope that may drain. Otherwise nothing is checked. */
   isPossible: boolean;
   /** Whether a scope has begun to drain. */
   hasBegun: boolean;
@@ -17,16 +17,16 @@ export const draining: {
 
 const drainableScopes = new WeakSet<ScopeNode>();
 const drainingScopes = new WeakSet<ScopeNode>();
-/** Key: a daemon. Value: how many values it has received for which it has acquired no permit. */
+/** By daemon: the number of received values for which it has not acquired a permit yet. */
 const receivedValues = new WeakMap<ScopeNode, number>();
 
-/** Says that `node` will drain before it ends. */
+/** Marks a node that will drain before it ends. */
 export function markDrainable(node: ScopeNode): void {
   draining.isPossible = true;
   drainableScopes.add(node);
 }
 
-/** From now on the daemons of `node` get no new work. */
+/** Begins to drain: the daemons of `node` receive no new work from now on. */
 export function beginDraining(node: ScopeNode): void {
   draining.hasBegun = true;
   drainingScopes.add(node);
@@ -37,14 +37,17 @@ function isDrainable(node: ScopeNode): boolean {
   return mayBe && drainableScopes.has(node);
 }
 
-/** Whether the work of `at` is not a part of its parent's work: a spawned task, but not a member of `all` or `race`. */
+/**
+ * Whether `at` does its own work: a spawned task, but not a member of `all` or `race`, which is part of its parent's
+ * work.
+ */
 function isIndependent(at: ScopeNode): boolean {
   return (at.flags & TASK) !== 0 && at.observer?.isMember !== true;
 }
 
 /**
- * The daemon that `node` is a part of, if the scope of the daemon may drain. With `own`, a task that the daemon has
- * only started is not a part of it.
+ * The daemon that `node` belongs to, if the scope of the daemon may drain. With `own`, a task that the daemon has
+ * spawned does not belong to it.
  */
 function enclosingDaemon(node: ScopeNode | undefined, own: boolean): ScopeNode | undefined {
   for (let at = node; at?.parent !== undefined; at = at.parent) {
@@ -55,8 +58,8 @@ function enclosingDaemon(node: ScopeNode | undefined, own: boolean): ScopeNode |
 }
 
 /**
- * Whether a value that `node` sends is for running work: it is a part of a request or a task of a scope that may
- * drain. A daemon sends new work; so does the scope itself, until the shutdown has begun.
+ * Whether a value that `node` sends belongs to running work: `node` is part of a request or a task of a scope that may
+ * drain. A value from a daemon is new work. So is one from the scope itself, until the shutdown has begun.
  */
 export function isForRunningWork(node: ScopeNode | undefined): boolean {
   if (!draining.isPossible || node === undefined) return false;
@@ -69,20 +72,20 @@ export function isForRunningWork(node: ScopeNode | undefined): boolean {
   return false;
 }
 
-/** Whether `node` is a part of a daemon whose scope drains. */
+/** Whether `node` may receive only values of running work: it belongs to a daemon whose scope drains. */
 export function isReceiveDenied(node: ScopeNode | undefined): boolean {
   if (!draining.hasBegun) return false;
   const daemon = enclosingDaemon(node, false);
   return daemon !== undefined && drainingScopes.has(daemon.parent as ScopeNode);
 }
 
-/** Notes that `node` has received a value. */
+/** Records that `node` has received a value. */
 export function recordReceivedValue(node: ScopeNode | undefined): void {
   const daemon = enclosingDaemon(node, false);
   if (daemon !== undefined) receivedValues.set(daemon, (receivedValues.get(daemon) ?? 0) + 1);
 }
 
-/** Whether `node` gets no permit, since it could only be for new work. */
+/** Whether `node` may not acquire a permit, since it would be for new work. */
 export function isPermitDenied(node: ScopeNode): boolean {
   if (!draining.hasBegun) return false;
   const daemon = enclosingDaemon(node, true);
@@ -90,7 +93,7 @@ export function isPermitDenied(node: ScopeNode): boolean {
   return (receivedValues.get(daemon) ?? 0) === 0;
 }
 
-/** Notes that `node` has acquired a permit: for the value that it received, if there is one. */
+/** Records that `node` has acquired a permit, for a value that it has received if there is one. */
 export function recordAcquiredPermit(node: ScopeNode): void {
   const daemon = enclosingDaemon(node, true);
   const values = daemon === undefined ? undefined : receivedValues.get(daemon);

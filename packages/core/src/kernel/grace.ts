@@ -8,8 +8,8 @@ import { LongTimer } from "./long-timer.js";
 import { warn } from "./warn.js";
 
 /**
- * Gives a node that was just cancelled its grace period: its own, otherwise the nearest ancestor's. When the period
- * is over and the node has not settled, its stuck tasks are reported, unless a pending `close()` reports them.
+ * Starts the grace period of a cancelled node: its own, otherwise the nearest ancestor's. If the node has not settled
+ * at its end, its stuck tasks are reported, unless a pending `close()` reports them.
  */
 export function watchGrace(node: ScopeNode): void {
   if ((node.flags & UNDER_GRACE) === 0) return;
@@ -26,7 +26,7 @@ export function watchGrace(node: ScopeNode): void {
   );
 }
 
-/** Gives one `close()` call its grace period, counted from the call. */
+/** Starts the grace period of one `close()` call. */
 export function watchClose(node: ScopeNode, waiter: Waiter, own: number | undefined): void {
   const grace = own ?? nearestGrace(node);
   if (grace === undefined || grace === Infinity) return;
@@ -59,7 +59,7 @@ function nearestGrace(node: ScopeNode): number | undefined {
   return undefined;
 }
 
-/** Names the work that holds up `node`, so many milliseconds after it was cancelled. */
+/** Creates the error that names the unfinished work of `node`, `elapsed` ms after its cancellation. */
 function stuckError(node: ScopeNode, elapsed: number): StuckTasksError {
   return new StuckTasksError(node.path, elapsed, stuckTasks(node));
 }

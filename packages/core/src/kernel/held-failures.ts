@@ -2,8 +2,9 @@ import type { ScopeNode } from "./node.js";
 import { beforeProcessEnd } from "./platform.js";
 
 /**
- * Settled nodes whose failures wait for the disposal of their handle (`await using`), each with what decides about its
- * failures. A node is here until its handle is disposed of or collected, or the process is about to end.
+ * Settled nodes whose failures wait for the disposal of their handle (`await using`), each with the function that
+ * delivers the failures. A node stays here until its handle is disposed of or collected, or the process is about to
+ * end.
  */
 const heldFailures = new Map<ScopeNode, (node: ScopeNode) => void>();
 let stopWatchingProcessEnd: (() => void) | undefined;
@@ -20,7 +21,7 @@ export function waitsForDisposal(node: ScopeNode): boolean {
   return heldFailures.has(node);
 }
 
-/** The disposal that the failures of `node` waited for has come, or can't come any more. */
+/** Delivers the failures of `node`: its handle was disposed of, or can't be any more. */
 export function releaseFailure(node: ScopeNode): void {
   const decide = heldFailures.get(node);
   if (decide === undefined) return;

@@ -4,29 +4,30 @@ import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { TurnBudget } from "./turn-budget.js";
 
-// Results of operations that settle without having waited. They are paced: from the hundredth in one turn of the
-// event loop on, they settle in a later turn. So a worker that repeats such an operation for ever does not block
-// timers, signals and sockets (rule 13).
+// Results of operations that settle without having waited. They are throttled: after a hundred in one turn of the event
+// loop, further ones settle in a later turn. So a worker that repeats such an operation for ever does not block timers,
+// signals and sockets (rule 13).
 
-/** The error of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */
+/** The error of an operation in a scope that is cancelled or closed; `undefined` in a live scope. */
 function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
   if (node.reason !== undefined) return node.reason;
   return (node.flags & CLOSED) === 0 ? undefined : new ScopeClosedError(operation, node.path);
 }
 
-/** One for all scopes: many workers that go on do not get more turns than one. */
+/** One budget for all scopes, so that many such workers together block no longer than one. */
 const budget = new TurnBudget();
 
-/** A promise that rejects with `error`: at once, or paced. */
+/** A promise that rejects with `error`, throttled. */
 export function rejectThrottled(error: unknown): Promise<never> {
   const turnEnd = budget.take();
   return turnEnd === undefined ? Promise.reject(error) : turnEnd.then(() => Promise.reject(error));
 }
 
 /**
- * Returns `promise`, which has settled without having waited for anything, or a promise that settles as it does, paced.
+ * Returns `promise`, which has settled without having waited, or a promise that settles in the same way in a later
+ * turn.
  *
- * @param isHandled - Whether a rejection counts as handled, although it is not awaited.
+ * @param isHandled - Whether to mark a rejection as handled.
  */
 export function throttle<T>(promise: Promise<T>, isHandled: boolean): Promise<T> {
   const turnEnd = budget.take();
@@ -39,7 +40,9 @@ export function throttle<T>(promise: Promise<T>, isHandled: boolean): Promise<T>
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** The result of `next()` of an iterator that has ended. A consumer may overlook that and go on. */
+/**
+ * The result of `next()` of an iterator that has ended. Throttled, since a consumer may ignore the end and continue.
+ */
 export function throttledDone(): Promise<IteratorReturnResult<undefined>> {
   return throttle(Promise.resolve(done), false);
 }
@@ -51,7 +54,7 @@ export function rejectBeforeStart(error: unknown): Promise<never> {
   return promise;
 }
 
-/** The promise for the outcome of `node`, which was just started; paced if the node was born cancelled. */
+/** The promise for the outcome of `node`, which was just started; throttled if the node was born cancelled. */
 export function throttleIfBornCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
   const bornCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
   return bornCancelled ? throttle(promise, !hasExceededOwnTimeout(node)) : promise;

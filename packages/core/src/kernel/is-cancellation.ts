@@ -6,17 +6,17 @@ import { report } from "./outcome.js";
 import { UNDER_IS_CANCELLATION } from "./state.js";
 
 /**
- * Returns whether, in a cancelled scope, a rejection is the cancellation coming back rather than a failure (rule 12). It is
- * if one of these holds:
+ * Returns whether a rejection in a cancelled scope follows from the cancellation, so that it is not a failure (rule
+ * 12). It does if one of these holds:
  *
- * 1. it is the reason, or has the reason among its causes, as the rejections of `timers/promises` and `events.once` have.
- *    That includes a TypeError: the code that put our reason there states where the error comes from;
+ * 1. it is the reason, or has the reason among its causes, as the rejections of `timers/promises` and `events.once`
+ *    have. Even a TypeError counts: code has set our reason as its cause;
  * 2. it is the rejection of a known client after an abort: see `errors/foreign-aborts.ts`;
  * 3. an option `isCancellation`, of this scope or of an ancestor, accepts it;
  * 4. it is an AggregateError or a SuppressedError that consists of such errors only.
  *
- * @param broken - Receives the exceptions of options `isCancellation`. The rejection is a failure then, and so are these:
- *   the caller records them after it.
+ * @param broken - Receives the exceptions of options `isCancellation`. In that case the rejection is a failure, and the
+ * caller records these exceptions after it.
  */
 export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
   const { reason } = node;
@@ -29,7 +29,7 @@ export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[
   return broken.length === 0 && consistsOf(error, isOne) && broken.length === 0;
 }
 
-/** The maximal depth of causes to look at; a chain can be circular. */
+/** How many causes to follow; a chain can be circular. */
 const MAX_CAUSES = 100;
 
 function hasCause(error: unknown, reason: CancelledError | undefined): boolean {
@@ -60,14 +60,13 @@ function anyOptionAccepts(node: ScopeNode, error: unknown, broken: unknown[]): b
 }
 
 function notBoolean(verdict: unknown): TypeError {
-  const hint =
-    verdict instanceof Promise ? " (it can't be async: it is asked when the scope is settling)" : "";
+  const hint = verdict instanceof Promise ? " (it can't be async: it is called while the scope settles)" : "";
   return new TypeError(`isCancellation must return a boolean, got ${describe(verdict)}${hint}`);
 }
 
 /**
- * Returns whether `error` is the cancellation of `node` coming back, where the node can't record a failure. The exceptions of
- * options `isCancellation` go to the nearest `onError`.
+ * Like {@link isCancellation}, for code that can't record a failure in `node`. The exceptions of options
+ * `isCancellation` go to the nearest `onError`.
  */
 export function isReturnedCancellation(node: ScopeNode, error: unknown): boolean {
   const broken: unknown[] = [];

@@ -9,9 +9,8 @@ export type TimerHandle = ReturnType<typeof setTimeout>;
 export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
- * Sets a timer, with the global `setTimeout` that is installed at the moment of the call, so that fake timers
- * work. `ms` is at most {@link MAX_DELAY}. The callback gets two values; a rest parameter would take as long as the
- * rest.
+ * Sets a timer, with the global `setTimeout` that is installed at the moment of the call, so that fake timers work.
+ * `ms` is at most {@link MAX_DELAY}. The callback takes two values, since a rest parameter would double the cost.
  */
 export function setTimer<A, B>(callback: (a: A, b: B) => void, ms: number, a: A, b: B): TimerHandle {
   const set = currentSetTimeout();
@@ -26,7 +25,10 @@ export function setTimer<A, B>(callback: (a: A, b: B) => void, ms: number, a: A,
   return timer;
 }
 
-/** Clears it also where fake timers have come since it was set: theirs leave a real one running. */
+/**
+ * Clears a timer, even if fake timers were installed after it was set: their `clearTimeout` does not clear a real
+ * timer.
+ */
 export function clearTimer(timer: TimerHandle | undefined): void {
   const clear = currentClearTimeout();
   if (clear !== realTimers.clearTimeout && isRealTimer(timer)) realTimers.clearTimeout(timer);
@@ -35,18 +37,18 @@ export function clearTimer(timer: TimerHandle | undefined): void {
 
 let watcher: ((timer: TimerHandle, owner: object) => void) | undefined;
 
-/** Sets the callback that receives each timer with its owner: the leak finder's, since such a timer ends with its scope. */
+/** Sets the callback that receives each timer with its owner. The leak finder uses it. */
 export function setTimerWatcher(callback: typeof watcher): void {
   watcher = callback;
 }
 
-/** Notes that `timer` belongs to the node `owner`. */
+/** Announces that `timer` belongs to the node `owner`. */
 export function announceTimer(timer: TimerHandle, owner: object): void {
   if (mustUnref(owner, timer)) setTimerHold(timer, false);
   watcher?.(timer, owner);
 }
 
-/** The part of a node that decides about its timers. */
+/** The part of a node that this file reads. */
 interface TimerOwner {
   readonly flags: number;
   readonly parent: TimerOwner | undefined;
@@ -65,8 +67,8 @@ export function isOptedOutOfHold(node: object): boolean {
 }
 
 /**
- * Whether a timer of `owner` does not keep the process alive. A fake one does, unless an option says otherwise: only a
- * real event loop runs empty, which is when the rest is decided (`idle-process.ts`).
+ * Whether a timer of `owner` must not keep the process alive. A fake timer keeps it alive unless an option says
+ * otherwise: `idle-process.ts` decides when a real event loop is empty.
  */
 function mustUnref(owner: object | undefined, timer: TimerHandle | undefined): boolean {
   if (owner === undefined || ((owner as TimerOwner).flags & TIMERS_UNREFED) === 0) return false;
@@ -76,7 +78,7 @@ function mustUnref(owner: object | undefined, timer: TimerHandle | undefined): b
   return at !== undefined;
 }
 
-/** Makes `timer` keep the process alive or not; a no-op where timers can't choose. */
+/** Sets whether `timer` keeps the process alive. Does nothing on platforms without that choice. */
 export function setTimerHold(timer: TimerHandle | undefined, held: boolean): void {
   if (typeof timer === "object") {
     const handle: { ref?: () => void; unref?: () => void } = timer;
@@ -89,7 +91,7 @@ export function setTimerHold(timer: TimerHandle | undefined, held: boolean): voi
   }
 }
 
-/** One delay that may be longer than `setTimeout` takes, of the user's time. */
+/** A timer of any duration. It follows fake timers. */
 export class LongTimer {
   #handle: TimerHandle | undefined;
   #held = true;
@@ -99,7 +101,7 @@ export class LongTimer {
 
   /**
    * @param callback - Called with `owner`, so that it need not be a closure.
-   * @param owner - The node whose timer it is: it is cleared when that has ended.
+   * @param owner - The node that the timer belongs to. The timer is cleared when the node settles.
    */
   constructor(delay: number, callback: (owner: never) => void, owner?: object) {
     this.#owner = owner;

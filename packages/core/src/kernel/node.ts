@@ -9,29 +9,30 @@ import type { ScopeKind } from "./scope-kind.js";
 import type { Scope, ScopeState } from "./scope.js";
 import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 
-/** A name, or the function that has it: reading `Function.name` costs as much as a promise does. */
+/** A name, or the function to take it from: reading `Function.name` costs as much as creating a promise. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
 export type Label = string | Function;
 
 let lastId = 0;
 
-/** How many nodes there have been: ids count from 1. */
+/** How many nodes have been created: ids count from 1. */
 export const createdNodes = (): number => lastId;
 
 /**
  * A node of the tree: the record that all other files of this folder work on. A scope, a task and the view that a
  * worker receives are this one object.
  *
- * The class holds the fields and the getters that read nothing but fields. The operations of `Scope` are declared here and
- * implemented at the top of the folder, in `scope-view.ts`: every node is made as a `ScopeView`, so all nodes have one
- * shape. That is what keeps the imports free of cycles.
+ * The class holds the fields, and the getters that read only fields. The operations of `Scope` are declared here and
+ * implemented at the top of the folder, in `scope-view.ts`. This keeps the imports free of cycles. Every node is
+ * created as a `ScopeView`, so all nodes have one shape.
  *
- * **Invariant (rule 19):** nothing that a node reaches may reach an owner handle. The handle points at the node,
- * never the other way. The only exception are the entries of `extras.settings.waiters`, which keep the handle alive on
+ * **Invariant (rule 19):** nothing that a node reaches may reach an owner handle. The handle points at the node, never
+ * the other way. The only exception are the entries of `extras.settings.waiters`, which keep the handle alive on
  * purpose while a `join` or `close` is pending.
  *
- * The fields are assigned in the constructor, in one order, and only declared here: a field that is initialised where it is
- * declared is written twice, and the engine knows less of its type. The fields that cancelling a wide tree reads come first.
+ * The fields are declared here and assigned in the constructor, in one order. A field with an initialiser would be
+ * written twice, and V8 would know less about its type. The fields that the cancellation of a wide tree reads come
+ * first.
  */
 export abstract class ScopeNode implements Scope {
   /** The life cycle; read and written with the functions of `state.ts` only. */
@@ -44,21 +45,21 @@ export abstract class ScopeNode implements Scope {
   declare hooks: CancelHook | undefined;
   /** The fields that few nodes need; allocated by {@link ensureExtras}. */
   declare extras: Extras | undefined;
-  /** Never changes. `undefined` for the background only. */
+  /** Never changes. `undefined` only for the background. */
   declare readonly parent: ScopeNode | undefined;
-  /** The previous child; of the first child, the last one. `undefined` when the node is not in the tree. */
+  /** The previous sibling; the last child for the first one. `undefined` when the node is not in the tree. */
   declare previous: ScopeNode | undefined;
-  /** Set where a cancellation began, and cached where it was looked up from far below; see {@link reason}. */
+  /** The reason, on the node where a cancellation began. Cached on other nodes; see {@link reason}. */
   declare ownReason: CancelledError | undefined;
   /** Receives the outcome when the node settles; cleared then. */
   declare observer: Observer | undefined;
-  /** The value that the body returned. A task keeps it, any other node drops it when it settles. */
+  /** The value that the body returned. A task keeps it; any other node drops it when it settles. */
   declare value: unknown;
-  /** Replaced by the name when the worker has been called, so that a node does not keep its worker's closure alive. */
+  /** Replaced by the name once the worker has been called, so that a node does not keep its worker's closure alive. */
   declare label: Label;
   /** On the clock of `age-clock.ts`. */
   declare readonly startedAt: number;
-  /** Unique in this copy of the package, in the order in which nodes are made: names and paths are not unique. */
+  /** Unique in this copy of the package, in the order of creation. Names and paths are not unique. */
   declare readonly id: number;
 
   /**
@@ -106,8 +107,8 @@ export abstract class ScopeNode implements Scope {
   }
 
   /**
-   * The names from the root, joined by `/`. Cached on inner nodes, so that the paths of a deep tree share their prefixes:
-   * when each of 100,000 levels reports a failure, that must not make 100,000 long strings.
+   * The names from the root, joined by `/`. Cached on inner nodes, so that the paths of a deep tree share their
+   * prefixes. Otherwise 100,000 levels that each report a failure would create 100,000 long strings.
    */
   get path(): string {
     const below: ScopeNode[] = [];
@@ -136,9 +137,9 @@ export abstract class ScopeNode implements Scope {
   }
 
   /**
-   * The reason of the nearest ancestor that has one: every node in between was cancelled with it. It is not copied to every
-   * node, because a pointer from an old object to a new one costs the collector more than all other steps of
-   * cancelling a node. Where the way is long it is cached, so that a deep tree is not walked again from every level.
+   * The reason of the nearest ancestor that has one: every node in between was cancelled with it. It is not copied to
+   * every node, because a pointer from an old object to a new one costs the garbage collector more than all other steps
+   * of a cancellation. It is cached on distant nodes, so that a deep tree is not walked again from every level.
    */
   get reason(): CancelledError | undefined {
     if ((this.flags & CANCELLED) === 0) return undefined;
@@ -168,20 +169,20 @@ export abstract class ScopeNode implements Scope {
   abstract toJSON(): { name: string; path: string; state: ScopeState };
 }
 
-/** The worker looks whether it is cancelled: `snapshot` and the warnings want to know who never does. */
+/** Records that the worker checks for a cancellation. Snapshots and warnings report workers that never do. */
 export function recordCancelCheck(node: ScopeNode): void {
   if (node.extras?.looks !== true) node.ensureExtras().looks = true;
 }
 
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
 export class Extras {
-  /** Of `signal`; made on the first read. */
+  /** The controller of `signal`; created on the first read. */
   controller: AbortController | undefined = undefined;
   /** The cleanup that runs next: the one deferred last. */
   defers: Defer | undefined = undefined;
   /** The cleanup that is running. */
   cleaning: Defer | undefined = undefined;
-  /** Each failure once, in the order they happened, with the node in which it happened. Never empty. */
+  /** Each failure once, in order, with the node in which it happened. Never empty. */
   errors: Map<unknown, ScopeNode> | undefined = undefined;
   context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
   /** The number of live children that are not daemons. Counted only from the first daemon on; see `tree.ts`. */
@@ -191,11 +192,11 @@ export class Extras {
   /** Where the node was spawned or created; recorded only while tracing is on. */
   site: string | undefined = undefined;
   settings: Settings | undefined = undefined;
-  /** `throwIfCancelled` or `checkpoint` was called: the worker looks whether it is cancelled. */
+  /** Whether `throwIfCancelled` or `checkpoint` was called: the worker checks for a cancellation. */
   looks = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
   kind: ScopeKind | undefined = undefined;
-  /** Names the body in reports, if it is not a function of the user's. */
+  /** What reports call the body, if it is not a function of the user. */
   bodyKind: WaitingFor | undefined = undefined;
 }
 
@@ -214,7 +215,7 @@ export class Settings {
   isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
   /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
   earlier: Set<unknown> | undefined = undefined;
-  /** Set once the scope has survived a failure, or was told to supervise its tasks. */
+  /** Set once the scope has survived a failure, or has the option `supervise`. */
   survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
   waiters: Waiter[] | undefined = undefined;
@@ -223,7 +224,9 @@ export class Settings {
     undefined;
   /** The check of an integration, which may cancel the node; see `checkDeadline` in `deadline.ts`. */
   check: (() => void) | undefined = undefined;
-  /** The disposal method of the handle was read, as `await using` does: a failure waits for the disposal. */
+  /**
+   * Whether the disposal method of the handle was read, as `await using` does: then a failure waits for the disposal.
+   */
   disposalExpected = false;
 }
 
@@ -233,7 +236,10 @@ export interface CancelHook {
   previous: CancelHook | undefined;
   run(reason: CancelledError): void;
   ended(): void;
-  /** The runtime awaits `promise`, the result of a worker, which may be the promise of this hook. */
+  /**
+   * Called when a worker has returned `promise`, which may be the promise of this hook: the runtime handles its
+   * rejection.
+   */
   follow?(promise: Promise<unknown>): void;
   /** Whether it waits for a timer. */
   hasTimer?(): boolean;
@@ -247,7 +253,7 @@ export interface Defer {
   readonly open: () => void;
   readonly done: Promise<unknown>;
   readonly earlier: Defer | undefined;
-  /** Names the cleanup in reports: the function, the resource, or a name. */
+  /** What reports call the cleanup: the function, the resource, or a name. */
   readonly label: object | string;
   /** Where it was deferred; recorded only while tracing is on. */
   readonly site: string | undefined;
@@ -271,7 +277,7 @@ export interface ConcurrencyLimit {
   leave(node: ScopeNode): void;
 }
 
-/** What reports say of the failures that a scope has survived; see `survived-failures.ts`. */
+/** The failures that a scope has survived; see `survived-failures.ts`. */
 export interface SurvivedFailures {
   restarts: number;
   kept: number;

@@ -10,11 +10,11 @@ export interface Observer {
   readonly isReceiver?: () => boolean;
   /** The promise that the observer settles, if a caller may await one. */
   readonly promise?: Promise<unknown>;
-  /** Names the body in reports, while it runs. Absent: `body`, or `worker` for a task. */
+  /** What reports call the body while it runs. Absent: `body`, or `worker` for a task. */
   readonly bodyKind?: WaitingFor;
   /** Whether the body of the parent usually waits for the outcome. Absent: yes. */
   readonly isAwaited?: boolean;
-  /** Whether the node is a part of what its parent does: a member of `all` or `race`. Absent: no. */
+  /** Whether the node is part of its parent's work: a member of `all` or `race`. Absent: no. */
   readonly isMember?: boolean;
   /** Called if an exception inside the runtime interrupted `resolve` or `reject`. Default: these are called again. */
   readonly interrupted?: (error: unknown) => void;

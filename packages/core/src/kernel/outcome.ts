@@ -6,11 +6,10 @@ import { withResolvers, type Observer, type PromiseObserver } from "./observer.j
 import { hasExceededOwnTimeout, markHandled, throttle } from "./immediate-results.js";
 import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
-// Who receives a failure or the outcome of a node: the pending `join`, `close` and disposals, the option `onError`,
-// or, without any of these, the platform's unhandled rejections. (The observer of a node is called by
-// `lifecycle.ts`.)
+// The receivers of a node's outcome and failures: the pending calls of `join`, `close` and dispose; the option
+// `onError`; otherwise the platform's unhandled rejections. (`lifecycle.ts` calls the observer of a node.)
 
-/** Waits for `node` to settle. The returned waiter is `undefined` if it has already. */
+/** Waits for `node` to settle. The returned waiter is `undefined` if the node has settled already. */
 export function wait(
   node: ScopeNode,
   kind: Waiter["kind"],
@@ -28,7 +27,7 @@ export function wait(
   return { promise, waiter };
 }
 
-/** Keeps the process alive until the promise settles, since the timers of the scope do not. */
+/** Keeps the process alive until the promise settles, for a scope whose timers do not. */
 function withProcessHold(resolvers: PromiseObserver<void>): PromiseObserver<void> {
   const release = keepProcessAlive();
   return {
@@ -74,9 +73,9 @@ function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
 }
 
 /**
- * Returns the failure that a disposal rejects with. It leaves out a failure that code has received by awaiting the
- * task in which it happened: a block that lets it through must throw the error itself, and not a `SuppressedError`
- * that holds it twice. If the first failure was received, the later ones are in `suppressed(error)`.
+ * Returns the failure that a disposal rejects with. It skips a failure that code has received by awaiting the task in
+ * which it happened: a block that rethrows it must throw the error itself, not a `SuppressedError` that holds it twice.
+ * If the first failure was received, `suppressed(error)` lists the later ones.
  */
 function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
   if ((node.flags & DELIVERED) !== 0) return undefined;
@@ -100,9 +99,9 @@ export function firstError(node: ScopeNode): unknown {
 }
 
 /**
- * Rejects with the reason of `node`. The promise of a scope counts as handled, unless the scope ran out of its own
- * timeout: then only its caller can handle that. The promise of a task exists only because the task is awaited, so it
- * stays unmarked.
+ * Rejects with the reason of `node`. The promise of a scope is marked as handled, unless the scope exceeded its own
+ * timeout: only its caller can handle that. The promise of a task exists only if the task is awaited, so it is not
+ * marked.
  */
 export function rejectWithReason(node: ScopeNode, observer: Observer): void {
   observer.reject(node.reason);

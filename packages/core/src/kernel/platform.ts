@@ -33,7 +33,7 @@ interface Marks {
   readonly _isMockFunction?: unknown;
 }
 
-/** Whether a test library has put `value` in the place of a global. */
+/** Whether `value` is a test library's replacement of a global. */
 export function isFake(value: unknown): boolean {
   if (typeof value !== "function") return false;
   // By these marks of sinon's and Jest's, other libraries recognise fake timers. `node:test` has bound private methods.
@@ -51,7 +51,7 @@ function originalOf<T extends object, K extends keyof T & string>(holder: T, nam
   return value as T[K];
 }
 
-/** Elsewhere than in Node, most of these may be missing. */
+/** Outside of Node, most of these may be missing. */
 const platform = globalThis as {
   readonly process?: {
     nextTick?: (callback: Callback) => void;
@@ -73,8 +73,8 @@ export const isBun: boolean = "Bun" in globalThis;
 // ---- taken at load
 
 /**
- * The functions that set and clear timers when no test controls the time. Where a browser may do it, call them taken
- * off this object: it refuses to be called with another `this`.
+ * The timer functions of the platform, even while a test fakes them. In code for browsers, call them without this
+ * object: browsers refuse another `this`.
  */
 export const realTimers: {
   readonly setTimeout: typeof setTimeout;
@@ -92,7 +92,7 @@ export const realTimers: {
 
 const { setTimeout: realSetTimeout } = realTimers;
 
-/** A delay of the runtime's own that does not keep the process alive. */
+/** Sets a timer of the runtime that does not keep the process alive. */
 export function setUnrefTimer(callback: Callback, ms: number): void {
   const timer: { unref?: () => void } | number = realSetTimeout(callback, ms);
   if (typeof timer === "object") timer.unref?.();
@@ -129,8 +129,8 @@ function chooseNextTick(): ((callback: Callback) => void) | undefined {
 }
 
 /**
- * Calls back after one turn of the event loop, in which timers, I/O and signals have been served. Not by a timer:
- * browsers make those wait for 4 ms, and under fake ones no test would advance the clock for it.
+ * Calls back after one turn of the event loop, in which timers, I/O and signals have been served. It uses no timer:
+ * browsers delay timers by 4 ms, and no test would advance a fake clock for it.
  */
 export const onTurn: (callback: Callback) => void = chooseTurn();
 
@@ -160,14 +160,14 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => onTurn(resolve));
 }
 
-/** Calls back before the event loop goes on, as `process.nextTick` does; where there is none, after one turn. */
+/** Calls back before the event loop continues, as `process.nextTick` does; without that function, after one turn. */
 export const onNextTick: (callback: Callback) => void = nextTick ?? onTurn;
 
 const resolved = Promise.resolve();
 
 /**
- * Calls back when the microtasks that are queued by then have run: the moment at which the platform itself decides
- * that a rejection is unhandled.
+ * Calls back when the queued microtasks have run. This is the moment at which the platform decides that a rejection is
+ * unhandled.
  */
 export function afterMicrotasks(decide: Callback): void {
   void resolved.then(() => onNextTick(decide));
@@ -191,7 +191,7 @@ export function calendarNow(): number {
 
 // ---- the end of the process
 
-/** Has `callback` called when the process is about to end by itself. Returns a function that undoes it. */
+/** Calls `callback` when the process is about to end by itself. Returns a function that removes the callback. */
 export function beforeProcessEnd(callback: Callback): () => void {
   const { process } = platform;
   process?.on?.("beforeExit", callback);

@@ -7,10 +7,10 @@ import { updateTimerHold, liveDescendants } from "./tree.js";
 
 const LONGEST_INTERVAL = 2 ** 31 - 1;
 
-/** So that the usual program, which has no such scope, walks no tree for it. */
+/** Whether any scope has such timers. Most programs have none, and walk no tree. */
 let anyUnrefed = false;
 
-/** The option `holdsProcess`: whether the timers of `node` and of all below keep the process alive. */
+/** Applies the option `holdsProcess`: whether the timers of `node` and its descendants keep the process alive. */
 export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
   if (holds) node.flags &= ~TIMERS_UNREFED;
   else {
@@ -20,7 +20,7 @@ export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
   }
 }
 
-/** The scopes of `root` and below it that have not settled, without those whose option lets the process end. */
+/** The live scopes from `root` down, except those with `holdsProcess: false` and their descendants. */
 function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, void> {
   if (isOptedOutOfHold(root) || (root.flags & CLOSED) !== 0) return;
   yield root;
@@ -31,7 +31,7 @@ function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, voi
   }
 }
 
-/** Whether `root`, whose timers don't keep the process alive yet, has a timer that could. */
+/** Whether a timer below `root` would keep the process alive if it were held. */
 export function hasUnheldTimer(root: ScopeNode): boolean {
   if ((root.flags & TIMERS_UNREFED) === 0) return false;
   for (const node of liveScopesThatMayHold(root)) {
@@ -48,7 +48,7 @@ function hasDeadline(node: ScopeNode): boolean {
   return (node.flags & (HAS_DEADLINE_TIMER | CANCELLED)) === HAS_DEADLINE_TIMER;
 }
 
-/** From now on the timers of `root` keep the process alive, the pending ones included. */
+/** Lets the timers below `root` keep the process alive, including pending ones. */
 export function startHolding(root: ScopeNode): void {
   for (const node of liveScopesThatMayHold(root)) {
     node.flags &= ~TIMERS_UNREFED;
@@ -57,7 +57,7 @@ export function startHolding(root: ScopeNode): void {
   }
 }
 
-/** Keeps the process alive until the function that it returns is called. */
+/** Keeps the process alive until the returned function is called. */
 export function keepProcessAlive(): () => void {
   const set = realTimers.setInterval;
   const clear = realTimers.clearInterval;
@@ -65,7 +65,7 @@ export function keepProcessAlive(): () => void {
   return () => clear(timer);
 }
 
-/** Whether code that waits for the end of `node` waits for timers that don't keep the process alive. */
+/** Whether the end of `node` may depend on timers that don't keep the process alive. */
 export function hasUnrefedTimers(node: ScopeNode): boolean {
   if (!anyUnrefed) return false;
   if ((node.flags & TIMERS_UNREFED) !== 0) return true;
@@ -73,7 +73,7 @@ export function hasUnrefedTimers(node: ScopeNode): boolean {
   return false;
 }
 
-/** Keeps the process alive while a scope runs, and something of it is waited for. */
+/** Keeps the process alive while a scope runs and code waits for a result of it. */
 export class ProcessHold extends Hook {
   readonly #node: ScopeNode;
   #waiting = 0;
@@ -87,7 +87,7 @@ export class ProcessHold extends Hook {
   acquire(): void {
     this.#waiting += 1;
     if (this.#waiting > 1 || (this.#node.flags & (CANCELLED | CLOSED)) !== 0) return;
-    this.previous = this; // it may have been on and off before
+    this.previous = this; // the hook may have been added and removed before
     addHook(this.#node, this);
     this.#release = keepProcessAlive();
   }

@@ -4,14 +4,14 @@ import { CANCELLED, CLOSED, SHIELD } from "./state.js";
 /** The number of live nodes with a check. Most programs have none, and pay one comparison. */
 let checks = 0;
 
-/** Sets or removes what {@link runChecks} calls for `node` and for everything below it. */
+/** Sets or removes the check that {@link runChecks} calls for `node` and its descendants. */
 export function setCheck(node: ScopeNode, check: (() => void) | undefined): void {
   const settings = node.ensureSettings();
   checks += (check === undefined ? 0 : 1) - (settings.check === undefined ? 0 : 1);
   settings.check = check;
 }
 
-/** Calls the checks on the way from `node` to the root. Each cancels its node if that has to end. */
+/** Calls the checks of `node` and its ancestors. Each check may cancel its node. */
 export function runChecks(node: ScopeNode): void {
   if (checks === 0) return;
   for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
@@ -20,7 +20,7 @@ export function runChecks(node: ScopeNode): void {
   }
 }
 
-/** Drops what integrations have set on a node that has settled. */
+/** Removes the data of integrations from a settled node. */
 export function releaseIntegrations(settings: Settings): void {
   if (settings.check !== undefined) checks -= 1;
   settings.check = undefined;

@@ -1,6 +1,6 @@
 /**
- * The function that has made a scope that is not a task: the function of that name; the HTTP server or request it
- * belongs to; `retry` or `supervise`, one attempt of theirs; or a call of `do` of a `SingleFlight`.
+ * The origin of a scope that is not a task: the function of that name, an HTTP server or request, one attempt of
+ * `retry` or `supervise`, or a call of `do` of a `SingleFlight`.
  */
 export type ScopeKind =
   | "createScope"

@@ -14,13 +14,15 @@ import { inspectCustom, type ScopeState } from "./scope.js";
 import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
 import { TurnBudget } from "./turn-budget.js";
 
-/** The only class of nodes: the record of `node.ts` with the operations of `Scope`, each of which calls one file below. */
+/**
+ * The only class of nodes: the record of `node.ts` with the operations of `Scope`. Each operation calls a file below.
+ */
 export class ScopeView extends ScopeNode {
   get signal(): AbortSignal {
     const extras = this.ensureExtras();
     if (extras.controller === undefined) {
       extras.controller = new AbortController();
-      // While the cancellation is under way, the signal's turn is still to come.
+      // During the notification, the cancellation aborts the signal itself.
       if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) extras.controller.abort(this.reason);
     }
     return extras.controller.signal;
@@ -85,10 +87,12 @@ export class ScopeView extends ScopeNode {
   }
 }
 
-/** A worker that registers callbacks again and again must leave others their turn (rule 13). */
+/** A worker that registers callbacks in a loop must not block the event loop (rule 13). */
 const lateCallbacks = new TurnBudget();
 
-/** Notifies a hook that came after the cancellation: at once, or from the hundredth in a turn of the event loop on in a later turn. */
+/**
+ * Notifies a hook that was added after the cancellation: immediately, or in a later turn after a hundred in one turn.
+ */
 function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
   const turnEnd = lateCallbacks.take();
   if (turnEnd === undefined) {

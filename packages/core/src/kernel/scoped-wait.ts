@@ -4,40 +4,38 @@ import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { markHandled } from "./immediate-results.js";
 
-/** A wait of a scope in one place of its worker, as `bough/inspect` shows it. */
+/** A wait of a scope's worker, as `bough/inspect` shows it. */
 export interface WaitInfo {
   /** The public function: `sleep`, `receive`, `acquire`, … */
   readonly operation: string;
   /** Milliseconds until its timer fires. */
   readonly left?: number;
-  /** Its place in its queue, from 1; only among the first hundred. */
+  /** Its position in its queue, from 1. Only for the first hundred. */
   readonly position?: number;
-  /** How many wait in that queue. */
+  /** The number of waits in that queue. */
   readonly of?: number;
-  /**
-   * The `id`s of all scopes that hold the permits of the semaphore that it waits for. Absent if they are more than
-   * 16.
-   */
+  /** The `id`s of all scopes that hold permits of the semaphore. Absent if there are more than 16. */
   readonly heldBy?: readonly number[];
 }
 
 /**
- * A wait in a scope. `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of
- * these ends the wait:
+ * A wait in a scope. `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of these ends
+ * the wait:
  *
- * - `succeed` or `fail`: the event that it waited for has happened, or can't happen any more;
+ * - `succeed` or `fail`: the awaited event has happened, or can't happen any more;
  * - the scope is cancelled: the promise rejects with the reason;
  * - the scope ends: the promise rejects with a `ScopeClosedError`.
  *
- * In the last two cases `withdraw` takes the wait out of its queue or clears its timer, and the rejection counts as
- * handled: the receivers of the scope's outcome get the same (rule 11).
+ * In the last two cases `withdraw` removes the wait from its queue or clears its timer. The rejection is marked as
+ * handled, since the receivers of the scope's outcome get the same error (rule 11).
  *
- * The hook, the promise and the fields of the subclass are one object, because a hundred thousand waits are not rare.
+ * The hook, the promise and the fields of the subclass are one object, since a program may have a hundred thousand
+ * waits.
  */
 export abstract class ScopedWait<T> extends Hook {
   /** The name of the public function, for error messages. */
   abstract readonly operation: string;
-  /** Read once, by the function that returns it. `undefined` if the runtime itself handles its rejection. */
+  /** Read once, by the function that returns it. `undefined` once the runtime handles its rejection. */
   promise: Promise<T>;
   protected readonly node: ScopeNode | undefined;
   #resolve!: (value: T) => void;
@@ -70,7 +68,7 @@ export abstract class ScopedWait<T> extends Hook {
   }
 
   follow(promise: Promise<unknown>): void {
-    if (promise === this.promise) this.promise = undefined as never; // it is not read any more
+    if (promise === this.promise) this.promise = undefined as never; // it is not read again
   }
 
   override run(reason: CancelledError): void {
@@ -81,7 +79,7 @@ export abstract class ScopedWait<T> extends Hook {
     this.#end(new ScopeClosedError(this.operation, (this.node as ScopeNode).path));
   }
 
-  /** The data for `bough/inspect`. Only `bough/inspect` calls it, so a wait need not prepare for it. */
+  /** Describes the wait. Only `bough/inspect` calls this, so subclasses compute the data here. */
   describeWait(): WaitInfo {
     return { operation: this.operation };
   }
@@ -92,7 +90,7 @@ export abstract class ScopedWait<T> extends Hook {
 
   #end(error: unknown): void {
     this.withdraw();
-    if ((this.promise as unknown) !== undefined) markHandled(this.promise); // first, so that the engine reports no unhandled rejection
+    if ((this.promise as unknown) !== undefined) markHandled(this.promise); // before the rejection, so that none is reported as unhandled
     this.#reject(error);
   }
 }

@@ -4,9 +4,9 @@ import { cancel } from "./lifecycle.js";
 const followers = new WeakMap<AbortSignal, Follower>();
 
 /**
- * The one listener that all scopes following a foreign signal share: adding listeners to an AbortSignal gets
- * slower with each, Node 20 warns at the eleventh, and `AbortSignal.any` keeps the signals that it joined alive. The
- * listener is removed when the last scope that follows the signal has settled.
+ * A listener on a foreign signal, shared by all scopes that follow the signal. Each further listener on an AbortSignal
+ * is slower to add, Node 20 warns at the eleventh, and `AbortSignal.any` keeps its source signals alive. The listener
+ * is removed when the last scope that follows the signal has settled.
  */
 export class Follower implements SignalFollower {
   readonly #signal: AbortSignal;
@@ -18,7 +18,7 @@ export class Follower implements SignalFollower {
     followers.set(signal, this);
   }
 
-  /** Cancels `node` when `signal` aborts; at once if it has. */
+  /** Cancels `node` when `signal` aborts, or immediately if it has aborted. */
   static follow(node: ScopeNode, signal: AbortSignal): void {
     if (signal.aborted) {
       cancel(node, "signal", reasonOf(signal));

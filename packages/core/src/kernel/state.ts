@@ -1,25 +1,26 @@
 /**
- * The life cycle of a node as bits of one integer. `state` and `status` are derived from it, so that they can't disagree.
+ * The life cycle of a node, as bits of one integer. `state` and `status` are derived from it, so that they can't
+ * disagree.
  *
- * The layers above the kernel use the functions at the end of this file; the bits themselves are for the kernel, whose inner
- * loops test several at once. `test/architecture.test.ts` refuses an import of a bit elsewhere. Which bits make which state,
- * and what leads from one to the next, is in the header of `lifecycle.ts`.
+ * Layers above the kernel use the functions at the end of this file. Only the kernel uses the bits, since its inner
+ * loops test several at once; `test/architecture.test.ts` refuses an import of a bit elsewhere. The header of
+ * `lifecycle.ts` lists the states, their bits, and the transitions.
  */
 
 /** The worker or body has been called and has not ended. */
 export const BODY: number = 1 << 0;
-/** No longer held open: the body has ended, or `join`/`close` was called. */
+/** Settles when its work is done: the body has ended, or `join` or `close` was called. */
 export const ENDING: number = 1 << 1;
-/** Cancelled; `reason` is set. Never taken back. */
+/** Cancelled; `reason` is set. Never cleared. */
 export const CANCELLED: number = 1 << 2;
-/** Settled: children, defers and body are done. Never taken back. */
+/** Settled: body, children and defers are done. Never cleared. */
 export const CLOSED: number = 1 << 3;
 
-/** Made by `spawn`: its failure is its parent's, at once. */
+/** Created by `spawn`: its failure fails its parent immediately. */
 export const TASK: number = 1 << 4;
-/** Owned by a handle: of `createScope`, `selfCleaning`, a server. */
+/** Owned by a handle: from `createScope` or `selfCleaning`, or of a server. */
 export const HANDLE: number = 1 << 5;
-/** Has no handle, but as with a {@link HANDLE}, a failure that was not received goes to its parent. */
+/** Has no handle, but a failure that no code has received goes to its parent, as with a {@link HANDLE}. */
 export const FAILS_PARENT: number = 1 << 30;
 /** Cancelled when all other work of its scope has ended. */
 export const DAEMON: number = 1 << 6;
@@ -28,19 +29,19 @@ export const SUPERVISE: number = 1 << 7;
 /** The node above all roots: never cancelled, never ends. */
 export const BACKGROUND: number = 1 << 8;
 
-/** Its worker or body has not been called yet; it may have to wait for a slot of its parent's `concurrency`. */
+/** Its worker or body has not been called yet. It may have to wait for a slot of its parent's `concurrency`. */
 export const QUEUED: number = 1 << 9;
-/** Marked by a cancellation whose listeners have not all run: must not settle yet. */
+/** Marked by a cancellation whose listeners have not all run: it must not settle yet. */
 export const NOTIFYING: number = 1 << 10;
 /** Running its defers. */
 export const CLEANING: number = 1 << 11;
-/** Cancellation kept its body, or a child that is not a daemon, from finishing. */
+/** A cancellation kept its body, or a child that is not a daemon, from finishing. */
 export const CUT_SHORT: number = 1 << 12;
 /** Cancelled by its own timeout rather than by an ancestor's. */
 export const TIMED_OUT: number = 1 << 13;
 /** Cancelled by its owner's `close()`: when it has settled, it is closed rather than cancelled. */
 export const CLOSED_BY_OWNER: number = 1 << 14;
-/** Somebody has received its failures, or will. */
+/** A caller has received its failures, or will. */
 export const DELIVERED: number = 1 << 15;
 /** This node or an ancestor has a deadline. */
 export const UNDER_DEADLINE: number = 1 << 16;
@@ -48,15 +49,15 @@ export const UNDER_DEADLINE: number = 1 << 16;
 export const UNDER_GRACE: number = 1 << 17;
 /** Limits how many of its tasks run at once. */
 export const LIMITED: number = 1 << 18;
-/** Has a deadline timer. It keeps the process alive only while the node has something to cancel. */
+/** Has a deadline timer. The timer keeps the process alive only while the node has something to cancel. */
 export const HAS_DEADLINE_TIMER: number = 1 << 19;
 
-/** Has or had a daemon, and counts its other children since. */
+/** Has or had a daemon, and counts its other children from then on. */
 export const COUNTS_NON_DAEMONS: number = 1 << 21;
-/** Has cancelled its daemons, since nothing but them was left. */
+/** Has cancelled its daemons, since all its other work had ended. */
 export const STOPPED_DAEMONS: number = 1 << 20;
 
-/** Its new children are announced: see child-watcher.ts. */
+/** New children are announced to the child watcher: see child-watcher.ts. */
 export const WATCHED: number = 1 << 22;
 
 /** Only its own time limit, or a call from inside, cancels it. */
@@ -68,7 +69,7 @@ export const DROPPABLE: number = 1 << 24;
 /** A diagnostics channel has published its start, so its end is published, too. */
 export const PUBLISHED: number = 1 << 25;
 
-/** Became a task when `start` had its value: before that its failure was not its parent's. */
+/** Became a task when `start` had its value: before that, its failure did not fail its parent. */
 export const BECAME_TASK: number = 1 << 26;
 
 /** This node or an ancestor has an option `isCancellation`. */
@@ -82,33 +83,36 @@ export const WAITING: number = 1 << 29;
 /** The timers of this node don't keep the process alive: the option `holdsProcess: false`. */
 export const TIMERS_UNREFED: number = 1 << 31;
 
-/** Copied from the parent when a node is made. */
+/** Copied from the parent when a node is created. */
 export const INHERITED: number = UNDER_DEADLINE | UNDER_GRACE | UNDER_IS_CANCELLATION | TIMERS_UNREFED;
 
-/** Does something for each child that is linked or unlinked. */
+/** Linking or unlinking a child needs a further step. */
 export const TRACKS_CHILDREN: number = COUNTS_NON_DAEMONS | HAS_DEADLINE_TIMER | WATCHED;
 
-// ---- Initial states. Those of one bit are written as a sum: they are values, and not second names of the bit.
+// ---- Initial states. A state of one bit is written as `0 | BIT`: it is a value, not another name for the bit.
 
 export const initialTask: number = TASK | QUEUED;
 export const initialDaemon: number = TASK | QUEUED | DAEMON;
-/** Of a scope whose body is about to be called. */
+/** A scope whose body is about to be called. */
 export const initialScope: number = 0 | QUEUED;
-/** Of a scope that a handle holds open. */
+/** A scope that a handle holds open. */
 export const initialHandle: number = 0 | HANDLE;
-/** Of a scope with a handle that can't settle before `clearBody`. Whether its timers hold the process is decided later. */
+/**
+ * A scope with a handle that can't settle before `clearBody`. Whether its timers keep the process alive is decided
+ * later.
+ */
 export const initialBuild: number = HANDLE | BODY | TIMERS_UNREFED;
-/** Of a scope whose body is its caller: a combinator that starts its members at once, a request. */
+/** A scope whose body is its caller: a combinator that starts its members immediately, or a request. */
 export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
-/** Of work that runs in parallel with the scope's body, and ends with the scope: a stream, `detach`. */
+/** Work that runs in parallel with the scope's body, and ends with the scope: a stream, `detach`. */
 export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;
 export const initialShield: number = QUEUED | SHIELD;
 export const initialServer: number = HANDLE | SUPERVISE;
 
 // ---- Predicates
 
-/** The part of a node that the functions below use. */
+/** The part of a node that the functions below read and write. */
 export interface LifeCycle {
   flags: number;
 }
@@ -127,7 +131,7 @@ export function isLive(node: LifeCycle): boolean {
   return (node.flags & (CANCELLED | CLOSED)) === 0;
 }
 
-/** Whether a new child may be started without a further look: the node is not ending, cancelled, cleaning or closed. */
+/** Whether a new child may be started without further checks: the node is not ending, cancelled, cleaning or closed. */
 export function isOpen(node: LifeCycle): boolean {
   return (node.flags & (ENDING | CANCELLED | CLOSED | CLEANING)) === 0;
 }
@@ -143,14 +147,14 @@ export function canBegin(node: LifeCycle): boolean {
 }
 
 /**
- * Whether linking is the only step that adds a child to its parent, as for most. It is not if the child was born
- * cancelled.
+ * Whether adding `child` to `parent` only takes `link`, as for most children. A child that was born cancelled is not
+ * linked.
  */
 export function canJustLink(parent: LifeCycle, child: LifeCycle): boolean {
   return ((parent.flags & (TRACKS_CHILDREN | LIMITED)) | (child.flags & (CLOSED | DAEMON))) === 0;
 }
 
-/** Whether the node is no longer held open. */
+/** Whether the node settles when its work is done. */
 export function isEnding(node: LifeCycle): boolean {
   return (node.flags & ENDING) !== 0;
 }
@@ -172,7 +176,7 @@ export function hasHandle(node: LifeCycle): boolean {
   return (node.flags & HANDLE) !== 0;
 }
 
-/** Whether the node outlives the call that made it: it has a handle, or is attached to its scope. */
+/** Whether the node outlives the call that created it: it has a handle, or is attached to its scope. */
 export function isHandleOrAttached(node: LifeCycle): boolean {
   return (node.flags & (HANDLE | FAILS_PARENT)) !== 0;
 }
@@ -230,7 +234,7 @@ export function isWindingUp(node: LifeCycle): boolean {
 
 // ---- Transitions
 
-/** The body is called now. */
+/** Called before the body. */
 export function beginBody(node: LifeCycle): void {
   node.flags = (node.flags & ~QUEUED) | BODY;
 }
@@ -250,7 +254,7 @@ export function abandonBody(node: LifeCycle): void {
   node.flags = (node.flags & ~(BODY | QUEUED)) | ENDING;
 }
 
-/** The body has ended, and so has the node, which was never linked. */
+/** The body and the node, which was never linked, have ended. */
 export function endUnlinked(node: LifeCycle): void {
   node.flags = (node.flags & ~BODY) | ENDING | CLOSED;
 }
@@ -280,7 +284,7 @@ export function markUndelivered(node: LifeCycle): void {
   node.flags &= ~DELIVERED;
 }
 
-/** Its owner closes it: from now on it refuses children instead of starting them cancelled. */
+/** The owner closes the node: from now on it refuses children instead of starting them cancelled. */
 export function markClosedByOwner(node: LifeCycle): void {
   node.flags |= CLOSED_BY_OWNER;
 }

@@ -4,29 +4,29 @@ import type { ScopeNode } from "./node.js";
 import { afterMicrotasks } from "./platform.js";
 
 /**
- * Where an error was rejected last: the basis of `suppressed(error)`.
+ * The latest rejection with an error object: the basis of `suppressed(error)`.
  *
  * A caller has only the error object, and one object can be thrown many times (a constant, a cached rejection). So each
- * rejection replaces the list of the object, unless it is the same failure on its way up. It is the same failure if the scope
- * that rejected before is inside the scope that fails now.
+ * rejection replaces the object's list, unless it is the same failure on its way up the tree: the scope that rejected
+ * before is inside the scope that fails now.
  *
- * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record
- * which scope awaits which. For an object that unrelated scopes have not thrown yet, it is inferred from the time:
- * see {@link Origin.mayReach}.
+ * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record which
+ * scope awaits which. If unrelated scopes have not thrown the object yet, the time decides: see {@link
+ * Origin.mayReach}.
  */
 class Origin {
-  /** The scope that the error was thrown into, as far as the tree knows. Weak: a logged error must keep no tree alive. */
+  /** The parent of the scope that rejected. Weak: a logged error must not keep a tree alive. */
   readonly #parent: WeakRef<ScopeNode>;
   /** The next older sibling of the scope that rejected. */
   readonly #older: WeakRef<ScopeNode> | undefined;
   readonly #youngest: WeakRef<ScopeNode> | undefined;
   readonly #youngestRoot: WeakRef<ScopeNode> | undefined;
   readonly #startedAt: number;
-  /** Until the microtasks that were queued by the rejection have run. */
+  /** True until the microtasks that the rejection has queued have run. */
   #isRecent = true;
   /** Whether unrelated scopes have rejected with this object. */
   readonly shared: boolean;
-  /** Not a reason, with which a scope was cut short. */
+  /** Whether it is a failure, and not the reason with which a scope was cut short. */
   readonly isFailure: boolean;
 
   constructor(node: ScopeNode, shared: boolean) {
@@ -50,7 +50,7 @@ class Origin {
   }
 
   /**
-   * Whether the rejection may have come to `node` by an `await`, although the tree does not say so:
+   * Whether `node` may have received the rejection by an `await` that the tree does not show:
    *
    * - a root has rejected, and the tree of `node` is older. A cleanup may have taken some time in between;
    * - `node`, a sibling of the scope that rejected or in another tree, fails right after it, and existed at that time.
@@ -80,7 +80,7 @@ function rootOf(node: ScopeNode): ScopeNode {
   return root;
 }
 
-/** The youngest sibling of `node` that is alive; its elder ones are before it in the list. */
+/** The youngest live sibling of `node`. Older siblings precede it in the list. */
 function youngestBeside(node: ScopeNode): ScopeNode | undefined {
   const first = node.parent?.first;
   const last = first?.previous;
@@ -88,7 +88,7 @@ function youngestBeside(node: ScopeNode): ScopeNode | undefined {
   return first === node ? undefined : node.previous;
 }
 
-/** How many siblings to look at: there may be a hundred thousand. */
+/** How many siblings to check. There may be a hundred thousand. */
 const MAX_SIBLINGS = 1_000;
 
 /** Whether `node` is `other` or one of the siblings before it. */
@@ -103,7 +103,7 @@ function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
   return false;
 }
 
-/** Whether any rejection has been recorded: a program whose scopes have one failure at a time never looks one up. */
+/** Whether any rejection was recorded. A program whose scopes have one failure at a time never looks one up. */
 let hasRejections = false;
 
 /** The rejection that a failure may continue: one object for each failure, for all the scopes that it reaches. */
@@ -118,7 +118,7 @@ export class EarlierRejection {
     this.#rejection = rejection;
   }
 
-  /** `undefined` for an error that no scope has rejected with, as most are. */
+  /** Returns `undefined` for most errors: no scope has rejected with them. */
   static of(error: unknown): EarlierRejection | undefined {
     const rejection = hasRejections ? rejectionOf(error) : undefined;
     return rejection === undefined ? undefined : new EarlierRejection(error, rejection);

@@ -3,14 +3,14 @@ import { elapsed } from "./age-clock.js";
 import type { ScopeNode, SurvivedFailures } from "./node.js";
 import { HANDLE, SUPERVISE } from "./state.js";
 
-/** How many times are kept: as many as a report may name. */
+/** How many times are kept, and so the largest number that a report may name. */
 const MAX_TIMES = 16;
 
-/** The failures that have not failed a scope: each led to another run, or the scope supervises its tasks. */
+/** The failures that did not fail a scope: they led to another run, or the scope supervises its tasks. */
 class FailureLog implements SurvivedFailures {
   /** Failures that led to another run, by `supervise` or `retry`. */
   restarts = 0;
-  /** Failures of tasks that a supervising scope has kept from its other tasks. */
+  /** Failures of tasks that a supervising scope did not pass on. */
   kept = 0;
   /** The name of the last error. Its message may contain data. */
   lastError = "";
@@ -24,14 +24,17 @@ class FailureLog implements SurvivedFailures {
   }
 }
 
-/** A run in `node` has failed, and may be followed by another one. */
+/** Records that a run in `node` has failed. Another run may follow. */
 export function recordFailedRun(node: ScopeNode, error: unknown): void {
   const survived = survivedFailuresOf(node);
   survived.restarts += 1;
   survived.record(error);
 }
 
-/** A task has failed whose failure does not reach `parent`. Counts it where somebody has asked for that: not in `allSettled`. */
+/**
+ * Records the failure of a task that does not fail `parent`, if the user chose to supervise. `allSettled` does not
+ * count.
+ */
 export function recordSupervisedFailure(parent: ScopeNode, error: unknown): void {
   if ((parent.flags & SUPERVISE) === 0) return;
   if ((parent.flags & HANDLE) === 0 && parent.extras?.settings?.survived === undefined) return;
@@ -40,7 +43,7 @@ export function recordSupervisedFailure(parent: ScopeNode, error: unknown): void
   survived.record(error);
 }
 
-/** The scope was told to supervise its tasks. */
+/** Returns the log of a node, which is created on the first call. */
 export function survivedFailuresOf(node: ScopeNode): SurvivedFailures {
   return (node.ensureSettings().survived ??= new FailureLog());
 }

@@ -31,7 +31,7 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
   if (((child.flags & DAEMON) | (parent.flags & TRACKS_CHILDREN)) !== 0) afterLink(parent, child);
 }
 
-// Apart from `link` and `unlink`, so that the engine puts those into their callers: both are a part of each `spawn`.
+// Separate functions, so that V8 inlines `link` and `unlink` into their callers: every `spawn` calls both.
 
 function afterLink(parent: ScopeNode, child: ScopeNode): void {
   if (((child.flags & DAEMON) | (parent.flags & COUNTS_NON_DAEMONS)) !== 0) countNonDaemons(parent, child, 1);
@@ -57,15 +57,15 @@ function afterUnlink(parent: ScopeNode, child: ScopeNode): void {
   if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === undefined) updateTimerHold(parent);
 }
 
-/** Stands on a node between two turns of the event loop; see `inspect/walk.ts`. */
+/** A position of a walk, which stands on a node between two turns of the event loop; see `inspect/walk.ts`. */
 export interface Cursor {
-  /** Called before `node`, which has no children any more, is unlinked. */
+  /** Called before `node` is unlinked. Its children have been unlinked before. */
   leave(node: ScopeNode): void;
 }
 
 /**
- * The cursors in this copy's tree. Empty unless a walk is under way. They are held weakly: a debugger that disconnects in the
- * middle of a walk, or a generator that is dropped, never says that it has ended.
+ * The cursors in this copy's tree. Empty unless a walk is running. They are held weakly, since a debugger may
+ * disconnect and a generator may be dropped during a walk.
  */
 export const cursors: WeakRef<Cursor>[] = [];
 
@@ -77,7 +77,7 @@ function moveCursors(child: ScopeNode): void {
   }
 }
 
-/** Only a scope that has had a daemon counts its other children; most nodes count nothing. */
+/** Counts the children that are not daemons. Only a scope that has had a daemon counts. */
 function countNonDaemons(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
   const extras = parent.ensureExtras();
   if ((parent.flags & COUNTS_NON_DAEMONS) === 0) {
@@ -97,10 +97,10 @@ export function hasOnlyDaemons(node: ScopeNode): boolean {
 }
 
 /**
- * The next node below `root` in preorder, parents first and children in spawn order; `undefined` at the end.
- * Needs no stack and no recursion. The tree must not change between two calls.
+ * The next node below `root` in preorder, parents first and children in spawn order; `undefined` at the end. Needs no
+ * stack and no recursion. The tree must not change between two calls.
  *
- * @param skip - Leaves out the nodes below `node`.
+ * @param skip - Whether to skip the nodes below `node`.
  */
 export function nextInSubtree(root: ScopeNode, node: ScopeNode, skip: boolean): ScopeNode | undefined {
   if (!skip && node.first !== undefined) return node.first;
@@ -123,14 +123,14 @@ export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, vo
   }
 }
 
-/** Lets the deadline timer of a node keep the process alive only while the node has something to cancel. */
+/** Updates whether the deadline timer keeps the process alive: only while the node has something to cancel. */
 export function updateTimerHold(node: ScopeNode): void {
   node.extras?.settings?.deadlineTimer?.hold(
     (node.flags & (BODY | QUEUED)) !== 0 || node.first !== undefined,
   );
 }
 
-/** Counts the children of `parent` again: an exception may have interrupted the counting. */
+/** Recounts the children of `parent`, since an exception may have interrupted the counting. */
 export function recountChildren(parent: ScopeNode): void {
   const { extras } = parent;
   if (extras === undefined) return;

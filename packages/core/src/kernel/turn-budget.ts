@@ -1,29 +1,31 @@
 import { afterMicrotasks, onTurn, realNow } from "./platform.js";
 
-/** How many operations may go on in one turn of the event loop without having waited for one. */
+/** How many operations may complete in one turn of the event loop without having waited. */
 const MAX_PER_TURN = 100;
-/** From this operation of a turn on the end of the turn is watched, which costs a callback of the event loop and a clock. */
+/**
+ * From this operation of a turn on, the turn is timed. This costs a callback of the event loop and reading the clock.
+ */
 const FIRST_WATCHED = 50;
-/** Milliseconds that the operations that go on in one turn may take together. */
+/** How long the operations of one turn may take together, in ms. */
 const SLICE = 4;
 
 /**
- * Spreads operations that come without a pause over the turns of the event loop, so that timers, signals and sockets are served
- * in between. The operations of one turn take a few milliseconds together, unless a single one takes longer. A program that
- * has few of them in a turn pays only for counting.
+ * Spreads operations that complete without waiting over the turns of the event loop, so that timers, signals and
+ * sockets are served in between. The operations of one turn take a few milliseconds together, unless a single one takes
+ * longer. A program with few of them in a turn pays only for counting.
  */
 export class TurnBudget {
   #used = 0;
   #isWatched = false;
-  /** When the operations of this turn began to go on, by the monotonic clock. */
+  /** When the timing of this turn began, on the monotonic clock. */
   #startedAt = 0;
-  /** How long they took, in ms. */
+  /** How long the operations took, in ms. */
   #duration = 0;
   #waiting: (() => void)[] = [];
-  /** How many of those may go on in the next turn. */
+  /** How many waiting operations continue in the next turn. */
   #nextTurnSize = MAX_PER_TURN;
 
-  /** Counts an operation. Returns a promise to wait for if there were too many in this turn. */
+  /** Counts an operation. Returns a promise to wait for if this turn has had too many. */
   take(): Promise<void> | undefined {
     if (++this.#used < FIRST_WATCHED && !this.#isWatched) return undefined;
     if (!this.#isWatched) this.#watch();
@@ -35,7 +37,7 @@ export class TurnBudget {
   #watch(): void {
     const since = (this.#startedAt = realNow());
     this.#isWatched = true;
-    // Not at the end of the turn: other callbacks of the turn take time, too.
+    // Measured after the microtasks, since other callbacks of the turn take time, too.
     afterMicrotasks(() => (this.#duration = realNow() - since));
     onTurn(() => this.#turn());
   }
