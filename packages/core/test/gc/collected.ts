@@ -73,7 +73,7 @@ const missing = createContextKey<string>("missing");
 /** The rows of "What is collected". */
 export const collectedCases: readonly Case[] = [
   {
-    row: "a scope with a worker that knows only its own `scope`",
+    row: "a scope whose worker refers only to its own `scope`",
     run(probe) {
       const handle = createScope(probe.options);
       spawn(handle, async (scope) => forever(scope));
@@ -81,13 +81,13 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a scope with nothing in it",
+    row: "an empty scope",
     run(probe) {
       probe.watch(createScope(probe.options));
     },
   },
   {
-    row: "`onCancel`, `defer` and `set` with what does not mention the handle",
+    row: "a scope whose `onCancel`, `defer` and `set` arguments do not refer to the handle",
     run(probe) {
       const log: string[] = [];
       const handle = createScope(probe.options);
@@ -99,7 +99,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a listener, elsewhere, that was added with the scope's `signal`",
+    row: "a scope with a listener elsewhere that was added with the scope's `signal`",
     run(probe) {
       const handle = createScope(probe.options);
       world.addEventListener("event", () => undefined, { signal: handle.signal });
@@ -107,7 +107,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a scope that follows a signal which lives on",
+    row: "a scope with the option `signal` whose signal lives on",
     run(probe) {
       const handle = createScope({ ...probe.options, signal: shutdown.signal, timeout: 3_600_000 });
       spawn(handle, forever);
@@ -115,7 +115,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a handle whose `Task` you keep",
+    row: "a handle, while you keep its `Task`",
     run(probe): readonly Task<void>[] {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -123,7 +123,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a handle whose `scope` view you keep",
+    row: "a handle, while you keep its `scope` view",
     run(probe) {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -133,7 +133,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a handle whose `signal` you keep",
+    row: "a handle, while you keep its `signal`",
     run(probe): AbortSignal {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -142,7 +142,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a parent whose child handle you keep",
+    row: "a parent, while you keep a child's handle",
     run(probe): ScopeHandle {
       const handle = createScope(probe.options);
       probe.watch(handle);
@@ -150,13 +150,13 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "an object that holds the handle, if no worker knows the object",
+    row: "an object that holds the handle, if no worker refers to the object",
     run(probe) {
       return new Service(probe).state;
     },
   },
   {
-    row: "a frame that waits for a promise that no code can settle",
+    row: "a handle in a function that awaits a promise that can never settle",
     run(probe) {
       const wait = async (): Promise<void> => {
         const handle = createScope(probe.options);
@@ -169,7 +169,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "an error that a method of a scope handle threw, and that you keep",
+    row: "a handle, while you keep an error that one of its methods threw",
     unlike: "deno",
     run(probe): unknown {
       const handle = createScope(probe.options);
@@ -182,7 +182,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a rejection of `close()` that you keep",
+    row: "a handle, while you keep a rejection of its `close()`",
     unlike: "deno",
     run(probe): Promise<unknown> {
       const handle = createScope(probe.options);
@@ -191,13 +191,13 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a `selfCleaning` object whose workers know the inner object",
+    row: "a `selfCleaning` object whose workers refer to the inner object",
     run(probe) {
       doer(probe);
     },
   },
   {
-    row: "a result or a settled promise of its methods that you keep",
+    row: "… while you keep a result or a settled promise of its methods",
     async run(probe) {
       const handle = doer(probe);
       const promise = handle.work();
@@ -206,13 +206,13 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "an iterator of its methods that you dropped half-way",
+    row: "… after you dropped an unfinished iterator of its methods",
     run(probe) {
       return doer(probe).list().next();
     },
   },
   {
-    row: "an error that one of its methods threw, and that you keep",
+    row: "… while you keep an error that one of its methods threw",
     unlike: "deno",
     run(probe): unknown {
       const handle = doer(probe);
@@ -224,7 +224,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a `Task` that one of its methods returned, and that is not awaited",
+    row: "… while you keep a `Task` that one of its methods returned, without awaiting it",
     run(probe) {
       const handle = selfCleaning(
         (scope) => ({ start: (): Task<void> => spawn(scope, forever) }),
@@ -235,7 +235,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a handle whose `close()` ran out of its grace",
+    row: "a handle whose `close()` exceeded its grace period",
     orphaned: false,
     unlike: "deno",
     async run(probe) {
@@ -246,7 +246,7 @@ export const collectedCases: readonly Case[] = [
     },
   },
   {
-    row: "a handle that was closed",
+    row: "a closed handle",
     orphaned: false,
     async run(probe) {
       const handle = doer(probe);

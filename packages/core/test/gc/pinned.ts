@@ -106,7 +106,7 @@ const byReactionOf = (what: RegExp): RegExp =>
 /** The rows of "What is not collected". */
 export const pinnedCases: readonly PinnedCase[] = [
   {
-    row: "a handle that is held",
+    row: "a reference to the handle",
     keptBy: /\[\d+\] → Array\n\[0\] → Handle$/,
     run(probe) {
       const handle = createScope(probe.options);
@@ -116,7 +116,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a worker that mentions the handle",
+    row: "a worker that refers to the handle",
     keptBy: byWorker,
     run(probe) {
       const handle = createScope(probe.options);
@@ -128,7 +128,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a worker that mentions `this`, which holds the handle",
+    row: "a worker that refers to `this`, which holds the handle",
     keptBy:
       /pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closure\nvariable this → Ticker\n\.#scope → Handle$/,
     run(probe) {
@@ -136,7 +136,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a worker in a function that has another closure which mentions the handle",
+    row: "a worker in a function with another closure that refers to the handle",
     keptBy: byWorker,
     run(probe) {
       const handle = createScope(probe.options);
@@ -150,7 +150,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a listener elsewhere that mentions the handle",
+    row: "a listener elsewhere that refers to the handle",
     keptBy: new RegExp(String.raw`\.listener → ${byClosure.source}`),
     run(probe) {
       const handle = createScope(probe.options);
@@ -159,7 +159,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an `onOrphan`, `onError`, `defer` or `onCancel` that mentions the handle",
+    row: "an `onOrphan`, `onError`, `defer` or `onCancel` callback that refers to the handle",
     keptBy: byClosure,
     run(probe, copy) {
       const make = mentioned[copy % mentioned.length] as (typeof mentioned)[number];
@@ -167,7 +167,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a context value that reaches the handle",
+    row: "a context value that refers to the handle",
     keptBy: /\.context → Map\n(?:.*\n)+\.handle → Handle$/,
     run(probe) {
       const handle = createScope(probe.options);
@@ -176,7 +176,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a local variable of a function that is suspended, used again or not",
+    row: "a local variable of a suspended function, even if it is not used again",
     keptBy: bySuspendedFunction,
     unlike: "bun",
     run(probe) {
@@ -190,7 +190,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a function suspended in `await spawn(handle, …)`",
+    row: "a function that is suspended in `await spawn(handle, …)`",
     keptBy: bySuspendedFunction,
     unlike: "bun",
     run(probe) {
@@ -203,7 +203,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an `AsyncLocalStorage` store that mentions the handle",
+    row: "an `AsyncLocalStorage` store that refers to the handle",
     keptBy: /\.handle → Handle$/,
     needsNode: true,
     async run(probe) {
@@ -275,7 +275,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a function in a field of its, taken off: `const { get } = handle`",
+    row: "a function taken from one of its fields: `const { get } = handle`",
     keptBy: /function \(anonymous\)\n\(context\) → the variables of a closure\nvariable owner → Object$/,
     run(probe) {
       const handle = selfCleaning(() => ({ get: () => "value" }), probe.options);
@@ -285,7 +285,7 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an error that a method made and kept, and whose `stack` was not read",
+    row: "an error that a method created and stored, while its `stack` was not read",
     keptBy: /\.problem → Error\n(?:.*\n)+.*Doer$/,
     unlike: "bun",
     run(probe) {

@@ -209,7 +209,7 @@ async function readOneLine(probe: Probe): Promise<void> {
 /** Rows of "What is not collected": results in use. Nobody holds the handle, and mostly not even the result. */
 export const resultsInUse: readonly PinnedCase[] = [
   {
-    row: "a channel of its methods that is read",
+    row: "a channel of its methods that is being read",
     keptBy: /Lease\n\.#held → Source$/,
     run(probe, copy) {
       if (copy % 2 === 0) silently(readAll(source(probe).channel()));
@@ -217,7 +217,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a channel, a stream or an iterable of its methods that you hold and have not read to its end",
+    row: "a channel, stream or iterable of its methods that you hold and have not read to its end",
     keptBy: /Source$/,
     run(probe, copy): unknown {
       if (copy % 4 === 0) return [source(probe).channel()];
@@ -227,7 +227,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a web stream of its methods that is read",
+    row: "a web stream of its methods that is being read",
     keptBy: /Source$/,
     run(probe, copy) {
       const stream = source(probe).web();
@@ -236,14 +236,14 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an async iterable without `next` that is read",
+    row: "an async iterable without `next` that is being read",
     keptBy: /Source$/,
     run(probe) {
       silently(readAll(source(probe).iterable()));
     },
   },
   {
-    row: "a Node stream of its methods that is read, piped, or listened to, also by a readline that is not closed",
+    row: "a Node stream of its methods that is read or piped or has listeners, including those of an unclosed readline",
     needsNode: true,
     keptBy: /Object$/,
     async run(probe, copy) {
@@ -258,7 +258,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a Node stream of its methods that was written to, until that is taken",
+    row: "a Node stream of its methods with buffered writes",
     needsNode: true,
     keptBy: /Object$/,
     async run(probe) {
@@ -285,7 +285,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a subscription that one of its methods returned, dropped or not",
+    row: "a subscription that one of its methods returned, even if you dropped it",
     keptBy: /Source$/,
     run(probe, copy) {
       if (copy % 2 === 0) source(probe).subscribe(() => undefined);
@@ -301,7 +301,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "an array or a plain object with such a result in it",
+    row: "an array or plain object that contains such a result",
     keptBy: /Source$/,
     run(probe, copy): unknown {
       if (copy % 2 === 0) silently(readAll(source(probe).pair().lines));
@@ -318,7 +318,7 @@ export const resultsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "the result of a method of such an object, of such a function, or of a `Map` of such, if it is in use",
+    row: "a result of a method of such an object, of such a function, or of a `Map` of them, while it is in use",
     keptBy: /Source$/,
     run(probe, copy) {
       if (copy % 4 === 0) silently(readAll(source(probe).session().lines()));
@@ -332,7 +332,7 @@ export const resultsInUse: readonly PinnedCase[] = [
 /** Rows of "What is collected": results that have ended, or that nobody uses. The inner object keeps them all. */
 export const resultsAtRest: readonly Case[] = [
   {
-    row: "a channel, a stream or an iterable of its methods that is neither held nor read",
+    row: "a channel, stream or iterable of its methods that you neither hold nor read",
     run(probe, copy) {
       const handle = source(probe);
       if (copy % 4 === 0) handle.channel();
@@ -342,7 +342,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a channel of its methods that you hold, and that was closed",
+    row: "a closed channel of its methods that you hold",
     run(probe): unknown {
       const channel = source(probe).channel();
       channel.close();
@@ -350,7 +350,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "an iterator of its methods that you hold, and that is done, has failed, or was left",
+    row: "a finished, failed or returned iterator of its methods that you hold",
     async run(probe, copy): Promise<unknown> {
       const handle = source(probe);
       const channel = handle.channel();
@@ -364,7 +364,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a web stream of its methods that you hold, and that was read to its end or cancelled",
+    row: "a web stream of its methods that you hold, after it was read to its end or cancelled",
     async run(probe, copy): Promise<unknown> {
       const handle = source(probe);
       const stream = handle.web();
@@ -376,7 +376,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a Node stream of its methods that you hold, and that was read to its end or destroyed",
+    row: "a Node stream of its methods that you hold, after it was read to its end or destroyed",
     needsNode: true,
     async run(probe, copy): Promise<unknown> {
       const { Readable } = await nodeStreams();
@@ -390,7 +390,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a Node stream that is not read, whose listeners and pipes were removed",
+    row: "a Node stream of its methods that is not read, after its listeners and pipes were removed",
     needsNode: true,
     async run(probe, copy) {
       const { Readable, Writable } = await nodeStreams();
@@ -424,7 +424,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a subscription that you hold, and that was unsubscribed",
+    row: "a subscription that you hold, after it was unsubscribed",
     run(probe, copy): unknown {
       if (copy % 2 === 0) {
         const subscription = source(probe).subscribe(() => undefined);
@@ -437,7 +437,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a query that was awaited, or is not awaited",
+    row: "a query of its methods that was awaited, or never awaited",
     run(probe, copy) {
       const handle = source(probe);
       const query = handle.query().where();
@@ -447,7 +447,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "data that its methods returned, and values that you put into it yourself, kept or not",
+    row: "data that its methods returned, and values that you put into it",
     run(probe, copy): unknown {
       const handle = source(probe);
       const mine = new Session(new Source());
@@ -456,7 +456,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "an object with methods, or a function, that one of its methods returned, and that is not held",
+    row: "an object with methods, or a function, that one of its methods returned and that you do not hold",
     run(probe, copy) {
       const handle = source(probe);
       if (copy % 4 === 0) handle.session().ask();
@@ -466,7 +466,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a cursor of its methods that you hold, and that was closed",
+    row: "a closed cursor of its methods that you hold",
     async run(probe): Promise<unknown> {
       const cursor = source(probe).cursor();
       await cursor.close();
@@ -485,7 +485,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "an event target of its methods whose listeners came with a `signal` that was aborted",
+    row: "an event target of its methods whose listeners had a `signal` that was aborted",
     run(probe, copy): unknown {
       const stop = new AbortController();
       world.add(stop);
@@ -499,7 +499,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "a Node stream of its methods that a readline read, which was closed or aborted, or came to the end",
+    row: "a Node stream of its methods, read by a readline that was closed, aborted or reached the end",
     needsNode: true,
     async run(probe, copy) {
       const { PassThrough } = await nodeStreams();
@@ -516,7 +516,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "an inner object that was given its own handle",
+    row: "a handle that was passed to its own inner object",
     run(probe, copy) {
       const handle = source(probe);
       if (copy % 2 === 0) handle.put(handle);
@@ -524,7 +524,7 @@ export const resultsAtRest: readonly Case[] = [
     },
   },
   {
-    row: "two handles whose inner objects were given each other's",
+    row: "two handles that were passed to each other's inner objects",
     run(probe, copy) {
       const [one, other] = [
         source(probe),
