@@ -139,7 +139,7 @@ describe("listeners on a foreign signal", () => {
     expect(counts).toEqual({ added: 0, removed: 0 });
   });
 
-  it("rule 4: a scope that is born cancelled adds none", async () => {
+  it("rule 4: a scope that starts cancelled adds none", async () => {
     const { signal, counts } = countedSignal();
     const parent = createScope();
     parent.cancel();

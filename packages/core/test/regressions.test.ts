@@ -42,7 +42,7 @@ describe("signals", () => {
 });
 
 describe("receivers", () => {
-  test("rule 11: a handle that was born cancelled has its own onError", () => {
+  test("rule 11: a handle that started cancelled has its own onError", () => {
     const failure = new Error("late");
     const onError = vi.fn<(error: unknown) => void>();
     const parent = createScope();

@@ -153,7 +153,7 @@ describe("useBoughScope()", () => {
     expect(log).toEqual(["from bough", "disposed"]);
   });
 
-  it("is born cancelled in a bough scope that is cancelled", async () => {
+  it("starts cancelled in a bough scope that is cancelled", async () => {
     const scope = createScope();
     let state: unknown;
     spawn(scope, function* () {

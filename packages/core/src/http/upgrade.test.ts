@@ -197,7 +197,7 @@ describe("requestScope() after an upgrade", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("rule 28: is born disconnected when the socket is closed already", async () => {
+  it("rule 28: starts disconnected when the socket is closed already", async () => {
     const server = http.createServer();
     const born = deferred<Scope>();
     server.on("upgrade", (request: IncomingMessage, socket: Duplex) => {

@@ -139,7 +139,7 @@ describe("deadlines", () => {
     expect(scope.cancelled).toBe(false);
   });
 
-  it("rule 17: a child made after the deadline of its parent has passed unnoticed is born cancelled", async () => {
+  it("rule 17: a child made after the deadline of its parent has passed unnoticed starts cancelled", async () => {
     const scope = createScope({ timeout: 100 });
     beBusy(200); // the timer is late
     const body = vi.fn<() => void>();

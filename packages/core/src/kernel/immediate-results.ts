@@ -54,10 +54,10 @@ export function rejectBeforeStart(error: unknown): Promise<never> {
   return promise;
 }
 
-/** The promise for the outcome of `node`, which was just started; throttled if the node was born cancelled. */
-export function throttleIfBornCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
-  const bornCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
-  return bornCancelled ? throttle(promise, !hasExceededOwnTimeout(node)) : promise;
+/** The promise for the outcome of `node`, which was just started; throttled if the node started cancelled. */
+export function throttleIfStartedCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
+  const startedCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
+  return startedCancelled ? throttle(promise, !hasExceededOwnTimeout(node)) : promise;
 }
 
 /** The rejection of an operation that can't wait in a scope because that is cancelled or closed; `undefined` if it can. */

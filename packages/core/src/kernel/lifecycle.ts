@@ -267,7 +267,7 @@ function isReady(node: ScopeNode): boolean {
 /** Appends the nodes that may settle now to `work`: advancing them here could recurse as deep as the tree is. */
 function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   if ((node.flags & flag.STOPPED_DAEMONS) !== 0) return;
-  node.flags |= flag.STOPPED_DAEMONS; // from now on, daemons are born cancelled
+  node.flags |= flag.STOPPED_DAEMONS; // from now on, daemons start cancelled
   const daemons: ScopeNode[] = [];
   for (let child = node.first; child !== undefined; child = child.next) daemons.push(child);
   for (const daemon of daemons) {

@@ -651,7 +651,7 @@ describe("a remote task in its tree", () => {
     );
   });
 
-  it("R1: a task in a cancelled scope is born cancelled and submits nothing", () =>
+  it("R1: a task in a cancelled scope starts cancelled and submits nothing", () =>
     world([], async ({ engine, scope, remote }) => {
       const handle = createScope(scope);
       handle.cancel("before");

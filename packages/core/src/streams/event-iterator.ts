@@ -44,7 +44,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
       if (!isCancelled(error)) throw error;
       return this.end({ error, isReason: true });
     }
-    // Its scope is ending: the node was born cancelled, and nothing would remove the listeners.
+    // Its scope is ending: the node started cancelled, and nothing would remove the listeners.
     if (this.#node.reason !== undefined) return this.end({ error: this.#node.reason, isReason: true });
     try {
       listen((source, name, listener) => {

@@ -37,7 +37,7 @@ import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from ".
  * The only file that makes children. Every child is made in three steps, so that its maker can set the observer in between:
  *
  * 1. {@link makeChild} checks the room on the stack and the state of the parent, and makes the node. In a cancelled parent the
- *    node is born cancelled: it is closed already, and the other steps do nothing.
+ *    node starts cancelled: it is closed already, and the other steps do nothing.
  * 2. {@link linkChild} adds it to the tree: call site, slot of a `concurrency`, options, a daemon that comes too late.
  * 3. {@link startChild} calls the worker, after step 2. A node without a worker has only the first two steps.
  *
@@ -97,7 +97,7 @@ export function makeEndedChild(parent: ScopeNode, label: Label, initialState: nu
   return node;
 }
 
-/** Whether a parent that is not open takes a new child. `false` means that the child is born cancelled. */
+/** Whether a parent that is not open takes a new child. `false` means that the child starts cancelled. */
 function admits(operation: string, parent: ScopeNode, initialState: number): boolean {
   const isShield = initialState === initialShield;
   if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;
@@ -120,7 +120,7 @@ export function linkChild(
 ): void {
   const parent = node.parent as ScopeNode;
   if (options === undefined && site === undefined && canJustLink(parent, node)) return link(parent, node);
-  if (isClosed(node)) return; // born cancelled
+  if (isClosed(node)) return; // started cancelled
   try {
     if (site !== undefined) node.ensureExtras().site = site;
     link(parent, node);

@@ -128,7 +128,7 @@ describe("createScope()", () => {
     expect(children[0].reason).not.toBe(parent.reason);
   });
 
-  it("rule 4: born cancelled, it is closed, has the reason, and close() and join() settle", async () => {
+  it("rule 4: if it starts cancelled, it is closed, has the reason, and close() and join() settle", async () => {
     const parent = createScope();
     parent.cancel();
     const child = createScope(parent);

@@ -20,7 +20,7 @@ import { isScope, nodeOf } from "./resolve.js";
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
  * cancelled with it, and the parent does not settle before it has; a failure that no `join` or `close` receives is
- * then the parent's. In a parent that is cancelled already, it is born cancelled.
+ * then the parent's. In a parent that is cancelled already, it starts cancelled.
  *
  * @param parent - The scope it belongs to; without it, a root.
  * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.

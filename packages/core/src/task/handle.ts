@@ -212,7 +212,7 @@ export function expectDisposal(node: ScopeNode): void {
   if (!isClosed(node)) node.ensureSettings().disposalExpected = true;
 }
 
-/** Cancels as an owner does: a later `spawn` throws, it is not born cancelled. */
+/** Cancels as an owner does: a later `spawn` throws instead of starting a cancelled child. */
 export function closeByOwner(node: ScopeNode, cause: unknown): void {
   if (isLive(node)) markClosedByOwner(node);
   // oxlint-disable-next-line typescript/unbound-method -- as above

@@ -172,7 +172,7 @@ describe("spawn()", () => {
       });
     }
 
-    it("rule 4: a child that is born cancelled is work that was cut short, unless it is a daemon", async () => {
+    it("rule 4: a child that starts cancelled is work that was cut short, unless it is a daemon", async () => {
       for (const daemon of [false, true]) {
         const scope = createScope();
         const gate = deferred();
@@ -185,7 +185,7 @@ describe("spawn()", () => {
       }
     });
 
-    it("rule 4: cancelled and closed: is born cancelled, and the closed scope does not change", async () => {
+    it("rule 4: cancelled and closed: starts cancelled, and the closed scope does not change", async () => {
       const scope = createScope();
       scope.cancel();
       await flush();
@@ -214,7 +214,7 @@ describe("spawn()", () => {
       }
     });
 
-    it("rule 4: a task that a listener of the cancellation spawns is born cancelled, in the whole subtree", async () => {
+    it("rule 4: a task that a listener of the cancellation spawns starts cancelled, in the whole subtree", async () => {
       const scope = createScope();
       const child = createScope(scope);
       const worker = vi.fn<() => void>();
@@ -303,7 +303,7 @@ describe("spawn()", () => {
       await joined;
     });
 
-    it("rule 7: further daemons are born cancelled once the daemons were stopped, other tasks are not", async () => {
+    it("rule 7: once the daemons were stopped, further daemons start cancelled, and other tasks do not", async () => {
       const log: string[] = [];
       await withScope((scope) => {
         spawn(

@@ -195,7 +195,7 @@ describe("the onError of a task", () => {
     expect(unhandled.splice(0)).toEqual([failure, thrown]);
   });
 
-  it("rule 14: receives the error of a late callback in a task that was born cancelled", async () => {
+  it("rule 14: receives the error of a late callback in a task that started cancelled", async () => {
     const scope = createScope();
     const gate = deferred();
     let view!: Scope;
@@ -259,7 +259,7 @@ describe("an option that a task shares with a scope", () => {
     await scope.join();
   });
 
-  it("a task that is born cancelled takes no signal", async () => {
+  it("a task that starts cancelled takes no signal", async () => {
     const { signal } = new AbortController();
     const add = vi.spyOn(signal, "addEventListener");
     const scope = createScope();

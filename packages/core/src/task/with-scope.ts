@@ -4,7 +4,7 @@ import { initialScope } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import { withResolvers } from "../kernel/observer.js";
-import { rejectBeforeStart, throttleIfBornCancelled } from "../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
 import { makeLiveChild, startChild } from "./child.js";
@@ -68,7 +68,7 @@ export function enterScope<T>(
   const observer = withResolvers<T>();
   node.observer = observer;
   startChild(node, body, options, site, kind);
-  return throttleIfBornCancelled(node, observer.promise);
+  return throttleIfStartedCancelled(node, observer.promise);
 }
 
 interface Arguments<T> {

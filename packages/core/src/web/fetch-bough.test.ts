@@ -130,7 +130,7 @@ describe("fetchBough()", () => {
     expect((error as Error).message).toContain(message);
   });
 
-  it("makes requests that are born cancelled if its parent is", async () => {
+  it("makes requests that start cancelled if its parent is", async () => {
     const parent = createScope();
     parent.cancel("over");
     const handle = fetchBough((_request: Request) => new Response("x"), { parent });

@@ -75,7 +75,7 @@ export class Actor {
   }
 
   #spawnChild(own: Scope): void {
-    if (own.cancelled) this.cut = true; // it is born cancelled
+    if (own.cancelled) this.cut = true; // it starts cancelled
     this.alive += 1;
     own.defer(() => void (this.alive -= 1));
     spawn(own, async (inner) => {

@@ -5,7 +5,7 @@ import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { initialTask, isLive, markCutShort } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers, type Observer } from "../../kernel/observer.js";
-import { rejectBeforeStart, throttleIfBornCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { interrupted } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
@@ -191,7 +191,7 @@ export function runGroup<R>(
       interrupted.wake?.(undefined);
       interrupted.wake = undefined;
     }
-    return options === undefined ? group.promise : throttleIfBornCancelled(group.node, group.promise);
+    return options === undefined ? group.promise : throttleIfStartedCancelled(group.node, group.promise);
   } catch (error) {
     return rejectBeforeStart(error);
   }

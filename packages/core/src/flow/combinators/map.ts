@@ -1,5 +1,5 @@
 import { initialScope } from "../../kernel/state.js";
-import { rejectBeforeStart, throttleIfBornCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
@@ -68,7 +68,7 @@ export function map<T, R>(
     requireFunction("map", "worker", worker);
     if (options !== undefined) checkMapOptions("map", options, mapOptionNames);
     const group = new MapGroup<T, R>(scope, worker, options);
-    return throttleIfBornCancelled(group.node, group.run(items, options));
+    return throttleIfStartedCancelled(group.node, group.run(items, options));
   } catch (error) {
     return rejectBeforeStart(error);
   }

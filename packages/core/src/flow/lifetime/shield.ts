@@ -1,7 +1,7 @@
 import { initialShield } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers } from "../../kernel/observer.js";
-import { rejectBeforeStart, throttleIfBornCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
@@ -76,7 +76,7 @@ function enter<T>(parent: ScopeNode, { name, timeout }: ShieldOptions, worker: W
   const observer = withResolvers<T>();
   node.observer = observer;
   startChild(node, worker, { timeout }, callSite(shield), "shield");
-  return throttleIfBornCancelled(node, observer.promise);
+  return throttleIfStartedCancelled(node, observer.promise);
 }
 
 function checkOptions(options: unknown): asserts options is ShieldOptions {

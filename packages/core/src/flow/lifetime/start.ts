@@ -95,7 +95,7 @@ function launch<R>(
   site: string | undefined,
 ): Promise<R> {
   if (timeout === 0) {
-    const task = makeChild("start", parent, name, initialScope); // only for its path; if it is born cancelled, so is the next
+    const task = makeChild("start", parent, name, initialScope); // only for its path; if it starts cancelled, so is the next
     if (!isClosed(task)) return rejectThrottled(timeoutBefore(task));
   }
   const starting = new PendingStart(worker);
@@ -136,7 +136,7 @@ class PendingStart<R> extends Hook implements Observer {
     return this.#outcome.promise;
   }
 
-  /** Called right after the spawn, when the worker may still be queued, or its task be born cancelled. */
+  /** Called right after the spawn, when the worker may still be queued, or its task start cancelled. */
   waitIn(parent: ScopeNode): Promise<R> {
     if (this.#node !== undefined) return this.promise;
     if (parent.reason !== undefined) {

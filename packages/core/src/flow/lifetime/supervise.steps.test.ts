@@ -118,7 +118,7 @@ class Stage {
   }
 
   #spawnChild({ child }: Run, index: number, own: Scope): void {
-    if (own.cancelled) this.cut = true; // it is born cancelled
+    if (own.cancelled) this.cut = true; // it starts cancelled
     this.alive += 1;
     own.defer(() => void (this.alive -= 1));
     spawn(own, async (inner) => {

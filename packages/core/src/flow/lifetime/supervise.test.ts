@@ -250,7 +250,7 @@ describe("supervise()", () => {
     await scope.join();
   });
 
-  it("is born cancelled in a cancelled scope, and throws in a scope that has ended", async () => {
+  it("starts cancelled in a cancelled scope, and throws in a scope that has ended", async () => {
     const scope = createScope();
     scope.cancel();
     let runs = 0;

@@ -57,7 +57,7 @@ class Stage {
     own.defer(() => this.#cleanUp());
     this.#steps.point();
     if (this.#plan.child !== "none") {
-      if (own.cancelled) this.wasCut = true; // the child is born cancelled
+      if (own.cancelled) this.wasCut = true; // the child starts cancelled
       spawn(own, (child) => this.#child(child));
     }
     try {

@@ -13,7 +13,7 @@ import { withResolvers } from "../../kernel/observer.js";
 import {
   rejectBeforeStart,
   hasExceededOwnTimeout,
-  throttleIfBornCancelled,
+  throttleIfStartedCancelled,
 } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { initialScope } from "../../kernel/state.js";
@@ -105,7 +105,7 @@ function enter<T>(
     },
   };
   startChild(node, worker, { timeout, deadline }, callSite(moveOnAfter), "moveOnAfter");
-  return throttleIfBornCancelled(node, promise);
+  return throttleIfStartedCancelled(node, promise);
 }
 
 function checkOptions(options: unknown): asserts options is MoveOnAfterOptions {
