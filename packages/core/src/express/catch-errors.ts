@@ -6,12 +6,12 @@ import { recordOf } from "../http/request.js";
 import { serverOf } from "../http/request-scope.js";
 import { routeName } from "./route-name.js";
 
-// How the errors of handlers reach the request they belong to, before the error handlers of the app. This replaces the
+// Passes the errors of handlers to their requests before the app's error handlers run. For that, it wraps the error
 // handlers in the layers of the app's router.
 
 type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 
-/** The part of Express's layers that both majors have: one per middleware. */
+/** A layer of Express's router, one per middleware: the part that both majors have. */
 interface Layer {
   handle: Handle;
 }
@@ -23,7 +23,7 @@ interface Router {
 const prepared: unique symbol = Symbol("bough.prepared");
 
 interface Prepared {
-  /** How many layers the app had at the last look. */
+  /** How many layers the app had at the last check. */
   [prepared]?: number;
 }
 
@@ -35,9 +35,9 @@ export function isPrepared(app: Application & Prepared): boolean {
 }
 
 /**
- * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error. It also
- * calls it after the last, because error handlers can fail for the same reason. No layer is moved: requests are on
- * their way through them.
+ * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error, and after
+ * the last one, since error handlers can fail for the same reason. Layers are not moved, because requests are being
+ * routed.
  */
 export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);
@@ -70,7 +70,7 @@ function onError(error: unknown, request: Request, response: Response, next: Nex
   if (!(answered && isLateAnswer(error))) next(error);
 }
 
-/** Ends a request that has failed of its cancellation. Returns false if `error` is another failure. */
+/** Ends a request that failed because of its cancellation. Returns false for any other failure. */
 export function endIfCancelled(error: unknown, request: Request, response: Response): boolean {
   const record = recordOf(request);
   const outcome = outcomeOf(record, error, isDisconnected(request, response));

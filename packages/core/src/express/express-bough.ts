@@ -18,7 +18,7 @@ import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
 import { renameLater, routeName } from "./route-name.js";
 
-// The way in for Express: the middleware and `req.scope`. Express defines no form for errors, so its responder is
+// The integration for Express: the middleware and `req.scope`. Express defines no format of errors, so its responder is
 // `NodeResponder`.
 
 type Hooks = OutcomeHooks<Request, Response>;
@@ -111,7 +111,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   };
 }
 
-/** Adds the request that has made the server's scope, which sees only later ones arrive. */
+/** Adds the request that has caused the server's scope to be created. Later requests are added by its listener. */
 function adoptFirstRequest(request: Request, response: Response): void {
   const state = serverOf(request);
   if (state === undefined) return;
@@ -120,7 +120,10 @@ function adoptFirstRequest(request: Request, response: Response): void {
   renameLater(request);
 }
 
-/** Uses the hooks of the first middleware for the server, and those of others for the requests that pass through them. */
+/**
+ * Sets the hooks: those of the first middleware for the server, those of another one for the requests that pass through
+ * it.
+ */
 function useHooks(request: Request, response: Response, hooks: Hooks): void {
   const state = serverOf(request);
   if (state !== undefined && state.hooks === undefined) state.hooks = hooks;

@@ -3,7 +3,7 @@ import type { Label } from "../kernel/node.js";
 import { recordOf } from "../http/request.js";
 import { nameOf } from "../http/messages.js";
 
-// The name of a route, which Express does not keep. It is found as Express finds the route itself.
+// Finds the name of a route, which Express does not store, in the same way as Express finds the route.
 
 /** Express's layer of a route or a middleware, with the differences between its versions. */
 interface Layer {
@@ -11,7 +11,7 @@ interface Layer {
   readonly handle: { readonly stack?: readonly Layer[] };
   /** The pattern, since router 2.3. */
   readonly rawPath?: unknown;
-  /** Since router 2.3 it returns the match, before that it keeps the match in the layer. */
+  /** Returns the match since router 2.3; earlier versions store it in the layer. */
   match(path: string): boolean | Match | undefined;
   readonly path?: string | undefined;
   readonly params?: Match["params"] | undefined;
@@ -23,10 +23,11 @@ interface Match {
 }
 
 /**
- * The name of a request's scope: method and pattern of its route (`GET /orders/:id`), including the patterns of its routers.
+ * The name of a request's scope: method and pattern of its route (`GET /orders/:id`), including the patterns of its
+ * routers.
  *
- * It is computed on the first read; most are never read. Until a route has matched it is the path, and the scope is named
- * again when the route is known. To a scope this label is a function, of which it reads only `name`.
+ * It is computed on the first read, since most names are never read. Until a route has matched, it is the path; the
+ * scope is renamed when the route is known. The scope treats this label as a function, and reads only its `name`.
  */
 export function routeName(request: Request): Label {
   return new RouteName(request) as unknown as Label;
@@ -48,7 +49,7 @@ class RouteName {
   }
 }
 
-/** Names the scope of a request again when its route is known. */
+/** Renames the scope of a request when its route is known. */
 export function renameLater(request: Request): void {
   const record = recordOf(request);
   if (record !== undefined) record.resolveName = () => nameByRoute(request);
@@ -70,7 +71,7 @@ function patternOf(request: Request, route: { path?: unknown }): string {
   const stack = app === undefined ? [] : stackOf(app);
   const url = request.originalUrl;
   const end = url.search(/[?#]/);
-  // A mounted app is as many segments down as its mount path has.
+  // Skips the segments of the mount path of a mounted app.
   const path = skipSegments(end < 0 ? url : url.slice(0, end), prefix.split("/").length - 1);
   const found = search(stack, route, path);
   return found === undefined ? join(request.baseUrl, textOf(route.path)) : join(prefix, found);
@@ -96,7 +97,9 @@ function matchOf(layer: Layer, path: string): Match | undefined {
   return result === true ? { path: layer.path ?? "", params: layer.params ?? {} } : result;
 }
 
-/** The pattern of a router that does not keep it: the path with names of parameters in place of their values. */
+/**
+ * The pattern of a router that does not store it: the path with the names of the parameters instead of their values.
+ */
 function patternFrom({ path, params }: Match): string {
   const names = new Map(Object.entries(params).map(([name, value]) => [String(value), name]));
   return path

@@ -23,7 +23,7 @@ import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { afterPreClose } from "./patches.js";
 import { FastifyResponder, type Hooks } from "./responder.js";
 
-// The way in for Fastify: the plugin, its decorations and its hooks.
+// The integration for Fastify: the plugin, its decorations and its hooks.
 
 /** The options of `fastifyBough`. `timeout` is that of routes without a `config.bough.timeout`. */
 export interface FastifyBoughOptions extends Omit<ServerScopeOptions, keyof Hooks>, Hooks {}
@@ -79,7 +79,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   } = others as Registered & typeof others;
   const hooks: Hooks = { onCancelled, respond };
   checkServerOptions("fastifyBough", options as ServerScopeOptions, fastifyBoughOptionNames);
-  // Fastify calls the plugin later: no line of the user is on the stack.
+  // Fastify calls the plugin later, when no code of the user is on the stack.
   const onError = logTo(new WeakRef(fastify));
   const scope = openServer(fastify.server, { onError, ...serverOptions }, undefined);
   const state = serverStateOf(fastify.server);
@@ -127,7 +127,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   fastify.addHook("onError", (request, reply, error, done) => {
     const responder = responderOf(request.raw);
     if (!(responder instanceof FastifyResponder)) return done();
-    // Another reply is that of the answer in the handler's place, on its way to the error handlers.
+    // Another reply belongs to an answer in the handler's place, which goes to the error handlers.
     if (reply !== responder.reply || !responder.onFailure(error, state)) done();
   });
 
@@ -154,7 +154,10 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   });
 };
 
-/** Holds the app weakly, in a separate function: the server's scope must not hold the server, which holds its handle. */
+/**
+ * Holds the app weakly, in a separate function: the server's scope must not reference the server, which holds its
+ * handle.
+ */
 function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["onError"]> {
   return (error, { path }) => {
     const log = app.deref()?.log;
@@ -164,8 +167,8 @@ function logTo(app: WeakRef<FastifyInstance>): NonNullable<ServerScopeOptions["o
 }
 
 /**
- * By server: how the app's `close()` treats its connections. Not on the server's state, which must not
- * hold the server.
+ * How the app's `close()` treats its connections, by server. Not on the server's state, which must not reference the
+ * server.
  */
 const closePolicies = new WeakMap<Server, () => ConnectionPolicy>();
 
@@ -173,8 +176,8 @@ const closePolicies = new WeakMap<Server, () => ConnectionPolicy>();
 const handedOver = new WeakSet<Server>();
 
 /**
- * For a framework that shuts the server of its Fastify app down before it calls the app's `close()`, which then leaves that to
- * it. Returns how `close()` would treat the connections.
+ * For a framework that shuts the server of its Fastify app down before it calls the app's `close()`: that call then
+ * does not shut it down. Returns how `close()` would treat the connections.
  */
 export function handOverShutdown(server: Server): ConnectionPolicy | undefined {
   handedOver.add(server);
@@ -191,10 +194,9 @@ function connectionPolicyOf({ server, initialConfig }: FastifyInstance, listens:
 }
 
 /**
- * Returns a wait for the end of Fastify's `listen()`. Once it listens on `localhost`, Fastify looks for further addresses and
- * then reads the server's own, which a server that was closed meanwhile does not have. It emits nothing if it finds none.
- *
- * A separate function, as the server's scope must not reach the server.
+ * Returns a function that waits for the end of Fastify's `listen()`. Once it listens on `localhost`, Fastify looks up
+ * further addresses and then reads the address of the server, which a closed server does not have. It emits no event if
+ * it finds none. A separate function, since the server's scope must not reach the server.
  */
 function watchListen(): { onListen: () => void; afterListen: () => Promise<void> } {
   let onListen: () => void = () => undefined;
@@ -207,15 +209,15 @@ function watchListen(): { onListen: () => void; afterListen: () => Promise<void>
 }
 
 /**
- * Whether a request came through another server than the app's: Fastify makes one for each further address of `localhost`.
- * The server's scope does not see such a request arrive, so the request gets a scope, which a shutdown waits for.
+ * Whether a request arrived at another server than the app's: Fastify creates one for each further address of
+ * `localhost`. The server's scope does not see such a request, so it always gets a scope, for which a shutdown waits.
  */
 function isFromOtherServer(request: FastifyRequest, server: FastifyInstance["server"]): boolean {
   const { server: actual } = request.raw.socket as { server?: unknown };
   return actual !== undefined && actual !== server;
 }
 
-/** The record of a request, whose scope is made if it has none. */
+/** The record of a request. Opens its scope if needed. */
 export function openRaw(request: FastifyRequest["raw"], state: ServerState): RequestRecord {
   const known = recordOf(request);
   if (known !== undefined) return known;

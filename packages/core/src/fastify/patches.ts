@@ -8,13 +8,14 @@ const methods = ["closeIdleConnections", "closeAllConnections", "closeHttp2Sessi
 type Closing = Record<(typeof methods)[number] | "close", unknown>;
 
 /**
- * Calls `shutDown` when Fastify closes: after all `preClose` hooks of the app and its plugins, as they may end work that the
- * shutdown would wait for, and before Fastify closes any connection.
+ * Calls `shutDown` when Fastify closes: after all `preClose` hooks of the app and its plugins, since they may end work
+ * that the shutdown waits for, and before Fastify closes any connection.
  *
- * Fastify has no hook at that moment: `preClose` hooks run in the order they were added, each within `pluginTimeout`, and
- * `onClose` hooks after the server has closed. But next it closes its server, so those methods are replaced until then.
+ * Fastify has no hook for that moment: `preClose` hooks run in the order they were added, each within `pluginTimeout`,
+ * and `onClose` hooks run after the server has closed. But Fastify then calls methods of its server, which are replaced
+ * until then.
  *
- * @param shutDown - Gets whether the hooks of the app have run. They don't if the app fails to start.
+ * @param shutDown - Receives whether the hooks of the app have run. They do not run if the app fails to start.
  */
 export function afterPreClose(
   fastify: FastifyInstance,

@@ -8,7 +8,7 @@ import { callHook, type AnswerStatus, type OutcomeHooks } from "../http/responde
 import type { ServerState } from "../http/server-state.js";
 import { interceptLog } from "./patches.js";
 
-// Fastify's responder: its answers go through the reply, and so through the app's hooks and error handlers.
+// Fastify's responder. Its answers go through the reply, and so through the app's hooks and error handlers.
 
 /** The application's hooks for cancelled requests. */
 export type Hooks = OutcomeHooks<FastifyRequest, FastifyReply>;
@@ -31,7 +31,7 @@ export class FastifyResponder extends NodeResponder {
     return this.#reply;
   }
 
-  /** Method and route. Without a route, the method alone, as the client makes the path up. */
+  /** Method and route. Without a route only the method, since the client chooses the path. */
   get name(): string {
     const { method, routeOptions } = this.#request;
     return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
@@ -140,7 +140,7 @@ const handlerFields: ReadonlySet<string | undefined> = new Set([
   "fastify.reply.isRunningOnErrorHook",
 ]);
 
-/** Returns a reply that continues `reply`, the handler's, which is hijacked so that nothing is sent twice. */
+/** Returns a reply that continues the handler's `reply`, which is hijacked so that nothing is sent twice. */
 function continuationOf(
   reply: FastifyReply,
   status: CancelStatus,
@@ -210,7 +210,7 @@ function hasErrorHandler(reply: FastifyReply): boolean {
   return Object.getPrototypeOf(handler) !== Object.prototype; // the default one ends the chain of handlers
 }
 
-/** The value that Fastify keeps on a reply, or on its prototypes, under a symbol. */
+/** The value that Fastify stores on a reply or its prototypes under a symbol. */
 function fieldOf(reply: FastifyReply, description: string): unknown {
   for (let at: object | null = reply; at !== null; at = Object.getPrototypeOf(at) as object | null)
     for (const symbol of Object.getOwnPropertySymbols(at))
@@ -218,7 +218,7 @@ function fieldOf(reply: FastifyReply, description: string): unknown {
   return undefined;
 }
 
-/** Gives the error the status that Fastify and error handlers read. The same object: it is `request.scope.reason`. */
+/** Sets the status that Fastify and error handlers read. It keeps the same object, which is `request.scope.reason`. */
 function withStatus(error: unknown, status: CancelStatus): unknown {
   if (typeof error === "object" && error !== null && !("statusCode" in error) && Object.isExtensible(error))
     Object.defineProperty(error, "statusCode", { value: status, configurable: true });

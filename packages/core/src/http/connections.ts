@@ -7,22 +7,22 @@ import { connectionKey, connectionsKey, disable, replaceCloseIdle, type lastRequ
 import { onTurn, realTimers } from "../kernel/platform.js";
 import { settlesWithin } from "./timed-waits.js";
 
-// The connections of a server: its sockets, its HTTP/2 sessions, and the requests that a connection carries. The file knows
-// which of them are in use, silent or upgraded, and how to stop accepting more. It does not decide when to close one
-// (shutdown.ts does) and knows no scopes.
+// The connections of a server: its sockets, its HTTP/2 sessions, and the requests of each connection. This file
+// determines which of them are in use, silent or upgraded, and stops accepting more. shutdown.ts decides when to close
+// one. Nothing here depends on scopes.
 //
 //   accepted ──► idle ◄──► in use: a request is being answered, or an answer is being sent
 //      │          │
 //      │          └──► upgraded: belongs to the listener of `upgrade` or `connect`, and may stay open for ever
-//      └─ silent: brings nothing for so many looks, in mid-request or without one
+//      └─ silent: receives nothing during several checks, in the middle of a request or without one
 
-/** The fields that Node keeps on a socket that speaks HTTP/1.1. */
+/** The fields that Node keeps on a socket of HTTP/1.1. */
 interface HttpSocket extends Socket {
-  /** The response whose turn it is, until the operating system has its last byte. */
+  /** The current response, until its last byte has been passed to the operating system. */
   _httpMessage?: ServerResponse | null;
   /** `null` once the socket has been upgraded, or given to a `connect` listener. */
   parser?: object | null;
-  /** The socket below one of TLS. */
+  /** The TCP socket below a TLS socket. */
   _parent?: Socket | null;
 }
 
@@ -33,7 +33,7 @@ export class Connection {
   #socket: HttpSocket;
   session: Http2Session | undefined = undefined;
   #bytesRead = -1;
-  /** How many looks ago it last brought something. */
+  /** For how many checks it has received nothing. */
   #silentChecks = 0;
 
   constructor(raw: Socket) {
@@ -45,14 +45,17 @@ export class Connection {
     this.#socket = socket;
   }
 
-  /** The HTTP/1.1 response that is being made or sent. To Node a connection is idle as soon as its response has ended. */
+  /**
+   * The HTTP/1.1 response that is being written or sent. Node treats a connection as idle as soon as its response has
+   * ended.
+   */
   get response(): ServerResponse | undefined {
     return this.#socket._httpMessage ?? undefined;
   }
 
   /** Whether a request is being answered, or an answer is being sent. */
   get isInUse(): boolean {
-    // A session that was told to close destroys itself with its last stream, and then waits for its peer.
+    // A closing session destroys itself with its last stream, and then waits for its peer.
     if (this.session !== undefined) return !this.session.destroyed;
     return this.response !== undefined || this.#socket.writableLength > 0;
   }
@@ -63,15 +66,15 @@ export class Connection {
     return this.response === undefined && this.#socket.parser === null;
   }
 
-  /** Whether it has brought nothing since `looks` calls ago. */
-  isSilentFor(looks: number): boolean {
+  /** Whether it has received nothing during the last `checks` calls. */
+  isSilentFor(checks: number): boolean {
     const { bytesRead } = this.#raw;
     this.#silentChecks = bytesRead === this.#bytesRead ? this.#silentChecks + 1 : 0;
     this.#bytesRead = bytesRead;
-    return this.#silentChecks >= looks;
+    return this.#silentChecks >= checks;
   }
 
-  /** Makes `destroy()` of its socket do nothing, until the returned function is called. */
+  /** Disables `destroy()` of its socket until the returned function is called. */
   protect(): () => void {
     return disable(this.#socket, "destroy");
   }
@@ -96,22 +99,22 @@ interface SocketSlots {
   [connectionKey]?: Connection;
 }
 
-/** A request whose response may be open, and the earlier ones of its connection that are (pipelining). */
+/** A request whose response may be open, with the earlier open ones of its connection (pipelining). */
 export interface OpenRequest {
   readonly request: AnyRequest;
   readonly response: AnyResponse;
   earlier: OpenRequest | undefined;
 }
 
-/** The socket or HTTP/2 stream that requests come through. */
+/** The socket or HTTP/2 stream of a request. */
 export interface Transport {
   [lastRequestKey]?: LastRequest;
   prependOnceListener(event: "close", listener: () => void): unknown;
 }
 
-/** The last request of a connection. One object serves all requests of the connection, so that each costs less. */
+/** The last request of a connection. One object serves all requests of the connection, to make each cheaper. */
 export class LastRequest implements OpenRequest {
-  /** The state of the server, which is another one after the server has been closed. */
+  /** The state of the server. A server that listens again after `close()` has a new one. */
   readonly server: object;
   request: AnyRequest;
   response: AnyResponse;
@@ -125,7 +128,8 @@ export class LastRequest implements OpenRequest {
 
   /** Makes `request` the last one. Returns false if it was added before. */
   add(request: AnyRequest, response: AnyResponse): boolean {
-    // A connection answers in order: when a response is done, so are those before it, and the next gets the socket.
+    // A connection answers in order: when a response is done, so are the earlier ones, and the next one gets the
+    // socket.
     for (let at: OpenRequest | undefined = this; at !== undefined; at = at.earlier) {
       if (at.response === response) return false;
       if (at.earlier?.response.destroyed === true) at.earlier = undefined;
@@ -141,15 +145,15 @@ export class LastRequest implements OpenRequest {
 }
 
 /**
- * The open connections of a server, with or without a request. Node does not list connections that have not finished
- * their TLS handshake. It does not count a connection as idle that has sent nothing, or half a request.
+ * The open connections of a server, with or without a request. Node's own list lacks connections during their TLS
+ * handshake. Node does not treat a connection as idle that has sent nothing, or half a request.
  *
  * Costs nothing per request.
  */
 export class Connections implements Iterable<Connection> {
-  /** Whether a `listen()` is under way, as during the look-up of a host name. */
+  /** Whether a `listen()` is in progress, for example during the look-up of a host name. */
   isBinding = false;
-  /** Whether the server did not listen yet when this object was made, so that no connection is missing. */
+  /** Whether the list contains every connection: the server did not listen yet when it was created. */
   readonly isComplete: boolean;
   /** HTTP/2 streams that a listener of `stream` answers, without Node's compatibility API. */
   readonly streams: Set<ServerHttp2Stream> = new Set();
@@ -157,7 +161,7 @@ export class Connections implements Iterable<Connection> {
 
   constructor(server: Server) {
     this.isComplete = !server.listening;
-    // Before Node's own listener, which makes the HTTP/2 session at once.
+    // Before Node's own listener, which creates the HTTP/2 session synchronously.
     server.prependListener("connection", (socket: Socket) => this.#add(socket));
     server.prependListener("secureConnection", (socket: HttpSocket) => {
       const connection = this.#add(socket._parent ?? socket);
@@ -182,7 +186,7 @@ export class Connections implements Iterable<Connection> {
     stream.once("close", () => this.streams.delete(stream));
   }
 
-  /** Adds a stream that was opened by CONNECT, as that of a WebSocket. It belongs to its listener. */
+  /** Adds a stream that was opened by CONNECT, for example a WebSocket. It belongs to its listener. */
   addTunnel(stream: ServerHttp2Stream): void {
     const { session } = stream;
     if (session === undefined) return;
@@ -220,7 +224,7 @@ export function protectSending(server: Server): void {
   });
 }
 
-// A server's scope may be made at its first request. By then connections are open that Node does not list.
+// The scope of a server may be created at its first request, when connections are open that Node does not list.
 subscribe("tracing:net.server.listen:asyncStart", (message) => {
   const { server } = message as { server: Server };
   if (isHttp(server)) connectionsOf(server).isBinding = true;
@@ -231,7 +235,7 @@ for (const event of ["asyncEnd", "error"])
     if (connections !== undefined) connections.isBinding = false;
   });
 
-/** Servers of `node:net` and `node:tls` have no such method. */
+/** Servers of `node:net` and `node:tls` have no `setTimeout`. */
 function isHttp(server: Server): boolean {
   return typeof (server as Partial<HttpServer>).setTimeout === "function";
 }
@@ -239,8 +243,8 @@ function isHttp(server: Server): boolean {
 /**
  * Stops accepting connections, and calls back when the last one is closed.
  *
- * @param lingering - The HTTP/2 sessions of the server, if requests that are on their way must be accepted. By itself
- *   `close()` drops idle keep-alive connections at once, and since Node 24 refuses every new stream of a session.
+ * @param lingering - The HTTP/2 sessions of the server, if requests in transit must be accepted. Otherwise `close()`
+ * closes idle keep-alive connections immediately, and since Node 24 refuses every new stream of a session.
  */
 export function stopListening(
   server: Server,
@@ -248,7 +252,7 @@ export function stopListening(
   done: () => void,
 ): void {
   if (!server.listening) {
-    if (connectionsOf(server).isBinding) return void server.close(() => done()); // cancels that
+    if (connectionsOf(server).isBinding) return void server.close(() => done()); // cancels the `listen()`
     server.getConnections((_, count) => (count > 0 ? server.once("close", done) : done()));
     return;
   }
@@ -268,8 +272,8 @@ export function stopListening(
 const MAX_BINDING = 1_000;
 
 /**
- * Resolves when no `listen()` is under way any more, or with `false` if that takes too long. Node emits no event for a
- * `listen()` that `close()` has cancelled, and `await once(server, "listening")` would never return.
+ * Resolves when no `listen()` is in progress, or with `false` after a time limit. Node emits no event for a `listen()`
+ * that `close()` has cancelled, so `await once(server, "listening")` would never return.
  */
 export function waitForBinding(server: Server): Promise<boolean> | undefined {
   if (!connectionsOf(server).isBinding) return undefined;

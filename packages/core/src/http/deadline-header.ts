@@ -5,10 +5,9 @@ import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 
-// The header in which a deadline travels from one server to the next: how it is read and written. The file sets no
-// deadlines.
+// Reads and writes the header that passes a deadline from one server to the next. This file sets no deadlines.
 
-/** The default name of the header. Its value is the milliseconds that are left. */
+/** The default name of the header. Its value is the remaining time in milliseconds. */
 const defaultDeadlineHeader: string = "x-request-timeout-ms";
 
 /** The largest value that is accepted, in ms: a day. A larger one is a mistake. */
@@ -34,8 +33,8 @@ export function checkDeadlineHeader(operation: string, option: unknown): void {
 }
 
 /**
- * The milliseconds in which a request has to be answered according to the value of its header. `undefined` if there is none,
- * or it is malformed or too large: a client must not be able to do harm with it.
+ * Parses the header of a request to a timeout in ms. Returns `undefined` if it is missing, malformed or too large: a
+ * client must not be able to cause harm with it.
  */
 export function incomingTimeout(value: unknown): number | undefined {
   if (typeof value !== "string" || !/^\d{1,8}$/.test(value)) return undefined;
@@ -44,8 +43,8 @@ export function incomingTimeout(value: unknown): number | undefined {
 }
 
 /**
- * Returns the headers that pass the deadline of `scope` on to another server: the milliseconds that are left. Time that is
- * left and not an instant, since the clocks of two machines differ. Empty if `scope` has no deadline.
+ * Returns the headers that pass the deadline of `scope` to another server, as the remaining milliseconds. It is not an
+ * instant, since the clocks of two machines differ. Empty if `scope` has no deadline.
  *
  * The other server reads them if its option `deadlineHeader` is on. The header is `x-request-timeout-ms`, or the
  * `deadlineHeader` of the server that `scope` belongs to.

@@ -1,11 +1,12 @@
 import { read } from "../errors/foreign-aborts.js";
 
-// The errors of Node and of libraries when the client goes away while they read its request or write its response.
+// The errors that Node and libraries throw when the client disconnects while they read its request or write its
+// response.
 //
-// Such an error counts only if the client has gone (`isDisconnected` in messages.ts): each can mean something else too, for
-// example that an upstream has broken off. Every other error is a failure.
+// Such an error counts only if the client has disconnected (`isDisconnected` in messages.ts), since each can have
+// another cause, for example an upstream. Every other error is a failure.
 
-/** The message of the error with which `Deno.serve` fails the reading of a request's body when the client has gone. */
+/** The message of the error with which `Deno.serve` rejects reading the body after a disconnect. */
 const brokenUpload = "Cannot read body as underlying resource unavailable";
 
 /** By `code`. */
@@ -41,7 +42,7 @@ const messages: ReadonlySet<unknown> = new Set([
   "aborted", // node:http's request, also where a wrapper has dropped the code
 ]);
 
-/** Whether `error` means that a library failed because the client has gone away. */
+/** Whether `error` is how a library fails after a disconnect. */
 export function isDisconnectError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if (read(error, "name") === "AbortError") return true;
@@ -53,8 +54,9 @@ export function isDisconnectError(error: unknown): boolean {
 const MAX_CAUSES = 10;
 
 /**
- * Whether the error of a request that broke off is a cause of `error`: the `TypeError` of a `fetch` that sends the body of the
- * request on has it. No other cause counts, because a call of the handler can fail in these ways for a reason of its own.
+ * Whether `error` was caused by the aborted request: a `fetch` that forwards the body of the request fails with a
+ * `TypeError` that has this cause. No other cause counts, since a call of the handler can fail in these ways for other
+ * reasons.
  */
 function isCausedByBrokenRequest(error: object): boolean {
   let at: unknown = read(error, "cause");
@@ -66,8 +68,8 @@ function isCausedByBrokenRequest(error: object): boolean {
 }
 
 /**
- * Whether `error` itself says that the client has gone, so that it counts in any case: `Deno.serve` has a name for that, and
- * aborts `request.signal` only when the handler is over.
+ * Whether `error` itself proves the disconnect. `Deno.serve` has such an error, and aborts `request.signal` only after
+ * the handler.
  */
 export function isBrokenUpload(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;

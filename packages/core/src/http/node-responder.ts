@@ -11,11 +11,11 @@ import type { CancelledOutcome } from "./outcome.js";
 import { answerTexts, callHook, type AnswerStatus, type OutcomeHooks, type Responder } from "./responder.js";
 import { ignoreLateAnswer, ignoreSecondAnswer, markDisconnected, watchWrites } from "./symbols.js";
 
-// Answers requests of `node:http`, `node:https` and `node:http2`. A server without a framework uses `NodeResponder` as it
-// is; the responder of a framework that stands on these responses extends it by its form and its log. The file decides
-// nothing: when to answer, and with which status, is up to request.ts and shutdown.ts.
+// Answers requests of `node:http`, `node:https` and `node:http2`. A server without a framework uses `NodeResponder`
+// itself. A framework on top of these responses extends it with its format of errors and its log. request.ts and
+// shutdown.ts decide when to answer, and with which status.
 
-/** The names of headers that describe a body, which is replaced by that of the answer. */
+/** The names of the headers that describe the body of a response. */
 export const bodyHeaders: RegExp =
   /^(content-|etag$|last-modified$|cache-control$|transfer-encoding$|trailer$|accept-ranges$)/;
 
@@ -25,7 +25,7 @@ export interface AnswerContent {
   readonly body: string;
 }
 
-/** The responder of a server without a framework, and the base of those with one. */
+/** The responder of a server without a framework, and the base class of other responders. */
 export class NodeResponder implements Responder {
   protected readonly request: AnyRequest;
   protected readonly response: AnyResponse;
@@ -94,7 +94,7 @@ export class NodeResponder implements Responder {
     ignoreLateAnswer(response, "headersSent");
   }
 
-  /** Takes the response away from the framework, and returns the answer in its form. */
+  /** Takes the response over from the framework. Returns the answer in the framework's format. */
   protected takeOver(_status: AnswerStatus, text: string): AnswerContent {
     return { type: "text/plain", body: `${text}\n` };
   }
@@ -122,12 +122,12 @@ export class NodeResponder implements Responder {
 
   cutOff(): void {
     const stream = streamOf(this.response);
-    // With an error code: without it, HTTP/2 ends the stream as if the answer were complete.
+    // With an error code, since HTTP/2 would otherwise end the stream as if the answer were complete.
     if (stream !== undefined) stream.close(INTERNAL_ERROR);
     else this.response.destroy();
   }
 
-  /** Closes a connection of HTTP/1.1 after the answer, as it would have to take the rest of the upload first. */
+  /** Closes an HTTP/1.1 connection after the answer. Otherwise the rest of the upload would have to be read first. */
   protected abandonUpload(): void {
     const { request, response } = this;
     if (request.httpVersionMajor < 2 && !request.complete && "shouldKeepAlive" in response)

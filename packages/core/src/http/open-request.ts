@@ -15,16 +15,16 @@ import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import { hasClosed, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
 
-// How a request of `node:http` or `node:http2` gets its scope, and when its response counts as closed. The rest of its life is
-// that of its record, in request.ts.
+// Opens the scope of a request of `node:http` or `node:http2`, and detects the close of its response. Everything in
+// between is in request.ts.
 
-/** The host of a request without a server, as a mock has none. */
+/** The host of a request without a server, such as a mock. */
 const hostWithoutServer: RequestHost<AnyRequest, AnyResponse> = {
   createResponder: (request, response) => new NodeResponder(request, response),
   onDone: () => undefined,
 };
 
-/** Makes the scope of a request whose time is limited, even if its handler never reads it. */
+/** Opens the scope of a request with a time limit, even if its handler never reads it. */
 export function openIfLimited(request: AnyRequest, response: AnyResponse, server: ServerState): void {
   const header = deadlineHeaderOf(server.deadlineHeader);
   const isLimited = server.timeout !== undefined || (header !== undefined && header in request.headers);
@@ -32,10 +32,9 @@ export function openIfLimited(request: AnyRequest, response: AnyResponse, server
 }
 
 /**
- * Makes the scope of a request that has none.
+ * Opens the scope of a request.
  *
- * @param handle - Handles the request. Called at the end, in the stores that are bound to the diagnostics channel of
- *   scopes.
+ * @param handle - Handles the request. Called last, in the stores that are bound to the diagnostics channel of scopes.
  */
 export function openRequest(
   request: AnyRequest,
@@ -44,12 +43,13 @@ export function openRequest(
   label?: Label,
   handle?: () => void,
 ): RequestRecord {
-  expireCoarseTime(); // another request may have held the event loop up
+  expireCoarseTime(); // another request may have blocked the event loop
   const parent = server?.node ?? backgroundNode;
   const responder = responderOf(request);
   const name = label ?? responder?.name;
   const title = name ?? nameOf(request);
-  // A request that arrives after the server's scope has been cancelled has its reason, even if its owner has closed it.
+  // A request that arrives after the cancellation of the server's scope has its reason, even if its owner has closed
+  // it.
   const isLate = isCancelled(parent);
   const node = isLate
     ? makeCancelledChild(parent, title, initialGroup)
@@ -82,7 +82,7 @@ function complete(
   const { request, response } = record;
   listen(request, response, record);
   if (server !== undefined) {
-    server.track(request, response); // the server's scope may have been made for this request
+    server.track(request, response); // this request may have caused the server's scope to be created
     applyLimits(record, server);
   }
   if (hasClosed(request, response)) record.done();

@@ -5,8 +5,8 @@ import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { isDelivered, isTask } from "../kernel/state.js";
 import { isDisconnectError } from "./disconnect-errors.js";
 
-// The meaning of a failure for its request: the client has gone (499), the time is up (503 or 504), or the handler has
-// failed (500, by the framework). The file answers nothing and knows no objects of Node.
+// Maps the failure of a handler to the outcome of its request: disconnected (499), timed out (503 or 504), or failed
+// (500, by the framework). This file sends no answer and uses no objects of Node.
 
 /** 499: the client has gone. 503: this server ran out of time, or shuts down. 504: another server ran out of time. */
 export type CancelStatus = 499 | 503 | 504;
@@ -34,7 +34,7 @@ export interface FailedOutcome {
 /** The meaning of a handler's failure for its request. */
 export type RequestOutcome = CancelledOutcome | FailedOutcome;
 
-/** A request with a scope, as far as its outcome depends on it. */
+/** The part of a request's record that determines its outcome. */
 export interface OutcomeSubject {
   readonly node: ScopeNode;
   /** The status if its deadline has passed. */
@@ -69,8 +69,8 @@ export function outcomeOf(
 }
 
 /**
- * Returns the outcome of a request whose response has broken off. The client has gone, unless the request was cancelled for
- * another reason before: then the framework has broken it off, when what it sent failed of that.
+ * Returns the outcome of a request whose response closed before its end: 499, unless the request was cancelled for
+ * another reason before. Then the framework has broken the response off, since its source failed.
  */
 export function brokenOffOutcome(request: OutcomeSubject): CancelledOutcome {
   const { reason } = request.node;
@@ -81,7 +81,7 @@ export function brokenOffOutcome(request: OutcomeSubject): CancelledOutcome {
 /** How many causes to follow; a chain can be circular. */
 const MAX_CAUSES = 10;
 
-/** The deadline among the causes of a failure: a call of the handler has exceeded its own timeout. */
+/** Finds a deadline among the causes of a failure: a call of the handler has exceeded its own timeout. */
 function deadlineIn(error: unknown): CancelledError | undefined {
   let at = error;
   for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
@@ -92,8 +92,8 @@ function deadlineIn(error: unknown): CancelledError | undefined {
 }
 
 /**
- * Gives the failure of a task to the nearest `onError`, or prints it, if the handler has not received it: a request that
- * fails must not end the process, which answers others.
+ * Passes a failure of a task that the handler has not received to the nearest `onError`, or prints it. It must not
+ * become an unhandled rejection, since the process serves other requests.
  *
  * @param origin - The task.
  */

@@ -15,8 +15,8 @@ import { printHookFailure, wasLogged, type Answer, type AnswerStatus, type Respo
 import { recordKey, responderKey } from "./symbols.js";
 import { settlesWithin } from "./timed-waits.js";
 
-// One request that has a scope, from the opening of the scope to the end of its response: who ends it, and with which
-// outcome. Its `Responder` knows how to answer; open-request.ts listens for the close of the response.
+// One request with a scope, from the opening of the scope to the end of its response: how it ends, and with which
+// outcome. Its `Responder` sends the answer; open-request.ts detects the close of the response.
 //
 //   running ──response.end()──────────────────────────────────────────────► done
 //      │
@@ -36,16 +36,16 @@ import { settlesWithin } from "./timed-waits.js";
 
 /** How long a handler has to answer by itself after a task's failure has cancelled its request, in ms. */
 const MAX_SILENCE_AFTER_FAILURE = 1_000;
-/** The same after a shutdown, which leaves a second at least for cleanup. */
+/** The same after a shutdown, which leaves at least a second for cleanup. */
 const MAX_SILENCE_AT_SHUTDOWN = 500;
 /** How long the application's `respond` may take, in ms. */
 const MAX_RESPOND = 1_000;
-/** How often to look whether a handler is silent, in ms. */
+/** How often to check whether a handler is silent, in ms. */
 const SILENCE_CHECK_INTERVAL = 50;
 
 /** The server of a request. */
 export interface RequestHost<Request extends object, Response extends Answer> {
-  /** Makes the responder of a request to which its framework has given none. */
+  /** Creates the responder of a request, if its framework has not set one. */
   createResponder(request: Request, response: Response): Responder;
   /** Called when the response of a request is done. */
   onDone(record: RequestRecord<Request, Response>): void;
@@ -54,10 +54,10 @@ export interface RequestHost<Request extends object, Response extends Answer> {
 }
 
 /**
- * A request that has a scope, in one object: the hook that runs when the scope is cancelled, and the observer that
- * receives its outcome. The time until the response is done is the body of the scope.
+ * A request with a scope, in one object: the hook that runs when the scope is cancelled, and the observer that receives
+ * its outcome. The body of the scope lasts until the response is done.
  *
- * It is not a subclass: V8 does not inline the constructor of one into its caller, and every request makes a record.
+ * Not a subclass, because V8 does not inline the constructor of a subclass, and every request creates a record.
  */
 export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
   implements Hook, Observer
@@ -71,18 +71,18 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   hasIncomingDeadline = false;
   /** The socket of an upgraded request whose framework has given it a response as well. */
   upgradedSocket: Answer | undefined = undefined;
-  /** Whether the scope is named by method and path, as its route was not known. */
+  /** Whether the scope is named by method and path, since the route was not known. */
   hasDefaultName = false;
-  /** Finds the name of the route, if the scope was named before that was known. */
+  /** Finds the name of the route, if the scope was created before the route was known. */
   resolveName: (() => string | undefined) | undefined = undefined;
   readonly #host: RequestHost<Request, Response>;
   #responder: Responder | undefined;
   #isDone = false;
   /** Whether an answer has been given in the handler's place. */
   #isAnswered = false;
-  /** Whether an answer had begun, and was broken off in the handler's place. */
+  /** Whether an answer of the handler was broken off. */
   #isCutOff = false;
-  /** Whether the application's own answer is being made. */
+  /** Whether the application's `respond` is running. */
   #isResponding = false;
   #isWatched = false;
   /** The outcome that was logged. */
@@ -106,7 +106,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.#responder = responder;
   }
 
-  /** To its scope, the time until the response is done is the body. */
+  /** What reports call the body of the scope. */
   get bodyKind(): "response" | "client" {
     return this.responder.hasEnded ? "client" : "response";
   }
@@ -124,12 +124,12 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     return this.#isAnswered;
   }
 
-  /** Whether nothing is left to do but to finish and send the answer. */
+  /** Whether only the answer has to be finished and sent. */
   get isAnswering(): boolean {
     return this.#isResponding || this.responder.hasEnded;
   }
 
-  /** Made when it is first needed: most requests are answered by their handler. */
+  /** Created on the first use: most requests are answered by their handler. */
   get responder(): Responder {
     return (this.#responder ??= this.#host.createResponder(this.request, this.response));
   }
@@ -138,7 +138,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.#responder = responder;
   }
 
-  /** Names the scope after its route, if it was named before the route was known. */
+  /** Names the scope after its route, once that is known. */
   updateName(): void {
     const name = this.resolveName?.();
     if (name === undefined) return;
@@ -146,7 +146,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.resolveName = undefined;
   }
 
-  /** Limits the request to `timeout` ms from now. Returns false if it has less time left, or has ended. */
+  /** Limits the request to `timeout` ms from now. Returns false if less time is left, or the request has ended. */
   limit(timeout: number): boolean {
     const { node } = this;
     const own = node.extras?.settings;
@@ -157,12 +157,12 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     return true;
   }
 
-  /** The status for a passed deadline: 504 if it is the caller's, otherwise 503. */
+  /** The status after the deadline: 504 if the caller has set it, otherwise 503. */
   get deadlineStatus(): 503 | 504 {
     return this.hasIncomingDeadline && isTimedOut(this.node) ? 504 : 503;
   }
 
-  /** The response has closed, or never will be sent: the end of the body of the scope. */
+  /** Ends the body of the scope: the response has closed, or will never be sent. */
   done(): void {
     const { node } = this;
     if (this.#isDone) return;
@@ -172,24 +172,24 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
       this.ignoreSecondAnswer();
       cancel(node, "disconnected", undefined);
       markCutShort(node);
-      // A response that was broken off here, or by the framework after a failure, does not mean that the client has gone.
+      // A response that was broken off here, or by the framework after a failure, is not a disconnect.
       if (this.#received === undefined && !this.#isCutOff) this.#log(brokenOffOutcome(this));
       this.responder.markDisconnected();
     } else if (this.#outcome !== undefined || this.#isAnswered) {
-      // So that the scope ends like the answer.
+      // The scope ends with the status of the answer.
       if (node.cancelled) markAnswered(node);
       else fail(node, this.#outcome?.error);
     } else if (node.first !== undefined && !node.cancelled) {
       markClosedByOwner(node);
       cancel(node, "closed", undefined);
     }
-    // A handler that answers with an error after a task has failed has received the failure, or its consequence.
+    // A handler that answers with an error after a task has failed has received the failure.
     if (this.#failedEarly && !this.#isAnswered && this.responder.statusCode >= 500) this.receive(node.reason);
     this.#host.onDone(this);
     bodyReturned(node, undefined);
   }
 
-  /** Runs when the scope is cancelled. The handler goes first: it may have a better answer. */
+  /** Runs when the scope is cancelled. The handler may answer first: its answer may be better. */
   run(reason: CancelledError): void {
     if (this.#isDone) return;
     const { responder } = this;
@@ -206,7 +206,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     }
   }
 
-  /** Whether the server's scope was cancelled, or a scope above it. */
+  /** Whether the cancellation began above the request, for example in the server's scope. */
   #isFromAbove(): boolean {
     const { parent, reason } = this.node;
     return parent?.reason === reason;
@@ -220,7 +220,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     return this.responder.isAnswerable && !this.#isUpgraded();
   }
 
-  /** From now on a handler that fails in the middle of its answer may begin another one: the first one is cut off then. */
+  /** From now on, if the handler begins a second answer, the first one is cut off and no error is thrown. */
   ignoreSecondAnswer(): void {
     this.responder.ignoreSecondAnswer?.(() => this.#endForHandler());
   }
@@ -228,7 +228,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** Ends a cancelled request when its handler has been silent for too long. */
   watchHandler(): void {
     const { node, responder } = this;
-    // An upgraded socket stays open as long as its peers want.
+    // An upgraded socket may stay open.
     if (this.#isWatched || !responder.expectsAnswer || this.#isUpgraded()) return;
     this.#isWatched = true;
     let maxSilence = this.#isFromAbove() ? MAX_SILENCE_AT_SHUTDOWN : MAX_SILENCE_AFTER_FAILURE;
@@ -249,12 +249,12 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   #endForHandler(): void {
     const { node, responder } = this;
-    // Either `respond` has begun an answer and does not end it, or the handler has failed by itself.
+    // Either `respond` has begun an answer and does not end it, or the handler has failed without a cancellation.
     if (this.#isAnswered || !node.cancelled) return this.#cutOff();
     const outcome = outcomeOf(this, node.reason, responder.isDisconnected);
     if (outcome.status !== undefined) return this.#end(outcome);
     if (node.reason?.kind !== "failure") return this.#end(this.#outcomeOfReason());
-    // The failure itself is reported when the scope settles, because no code has received it.
+    // The failure itself is reported when the scope settles, since no code has received it.
     if (this.#isAnswerable()) this.#answer(500);
     else this.#cutOff();
   }
@@ -265,7 +265,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   }
 
   /**
-   * Answers in the place of a handler that is stuck at the end of a shutdown, or breaks the answer off that it has begun.
+   * Answers in place of a handler that is stuck at the end of a shutdown. If it has begun an answer, breaks it off.
    *
    * @returns Whether an answer was given.
    */
@@ -286,7 +286,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.responder.cutOff();
   }
 
-  /** Ends the request with `outcome`, which its handler's failure stands for. The first call counts. */
+  /** Ends a request whose handler has failed with `outcome`. The first call counts. */
   end(outcome: CancelledOutcome): void {
     const { responder } = this;
     if (outcome.status === 499) {
@@ -297,7 +297,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     }
   }
 
-  /** Logs the outcome of a request that its handler, or the framework, ends with it. */
+  /** Logs the outcome of a request that the handler or the framework answers. */
   log(outcome: CancelledOutcome): void {
     if (!this.responder.hasEnded) this.#log(outcome);
   }
@@ -308,7 +308,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     try {
       if (!wasLogged(this.request)) this.responder.log(outcome, isStuck);
     } catch (error) {
-      printHookFailure(error); // of a logger: the client has to be answered all the same
+      printHookFailure(error); // a logger has failed: the client must be answered anyway
     }
   }
 
@@ -320,7 +320,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     const status = outcome.status === 504 ? 504 : 503;
     const { respond } = responder;
     if (respond === undefined) return this.#answer(status);
-    this.#setAnswered(); // first: an error handler that `respond` calls may pass the same error on
+    this.#setAnswered(); // first: `respond` may call an error handler that passes the same error on
     this.#isResponding = true;
     void settlesWithin(MAX_RESPOND, respond(outcome)).then(() => {
       this.#isResponding = false;
@@ -340,7 +340,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.responder.onAnswered?.();
   }
 
-  /** Notes that the framework has received `error` from the handler, so that it is not reported again. */
+  /** Records that the framework has received `error`, so that it is not reported again. */
   receive(error: unknown): void {
     const { reason } = this.node;
     (this.#received ??= []).push(error);
@@ -354,7 +354,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     this.#host.onSettled?.(this);
   }
 
-  /** The scope has settled, and has failures or was cut short. */
+  /** Called when the scope has settled with failures, or was cut short. */
   reject(): void {
     this.#host.onSettled?.(this);
     const { node } = this;
@@ -375,7 +375,7 @@ interface RequestSlots {
   [responderKey]?: Responder;
 }
 
-/** The record of a request, if its scope has been made. */
+/** The record of a request, if its scope has been opened. */
 export function recordOf(request: AnyRequest): RequestRecord | undefined {
   return (request as RequestSlots)[recordKey];
 }
@@ -384,12 +384,12 @@ export function setRecord(request: AnyRequest, record: RequestRecord): void {
   (request as RequestSlots)[recordKey] = record;
 }
 
-/** The responder that a framework has given to a request. */
+/** The responder that a framework has set on a request. */
 export function responderOf(request: AnyRequest): Responder | undefined {
   return (request as RequestSlots)[responderKey];
 }
 
-/** Gives a request the responder of its framework. */
+/** Sets the responder of a request. */
 export function setResponder(request: AnyRequest, responder: Responder): void {
   const slots = request as RequestSlots;
   slots[responderKey] = responder;

@@ -1,10 +1,10 @@
 import { checkType } from "../errors/validate.js";
 import type { CancelledOutcome } from "./outcome.js";
 
-// The interface between a request and a framework. An integration implements `Responder` once. The file knows no
-// framework and no objects of Node: `NodeResponder` implements the interface for the responses of `node:http` and
-// `node:http2`, and is the base of integrations on top of them. `Exchange`, in web/, implements it for handlers that return a
-// `Response`: it answers by resolving the promise that the host awaits.
+// The interface between a request and a framework. This file depends on no framework and no objects of Node.
+// `NodeResponder` implements `Responder` for the responses of `node:http` and `node:http2`; integrations on top of
+// these extend it. `Exchange`, in web/, implements it for handlers that return a `Response`: it answers by resolving
+// the promise that the host awaits.
 
 /** The application's hooks for cancelled requests. `Request` and `Response` are those of the framework. */
 export interface OutcomeHooks<Request, Response> {
@@ -34,7 +34,7 @@ export function checkHooks(
   }
 }
 
-/** A status that bough answers with: 500 if a handler does not answer after a task of its request has failed. */
+/** The status of an answer by bough. 500: the handler did not answer after a task of its request had failed. */
 export type AnswerStatus = 500 | 503 | 504;
 
 /** The text of an answer by bough. */
@@ -44,12 +44,12 @@ export const answerTexts: Readonly<Record<AnswerStatus, string>> = {
   504: "Gateway Timeout",
 };
 
-/** The property of a response that a record reads itself. Most requests need no responder. */
+/** The property of a response that a record reads without a responder. Most requests need no responder. */
 export interface Answer {
   readonly writableEnded: boolean;
 }
 
-/** How far an answer has come, and how to answer one request if its handler does not. */
+/** The state of one request's answer, and how to answer if the handler does not. */
 export interface Responder {
   /** Method and pattern of the route. Default: the scope is named by method and path. */
   readonly name?: string | undefined;
@@ -60,26 +60,28 @@ export interface Responder {
   readonly hasBegun: boolean;
   /** Whether the answer has been ended; parts of it may still have to be sent. */
   readonly hasEnded: boolean;
-  /** Whether the client has gone away before the answer was complete. */
+  /** Whether the client has disconnected before the answer was complete. */
   readonly isDisconnected: boolean;
-  /** The status of the answer as it stands; for loggers, 499 is written to it. */
+  /** The current status of the answer. 499 is set for loggers. */
   statusCode: number;
-  /** Whether the request ends with an answer at all. The socket of an upgraded one does not. */
+  /** Whether the request ends with an answer. An upgraded request does not. */
   readonly expectsAnswer: boolean;
-  /** Whether the response has been taken away from the framework, to upgrade its connection. Default: false. */
+  /**
+   * Whether code has taken the response over from the framework, for example to upgrade its connection. Default: false.
+   */
   readonly isHijacked?: boolean;
-  /** Whether the handler is known to be running. Default: false, if the framework can't tell. */
+  /** Whether the handler is known to be running. Default: false. */
   readonly isHandlerRunning?: boolean;
-  /** Whether a part of the answer has been written since the last call, or waits to be sent. */
+  /** Whether a part of the answer was written since the last call, or waits to be sent. */
   isSending(): boolean;
 
-  /** Answers with `status` in the framework's form. Called if {@link isAnswerable}. */
+  /** Answers with `status` in the framework's format. Called if {@link isAnswerable}. */
   answer(status: AnswerStatus): void;
   /** The application's own answer. `undefined` if it gives none. */
   readonly respond?: ((outcome: CancelledOutcome) => Promise<void>) | undefined;
-  /** Breaks the connection off, so that the client can't take the answer for complete. Called if it has not {@link hasEnded}. */
+  /** Breaks the answer off, so that the client does not treat it as complete. Called unless {@link hasEnded}. */
   cutOff(): void;
-  /** Stops the upload of a request that has its answer. */
+  /** Stops the upload of a request that was answered. */
   stopUpload(): void;
 
   /**
@@ -88,14 +90,14 @@ export interface Responder {
    * @param isStuck - Whether the report of a shutdown names the request as well.
    */
   log(outcome: CancelledOutcome, isStuck: boolean): void;
-  /** Gives the response the status 499, for loggers that read it when the response closes. Nothing is sent. */
+  /** Sets the status 499, for loggers that read it when the response closes. Nothing is sent. */
   markDisconnected(): void;
   /**
-   * From now on, if the handler begins a second answer, `cutOff` is called instead, and no error is thrown. Called when an
-   * answer may have begun. Absent: a handler can't begin a second one.
+   * From now on, calls `cutOff` if the handler begins a second answer, instead of throwing an error. Called when an
+   * answer may have begun. Absent if a handler can't begin a second one.
    */
   ignoreSecondAnswer?(cutOff: () => void): void;
-  /** Called when the scope is cancelled, before the handler fails of it. */
+  /** Called when the scope is cancelled, before the handler is notified. */
   onCancelled?(): void;
   /** Called when an answer has been given in the handler's place. */
   onAnswered?(): void;
@@ -103,19 +105,21 @@ export interface Responder {
 
 const logged = new WeakSet<object>();
 
-/** Notes that the disconnect of a request without a scope was logged: its handler may still fail of it, and make the scope. */
+/**
+ * Records that the disconnect of a request without a scope was logged: its handler may still fail, and open the scope.
+ */
 export function markLogged(request: object): void {
   logged.add(request);
 }
 
-/** Whether a request was logged before it had a scope. */
+/** Whether a request was logged without a scope. */
 export function wasLogged(request: object): boolean {
   return logged.has(request);
 }
 
 type Hook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
 
-/** Calls a hook of the application. A failure of the hook is reported, and the request goes on. */
+/** Calls a hook of the application. A failure of the hook is reported and does not affect the request. */
 export async function callHook(
   hook: Hook | undefined,
   outcome: CancelledOutcome,

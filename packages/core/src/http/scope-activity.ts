@@ -1,9 +1,9 @@
 import { CallbackHook, type Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 
-// Questions about the work and the listeners that a handler has added to the scope of its request.
+// Inspects the work and the listeners that a handler has added to the scope of its request.
 
-/** Whether a cancellation reaches the code of a handler. A handler that it does not reach is stuck rather than done. */
+/** Whether a cancellation notifies the code of a handler. Otherwise the handler is stuck rather than winding up. */
 export function reachesHandler({ hooks, extras, first }: ScopeNode): boolean {
   if (extras?.controller !== undefined || first !== undefined) return true;
   for (let hook = hooks; hook !== undefined; hook = hook.next)
@@ -12,9 +12,9 @@ export function reachesHandler({ hooks, extras, first }: ScopeNode): boolean {
 }
 
 /**
- * Whether nothing hangs on the scope: no task, no cleanup and no listener, and its signal was not read.
+ * Whether nothing uses the scope: it has no task, cleanup or listener, and its signal was not read.
  *
- * @param own - The listener of the request itself, if it has one.
+ * @param own - The runtime's own listener, if the request has a record.
  */
 export function isIdle(
   { cancelled, first, hooks, extras }: ScopeNode,

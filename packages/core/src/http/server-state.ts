@@ -14,13 +14,13 @@ import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./message
 /** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
-// The state of a server that has a scope: its options, its open requests, and whether it shuts down. The file does not
-// listen to the server (server-scope.ts does) and takes no step of a shutdown (shutdown.ts does).
+// The state of a server with a scope: its options, its open requests, and whether it shuts down. server-scope.ts
+// listens to the server, and shutdown.ts takes the steps of a shutdown.
 
-/** Requests that start within so many ms get one time of start, as far as their ages in reports are concerned. */
+/** How long one reading of the clock serves for the ages of requests in reports, in ms. */
 const CLOCK_STEP = 5;
 
-/** Has the clock read every few ms instead of once per request, as nginx does. */
+/** Reads the clock for ages once per CLOCK_STEP instead of once per request, as nginx does. */
 function useCoarseClock(): void {
   if (isFake(realTimers.setTimeout)) return; // a fake timer might never be advanced
   setBurstEnd((forget) => setUnrefTimer(forget, CLOCK_STEP));
@@ -31,13 +31,14 @@ function useCoarseClock(): void {
  *
  * - `"drain"`: asks the clients to close, accepts requests that are on their way, and closes the rest.
  * - `"force"`: asks the clients to close, and closes idle connections at once.
- * - `"keep"`: asks nothing, since the framework answers further requests itself, and closes idle connections.
- * - `"leave"`: nothing. The server belongs to other code and goes on.
+ * - `"keep"`: does not ask the clients, since the framework answers further requests itself, and closes idle
+ *   connections.
+ * - `"leave"`: does nothing. The server belongs to other code and continues.
  */
 export type ConnectionPolicy = "drain" | "force" | "keep" | "leave";
 
 /**
- * The options and the open requests of a server. A request may have no scope.
+ * The options and the open requests of a server, including requests without a scope.
  *
  * Costs one entry per connection and, except on HTTP/2, no listener per request.
  */
@@ -47,17 +48,17 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   grace: number | undefined = undefined;
   drainDelay: number | undefined = undefined;
   readonly draining: ShutdownAnnouncement;
-  /** The earlier state of the server, if it has not listened since. */
+  /** The state from before a `close()`, if the server has not listened since. */
   previousState: ServerState | undefined = undefined;
   deadlineHeader: string | boolean | undefined = undefined;
-  /** Whether each connection must end with its next response. */
+  /** Whether each connection must close after its next response. */
   closing = false;
   connections: ConnectionPolicy = "drain";
-  /** Awaited after a `listen()` that a shutdown has interrupted: the framework goes on with it. */
+  /** Awaited after a `listen()` that a shutdown has interrupted, since the framework continues it. */
   afterListen: (() => Promise<unknown>) | undefined = undefined;
-  /** Called after each request: it may have been the last. */
+  /** Called after each request, which may have been the last one. */
   onRequestDone: (() => void) | undefined = undefined;
-  /** Answers the requests to which no framework has given a responder. */
+  /** The responder of requests without a framework. */
   Responder: typeof NodeResponder = NodeResponder;
   /** The application's hooks for cancelled requests. */
   hooks: OutcomeHooks<never, never> | undefined = undefined;
@@ -66,7 +67,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   readonly sessions: Set<Closable> = new Set();
   readonly #lingering = new WeakSet<Closable>();
   readonly #connections = new Set<LastRequest>();
-  /** The requests that arrived after the scope had ended, and so are not in it. */
+  /** The requests that arrived after the scope had ended. They are not in it. */
   readonly #lateRequests = new Set<RequestRecord>();
 
   constructor(node: ScopeNode) {
@@ -75,7 +76,10 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     useCoarseClock();
   }
 
-  /** Adds the requests that are open already, and those for which Node emits no `request`: their client expects 100. */
+  /**
+   * Adds the requests that are already open, and those for which Node emits no `request`, because their client expects
+   * 100.
+   */
   adopt(connections: Iterable<Connection>): void {
     for (const { response, session } of connections) {
       if (session !== undefined) this.addSession(session);
@@ -94,14 +98,14 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
     const { earlier } = carrier[lastRequestKey] as LastRequest;
-    if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise this one's answer would be lost with it
+    if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise the connection would close before this answer
     keepAlive(response, false);
   }
 
   #connect(carrier: Transport, connection: LastRequest): void {
     carrier[lastRequestKey] = connection;
     this.#connections.add(connection);
-    // Before Node closes the responses, whose listeners find the status set.
+    // Before Node closes the responses, so that their listeners see the status.
     carrier.prependOnceListener("close", () => {
       this.#connections.delete(connection);
       for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
@@ -109,7 +113,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     });
   }
 
-  /** Ends a request whose connection has closed: with 499, unless it has its answer. */
+  /** Ends a request whose connection has closed. Its outcome is 499 unless it was answered. */
   #onDisconnect({ request, response }: OpenRequest): void {
     const record = recordOf(request);
     if (record !== undefined) return record.done();
@@ -155,7 +159,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     return [...found, ...this.#lateRequests];
   }
 
-  /** Has each connection end with its next response. */
+  /** Lets each connection close after its next response. */
   closeConnections(): void {
     if (this.connections === "leave") return;
     this.closing = true;
@@ -163,7 +167,10 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     for (const session of this.sessions) this.#closeSession(session);
   }
 
-  /** Not on the first call: `close()` refuses requests that are on their way, as does any GOAWAY that Node can send. */
+  /**
+   * Closes a session on the second call. `close()` refuses requests in transit, and so does any GOAWAY that Node can
+   * send.
+   */
   #closeSession(session: Closable): void {
     const lingers = this.connections !== "force" && !this.#lingering.has(session);
     if (lingers) this.#lingering.add(session);
@@ -178,7 +185,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   }
 }
 
-/** Sets whether the client may send more on the connection of a response. If not, no request can be lost with it. */
+/** Sets whether the client may send further requests on the connection of a response. */
 function keepAlive(response: AnyResponse, value: boolean): void {
   if ("shouldKeepAlive" in response && !response.headersSent) response.shouldKeepAlive = value;
 }

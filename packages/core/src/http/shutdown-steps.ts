@@ -13,12 +13,12 @@ import {
   type ShutdownReport,
 } from "./server-handle.js";
 
-// The parts of a shutdown that do not depend on the kind of the server. The shutdowns themselves, with their steps in order,
-// are in shutdown.ts here and in web/. The file knows no objects of Node.
+// The parts of a shutdown that do not depend on the kind of server. The steps in order are in shutdown.ts, here and in
+// web/. This file uses no objects of Node.
 
-/** The grace period of a server that sets none, in ms. */
+/** The default grace period of a server, in ms. */
 const DEFAULT_GRACE = 10_000;
-/** The least that cancelled work gets for its cleanup, in ms, however short the grace period. */
+/** The minimum time for the cleanup of cancelled work, in ms, even if the grace period is shorter. */
 export const MIN_CLEANUP = 1_000;
 /** How long the last answers may take to be sent after the grace period, in ms. */
 export const MAX_FLUSH = 500;
@@ -60,7 +60,9 @@ export async function whenSettled(node: ScopeNode, handle: object): Promise<void
   await promise.catch(() => undefined);
 }
 
-/** The nodes that keep the scope of a server from settling, without answers on their way to the client and its shutdown. */
+/**
+ * The nodes that keep the scope of a server from settling, except answers that are being sent and the shutdown itself.
+ */
 function blockersOfServer(node: ScopeNode): (readonly [ScopeNode, WaitingFor])[] {
   return [...blockersOf(node)].filter(
     ([holder, what]) => what !== "client" && holder.extras?.cleaning?.label !== SHUTDOWN,
@@ -72,7 +74,7 @@ export function isBusy(node: ScopeNode): boolean {
   return blockersOfServer(node).some(([, what]) => what !== "response");
 }
 
-/** A request with a scope, as far as the report of a shutdown needs it. */
+/** The part of a request's record that the report of a shutdown reads. */
 interface OpenRecord {
   readonly node: ScopeNode;
   readonly responder: { readonly hasEnded: boolean };
@@ -92,7 +94,9 @@ export class StopHook extends Hook implements StoppableServer {
   readonly node: ScopeNode;
   readonly #shutDown: (options?: ShutdownOptions) => Promise<unknown>;
 
-  /** @param shutDown - Must not hold the owner handle: nothing that a scope reaches may (the invariant of node.ts). */
+  /**
+   * @param shutDown - Must not reference the owner handle: nothing that a scope reaches may (the invariant of node.ts).
+   */
   constructor(node: ScopeNode, shutDown: (options?: ShutdownOptions) => Promise<unknown>) {
     super();
     this.node = node;

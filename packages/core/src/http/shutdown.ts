@@ -38,11 +38,14 @@ import { untilCancelled, settlesWithin } from "./timed-waits.js";
 //
 // It goes on to "close" as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
 
-/** How long to accept a request that was on its way when the server stopped listening, in ms; also between two sweeps. */
+/**
+ * The time between two sweeps, in ms. It is also how long requests in transit are accepted after the server stopped
+ * listening.
+ */
 const SWEEP_INTERVAL = 100;
-/** After how many sweeps without a byte a connection is closed: it has sent no request, or half of one. */
+/** A connection that sends no byte during this many sweeps is closed: it has sent no request, or half of one. */
 const SILENT_SWEEPS = 3;
-/** After how many sweeps a connection is closed that sends bytes, but never a complete request. */
+/** A connection that sends bytes but no complete request is closed after this many sweeps. */
 const MAX_SWEEPS = 10;
 
 /** Shuts `server` down, once; see `ServerScope.shutdown`. */
@@ -52,10 +55,10 @@ export function shutDown(
   options?: ShutdownOptions,
 ): Promise<ShutdownReport> {
   return shutDownOnce(state, options, (grace, drainDelay) => {
-    // Nobody looks for a server that does not listen.
+    // A server that does not listen needs no drain delay.
     const listens = server.listening || connectionsOf(server).isBinding;
     const down = new Shutdown(server, state, listens ? drainDelay : 0).run(grace);
-    // A second call after the end, as by `main` and then by the program, gets the first report.
+    // A second call after the end, for example by `main` and then by the program, returns the first report.
     const before = state.previousState === undefined ? undefined : reportOf(state.previousState);
     if (before !== undefined && !listens) return down.then(() => before);
     state.previousState = undefined;
@@ -72,7 +75,7 @@ class Shutdown {
   /** The `drainDelay`, if there is one. */
   readonly #delay: Promise<void> | undefined;
   #isClosed = false;
-  /** The responses and streams that were broken off. */
+  /** The responses and streams that were cut off. */
   readonly #cutOff = new Set<object>();
   #markClosed: () => void = () => undefined;
   #sweeps = 0;
@@ -84,7 +87,7 @@ class Shutdown {
   constructor(server: Server, state: ServerState, drainDelay: number) {
     this.#server = server;
     this.#state = state;
-    // A scope that has been cancelled has no time left to wait.
+    // Not in a cancelled scope: its grace period is running.
     if (drainDelay > 0 && !state.node.cancelled) this.#delay = untilCancelled(state.node, drainDelay);
     this.#closed = state.drained = this.#close();
     state.onRequestDone = () => {
@@ -107,7 +110,7 @@ class Shutdown {
       const finished = this.#finish();
       const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
       if (node.cancelled || !(await Promise.race([settlesWithin(grace, finished), cancelledMeanwhile]))) {
-        this.#records(); // gives every open request a scope, whose cancellation is the last chance of its handler
+        this.#records(); // opens a scope for every open request, so that the cancellation reaches its handler
         cancelled = countAlive(state);
         cancel(node, "shutdown", undefined);
         this.#sweep();
@@ -163,7 +166,7 @@ class Shutdown {
     const state = this.#state;
     await this.#closed;
     while (state.records.length > 0) await this.#nextEnd();
-    await whenSettled(state.node, this); // `run` passes a failure on, at the end
+    await whenSettled(state.node, this); // `run` reports a failure at the end
   }
 
   /** Closes connections that are idle, silent or answered. */
@@ -185,7 +188,7 @@ class Shutdown {
       isLeft = true;
       if (isSilent && !connection.isInUse) connection.destroy();
     }
-    // Only upgraded connections without a scope are left. They may stay open for ever.
+    // Only upgraded connections without a scope remain. They may stay open for ever.
     if (!isLeft && connections.isComplete && this.#countRequests() === 0) this.#markClosed();
   }
 
@@ -220,7 +223,7 @@ class Shutdown {
     return new Promise((resolve) => this.#onNextEnd.push(resolve));
   }
 
-  /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */
+  /** Answers every request without an answer, and cuts off the answers that have begun. */
   #force(): void {
     for (const record of this.#records()) {
       if (hasEnded(record.response) || record.answer(503)) continue;
@@ -260,7 +263,7 @@ class Shutdown {
   }
 }
 
-/** Counts the running requests and jobs of a server, without the requests whose answer is only being sent. */
+/** Counts the running requests and jobs of a server, except requests whose answer is being sent. */
 function countAlive({ node }: ServerState): number {
   let count = 0;
   for (let child = node.first; child !== undefined; child = child.next) {
@@ -271,7 +274,9 @@ function countAlive({ node }: ServerState): number {
   return count;
 }
 
-/** Shuts a server down when its scope is cancelled or the process is told to stop. Holds the server weakly. */
+/**
+ * Creates the hook that shuts a server down when its scope is cancelled or the process stops. Holds the server weakly.
+ */
 export function stopHookOf(server: Server, state: ServerState): StopHook {
   const weak = new WeakRef(server);
   return new StopHook(state.node, async (options) => {

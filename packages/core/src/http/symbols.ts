@@ -2,9 +2,9 @@ import type { ServerResponse } from "node:http";
 import { onNextTick } from "../kernel/platform.js";
 import { isResponse, type AnyResponse } from "./messages.js";
 
-// Every symbol that the HTTP layer puts on an object of Node, and every method of such an object that it replaces, each
-// with the reason. The types of the symbols' values are declared where the values are used. An integration has a
-// file for the objects of its framework in its own folder.
+// Every symbol that the HTTP layer sets on an object of Node, and every method of such an object that it replaces, each
+// with the reason. The types of the values are declared where they are used. An integration has such a file for the
+// objects of its framework.
 
 /** On a server: all connections that it has accepted. Node's own list is not complete. */
 export const connectionsKey: unique symbol = Symbol("bough.connections");
@@ -12,19 +12,21 @@ export const connectionsKey: unique symbol = Symbol("bough.connections");
 export const connectionKey: unique symbol = Symbol("bough.connection");
 /** On a server: the owner handle of its scope, so that the scope lives as long as the server. */
 export const serverScopeKey: unique symbol = Symbol("bough.serverScope");
-/** On a socket or an HTTP/2 stream: the requests that came through it and are open. One entry per connection, not per request. */
+/** On a socket or an HTTP/2 stream: its open requests. One entry per connection, not per request. */
 export const lastRequestKey: unique symbol = Symbol("bough.lastRequest");
-/** On a socket: the records whose pipelined responses wait for their turn. One listener serves all of them. */
+/**
+ * On a socket: the records of pipelined requests whose responses wait for the socket. One listener serves all of them.
+ */
 export const queuedKey: unique symbol = Symbol("bough.queuedRequests");
 /**
- * On a request: its record, so that it has one scope. Not on its response: a framework that changes the prototypes of both
- * makes a new property there take several microseconds on Node 20.
+ * On a request: its record, so that it has one scope. Not on its response: where a framework changes the prototypes of
+ * both, adding a property there takes several microseconds on Node 20.
  */
 export const recordKey: unique symbol = Symbol("bough.requestScope");
-/** On a request: the responder of its framework, which is known before the record is made. */
+/** On a request: the responder of its framework, which is set before the record is created. */
 export const responderKey: unique symbol = Symbol("bough.responder");
 
-/** Makes a method do nothing, until the returned function is called. */
+/** Disables a method until the returned function is called. */
 export function disable(target: object, method: string): () => void {
   const own = Object.getOwnPropertyDescriptor(target, method);
   Object.defineProperty(target, method, { value: () => undefined, configurable: true });
@@ -35,8 +37,8 @@ export function disable(target: object, method: string): () => void {
 }
 
 /**
- * Replaces `closeIdleConnections` of a server by `replacement`, which gets the original. `close()` calls that method too,
- * and would cut off connections whose answer has ended and is still being sent.
+ * Replaces `closeIdleConnections` of a server by `replacement`, which receives the original. `close()` calls this
+ * method, too, and would destroy connections whose response has ended and is still being sent.
  */
 export function replaceCloseIdle(server: object, replacement: (original: () => void) => void): void {
   const original: unknown = Reflect.get(server, "closeIdleConnections");
@@ -65,11 +67,11 @@ const methods = [
 ] as const;
 
 /**
- * Makes the methods of a response do nothing once it has been answered in the handler's place. The handler does not know
- * that, and the errors that Node throws end the process if nobody catches them, as in a callback.
+ * Disables the methods of a response that was answered in the handler's place. The handler may still call them, and an
+ * error that Node throws in a callback would end the process.
  *
- * @param from - `"headersSent"`: from the beginning of an answer that is sent at once. `"writableEnded"`: from the end of
- *   one that the application gives.
+ * @param from - `"headersSent"`: from the start of an answer that is sent at once. `"writableEnded"`: from the end of
+ * the application's own answer.
  */
 export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" | "writableEnded"): void {
   for (const method of methods) {
@@ -84,14 +86,15 @@ export function ignoreLateAnswer(response: ServerResponse, from: "headersSent" |
   }
 }
 
-/** The methods that throw once the headers have been sent: with them a handler begins an answer. */
+/** The methods that begin an answer. They throw once the headers have been sent. */
 const headerMethods = methods.filter((method) => /header|head$/i.test(method));
 
 /**
- * Lets a handler that has failed in the middle of its answer begin another one, `response.writeHead(500).end()`: Node would
- * throw, in code that is the last to catch errors, and the process would end.
+ * Lets a handler that has failed in the middle of its answer begin a second one: `response.writeHead(500).end()`. Node
+ * would throw there, in code that handles errors, and the process would end.
  *
- * @param cutOff - Called instead, unless the answer has been ended. What the handler does to the response later is ignored.
+ * @param cutOff - Called instead, unless the answer has been ended. Later calls of the handler on the response are
+ * ignored.
  */
 export function ignoreSecondAnswer(response: ServerResponse, cutOff: () => void): void {
   if (withIgnoredSecond.has(response)) return;
@@ -129,9 +132,9 @@ function callBack(args: readonly unknown[]): void {
 }
 
 /**
- * Gives the response of a disconnected client the status 499, as nginx does, for loggers that run when a response closes.
- * It is not sent. morgan and pino ignore the status while `headersSent` is false, so that is true while the listeners of
- * `close` run, and no longer, since the handler may read it.
+ * Sets the status 499 on the response of a disconnected client, as nginx does, for loggers that run when a response
+ * closes. Nothing is sent. morgan and pino ignore the status while `headersSent` is false, so it is true while the
+ * listeners of `close` run. Then it is reset, since the handler may read it.
  */
 export function markDisconnected(response: AnyResponse): void {
   if (!isResponse(response) || response.headersSent) return;
@@ -140,7 +143,7 @@ export function markDisconnected(response: AnyResponse): void {
   onNextTick(() => Reflect.deleteProperty(response, "headersSent"));
 }
 
-/** Calls back on every write to a response. The byte counts of an HTTP/2 connection don't distinguish its responses. */
+/** Calls back on every write to a response. The byte counters of an HTTP/2 connection cover all its responses. */
 export function watchWrites(response: { write: unknown }, onWrite: () => void): void {
   const { write } = response;
   if (typeof write !== "function") return;

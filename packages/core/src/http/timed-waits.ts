@@ -2,13 +2,13 @@ import type { realTimers } from "../kernel/platform.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import type { ScopeNode } from "../kernel/node.js";
 
-// A promise with a time limit, and a wait that the cancellation of a scope ends.
+// Waits with a time limit: for a promise, and for the cancellation of a scope.
 
 /**
  * Whether `promise` settles within `ms` milliseconds. Rejects if `promise` does.
  *
- * @param timers - The platform's own timers, where sockets are waited for, which don't follow fake timers. Default: the
- *   current global timers.
+ * @param timers - The platform's own timers, to wait for sockets, which don't follow fake timers. Default: the current
+ * global timers.
  */
 export async function settlesWithin(
   ms: number,
