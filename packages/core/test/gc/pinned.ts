@@ -9,7 +9,7 @@ import {
   type ScopeOptions,
 } from "../../src/index.js";
 import type { PinnedCase, Probe } from "./probe.js";
-import { resultsInUse } from "./results.js";
+import { partsInUse, resultsInUse } from "./results.js";
 
 const forever = (scope: Scope): Promise<void> => sleep(scope, 3_600_000);
 const world = new EventTarget();
@@ -293,4 +293,5 @@ export const pinnedCases: readonly PinnedCase[] = [
     },
   },
   ...resultsInUse,
+  ...partsInUse,
 ];

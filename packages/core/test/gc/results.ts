@@ -86,6 +86,23 @@ class Source {
   value(): object {
     return this.#keep({ name: "data", tags: ["a"], at: new Date(0), bytes: new Uint8Array(1) });
   }
+  /** Each has a promise that only the worker could settle. */
+  answers(): [Answer, Details, Map<string, Promise<number>>, AsyncGenerator<Promise<number>[]>] {
+    const pending = new Promise<number>((resolve) => void this.listeners.add(resolve as Listener));
+    const pages = async function* (): AsyncGenerator<Promise<number>[]> {
+      yield [pending]; // a generator would wait for the promise itself
+    };
+    return this.#keep([new Answer(pending), new Details(pending), new Map([["a", pending]]), pages()]);
+  }
+  openers(): (() => Channel<number>)[] {
+    return this.#keep([(): Channel<number> => this.lines]);
+  }
+  reader(): ReadableStreamDefaultReader<number> {
+    return (
+      (this.given.find(isReader) as ReadableStreamDefaultReader<number> | undefined) ??
+      this.#keep(this.stream.getReader())
+    );
+  }
   put(thing: object): void {
     this.given.push(thing);
   }
@@ -115,6 +132,29 @@ class Query {
   then(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
     void this.#lines[Symbol.asyncIterator]().next().then(resolve, reject);
   }
+}
+
+class Answer {
+  readonly #done: Promise<number>;
+  constructor(done: Promise<number>) {
+    this.#done = done;
+  }
+  get done(): Promise<number> {
+    return this.#done;
+  }
+}
+
+/** It has fields only. */
+class Details {
+  readonly done: Promise<number>;
+  readonly open = (): Promise<number> => this.done;
+  constructor(done: Promise<number>) {
+    this.done = done;
+  }
+}
+
+function isReader(value: unknown): boolean {
+  return value instanceof ReadableStreamDefaultReader;
 }
 
 class Cursor {
@@ -329,6 +369,78 @@ export const resultsInUse: readonly PinnedCase[] = [
   },
 ];
 
+/** Rows of "What is not collected": members of results, and what results deliver. */
+export const partsInUse: readonly PinnedCase[] = [
+  {
+    row: "an `await` of a promise that is a member of such a result, or a value of such an iterator",
+    keptBy: /Source$/,
+    run(probe, copy) {
+      const [answer, details, byName, pages] = source(probe).answers();
+      if (copy % 5 === 0) silently(answer.done);
+      else if (copy % 5 === 1) silently(details.done);
+      else if (copy % 5 === 2) silently(details.open());
+      else if (copy % 5 === 3) silently(Promise.all(byName.values()));
+      else silently(readPages(pages));
+    },
+  },
+  {
+    row: "a function that was taken off such a result, or a result of its call, while it is in use",
+    keptBy: /Source$/,
+    run(probe, copy): unknown {
+      const handle = source(probe);
+      const [open] = copy % 2 === 0 ? handle.openers() : [handle.tools().open];
+      if (copy % 4 < 2) return [open];
+      silently(readAll(open?.() ?? createChannel<number>()));
+      return undefined;
+    },
+  },
+  {
+    row: "a stream or an emitter that an emitter of its methods emitted, such as a connection, until it is closed",
+    needsNode: true,
+    keptBy: /Object$/,
+    async run(probe, copy): Promise<unknown> {
+      const { EventEmitter, PassThrough } = await nodeStreams();
+      const server = new EventEmitter();
+      let got: unknown;
+      const listen = (): void => {
+        const given = giver(probe, () => server).give();
+        if (copy % 2 === 0) given.once("connection", (socket: unknown) => (got = socket));
+        else given.on("connection", (socket: unknown) => (got = socket));
+      };
+      listen();
+      server.emit("connection", copy % 4 < 2 ? new PassThrough() : new EventEmitter());
+      server.removeAllListeners();
+      return got;
+    },
+  },
+  {
+    row: "a callback that one of its methods took, if the method returned an emitter for it",
+    needsNode: true,
+    keptBy: /Object$/,
+    async run(probe) {
+      const { EventEmitter } = await nodeStreams();
+      const handle = selfCleaning((scope) => {
+        const callbacks: unknown[] = [];
+        spawn(scope, async (task) => {
+          await forever(task);
+          callbacks.pop();
+        });
+        const run = (callback: () => void): EventEmitter => {
+          callbacks.push(callback);
+          return new EventEmitter();
+        };
+        return { run };
+      }, probe.options);
+      probe.watch(handle);
+      handle.run(() => undefined);
+    },
+  },
+];
+
+async function readPages(pages: AsyncGenerator<Promise<number>[]>): Promise<void> {
+  for await (const page of pages) silently(Promise.all(page));
+}
+
 /** Rows of "What is collected": results that have ended, or that nobody uses. The inner object keeps them all. */
 export const resultsAtRest: readonly Case[] = [
   {
@@ -513,6 +625,17 @@ export const resultsAtRest: readonly Case[] = [
       if (copy % 3 === 0)
         lines.close(); // leaving the loop does not close it
       else if (copy % 3 === 1) stop.abort();
+    },
+  },
+  {
+    row: "a reader or a writer of a web stream of its methods that you do not hold, or that was closed",
+    async run(probe, copy): Promise<unknown> {
+      const handle = source(probe);
+      const reader = handle.reader();
+      if (copy % 2 === 0) return undefined;
+      handle.endWeb();
+      await reader.closed;
+      return [reader];
     },
   },
   {

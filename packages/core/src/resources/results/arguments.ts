@@ -1,7 +1,7 @@
 import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { hasMethods, isPlain } from "./sending.js";
+import { classOf, isPlain } from "./sending.js";
 
 /**
  * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner
@@ -57,10 +57,16 @@ function kindOfClass(prototype: object, value: object): Kind {
 function isData(value: object): boolean {
   if (ArrayBuffer.isView(value)) return true;
   try {
-    return !hasMethods(value) && !Object.values(value).some((member) => typeof member === "function");
+    const { hasMethods, hasPrivateMembers } = classOf(value);
+    return !hasMethods && !hasPrivateMembers && Object.values(value).every(isDataMember);
   } catch {
     return false; // a proxy that throws
   }
+}
+
+function isDataMember(member: unknown): boolean {
+  if (typeof member !== "object" || member === null) return typeof member !== "function";
+  return isPlain(member) || member instanceof Date || ArrayBuffer.isView(member);
 }
 
 /** The functions and objects in a literal are the caller's own as well, if they come out with it. */

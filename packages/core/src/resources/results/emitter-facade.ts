@@ -2,6 +2,8 @@ import type { AnyFunction } from "./function-stand-ins.js";
 import { Facade } from "./facades.js";
 import { toInner } from "./arguments.js";
 import type { Lease } from "./lease.js";
+import { HandleObject } from "../handle/handle-object.js";
+import { holdUntilClosed } from "./platform-objects.js";
 
 /** They take a listener as their second argument. */
 const adding = new Set<PropertyKey>([
@@ -52,10 +54,17 @@ interface Link {
   registrations: number;
 }
 
+interface StreamState {
+  readonly autoDestroy?: boolean;
+  readonly emitClose?: boolean;
+}
+
 interface Emitting {
   readonly readable?: boolean;
   readonly writable?: boolean;
-  readonly writableLength?: number;
+  readonly _readableState?: StreamState;
+  readonly _writableState?: StreamState;
+  readonly setHeader?: unknown;
   on?: (event: string, listener: () => void) => unknown;
   addEventListener?: (event: string, listener: () => void) => unknown;
 }
@@ -87,12 +96,15 @@ export class EmitterFacade extends Facade {
       : value;
   }
 
-  /** Converts streams in fields, as of a child process. Not fields whose name begins with `_`, which Node's helpers use. */
+  /**
+   * Converts streams and promises in fields, as of a child process. Not fields whose name begins with `_`, which Node's
+   * helpers use.
+   */
   protected override field(key: PropertyKey, value: unknown): unknown {
-    const shown = super.field(key, value);
-    if (shown !== value || typeof value !== "object" || value === null) return shown;
-    if (typeof key !== "string" || key.startsWith("_") || !isEmitter(value)) return shown;
-    return this.lease.convert(this.lease, value);
+    if (typeof value !== "object" || value === null || value === this.subject || value === this.lease.inner)
+      return super.field(key, value);
+    if (typeof key !== "string" || key.startsWith("_")) return value;
+    return value instanceof Promise || isEmitter(value) ? super.field(key, value) : value;
   }
 
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
@@ -174,11 +186,19 @@ function registeredListener(link: Link): Listener {
     const { facade, listener } = link;
     if (facade === undefined || listener === undefined) return undefined;
     const { subject, lease, proxy } = facade;
-    const shown = args.map((value) =>
-      value === subject ? proxy : value === lease.inner ? (lease.handle ?? value) : value,
-    );
+    const shown = args.map((value) => {
+      if (value === subject) return proxy;
+      if (typeof value === "object" && value !== null && isEmitter(value)) holdEmitted(lease, value);
+      return value === lease.inner ? (lease.handle ?? value) : value;
+    });
     return Reflect.apply(listener, this === subject ? proxy : this, shown) as unknown;
   };
+}
+
+/** A response, a connection: it delivers on when the emitter that it came from is no longer used. */
+function holdEmitted({ handle, inner, results }: Lease, value: object): void {
+  if (handle === undefined || value === inner || value === handle || results.fromCaller.has(value)) return;
+  holdUntilClosed(HandleObject.leaseOf(handle as HandleObject), value);
 }
 
 /** By a signal, the registrations that end with it. */
@@ -239,6 +259,16 @@ function isNodes(subject: object, key: PropertyKey): boolean {
   return false;
 }
 
+/**
+ * Whether it emits `close` after its `end` or `finish`, and may emit something in between: a request of `node:http` has
+ * finished when it is sent, and emits its response then.
+ */
+function closesLast({ _readableState: read, _writableState: write, setHeader }: Emitting): boolean {
+  const states = [read, write].filter((state) => state !== undefined);
+  if (states.length === 0) return typeof setHeader === "function";
+  return states.every((state) => state.autoDestroy === true && state.emitClose === true);
+}
+
 /** By an emitter, the leases that end with it. */
 const ending = new WeakMap<object, Set<WeakRef<Lease>>>();
 
@@ -261,6 +291,7 @@ function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
       return;
     }
     subject.on("close", end);
+    if (closesLast(subject)) return;
     // A stream that is still written to or read from needs its handle.
     if (subject.writable !== true) subject.on("end", end);
     if (subject.writable === true && subject.readable !== true) subject.on("finish", end);

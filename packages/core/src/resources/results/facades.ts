@@ -58,22 +58,24 @@ export class Facade implements ProxyHandler<object> {
   /** The value of a field or a getter. Reading it must not make an object of the inner side hold the handle. */
   protected field(_key: PropertyKey, value: unknown): unknown {
     if (value === this.subject) return this.proxy;
-    return value === this.lease.inner ? (this.lease.handle ?? value) : value;
+    return value === this.lease.inner ? (this.lease.handle ?? value) : this.lease.convert(this.lease, value);
   }
 
   protected method(key: PropertyKey, own: AnyFunction): AnyFunction {
     return standInFor(own, (self, args) => this.call(key, own, self, args));
   }
 
+  /** `self` is another object for a method that was taken off, as in `const { open } = handle.tools()`. */
   protected call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
-    if (self !== this.proxy) return Reflect.apply(own, self, args) as unknown;
+    const receiver = self === this.proxy ? this.subject : self;
     let result: unknown;
     try {
-      result = Reflect.apply(own, this.subject, convertArguments(this.lease, args));
+      result = Reflect.apply(own, receiver, convertArguments(this.lease, args));
     } catch (error) {
       this.threw(key);
       throw detached(error);
     }
+    if (result === receiver) return self;
     return result === this.subject ? this.proxy : this.returned(key, result, args);
   }
 
@@ -95,9 +97,9 @@ export class ThenableFacade extends Facade {
     this.#endsOnce = endsOnce;
   }
 
+  /** Symbols mark what a promise or a task is. */
   protected override field(key: PropertyKey, value: unknown): unknown {
-    const shown = super.field(key, value);
-    return shown === value && typeof key === "string" ? this.lease.convert(this.lease, value) : shown;
+    return typeof key === "string" || value === this.subject ? super.field(key, value) : value;
   }
 
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
@@ -200,14 +202,6 @@ export class SubscriptionFacade extends Facade {
   }
 }
 
-/** An object whose methods may ask more of the handle: a session, a collection, a transaction. */
-export class ObjectFacade extends Facade {
-  protected override field(key: PropertyKey, value: unknown): unknown {
-    const shown = super.field(key, value);
-    return shown === value ? this.lease.convert(this.lease, value) : shown;
-  }
-}
-
 /** A `Map` or a `Set` with such results in it. */
 export class MapFacade extends Facade {
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
@@ -226,8 +220,8 @@ export class MapFacade extends Facade {
 /** An array or a literal with such results in it. */
 export class ContainerFacade extends Facade {
   protected override field(key: PropertyKey, value: unknown): unknown {
-    const shown = super.field(key, value);
-    return shown === value ? this.lease.convert(this.lease, value, []) : shown;
+    if (value === this.subject || value === this.lease.inner) return super.field(key, value);
+    return this.lease.convert(this.lease, value, []);
   }
 
   /** The built-in methods of arrays and objects read from `this`, so their `this` has to be the facade. */

@@ -92,12 +92,14 @@ export class Lease {
 /** The values that each key keeps alive. */
 const held = new WeakMap<object, object>();
 
-/** Makes `key` keep `value` alive. */
-export function hold(key: object, value: object): void {
+/** Makes `key` keep `value` alive. Returns whether it did not before. */
+export function hold(key: object, value: object): boolean {
   const known = held.get(key);
+  if (known === value || (known instanceof Bundle && known.has(value))) return false;
   if (known === undefined) held.set(key, value);
   else if (known instanceof Bundle) known.add(value);
-  else if (known !== value) held.set(key, new Bundle([known, value]));
+  else held.set(key, new Bundle([known, value]));
+  return true;
 }
 
 export function release(key: object, value: object): void {

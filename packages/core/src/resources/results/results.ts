@@ -9,7 +9,6 @@ import {
   Facade,
   IteratorFacade,
   MapFacade,
-  ObjectFacade,
   SubscriptionFacade,
   ThenableFacade,
 } from "./facades.js";
@@ -17,9 +16,10 @@ import { isConstructor, hasNoParameters, type AnyFunction } from "./function-sta
 import { convertArguments } from "./arguments.js";
 import { hold, release, type Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { hasMethods, isPlain, canReachHandle } from "./sending.js";
+import { classOf, isPlain, canReachHandle } from "./sending.js";
+import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
 import { promiseForCaller } from "./promises.js";
-import { isStreamPair, streamFacade } from "./web-stream-facades.js";
+import { isStreamPair, isStreamReader, streamFacade } from "./web-stream-facades.js";
 
 /**
  * Converts a value that an inner object returns through its handle, or through a result. The inner object becomes the
@@ -44,11 +44,17 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
   if (typeof value === "function") return ofFunction(lease, value, args);
   if (HandleObject.isHandle(value)) return ofHandle(handle as HandleObject, value, args === undefined);
   if (results.fromCaller.has(value)) return value;
-  if (isBarePromise(value)) return args === undefined ? value : promiseForCaller(lease, value, args);
+  // A lease of its own may end before it: that of an iterator which yields promises ends with the last of them.
+  const lasting = HandleObject.leaseOf(handle as HandleObject);
+  if (isBarePromise(value)) return promiseForCaller(lasting, value, args ?? []);
   const kind = kindOf(lease, value, args);
   if (kind === "data") return value;
+  if (kind === "platform") {
+    holdUntilClosed(lasting, value);
+    return value;
+  }
   if (kind === "itself") {
-    if (args !== undefined) holdByItself(lease, value);
+    if (args !== undefined) holdByItself(lasting, value);
     return value;
   }
   return results.facadeOf(value, () => makeFacade(kind, value, lease.derive(), args));
@@ -57,6 +63,8 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
 type Kind =
   | "data"
   | "itself"
+  | "platform"
+  | "reader"
   | "stream"
   | "thenable"
   | "iterator"
@@ -76,6 +84,7 @@ function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unkn
     case "iterator":
       return new IteratorFacade(value, lease).proxy;
     case "emitter":
+      holdBy(args.filter(isCallback), lease);
       return new EmitterFacade(value, lease).proxy;
     case "subscription":
       holdCallbacks(lease, value, args);
@@ -84,12 +93,21 @@ function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unkn
       return new ContainerFacade(value, lease).proxy;
     case "map":
       return new MapFacade(value, lease).proxy;
-    case "object":
-      return new ObjectFacade(value, lease).proxy;
+    case "reader":
+      endWithReader(value as Reader, new WeakRef(lease));
+      return new Facade(value, lease).proxy;
     default:
       channelCore(value)?.onClose(new WeakRef(lease));
       return new Facade(value, lease).proxy;
   }
+}
+
+type Reader = ReadableStreamDefaultReader | WritableStreamDefaultWriter;
+
+/** A separate function, so that the closure reaches no lease: the inner object may keep the reader. */
+function endWithReader(reader: Reader, lease: WeakRef<Lease>): void {
+  const end = (): void => lease.deref()?.end();
+  void reader.closed.then(end, end);
 }
 
 /** Somebody reads from it already. */
@@ -109,10 +127,13 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
     const kind = liveKind(value, args);
     if (kind !== undefined) return kind;
     if (plain) return containerKind(lease, value, args);
-    if (!hasMethods(value)) return "data";
-    return canReachHandle(value, (member) => member === lease.inner || isLiveMember(member))
-      ? "object"
-      : "itself";
+    const { hasMethods, hasPrivateMembers, takesFacade } = classOf(value);
+    if (hasMethods)
+      return canReachHandle(value, (member) => member === lease.inner || isLiveMember(member))
+        ? "object"
+        : "itself";
+    if (!takesFacade) return "data";
+    return hasPrivateMembers ? "object" : containerKind(lease, value, args);
   } catch {
     return "data";
   }
@@ -154,7 +175,8 @@ function liveKind(value: object, args: readonly unknown[] | undefined): Kind | u
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
   if (has("then")) return "thenable";
   if (isWebStream(value)) return "stream";
-  if (isEmitter(value)) return "emitter";
+  if (isStreamReader(value)) return "reader";
+  if (isEmitter(value)) return isPassedOn(value) ? "platform" : "emitter";
   if (has(Symbol.asyncIterator)) return has("next") ? "iterator" : "iterable";
   if (has("next") && has(Symbol.iterator)) return "iterator";
   if (has("unsubscribe")) return "subscription";
@@ -201,42 +223,13 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (scopeBrand in member) return false;
   if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
-  if (!hasMethods(member)) return false;
+  const { hasMethods, hasPrivateMembers, takesFacade } = classOf(member);
+  if (!hasMethods)
+    return takesFacade && (hasPrivateMembers || (depth > 1 && containsLive(member, depth - 1, search)));
   if (canReachHandle(member, (field) => field === inner || isLiveMember(field))) return true;
   search.needing.push(member);
   return false;
 }
-
-const platformTypes = [Date, RegExp, Error, ArrayBuffer, Map, Set, WeakMap, WeakSet, Boolean, Number, String];
-
-/** An object of a class that the platform has, and that is data. Iterators and streams were looked at before. */
-function isPlatformData(value: object): boolean {
-  if (ArrayBuffer.isView(value) || value instanceof Error) return true;
-  const { constructor } = value as { constructor?: { name?: unknown } };
-  if (typeof constructor !== "function") return false;
-  if ((platformTypes as readonly unknown[]).includes(constructor)) return true;
-  const { name } = constructor as { name?: unknown };
-  return typeof name === "string" && dataClasses.has(name) && Reflect.get(globalThis, name) === constructor;
-}
-
-const dataClasses = new Set([
-  "AbortSignal",
-  "AbortController",
-  "URL",
-  "URLSearchParams",
-  "Headers",
-  "FormData",
-  "Blob",
-  "File",
-  "Event",
-  "SharedArrayBuffer",
-  "WeakRef",
-  "TextEncoder",
-  "TextDecoder",
-  "DOMException",
-  "BigInt",
-  "Symbol",
-]);
 
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
 function holdByItself(lease: Lease, value: object): void {
@@ -282,13 +275,7 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
 /** Makes the callbacks hold the handle as long as the inner object keeps them. */
 function holdCallbacks(lease: Lease, subscription: object, args: readonly unknown[]): void {
   const callbacks = args.filter(isCallback);
-  for (const callback of callbacks) {
-    hold(callback, lease);
-    if (typeof callback === "object") {
-      for (const member of Object.values(callback))
-        if (typeof member === "function") hold(member as object, lease);
-    }
-  }
+  holdBy(callbacks, lease);
   for (const value of args) endWith(lease, value);
   const { add, closed } = subscription as { add?: unknown; closed?: unknown };
   if (typeof add !== "function" || typeof closed !== "boolean") return;
@@ -298,6 +285,15 @@ function holdCallbacks(lease: Lease, subscription: object, args: readonly unknow
       for (const callback of callbacks) release(callback, lease);
     },
   ]);
+}
+
+function holdBy(callbacks: readonly object[], lease: Lease): void {
+  for (const callback of callbacks) {
+    hold(callback, lease);
+    if (typeof callback === "function") continue;
+    for (const member of Object.values(callback))
+      if (typeof member === "function") hold(member as object, lease);
+  }
 }
 
 /**

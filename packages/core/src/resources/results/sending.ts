@@ -14,7 +14,7 @@ export function isPlain(value: object): boolean {
 /** The properties of the objects of a class, read from its source. */
 interface ClassInfo {
   readonly hasMethods: boolean;
-  /** Whether they have private members, which may hold any object. */
+  /** Whether their methods or accessors use private members, which may hold any object. */
   readonly hasPrivateMembers: boolean;
   /** Whether its own class and the platform accept a proxy of one. */
   readonly takesFacade: boolean;
@@ -22,9 +22,9 @@ interface ClassInfo {
 
 const classes = new WeakMap<object, ClassInfo>();
 
-export function hasMethods(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype !== null && infoOf(prototype).hasMethods;
+/** Of an object that is not plain. */
+export function classOf(value: object): ClassInfo {
+  return infoOf(Object.getPrototypeOf(value) as object);
 }
 
 /**
@@ -60,7 +60,6 @@ function hasLiveMember(
       if (depth > 1 && hasLiveMember(member, live, budget, depth - 1)) return true;
       continue;
     }
-    if (!hasMethods(member)) continue;
     const { hasPrivateMembers, takesFacade } = infoOf(Object.getPrototypeOf(member) as object);
     if (takesFacade && (hasPrivateMembers || (depth > 1 && hasLiveMember(member, live, budget, depth - 1))))
       return true;
@@ -75,17 +74,20 @@ function infoOf(prototype: object): ClassInfo {
 }
 
 function look(prototype: object): ClassInfo {
-  let [methods, hasPrivateMembers, takesFacade] = [false, false, true];
+  let [methods, accessors, privateMembers, takesFacade] = [false, false, false, true];
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.getPrototypeOf(at) === null) break; // what every object has
     const made: unknown = Object.getOwnPropertyDescriptor(at, "constructor")?.value;
     const source = typeof made === "function" ? sourceOf(made) : "";
     takesFacade &&= !native.test(source) && !looksAtPeers(source, made);
-    hasPrivateMembers ||= privates.test(source);
-    methods ||= Reflect.ownKeys(at).some(
-      (key) => key !== "constructor" && typeof Object.getOwnPropertyDescriptor(at, key)?.value === "function",
-    );
+    privateMembers ||= privates.test(source);
+    for (const key of Reflect.ownKeys(at)) {
+      const { value, get } = Object.getOwnPropertyDescriptor(at, key) ?? {};
+      methods ||= key !== "constructor" && typeof value === "function";
+      accessors ||= typeof key === "string" && get !== undefined;
+    }
   }
+  const hasPrivateMembers = privateMembers && (methods || accessors);
   return { hasMethods: methods, hasPrivateMembers, takesFacade };
 }
 

@@ -17,6 +17,12 @@ export function streamFacade(value: object, lease: Lease): object | undefined {
   return undefined;
 }
 
+/** Whether `value` reads from a stream, or writes to one. The platform never takes one as an argument. */
+export function isStreamReader(value: object): boolean {
+  const { releaseLock, closed } = value as Record<string, unknown>;
+  return typeof releaseLock === "function" && closed instanceof Promise;
+}
+
 /** Whether `value` is a pair of streams, as a TransformStream is. */
 export function isStreamPair(value: object): boolean {
   const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;

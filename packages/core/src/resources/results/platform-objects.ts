@@ -1,0 +1,75 @@
+import { hold, release, type Lease } from "./lease.js";
+
+const platformTypes = [Date, RegExp, Error, ArrayBuffer, Map, Set, WeakMap, WeakSet, Boolean, Number, String];
+
+const dataClasses = new Set([
+  "AbortSignal",
+  "AbortController",
+  "URL",
+  "URLSearchParams",
+  "Headers",
+  "FormData",
+  "Blob",
+  "File",
+  "Event",
+  "SharedArrayBuffer",
+  "WeakRef",
+  "TextEncoder",
+  "TextDecoder",
+  "DOMException",
+  "BigInt",
+  "Symbol",
+]);
+
+/** An object of a class that the platform has, and that is data. Iterators and streams were looked at before. */
+export function isPlatformData(value: object): boolean {
+  if (ArrayBuffer.isView(value) || value instanceof Error) return true;
+  const { constructor } = value as { constructor?: unknown };
+  if (typeof constructor !== "function") return false;
+  if ((platformTypes as readonly unknown[]).includes(constructor)) return true;
+  const { name } = constructor;
+  return dataClasses.has(name) && Reflect.get(globalThis, name) === constructor;
+}
+
+/** Event targets that functions of the platform take: they accept no proxy. */
+const passedOn = [
+  "MessagePort",
+  "Node",
+  "AudioNode",
+  "MediaStream",
+  "MediaStreamTrack",
+  "MediaSource",
+  "OffscreenCanvas",
+  "RTCDataChannel",
+];
+
+/**
+ * Whether an emitter is one that is passed on to the platform: a port that is transferred, an element that is put into a
+ * document, a media stream.
+ */
+export function isPassedOn(emitter: object): boolean {
+  return passedOn.some((name) => {
+    const type: unknown = Reflect.get(globalThis, name);
+    return typeof type === "function" && emitter instanceof type;
+  });
+}
+
+interface Emitting {
+  on?: (event: string, listener: () => void) => unknown;
+  addEventListener?: (event: string, listener: () => void) => unknown;
+}
+
+/** Makes an emitter hold the handle as long as it lives, at most until it emits `close`. */
+export function holdUntilClosed(lease: Lease, emitter: Emitting): void {
+  if (hold(emitter, lease)) releaseWhenClosed(emitter, new WeakRef(lease));
+}
+
+/** A separate function, so that the closure reaches no lease. */
+function releaseWhenClosed(emitter: Emitting, lease: WeakRef<Lease>): void {
+  const end = (): void => {
+    const ended = lease.deref();
+    if (ended !== undefined) release(emitter, ended);
+  };
+  if (typeof emitter.on === "function") emitter.on("close", end);
+  else emitter.addEventListener?.("close", end);
+}
