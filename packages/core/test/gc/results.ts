@@ -388,7 +388,7 @@ export const partsInUse: readonly PinnedCase[] = [
     keptBy: /Source$/,
     run(probe, copy): unknown {
       const handle = source(probe);
-      const [open] = copy % 2 === 0 ? handle.openers() : [handle.tools().open];
+      const [open] = copy % 2 === 0 ? handle.openers() : Object.values(handle.tools());
       if (copy % 4 < 2) return [open];
       silently(readAll(open?.() ?? createChannel<number>()));
       return undefined;

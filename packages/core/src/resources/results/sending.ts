@@ -82,9 +82,9 @@ function look(prototype: object): ClassInfo {
     takesFacade &&= !native.test(source) && !looksAtPeers(source, made);
     privateMembers ||= privates.test(source);
     for (const key of Reflect.ownKeys(at)) {
-      const { value, get } = Object.getOwnPropertyDescriptor(at, key) ?? {};
-      methods ||= key !== "constructor" && typeof value === "function";
-      accessors ||= typeof key === "string" && get !== undefined;
+      const own = Object.getOwnPropertyDescriptor(at, key) as PropertyDescriptor;
+      methods ||= key !== "constructor" && typeof own.value === "function";
+      accessors ||= typeof key === "string" && "get" in own;
     }
   }
   const hasPrivateMembers = privateMembers && (methods || accessors);
