@@ -217,7 +217,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "a pending `join()` or `close()`",
-    keptBy: /\.waiters → Set\n(?:.*\n)+\.pin → Handle$/,
+    keptBy: /\.waiters → Array\n.*\n\.handle → Handle$/,
     run(probe, copy) {
       const handle = createScope(probe.options);
       probe.watch(handle);
