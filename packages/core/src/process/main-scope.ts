@@ -8,7 +8,7 @@ import type { ShutdownAnnouncement, ShutdownNotice } from "./shutdown-notice.js"
 /** The scope that `main` passes to its body: the root scope of the process, with the announcement of its shutdown. */
 export interface MainScope extends Scope, ShutdownNotice {}
 
-/** A scope with the members of {@link ShutdownNotice}. It is never an orphan, as `main` holds it. */
+/** A scope with the members of {@link ShutdownNotice}. It is never an orphan, since `main` holds it. */
 export class MainView extends Handle implements MainScope {
   readonly #draining: ShutdownAnnouncement;
 

@@ -15,8 +15,8 @@ export interface MainOptions {
   /** The name of the root scope. Default: the name of the function `body`, or `"main"`. */
   readonly name?: string | undefined;
   /**
-   * Milliseconds that cancelled work gets, from the cancellation, before the exit is forced. Default 25,000: longer than
-   * a server takes to shut down, shorter than the 30 s after which Kubernetes kills. `Infinity`: no limit.
+   * Milliseconds from the cancellation until the exit is forced. Default 25,000: longer than the shutdown of a server,
+   * shorter than the 30 s after which Kubernetes kills the process. `Infinity`: no limit.
    */
   readonly grace?: number | undefined;
   /**
@@ -27,11 +27,11 @@ export interface MainOptions {
   /** The signals that cancel the scope. Default: SIGINT, SIGTERM, SIGHUP, and SIGBREAK on Windows. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
   /**
-   * Receives the failure that ends the process, or a `StuckTasksError` when the exit is forced. As in other scopes,
-   * it also receives the failures below that no other code receives. Default: they are printed on stderr.
+   * Receives the failure that ends the process, or a `StuckTasksError` when the exit is forced. As in other scopes, it
+   * also receives failures of scopes below that no other code receives. Default: they are printed on stderr.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
-  /** Says which further errors are cancellations, as in `ScopeOptions`. Default: none. */
+  /** Decides which further errors are cancellations, as in `ScopeOptions`. Default: none. */
   readonly isCancellation?: ScopeOptions["isCancellation"];
 }
 
@@ -51,7 +51,7 @@ const DEFAULT_SIGNALS = (["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"] as const).f
   (signal) => signal in constants.signals,
 );
 
-/** Checked options, defaults filled in. */
+/** Checked options with all defaults. */
 export interface Settings {
   readonly name: string;
   readonly grace: number;

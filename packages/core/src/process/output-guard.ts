@@ -1,11 +1,11 @@
 import { onTurn } from "../kernel/platform.js";
 
-/** The codes of writes whose reader has gone: the pipe was closed, or the terminal. */
+/** The codes of failed writes after the reader has closed the pipe or the terminal. */
 const goneCodes: ReadonlySet<unknown> = new Set(["EPIPE", "EIO"]);
 
 /**
- * Calls back when the reader of stdout or stderr has gone. Other programs die of SIGPIPE then. Node ignores that signal and
- * emits an error instead, which without a listener is an uncaught exception: cleanups would not run.
+ * Calls back when the reader of stdout or stderr has closed it. SIGPIPE ends other programs then. Node ignores that
+ * signal and emits an error instead. Without a listener that is an uncaught exception, and cleanups would not run.
  */
 export class OutputGuard {
   readonly #onGone: () => void;
@@ -19,10 +19,10 @@ export class OutputGuard {
     this.#onGone = onGone;
   }
 
-  /** Removes the listeners when the output so far has arrived, or has failed to. */
+  /** Removes the listeners once the output so far has been written or has failed. */
   end(): void {
     for (const { stream, onError } of this.#streams) {
-      // A write calls back before its error is emitted.
+      // The callback of a write runs before its error is emitted.
       stream.write("", () => onTurn(() => stream.off("error", onError)));
     }
   }

@@ -1,8 +1,8 @@
 import { onTurn, setUnrefTimer } from "../kernel/platform.js";
 
 /**
- * How long a signal may arrive again and still be the same one, in ms. A terminal sends Ctrl-C to all of its process
- * group, and `node --watch`, `tsx`, nodemon and npx pass it on to their child, which so gets it twice: 0 to 34 ms apart,
+ * How long a repeated signal counts as the same one, in ms. A terminal sends Ctrl-C to its whole process group, and
+ * `node --watch`, `tsx`, nodemon and npx forward it to their child. So the child receives it twice, 0 to 34 ms apart,
  * and sometimes as another signal. A person takes longer.
  */
 const REPEATS = 250;
@@ -10,16 +10,16 @@ const REPEATS = 250;
 let isOpen = false;
 let waiting: (() => void)[] = [];
 
-/** Whether a signal that arrives now is a repetition. For all of the process, since its parents are. */
+/** Whether a signal that arrives now is a repetition. Shared by the whole process, since its parents repeat signals. */
 export function isRepeated(): boolean {
   return isOpen;
 }
 
-/** The first signal has arrived, and has been acted upon. */
+/** Called after the first signal was handled. */
 export function expectRepeats(): void {
   if (isOpen) return;
   isOpen = true;
-  // Signals that arrived while the event loop was busy are read after the timers and before `setImmediate`.
+  // Signals that arrive while the event loop is busy are handled after the timers and before `setImmediate`.
   setUnrefTimer(() => onTurn(close), REPEATS);
 }
 
@@ -30,7 +30,7 @@ function close(): void {
   for (const callback of callbacks) callback();
 }
 
-/** Calls back when a signal that arrives counts again. */
+/** Calls back when the next signal counts again. */
 export function afterRepeats(callback: () => void): void {
   if (isOpen) waiting.push(callback);
   else callback();

@@ -20,22 +20,22 @@ import { printErrors } from "./print-errors.js";
 import { stoppingServers, stopServers, watchServers } from "./servers.js";
 import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
 
-/** The least that a process gets to end by itself, in ms: a few turns of its event loop. */
+/** The minimum time for a process to end by itself, in ms: a few turns of its event loop. */
 const MIN_EXIT = 100;
 
-/** One call of `main`: it listens to signals while the scope is open, and ends the process. */
+/** One call of `main`: listens to signals while the scope is open, and ends the process. */
 export class Run {
   readonly #settings: Settings;
-  /** Keeps the process alive while the scope waits for a signal, whose listener does not. */
+  /** Keeps the process alive while the scope waits for a signal: a signal listener does not. */
   readonly #hold = new LongTimer(Infinity, () => {});
   readonly #output: OutputGuard;
   #node!: ScopeNode;
-  /** The last signal that arrived. SIGPIPE: the reader of the output has gone. */
+  /** The last signal. SIGPIPE: the reader has closed the output. */
   #signal: NodeJS.Signals | undefined;
   #draining!: ShutdownAnnouncement;
   /** Set when the shutdown has begun; settles when the servers are down. */
   #servers: Promise<void> | undefined;
-  /** The task that waits for the servers. It is never stuck itself: the requests that it waits for are. */
+  /** The task that waits for the servers. Reports name the requests that it waits for, not the task. */
   #waitsForServers: ScopeNode | undefined;
   #drainTimer: LongTimer | undefined;
   #grace: LongTimer | undefined;
@@ -56,7 +56,7 @@ export class Run {
     return this.#ended;
   }
 
-  /** Begins, with the root scope, before its body. */
+  /** Called with the root scope, before its body. */
   open(scope: Scope): MainScope {
     this.#node = nodeOf("main", "scope", scope);
     this.#draining = new ShutdownAnnouncement(this.#node);
@@ -80,7 +80,7 @@ export class Run {
       this.#waitsForServers = nodeOf("main", "scope", task);
       return new Promise((resolve, reject) => {
         task.onCancel(() => {
-          if (!node.cancelled) return resolve(); // the body is done: its servers go on
+          if (!node.cancelled) return resolve(); // the body has ended, and its servers continue
           this.#announce().then(resolve, reject);
         });
       });
@@ -126,12 +126,12 @@ export class Run {
     this.#output.end();
     this.#hold.clear();
     if (this.#grace === undefined) return;
-    process.channel?.unref(); // it would hold a worker of node:cluster, whose servers are down
+    process.channel?.unref(); // it would keep a worker of node:cluster alive after its servers have closed
     this.#startGrace(Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT));
     this.#grace.hold(false);
   }
 
-  /** Lets the process live on. */
+  /** Stops waiting for the end of the process. */
   forget(): void {
     this.#unawaited?.end();
     this.#grace?.clear();
@@ -176,7 +176,7 @@ export class Run {
       if (this.#settings.onError !== undefined) this.#deliver([error]);
       else process.stderr.write(`Exit forced by ${cause}. ${error.message}\n`);
     } finally {
-      if (this.#ended) process.exit(); // with the code that is set
+      if (this.#ended) process.exit(); // with the current exit code
       process.exit(this.#signal === undefined ? 1 : exitCodeOf(this.#signal));
     }
   }
@@ -214,7 +214,7 @@ export class Run {
   }
 }
 
-/** As a shell gives for a command that died of that signal. */
+/** The exit code that a shell reports for a command that this signal has killed. */
 function exitCodeOf(signal: NodeJS.Signals): number {
-  return 128 + (signal === "SIGPIPE" ? 13 : constants.signals[signal]); // which Windows does not have
+  return 128 + (signal === "SIGPIPE" ? 13 : constants.signals[signal]); // missing on Windows
 }

@@ -1,6 +1,6 @@
 import type { ScopeNode } from "../kernel/node.js";
 
-// The servers of the process that have a scope: a registry, so that `main` shuts them down without importing http/.
+// A registry of the servers with a scope, so that `main` can shut them down without importing http/.
 
 /** A server of the process. */
 export interface StoppableServer {
@@ -13,7 +13,9 @@ const servers = new Set<StoppableServer>();
 const stopping = new Set<StoppableServer>();
 let onServer: (() => void) | undefined;
 
-/** Adds a server for `main` to shut down. `server` must not hold the actual server, which can be collected when dropped. */
+/**
+ * Adds a server for `main` to shut down. `server` must not reference the actual server, which must stay collectable.
+ */
 export function addServer(server: StoppableServer): void {
   servers.add(server);
   onServer?.();
@@ -23,13 +25,13 @@ export function removeServer(server: StoppableServer): void {
   servers.delete(server);
 }
 
-/** Calls back when there is a server. `undefined` removes the callback. */
+/** Sets the callback that runs when a server is added. `undefined` removes it. */
 export function watchServers(callback: (() => void) | undefined): void {
   onServer = callback;
   if (servers.size > 0) callback?.();
 }
 
-/** Shuts all servers down. Rejects with the first failure when all are down. */
+/** Shuts all servers down. If one fails, rejects with the first failure after all have ended. */
 export async function stopServers(): Promise<void> {
   const outcomes = await Promise.allSettled([...servers].map(stop));
   for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;

@@ -9,16 +9,16 @@ import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
 import { startTask } from "../task/spawn.js";
 
-/** The announcement that a scope is going to be shut down: take no new work. */
+/** Announces the shutdown of a scope, so that its tasks take no new work. */
 export interface ShutdownNotice {
   /**
-   * Whether the shutdown has begun. Running work goes on; a loop that takes new work stops, and a readiness probe answers
-   * 503.
+   * Whether the shutdown has begun. Running work continues; loops should take no new work, and a readiness probe should
+   * answer 503.
    */
   readonly draining: boolean;
   /**
    * Aborts when the shutdown begins, to end waits for new work. The scope and its `signal` are cancelled later, when
-   * the grace period is over, or never. Made on the first read.
+   * the grace period is over, or never. Created on the first read.
    */
   readonly drainSignal: AbortSignal;
   /**
@@ -41,7 +41,7 @@ interface Entry {
   readonly site: string | undefined;
 }
 
-/** The announcement of the shutdown of one scope, and the callbacks that wait for it. */
+/** The announcement of one scope's shutdown, with its callbacks. */
 export class ShutdownAnnouncement {
   readonly #node: ScopeNode;
   readonly #callbacks = new Set<Entry>();
@@ -65,7 +65,7 @@ export class ShutdownAnnouncement {
     return this.#controller.signal;
   }
 
-  /** @param site - Where `onShutdown` was called; see `callSite`. */
+  /** @param site - The call site of `onShutdown`; see `callSite`. */
   add(callback: Callback, site: string | undefined): () => boolean {
     requireFunction("onShutdown", "callback", callback);
     if (this.#hasBegun) {
@@ -77,7 +77,7 @@ export class ShutdownAnnouncement {
     return () => this.#callbacks.delete(entry);
   }
 
-  /** Announces the shutdown, once: first by the flag and the signal, then to the callbacks. */
+  /** Announces the shutdown once: sets the flag, aborts the signal, then calls the callbacks. */
   begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
@@ -99,10 +99,10 @@ export class ShutdownAnnouncement {
       try {
         return void startTask(node, callback, { name: callback.name || "onShutdown" }, site);
       } catch {
-        // The scope is ending: as below.
+        // The scope is ending: handled as below.
       }
     }
-    // In a scope that was cancelled, for example by a failure, no task starts any more.
+    // A cancelled scope, for example after a failure, starts no tasks.
     try {
       const result = callback(node);
       if (!isThenable(result)) return;

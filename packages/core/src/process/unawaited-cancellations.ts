@@ -2,9 +2,9 @@ import type { ScopeNode } from "../kernel/node.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 
 /**
- * Keeps a cancellation that nothing awaits from ending a process during its shutdown. Event handlers and cron callbacks are
- * often async functions, whose promises are not awaited. Before the cancellation, and for all other rejections, Node
- * decides, as without bough.
+ * Keeps a cancellation that is not awaited from ending the process during its shutdown. Event handlers and cron
+ * callbacks are often async functions whose promises are not awaited. All other rejections, and rejections before the
+ * cancellation, are left to Node.
  */
 export class UnawaitedCancellations {
   readonly #node: ScopeNode;
@@ -21,12 +21,12 @@ export class UnawaitedCancellations {
 
   readonly #onUnhandled = (error: unknown): void => {
     if (isReturnedCancellation(this.#node, error)) return;
-    // The other listeners decide. Without one, it is an uncaught exception, by default.
+    // Left to the other listeners. Without one, it is an uncaught exception by default.
     if (process.listenerCount("unhandledRejection") === 1) throw error;
   };
 }
 
-/** Whether the program was started with `--unhandled-rejections`. Then that decides, not Node's default. */
+/** Whether the program was started with `--unhandled-rejections`, which then decides. */
 function isModeChosen(): boolean {
   return [...process.execArgv, process.env["NODE_OPTIONS"] ?? ""].some((option) =>
     option.includes("--unhandled-rejections"),

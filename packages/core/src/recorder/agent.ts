@@ -2,28 +2,28 @@ import { TreeCursor } from "../inspect/tree-cursor.js";
 import { isReadable, knownCopies } from "../inspect/known-copies.js";
 import { findChannels, Tape } from "./tape.js";
 
-// The half of `bough inspect --record` that runs in the recorded process: bundled into one expression, and evaluated there by
-// the debugger. The expression's value is a `RecorderAgent`.
+// The part of `bough inspect --record` that runs in the recorded process. It is bundled into one expression, which the
+// debugger evaluates there; its value is a `RecorderAgent`.
 
-/** What the debugger calls. Every result is a string. */
+/** The methods that the debugger calls. Every result is a string. */
 export interface RecorderAgent {
   /**
    * Begins to record, in this many bytes.
    *
-   * @returns JSON, `{ copies, unreadable }`: how many trees there are, and of how many the format is not known.
+   * @returns JSON, `{ copies, unreadable }`: the number of trees, and how many of them have an unknown format.
    */
   start(bytes: number): string;
-  /** Says that the recording is still wanted. Without it, the recording ends by itself. */
+  /** Keeps the recording running. Without this call it ends by itself. */
   keep(): string;
-  /** Looks for `ms` milliseconds at what is alive; `"end"` when it has seen everything. */
+  /** Records live scopes for `ms` milliseconds. Returns `"end"` after the last one. */
   walk(ms: number): string;
   /** Ends the recording. Returns the header of its file. */
   stop(): string;
-  /** A part of the records, in base64; `""` behind their end. */
+  /** Returns a part of the records, in base64; `""` after the last one. */
   read(offset: number, length: number): string;
 }
 
-/** After this time without a call the recording ends, in ms: the one who wanted it is gone. */
+/** After this time without a call the recording ends, in ms: the command is gone. */
 const LIMIT = 10_000;
 
 interface Timer {
@@ -58,7 +58,7 @@ function createAgent(): RecorderAgent {
     for (const cursor of cursors ?? []) cursor.close();
     cursors = tape = records = undefined;
   };
-  /** Ends everything when nobody has called for a while. */
+  /** Ends the recording when there was no call for a while. */
   const guard = (own: number): void => {
     const left = calledAt + LIMIT - now();
     if (own !== round) return;

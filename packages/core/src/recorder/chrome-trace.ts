@@ -4,9 +4,10 @@ import { recordedScopes, type RecordedScope } from "./scopes.js";
 
 /** An event of the trace event format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU */
 export interface TraceEvent {
-  /** What it shows. */
-  readonly name: string;
-  /** `B` and `E`: a slice begins, ends. `b` and `e`: the same on a track of its own. `i`, `n`: an instant. `M`: a name. */
+  /** The text that the viewer shows. */ readonly name: string;
+  /**
+   * `B` and `E`: a slice begins, ends. `b` and `e`: the same on a separate track. `i`, `n`: an instant. `M`: a name.
+   */
   readonly ph: "B" | "E" | "b" | "e" | "i" | "n" | "M";
   /** In microseconds since the recording began. */
   readonly ts: number;
@@ -16,9 +17,9 @@ export interface TraceEvent {
   readonly tid: number;
   /** Always `bough`. */
   readonly cat?: string;
-  /** The track of its own. */
+  /** The separate track of `b`, `e` and `n`. */
   readonly id?: number;
-  /** Of an instant: it belongs to its track. */
+  /** The scope of an instant: its track. */
   readonly s?: "t";
   /** Details. */
   readonly args?: Readonly<Record<string, unknown>>;
@@ -30,7 +31,7 @@ export interface ChromeTrace {
   readonly traceEvents: readonly TraceEvent[];
   /** Always `ms`. */
   readonly displayTimeUnit: "ms";
-  /** When the recording began, and what is missing. */
+  /** The start of the recording, and the number of dropped events. */
   readonly otherData: Readonly<Record<string, unknown>>;
 }
 
@@ -40,7 +41,7 @@ interface Slice extends Span {
 
 const PID = 1;
 
-/** A track: its slices are nested. */
+/** A track with nested slices. */
 class Lane {
   readonly #events: TraceEvent[];
   readonly #where: Pick<TraceEvent, "pid" | "tid" | "cat" | "id">;
@@ -57,14 +58,14 @@ class Lane {
     return this.#where.tid;
   }
 
-  /** Whether a slice lies in that of its parent, and no sibling is in its way. */
+  /** Whether a slice fits on the lane: inside the slice of its parent, without overlapping a sibling. */
   takes(slice: Slice): boolean {
     this.#endBefore(slice);
     const top = this.#open.at(-1);
     return top !== undefined && top.scope.id === slice.scope.parent && slice.end <= top.end;
   }
 
-  /** Begins a slice that the lane takes, or one after all others have ended. */
+  /** Begins a slice that fits on the lane. */
   begin(slice: Slice): void {
     this.#open.push(slice);
     const { name, id, kind } = slice.scope;
@@ -147,7 +148,7 @@ export function toChromeTrace(recording: Recording): ChromeTrace {
   };
   let lastTid = 0;
   let lastId = 0;
-  /** The tracks of roots that are named alike. */
+  /** Tracks for roots with the same name. */
   const trackPool = (name: string): LanePool<Lane> =>
     new LanePool((index) => {
       const tid = ++lastTid;
@@ -193,7 +194,7 @@ function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 
 /** Begins and ends each scope within the recording. */
 function slicesOf(scopes: readonly RecordedScope[], from: number, takenAt: number): Slice[] {
-  // Of a scope whose end nobody knows, the last that is known of it or of what is below it counts.
+  // If the end of a scope is unknown, its last event, or that of a scope below it, counts as the end.
   const lastSeen = new Map<number, number>();
   const endOf = (scope: RecordedScope): number => {
     if (scope.status === "running") return takenAt;

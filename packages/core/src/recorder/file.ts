@@ -4,14 +4,12 @@ import { wrongType } from "../errors/validate.js";
 import { RECORD_SIZE } from "./records.js";
 import { RecordedData, type Recording, type RecordingHeader } from "./recording.js";
 
-// The format of a file, in `docs/diagnostics.md`, too. Numbers are little-endian.
+// The format of a file, which `docs/diagnostics.md` describes, too. Numbers are little-endian.
 //
 //   0  8 bytes  "BOUGHREC"
 //   8  uint32   version: 1
-//  12  uint32   length of the header in bytes
-//  16  uint32   CRC-32 of all that follows
-//  20  uint32   0
-//  24  header   JSON in UTF-8, filled up with spaces to a multiple of 8 bytes
+// 12 uint32 length of the header in bytes 16 uint32 CRC-32 of all that follows 20 uint32 0 24 header JSON in UTF-8,
+// filled up with spaces to a multiple of 8 bytes
 //      records  32 bytes each, see records.ts: first `alive` of the header, then `events`
 
 const MAGIC = "BOUGHREC";
@@ -43,7 +41,7 @@ export function encodeRecording(recording: Recording): Uint8Array<ArrayBuffer> {
   return assemble(JSON.stringify(recording.header), recording.records.bytes);
 }
 
-/** Puts the parts of a file together. */
+/** Joins the parts of a file. */
 export function assemble(header: string, records: Uint8Array): Uint8Array<ArrayBuffer> {
   const text = new TextEncoder().encode(header);
   const headerLength = Math.ceil(text.length / 8) * 8;
@@ -126,7 +124,7 @@ function refused(message: string): BoughError {
 
 let table: Uint32Array | undefined;
 
-/** As in ISO 3309, PNG and zlib. */
+/** The CRC-32 of ISO 3309, PNG and zlib. */
 function crc32(bytes: Uint8Array): number {
   table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
     let value = byte;

@@ -1,5 +1,5 @@
 /**
- * A flight recorder: what has happened to the scopes of a process, in a bounded ring, as a file, a trace or metrics. The guide is
+ * A flight recorder for the scopes of a process: events in a bounded ring, as a file, a trace or metrics. The guide is
  * `docs/guide/observing.md`.
  *
  * @module

@@ -1,15 +1,14 @@
-/** Something that takes a lane for a while, such as a slice of a trace. */
+/** A span of time that occupies a lane, such as a slice of a trace. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Gives each span a lane of its own for as long as it lasts, with as few lanes as there are spans at one time. Spans come in the
- * order in which they start.
+ * Assigns a lane to each span, with the smallest number of lanes. Spans must be passed in the order of their starts.
  */
 export class LanePool<L> {
-  /** A binary heap: the lane that is free first is at the top. */
+  /** A binary heap: the lane that becomes free first is at the top. */
   readonly #heap: { freeAt: number; readonly lane: L }[] = [];
   readonly #make: (index: number) => L;
 

@@ -1,19 +1,19 @@
-/** The numbers that stand for no name, and for one that did not fit. */
+/** The numbers for no name, and for a name that did not fit. */
 export const NO_NAME = 0;
 const OTHER = 1;
 const OTHER_NAME = "(other)";
 
-/** In a record, the number of a name takes 16 bits. */
+/** The number of a name has 16 bits in a record. */
 const MAX_NAMES = 2 ** 16;
 /** Longer names are cut off. */
 const MAX_LENGTH = 256;
-/** What a name takes in the table besides its characters, about. */
+/** The approximate size of a table entry without its characters, in bytes. */
 const OVERHEAD = 64;
 
 /**
- * Numbers for names, so that a record of an event has a fixed size. The table is bounded in bytes. Programs whose names contain
- * numbers (`order 4711`) have more names than fit in: when the table is full, names without a record are dropped; a name
- * that still does not fit is stored as its pattern (`order #`), and a pattern that does not fit as `(other)`.
+ * Maps names to numbers, so that a record has a fixed size. The table is bounded in bytes. Programs whose names contain
+ * numbers (`order 4711`) have more names than fit in: when the table is full, names without a record are dropped; a
+ * name that still does not fit is stored as its pattern (`order #`), and a pattern that does not fit as `(other)`.
  */
 export class NameTable {
   readonly #numbers = new Map<string, number>();
@@ -46,7 +46,7 @@ export class NameTable {
   }
 
   #add(name: string): number {
-    // Joined, because the part of a string that `slice` returns keeps all of it.
+    // Joined, because a slice keeps the whole string alive.
     if (name.length > MAX_LENGTH)
       return this.numberOf(`${Array.from(name.slice(0, MAX_LENGTH - 1)).join("")}…`);
     if (!this.isFull) return this.#store(name);
@@ -66,7 +66,7 @@ export class NameTable {
     return number;
   }
 
-  /** Drops every name but those that `isUsed` has a 1 for. */
+  /** Drops every name for which `isUsed` is 0. */
   sweep(isUsed: Uint8Array): void {
     for (const [name, number] of this.#numbers) {
       if (isUsed[number] === 1) continue;

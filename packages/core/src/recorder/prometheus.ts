@@ -1,7 +1,7 @@
 import type { Recording } from "./recording.js";
 import { LIFE_BOUNDS } from "./totals.js";
 
-/** One line of a metric: its labels, and its value. */
+/** One line of a metric: its suffix, labels and value. */
 type Sample = readonly [suffix: string, labels: Readonly<Record<string, string>>, value: number];
 
 /**
@@ -78,7 +78,7 @@ export function toPrometheus(recording: Recording): string {
   ].join("");
 }
 
-/** The classes of a histogram count what lived up to their bound, so each contains those before it. */
+/** A histogram: each bucket contains the smaller ones. */
 function histogram(kind: string, lives: readonly number[], sum: number): Sample[] {
   let count = 0;
   const buckets = lives.map((lived, index): Sample => {

@@ -8,7 +8,7 @@ import { findChannels, Tape, type ChannelModule } from "./tape.js";
 /** The options of {@link createRecorder}. */
 export interface RecorderOptions {
   /**
-   * How much memory the recording takes at most, in bytes, from 65,536 to 1 GiB. An event takes 32 bytes. Default: 4 MiB, about
+   * The memory limit of the recording in bytes, from 65,536 to 1 GiB. An event takes 32 bytes. Default: 4 MiB, about
    * 115,000 events.
    */
   readonly bytes?: number;
@@ -22,20 +22,19 @@ const MAX_BYTES = 2 ** 30;
 
 /** Records the starts, ends and cancellations of scopes in a ring. Made by {@link createRecorder}. */
 export interface Recorder extends Disposable {
-  /** Whether it records: from its creation until `stop()`. */
+  /** Whether it is recording: from its creation until `stop()`. */
   readonly isRecording: boolean;
-  /** Returns what was recorded so far, and what is alive now. The recording goes on. */
+  /** Returns the events so far and the live scopes. The recording continues. */
   take(): Recording;
-  /** Ends the recording, as disposal does. What was recorded can still be taken. */
+  /** Ends the recording, as disposal does. Its events can still be taken. */
   stop(): void;
 }
 
 /**
- * Begins to record what happens to all scopes of the process: a flight recorder.
- *
- * The last events are kept, in memory that is allocated once. The recorder keeps numbers and names, no scope, value or error,
- * and does not keep the process alive. {@link Recorder.take} returns what was recorded, for {@link encodeRecording},
- * {@link toChromeTrace}, {@link toPrometheus} and {@link recordedScopes}.
+ * Starts a flight recorder for all scopes of the process. It keeps the latest events, in memory that is allocated once.
+ * The recorder keeps numbers and names, no scope, value or error, and does not keep the process alive. {@link
+ * Recorder.take} returns what was recorded, for {@link encodeRecording}, {@link toChromeTrace}, {@link toPrometheus}
+ * and {@link recordedScopes}.
  *
  * It listens to the diagnostics channels, until `stop()`.
  *

@@ -1,7 +1,7 @@
 import { endStatuses, eventTypes, RecordBuffer, type EndStatus, type EventType } from "./records.js";
 import type { Totals } from "./totals.js";
 
-/** What a file says of its records. */
+/** The header of a file. */
 export interface RecordingHeader {
   readonly startedAt: number;
   readonly from: number;
@@ -13,7 +13,7 @@ export interface RecordingHeader {
   readonly events: number;
 }
 
-/** Something that has happened to a scope. Times are in ms since the recording began. */
+/** An event of a scope. Times are in ms since the recording began. */
 export interface RecordedEvent {
   /**
    * - `found`: it was alive when the recording began
@@ -24,7 +24,7 @@ export interface RecordedEvent {
    * - `alive`: it was alive when the recording was taken
    */
   readonly type: EventType;
-  /** When, in ms since the recording began. */
+  /** The time of the event, in ms since the recording began. */
   readonly time: number;
   /** The `id` of the scope. */
   readonly id: number;
@@ -32,34 +32,34 @@ export interface RecordedEvent {
   readonly parent?: number;
   /** The name of the scope. */
   readonly name: string;
-  /** What has made it: `task`, `request`, `withScope` … Of a cancellation, the kind of its reason. */
+  /** The kind of the scope: `task`, `request`, `withScope`, … For `cancel`, the kind of the reason. */
   readonly kind: string;
-  /** How old the scope was, in ms, where that is known: of `found`, `end` and `alive`. */
+  /** The age of the scope in ms, if it is known: for `found`, `end` and `alive`. */
   readonly age?: number;
-  /** Of `end`. */
+  /** The status at the `end`. */
   readonly status?: EndStatus;
   /**
-   * Of an `end` with a failure, the name of the error, and of one with a cancellation, the kind of the reason. Of `cancel`,
-   * where `cancel()` was called, if tracing was on. Of `stuck`, how many tasks have not ended.
+   * For a failed `end`, the name of the error; for a cancelled one, the kind of the reason. For `cancel`, the call site
+   * of `cancel()`, if tracing was on. For `stuck`, the number of tasks that have not ended.
    */
   readonly detail?: string;
 }
 
-/** What a recorder has kept: the last events, and what was alive when it was taken. */
+/** The content of a recorder: the latest events, and the live scopes at the time of `take()`. */
 export interface Recording {
   /** When the recording began, in epoch ms. */
   readonly startedAt: number;
-  /** Since when nothing is missing, in ms since the recording began: above 0 if events were dropped. */
+  /** The time of the oldest kept event, in ms since the recording began: above 0 if events were dropped. */
   readonly from: number;
-  /** When this was taken from the recorder, in ms since the recording began. */
+  /** The time of `take()`, in ms since the recording began. */
   readonly takenAt: number;
-  /** How many of the oldest events were overwritten, and how many names were stored as a pattern because they did not fit. */
+  /** The number of overwritten events, and of names that were stored as a pattern because they did not fit. */
   readonly dropped: { readonly events: number; readonly names: number };
-  /** Counts since the recording began, of the events that were overwritten, too. */
+  /** Counts since the recording began, including overwritten events. */
   readonly totals: Totals;
-  /** The events in the order in which they happened. Each is made when the iteration comes to it. */
+  /** The events in order. Each is decoded when the iteration reaches it. */
   readonly events: Iterable<RecordedEvent>;
-  /** What was alive when the recording was taken. */
+  /** The scopes that were alive when the recording was taken. */
   readonly alive: Iterable<RecordedEvent>;
 }
 
@@ -68,7 +68,7 @@ export class RecordedData implements Recording {
   readonly header: RecordingHeader;
   readonly records: RecordBuffer;
 
-  /** @param records - As many as the header says. */
+  /** @param records - The records that the header counts. */
   constructor(header: RecordingHeader, records: Uint8Array<ArrayBuffer>) {
     this.header = header;
     this.records = new RecordBuffer(records);

@@ -13,19 +13,18 @@
 /** The size of a record in bytes. */
 export const RECORD_SIZE = 32;
 
-/** What happened, by its number. */
+/** The types of events by their numbers. */
 export const eventTypes = ["alive", "found", "start", "end", "cancel", "stuck", "orphan"] as const;
-/** What happened to a scope; see `RecordedEvent`. */
+/** The type of an event; see `RecordedEvent`. */
 export type EventType = (typeof eventTypes)[number];
 
-/** How a scope has ended, by its number. */
+/** The final statuses by their numbers. */
 export const endStatuses = ["succeeded", "failed", "cancelled"] as const;
-/** How a scope has ended. */
-export type EndStatus = (typeof endStatuses)[number];
+/** The status of a settled scope. */ export type EndStatus = (typeof endStatuses)[number];
 
 const ALIVE: number = eventTypes.indexOf("alive");
 
-/** Records in a row of typed arrays that share their memory. */
+/** An array of records: typed arrays over one buffer. */
 export class RecordBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #float64: Float64Array;
@@ -33,7 +32,7 @@ export class RecordBuffer {
   readonly #float32: Float32Array;
   readonly #uint16: Uint16Array;
 
-  /** @param bytes - Begins at the start of its memory, and is a multiple of the size of a record long. */
+  /** @param bytes - Must start at the beginning of its buffer. Its length is a multiple of the size of a record. */
   constructor(bytes: Uint8Array<ArrayBuffer>) {
     this.bytes = bytes;
     this.#float64 = new Float64Array(bytes.buffer);
@@ -105,7 +104,7 @@ export class RecordBuffer {
     return this.#uint16[index * 16 + 14] as number;
   }
 
-  /** Marks the names that the first records contain. */
+  /** Marks the names in the first `count` records. */
   markNames(isUsed: Uint8Array, count: number): void {
     for (let index = 0; index < count; index++)
       isUsed[this.name(index)] = isUsed[this.kind(index)] = isUsed[this.detail(index)] = 1;
@@ -120,10 +119,10 @@ export class RecordBuffer {
   }
 }
 
-/** The last events that fit into a number of bytes. */
+/** A ring of the latest events. */
 export class Ring {
   readonly records: RecordBuffer;
-  /** How many were written, those included that were overwritten. */
+  /** The number of written events, including overwritten ones. */
   written = 0;
 
   constructor(bytes: number) {
@@ -134,12 +133,12 @@ export class Ring {
     return Math.max(0, this.written - this.records.length);
   }
 
-  /** Where to write the next record. The oldest one is overwritten. */
+  /** Returns the index of the next record. Overwrites the oldest one. */
   next(): number {
     return this.written++ % this.records.length;
   }
 
-  /** The records, the oldest first. */
+  /** Copies the records, the oldest first. */
   copy(): Uint8Array<ArrayBuffer> {
     const { bytes, length } = this.records;
     const split = (this.written % length) * RECORD_SIZE;
@@ -155,12 +154,12 @@ export class Ring {
   }
 }
 
-/** Grows as records are added. */
+/** A growing list of records. */
 export class RecordList {
   #records = RecordBuffer.ofLength(64);
   length = 0;
 
-  /** Adds what is known of a scope that is alive. */
+  /** Adds a live scope. */
   add(time: number, id: number, parent: number, age: number, name: number, kind: number): void {
     if (this.length === this.#records.length) {
       const grown = RecordBuffer.ofLength(this.length * 2);

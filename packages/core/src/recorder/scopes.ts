@@ -9,22 +9,25 @@ export interface RecordedScope {
   readonly parent?: number;
   /** Its name. */
   readonly name: string;
-  /** What has made it: `task`, `request`, `withScope` … `handle` or `scope` if that was before the recording. */
+  /**
+   * The kind of the scope: `task`, `request`, `withScope`, … For one that started before the recording: `handle` or
+   * `scope`.
+   */
   readonly kind: string;
-  /** When it started. Below 0 if that was before the recording; then it is right to a millisecond. */
+  /** When it started. Below 0 if that was before the recording, and then exact to a millisecond. */
   readonly start: number;
-  /** When it settled. Absent if it was still running, or if nobody knows: see `status`. */
+  /** When it settled. Absent if it was still running or its end is unknown: see `status`. */
   readonly end?: number;
   /**
-   * How it has ended. `running`: it had not, when the recording was taken. `unknown`: it has ended, but started before the
-   * recording, and the end of such a scope is not published.
+   * Its status. `running`: it was alive when the recording was taken. `unknown`: it has ended, but started before the
+   * recording, so its end was not published.
    */
   readonly status: EndStatus | "running" | "unknown";
   /** The name of the error, if it has failed. */
   readonly error?: string;
-  /** Why it was cancelled, if it was the one that the cancellation began with, or has ended as cancelled. */
+  /** Why it was cancelled, if the cancellation began with it or it has ended as cancelled. */
   readonly reason?: string;
-  /** What has happened to it in between: cancellations that began with it, `stuck`, `orphan`. */
+  /** Its other events: cancellations that began with it, `stuck`, `orphan`. */
   readonly events: readonly RecordedEvent[];
 }
 
@@ -42,9 +45,8 @@ interface Draft {
 }
 
 /**
- * Puts the events of a recording together: each scope with its start, its end, and what has happened to it.
- *
- * Scopes whose start was dropped or was before the recording are included, if anything else of them is known.
+ * Groups the events of a recording by scope, with the start and the end of each. Includes scopes whose start was
+ * dropped or was before the recording, if they have any other event.
  *
  * @param recording - What a recorder has returned, or {@link decodeRecording}.
  * @returns The scopes in the order in which they started.
@@ -110,7 +112,7 @@ function addEvent(draft: Draft, event: RecordedEvent): void {
   }
 }
 
-/** The first event that says when it has started, and what it is, counts. */
+/** The first event with its start and kind counts. */
 function addLife(draft: Draft, { time, age = 0, kind }: RecordedEvent): void {
   draft.start ??= time - age;
   draft.kind ??= kind;

@@ -22,13 +22,13 @@ import { countEnd, emptyTotals, totalsOf, type KindTotals } from "./totals.js";
 
 // This file and what it imports also run in other processes: see agent.ts. So it takes the clocks as arguments.
 
-/** The module `node:diagnostics_channel`, as far as it is used here. */
+/** The part of the module `node:diagnostics_channel` that is used. */
 export interface ChannelModule {
   subscribe(name: string, listener: (message: unknown) => void): void;
   unsubscribe(name: string, listener: (message: unknown) => void): boolean;
 }
 
-/** `undefined` where the runtime has no such module. */
+/** Returns `undefined` if the runtime has no such module. */
 export function findChannels(): ChannelModule | undefined {
   const host = (globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } }).process;
   const found = host?.getBuiltinModule?.("node:diagnostics_channel") as Partial<ChannelModule> | undefined;
@@ -48,12 +48,12 @@ const type = Object.fromEntries(eventTypes.map((name, number) => [name, number])
 };
 const SUCCEEDED = 0;
 
-/** The share of the bound in bytes that names may take. */
+/** The share of the memory that names may take. */
 const NAMES = 1 / 8;
-/** The numbers of ids that fit into the field for the distance to a parent. */
+/** The largest distance between the ids of a scope and its parent that a record can hold. */
 const MAX_DISTANCE = 2 ** 32 - 1;
 
-/** Records what the diagnostics channels publish. It keeps numbers and names, never a scope. */
+/** Records the messages of the diagnostics channels. Keeps numbers and names, never a scope. */
 export class Tape {
   readonly #clocks: Clocks;
   readonly #ring: Ring;
@@ -64,9 +64,9 @@ export class Tape {
   /** The copies of the package, by the prototype of their nodes. */
   #copies: readonly KnownCopy[] = [];
   #alive = new RecordList();
-  /** How many records were written when names were last dropped. */
+  /** The number of written records when names were last dropped. */
   #sweptAt: number | undefined;
-  /** The kind that was recorded last, and its totals: most records are of the same few. */
+  /** The kind of the last record, and its totals: a cache, since a program has few kinds. */
   #lastKind = "";
   #lastTotals: KindTotals | undefined;
 
@@ -97,7 +97,10 @@ export class Tape {
     };
   }
 
-  /** Records what is alive when the recording begins: its start is not published any more. Half of the ring at most. */
+  /**
+   * Records the scopes that are alive when the recording begins, since their start was published before. Uses at most
+   * half of the ring.
+   */
   recordFound(): void {
     const { records } = this.#ring;
     let room = Math.floor(records.length / 2);
@@ -112,13 +115,16 @@ export class Tape {
     }
   }
 
-  /** Notes every scope that is alive, for {@link header}. */
+  /** Lists every live scope, for {@link header}. */
   noteAllAlive(): void {
     const note = this.beginAlive();
     for (const [node, now] of liveNodes()) note(node, now);
   }
 
-  /** Forgets the scopes that were noted, and returns a function that notes one, with the time on the clock of its `startedAt`. */
+  /**
+   * Clears the list of live scopes. Returns a function that adds one, with the current time on the clock of its
+   * `startedAt`.
+   */
   beginAlive(): (node: ScopeNode, now: number) => void {
     this.#alive = new RecordList();
     const time = this.#now();
@@ -130,7 +136,7 @@ export class Tape {
     };
   }
 
-  /** Everything but the records. */
+  /** The header of the file. */
   header(): RecordingHeader {
     const { records, written, dropped } = this.#ring;
     const oldest = dropped > 0 ? records.time(written % records.length) : 0;
@@ -146,7 +152,7 @@ export class Tape {
     };
   }
 
-  /** The records that {@link header} counts: of what is alive, then the events. */
+  /** The records that {@link header} counts: the live scopes, then the events. */
   records(): Uint8Array<ArrayBuffer> {
     const alive = this.#alive.copy();
     const events = this.#ring.copy();
@@ -253,10 +259,10 @@ interface KnownCopy {
   readonly elapsed: () => number;
 }
 
-/** Where globals are frozen, a copy of the package is not known. */
+/** If globals are frozen, the copies of the package are not registered. */
 const unknownCopy: KnownCopy = { index: 0, prototype: undefined, elapsed: () => 0 };
 
-/** Every node below the roots, with the time on the clock of its `startedAt`. */
+/** Calls `visit` for every live node, with the current time on the clock of its `startedAt`. */
 function* liveNodes(): Generator<readonly [ScopeNode, number], void, void> {
   for (const { root, elapsed } of knownCopies().filter(isReadable)) {
     const now = elapsed();
@@ -270,7 +276,7 @@ function distanceToParent({ id, parent }: ScopeNode): number {
   return Math.min(id - parent.id, MAX_DISTANCE);
 }
 
-/** What has made a scope that was not published: only a few kinds can be told apart. */
+/** The kind of a scope whose start was not recorded. Only a few kinds can be distinguished. */
 function kindOf(node: ScopeNode): string {
   const published = node.extras?.kind;
   if (published !== undefined) return published;

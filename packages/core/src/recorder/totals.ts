@@ -1,31 +1,31 @@
 import type { EndStatus } from "./records.js";
 
-/** The upper bounds of the classes of life times, in seconds. Longer lives are in a class of their own. */
+/** The upper bounds of the buckets of lifetimes, in seconds. Longer lifetimes have an additional bucket. */
 export const LIFE_BOUNDS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
-/** What has happened to the scopes of one kind since the recording began, also if it is not in the recording any more. */
+/** The totals of the scopes of one kind since the recording began, including overwritten events. */
 export interface KindTotals {
-  /** How many have started. */
+  /** The number of started scopes. */
   started: number;
-  /** How many have ended, by their status. */
+  /** The number of settled scopes, by status. */
   readonly settled: { [K in EndStatus]: number };
-  /** How many of those that have ended lived up to each of the bounds of the classes, and longer: one more number. */
+  /** The number of settled scopes in each bucket of lifetimes. The last bucket has no bound. */
   readonly lives: number[];
-  /** The sum of their lives in seconds. */
+  /** The sum of the lifetimes in seconds. */
   lifeSum: number;
 }
 
-/** What has happened since the recording began. These numbers only grow. */
+/** The totals since the recording began. They only grow. */
 export interface Totals {
   /** By kind: `task`, `request`, `withScope` … */
   readonly kinds: { [kind: string]: KindTotals };
-  /** Cancellations, by the kind of their reason. */
+  /** The number of cancellations, by the kind of the reason. */
   readonly cancelled: { [kind: string]: number };
-  /** Grace periods that ended with something still running. */
+  /** The number of grace periods that ended with stuck tasks. */
   stuck: number;
-  /** Scopes whose owner handle was collected. */
+  /** The number of scopes whose owner handle was collected. */
   orphans: number;
 }
 
@@ -33,7 +33,7 @@ export function emptyTotals(): Totals {
   return { kinds: {}, cancelled: {}, stuck: 0, orphans: 0 };
 }
 
-/** The totals of a kind. A kind that is not there yet begins at zero. */
+/** The totals of a kind, added if missing. */
 export function totalsOf({ kinds }: Totals, kind: string): KindTotals {
   return (kinds[kind] ??= {
     started: 0,
@@ -43,7 +43,7 @@ export function totalsOf({ kinds }: Totals, kind: string): KindTotals {
   });
 }
 
-/** Counts the end of a scope that has lived for `ms` milliseconds. */
+/** Counts the end of a scope after `ms` milliseconds. */
 export function countEnd(totals: KindTotals, status: EndStatus, ms: number): void {
   totals.settled[status] += 1;
   const seconds = ms / 1_000;

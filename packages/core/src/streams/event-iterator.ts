@@ -8,9 +8,9 @@ import { markHandled, throttle } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 
-/** Targets and emitters alike. */
+/** The common part of event targets and emitters. */
 export interface Emitting {
-  /** Whether a listener gets the event alone. */
+  /** Whether a listener receives one argument, the event. */
   readonly single: boolean;
   add(name: string | symbol, listener: (...values: unknown[]) => void): void;
   remove(name: string | symbol, listener: (...values: unknown[]) => void): void;
@@ -21,7 +21,7 @@ type Result = IteratorResult<unknown, undefined>;
 
 const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
-/** Holds the events that were not requested yet, and the calls of `next()` that no event has answered yet. */
+/** Buffers the events that were not requested yet, and queues the calls of `next()` that have no event yet. */
 export class EventIterator implements AsyncIterableIterator<unknown, undefined> {
   readonly #buffer: number;
   readonly #ready = new Fifo<unknown>();
@@ -52,7 +52,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
         this.#removals.push(() => source.remove(name, listener));
       });
     } catch (error) {
-      this.end(undefined); // no caller gets the iterator, so no caller can end it
+      this.end(undefined); // the caller does not receive the iterator, so it can't end it
       throw error;
     }
   }

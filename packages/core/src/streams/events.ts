@@ -24,24 +24,24 @@ export interface EventsOptions {
 const eventsOptionNames = optionNames<EventsOptions>({ buffer: true, until: true });
 
 /**
- * Gives the events of an `EventTarget` or an `EventEmitter`, one after the other: for `for await`. It listens from this
- * call on, so none is missed, until the loop is left or `scope` ends.
+ * Iterates over the events of an `EventTarget` or an `EventEmitter`, for `for await`. It listens from this call on, so
+ * that it misses none, until the loop is left or `scope` ends.
  *
- * Events that come while the consumer is busy wait for it, without a limit unless there is a `buffer`.
+ * Events that arrive while the consumer is busy are buffered, without a limit unless `buffer` is given.
  *
- * **Cancellation:** when `scope` is cancelled, or everything else in it has ended, the listeners are removed at once,
- * the events that wait are dropped, and `next()` rejects with the reason.
+ * **Cancellation:** when `scope` is cancelled, or all its other work has ended, the listeners are removed immediately,
+ * buffered events are dropped, and `next()` rejects with the reason.
  *
  * **Failure:** when an emitter emits `"error"`, the events before it are delivered first, and then `next()` rejects
- * with the error, the same object. If no `next()` has received the error when `scope` ends, it is a failure of
- * `scope`. An `EventTarget` has no such event.
+ * with the error, the same object. If no `next()` has received the error when `scope` ends, it is a failure of `scope`.
+ * An `EventTarget` has no such event.
  *
  * @param scope - Its end removes the listeners.
  * @param target - The source of the events.
  * @param name - The name of the event.
  * @param options - `buffer`, and `until`: the event that ends the iteration.
  * @returns An iterator over the events of an `EventTarget`, or over the lists of arguments of an `EventEmitter`'s
- *   events.
+ * events.
  * @throws {ScopeClosedError} If `scope` has ended.
  * @throws {TypeError | RangeError} If an argument is bad. Nothing was listened to.
  * @example
@@ -92,7 +92,7 @@ export function events(
   return iterator;
 }
 
-/** An object that is both counts as an emitter, as for `events.on` of Node. */
+/** An object that is both counts as an emitter, as in `events.on` of Node. */
 function sourceOf(target: unknown): Emitting {
   if (hasMethods(target, "on", "off")) {
     const emitter = target as EventEmitterLike;

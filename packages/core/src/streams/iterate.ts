@@ -17,12 +17,12 @@ export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T>
  * stops early, it cancels and unlocks a Web stream, it destroys a Node stream, removes its listeners and waits for
  * `close`, and it calls and awaits the `return()` of any other iterable.
  *
- * **Cancellation:** when `scope` is cancelled, a read that is pending is given up, the source is closed as above, and
- * then `next()` rejects with the reason. A Web stream's source is given the reason, too. An async generator can't be
+ * **Cancellation:** when `scope` is cancelled, a pending read is abandoned, the source is closed as above, and then
+ * `next()` rejects with the reason. The source of a Web stream receives the reason, too. An async generator can't be
  * stopped in the middle of an `await` in its own code: the scope waits for it.
  *
- * **Failure:** an error of the source goes to the consumer alone, the same object. If no `next()` has received it
- * when `scope` ends, it is a failure of `scope`.
+ * **Failure:** an error of the source goes to the consumer alone, the same object. If no `next()` has received it when
+ * `scope` ends, it is a failure of `scope`.
  *
  * @param scope - Its end stops the reading. It waits until the source is closed.
  * @param source - A Web stream that is not locked, a Node stream, or an iterable.
@@ -53,7 +53,7 @@ export function iterate<T>(scope: Scope, source: StreamSource<T>, extra?: unknow
   return iterateFrom(node, source, callSite(iterate));
 }
 
-/** `iterate`, for another public function, which was called at `site` and has looked at the source. */
+/** `iterate` for another public function, which was called at `site` and has checked the source. */
 export function iterateFrom<T>(
   node: ScopeNode,
   source: StreamSource<T>,

@@ -31,15 +31,15 @@ interface Internals {
   readonly _writableState?: { readonly emitClose?: boolean; readonly autoDestroy?: boolean };
 }
 
-/** Whether the stream says when it is closed. Old ones don't, and new ones can be told not to. */
+/** Whether the stream emits `close`. Old streams don't, and new ones have an option against it. */
 export function emitsClose(stream: { readonly closed?: boolean }): boolean {
   const { _readableState: reading, _writableState: writing } = stream as Internals;
   return stream.closed !== undefined && (reading ?? writing)?.emitClose !== false;
 }
 
 /**
- * Whether the stream closes by itself after its end, which can fail: `close(2)` is where some file systems report that
- * the disk is full. A `Duplex` does so only when its other side has ended, too.
+ * Whether the stream closes by itself after its end. Closing can fail: some file systems report a full disk on
+ * `close(2)`. A `Duplex` closes only when its other side has ended, too.
  */
 export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
   const { _readableState: reading, _writableState: writing } = stream as Internals;
@@ -48,8 +48,8 @@ export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
 }
 
 /**
- * Reads a Node `Readable`. Not by its own async iterator: that leaves listeners on a stream that it destroys, ends
- * before the stream is closed, and its `return()` waits for a read that is pending.
+ * Reads a Node `Readable`. It does not use the stream's async iterator, which leaves listeners on a stream that it
+ * destroys, ends before the stream is closed, and waits for a pending read in its `return()`.
  */
 export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #stream: NodeReadable;
@@ -59,7 +59,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
   #error: { readonly error: unknown; readonly isFailure: boolean } | undefined;
   #returned = false;
   #released = false;
-  /** By its event: `stream.closed` is true before the event, and before the last error. */
+  /** Set by the event: `stream.closed` is true before the event and before the last error. */
   #closed: boolean;
   #wake: (() => void) | undefined;
 
@@ -105,7 +105,7 @@ export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
     return { done: true, value: undefined };
   }
 
-  /** Destroys the stream, and waits until it is closed. In the moment after its end, there is nothing to close. */
+  /** Destroys the stream, and waits until it is closed. Does nothing after its end. */
   async return(): Promise<IteratorResult<T, undefined>> {
     if (this.#released) return { done: true, value: undefined };
     this.#returned = true;

@@ -21,7 +21,7 @@ export function isNodeWritable(value: unknown): value is NodeWritable {
   return hasMethods(value, "write", "end", "on", "off", "destroy");
 }
 
-/** Why it does not come to its end. */
+/** Why the stream will not finish. */
 interface Cause {
   readonly error: unknown;
 }
@@ -33,13 +33,10 @@ export class NodeSink implements Sink {
   readonly #listeners: ReadonlyMap<string, Listener>;
   #failure: Cause | undefined;
   #aborted: Cause | undefined;
-  /** By its event: `process.stdout` takes it back. */
+  /** Set by the event, since `process.stdout` resets its property. */
   #finished: boolean;
   #closed: boolean;
-  /**
-   * The next event, and the events that announce it. More than one may wait: a write, and the abort that overtakes
-   * it.
-   */
+  /** Resolves at the next event. Several callers may wait: a write, and the abort that overtakes it. */
   #event: Promise<void> | undefined;
   #announce: () => void = () => undefined;
 
@@ -91,7 +88,7 @@ export class NodeSink implements Sink {
     if (this.#failure !== undefined && this.#failure.error !== reason) throw this.#failure.error;
   }
 
-  /** Whether it will never come to its end. A stream is destroyed before it says why. */
+  /** Whether the stream will not finish. A stream is destroyed before it emits the error. */
   #hasFailed(): boolean {
     if (this.#failure !== undefined || this.#aborted !== undefined) return true;
     return this.#stream.destroyed && this.#stream.errored == null && !emitsClose(this.#stream);

@@ -13,12 +13,12 @@ import type { Sink } from "./sink.js";
 import { isWritableStream, WebSink } from "./web-sink.js";
 
 /**
- * Writes all of a source to a Web or Node stream, no faster than the stream takes it, and ends the stream. It does
- * the work of `pipeTo` and `pipeline`, between any two kinds.
+ * Writes all of a source to a Web or Node stream, with back-pressure, and ends the stream. It does the work of `pipeTo`
+ * and `pipeline`, between any two kinds.
  *
- * **Cancellation:** when `scope` is cancelled, the source is closed, as by {@link iterate}, and the sink is aborted
- * (a Web stream with the reason) or destroyed. When both are done, the promise rejects with the reason. In a scope
- * that is already cancelled, neither is touched.
+ * **Cancellation:** when `scope` is cancelled, the source is closed, as by {@link iterate}, and the sink is aborted (a
+ * Web stream with the reason) or destroyed. When both are done, the promise rejects with the reason. In a scope that is
+ * already cancelled, neither is touched.
  *
  * **Failure:** an error of one side ends the other side in the same way. It goes to the caller alone, the same object.
  *
@@ -26,7 +26,7 @@ import { isWritableStream, WebSink } from "./web-sink.js";
  * @param source - Any source that {@link iterate} takes.
  * @param sink - A `WritableStream` that is not locked, or a Node `Writable`.
  * @returns A promise that resolves when everything is written and a Node stream that closes by itself has closed. No
- *   listener and no lock is left.
+ * listener and no lock is left.
  * @throws {CancelledError} (as a rejection) The reason of `scope`.
  * @throws {ScopeClosedError} (as a rejection) If `scope` has ended.
  * @throws {TypeError} (as a rejection) If an argument is of the wrong type.
@@ -89,16 +89,16 @@ async function transfer(
 ): Promise<void> {
   let aborted: Promise<void> | undefined;
   const abort = (reason: unknown): Promise<void> => (aborted ??= target.abort(reason));
-  // A failure of the sink is noticed while the source is silent, too.
+  // Detect a failure of the sink while the source is silent, too.
   const watch = (task: Scope): Promise<unknown> => Promise.race([target.failed, cancellation(task)]);
   startTask(own, watch, { daemon: true, name: "sink" }, site);
-  // A write that waits for room would wait for ever.
+  // A write that waits for room would never end.
   const stop = own.onCancel((reason) => {
     const [failure = reason] = own.errors; // of either side; who cancels from outside has a reason
     abort(failure).catch(() => undefined); // awaited below
   });
   try {
-    // Not by `for await`: when its body throws, an error of closing the source is lost. Left open, it is the scope's.
+    // Not by `for await`, which discards an error of closing the source when its body throws.
     const items = iterateFrom(own, source, site);
     for (let item = await items.next(); item.done !== true; item = await items.next())
       await target.write(item.value);

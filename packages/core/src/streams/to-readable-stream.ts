@@ -5,7 +5,7 @@ import { nodeOf } from "../task/resolve.js";
 import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
 
 /**
- * Makes a Web `ReadableStream` of a source, for example for the body of a `Response`. It does not read ahead of its
+ * Converts a source to a Web `ReadableStream`, for example for the body of a `Response`. It does not read ahead of its
  * consumer.
  *
  * **Cancellation:** when `scope` is cancelled, the stream errors with the reason, and the source is closed, as by
@@ -42,7 +42,7 @@ export function toReadableStream<T>(
   const items = iterate(node, source);
   let stop: () => boolean;
   let over = false;
-  /** A pending read must not receive an error that the source throws now: the error would get lost. */
+  /** A pending read must not receive an error that the source throws now, since the error would be lost. */
   const end = (): void => {
     over = true;
     abandonReads(items);

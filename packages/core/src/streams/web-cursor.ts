@@ -2,14 +2,14 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { throwFailure } from "../kernel/lifecycle.js";
 
-/** By its shape: the streams of polyfills and other realms have other classes. */
+/** Checks the shape, since streams of polyfills and other realms have other classes. */
 export function isReadableStream(value: unknown): value is ReadableStream<unknown> {
   return typeof value === "object" && value !== null && "getReader" in value && "locked" in value;
 }
 
 /**
- * Reads a `ReadableStream`. Not by the stream's own async iterator: its `return()` waits for a read that is pending,
- * perhaps for ever, while a reader's `cancel()` ends it.
+ * Reads a `ReadableStream`. It does not use the stream's async iterator, whose `return()` waits for a pending read,
+ * perhaps for ever. A reader's `cancel()` ends the read.
  */
 export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ReadableStreamDefaultReader<T>;
@@ -40,7 +40,7 @@ export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
     return { done: true, value: undefined };
   }
 
-  /** May come in the moment after the end: then there is nothing to close. */
+  /** May be called after the end. Then there is nothing to close. */
   async return(): Promise<IteratorResult<T, undefined>> {
     try {
       if (!this.#ended) await this.#reader.cancel(this.#scope.reason);

@@ -34,18 +34,18 @@ import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js"
 import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from "./run.js";
 
 /**
- * The only file that makes children. Every child is made in three steps, so that its maker can set the observer in between:
+ * The only file that creates child nodes, in three steps, so that the caller can set the observer in between:
  *
- * 1. {@link makeChild} checks the room on the stack and the state of the parent, and makes the node. In a cancelled parent the
- *    node starts cancelled: it is closed already, and the other steps do nothing.
+ * 1. {@link makeChild} checks the stack and the state of the parent, and creates the node. In a cancelled parent the
+ *    node is born cancelled: it is closed already, and the other steps do nothing.
  * 2. {@link linkChild} adds it to the tree: call site, slot of a `concurrency`, options, a daemon that comes too late.
  * 3. {@link startChild} calls the worker, after step 2. A node without a worker has only the first two steps.
  *
  * @param operation - The public function, for the error.
  * @param options - Those that {@link linkChild} will get.
- * @param startedAt - If it starts together with another node, the time of that one.
+ * @param startedAt - The start time of another node, if both start together.
  * @throws {ScopeClosedError} If `parent` has ended, or is closing with no child alive.
- * @throws {RangeError} If the workers that are being called leave no room on the stack. Nothing was started.
+ * @throws {RangeError} If workers are nested so deeply that the stack is almost full. Nothing was started.
  */
 export function makeChild(
   operation: string,
@@ -59,13 +59,13 @@ export function makeChild(
   if (isOpen(parent) || admits(operation, parent, initialState))
     return new ScopeView(parent, label, initialState, startedAt);
   const node = makeCancelledChild(parent, label, initialState);
-  // A callback that is added later can still throw; then this is the nearest receiver.
+  // A callback that is added later can still throw; this is then the nearest receiver.
   if (options?.onError !== undefined) node.ensureSettings().onError = options.onError;
   return node;
 }
 
 /**
- * As {@link makeChild}, for a scope whose caller receives its outcome: a cancelled parent refuses it.
+ * Like {@link makeChild}, for a scope whose caller receives its outcome. Throws if the parent is cancelled.
  *
  * @throws The reason of `parent`.
  */
@@ -80,7 +80,7 @@ export function makeLiveChild(
   return node;
 }
 
-/** Makes a child that is cancelled and closed before it begins. That cuts its parent short. */
+/** Creates a child that is born cancelled. That cuts its parent short. */
 export function makeCancelledChild(parent: ScopeNode, label: Label, initialState: number): ScopeNode {
   const node = new ScopeView(parent, label, initialState);
   clearBody(node);
@@ -90,14 +90,14 @@ export function makeCancelledChild(parent: ScopeNode, label: Label, initialState
   return node;
 }
 
-/** Makes a child that has ended already, and changes nothing in its parent. */
+/** Creates a child that has ended already, without a change to its parent. */
 export function makeEndedChild(parent: ScopeNode, label: Label, initialState: number): ScopeNode {
   const node = new ScopeView(parent, label, initialState);
   endUnlinked(node);
   return node;
 }
 
-/** Whether a parent that is not open takes a new child. `false` means that the child starts cancelled. */
+/** Whether a parent that is not open accepts a new child. `false`: the child is born cancelled. */
 function admits(operation: string, parent: ScopeNode, initialState: number): boolean {
   const isShield = initialState === initialShield;
   if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;
@@ -107,10 +107,11 @@ function admits(operation: string, parent: ScopeNode, initialState: number): boo
 }
 
 /**
- * Adds a node to the tree, with its options. If it throws, the node is out of the tree again.
+ * Adds a node to the tree and applies its options. If it throws, the node is not in the tree.
  *
- * @param site - Where the user called the function that starts it; see `callSite`.
- * @param worker - Of a task that may have to wait for a slot of its parent's `concurrency`; it begins when it has one.
+ * @param site - The call site of the public function; see `callSite`.
+ * @param worker - The worker of a task that may have to wait for a slot of its parent's `concurrency`. It begins when
+ * it has one.
  */
 export function linkChild(
   node: ScopeNode,
@@ -133,7 +134,7 @@ export function linkChild(
     if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
   } catch (error) {
     try {
-      abandonStart(node, error); // at once: its slot is free when the caller gets the error
+      abandonStart(node, error); // immediately, so that its slot is free when the caller receives the error
     } catch {
       const { steps } = interrupted;
       steps[steps.length] = abandonStart;
@@ -177,7 +178,7 @@ export function startChild<T>(
     let value: unknown = error;
     if (result !== notCalled) {
       nesting.depth -= 1;
-      // If the runtime had no room on the stack, the result of the worker is kept.
+      // If the runtime overflowed the stack, the result of the worker is kept.
       const hasResult = result !== running && error instanceof RangeError;
       try {
         if (!hasResult) return bodyThrew(node, error);
@@ -202,7 +203,7 @@ export function startChild<T>(
 const notCalled = Symbol("not called");
 const running = Symbol("running");
 
-/** The gate's reaction is made now, so that the worker runs in the async context of its `spawn`. */
+/** The promise reaction is created now, so that the worker runs in the async context of its `spawn`. */
 function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknown>): void {
   const gate = withResolvers();
   waitForSlot(node);
@@ -214,8 +215,7 @@ function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknow
 }
 
 /**
- * Ends a node whose start was interrupted by an exception. Its caller has got the exception, so the node reports
- * none.
+ * Ends a node whose start was interrupted by an exception. The caller received the exception, so the node reports none.
  */
 export function abandonStart(node: ScopeNode, error: unknown): void {
   if (node.previous === undefined) return closeUnlinked(node); // it was not linked

@@ -54,9 +54,9 @@ export interface ScopeHandle extends Scope, AsyncDisposable {
 }
 
 /**
- * Nothing in the runtime refers to a handle, save a pending `join` or `close` (rules 19 and 20). So every method
- * passes its node on, and none makes a closure that mentions `this`. An error that is made below a method would keep
- * its receiver. So `detached` is called wherever an error is thrown while the scope goes on.
+ * Nothing in the runtime references a handle, except a pending `join` or `close` (rules 19 and 20). So every method
+ * passes its node on, and none creates a closure over `this`. An error that is created below a method keeps the
+ * method's receiver. So `detached` is called wherever an error is thrown while the scope continues.
  */
 export class Handle implements ScopeHandle {
   readonly #node: ScopeNode;
@@ -188,7 +188,10 @@ export class Handle implements ScopeHandle {
 
 let isPrepared = false;
 
-/** With the first handle, and not when the module is loaded: bundlers keep what has an effect then, used or not. */
+/**
+ * Called for the first handle, not when the module is loaded: bundlers keep code with side effects at load, even if it
+ * is unused.
+ */
 function prepare(): void {
   isPrepared = true;
   setHandles((value) => Handle.nodeOf(value));
@@ -205,8 +208,8 @@ function disposeHandle(this: Handle): Promise<void> {
 }
 
 /**
- * Notes that the disposal method of a handle was read, by `await using`, `scope.use` or an `AsyncDisposableStack`. A failure
- * then waits for the disposal, instead of becoming an unhandled rejection while the block still runs.
+ * Records that the disposal method of a handle was read, by `await using`, `scope.use` or an `AsyncDisposableStack`. A
+ * failure then waits for the disposal, instead of becoming an unhandled rejection while the block still runs.
  */
 export function expectDisposal(node: ScopeNode): void {
   if (!isClosed(node)) node.ensureSettings().disposalExpected = true;

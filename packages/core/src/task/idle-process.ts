@@ -18,16 +18,13 @@ import { collectedHandleCount } from "./orphan.js";
 export function endWhenIdle(): void {
   if (isWatching) return;
   beforeProcessEnd(() => void decide());
-  isWatching = true; // only now: the call may not have had room on the stack
+  isWatching = true; // only now: the call may have overflowed the stack
 }
 
 let isWatching = false;
 let isDeciding = false;
 
-/**
- * An object that one collection frees may have kept the next handle alive: a finalizer's value, an entry of a weak
- * map.
- */
+/** An object that one collection frees may have kept the next handle alive, for example as a finalizer's held value. */
 const ROUNDS = 3;
 
 async function decide(): Promise<void> {
@@ -43,7 +40,7 @@ async function decide(): Promise<void> {
         await turn();
       }
     }
-    // The cleanups of a cancelled scope must not be cut off, even if its handle was dropped.
+    // The cleanups of a cancelled scope must run, even if its handle was dropped.
     for (const node of undecided()) startHolding(node);
   } finally {
     isDeciding = false;
@@ -63,7 +60,7 @@ interface Host {
   readonly process?: { getBuiltinModule?: (name: string) => unknown };
 }
 
-/** Full and at once. Node needs no flag for it: one can be set while it runs. */
+/** Finds a function that collects all garbage synchronously. In Node the flag for it can be set at run time. */
 function findCollect(): (() => void) | undefined {
   const { gc, Bun, process } = globalThis as Host;
   if (typeof Bun?.gc === "function") return () => Bun.gc(true);

@@ -15,12 +15,12 @@ import { handleReleased, handleOpened } from "./collection-hint.js";
 import { warn } from "../kernel/warn.js";
 
 /**
- * The fallback of rule 19: cancels the scope of `handle` when that was collected. (A `function` policy that
+ * The fallback of rule 19: cancels the scope of `handle` when the handle has been collected. (A `function` policy that
  * mentions the handle pins it, as any closure would.)
  *
- * @param dropped - Dropping it is how its user lets go of it. Then it is registered without a token, since looking that
- *   up is a quarter of the time that reclaiming takes: if it is closed all the same, its entry is emptied and goes with
- *   the handle, while that of another handle is taken out.
+ * @param dropped - Whether the user ends it by dropping it. Then it is registered without a token, since looking that
+ * up is a quarter of the time that reclaiming takes: if it is closed all the same, its entry is emptied and goes with
+ * the handle, while that of another handle is taken out.
  */
 export function watchHandle(
   handle: object,
@@ -37,8 +37,8 @@ export function watchHandle(
 }
 
 /**
- * The held value of a registry for a handle. It does not reach the handle, and as the observer of the node it lets go
- * of both when the scope has ended.
+ * The value that a registry holds for a handle. It does not reach the handle. As the observer of the node, it releases
+ * the node and its entry when the scope has ended.
  */
 class HandleWatch implements Observer {
   node: ScopeNode | undefined;
@@ -51,7 +51,7 @@ class HandleWatch implements Observer {
     this.registry = registry;
   }
 
-  /** Watching a handle receives no outcome: a failure stays unhandled. */
+  /** The watch is no receiver: a failure stays unhandled. */
   isReceiver(): boolean {
     return false;
   }
@@ -98,7 +98,7 @@ export function collectedHandleCount(): number {
 
 function reclaim({ node, policy }: HandleWatch): void {
   collected += 1;
-  // Otherwise it winds up by itself.
+  // A cancelled scope ends by itself.
   if (node === undefined) return;
   if (isClosed(node)) {
     handleReleased();
@@ -119,7 +119,7 @@ function reclaim({ node, policy }: HandleWatch): void {
 let latest: CancelledError | undefined;
 const microtask = Promise.resolve();
 
-/** One for all that are collected together and have one path: nothing in it would tell them apart. */
+/** One reason for all scopes with the same path that are collected together, since the reasons would be equal. */
 function reasonFor(path: string): CancelledError {
   if (latest === undefined) void microtask.then(() => (latest = undefined));
   if (latest?.scope !== path) latest = createReason("orphaned", path, undefined);
@@ -136,10 +136,10 @@ function announce(node: ScopeNode, info: OrphanInfo, policy: OrphanPolicy): void
   }
 }
 
-/** By a scope, the method of its handle that was given a callback and nothing that would hold the handle for it. */
+/** By scope: the method of its handle that received a callback which does not keep the handle alive. */
 const callbacks = new WeakMap<ScopeNode, string>();
 
-/** Notes that a callback may still be pending, for the warning if the handle is dropped. */
+/** Records that a callback may be pending, for the warning if the handle is dropped. */
 export function setPendingCallback(node: ScopeNode, method: string | undefined): void {
   if (method === undefined) callbacks.delete(node);
   else callbacks.set(node, method);
@@ -159,14 +159,14 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   };
 }
 
-/** How long further orphans of the same path are counted before they are reported, in ms. */
+/** How long further orphans of a path are counted before they are reported together, in ms. */
 const INTERVAL = 10_000;
-/** The maximal number of paths that are counted separately. */
+/** How many paths are counted separately. */
 const MAX_PATHS = 1_000;
-/** How many more orphans there were, by the paths of the warnings of the last {@link INTERVAL}. */
+/** The number of further orphans by path, for the warnings of the last {@link INTERVAL}. */
 const recentPaths = new Map<string, number>();
 
-/** Warns of the first orphan of a path at once, and of the following ones in one warning. */
+/** Warns immediately about the first orphan of a path, and later about the following ones in one warning. */
 function warnOrphan(info: OrphanInfo, callback: string | undefined): void {
   const key = recentPaths.has(info.path) || recentPaths.size < MAX_PATHS ? info.path : "";
   const more = recentPaths.get(key);

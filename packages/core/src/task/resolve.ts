@@ -5,14 +5,14 @@ import { wrongType } from "../errors/validate.js";
 import { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 
-/** Set with the first handle: a program that makes none does not bundle them. */
+/** Set by the first handle, so that a program without handles does not bundle them. */
 let nodeOfHandle: (value: unknown) => ScopeNode | undefined = () => undefined;
 
 export function setHandles(nodeOf: typeof nodeOfHandle): void {
   nodeOfHandle = nodeOf;
 }
 
-/** The node behind a scope: a view is one, a handle has one. */
+/** The node of a scope: a view is a node, and a handle has one. */
 export function nodeOf(operation: string, parameter: string, scope: Scope): ScopeNode {
   if (scope instanceof ScopeNode) return scope;
   const node = nodeOfHandle(scope);

@@ -13,7 +13,9 @@ export type RoutineRunner = (node: ScopeNode, routine: Routine<unknown>) => Prom
 
 let runner: RoutineRunner | undefined;
 
-/** Makes generator functions workers. Called when `bough/effection` is loaded: the core loads nothing of Effection. */
+/**
+ * Lets generator functions be workers. `bough/effection` calls it when it is loaded; the core does not load Effection.
+ */
 export function setRoutineRunner(run: RoutineRunner): void {
   runner = run;
 }
@@ -31,7 +33,7 @@ export function isRoutine(value: unknown): value is Routine<unknown> {
     const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };
     return typeof next === "function" && typeof end === "function" && typeof raise === "function";
   } catch {
-    return false; // a proxy that throws for names that it does not know: a plain value, as from an async worker
+    return false; // a proxy that throws for unknown names: a plain value, as from an async worker
   }
 }
 

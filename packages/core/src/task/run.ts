@@ -12,7 +12,9 @@ import { isRoutine, runRoutine, type Routine } from "./routine.js";
  */
 export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
 
-/** The worker of `node` has returned: ends the body of the node when the result settles, at once for a plain value. */
+/**
+ * Called when the worker of `node` has returned. Ends the body when the result settles; immediately for a plain value.
+ */
 export function workerReturned(node: ScopeNode, result: unknown): void {
   if (isPromise(result)) return follow(node, Promise.resolve(result));
   const promise = promiseOf(node, result);
@@ -30,7 +32,7 @@ export function resumeWorkerReturned(node: ScopeNode, result: unknown): void {
   }
 }
 
-/** Calls `worker`; if it is a generator function, runs its operation, too, in the async context of the caller. */
+/** Calls `worker`. If it is a generator function, also runs its operation, in the async context of the caller. */
 export function callWorker<T>(node: ScopeNode, worker: Worker<T>): unknown {
   const result = worker(node);
   return isRoutine(result) ? runRoutine(node, result) : result;
@@ -51,10 +53,10 @@ function isPromise(value: unknown): value is Promise<unknown> {
   }
 }
 
-/** As `await` does: a native promise gets native reactions, even if it has another `then`. */
+/** Follows a promise as `await` does: a native promise gets native reactions, even if its `then` was replaced. */
 function follow(node: ScopeNode, promise: Promise<unknown>): void {
   node.hooks?.previous?.follow?.(promise); // the last hook: often the wait whose promise the worker has returned
-  node.dropWorker(); // the objects that it closes over are not kept while it runs
+  node.dropWorker(); // while it runs, the node does not keep its closure alive
   if (isBun) return followInBun(node, promise);
   // Where it is the native one anyway, a call of `promise.then` lets the engine put its own `then` here: it knows the receiver.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
