@@ -34,17 +34,15 @@ type Handler = (request: Request, ...rest: unknown[]) => Response | Promise<Resp
 const plain = app.fetch as Handler;
 
 function handlerOf(): Handler {
-  if (variant === "unused, scope")
-    return fetchBough((request: Request, _scope, ...rest: unknown[]) => plain(request, ...rest));
   if (mounted) return fetchBough(app) as Handler;
   return idle ? async (request, ...rest) => plain(request, ...rest) : plain;
 }
 
 const fetch = handlerOf();
 const hostname = "127.0.0.1";
-if (host === "hono-bun") {
+if (host === "bun") {
   answerBenchmark(Bun.serve({ fetch, port: 0, hostname, idleTimeout: 0 }).port);
-} else if (host === "hono-deno") {
+} else if (host === "deno") {
   const onListen = ({ port }: { readonly port: number }): void => answerBenchmark(port);
   Deno.serve({ port: 0, hostname, onListen }, fetch);
 } else {
