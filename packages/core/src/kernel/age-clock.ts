@@ -222,6 +222,11 @@ export function expireCoarseTime(): void {
   equalReadings = left = 0;
 }
 
+/** The next scopes use the last reading, until {@link expireCoarseTime}. For those that a caller starts before it returns. */
+export function reuseReading(): void {
+  if (current === realClock) left = SCOPES_PER_READING - 1;
+}
+
 /** Replaces the end of the burst as the moment at which the cached time is dropped. */
 export function setBurstEnd(after: (callback: () => void) => void): void {
   scheduleEnd = () => after(endBurst);

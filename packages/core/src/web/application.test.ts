@@ -2,6 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, type Scope } from "../index.js";
 import { snapshot } from "../inspect/index.js";
+import type { ScopeNode } from "../kernel/node.js";
 import { deferred, flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
 import { fetchBough, requestOutcome, requestScope, type FetchBoughOptions } from "./index.js";
 
@@ -33,6 +34,27 @@ describe("rule 35: an application in fetchBough", () => {
     }
     const handle = fetchBough(new App());
     expect(await (await handle(get(), { a: 1 })).json()).toEqual(["hello", "GET", 1, 0]);
+  });
+
+  it("begins the tasks that it starts before its first await with the request, and later ones when they are started", async () => {
+    const starts: number[] = [];
+    const note = (scope: Scope): void => void starts.push((scope as ScopeNode).startedAt);
+    const handle = application(async (request) => {
+      const scope = requestScope(request);
+      note(scope);
+      const end = performance.now() + 20;
+      while (performance.now() < end); // holds the event loop up
+      spawn(scope, note);
+      await Promise.resolve();
+      spawn(scope, note);
+      return new Response("done");
+    });
+    await handle(get());
+    await handle(get());
+    const [begin, early, late, second] = starts as [number, number, number, number];
+    expect(early).toBe(begin);
+    expect(late - begin).toBeGreaterThan(10);
+    expect(second - begin).toBeGreaterThan(10); // the next request reads the clock
   });
 
   it("may get another `fetch` later, as tools do that watch it", async () => {

@@ -1,4 +1,5 @@
 import { isThenable } from "../errors/describe.js";
+import { expireCoarseTime, reuseReading } from "../kernel/age-clock.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -66,6 +67,8 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   #relay: BodyRelay | undefined = undefined;
   /** Whether the handler was called without the scope, and nobody has asked for it. */
   #isUnopened = false;
+  /** Whether the handler has not got to its first `await`. The scopes that it opens until then begin with its own. */
+  #isBeingCalled = true;
   /** Whether the handler has returned or failed. */
   #hasReturned = false;
   /** Whether the handler's response is being prepared for the host. */
@@ -96,7 +99,9 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   open(): ScopeNode {
+    expireCoarseTime(); // another request may have held the event loop up
     const node = this.#host.makeNode(this);
+    if (this.#isBeingCalled) reuseReading();
     this.#node = node;
     if (this.#isUnopened) {
       this.#isUnopened = false;
@@ -116,7 +121,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   resolve(): void {
-    this.onSettled();
+    this.#onScopeEnd();
   }
 
   reject(): void {
@@ -126,10 +131,6 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   /** Resolves when everything in the scope has ended. */
   settled(): Promise<void> {
     return new Promise((resolve) => (this.#onScopeEnd = resolve));
-  }
-
-  onSettled(): void {
-    this.#onScopeEnd();
   }
 
   // ---- the handler
@@ -146,7 +147,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     } catch (error) {
       this.#onFailure(error);
     }
-    return promise;
+    return this.#wasCalled(promise);
   }
 
   /** As {@link run}, for an application, which is called without the scope. */
@@ -158,6 +159,12 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     } catch (error) {
       this.#onFailure(error);
     }
+    return this.#wasCalled(promise);
+  }
+
+  #wasCalled(promise: Promise<unknown>): Promise<unknown> {
+    this.#isBeingCalled = false;
+    expireCoarseTime();
     return promise;
   }
 

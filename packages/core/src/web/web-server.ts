@@ -216,7 +216,7 @@ export class WebServer
   }
 
   onSettled({ response }: WebRecord): void {
-    response.onSettled();
+    response.resolve();
   }
 
   /** The requests whose answers are not complete. */
