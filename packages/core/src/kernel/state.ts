@@ -147,7 +147,7 @@ export function canBegin(node: LifeCycle): boolean {
 }
 
 /**
- * Whether adding `child` to `parent` only takes `link`, as for most children. A child that was born cancelled is not
+ * Whether adding `child` to `parent` only takes `link`, as for most children. A child that started cancelled is not
  * linked.
  */
 export function canJustLink(parent: LifeCycle, child: LifeCycle): boolean {
