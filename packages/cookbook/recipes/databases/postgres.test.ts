@@ -1,4 +1,4 @@
-import { createScope, type Scope, type ScopeHandle } from "bough";
+import { createScope, sleep, type Scope, type ScopeHandle } from "bough";
 import { Kysely, PostgresDialect, sql as kyselySql } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
@@ -8,6 +8,7 @@ import { startPostgres, whyNoPostgres } from "../../../examples/src/reports/post
 import { within } from "./kysely.js";
 import { query } from "./pg.js";
 import { run } from "./postgres-js.js";
+import { transaction } from "./transaction.js";
 
 const missing = whyNoPostgres();
 
@@ -21,6 +22,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     let database: ScopeHandle;
     let control: pg.Pool;
+    let pool: pg.Pool;
     const clients: Record<string, (scope: Scope, text: string) => Promise<readonly unknown[]>> = {};
 
     beforeAll(async () => {
@@ -29,7 +31,7 @@ describe.skipIf(missing !== undefined)(
       control = openPool({ connectionString, max: 1 });
       database.defer(() => control.end());
 
-      const pool = openPool({ connectionString });
+      pool = openPool({ connectionString });
       database.defer(() => pool.end());
       clients["pg"] = (scope, text) => query(scope, pool, control, text);
 
@@ -82,6 +84,58 @@ describe.skipIf(missing !== undefined)(
       const scope = createScope();
       await expect(clients[client]?.(scope, "select nonsense")).rejects.toMatchObject({ code: "42703" });
       await scope.close();
+    });
+
+    describe("a transaction", () => {
+      beforeAll(() => control.query("create table accounts (name text)"));
+      const insert = async (name: string, client: pg.PoolClient): Promise<void> =>
+        void (await client.query("insert into accounts values ($1)", [name]));
+      const stored = async (name: string): Promise<boolean> =>
+        (await control.query("select 1 from accounts where name = $1", [name])).rowCount === 1;
+
+      it("is committed when its body succeeds", async () => {
+        const scope = createScope();
+        await transaction(scope, pool, async (_, client) => insert("kept", client));
+        expect(await stored("kept")).toBe(true);
+        await scope.close();
+      });
+
+      it("is rolled back when its body fails, and the connection goes back to the pool", async () => {
+        const scope = createScope();
+        const failure = new Error("no credit");
+        const failed = transaction(scope, pool, async (_, client) => {
+          await insert("failed", client);
+          throw failure;
+        });
+        await expect(failed).rejects.toBe(failure);
+        expect(await stored("failed")).toBe(false);
+        expect(pool.idleCount).toBe(pool.totalCount);
+        await scope.close();
+      });
+
+      it("is rolled back when its scope is cancelled before the commit", async () => {
+        const scope = createScope();
+        const cancelled = transaction(scope, pool, async (own, client) => {
+          await insert("cancelled", client);
+          scope.cancel("nobody waits any more");
+          await sleep(own, 60_000);
+        });
+        expect(await cancelled.catch((error: unknown) => error)).toBe(scope.reason);
+        expect(await stored("cancelled")).toBe(false);
+        expect(pool.idleCount).toBe(pool.totalCount);
+        await scope.close();
+      });
+
+      it("is rolled back when its body returns after the cancellation", async () => {
+        const scope = createScope();
+        const cancelled = transaction(scope, pool, async (_, client) => {
+          await insert("late", client);
+          scope.cancel("nobody waits any more");
+        });
+        expect(await cancelled.catch((error: unknown) => error)).toBe(scope.reason);
+        expect(await stored("late")).toBe(false);
+        await scope.close();
+      });
     });
   },
 );
