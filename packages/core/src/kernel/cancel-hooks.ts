@@ -8,11 +8,17 @@ import type { CancelHook, ScopeNode } from "./node.js";
  * A primitive that waits, such as `sleep`, subclasses it: hook, timer and promise are then one object.
  */
 export abstract class Hook implements CancelHook {
-  next: CancelHook | undefined = undefined;
+  declare next: CancelHook | undefined;
   /**
    * For the first hook, the last one of the list. The hook itself until it is added; `undefined` once it is removed.
    */
-  previous: CancelHook | undefined = this;
+  declare previous: CancelHook | undefined;
+
+  /** As in `ScopeNode`, each field is assigned here only: one that is initialised where it is declared is written twice. */
+  constructor() {
+    this.next = undefined;
+    this.previous = this;
+  }
 
   /** Called at most once, by the cancellation. An exception is a failure of the scope. */
   abstract run(reason: CancelledError): void;

@@ -12,7 +12,9 @@ const contextValues: ContextValues = {
   get(node, key) {
     for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
       const values = at.extras?.context;
-      if (values?.has(key)) return values.get(key) as never;
+      if (values === undefined) continue;
+      const value = values.get(key);
+      if (value !== undefined || values.has(key)) return value as never;
     }
     const defaults = ContextKey.defaultsOf(key);
     if (defaults.length === 0) throw new MissingContextError(key.name, node.path);

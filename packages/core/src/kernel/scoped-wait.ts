@@ -2,6 +2,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
+import { withResolvers } from "./observer.js";
 import { markHandled } from "./immediate-results.js";
 
 /** A wait of a scope's worker, as `bough/inspect` shows it. */
@@ -36,19 +37,19 @@ export abstract class ScopedWait<T> extends Hook {
   /** The name of the public function, for error messages. */
   abstract readonly operation: string;
   /** Read once, by the function that returns it. `undefined` once the runtime handles its rejection. */
-  promise: Promise<T>;
-  protected readonly node: ScopeNode | undefined;
-  #resolve!: (value: T) => void;
-  #reject!: (error: unknown) => void;
+  declare promise: Promise<T>;
+  declare protected readonly node: ScopeNode | undefined;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
 
   /** @param node - Neither cancelled nor closed (see `rejectUnlessLive`); `undefined` for a wait that no scope ends. */
   constructor(node: ScopeNode | undefined) {
     super();
+    const { promise, resolve, reject } = withResolvers<T>();
     this.node = node;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
     if (node !== undefined) addHook(node, this);
   }
 

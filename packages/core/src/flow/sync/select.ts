@@ -156,15 +156,20 @@ interface Taken {
 
 /** A case of a pending `select`, and its entry in the queue of a channel or a promise while it waits. */
 abstract class Branch implements Queued {
-  queue: WaitQueue<Queued> | undefined = undefined;
-  ahead: Queued | undefined = undefined;
-  behind: Queued | undefined = undefined;
-  protected readonly key: string;
+  // As in `Hook`, the fields are assigned in the constructor only.
+  declare queue: WaitQueue<Queued> | undefined;
+  declare ahead: Queued | undefined;
+  declare behind: Queued | undefined;
+  declare protected readonly key: string;
   /** Set before `poll` and `enter` are called. */
-  selection!: Selection;
+  declare selection: Selection;
 
   constructor(key: string) {
+    this.queue = undefined;
+    this.ahead = undefined;
+    this.behind = undefined;
     this.key = key;
+    this.selection = undefined as never;
   }
 
   /** Calls user code, which may send, close and cancel. So it runs before any branch is polled. */
@@ -199,6 +204,7 @@ class Selection extends ScopedWait<Taken> {
   private constructor(node: ScopeNode, branches: readonly Branch[]) {
     super(node);
     this.#branches = branches;
+    this.failed = false;
   }
 
   get operation(): string {
@@ -218,7 +224,7 @@ class Selection extends ScopedWait<Taken> {
   }
 
   /** Whether {@link fail} was called. */
-  failed = false;
+  declare failed: boolean;
 
   take(key: string, value: unknown): void {
     this.withdraw();

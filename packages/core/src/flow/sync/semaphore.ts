@@ -132,9 +132,9 @@ class HeldPermits {
 
 class Permit implements Disposable {
   /** The `id` of the scope that acquired it: a number, so that a permit keeps no scope alive. */
-  readonly holder: number;
-  newer: Permit | undefined = undefined;
-  older: Permit | undefined;
+  declare readonly holder: number;
+  declare newer: Permit | undefined;
+  declare older: Permit | undefined;
   readonly #held: HeldPermits;
   #release: (() => void) | undefined;
 
@@ -142,6 +142,7 @@ class Permit implements Disposable {
     this.#release = release;
     this.#held = held;
     this.holder = holder;
+    this.newer = undefined;
     this.older = held.first;
     if (held.first !== undefined) held.first.newer = this;
     held.first = this;

@@ -13,9 +13,17 @@ const MAX_POSITION = 100;
 
 /** A wait that is its own entry in a queue. */
 export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
-  queue: WaitQueue<Queued> | undefined = undefined;
-  ahead: Queued | undefined = undefined;
-  behind: Queued | undefined = undefined;
+  // As in `Hook`, the fields are assigned in the constructor only.
+  declare queue: WaitQueue<Queued> | undefined;
+  declare ahead: Queued | undefined;
+  declare behind: Queued | undefined;
+
+  constructor(node: ScopeNode | undefined) {
+    super(node);
+    this.queue = undefined;
+    this.ahead = undefined;
+    this.behind = undefined;
+  }
 
   /** The scope that waits. */
   get owner(): ScopeNode | undefined {
