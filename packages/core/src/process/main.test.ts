@@ -154,6 +154,44 @@ for (const node of nodes()) {
         });
       });
 
+      it.each([
+        [
+          "counts once as long as each comes shortly after the one before",
+          3,
+          "SIGINT",
+          "cleaned up\nend\n",
+          "",
+        ],
+        [
+          "forces the exit when that never ends",
+          10,
+          "SIGTERM",
+          "",
+          "Exit forced by a second signal, SIGTERM.",
+        ],
+      ])("a signal that arrives again and again %s", async (_, times, signal, stdout, stderr) => {
+        // A timer that is due before the time for repetitions is over sends each in time, however busy the machine is.
+        const script = `
+        let left = ${times};
+        process.on("SIGTERM", () => {
+          if (left-- > 0) setTimeout(() => process.kill(process.pid, left === 0 ? "${signal}" : "SIGTERM"), 200);
+          else finish();
+        });
+        let finish;
+        const finished = new Promise((resolve) => { finish = resolve; });
+        process.on("SIGINT", () => finish());
+        await main((scope) => {
+          scope.defer(() => finished.then(() => log("cleaned up")));
+          log("ready");
+          return forever(scope);
+        });
+        log("end");
+      `;
+        const ending = await stopped(script, "SIGTERM");
+        expect(ending.stdout).toBe(`ready\n${stdout}`);
+        expect(ending.stderr.split(" Scope ")[0]).toBe(stderr);
+      });
+
       it("a signal that arrives again when main has ended does not cut short the code after it", async () => {
         const script = `
         await main((scope) => { log("ready"); return forever(scope); });

@@ -30,7 +30,8 @@ let current: Run | undefined;
  * the beginning.
  *
  * **Cancellation:** a second signal forces the exit, and so does the end of `grace`, counted from the cancellation. A
- * signal that arrives within 250 ms counts as the same signal: watchers and process groups deliver a Ctrl-C twice.
+ * signal that arrives within 250 ms of the one before counts as the same signal, for up to a second in all: watchers and
+ * process groups deliver a Ctrl-C twice.
  * The end of `grace` also ends a process that has failed or was asked to stop, and that is kept alive from outside of
  * the scope. Only a forced exit calls `process.exit`; otherwise output that is on its way to a pipe arrives.
  *

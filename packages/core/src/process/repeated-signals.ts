@@ -1,17 +1,27 @@
-import { onTurn, setUnrefTimer } from "../kernel/platform.js";
+import { onTurn, realNow, setUnrefTimer } from "../kernel/platform.js";
 
 /**
- * How long a repeated signal counts as the same one, in ms. A terminal sends Ctrl-C to its whole process group, and
+ * How long after a signal a further one counts as the same signal, in ms. A terminal sends Ctrl-C to its whole process group, and
  * `node --watch`, `tsx`, nodemon and npx forward it to their child. So the child receives it twice, 0 to 34 ms apart,
  * and sometimes as another signal. A person takes longer.
  */
 const REPEATS = 250;
 
+/**
+ * The time starts again with each repetition, up to this long after the first signal. nodemon sends four signals, the last from
+ * a shell that it starts for this purpose.
+ */
+const MAX_REPEATS = 1_000;
+
 let isOpen = false;
+/** On the clock of `realNow`. */
+let closesAt = 0;
+let closesAtLatest = 0;
 let waiting: (() => void)[] = [];
 
-/** Whether a signal that arrives now is a repetition. Shared by the whole process, since its parents repeat signals. */
-export function isRepeated(): boolean {
+/** Whether a signal that has just arrived is a repetition. Shared by the whole process, since its parents repeat signals. */
+export function takeRepeat(): boolean {
+  if (isOpen) closesAt = Math.min(realNow() + REPEATS, closesAtLatest);
   return isOpen;
 }
 
@@ -19,8 +29,21 @@ export function isRepeated(): boolean {
 export function expectRepeats(): void {
   if (isOpen) return;
   isOpen = true;
+  const now = realNow();
+  closesAt = now + REPEATS;
+  closesAtLatest = now + MAX_REPEATS;
+  closeIn(REPEATS);
+}
+
+function closeIn(ms: number): void {
   // Signals that arrive while the event loop is busy are handled after the timers and before `setImmediate`.
-  setUnrefTimer(() => onTurn(close), REPEATS);
+  setUnrefTimer(() => onTurn(closeWhenDue), ms);
+}
+
+function closeWhenDue(): void {
+  const left = closesAt - realNow();
+  if (left > 0) closeIn(left);
+  else close();
 }
 
 function close(): void {

@@ -18,7 +18,7 @@ import { MainView, type MainScope } from "./main-scope.js";
 import { OutputGuard } from "./output-guard.js";
 import { printErrors } from "./print-errors.js";
 import { stoppingServers, stopServers, watchServers } from "./servers.js";
-import { afterRepeats, expectRepeats, isRepeated } from "./repeated-signals.js";
+import { afterRepeats, expectRepeats, takeRepeat } from "./repeated-signals.js";
 
 /** The minimum time for a process to end by itself, in ms: a few turns of its event loop. */
 const MIN_EXIT = 100;
@@ -139,7 +139,7 @@ export class Run {
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (isRepeated() || this.#ended) return;
+    if (takeRepeat() || this.#ended) return;
     if (this.#signal === undefined || this.#signal === "SIGPIPE") return this.#stop(signal);
     this.#signal = signal;
     this.#force(`a second signal, ${signal}`);
