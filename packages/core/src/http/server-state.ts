@@ -1,6 +1,7 @@
 import type { Http2Session } from "node:http2";
 import { createReason } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
+import { useDirectSignals } from "./direct-signals.js";
 import { LastRequest, type Transport, type Connection, type OpenRequest } from "./connections.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
@@ -73,6 +74,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   constructor(node: ScopeNode) {
     this.node = node;
     this.draining = new ShutdownAnnouncement(node);
+    useDirectSignals();
     useCoarseClock();
   }
 

@@ -6,6 +6,7 @@ import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { EarlierRejection } from "./suppressed-failures.js";
+import type { SignalController } from "./signal-controller.js";
 import { recordSupervisedFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
 import { nextInSubtree } from "./tree.js";
@@ -162,7 +163,7 @@ function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): vo
   if (late?.signal.aborted === false) abort(node, late, reason);
 }
 
-function abort(node: ScopeNode, controller: AbortController, reason: CancelledError): void {
+function abort(node: ScopeNode, controller: SignalController, reason: CancelledError): void {
   try {
     controller.abort(reason);
   } catch (error) {

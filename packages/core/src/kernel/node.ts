@@ -7,6 +7,7 @@ import { nameOf } from "./name.js";
 import type { Observer, PromiseObserver } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope, ScopeState } from "./scope.js";
+import type { SignalController } from "./signal-controller.js";
 import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 
 /** A name, or the function to take it from: reading `Function.name` costs as much as creating a promise. */
@@ -177,7 +178,7 @@ export function recordCancelCheck(node: ScopeNode): void {
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
 export class Extras {
   /** The controller of `signal`; created on the first read. */
-  controller: AbortController | undefined = undefined;
+  controller: SignalController | undefined = undefined;
   /** The cleanup that runs next: the one deferred last. */
   defers: Defer | undefined = undefined;
   /** The cleanup that is running. */

@@ -10,6 +10,7 @@ import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
 import { cancel, notifyLateHook } from "./lifecycle.js";
 import { recordCancelCheck, ScopeNode } from "./node.js";
+import { signals } from "./signal-controller.js";
 import { inspectCustom, type ScopeState } from "./scope.js";
 import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
 import { TurnBudget } from "./turn-budget.js";
@@ -21,7 +22,7 @@ export class ScopeView extends ScopeNode {
   get signal(): AbortSignal {
     const extras = this.ensureExtras();
     if (extras.controller === undefined) {
-      extras.controller = new AbortController();
+      extras.controller = signals.make();
       // During the notification, the cancellation aborts the signal itself.
       if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) extras.controller.abort(this.reason);
     }
