@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
 import http from "node:http";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createScope, spawn, withScope, type Scope } from "../index.js";
+import { createScope, sleep, spawn, withScope, type Scope } from "../index.js";
 import { requestScope } from "../http/index.js";
 import { fetchBough } from "../web/index.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -172,6 +172,57 @@ describe("requests that have ended", () => {
     client.on("socket", (socket) => socket.on("connect", () => setImmediate(() => client.destroy())));
     await settled(activity, 1);
     expect(activity.requests.last()[0]?.ending).toMatchObject({ name: "GET /", outcome: "disconnected" });
+  });
+
+  it.each<[string, number, (scope: Scope) => unknown]>([
+    ["that answer in a scope that nothing hangs on", 201, () => new Response("made", { status: 201 })],
+    [
+      "that answer when their tasks have ended",
+      202,
+      async (scope) => {
+        await spawn(scope, async () => {});
+        return Response.json({}, { status: 202 });
+      },
+    ],
+    ["whose signal was read", 200, (scope) => Response.json({ aborted: scope.signal.aborted })],
+    ["without a body", 204, () => new Response(null, { status: 204 })],
+    [
+      "that stream in a scope that nothing hangs on",
+      203,
+      () => new Response(new ReadableStream({ start: (body) => body.close() }), { status: 203 }),
+    ],
+    ["that redirect", 307, () => Response.redirect("http://localhost/b", 307)],
+    [
+      "whose time is up",
+      503,
+      async (scope) => {
+        await sleep(scope, 60_000);
+        return new Response("late");
+      },
+    ],
+  ])("of a fetch-style host have their status: those %s", async (_which, status, handler) => {
+    const activity = started();
+    const handle = fetchBough((_request: Request, scope) => handler(scope) as Response, { timeout: 50 });
+    const response = await handle(new Request("http://localhost/orders?secret=1"));
+    await response.text();
+    await settled(activity, 1);
+    expect(activity.requests.last()[0]?.ending).toMatchObject({ name: "GET /orders", status });
+  });
+
+  it("of a fetch-style host without a response have no status", async () => {
+    const activity = started();
+    const handle = fetchBough((_request: Request) => undefined); // as Bun has for an upgraded one
+    await handle(new Request("http://localhost/orders"));
+    await settled(activity, 1);
+    expect(activity.requests.last()[0]?.ending?.status).toBeUndefined();
+  });
+
+  it("of an application in fetchBough have their status", async () => {
+    const activity = started();
+    const handle = fetchBough({ fetch: async (_request: Request) => new Response("made", { status: 201 }) });
+    await handle(new Request("http://localhost/orders"));
+    await settled(activity, 1);
+    expect(activity.requests.last()[0]?.ending).toMatchObject({ name: "GET /orders", status: 201 });
   });
 
   it("of a fetch-style host have their route, too", async () => {

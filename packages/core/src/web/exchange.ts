@@ -1,12 +1,12 @@
 import { isThenable } from "../errors/describe.js";
 import { expireCoarseTime, reuseReading } from "../kernel/age-clock.js";
+import { isListening } from "../kernel/diagnostics.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { ignore } from "../kernel/observer.js";
 import { kept, makePromise } from "../kernel/kept-settlers.js";
 import { onTurn } from "../kernel/platform.js";
-import type { Observer } from "../kernel/observer.js";
+import { ignore, type Observer } from "../kernel/observer.js";
 import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
@@ -176,7 +176,6 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     );
   }
 
-  /** The promise that the host awaits. */
   #promise(): Promise<unknown> {
     const promise = makePromise<unknown>();
     this.#resolve = kept.resolve;
@@ -310,6 +309,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   /** Hands the host what is complete, or never will be sent by it. */
   #finish(value: unknown): void {
+    if (isListening()) this.statusCode = statusOf(value); // for the inspector
     this.#settle(value);
     this.#end();
   }
