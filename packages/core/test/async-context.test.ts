@@ -111,7 +111,7 @@ describe.each(carriers)("with $name", ({ run, get }) => {
     expect(seen).toEqual(["canceller", "canceller"]);
   });
 
-  it("waiting code goes on in its own context after a cancellation from another context", async () => {
+  it("waiting code continues in its own async context after a cancellation from another context", async () => {
     const scope = createScope();
     const seen: (string | undefined)[] = [];
     run("worker", () => {

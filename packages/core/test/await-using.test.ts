@@ -50,7 +50,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toBe(boom);
   });
 
-  it("is reported once when the block has awaited a task above the one that failed", async () => {
+  it("is reported once when the block has awaited an ancestor of the task that failed", async () => {
     async function job(): Promise<unknown> {
       await using scope = createScope();
       return await spawn(scope, async (task) => {

@@ -128,7 +128,7 @@ describe("rule 11: a scope that was cancelled on purpose need not be awaited", (
     expect(await rejection(joined)).toBe(scope.reason);
   });
 
-  it("a task: the code that goes on after it", async () => {
+  it("a task: the code that continues after the cancellation", async () => {
     const scope = createScope();
     const task = spawn(scope, (own) => sleep(own, Infinity));
     void task.then(() => undefined);

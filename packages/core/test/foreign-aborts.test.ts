@@ -54,7 +54,7 @@ describe.each(Object.entries(abortingClients))("a call of %s that is aborted", (
     expect(await winner).toBe("winner");
   });
 
-  it("rule 12: ends a scope whose time is up with its DeadlineExceededError", async () => {
+  it("rule 12: ends a scope whose timeout has passed with its DeadlineExceededError", async () => {
     let scope: Scope | undefined;
     const error = await rejection(
       withScope({ timeout: 20 }, (own) => {
@@ -70,51 +70,54 @@ describe.each(Object.entries(abortingClients))("a call of %s that is aborted", (
 /** Those whose errors are called neither AbortError nor our reason. */
 const foreign = ["axios", "OpenAI 7", "OpenAI 6", "Anthropic", "superagent", "gaxios", "grpc-js"] as const;
 
-describe.each(foreign)("a handler whose call of %s is aborted since the client has gone", (name) => {
-  const { call } = abortingClients[name] as (typeof abortingClients)[string];
+describe.each(foreign)(
+  "a handler whose call of %s is aborted because the client has disconnected",
+  (name) => {
+    const { call } = abortingClients[name] as (typeof abortingClients)[string];
 
-  it("rule 30: is not an error to Express, whose log shows 499", async () => {
-    const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    onTestFinished(() => logged.mockRestore());
-    const errors: unknown[] = [];
-    const status = deferred<number>();
-    const app = express();
-    app.set("env", "production");
-    app.use(expressBough());
-    app.get("/", async (request: Request, response: Response) => {
-      response.on("close", () => void flush().then(() => status.resolve(response.statusCode)));
-      response.json(await call(request.scope.signal, servers));
+    it("rule 30: is not an error to Express, whose log shows 499", async () => {
+      const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
+      onTestFinished(() => logged.mockRestore());
+      const errors: unknown[] = [];
+      const status = deferred<number>();
+      const app = express();
+      app.set("env", "production");
+      app.use(expressBough());
+      app.get("/", async (request: Request, response: Response) => {
+        response.on("close", () => void flush().then(() => status.resolve(response.statusCode)));
+        response.json(await call(request.scope.signal, servers));
+      });
+      app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
+        errors.push(error);
+        response.status(500).end();
+      });
+      const server = app.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const connection = new RawConnection((server.address() as AddressInfo).port);
+      connection.socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+      await servers.requests(1);
+      connection.socket.destroy();
+      expect(await status.promise).toBe(499);
+      expect(errors).toEqual([]);
+      expect(logged).not.toHaveBeenCalled();
     });
-    app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {
-      errors.push(error);
-      response.status(500).end();
-    });
-    const server = app.listen(0, "127.0.0.1");
-    onTestFinished(() => void server.close());
-    await once(server, "listening");
-    const connection = new RawConnection((server.address() as AddressInfo).port);
-    connection.socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-    await servers.requests(1);
-    connection.socket.destroy();
-    expect(await status.promise).toBe(499);
-    expect(errors).toEqual([]);
-    expect(logged).not.toHaveBeenCalled();
-  });
 
-  it("rule 30: is not an error to Fastify, which logs it as 499 at level info", async () => {
-    const { app, log, errors, complaints } = await makeApp();
-    app.get("/", async (request) => call(request.scope.signal, servers));
-    const connect = await listen(app);
-    const { socket } = connect();
-    socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-    await servers.requests(1);
-    socket.destroy();
-    await app.close();
-    expect(errors).toEqual([]);
-    expect(complaints()).toEqual([]);
-    expect(log.filter(({ statusCode }) => statusCode === 499).map(({ level }) => level)).toEqual([INFO]);
-  });
-});
+    it("rule 30: is not an error to Fastify, which logs it as 499 at level info", async () => {
+      const { app, log, errors, complaints } = await makeApp();
+      app.get("/", async (request) => call(request.scope.signal, servers));
+      const connect = await listen(app);
+      const { socket } = connect();
+      socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+      await servers.requests(1);
+      socket.destroy();
+      await app.close();
+      expect(errors).toEqual([]);
+      expect(complaints()).toEqual([]);
+      expect(log.filter(({ statusCode }) => statusCode === 499).map(({ level }) => level)).toEqual([INFO]);
+    });
+  },
+);
 
 it("rule 12: a client whose abort bough does not know is not a failure where the server's isCancellation says so", async () => {
   const { app, errors, complaints } = await makeApp({

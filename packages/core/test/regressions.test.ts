@@ -56,7 +56,7 @@ describe("receivers", () => {
 });
 
 describe("hostile values", () => {
-  test("spawn() takes a worker whose name can't be read", async () => {
+  test("spawn() accepts a worker whose name can't be read", async () => {
     const worker = async (): Promise<number> => 1;
     Object.defineProperty(worker, "name", {
       get() {

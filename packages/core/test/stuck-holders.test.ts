@@ -352,7 +352,7 @@ describe("rule 17: the report of stuck work names", () => {
     ]);
   });
 
-  it("the body of a scope that ran out of its own timeout, in the warning, too", async () => {
+  it("the body of a scope that exceeded its own timeout, also in the warning", async () => {
     const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
     const done = withScope({ name: "c", timeout: 10, grace: 20 }, hang);
     vi.advanceTimersByTime(30);

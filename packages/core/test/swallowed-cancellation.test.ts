@@ -61,7 +61,7 @@ const operations: Record<string, Operation> = {
   "events of an emitter": (scope) => events(scope, new EventEmitter(), "never").next(),
 };
 
-describe("rule 13: a worker that swallows its cancellation and goes on does not keep others from their turn", () => {
+describe("rule 13: a worker that swallows its cancellation and continues does not block the event loop", () => {
   it.each(Object.keys(operations))("%s", async (name) => {
     const scope = createScope();
     scope.cancel();
@@ -70,7 +70,7 @@ describe("rule 13: a worker that swallows its cancellation and goes on does not 
   });
 });
 
-describe("rule 13: nor does a worker that goes on in a scope that has ended", () => {
+describe("rule 13: nor does a worker that continues in a scope that has ended", () => {
   const started = new Set(["a task", "a scope with a handle, and a sleep in it", "events of an emitter"]);
   const names = Object.keys(operations).filter(
     (name) => !started.has(name) && !/ of (a (task|supervised)|events)/.test(name),
@@ -82,7 +82,7 @@ describe("rule 13: nor does a worker that goes on in a scope that has ended", ()
   });
 });
 
-describe("rule 13: nor does a worker that goes on with a settled task or a closed channel", () => {
+describe("rule 13: nor does a worker that loops over a settled task or a closed channel", () => {
   const closed = createChannel<number>();
   closed.close();
   const over: Record<string, (scope: Scope) => PromiseLike<unknown>> = {
@@ -171,7 +171,7 @@ describe("rule 13: nor does a worker that asks the same iterator again and again
   });
 });
 
-it("rule 13: the work of such a worker between two waits delays others by one round, not by a hundred", async () => {
+it("rule 13: such a worker delays other code by the work of one iteration, not of a hundred", async () => {
   const scope = createScope();
   scope.cancel();
   let rounds = 0;

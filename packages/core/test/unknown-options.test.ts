@@ -258,7 +258,7 @@ describe("a misspelt option", () => {
   });
 });
 
-it("fastifyBough accepts what Fastify's register takes itself", async () => {
+it("fastifyBough accepts the options of Fastify's own register", async () => {
   const app = Fastify();
   await app.register(fastifyBough, { prefix: "/api", logLevel: "warn" });
   await app.close();

@@ -44,40 +44,44 @@ for (const { label, start } of hosts)
     });
     afterAll(() => host.stop());
 
-    it("rule 35: cancels those whose clients have gone, and no other", { timeout: 300_000 }, async () => {
-      const { port } = host;
-      const agent = new http.Agent({ keepAlive: true, maxSockets: CLIENTS });
-      const arrivals = await Arrivals.of(port);
-      let id = 0;
-      const client = async (): Promise<void> => {
-        while (id < TOTAL) {
-          const own = id++;
-          if (leaves(own)) await hangUp(port, agent, own, arrivals);
-          else await send(port, agent, own);
-        }
-      };
-      await Promise.all(Array.from({ length: CLIENTS }, client));
-      agent.destroy();
-      arrivals.stop();
+    it(
+      "rule 35: cancels the requests of disconnected clients, and no others",
+      { timeout: 300_000 },
+      async () => {
+        const { port } = host;
+        const agent = new http.Agent({ keepAlive: true, maxSockets: CLIENTS });
+        const arrivals = await Arrivals.of(port);
+        let id = 0;
+        const client = async (): Promise<void> => {
+          while (id < TOTAL) {
+            const own = id++;
+            if (leaves(own)) await hangUp(port, agent, own, arrivals);
+            else await send(port, agent, own);
+          }
+        };
+        await Promise.all(Array.from({ length: CLIENTS }, client));
+        agent.destroy();
+        arrivals.stop();
 
-      type Row = readonly [id: string, kind: string | null, state: string, status: number | null];
-      const open = async (): Promise<readonly Row[]> =>
-        ((await ask(port, "/summary")) as Row[]).filter(([, , state]) => state !== "closed");
-      await expect.poll(open, { timeout: 10_000 }).toEqual([]);
-      const rows = (await ask(port, "/summary")) as Row[];
-      expect(rows).toHaveLength(TOTAL);
-      const wrong = rows.filter(([key, kind, , status]) =>
-        leaves(Number(key)) ? kind !== "disconnected" || status !== 499 : kind !== null || status !== null,
-      );
-      expect(wrong).toEqual([]);
-      expect(await ask(port, "/errors")).toEqual([]);
-      const printed = host
-        .output()
-        .split("\n")
-        .filter((line) => line !== "" && !isNotice(line));
-      expect(printed).toEqual([]);
-      reportRow(label);
-    });
+        type Row = readonly [id: string, kind: string | null, state: string, status: number | null];
+        const open = async (): Promise<readonly Row[]> =>
+          ((await ask(port, "/summary")) as Row[]).filter(([, , state]) => state !== "closed");
+        await expect.poll(open, { timeout: 10_000 }).toEqual([]);
+        const rows = (await ask(port, "/summary")) as Row[];
+        expect(rows).toHaveLength(TOTAL);
+        const wrong = rows.filter(([key, kind, , status]) =>
+          leaves(Number(key)) ? kind !== "disconnected" || status !== 499 : kind !== null || status !== null,
+        );
+        expect(wrong).toEqual([]);
+        expect(await ask(port, "/errors")).toEqual([]);
+        const printed = host
+          .output()
+          .split("\n")
+          .filter((line) => line !== "" && !isNotice(line));
+        expect(printed).toEqual([]);
+        reportRow(label);
+      },
+    );
   });
 
 /** For the table of `npm run test:mixed`, once everything is known to be right. */

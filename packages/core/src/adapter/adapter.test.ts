@@ -57,7 +57,7 @@ describe("cancelAs", () => {
 });
 
 describe("expire", () => {
-  it("rule 16: a task whose deadline passed by another clock has failed with its own DeadlineExceededError", async () => {
+  it("rule 16: a task whose deadline has passed on another clock fails with its own DeadlineExceededError", async () => {
     const expired: boolean[] = [];
     const outcome = await withScope({ name: "root" }, async (scope) => {
       const task = spawn(
@@ -75,7 +75,7 @@ describe("expire", () => {
     expect(expired).toEqual([true, false]);
   });
 
-  it("rule 17: cancels the scope whose deadline it is, also above the given one", async () => {
+  it("rule 17: cancels the scope that has the deadline, even if it is an ancestor of the given one", async () => {
     const outer = createScope({ name: "outer", timeout: 60_000 });
     const inner = createScope(outer, { name: "inner" });
     expect(expire(inner)).toBe(true);

@@ -43,7 +43,7 @@ describe("currentScope()", () => {
     expect(seen).toEqual(["outer", "outer", "outer"]);
   });
 
-  it("may have ended, and its state says so", async () => {
+  it("may have ended, as its state shows", async () => {
     const gate = deferred();
     let late: Promise<Scope | undefined> | undefined;
     await withScope((scope) =>

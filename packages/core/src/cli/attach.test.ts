@@ -67,7 +67,7 @@ const isOpen = (port: number): Promise<boolean> =>
     socket.on("connect", () => socket.destroy());
   });
 
-describe("bough inspect leaves the process as it has found it", () => {
+describe("bough inspect leaves the process unchanged", () => {
   it("after a look", async () => {
     const { child, pid } = await command.start(node, shop);
     expect(await inspect(pid).ending()).toMatchObject({ code: 0 });
@@ -95,7 +95,7 @@ describe("bough inspect leaves the process as it has found it", () => {
     await closed(portOf(child));
   });
 
-  it("when nobody reads any longer what it prints", async () => {
+  it("when the reader of its output has closed the pipe", async () => {
     const { child, pid } = await command.start(node, shop);
     const watching = inspect(pid, "--watch", "--interval=0.1");
     await looks(watching, 1);
@@ -105,7 +105,7 @@ describe("bough inspect leaves the process as it has found it", () => {
     await closed(portOf(child));
   });
 
-  it("when there is no bough in it", async () => {
+  it("when the process has not loaded bough", async () => {
     const child = new Child(node, [anyPort, "-e", "setInterval(() => {}, 1000); console.log('ready')"]);
     onTestFinished(() => child.kill("SIGKILL"));
     await child.printed("ready");

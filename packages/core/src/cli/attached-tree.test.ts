@@ -3,7 +3,7 @@ import { withScope } from "../index.js";
 import { AttachedTree } from "./attached-tree.js";
 import type { DebuggingSession } from "./debugging-session.js";
 
-it("gives those who look at the same time the same look: the process has one walk at a time", async () => {
+it("returns the same look for concurrent calls: the process does one walk at a time", async () => {
   const slices: (string | null)[] = ['[{"id":1,"name":"background"}]', "null"];
   let begun = 0;
   const answers: Readonly<Record<string, (parameters: { functionDeclaration?: string }) => unknown>> = {

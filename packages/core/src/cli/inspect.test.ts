@@ -129,7 +129,7 @@ for (const { label, path = "", major } of nodes()) {
   });
 }
 
-describe("bough inspect says plainly when it cannot, and harms nothing", () => {
+describe("bough inspect prints why it can't inspect a process, and does not affect the process", () => {
   const { execPath } = process;
 
   it("if there is no such process", async () => {

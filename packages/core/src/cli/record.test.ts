@@ -144,7 +144,7 @@ describe("bough inspect --record", () => {
     expect(trace.traceEvents.some(({ name }) => name === "made in a loop")).toBe(true);
   });
 
-  it("says so if the process ends meanwhile", async () => {
+  it("reports that the process has ended during the recording", async () => {
     const { child, pid } = await command.start(execPath, shop);
     const recording = new Child(execPath, [
       command.path,
@@ -168,7 +168,7 @@ describe("bough inspect --record", () => {
     [["--record", "x", "--seconds", "soon"], 'above 0, not "soon"'],
     [["--record", "x", "--format", "svg"], '--format must be bough, chrome, prometheus, not "svg"'],
     [["--record="], "--record takes the file to write"],
-  ])("refuses a wrong command line, with what is possible: %j", async (parameters, words) => {
+  ])("refuses a wrong command line and prints the valid ones: %j", async (parameters, words) => {
     const { code, stderr } = await command.run(execPath, "inspect", String(process.pid), ...parameters);
     expect(code).toBe(2);
     expect(stderr).toContain(words);
@@ -190,7 +190,7 @@ describe("bough inspect --record", () => {
 });
 
 describe("bough convert", () => {
-  it("says what is wrong with a file", async () => {
+  it("reports why a file can't be converted", async () => {
     const file = fileOf("text");
     writeFileSync(file, "no recording");
     expect(await command.run(execPath, "convert", file, fileOf("out.json"))).toMatchObject({

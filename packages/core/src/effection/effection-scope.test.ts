@@ -180,7 +180,7 @@ describe("effectionScope()", () => {
     expect(await rejection(effectionScope({} as Scope))).toBeInstanceOf(TypeError);
   });
 
-  it("leaves nothing behind in a scope that goes on", async () => {
+  it("leaves nothing behind in a scope that continues", async () => {
     await withScope(async (scope) => {
       await withScope(scope, async (own) => {
         await effectionScope(own);

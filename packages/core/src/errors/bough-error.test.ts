@@ -31,7 +31,7 @@ describe("BoughError", () => {
     });
   }
 
-  it("passes its cause on, and has none of its own", () => {
+  it("passes its cause on, and has no cause by default", () => {
     expect(new BoughError("BOUGH_BACKGROUND", "text", { cause }).cause).toBe(cause);
     expect("cause" in new BoughError("BOUGH_BACKGROUND", "text")).toBe(false);
   });

@@ -118,7 +118,7 @@ describe("consistsOf()", () => {
   const both = (error: unknown, suppressed: unknown): Error =>
     errorWith({ name: "SuppressedError", error, suppressed });
 
-  it("rule 12: is true for an aggregate of nothing but such errors, however nested", () => {
+  it("rule 12: is true for an aggregate that consists only of such errors, at any depth", () => {
     expect(consistsOf(all(abortError, abortError), isAbort)).toBe(true);
     expect(consistsOf(both(abortError, abortError), isAbort)).toBe(true);
     expect(consistsOf(all(both(abortError, all(abortError)), abortError), isAbort)).toBe(true);

@@ -92,7 +92,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, task, outer]);
     });
 
-    it("rule 10: accumulates when a cleanup takes some time before the error goes on", async () => {
+    it("rule 10: accumulates when a cleanup takes some time before the error propagates", async () => {
       const [error, inner, outer] = errors();
       const outcome = withScope(async (scope) => {
         scope.defer(() => {
@@ -108,7 +108,7 @@ describe("suppressed()", () => {
       expect(suppressed(error)).toEqual([inner, outer]);
     });
 
-    it("rule 10: accumulates over a root inside a root, also when the outer one has no failure of its own", async () => {
+    it("rule 10: accumulates over a root inside a root, even if the outer one has no other failure", async () => {
       const [error, inner] = errors();
       const outcome = withScope(async () => {
         try {
@@ -243,7 +243,7 @@ describe("suppressed()", () => {
     expect(suppressed(scope.reason)).toEqual([first, second]);
   });
 
-  it("rule 12: a failure that a scope inside has rejected with stays one in a scope that was cancelled meanwhile", async () => {
+  it("rule 12: a failure of an inner scope stays a failure in an outer scope that was cancelled since", async () => {
     const windingUp = deferred();
     const error = new DOMException("aborted", "AbortError");
     const scope = createScope();

@@ -135,7 +135,7 @@ describe.each([
   }
 
   it.each(Object.keys(parsers))(
-    "rule 30: is not an error to the app: an upload that breaks off, read by %s",
+    "rule 30: is not an error for the app: an aborted upload, read by %s",
     async (name) => {
       const { connect, arrived, failed, errors } = await serve(parsers[name] as Handler);
       const { socket } = await connect();
@@ -150,7 +150,7 @@ describe.each([
     },
   );
 
-  it.each(Object.keys(answers))("rule 30: is not an error to the app: an answer by %s", async (name) => {
+  it.each(Object.keys(answers))("rule 30: is not an error for the app: an answer by %s", async (name) => {
     const { connect, arrived, failed, errors } = await serve(async (request, response) => {
       const closed = once(response, "close");
       request.socket.resume();

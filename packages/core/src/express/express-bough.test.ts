@@ -168,7 +168,7 @@ describe.each([
     expect(scopes[0]).toMatchObject({ cancelled: false, state: "closed" });
   });
 
-  it("rule 30: a handler that fails because its client is gone is not an error", async () => {
+  it("rule 30: a handler that fails because its client has disconnected is not an error", async () => {
     const app = makeApp();
     const arrived = deferred<[Request, Response]>();
     const failed = deferred();
@@ -271,7 +271,7 @@ describe.each([
     expect(calls).toBe(1);
   });
 
-  it("rule 30: an error handler that fails because its client is gone is not an error", async () => {
+  it("rule 30: an error handler that fails because its client has disconnected is not an error", async () => {
     const app = makeApp();
     const arrived = deferred<Request>();
     app.get("/", () => {
@@ -382,7 +382,7 @@ describe.each([
     expect(logged).toHaveBeenCalledTimes(1);
   });
 
-  it("rule 30: does not change an answer in the handler's place whose end middleware has delayed", async () => {
+  it("rule 30: does not change an answer given for the handler when middleware delays its end", async () => {
     const app = makeApp({ timeout: 5 });
     const go = deferred();
     app.use((_request, response, next) => {
@@ -436,7 +436,7 @@ describe.each([
     expect(logged).not.toHaveBeenCalled();
   });
 
-  it("rule 30: answers 504 when a call of the handler has run out of its own timeout", async () => {
+  it("rule 30: answers 504 when a call of the handler has exceeded its own timeout", async () => {
     const app = makeApp();
     app.get(
       "/",
@@ -566,7 +566,7 @@ describe.each([
     expect(reported).toEqual([lost]);
   });
 
-  it("has its own timeout where it is mounted on a route", async () => {
+  it("has a separate timeout if it is mounted on a route", async () => {
     const app = makeApp();
     app.get("/slow", (_request, response) => void setTimeout(() => response.send("slow"), 30));
     app.get("/fast", expressBough({ timeout: 1 }), () => undefined);

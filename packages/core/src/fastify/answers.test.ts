@@ -19,7 +19,7 @@ function addRoutes(app: FastifyInstance): { path: string; status: number }[] {
   ];
 }
 
-describe("an answer in the place of a Fastify handler", () => {
+describe("an answer that bough gives for a Fastify handler", () => {
   afterEach(() => void vi.useRealTimers());
 
   it("rule 30: runs the onSend hooks, which set the app's own headers", async () => {
@@ -45,7 +45,7 @@ describe("an answer in the place of a Fastify handler", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 30: is sent although an onSend hook never returns, a second later", async () => {
+  it("rule 30: is sent after a second if an onSend hook never returns", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const { app } = await makeApp({ timeout: 20 }, false);
     app.addHook("onSend", never);
@@ -169,7 +169,7 @@ describe("an error handler of a Fastify app", () => {
     expect(await app.inject("/")).toMatchObject({ statusCode: 429, body: "mine" });
   });
 
-  it("is not called where respond() is given, nor for a client that has gone", async () => {
+  it("is not called if respond() is given, or if the client has disconnected", async () => {
     const { app, errors, cancellations, log } = await makeApp({
       respond: ({ status }, _request, reply) => reply.code(status).send("respond"),
     });

@@ -74,7 +74,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
     },
   );
 
-  it("is not an error when its client is gone, and is logged as 499", async () => {
+  it("is not an error when its client has disconnected, and is logged as 499", async () => {
     const { app, scope, log, errors, complaints } = await make(waiting());
     const connect = await listen(app);
     const client = connect().request({ ...post, body: "{}" });
@@ -88,7 +88,7 @@ describe.each(hooks)("a hook %s that fails", (name) => {
     expect(complaints()).toEqual([]);
   });
 
-  it("reaches the app's error handlers when it fails for another reason after its client has gone", async () => {
+  it("reaches the app's error handlers when it fails for another reason after the disconnect", async () => {
     const { app, scope, errors } = await make(waiting(boom));
     const connect = await listen(app);
     const client = connect().request({ ...post, body: "{}" });
@@ -171,7 +171,7 @@ describe("an error handler that fails", () => {
     }
   });
 
-  it("leaves it to the app's, too, when its time is up meanwhile", async () => {
+  it("passes the timeout on to the app's error handler", async () => {
     const { app, scope, errors } = await make(async (request, reply) => {
       requestScope(request.raw, reply.raw, { timeout: 1 });
       await sleep(request.scope, 60_000);
@@ -182,7 +182,7 @@ describe("an error handler that fails", () => {
     expect((await scope).reason?.kind).toBe("deadline");
   });
 
-  it("is not logged as an error when its client has gone meanwhile", async () => {
+  it("is not logged as an error when its client has disconnected since", async () => {
     const { app, scope, log, complaints } = await make(
       async (request) => sleep(request.scope, 60_000),
       false,

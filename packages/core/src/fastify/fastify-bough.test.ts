@@ -254,7 +254,7 @@ describe("fastifyBough over sockets", () => {
     expect(complaints()).toEqual([]);
   });
 
-  it("rule 30: answers 504 when a call of the handler has run out of its own timeout", async () => {
+  it("rule 30: answers 504 when a call of the handler has exceeded its own timeout", async () => {
     const { app, errors } = await makeApp();
     app.get("/", async (request) => {
       await spawn(request.scope, (scope) => sleep(scope, 60_000), { timeout: 5 });
@@ -427,7 +427,7 @@ describe("fastifyBough over sockets", () => {
     expect(app.scope.state).toBe("closed");
   });
 
-  it("close() does not close a server that other code has made and told to listen, but ends its requests", async () => {
+  it("close() ends the requests of a server that other code has started, and does not close the server", async () => {
     const server = http.createServer();
     onTestFinished(() => void server.close());
     const app = Fastify({

@@ -49,7 +49,7 @@ describe("a handler whose request bough has answered", () => {
     expect((await response).headers["x-bad"]).toBeUndefined();
   });
 
-  it("is, too, when a hook before the plugin has asked for the scope", async () => {
+  it("is answered, too, when a hook before the plugin has read the scope", async () => {
     const app = Fastify();
     onTestFinished(() => app.close());
     app.addHook("onRequest", async (request, reply) => {
@@ -83,7 +83,7 @@ describe("a handler whose request bough has answered", () => {
   };
 
   it.each(Object.keys(places))(
-    "may fail because of its deadline when it has cleaned up, and nothing is logged: %s",
+    "may fail because of its deadline after its cleanup, and nothing is logged: %s",
     async (place) => {
       const { app, errors, complaints } = await makeApp({ timeout: TIMEOUT });
       const arrived = deferred<FastifyRequest>();
@@ -106,7 +106,7 @@ describe("a handler whose request bough has answered", () => {
     },
   );
 
-  it("may fail late where its route is older than the plugin, and has any logger", async () => {
+  it("may fail late if its route was added before the plugin, with any logger", async () => {
     class Lines {
       readonly #lines: string[] = [];
       readonly level = "info";
@@ -145,7 +145,7 @@ describe("a handler whose request bough has answered", () => {
     expect(logger.lines).toEqual(["info", "info"]); // request and response
   });
 
-  it("may fail because of the shutdown when it has cleaned up, and nothing is logged", async () => {
+  it("may fail because of the shutdown after its cleanup, and nothing is logged", async () => {
     const { app, errors, complaints } = await makeApp({ grace: 0 });
     const arrived = deferred<FastifyRequest>();
     const cancelled = deferred<CancelledError>();
@@ -168,7 +168,7 @@ describe("a handler whose request bough has answered", () => {
     expect(complaints()).toMatchObject([{ msg: "requests or tasks are stuck" }]);
   });
 
-  it("may have hooks that are late, too", async () => {
+  it("may have late hooks, too", async () => {
     const { app, errors, complaints } = await makeApp({ timeout: TIMEOUT }, false);
     const arrived = deferred();
     const late = deferred();
@@ -217,7 +217,7 @@ describe("a handler whose request bough has answered", () => {
     expect(complaints()).toMatchObject([{ err: { message: "boom" } }]);
   });
 
-  it("is not an error when its client has gone, however late it fails", async () => {
+  it("is not an error after a disconnect, however late it fails", async () => {
     const { app, log, errors, complaints } = await makeApp();
     const arrived = deferred<FastifyRequest>();
     const cleaned = deferred();

@@ -305,7 +305,7 @@ describe("a connection without a request", () => {
     await closed;
   });
 
-  it("rule 32: delivers the request that was on its way, whole", async () => {
+  it("rule 32: delivers the whole request that was in transit", async () => {
     const { port, shutdown } = await start("node:http", (_request, response) => response.end("answered"));
     const client = await say(port, "GET / HT");
     await turn();

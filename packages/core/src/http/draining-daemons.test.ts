@@ -77,7 +77,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("rule 32: once draining, a daemon is given no new work", () => {
+describe("rule 32: once draining, a daemon receives no new work", () => {
   it.each<[string, (queue: Channel<number>, own: Scope) => Promise<unknown>]>([
     ["receive()", (queue, own) => queue.receive(own)],
     ["values()", async (queue, own) => (await queue.values(own).next()).value],
@@ -114,7 +114,7 @@ describe("rule 32: once draining, a daemon is given no new work", () => {
     expect(taken.length).toBe(before);
   });
 
-  it("of a source outside of the scope, or of another daemon, while it waits and later", async () => {
+  it("from a source outside of the scope or from another daemon, while it waits and later", async () => {
     const { scope, finish, taken, drain } = setUp();
     const feed = createScope({ onOrphan: "ignore" });
     const queue = createChannel<string>(10);
@@ -141,7 +141,7 @@ describe("rule 32: once draining, a daemon is given no new work", () => {
     await feed.close();
   });
 
-  it("by acquire(), whether a permit is free or becomes so", async () => {
+  it("by acquire(), whether a permit is free now or later", async () => {
     for (const free of [true, false]) {
       const { scope, job, finish, taken, drain } = setUp();
       const permits = createSemaphore(1);
@@ -180,7 +180,7 @@ describe("rule 32: once draining, a daemon is given no new work", () => {
   });
 });
 
-describe("rule 32: once draining, a daemon goes on to serve running work", () => {
+describe("rule 32: once draining, a daemon continues to serve running work", () => {
   it.each([
     ["a buffered channel", 4],
     ["a channel without a buffer", 0],
@@ -212,7 +212,7 @@ describe("rule 32: once draining, a daemon goes on to serve running work", () =>
     },
   );
 
-  it("receives the values in front of that, in order, and no more", async () => {
+  it("receives the values in front of such a value, in order, and no more", async () => {
     const { scope, job, finish, taken, drain } = setUp();
     const queue = await backlog(scope, 3);
     const report = drain();
@@ -291,7 +291,7 @@ describe("rule 32: once draining, a daemon goes on to serve running work", () =>
     await report;
   });
 
-  it("its sleeps, tickers and time limits go on: a heartbeat must", async () => {
+  it("its sleeps, tickers and time limits continue, as a heartbeat needs", async () => {
     vi.useFakeTimers();
     const { scope, finish, taken, drain } = setUp();
     const beat = (name: string, wait: (own: Scope) => Promise<unknown>): void => {

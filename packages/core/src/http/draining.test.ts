@@ -268,7 +268,7 @@ describe("drainDelay", () => {
   };
 
   it.each(Object.keys(hosts))(
-    "rule 32: the server goes on listening, so that a readiness probe hears of the shutdown: %s",
+    "rule 32: the server continues to listen, so that a readiness probe sees the shutdown: %s",
     async (host) => {
       const server = await (hosts[host] as () => Promise<Server>)();
       const url = `${await listening(server)}/ready`;

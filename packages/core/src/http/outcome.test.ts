@@ -222,7 +222,7 @@ describe("requestOutcome()", () => {
     return found.promise;
   }
 
-  it("rule 30: returns 499 for a client that is gone", async () => {
+  it("rule 30: returns 499 for a disconnected client", async () => {
     const arrived = deferred();
     const { outcome, scope } = await outcomeOf(
       (scope) => {
@@ -269,7 +269,7 @@ describe("requestOutcome()", () => {
     expect(travelled.outcome).toEqual({ status: 504, error: travelled.scope.reason });
   });
 
-  it("rule 30: returns 504 for a call that ran out of its own timeout, also in a task", async () => {
+  it("rule 30: returns 504 for a call that exceeded its own timeout, also in a task", async () => {
     const call = (scope: Scope): Promise<void> =>
       withScope(scope, { name: "stock", timeout: 10 }, (own) => sleep(own, 60_000));
     const own = await outcomeOf(call);

@@ -172,14 +172,14 @@ for (const { host, transport } of cases) {
       expect(seen.scope.cancelled).toBe(false);
     });
 
-    it("rule 28: is cancelled when the client is gone before the body", async () => {
+    it("rule 28: is cancelled when the client disconnects before the body", async () => {
       const { client, seen } = await exchange(() => undefined, { method: "POST", length: 10 }, false);
       client.abort();
       expect((await seen.cancelled).kind).toBe("disconnected");
       await seen.ended;
     });
 
-    it("rule 28: is cancelled when the client is gone during the upload", async () => {
+    it("rule 28: is cancelled when the client disconnects during the upload", async () => {
       const part = deferred();
       const { client, seen } = await exchange(
         ({ request }) => {
@@ -195,7 +195,7 @@ for (const { host, transport } of cases) {
       await seen.ended;
     });
 
-    it("rule 28: is cancelled when the client is gone while the handler works", async () => {
+    it("rule 28: is cancelled when the client disconnects while the handler works", async () => {
       const { client, seen } = await exchange(() => undefined, {}, false);
       const task = spawn(seen.scope, (scope) => sleep(scope, 60_000));
       client.abort();
@@ -206,7 +206,7 @@ for (const { host, transport } of cases) {
       expect(seen.response.statusCode).toBe(499);
     });
 
-    it("rule 28: is cancelled when the client is gone after its body was read", async () => {
+    it("rule 28: is cancelled when the client disconnects after its body was read", async () => {
       const read = deferred();
       const { client, seen } = await exchange(
         async ({ request }) => {
@@ -223,7 +223,7 @@ for (const { host, transport } of cases) {
       expect((await seen.cancelled).kind).toBe("disconnected");
     });
 
-    it("rule 28: is cancelled when the client is gone while the response streams", async () => {
+    it("rule 28: is cancelled when the client disconnects while the response streams", async () => {
       const { client, seen } = await exchange(({ response }) => void response.write("part"));
       await client.started;
       client.abort();
@@ -231,7 +231,7 @@ for (const { host, transport } of cases) {
       await seen.ended;
     });
 
-    it("rule 28: is cancelled at birth when its scope is asked for after the client has gone", async () => {
+    it("rule 28: is born cancelled when its scope is first read after the disconnect", async () => {
       const arrived = deferred<[IncomingMessage, ServerResponse]>();
       const bench = await serve(transport, (request, response) => arrived.resolve([request, response]));
       const client = await bench.request();

@@ -102,7 +102,7 @@ describe.each(transports)("a handler that fails in the middle of its answer, ove
       expect(statuses).toEqual([499]);
     });
 
-    it("rule 30: because a task has failed, is cut off, and is no cancellation", async () => {
+    it("rule 30: because a task has failed, is cut off, and is not a cancellation", async () => {
       const { answer, statuses } = await exchange(async (scope, response, seen) => {
         response.write("part");
         spawn(scope, async () => {
@@ -149,7 +149,7 @@ describe.each(transports)("a handler that fails in the middle of its answer, ove
     expect(answer).toMatchObject({ status: 200, body: "part, and that was all", complete: true });
   });
 
-  it("rule 30: after its end, leaves it whole", async () => {
+  it("rule 30: after its end, leaves the answer complete", async () => {
     const { answer, statuses } = await exchange(async (_, response, seen) => {
       response.end("whole");
       await seen;

@@ -224,7 +224,7 @@ describe("ServerScope.shutdown()", () => {
     gate.resolve();
   });
 
-  it("is named by the report of a scope above whose handler has not answered", async () => {
+  it("is named in the report of an ancestor while a handler has not answered", async () => {
     const parent = createScope({ name: "app" });
     const bench = await serve("http/1.1", (request, response) => void requestScope(request, response));
     serverScope(bench.server, { parent });

@@ -68,7 +68,7 @@ describe.each<Transport>(["http/1.1", "pipelined", "http/2"])("a late answer ove
     expect(piped.readableEnded).toBe(true);
   });
 
-  it("does not get into an answer whose end middleware has delayed", async () => {
+  it("does not change an answer whose end is delayed by middleware", async () => {
     const response = await exchange(
       (late) => late.end("late"),
       "when the client has its answer",

@@ -181,7 +181,7 @@ describe("requestScope() after an upgrade", () => {
     expect((await reason).kind).toBe("disconnected");
   });
 
-  it("rule 32: a socket whose scope was never asked for keeps no shutdown waiting", async () => {
+  it("rule 32: a socket whose scope was never read does not delay a shutdown", async () => {
     const server = http.createServer();
     const scope = serverScope(server);
     server.on("upgrade", (_request: IncomingMessage, socket: Duplex) => {

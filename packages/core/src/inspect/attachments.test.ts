@@ -26,7 +26,7 @@ function running(...pids: number[]): Set<number> {
   return alive;
 }
 
-it("closes the inspector that was opened for a command, after the connection has gone, and keeps nothing", () => {
+it("closes the inspector that was opened for a command after its connection has closed, and keeps nothing", () => {
   attach(11, true);
   expect(isKept()).toBe(true);
   detach(11);
@@ -43,7 +43,7 @@ it("leaves an inspector open that was open before", () => {
   expect(closes).toBe(0);
 });
 
-it("closes it when the last command leaves, whoever has opened it", () => {
+it("closes it when the last command detaches, whichever command has opened it", () => {
   attach(11, true);
   attach(12, false);
   detach(11);
@@ -80,7 +80,7 @@ it("notices a command that was killed", () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-it("does not take a command of another user for one that has gone", () => {
+it("does not treat a command of another user as ended", () => {
   vi.spyOn(process, "kill").mockImplementation(() => {
     throw Object.assign(new Error("kill EPERM"), { code: "EPERM" });
   });
@@ -91,7 +91,7 @@ it("does not take a command of another user for one that has gone", () => {
   vi.runAllTimers();
 });
 
-it("does what is left to do when the last command leaves, and at once when there is none", () => {
+it("runs the cleanups when the last command detaches, or immediately without a command", () => {
   const log: string[] = [];
   attach(11, false);
   onLastDetach(() => log.push("later"));

@@ -92,7 +92,7 @@ describe("the data of a scope in a snapshot", () => {
     expect(hold.status).toBe("running");
   });
 
-  it("says what it waits for, and how long it still waits", async () => {
+  it("contains its waits with their remaining times", async () => {
     const root = open();
     const permits = createSemaphore(1);
     const channel = createChannel<number>();
@@ -183,7 +183,7 @@ describe("the data of a scope in a snapshot", () => {
     expect(JSON.stringify(snapshot(root))).not.toContain("hunter2");
   });
 
-  it("has its limit, its own deadline and its grace period", () => {
+  it("contains its limit, its own deadline and its grace period", () => {
     const root = open();
     const own = createScope(root, { concurrency: 4, timeout: 5_000, grace: 100, onOrphan: "ignore" });
     const job = spawn(own, never, { name: "job" });
@@ -243,7 +243,7 @@ describe("groupNodes()", () => {
     expect(groups[0]?.members).toHaveLength(5);
   });
 
-  it("groups by what it is told", () => {
+  it("groups by the given properties", () => {
     const root = open();
     spawn(root, never, { name: "a" });
     spawn(root, never, { name: "a" });

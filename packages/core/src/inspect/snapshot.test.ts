@@ -118,7 +118,7 @@ describe("snapshot()", () => {
       "an instance of Error",
     ],
     ["no text", Object.assign(new Error("enough"), { message: Symbol("enough") }), "an instance of Error"],
-  ])("says something of a cause that has %s", (_, cause, words) => {
+  ])("describes a cause that has %s", (_, cause, words) => {
     const scope = open({});
     scope.cancel(cause);
     expect(snapshot(scope).reason?.cause).toBe(words);

@@ -95,7 +95,7 @@ it("gives a row the oldest scope, the earliest deadline, and the same key in the
   expect(fold(nodesOf(scope)).rows.map(({ key }) => key)).toEqual([first?.key, jobs?.key]);
 });
 
-it("shows only what contains a text, and what is above it", () => {
+it("shows only scopes that contain a text, and their ancestors", () => {
   const nodes = nodesOf(shop());
   expect(lines(fold(nodes, { filter: "stuck" }))).toEqual(["shop", "  stuck"]);
   expect(lines(fold(nodes, { filter: "pack" }))).toEqual(["shop", "  3 × order #", "    3 × pack"]);
@@ -104,7 +104,7 @@ it("shows only what contains a text, and what is above it", () => {
   expect(fold(nodes, { filter: "none" }).counts.scopes).toBe(11);
 });
 
-it("counts what is in a closed row, and sends none of it", () => {
+it("counts the scopes in a closed row, and does not send them", () => {
   const nodes = nodesOf(shop());
   const [, orders] = fold(nodes).rows;
   expect(lines(fold(nodes, { closed: [orders?.key ?? ""] }))).toEqual([
@@ -114,7 +114,7 @@ it("counts what is in a closed row, and sends none of it", () => {
   ]);
 });
 
-it("counts what has no row because there are too many, and what is below it", () => {
+it("counts the scopes without a row because there are too many, and their descendants", () => {
   const scope = open("shop");
   for (let index = 0; index < MAX_ROWS + 5; index++) {
     const job = createScope(scope, { name: "job", onOrphan: "ignore" });
@@ -142,7 +142,7 @@ it("counts the tasks by their state", () => {
   });
 });
 
-it("keeps everything about one scope: what is above it, and its children", () => {
+it("keeps the details of one scope: its ancestors and its children", () => {
   const nodes = nodesOf(shop());
   const order = nodes.find(({ name }) => name === "order 2");
   const { detail } = fold(nodes, { detail: order?.id ?? 0 });

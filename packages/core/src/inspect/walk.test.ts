@@ -114,7 +114,7 @@ describe("walk()", () => {
     },
   );
 
-  it("ends when its root has settled meanwhile", async () => {
+  it("ends when its root has settled since", async () => {
     const root = createScope({ name: "root" });
     for (let index = 0; index < 40; index++) spawn(root, (task) => sleep(task, 60_000));
     const slices = walk(root, { slice: 0 });

@@ -43,7 +43,7 @@ afterEach(() => {
 });
 
 describe("stuck: a scope was cancelled and does not end", () => {
-  it("names the task that holds the tree up, where it was started, and who cancelled it", async () => {
+  it("names the task that blocks the tree, where it was started, and where it was cancelled", async () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
     const server = open();
@@ -216,7 +216,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
     expect(warning?.title).toMatch(/^task "poller" was restarted \d times, \d in the last minute$/);
   });
 
-  it("names what is retried", async () => {
+  it("names the work that is retried", async () => {
     const server = open();
     retry(server, broken, { attempts: 100, minDelay: 1_000, maxDelay: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(3_500);
@@ -311,7 +311,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
     expect(await titles(server)).toEqual(["2 scopes wait for each other's permits"]);
   });
 
-  it("is silent while one holder goes on", async () => {
+  it("is silent while one holder can continue", async () => {
     const server = open();
     const other = createSemaphore(2);
     await other.acquire(server); // by somebody who may release it at any time
@@ -319,7 +319,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
     expect(await titles(server)).toEqual([]);
   });
 
-  it("is silent while a child of a holder goes on, since it may release the permit", async () => {
+  it("is silent while a child of a holder can continue, since it may release the permit", async () => {
     const server = open();
     const permits = createSemaphore(1);
     spawn(server, async function parent(task) {

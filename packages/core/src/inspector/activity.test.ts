@@ -47,7 +47,7 @@ async function settled(activity: Activity, count: number): Promise<void> {
   while (activity.requests.last().length < count) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("what is created and settles at one place", () => {
+describe("the history of the scopes at one place", () => {
   it("is counted for tasks and scopes whose names differ in a number only", async () => {
     const activity = started();
     await withScope({ name: "batch 17" }, async (scope) => {
@@ -71,7 +71,7 @@ describe("what is created and settles at one place", () => {
     expect(historyOf(activity, "slow")).toMatchObject({ created: 1, settled: 1 });
   });
 
-  it("is that of one scope only, if the page shows one scope only", async () => {
+  it("covers one scope only, if the page shows one scope only", async () => {
     const shown = createScope({ name: "shown" });
     onTestFinished(() => void shown.cancel());
     const activity = started((node) => {
@@ -85,7 +85,7 @@ describe("what is created and settles at one place", () => {
     expect(historyOf(activity, "outside")).toBeUndefined();
   });
 
-  it("of many different names the first ones have a history, and the others share one", async () => {
+  it("with many different names, the first ones have their own history and the others share one", async () => {
     const activity = started();
     const letters = (n: number): string =>
       String(n).replace(/\d/g, (digit) => "abcdefghij".charAt(Number(digit)));
@@ -100,7 +100,7 @@ describe("what is created and settles at one place", () => {
     expect(total).toBeLessThan(4_500);
   });
 
-  it("is estimated from a share when much happens, whichever pattern the ids follow", () => {
+  it("is estimated from a share under load, whatever pattern the ids follow", () => {
     const sampler = new Sampler(200);
     const totals = [0, 0, 0, 0];
     let followed = 0;
@@ -115,7 +115,7 @@ describe("what is created and settles at one place", () => {
     expect(sampler.stride).toBe(1);
   });
 
-  it("has rates of the last ten seconds, and lives of the last minute", () => {
+  it("has rates over the last ten seconds, and lifetimes of the last minute", () => {
     const history = new PlaceHistory("", "job", "task", "");
     for (let ms = 0; ms < 20_000; ms += 100) {
       history.create(ms);
@@ -302,7 +302,7 @@ describe("requests that have ended", () => {
 });
 
 describe("it costs nothing without a page", () => {
-  it("what has happened is forgotten with the last page", async () => {
+  it("drops its history when the last page closes", async () => {
     const activity = started();
     const letters = (n: number): string =>
       String(n).replace(/\d/g, (digit) => "abcdefghij".charAt(Number(digit)));
@@ -318,7 +318,7 @@ describe("it costs nothing without a page", () => {
     expect(activity.requests.last()).toEqual([]);
   });
 
-  it("a page of another source tells only what it sees in its looks", async () => {
+  it("a page of another source shows only the content of its looks", async () => {
     const page = servePage({ look: async () => ({ at: 1, nodes: [] }) });
     onTestFinished(() => page.close());
     const { port } = new URL(await page.listen({ port: 0 }));

@@ -181,7 +181,7 @@ describe("what is shown", () => {
     expect(await ask({ scope }, "/tree?find=nowhere")).toMatchObject({ total: 0, rows: [] });
   });
 
-  it("a scope tells why it is alive, and who cancelled it", async () => {
+  it("shows why a scope is alive, and what cancelled it", async () => {
     const scope = createScope({ name: "server", timeout: 60_000 });
     onTestFinished(() => void scope.cancel());
     let release = (): void => {};
@@ -201,7 +201,7 @@ describe("what is shown", () => {
     release();
   });
 
-  it("a scope that has ended is said to have ended", async () => {
+  it("reports that a scope has ended", async () => {
     const { page, port } = await openPage();
     const headers = { authorization: `Bearer ${page.token}` };
     expect(await request({ port, path: "/node?id=999999999", headers })).toMatchObject({ status: 404 });
@@ -222,7 +222,7 @@ describe("what is shown", () => {
     }
   });
 
-  it("an error of the source is told, and the next look is taken", async () => {
+  it("shows an error of the source, and takes the next look", async () => {
     let looks = 0;
     const page = servePage({
       look: () =>
@@ -266,7 +266,7 @@ describe("pages that are open", () => {
       },
     ],
   ] as const)(
-    "a client that has gone before the handler is called takes no place: %s",
+    "a client that disconnects before the handler is called takes no place: %s",
     async (_, create, connect) => {
       let looks = 0;
       const page = servePage(
@@ -504,8 +504,8 @@ describe("where it is served", () => {
   );
 });
 
-describe("what it costs", () => {
-  it("keeps no process alive, served and open", async () => {
+describe("the cost of the page", () => {
+  it("keeps no process alive while it is served and open", async () => {
     const { run, remove } = await scriptFolder("inspector");
     onTestFinished(remove);
     const { code, stdout } = await run(`
@@ -536,7 +536,7 @@ describe("what it costs", () => {
 });
 
 describe("inspector()", () => {
-  it("refuses to run in production unless it is told to", () => {
+  it("refuses to run in production without the option", () => {
     vi.stubEnv("NODE_ENV", "production");
     expect(() => inspector()).toThrow(expect.objectContaining({ code: "BOUGH_INSPECTOR_PRODUCTION" }));
     expect(inspector({ production: true }).token).toHaveLength(32);

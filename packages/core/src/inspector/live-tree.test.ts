@@ -195,7 +195,7 @@ describe("looks that cost much", () => {
     expect(counted.looks).toBe(2);
   });
 
-  it("a look that fails is told to those that wait for it, and the next one begins anew", async () => {
+  it("a failed look rejects for its callers, and the next one starts from scratch", async () => {
     let looks = 0;
     const failing = new Looks({
       look: () =>
@@ -308,7 +308,7 @@ describe("warnings in a tree of any size", () => {
     expect(titles).toEqual(['"order #" becomes more and more: 16000 now']);
   });
 
-  it("say so if too many scopes may be wrong to look at all of them", async () => {
+  it("report that there are too many suspects to judge all of them", async () => {
     const deaf = { listens: undefined as never, age: 60_000 };
     const few = await treeAfter([node(1), ...orders(2, 102, deaf)]);
     const many = await treeAfter([node(1), ...orders(2, 2_002, deaf)]);

@@ -55,7 +55,7 @@ describe("the clock of ages", () => {
     expect(clock.coarseElapsed()).toBe(20);
   });
 
-  it("counts for longer where somebody says so, until what comes next needs to know", async () => {
+  it("reuses a reading for longer if configured, until it is expired", async () => {
     let forget: (() => void) | undefined;
     clock.setBurstEnd((callback) => (forget = callback));
     readings(6);
@@ -117,7 +117,7 @@ describe("the clock of ages", () => {
     await handle.close();
   });
 
-  it("is a test's where a test has one, goes on from where it was, and is not kept", () => {
+  it("is the test's fake clock, continues from its last value, and is not cached", () => {
     expect(clock.coarseElapsed()).toBe(10);
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());

@@ -89,7 +89,7 @@ describe("cancel()", () => {
     expect(log).toHaveLength(length);
   });
 
-  it("rule 13: the first cause wins, and says so", () => {
+  it("rule 13: the first cause wins, and later calls return false", () => {
     const scope = createScope();
     const cause = new Error("first");
     expect(scope.cancel(cause)).toBe(true);

@@ -29,7 +29,7 @@ function queue(scope: Scope): {
 }
 
 describe("concurrency", () => {
-  it("runs so many at once, the rest in spawn order, each as soon as a slot is free", async () => {
+  it("runs the given number at once, and the others in spawn order as slots become free", async () => {
     const scope = createScope({ concurrency: 2 });
     const { log, add, end } = queue(scope);
     const tasks = ["a", "b", "c", "d"].map(add);

@@ -149,7 +149,7 @@ describe("deadlines", () => {
   });
 });
 
-describe("who hears of a timeout", () => {
+describe("the outcome of a timeout", () => {
   it("rule 16: a task that runs out of its own timeout has failed, and its parent receives the failure", async () => {
     const scope = createScope({ name: "parent" });
     const sibling = spawn(scope, untilCancelled);
@@ -164,7 +164,7 @@ describe("who hears of a timeout", () => {
     expect([task.status, sibling.status]).toEqual(["failed", "cancelled"]);
   });
 
-  it("rule 16: so has one whose children were cut by it, though its worker had returned", async () => {
+  it("rule 16: so has a task whose children were cut short by it, although its worker had returned", async () => {
     const scope = createScope();
     const task = spawn(scope, (inner) => void spawn(inner, untilCancelled), { timeout: 100 });
     const joined = rejection(scope.join());
@@ -190,7 +190,7 @@ describe("who hears of a timeout", () => {
     expect(await joined).toBe(error);
   });
 
-  it("rule 16: a task cut by its parent's deadline was cancelled", async () => {
+  it("rule 16: a task that was cut short by its parent's deadline is cancelled", async () => {
     const scope = createScope({ timeout: 100 });
     const task = spawn(scope, untilCancelled);
     const other = spawn(scope, untilCancelled, { timeout: 200 });
@@ -213,7 +213,7 @@ describe("who hears of a timeout", () => {
     expect([parent.errors, parent.cancelled, child.errors]).toEqual([[], false, []]);
   });
 
-  it("rule 16: a withScope that runs out of time rejects with the reason, to its caller only", async () => {
+  it("rule 16: a withScope that exceeds its timeout rejects with the reason, only for its caller", async () => {
     await withScope(async (outer) => {
       const failure = rejection(withScope(outer, { timeout: 100 }, untilCancelled));
       vi.advanceTimersByTime(100);
@@ -246,7 +246,7 @@ describe("who hears of a timeout", () => {
     await scope.join();
   });
 
-  it("rule 16: a timeout that passes during the task's cleanup alone cuts nothing", async () => {
+  it("rule 16: a timeout that passes during the task's cleanup does not cut it short", async () => {
     const scope = createScope();
     const task = spawn(
       scope,

@@ -83,7 +83,7 @@ describe("defer()", () => {
     expect(scope.state).toBe("cancelling");
   });
 
-  it("rule 10: a cleanup that throws is a failure, also when there is no other", async () => {
+  it("rule 10: a cleanup that throws is a failure, even without another failure", async () => {
     for (const cleanup of [
       () => {
         throw error;

@@ -305,7 +305,7 @@ describe("a subscriber", () => {
     expect(uncaught).toEqual(Array.from({ length: 5 }, () => boom));
   });
 
-  it.each(names.slice(0, 5))("may cancel what it hears of, on %s", async (name) => {
+  it.each(names.slice(0, 5))("may cancel the published scope, on %s", async (name) => {
     hear(name, ({ scope, parent }) => {
       scope.cancel();
       (parent as Scope | undefined)?.cancel();
@@ -380,7 +380,7 @@ describe("a store that is bound to a channel", () => {
     expect(seen).toEqual(["root/worker", "root/worker", "root/worker/inner", "root/worker"]);
   });
 
-  it("has it in a body, of a queued worker when its turn has come, and of each member", async () => {
+  it("has its value in a body, in a queued worker once it starts, and in each member", async () => {
     bind("task:start");
     bind("scope:open");
     const seen: unknown[] = [];
@@ -410,7 +410,7 @@ describe("a store that is bound to a channel", () => {
     expect(await rejection(failed)).toBe(boom);
   });
 
-  it("leaves the channel as it was, and is gone when it is taken back", async () => {
+  it("leaves the channel unchanged, and has no effect once it is unbound", async () => {
     const copies = [await load(), await load()];
     bind("task:start");
     expect(Object.hasOwn(channel("bough:task:start"), "bindStore")).toBe(false);
@@ -507,7 +507,7 @@ describe("a message", () => {
     expect(statusOn("task:settle")).toBe("succeeded");
   });
 
-  it("has the age of the first read, and keeps it", async () => {
+  it("has the age at the first read, and keeps it", async () => {
     vi.useFakeTimers();
     const scope = createScope({ name: "root" });
     const task = spawn(scope, (own) => sleep(own, 30));
@@ -522,7 +522,7 @@ describe("a message", () => {
     expect(messageOn<TaskStartMessage>("task:start").task.age).toBe(130);
   });
 
-  it("is written whole by JSON.stringify", async () => {
+  it("is fully serialized by JSON.stringify", async () => {
     await withScope({ name: "root" }, (scope) => spawn(scope, function job() {}));
     const written = heard.map(({ message }) => JSON.parse(JSON.stringify(message)) as Message);
     expect(written).toMatchObject([

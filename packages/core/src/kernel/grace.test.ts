@@ -87,7 +87,7 @@ describe("grace", () => {
     expect(scope.errors).toEqual([error]);
   });
 
-  it("rule 17: each close() has its own, counted from the call; the option of the call comes first", async () => {
+  it("rule 17: each close() has its own grace period, counted from the call; the option of the call takes precedence", async () => {
     const { scope, gate, onError } = stuck({ grace: 100 });
     const long = scope.close({ grace: 300 });
     vi.advanceTimersByTime(50);
@@ -104,7 +104,7 @@ describe("grace", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it("rule 17: a disposal has it, too", async () => {
+  it("rule 17: a disposal has a grace period, too", async () => {
     const { scope, gate } = stuck({ grace: 100 });
     const disposed = scope[Symbol.asyncDispose]();
     vi.advanceTimersByTime(100);

@@ -128,7 +128,7 @@ describe("the end of a scope", () => {
   });
 });
 
-describe("what was finished", () => {
+describe("a scope that was cancelled after its work", () => {
   it("rule 15: a body that returns a value has succeeded, even if the deadline passed meanwhile", async () => {
     const gate = deferred<string>();
     let scope!: Scope;
@@ -167,7 +167,7 @@ describe("what was finished", () => {
     expect(await rejection(done)).toBe(scope.reason);
   });
 
-  it("rule 15: cut short anywhere below is cut short", async () => {
+  it("rule 15: a scope is cut short if any descendant is cut short", async () => {
     const scope = createScope();
     const task = spawn(scope, (inner) => {
       const child = createScope(inner);
@@ -178,7 +178,7 @@ describe("what was finished", () => {
     expect(await rejection(scope.join())).toBe(scope.reason);
   });
 
-  it("rule 15: a child that was cancelled by itself says nothing of its parent", async () => {
+  it("rule 15: a child that was cancelled separately does not affect its parent", async () => {
     expect(
       await withScope(async (scope) => {
         const task = spawn(scope, untilCancelled);

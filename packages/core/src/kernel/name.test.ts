@@ -20,7 +20,7 @@ function startHolding(scope: Scope, held: Promise<void>): [WeakRef<object>, Task
 }
 
 describe("the name of a task without a name", () => {
-  it("is that of its own function, whatever was started before it in the same turn", async () => {
+  it("is the name of its function, whatever was started before it in the same turn", async () => {
     await using scope = createScope();
     const job = (): void => {};
     const other = (): void => {};

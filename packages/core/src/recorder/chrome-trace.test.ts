@@ -53,7 +53,7 @@ describe("toChromeTrace()", () => {
     expect(tracks(made)).toEqual(["root"]);
   });
 
-  it("gives siblings that run at the same time tracks of their own, with what is below them, as few as it takes", async () => {
+  it("gives concurrent siblings separate tracks with their descendants, as few as possible", async () => {
     const made = await trace(() =>
       withScope({ name: "root" }, async (scope) => {
         for (let round = 0; round < 2; round++) {

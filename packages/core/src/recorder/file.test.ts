@@ -88,7 +88,7 @@ describe("the file of a recording", () => {
     expect([...decodeRecording(shifted).events]).toHaveLength([...decodeRecording(file).events].length);
   });
 
-  it("of a recorder that has heard nothing is empty, and can be read", () => {
+  it("of a recorder without events is empty, and can be read", () => {
     using recorder = createRecorder();
     const read = decodeRecording(encodeRecording(recorder.take()));
     expect([...read.events]).toEqual([]);
@@ -149,7 +149,7 @@ describe("the file of a recording", () => {
     expect(() => decodeRecording(bytes as Uint8Array)).toThrow(/bytes must be a Uint8Array, got /);
   });
 
-  it("is not made of what is not a recording", () => {
+  it("is not made from a value that is not a recording", () => {
     expect(() => encodeRecording({} as Recording)).toThrow(TypeError);
     expect(() => encodeRecording({} as Recording)).toThrow(/recording must be one that take\(\)/);
   });

@@ -17,7 +17,7 @@ function checkHistogram({ samples }: Metric, name: string, kind: string): void {
 }
 
 describe("toPrometheus()", () => {
-  it("counts what has started, settled and is alive by kind, and cancellations by their reason", async () => {
+  it("counts started, settled and live scopes by kind, and cancellations by their reason", async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     using recorder = createRecorder();

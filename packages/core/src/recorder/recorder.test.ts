@@ -74,7 +74,7 @@ describe("createRecorder()", () => {
     expect(times.every((time) => time >= 0 && time <= recorder.take().takenAt)).toBe(true);
   });
 
-  it("knows what was alive when it began, and what is alive when it is taken", async () => {
+  it("contains the scopes that were alive at the start, and those that are alive at take()", async () => {
     const before = createScope({ name: "before" });
     spawn(before, untilCancelled, { name: "old task" });
     const recorder = start();
@@ -97,7 +97,7 @@ describe("createRecorder()", () => {
     expect(statuses(recorder.take())).toEqual(["before unknown", "old task unknown", "new task cancelled"]);
   });
 
-  it("reports what is stuck and what was dropped, with where it was cancelled if that is known", async () => {
+  it("reports stuck and dropped scopes, with the call site of the cancellation if it is known", async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const recorder = start();
@@ -143,7 +143,7 @@ describe("createRecorder()", () => {
     expect(totals.kinds["task"]?.lives.reduce((sum, count) => sum + count)).toBe(2_000);
   });
 
-  it("knows of a scope whose start was overwritten as long as it lives, and its age when it ends", async () => {
+  it("contains a live scope whose start was overwritten, and its age when it ends", async () => {
     const recorder = start({ bytes: 65_536 });
     const old = createScope({ name: "old" });
     onTestFinished(() => old.close());
@@ -198,7 +198,7 @@ describe("createRecorder()", () => {
     ]);
   });
 
-  it("survives errors whose name cannot be read, and values that are no errors", async () => {
+  it("survives errors whose name cannot be read, and values that are not errors", async () => {
     const recorder = start();
     const hostile = {
       get name(): string {
@@ -277,13 +277,13 @@ describe("createRecorder()", () => {
     [2 ** 30 + 1, RangeError],
     ["4 MB", TypeError],
     [null, TypeError],
-  ])("refuses %o bytes, with what is possible", (bytes, type) => {
+  ])("refuses %o bytes, and names the range", (bytes, type) => {
     const create = (): unknown => createRecorder({ bytes: bytes as number });
     expect(create).toThrow(type);
     expect(create).toThrow(/^createRecorder: bytes must be a (whole )?number.*, got /);
   });
 
-  it("says so where the runtime has no channels", () => {
+  it("throws an error if the runtime has no channels", () => {
     vi.stubGlobal("process", { getBuiltinModule: () => undefined });
     let thrown: unknown;
     try {

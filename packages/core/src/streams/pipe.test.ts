@@ -280,7 +280,7 @@ describe("pipe()", () => {
     await scope.close();
   });
 
-  it("writes to a stream that can't be closed, such as process.stdout, which forgets that it has finished", async () => {
+  it("writes to a stream that can't be closed, such as process.stdout, which resets its state", async () => {
     const written: unknown[] = [];
     const sink = new Writable({
       objectMode: true,

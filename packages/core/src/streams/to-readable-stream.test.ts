@@ -101,7 +101,7 @@ describe("toReadableStream()", () => {
     });
   });
 
-  it("errors with the source's error, the same object, which its scope does not hear of", async () => {
+  it("errors with the source's error, the same object, which its scope does not receive", async () => {
     const value = await withScope(async (scope) => {
       const failing = (async function* () {
         yield* [];

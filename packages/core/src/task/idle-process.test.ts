@@ -61,7 +61,7 @@ describe("rule 21: a program that has no other work", () => {
     expect(output).toContain('Scope "buildCache" was dropped without being closed and has been cancelled');
   });
 
-  it("goes on as long as the object is held: its sleeps, tickers, time limits and deadlines are waited for", async () => {
+  it("runs as long as the object is held: its sleeps, tickers, time limits and deadlines keep it alive", async () => {
     const lines = await linesOf(`globalThis.held = [
         make(async (task) => { await sleep(task, 40); await sleep(task, 20); log("slept"); }),
         make(async (task) => { for await (const _ of ticker(task, 90)) break; log("ticked"); }),
@@ -81,7 +81,7 @@ describe("rule 21: a program that has no other work", () => {
       "a listener of a signal elsewhere",
       "const kept = feed(); process.on('SIGUSR2', () => kept); feed.last.then(log);",
     ],
-  ])("waits for %s of an object that nobody else holds", async (_, use) => {
+  ])("waits for %s of an object with no other reference", async (_, use) => {
     const body = `
       class Feed {
         constructor(scope) { this.scope = scope; feed.last = spawn(scope, async (task) => { await sleep(task, 50); return "item"; }); }

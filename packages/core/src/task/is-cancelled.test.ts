@@ -71,7 +71,7 @@ describe("isCancelled() with a scope", () => {
   });
 
   it.each([null, 1, "scope", {}, [], new AbortController().signal])(
-    "throws a TypeError for %o, which is no scope",
+    "throws a TypeError for %o, which is not a scope",
     (scope) => {
       const error = thrown(() => isCancelled(new Error("any"), scope as never));
       expect(error).toBeInstanceOf(TypeError);

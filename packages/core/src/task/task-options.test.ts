@@ -93,7 +93,7 @@ describe("the signal of a task", () => {
     await scope.close();
   });
 
-  it("aborts in a cleanup of the task: nothing but the task is cancelled, once", async () => {
+  it("aborts in a cleanup of the task: only the task is cancelled, once", async () => {
     const scope = createScope();
     const controller = new AbortController();
     const task = spawn(

@@ -137,7 +137,7 @@ describe("withScope()", () => {
     expect(await rejection(done)).toBe(scope.reason);
   });
 
-  it("rule 2: a parent that closes meanwhile waits for it, cleanup included", async () => {
+  it("rule 2: a parent that closes during it waits for it, including its cleanup", async () => {
     const gate = deferred();
     const parent = createScope();
     const done = rejection(

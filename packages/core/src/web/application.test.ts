@@ -176,14 +176,14 @@ describe("rule 35: an application in fetchBough", () => {
     expect((await response).status).toBe(499);
   });
 
-  it("is a 504 if a call of its own ran out of time", async () => {
+  it("is answered with 504 if one of its calls exceeded its timeout", async () => {
     const own = createScope({ name: "own", supervise: true });
     const handle = application(() => spawn(own, (task) => sleep(task, 100_000), { timeout: 1 }));
     expect((await handle(get())).status).toBe(504);
     await own.close();
   });
 
-  it("tells requestOutcome of a failure what it means, and hears of its client's leaving", async () => {
+  it("gets the meaning of a failure from requestOutcome, and is notified of a disconnect", async () => {
     const leaving = new AbortController();
     const seen: unknown[] = [];
     const handle = application(async (request) => {
@@ -264,7 +264,7 @@ describe("rule 32: the shutdown of an application's requests", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
   afterEach(() => void vi.useRealTimers());
 
-  it("waits for those whose scopes nobody has asked for", async () => {
+  it("waits for requests whose scopes were never read", async () => {
     const works = [deferred<Response>(), deferred<Response>(), deferred<Response>()];
     const left = [...works];
     const handle = application(() => left.shift()?.promise);

@@ -274,7 +274,7 @@ describe("rule 28: a client that leaves", () => {
     expect((await response).status).toBe(499);
   });
 
-  it("is noticed by the failure of the upload in Deno, which says so by its name", async () => {
+  it("is detected by the failed upload in Deno, by the name of its error", async () => {
     const failure = new Error("Cannot read body as underlying resource unavailable");
     failure.name = "BadResource";
     const { response, cancelled } = exchange(() => Promise.reject(failure));
@@ -292,7 +292,7 @@ describe("rule 28: a client that leaves", () => {
     expect(await rejection(response)).toBe(failure);
   });
 
-  it("gets nothing of a response that comes later, whose body is cancelled", async () => {
+  it("receives nothing of a later response, whose body is cancelled", async () => {
     const body = new ManualBody();
     const work = deferred<Response>();
     const { response, leave } = exchange(() => work.promise);

@@ -7,7 +7,7 @@ import { importPage } from "../support/doc-module.js";
 import { expectExactCancellations, work, type Fates } from "../support/mixed-requests.js";
 
 it(
-  "rule 28: Koa under thousands of mixed requests cancels those whose clients have gone, and no other",
+  "rule 28: Koa under thousands of mixed requests cancels the requests of disconnected clients, and no others",
   { timeout: 120_000 },
   async () => {
     const fates: Fates = new Map();

@@ -32,7 +32,7 @@ function moduleOf(metadata: Parameters<typeof Module>[0]): Type {
 const quiet = { abortOnError: false, logger: false } as const;
 
 describe.each(adapterNames)("BoughModule on %s", (name) => {
-  it("takes its options from a factory", async () => {
+  it("gets its options from a factory", async () => {
     const module = moduleOf({
       imports: [
         BoughModule.forRootAsync({
@@ -48,7 +48,7 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
     expect(lines).toEqual([["warn", expect.stringContaining("in shop/GET /slow")]]);
   });
 
-  it("works in an app that a test module makes, whose adapter comes later", async () => {
+  it("works in an app of a test module, which gets its adapter later", async () => {
     const testing = await Test.createTestingModule({
       imports: [BoughModule.forRoot({ timeout: 20 })],
       controllers: [SlowController],

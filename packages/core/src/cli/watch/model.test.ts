@@ -53,7 +53,7 @@ describe("the tree", () => {
     expect(selected(await lookAt(scope, state))).toBe("stuck");
   });
 
-  it("selects the row in the place of one that is gone", async () => {
+  it("selects the row at the position of one that has disappeared", async () => {
     const scope = shop();
     const gone = createScope(scope, { name: "short" });
     const state = press(await lookAt(scope), "jjjjj");
@@ -80,7 +80,7 @@ describe("the tree", () => {
     expect(names(opened)).toContain("pack");
   });
 
-  it("closes a row with ←, and goes to the row above from one that holds nothing", async () => {
+  it("closes a row with ←, and selects its parent if there is nothing to close", async () => {
     const state = press(await lookAt(shop()), "jj<left>");
     expect(selected(state)).toBe("order #");
     expect(names(press(state, "<left>"))).not.toContain("pack");
@@ -96,7 +96,7 @@ describe("the tree", () => {
 });
 
 describe("the filter", () => {
-  it("is asked for while it is typed, and letters are no commands meanwhile", async () => {
+  it("applies while it is typed, when letters are not commands", async () => {
     const scope = shop();
     const state = press(await lookAt(scope), "/Stuqc<backspace><backspace>ck");
     expect(state.quit).toBe(false);
@@ -170,7 +170,7 @@ it.each(["q", "<ctrl-c>", "/a<ctrl-c>", "w<ctrl-c>"])("%s quits", async (keys) =
   expect(press(await lookAt(shop()), keys).quit).toBe(true);
 });
 
-it("p pauses, and p goes on", async () => {
+it("p pauses, and p continues", async () => {
   const state = await lookAt(shop());
   expect(press(state, "p").paused).toBe(true);
   expect(press(state, "pp").paused).toBe(false);
@@ -189,7 +189,7 @@ it("knows how many scopes came and went per second, from looks that are far enou
   expect(again.rates).toEqual({ created: 11, settled: 10 });
 });
 
-it("keeps what it shows when the process can't be looked at, until it can", async () => {
+it("keeps its content while the process can't be inspected", async () => {
   const scope = shop();
   const state = update(await lookAt(scope), { type: "problem", text: "busy in native code" });
   expect(state.problem).toBe("busy in native code");

@@ -72,7 +72,7 @@ describe("every screen", () => {
 });
 
 describe("the tree", () => {
-  it("begins with the process, the counts, and what is wrong", async () => {
+  it("begins with the process, the counts, and the warnings", async () => {
     const state = update(await lookAt(shop()), { type: "warnings", warnings: [stuck] });
     const [first, second, ...rest] = screen(state);
     expect(first).toMatch(/^bough inspect 4711 {2}node v20\.20\.0 shop\.js +\d\d:\d\d:\d\d$/);
@@ -82,7 +82,7 @@ describe("the tree", () => {
     );
   });
 
-  it("has a row for similar scopes, and one for what is not similar", async () => {
+  it("has one row for similar scopes, and one for each other scope", async () => {
     const lines = screen(await lookAt(shop()));
     expect(lines.find((line) => line.includes("order #"))).toMatch(/^ +8 +\d+ ms {5}order # {2}task +sleep/);
     expect(lines.find((line) => line.includes("export"))).toMatch(/^ +\d+ ms {5}export {2}task/);
@@ -116,7 +116,7 @@ describe("the tree", () => {
     expect(lines.join("\n")).toContain("order #");
   });
 
-  it("says what is not there", async () => {
+  it("reports an empty tree, and a filter without a match", async () => {
     const scope = shop();
     const none = await lookAt(scope, press(await lookAt(scope), "/nothing<return>"));
     expect(screen(none).join("\n")).toContain("no scope matches the filter");
@@ -138,7 +138,7 @@ describe("the tree", () => {
 });
 
 describe("the details", () => {
-  it("say why a scope is alive, where it is, and what is known of it", async () => {
+  it("show why a scope is alive, its path, and its other properties", async () => {
     const scope = shop();
     const text = screen(await lookAt(scope, press(await lookAt(scope), "Gd"))).join("\n");
     expect(text).toMatch(/^export {2}task/m);

@@ -120,7 +120,7 @@ it("passes keys on", async () => {
   ]);
 });
 
-it("gives the terminal back at Ctrl-Z, and takes it again when the process continues", async () => {
+it("restores the terminal at Ctrl-Z, and takes it over again when the process continues", async () => {
   const kill = vi.spyOn(process, "kill").mockReturnValue(true);
   onTestFinished(() => kill.mockRestore());
   const { terminal, keyboard, news, resizes } = open();

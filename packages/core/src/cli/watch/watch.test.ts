@@ -43,7 +43,7 @@ async function watch(program = shop, environment: Record<string, string> = {}) {
 const suite = noTerminal === undefined ? describe : describe.skip;
 
 suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` (${noTerminal})`}`, () => {
-  it("shows the process, what is wrong, and the tree, and gives the terminal back when it quits", async () => {
+  it("shows the process, the warnings and the tree, and restores the terminal when it quits", async () => {
     const { child, pid, terminal } = await watch();
     const screen = await terminal.shows(/! task "export" was cancelled .* ago and still runs/);
     expect(screen).toContain(`bough inspect ${pid}  node ${process.version} script-`);

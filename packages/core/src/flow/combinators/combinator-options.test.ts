@@ -50,7 +50,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
     expect(paths).toEqual([operation, operation, "prices"]);
   });
 
-  it("rule 22: is cancelled when its time is up, waits, and rejects with the deadline; the scope goes on", async () => {
+  it("rule 22: is cancelled at its timeout, waits, and rejects with the deadline; the scope continues", async () => {
     const scope = createScope({ name: "root" });
     const gate = deferred();
     let seen: unknown;

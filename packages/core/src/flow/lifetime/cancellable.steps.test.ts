@@ -109,7 +109,7 @@ afterEach(() => {
 });
 
 describe("cancellable() at every step", () => {
-  it("stops its operation at most once, ends after it, and has its value, its own error, or the reason", async () => {
+  it("stops its operation at most once, ends after it, and settles with its value, its error, or the reason", async () => {
     await atEveryStep(80, plans, async (steps, plan) => {
       const scope = createScope({ name: "root", onError: () => undefined }); // the interruption may be a failure
       steps.interrupt = () => endScope(scope, plan.ending);

@@ -81,7 +81,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("drops the deadline of its beginner, or keeps it when asked", async () => {
+  it("drops the deadline of its scope, or keeps it with keepDeadline", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const [request, server] = [createScope({ timeout: 100 }), createScope({ supervise: true })];
     const free = detach(request, server, (own) => own.deadline);

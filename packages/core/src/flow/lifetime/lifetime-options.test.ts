@@ -35,7 +35,7 @@ describe("start() with options", () => {
     });
   });
 
-  it("rule 22: rejects with the deadline if the worker has not started in time; the scope goes on", async () => {
+  it("rule 22: rejects with the deadline if the worker has not started in time; the scope continues", async () => {
     const scope = createScope({ name: "root" });
     let seen: unknown;
     const ready = rejection(

@@ -123,7 +123,7 @@ describe("shield()", () => {
     expect(await task).toBe(false);
   });
 
-  it("has its own deadline, and none of those around it", async () => {
+  it("has its own deadline, and ignores those of enclosing scopes", async () => {
     const now = Date.now();
     const seen = await withScope({ timeout: 50 }, (scope) =>
       shield(scope, { timeout: 100 }, (own) =>

@@ -185,7 +185,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("rejects with a ChannelClosedError when a channel is closed, before or meanwhile, and drained", async () => {
+  it("rejects with a ChannelClosedError when a channel is closed, before or during the call, and drained", async () => {
     const scope = createScope();
     const cause = new Error("upstream");
     const closed = createChannel<number>(1);

@@ -116,7 +116,7 @@ describe("createSingleFlight()", () => {
   });
 
   describe("a caller that is cancelled", () => {
-    it("rule 22: leaves at once, and the run goes on for the others", async () => {
+    it("rule 22: leaves immediately, and the run continues for the others", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const [a, b] = [createScope(), createScope()];
       const [left, stays] = [flights.do(a, "key", load), flights.do(b, "key", load)];

@@ -31,7 +31,7 @@ describe("moveOnAfter()", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("rule 22: resolves with undefined when its own time is up, and the scope goes on", async () => {
+  it("rule 22: resolves with undefined at its own time limit, and the scope continues", async () => {
     const scope = createScope();
     let seen: unknown;
     const result = moveOnAfter(scope, { timeout: 100 }, (own) => {

@@ -132,7 +132,7 @@ describe("the delay of retry()", () => {
     [{}, TypeError, "got "],
     [Promise.resolve(5), TypeError, "got "],
     [5n, TypeError, "got 5n"],
-  ])("that returns %o ends the retrying with an error that says so", async (value, type, text) => {
+  ])("that returns %o ends the retrying with an error that quotes it", async (value, type, text) => {
     const scope = createScope();
     const error = await rejection(
       retry(scope, () => Promise.reject(failure), { delay: () => value as RetryDelay }),
@@ -331,7 +331,7 @@ describe("the timeout of retry()", () => {
     expect(suppressed(reason).map(String)).toEqual(["Error: failure 2"]);
   });
 
-  it("ends an attempt as its attemptTimeout does not: there is no further one", async () => {
+  it("ends the attempt, and unlike attemptTimeout allows no further one", async () => {
     const scope = createScope();
     const worker = vi.fn<(own: Scope) => Promise<never>>(never);
     const result = rejection(

@@ -65,7 +65,7 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect(handle.inherited()).toBe("base");
   });
 
-  it("a removed method throws an error that says so", () => {
+  it("calling a removed method throws an error that names it", () => {
     const { Repo } = make();
     const handle = selfCleaning(() => new Repo(), quiet);
     Reflect.deleteProperty(Repo.prototype, "get");
@@ -277,7 +277,7 @@ describe("rule 24: a function in a field keeps its own properties", () => {
     expect(handle.log).toBe(handle.log);
   });
 
-  it("one of node:test, and what a function gets later", () => {
+  it("a mock of node:test, and later properties of a function", () => {
     const hook = mock.fn((by: number) => by + 1);
     const plain = (): number => 1;
     const handle = selfCleaning(() => ({ hook, plain }), quiet);

@@ -62,7 +62,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: are told from the handles that look alike: what inherits from the same prototype is none", async () => {
+  it("rule 22: are distinguished from similar handles: an object that inherits from the same prototype is not a handle", async () => {
     const inner = new Store();
     const store = selfCleaning(() => inner, { onOrphan: "ignore" });
     const alike = Object.create(Object.getPrototypeOf(store) as object) as object;

@@ -386,7 +386,7 @@ describe("rule 24: a Node stream that a method returned", () => {
 });
 
 describe("rule 24: the web's streams, events and subscriptions that a method returned", () => {
-  it("a web stream is one that the platform takes, and is the same when it is asked for twice", async () => {
+  it("a web stream is accepted by the platform, and is the same object each time", async () => {
     const handle = giving(
       new ReadableStream<string>({
         start(controller) {

@@ -123,13 +123,13 @@ describe("after a virtual clock", () => {
     expect(fired).not.toHaveBeenCalled();
   });
 
-  it("a timer that holds nothing goes on: the housekeeping of a library", async () => {
+  it("an unrefed timer continues: the housekeeping of a library", async () => {
     const reset = vi.fn<() => void>();
     await withVirtualClock(() => void setTimeout(reset, 1).unref());
     await vi.waitFor(() => expect(reset).toHaveBeenCalledTimes(1));
   });
 
-  it("an interval that holds nothing goes on until it is cleared", async () => {
+  it("an unrefed interval continues until it is cleared", async () => {
     const tick = vi.fn<() => void>();
     const interval = await withVirtualClock(() => setInterval(tick, 1).unref());
     await vi.waitFor(() => expect(tick.mock.calls.length).toBeGreaterThan(1));

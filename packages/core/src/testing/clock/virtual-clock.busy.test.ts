@@ -100,7 +100,7 @@ describe("a virtual clock in a busy process", () => {
     expect(error).toMatchObject({ code: "BOUGH_STALLED" });
   });
 
-  it("fails when a loop polls a file until time has gone on", async () => {
+  it("fails when a loop polls a file until the time changes", async () => {
     let tries = 0;
     const error = await rejection(
       withVirtualClock(

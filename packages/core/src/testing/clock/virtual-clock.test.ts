@@ -313,7 +313,7 @@ describe("withVirtualClock()", () => {
       free();
     });
 
-    it("goes on as long as real operations end", async () => {
+    it("continues as long as real operations end", async () => {
       const value = await withVirtualClock(
         () => new Promise((resolve) => real.setTimeout(resolve, 30, "real")),
         { blockedAfter: 5_000 },
@@ -321,7 +321,7 @@ describe("withVirtualClock()", () => {
       expect(value).toBe("real");
     });
 
-    it("reports time that goes on for ever", async () => {
+    it("reports time that advances for ever", async () => {
       const error = await rejection(
         withVirtualClock(
           async (scope) => {

@@ -139,7 +139,7 @@ describe("expectNoLeaks()", () => {
     expect(warned).toBe(1);
   });
 
-  it("accepts a dropped scope whose onOrphan says that it may be dropped", async () => {
+  it("accepts a dropped scope whose onOrphan allows that", async () => {
     await expectNoLeaks(
       () => {
         (() => createScope({ name: "droppable", onOrphan: "ignore" }))();

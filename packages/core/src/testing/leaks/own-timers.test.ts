@@ -53,7 +53,7 @@ describe("bough's own timers in a leak check", () => {
     expect((error as LeakError).leaks[0]?.spawnedAt).toContain("own-timers.test.ts");
   });
 
-  it.each(faults)("%s whose scope is open is none: the scope is", async (_, plant) => {
+  it.each(faults)("%s whose scope is open is not a leak: the scope is", async (_, plant) => {
     const scope = createScope({ name: "poller" });
     const clear = plant(nodeOf("test", "scope", scope));
     onTestFinished(async () => {
