@@ -176,7 +176,9 @@ beforeAll(async () => {
   const user = join(folder, "user.mjs");
   writeFileSync(user, program);
   await build({ ...options, entryPoints: [user], outfile: join(folder, "bundled.mjs") });
-  await build({ ...options, entryPoints: [user], outfile: join(folder, "minified.mjs"), minify: true });
+  const minified = { ...options, entryPoints: [user], minify: true };
+  await build({ ...minified, outfile: join(folder, "minified.mjs") });
+  await build({ ...minified, outfile: join(folder, "mapped.mjs"), sourcemap: true });
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -190,13 +192,18 @@ function positionOf(name: string, text: string): string {
 }
 
 describe.each(nodes())("rule 26: on $label, a call site is the user's line and column", ({ path }) => {
-  it.skipIf(path === undefined).each(["user.mjs", "bundled.mjs", "minified.mjs"])(
-    "of every function that starts work, for all that it starts, in %s",
-    async (file) => {
-      const { code, stdout, output } = await execute(path as string, [join(folder, file)], folder);
+  it.skipIf(path === undefined).each([
+    { file: "user.mjs", origin: "user.mjs", flags: [] },
+    { file: "bundled.mjs", origin: "bundled.mjs", flags: [] },
+    { file: "minified.mjs", origin: "minified.mjs", flags: [] },
+    { file: "mapped.mjs", origin: "user.mjs", flags: ["--enable-source-maps"] },
+  ])(
+    "of every function that starts work, for all that it starts, in $file",
+    async ({ file, origin, flags }) => {
+      const { code, stdout, output } = await execute(path as string, [...flags, join(folder, file)], folder);
       expect({ code, output }).toMatchObject({ code: 0 });
       const sites = JSON.parse(stdout) as Record<string, [string, string?][]>;
-      const text = readFileSync(join(folder, file), "utf8");
+      const text = readFileSync(join(folder, origin), "utf8");
       const seen: Record<string, object> = {};
       const expected: Record<string, object> = {};
       for (const name of Object.keys(calls)) {
@@ -205,7 +212,7 @@ describe.each(nodes())("rule 26: on $label, a call site is the user's line and c
         const isWhole = found.length >= (parts[name] ?? 1);
         seen[name] = { sites: [...new Set(ends)], isWhole, name: named.has(name) ? found[0]?.[0] : name };
         // By name as the function is, not as a bundler calls it.
-        expected[name] = { sites: [`${file}:${positionOf(name, text)}`], isWhole: true, name };
+        expected[name] = { sites: [`${origin}:${positionOf(name, text)}`], isWhole: true, name };
       }
       expect(seen).toEqual(expected);
     },
