@@ -33,7 +33,6 @@ function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, voi
 
 /** Whether a timer below `root` would keep the process alive if it were held. */
 export function hasUnheldTimer(root: ScopeNode): boolean {
-  if ((root.flags & TIMERS_UNREFED) === 0) return false;
   for (const node of liveScopesThatMayHold(root)) {
     if ((node.flags & TIMERS_UNREFED) === 0) continue;
     if (hasDeadline(node) && node.first !== undefined) return true;
@@ -51,10 +50,18 @@ function hasDeadline(node: ScopeNode): boolean {
 /** Lets the timers below `root` keep the process alive, including pending ones. */
 export function startHolding(root: ScopeNode): void {
   for (const node of liveScopesThatMayHold(root)) {
+    if ((node.flags & TIMERS_UNREFED) === 0) continue;
     node.flags &= ~TIMERS_UNREFED;
     if (hasDeadline(node)) updateTimerHold(node);
     for (let hook = node.hooks; hook !== undefined; hook = hook.next) hook.holdTimer?.();
   }
+}
+
+/** Whether something lives below `root`, and all of it are owner handles whose timers do not hold the process yet. */
+export function hasOnlyUnheldBelow(root: ScopeNode): boolean {
+  for (let node = root.first; node !== undefined; node = node.next)
+    if ((node.flags & TIMERS_UNREFED) === 0 || isOptedOutOfHold(node)) return false;
+  return root.first !== undefined;
 }
 
 /** Keeps the process alive until the returned function is called. */

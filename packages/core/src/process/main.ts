@@ -63,7 +63,9 @@ export async function main(body: (scope: MainScope) => unknown, options?: MainOp
   const run = (current = new Run(settings));
   const { name, onError, isCancellation } = settings;
   const enter = (scope: Scope): unknown => {
-    return body(run.open(scope));
+    const result = body(run.open(scope));
+    run.watchBody(result);
+    return result;
   };
   try {
     await enterScope("withScope", backgroundNode, { name, onError, isCancellation }, enter, site);

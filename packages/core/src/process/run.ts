@@ -9,6 +9,8 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
+import { realTimers } from "../kernel/platform.js";
+import { endDroppedBelow } from "../task/idle-process.js";
 import { nodeOf } from "../task/resolve.js";
 import { startTask } from "../task/spawn.js";
 import type { Settings } from "./options.js";
@@ -22,6 +24,8 @@ import { afterRepeats, expectRepeats, takeRepeat } from "./repeated-signals.js";
 
 /** The minimum time for a process to end by itself, in ms: a few turns of its event loop. */
 const MIN_EXIT = 100;
+/** How often a scope whose body is done is asked whether only dropped objects keep it open, in ms. */
+const IDLE_CHECK = 1_000;
 
 /** One call of `main`: listens to signals while the scope is open, and ends the process. */
 export class Run {
@@ -29,6 +33,7 @@ export class Run {
   /** Keeps the process alive while the scope waits for a signal: a signal listener does not. */
   readonly #hold = new LongTimer(Infinity, () => {});
   readonly #output: OutputGuard;
+  #idleCheck: ReturnType<typeof setInterval> | undefined;
   #node!: ScopeNode;
   /** The last signal. SIGPIPE: the reader has closed the output. */
   #signal: NodeJS.Signals | undefined;
@@ -69,6 +74,18 @@ export class Run {
     for (const signal of this.#settings.signals) process.on(signal, this.#onSignal);
     watchServers(() => this.#holdForServers());
     return new MainView(this.#node, this.#draining);
+  }
+
+  /** Called with what the body returned. From its end on only the children keep the scope open. */
+  watchBody(result: unknown): void {
+    const done = (): void => {
+      if (this.#ended) return;
+      const check = (): void => void endDroppedBelow(this.#node);
+      this.#idleCheck = realTimers.setInterval(check, IDLE_CHECK);
+      check();
+    };
+    if (result instanceof Promise) result.then(done, done);
+    else queueMicrotask(done);
   }
 
   /** Delays the cleanups of a cancelled scope until the servers are down: their requests may use the resources. */
@@ -125,6 +142,7 @@ export class Run {
     });
     this.#output.end();
     this.#hold.clear();
+    realTimers.clearInterval(this.#idleCheck);
     if (this.#grace === undefined) return;
     process.channel?.unref(); // it would keep a worker of node:cluster alive after its servers have closed
     this.#startGrace(Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT));

@@ -5,7 +5,7 @@ import { scriptFolder, type ScriptFolder } from "../../test/support/run-script.j
 let folder: ScriptFolder;
 
 beforeAll(async () => {
-  folder = await scriptFolder();
+  folder = await scriptFolder("process");
 });
 
 afterAll(() => folder.remove());
@@ -116,6 +116,82 @@ describe("rule 21: a program that has no other work", () => {
       await linesOf(`globalThis.held = make((task) => { spawn(createScope(task), forever); }, { holdsProcess: false });
         globalThis.other = make(async (task) => { spawn(createScope(task, { holdsProcess: false }), forever); await sleep(task, 30); log("slept"); });`),
     ).toEqual(["slept", "exit 0"]);
+  });
+
+  it.each([
+    ["createScope()", "globalThis.parent = createScope(); begin(globalThis.parent);"],
+    ["a task", "globalThis.parent = createScope(); spawn(globalThis.parent, (task) => begin(task));"],
+    ["withScope()", "await withScope((scope) => void begin(scope));"],
+    ["another object", "globalThis.parent = selfCleaning((scope) => (begin(scope), {}));"],
+    ["main()", "await main((scope) => void begin(scope));"],
+    [
+      "main(), after its last task",
+      "await main((scope) => (begin(scope), void spawn(scope, (task) => sleep(task, 5))));",
+    ],
+  ])("finds the dropped object below %s", async (_, start) => {
+    const lines = await linesOf(`
+      const begin = (parent) => void selfCleaning(parent, (scope) => {
+        spawn(scope, async (task) => { try { await forever(task); } finally { log("stopped"); } });
+        return {};
+      }, { onOrphan: () => log("orphan") });
+      ${start}`);
+    expect(lines).toEqual(["orphan", "stopped", "exit 0"]);
+  });
+
+  it.each([
+    ["createScope()", "globalThis.parent = createScope(); begin(globalThis.parent);"],
+    ["a task", "globalThis.parent = createScope(); spawn(globalThis.parent, (task) => begin(task));"],
+    ["another object", "globalThis.parent = selfCleaning((scope) => (begin(scope), {}));"],
+    ["main()", "await main((scope) => void begin(scope));"],
+  ])("goes on for an object that is held, below %s", async (_, start) => {
+    const lines = await linesOf(`
+      const begin = (parent) => void (globalThis.object = selfCleaning(parent, (scope) => {
+        spawn(scope, async (task) => { await sleep(task, 20); log("woke"); scope.cancel(); });
+        return {};
+      }));
+      ${start}`);
+    expect(lines).toEqual(["woke", "exit 0"]);
+  });
+
+  it.each([
+    [
+      "a Node stream",
+      `new Writable({ write: (chunk, _, done) => void write(String(chunk), done) })`,
+      "stream.write('a'); stream.end('b');",
+    ],
+    [
+      "a Node stream, with callbacks",
+      `new Writable({ write: (chunk, _, done) => void write(String(chunk), done) })`,
+      "stream.write('a', () => stream.write('b'));",
+    ],
+    [
+      "a web stream",
+      `new WritableStream({ write: (chunk) => new Promise((done) => write(chunk, done)) })`,
+      "const writer = stream.getWriter(); writer.write('a'); writer.write('b');",
+    ],
+  ])("with holdsProcess: false writes what %s took", async (_, stream, use) => {
+    const lines = await linesOf(`
+      const { Writable } = await import("node:stream");
+      globalThis.object = selfCleaning((scope) => {
+        const write = (text, done) => spawn(scope, async (task) => { await sleep(task, 20); log(text); done(); });
+        return { open: () => ${stream} };
+      }, { holdsProcess: false });
+      const stream = globalThis.object.open();
+      ${use}`);
+    expect(lines).toEqual(["a", "b", "exit 0"]);
+  });
+
+  it("with holdsProcess: false does not wait for a write to a stream that was destroyed", async () => {
+    const lines = await linesOf(`
+      const { Writable } = await import("node:stream");
+      globalThis.object = selfCleaning((scope) => {
+        const write = () => void spawn(scope, forever);
+        return { open: () => new Writable({ write }) };
+      }, { holdsProcess: false });
+      const stream = globalThis.object.open();
+      stream.write("a");
+      stream.destroy();`);
+    expect(lines).toEqual(["exit 0"]);
   });
 
   it("ends in a worker thread, too", async () => {

@@ -1,4 +1,4 @@
-import { hasUnheldTimer, startHolding } from "../kernel/process-hold.js";
+import { hasOnlyUnheldBelow, hasUnheldTimer, startHolding } from "../kernel/process-hold.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { beforeProcessEnd, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
@@ -17,7 +17,7 @@ import { collectedHandleCount } from "./orphan.js";
  */
 export function endWhenIdle(): void {
   if (isWatching) return;
-  beforeProcessEnd(() => void decide());
+  beforeProcessEnd(() => void decide(undecided()));
   isWatching = true; // only now: the call may have overflowed the stack
 }
 
@@ -27,11 +27,21 @@ let isDeciding = false;
 /** An object that one collection frees may have kept the next handle alive, for example as a finalizer's held value. */
 const ROUNDS = 3;
 
-async function decide(): Promise<void> {
+/**
+ * `main` keeps the process alive until its scope has ended. When the scope has only objects of `selfCleaning` left, those
+ * that were dropped are collected now, since nothing else would allocate.
+ */
+export async function endDroppedBelow(root: ScopeNode): Promise<void> {
+  if (isDeciding || !isWatching || !hasOnlyUnheldBelow(root)) return;
+  await decide([root]);
+  startHolding(root);
+}
+
+async function decide(undecidedNow: readonly ScopeNode[]): Promise<void> {
   if (isDeciding) return;
   isDeciding = true;
   try {
-    const collect = undecided().some((node) => !isCancelled(node)) ? findCollect() : undefined;
+    const collect = undecidedNow.some((node) => !isCancelled(node)) ? findCollect() : undefined;
     for (let round = 0; collect !== undefined && round < ROUNDS; round++) {
       await turn(); // an object whose WeakRef was read lives until the end of the job
       collect();

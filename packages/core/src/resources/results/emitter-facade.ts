@@ -171,8 +171,12 @@ export class EmitterFacade extends Facade {
   #holdUntilWritten(args: unknown[]): void {
     const last = Math.max(args.length - 1, 0);
     const callback = args[last];
-    const { proxy } = this;
+    const { proxy, lease } = this;
+    let waits = true; // a stream may call back twice
+    lease.acquire();
     const done = (...results: unknown[]): void => {
+      if (waits) lease.release();
+      waits = false;
       if (typeof callback === "function") Reflect.apply(callback, proxy, results);
     };
     const place = typeof callback === "function" || callback === undefined ? last : args.length;

@@ -40,7 +40,8 @@ export class Lease {
   readonly process: ProcessHold | undefined;
   /** Called once, at its end. */
   onEnd: (() => void) | undefined;
-  #using = false;
+  #isUsed = false;
+  #acquired = 0;
   #held: object | undefined;
   #last: WeakRef<object> | undefined;
 
@@ -73,14 +74,26 @@ export class Lease {
 
   /** It is waited for until it ends. */
   use(): void {
-    if (this.#using || this.#held === undefined) return;
-    this.#using = true;
-    this.process?.acquire();
+    if (this.#isUsed) return;
+    this.#isUsed = true;
+    this.acquire();
+  }
+
+  /** Keeps the process alive until `release`, at most until it ends. */
+  acquire(): void {
+    if (this.process === undefined || this.#held === undefined) return;
+    this.#acquired += 1;
+    this.process.acquire();
+  }
+
+  release(): void {
+    if (this.#acquired === 0) return;
+    this.#acquired -= 1;
+    this.process?.release();
   }
 
   end(): void {
-    if (this.#using) this.process?.release();
-    this.#using = false;
+    while (this.#acquired > 0) this.release();
     if (this.#held === undefined) return;
     this.#last = new WeakRef(this.#held);
     this.#held = undefined;

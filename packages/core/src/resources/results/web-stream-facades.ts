@@ -86,17 +86,25 @@ function readsBytes(stream: ReadableStream<unknown>): boolean {
 function writableFacade(subject: WritableStream<unknown>, lease: Lease): WritableStream<unknown> {
   let writer: WritableStreamDefaultWriter<unknown> | undefined;
   const open = (): WritableStreamDefaultWriter<unknown> => (writer ??= subject.getWriter());
-  const ending = async (work: Promise<void>): Promise<void> => {
+  const holding = async (work: Promise<void>): Promise<void> => {
+    lease.acquire();
     try {
       await work;
+    } finally {
+      lease.release();
+    }
+  };
+  const ending = async (work: Promise<void>): Promise<void> => {
+    try {
+      await holding(work);
     } finally {
       lease.end();
     }
   };
   return new WritableStream({
     write: async (chunk) => {
-      await open().ready;
-      await open().write(chunk);
+      await holding(open().ready);
+      await holding(open().write(chunk));
     },
     close: () => ending(open().close()),
     abort: (reason) => ending(open().abort(reason)),
