@@ -85,7 +85,7 @@ export class Run {
       check();
     };
     if (result instanceof Promise) result.then(done, done);
-    else queueMicrotask(done);
+    else void Promise.resolve().then(done);
   }
 
   /** Delays the cleanups of a cancelled scope until the servers are down: their requests may use the resources. */
