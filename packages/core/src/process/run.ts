@@ -78,14 +78,14 @@ export class Run {
 
   /** Called with what the body returned. From its end on only the children keep the scope open. */
   watchBody(result: unknown): void {
-    const done = (): void => {
+    const watch = (): void => {
       if (this.#ended) return;
       const check = (): void => void endDroppedBelow(this.#node);
       this.#idleCheck = realTimers.setInterval(check, IDLE_CHECK);
       check();
     };
-    if (result instanceof Promise) result.then(done, done);
-    else void Promise.resolve().then(done);
+    if (result instanceof Promise) result.then(watch, watch);
+    else void Promise.resolve().then(watch);
   }
 
   /** Delays the cleanups of a cancelled scope until the servers are down: their requests may use the resources. */
