@@ -46,22 +46,20 @@ async function expectNoSubscribers(child: Child): Promise<void> {
   await child.printed("subscribers: 0");
 }
 
+/** Starts `bough inspect --record` for an hour, and waits until it records. */
+async function startRecording(nodePath: string, pid: string, file: string): Promise<Child> {
+  const recording = new Child(nodePath, [command.path, "inspect", pid, "--record", file, "--seconds=3600"]);
+  onTestFinished(() => recording.kill("SIGKILL"));
+  await recording.printed("Recording process");
+  return recording;
+}
+
 for (const { label, path = "", major } of nodes()) {
   describe.skipIf(path === "")(`bough inspect --record, on ${label}`, () => {
     it("records a process that nobody has prepared, for Perfetto, and leaves it as it was", async () => {
       const { child, pid } = await command.start(path, shop);
       const file = fileOf(`trace-${major}.json`);
-      const recording = new Child(path, [
-        command.path,
-        "inspect",
-        pid,
-        "--record",
-        file,
-        "--seconds",
-        "3600",
-      ]);
-      onTestFinished(() => recording.kill("SIGKILL"));
-      await recording.printed("Recording process");
+      const recording = await startRecording(path, pid, file);
       child.kill("SIGHUP");
       await child.printed("ordered");
       recording.kill("SIGINT");
@@ -106,17 +104,7 @@ describe("bough inspect --record", () => {
   it("ends at Ctrl-C, and has succeeded then", async () => {
     const { child, pid } = await command.start(execPath, shop);
     const file = fileOf("until.prom");
-    const recording = new Child(execPath, [
-      command.path,
-      "inspect",
-      pid,
-      "--record",
-      file,
-      "--seconds",
-      "3600",
-    ]);
-    onTestFinished(() => recording.kill("SIGKILL"));
-    await recording.printed("Recording process");
+    const recording = await startRecording(execPath, pid, file);
     recording.kill("SIGINT");
     expect(await recording.ending()).toMatchObject({
       code: 0,
@@ -146,17 +134,7 @@ describe("bough inspect --record", () => {
 
   it("reports that the process has ended during the recording", async () => {
     const { child, pid } = await command.start(execPath, shop);
-    const recording = new Child(execPath, [
-      command.path,
-      "inspect",
-      pid,
-      "--record",
-      fileOf("gone"),
-      "--seconds",
-      "60",
-    ]);
-    onTestFinished(() => recording.kill("SIGKILL"));
-    await recording.printed("Recording process");
+    const recording = await startRecording(execPath, pid, fileOf("gone"));
     child.kill("SIGKILL");
     const { code, stderr } = await recording.ending();
     expect(stderr).toBe(`Process ${pid} has ended, and its recording is lost. No file was written.\n`);

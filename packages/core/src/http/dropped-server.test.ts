@@ -7,6 +7,7 @@ import { fastifyBough } from "../fastify/index.js";
 import { spawn, type CancelledError } from "../index.js";
 import { collectGarbage } from "../testing/index.js";
 import { serverScope } from "./index.js";
+import { untilCancelled } from "../../test/support/until-cancelled.js";
 
 // Rule 19 for servers: one that nobody closes and nobody holds is collected, and its jobs are stopped.
 
@@ -37,18 +38,8 @@ async function startJob(
   reasons: CancelledError[],
 ): Promise<WeakRef<http.Server>> {
   const server = await make();
-  spawn(serverScope(server), (scope) => waitFor(scope.onCancel.bind(scope), reasons));
+  spawn(serverScope(server), (scope) =>
+    untilCancelled(scope).catch((reason: CancelledError) => void reasons.push(reason)),
+  );
   return new WeakRef(server);
-}
-
-function waitFor(
-  onCancel: (callback: (reason: CancelledError) => void) => unknown,
-  reasons: CancelledError[],
-): Promise<void> {
-  return new Promise((resolve) => {
-    onCancel((reason) => {
-      reasons.push(reason);
-      resolve();
-    });
-  });
 }

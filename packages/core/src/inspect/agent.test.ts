@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { scriptFolder, type ScriptFolder } from "../../test/support/run-script.js";
-import { createScope } from "../task/create-scope.js";
+import { openScope } from "../../test/support/open-scope.js";
 import { spawn } from "../task/spawn.js";
 import { agent } from "./agent.js";
 import type { NodeInfo } from "./index.js";
@@ -28,8 +28,7 @@ function all(): NodeInfo[] {
 
 describe("the code that `bough inspect` evaluates in a process", () => {
   it("finds the tree of a copy, in slices", () => {
-    const scope = createScope({ name: "a root that the agent finds", onOrphan: "ignore" });
-    onTestFinished(() => void scope.cancel());
+    const scope = openScope("a root that the agent finds");
     for (let index = 0; index < 40; index++) spawn(scope, () => new Promise(() => {}));
     expect(JSON.parse(agent.begin())).toMatchObject({ copies: copies().length, unreadable: 0 });
     expect(JSON.parse(agent.next(0))).toHaveLength(16);

@@ -9,7 +9,6 @@ import { requestScope, serverScope } from "../http/index.js";
 import { createContextKey } from "../kernel/context-values.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
-import type { ScopeHandle } from "../task/handle.js";
 import { spawn } from "../task/spawn.js";
 import {
   diffNodes,
@@ -22,12 +21,7 @@ import {
   waitLabel,
   type NodeInfo,
 } from "./index.js";
-
-function open(name = "root"): ScopeHandle {
-  const scope = createScope({ name, onOrphan: "ignore" });
-  onTestFinished(() => void scope.cancel()); // what never ends stays
-  return scope;
-}
+import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
 const nodesOf = (scope: Scope): NodeInfo[] => flatten(snapshot(scope));
@@ -39,7 +33,7 @@ const named = (scope: Scope, name: string): NodeInfo => {
 
 describe("the data of a scope in a snapshot", () => {
   it("has an id that is unique where names are not, and stays", () => {
-    const root = open();
+    const root = openScope("root");
     for (let index = 0; index < 3; index++) spawn(root, never, { name: "same" });
     const ids = nodesOf(root).map(({ id }) => id);
     expect(new Set(ids).size).toBe(4);
@@ -52,7 +46,7 @@ describe("the data of a scope in a snapshot", () => {
   it("says when and by which line a scope was cancelled", () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
-    const root = open();
+    const root = openScope("root");
     spawn(root, never, { name: "job" });
     const start = Date.now();
     root.cancel("enough");
@@ -84,7 +78,7 @@ describe("the data of a scope in a snapshot", () => {
   ])("names the line that cancelled %s", (_, cancel) => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
-    const root = open();
+    const root = openScope("root");
     const hold = spawn(root, never, { name: "hold" });
     cancel(root);
     const reasons = nodesOf(root).flatMap(({ reason }) => reason?.by ?? []);
@@ -93,7 +87,7 @@ describe("the data of a scope in a snapshot", () => {
   });
 
   it("contains its waits with their remaining times", async () => {
-    const root = open();
+    const root = openScope("root");
     const permits = createSemaphore(1);
     const channel = createChannel<number>();
     spawn(root, (task) => sleep(task, 41_900), { name: "sleeper" });
@@ -111,7 +105,7 @@ describe("the data of a scope in a snapshot", () => {
   });
 
   it("does not count the places of a long queue, which would take the square of its length", async () => {
-    const root = open();
+    const root = openScope("root");
     const permits = createSemaphore(1);
     await permits.acquire(root);
     for (let index = 1; index <= 150; index++)
@@ -127,7 +121,7 @@ describe("the data of a scope in a snapshot", () => {
   });
 
   it("says that it waits for its children", async () => {
-    const root = open();
+    const root = openScope("root");
     spawn(root, never, { name: "job" });
     const joined = root.join().catch(() => {});
     expect(named(root, "root").joining).toBe(true);
@@ -137,7 +131,7 @@ describe("the data of a scope in a snapshot", () => {
   });
 
   it("says how it would notice a cancellation", async () => {
-    const root = open();
+    const root = openScope("root");
     spawn(root, never, { name: "deaf" });
     spawn(root, (task) => new Promise((resolve) => task.signal.addEventListener("abort", resolve)), {
       name: "signal",
@@ -177,14 +171,14 @@ describe("the data of a scope in a snapshot", () => {
   });
 
   it("names the values of its context, never the values", () => {
-    const root = open();
+    const root = openScope("root");
     root.set(createContextKey<string>("password"), "hunter2");
     expect(named(root, "root").context).toEqual(["password"]);
     expect(JSON.stringify(snapshot(root))).not.toContain("hunter2");
   });
 
   it("contains its limit, its own deadline and its grace period", () => {
-    const root = open();
+    const root = openScope("root");
     const own = createScope(root, { concurrency: 4, timeout: 5_000, grace: 100, onOrphan: "ignore" });
     const job = spawn(own, never, { name: "job" });
     const [{ limit, ownDeadline, grace }] = flatten(snapshot(own)) as [NodeInfo];
@@ -198,7 +192,7 @@ describe("the data of a scope in a snapshot", () => {
 
 describe("stringifyTree()", () => {
   it("writes what JSON.stringify writes", () => {
-    const root = open();
+    const root = openScope("root");
     createScope(root, { name: 'a "b"\n', onOrphan: "ignore" });
     spawn(root, never);
     const tree = snapshot(root);
@@ -206,7 +200,7 @@ describe("stringifyTree()", () => {
   });
 
   it("rule 18: writes 100,000 levels", () => {
-    const root = open("deep");
+    const root = openScope("deep");
     let scope = root;
     for (let level = 1; level < 100_000; level++)
       scope = createScope(scope, { name: "x", onOrphan: "ignore" });
@@ -234,7 +228,7 @@ describe("groupNodes()", () => {
   it("puts tasks that were spawned at one line and wait alike in one row, the largest first", () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
-    const root = open();
+    const root = openScope("root");
     for (let index = 0; index < 5; index++) spawn(root, (task) => sleep(task, 1_000), { name: `${index}` });
     for (let index = 0; index < 2; index++) spawn(root, never);
     const groups = groupNodes(nodesOf(root).slice(1));
@@ -244,7 +238,7 @@ describe("groupNodes()", () => {
   });
 
   it("groups by the given properties", () => {
-    const root = open();
+    const root = openScope("root");
     spawn(root, never, { name: "a" });
     spawn(root, never, { name: "a" });
     createScope(root, { name: "a", onOrphan: "ignore" });
@@ -258,17 +252,17 @@ describe("groupNodes()", () => {
   });
 
   it("says how old its members are", () => {
-    const nodes = Array.from({ length: 100 }, (_, age) => ({ ...named(open("x"), "x"), age: age + 1 }));
+    const nodes = Array.from({ length: 100 }, (_, age) => ({ ...named(openScope("x"), "x"), age: age + 1 }));
     expect(groupNodes(nodes)[0]?.age).toEqual({ p50: 50, p95: 95, p99: 99, max: 100 });
   });
 });
 
 describe("diffNodes()", () => {
   it("lists new, gone and changed scopes, and no changes by time alone", async () => {
-    const root = open();
+    const root = openScope("root");
     const gone = createScope(root, { name: "gone", onOrphan: "ignore" });
     spawn(root, never, { name: "stuck" });
-    const same = open("same");
+    const same = openScope("same");
     spawn(same, (task) => sleep(task, 1_000));
     const before = nodesOf(root);
     await gone.close();

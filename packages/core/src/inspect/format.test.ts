@@ -1,19 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope } from "../task/create-scope.js";
-import type { ScopeHandle } from "../task/handle.js";
-import type { ScopeOptions } from "../task/options.js";
 import { spawn } from "../task/spawn.js";
 import { formatDuration } from "./duration.js";
 import { formatTree, snapshot } from "./index.js";
+import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
-
-/** A root that the end of the test cancels. */
-function open(options: ScopeOptions): ScopeHandle {
-  const scope = createScope(options);
-  onTestFinished(() => void scope.cancel());
-  return scope;
-}
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -24,7 +16,7 @@ afterEach(() => {
 
 describe("formatTree()", () => {
   it("draws the tree, and adds to each scope only unusual states", async () => {
-    const server = open({ name: "server", timeout: 90_000, concurrency: 1 });
+    const server = openScope("server", { timeout: 90_000, concurrency: 1 });
     spawn(server, never, { name: "heartbeat", daemon: true });
     spawn(server, never, { name: "job" });
     const pool = createScope(server, { name: "pool" });
@@ -50,7 +42,7 @@ describe("formatTree()", () => {
   });
 
   it("prints one line for each scope, for any name", () => {
-    const scope = open({ name: "a\nb\u001b[31m\u2028c" });
+    const scope = openScope("a\nb\u001b[31m\u2028c");
     expect(formatTree(snapshot(scope))).toBe("a\\u000ab\\u001b[31m\\u2028c  handle · 0 ms");
   });
 
@@ -60,7 +52,7 @@ describe("formatTree()", () => {
   });
 
   it("stops indenting somewhere, and numbers the levels below", () => {
-    let scope = open({ name: "level" });
+    let scope = openScope("level");
     const root = scope;
     for (let level = 1; level <= 40; level++) scope = createScope(scope, { name: "level" });
     const lines = formatTree(snapshot(root)).split("\n");

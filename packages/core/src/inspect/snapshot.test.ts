@@ -2,12 +2,11 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { background } from "../task/background.js";
 import { stream } from "../flow/combinators/stream.js";
 import { createScope } from "../task/create-scope.js";
-import type { ScopeHandle } from "../task/handle.js";
-import type { ScopeOptions } from "../task/options.js";
 import { spawn } from "../task/spawn.js";
 import { withScope } from "../task/with-scope.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { formatTree, setTracing, snapshot, type Snapshot } from "./index.js";
+import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
 
@@ -19,13 +18,6 @@ function find(tree: Snapshot, path: string): Snapshot {
     todo.push(...at.children);
   }
   throw new Error(`no ${path} in the snapshot`);
-}
-
-/** A root that the end of the test cancels. */
-function open(options: ScopeOptions): ScopeHandle {
-  const scope = createScope(options);
-  onTestFinished(() => void scope.cancel());
-  return scope;
 }
 
 beforeEach(() => {
@@ -51,7 +43,7 @@ describe("snapshot()", () => {
 
   it("rule 26: tells path, kind, state, status, age, deadline and counts of everything alive", () => {
     const start = Date.now();
-    const server = open({ name: "server", timeout: 5_000, concurrency: 1 });
+    const server = openScope("server", { timeout: 5_000, concurrency: 1 });
     server.defer(() => {});
     createScope(server, { name: "pool", onOrphan: "ignore" });
     spawn(
@@ -84,7 +76,7 @@ describe("snapshot()", () => {
   });
 
   it("is plain data: it survives JSON", async () => {
-    const scope = open({ name: "plain", timeout: 1_000 });
+    const scope = openScope("plain", { timeout: 1_000 });
     spawn(scope, never);
     const tree = snapshot(scope);
     expect(JSON.parse(JSON.stringify(tree))).toEqual(tree);
@@ -93,7 +85,7 @@ describe("snapshot()", () => {
   });
 
   it("shows why a scope was cancelled, on every scope that it reached", () => {
-    const scope = open({ name: "jobs" });
+    const scope = openScope("jobs");
     spawn(scope, never, { name: "job" });
     scope.cancel(new RangeError("enough"));
     const tree = snapshot(scope);
@@ -119,13 +111,13 @@ describe("snapshot()", () => {
     ],
     ["no text", Object.assign(new Error("enough"), { message: Symbol("enough") }), "an instance of Error"],
   ])("describes a cause that has %s", (_, cause, words) => {
-    const scope = open({});
+    const scope = openScope("anonymous");
     scope.cancel(cause);
     expect(snapshot(scope).reason?.cause).toBe(words);
   });
 
   it("rule 5: marks the scopes that hold up a cancelled tree, and those that wait for it", async () => {
-    const scope = open({ name: "stuck" });
+    const scope = openScope("stuck");
     let end = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (end = resolve)), { name: "stubborn" });
     const closed = scope.close();
@@ -141,7 +133,7 @@ describe("snapshot()", () => {
   });
 
   it("marks a scope whose cleanups run", async () => {
-    const scope = open({ name: "cleaning" });
+    const scope = openScope("cleaning");
     let end = (): void => {};
     scope.defer(() => new Promise<void>((resolve) => (end = resolve)));
     expect(snapshot(scope)).toMatchObject({ waitingForCleanup: false, counts: { cleanups: 1 } });
@@ -153,7 +145,7 @@ describe("snapshot()", () => {
   });
 
   it("counts failures", async () => {
-    const scope = open({ name: "failing", supervise: true });
+    const scope = openScope("failing", { supervise: true });
     spawn(scope, () => {
       throw new Error("one");
     }).catch(() => {});
@@ -167,7 +159,7 @@ describe("snapshot()", () => {
   });
 
   it("begins at the background without a scope, and sees every root", async () => {
-    const root = open({ name: "a root of this test" });
+    const root = openScope("a root of this test");
     const tree = snapshot();
     expect(tree).toMatchObject({ kind: "background", path: "", name: background.name });
     expect(tree.children.map(({ path }) => path)).toContain("a root of this test");
@@ -182,7 +174,7 @@ describe("snapshot()", () => {
   });
 
   it("rule 26: has the spawn site where it was recorded, and only there", () => {
-    const scope = open({ name: "untraced" });
+    const scope = openScope("untraced");
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
     spawn(scope, never, { name: "traced" });
@@ -193,7 +185,7 @@ describe("snapshot()", () => {
   });
 
   it("changes nothing: a signal that was not read is not made", () => {
-    const scope = open({ name: "quiet" });
+    const scope = openScope("quiet");
     const task = spawn(scope, never);
     expect(snapshot(scope)).toEqual(snapshot(scope));
     expect(task.status).toBe("running");
@@ -206,7 +198,7 @@ describe("snapshot()", () => {
   });
 
   it("rule 18: does 100,000 levels, and formatTree with it", () => {
-    const root = open({ name: "deep", timeout: 60_000, onOrphan: "ignore" });
+    const root = openScope("deep", { timeout: 60_000, onOrphan: "ignore" });
     let scope = root;
     for (let level = 0; level < 100_000; level++)
       scope = createScope(scope, { name: "x", onOrphan: "ignore" });

@@ -1,16 +1,11 @@
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { sleep } from "../flow/time/sleep.js";
 import { createScope } from "../task/create-scope.js";
 import type { ScopeHandle } from "../task/handle.js";
 import { spawn } from "../task/spawn.js";
 import { flatten, snapshot, type NodeInfo } from "./index.js";
 import { MAX_ROWS, TreeFolder, type FoldQuery } from "./tree-folder.js";
-
-function open(name: string, options: { timeout?: number } = {}): ScopeHandle {
-  const scope = createScope({ name, onOrphan: "ignore", onError: () => {}, ...options });
-  onTestFinished(() => void scope.cancel());
-  return scope;
-}
+import { openScope } from "../../test/support/open-scope.js";
 
 function fold(nodes: readonly NodeInfo[], query: Partial<FoldQuery> = {}): TreeFolder {
   const folder = new TreeFolder({ folded: true, filter: "", closed: [], ...query });
@@ -32,7 +27,7 @@ function lines({ rows }: TreeFolder): string[] {
 
 /** Three orders with two tasks each, and a stuck task. */
 function shop(): ScopeHandle {
-  const scope = open("shop");
+  const scope = openScope("shop");
   for (let order = 1; order <= 3; order++)
     spawn(
       scope,
@@ -58,7 +53,7 @@ it("makes one row of similar scopes, and one of the similar scopes below them", 
 });
 
 it("does not put scopes in one row that differ in their state, their wait or where they are", () => {
-  const scope = open("server");
+  const scope = openScope("server");
   const jobs = ["first", "second"].map((name) => createScope(scope, { name, onOrphan: "ignore" }));
   for (const job of jobs) spawn(job, (task) => sleep(task, 60_000), { name: "work" });
   spawn(scope, (task) => sleep(task, 60_000), { name: "work" });
@@ -84,7 +79,7 @@ it("makes a row of every scope if it is asked to", () => {
 });
 
 it("gives a row the oldest scope, the earliest deadline, and the same key in the next look", () => {
-  const scope = open("server", { timeout: 50_000 });
+  const scope = openScope("server", { timeout: 50_000 });
   for (const timeout of [60_000, 40_000, 70_000])
     spawn(scope, (task) => sleep(task, 60_000), { name: `job ${timeout}`, timeout });
   const nodes = nodesOf(scope).map((node, index) => (index === 2 ? { ...node, age: 99_999 } : node));
@@ -115,7 +110,7 @@ it("counts the scopes in a closed row, and does not send them", () => {
 });
 
 it("counts the scopes without a row because there are too many, and their descendants", () => {
-  const scope = open("shop");
+  const scope = openScope("shop");
   for (let index = 0; index < MAX_ROWS + 5; index++) {
     const job = createScope(scope, { name: "job", onOrphan: "ignore" });
     spawn(job, () => new Promise(() => {}));
@@ -126,7 +121,7 @@ it("counts the scopes without a row because there are too many, and their descen
 });
 
 it("counts the tasks by their state", () => {
-  const scope = open("shop");
+  const scope = openScope("shop");
   const limited = createScope(scope, { name: "limited", concurrency: 1, onOrphan: "ignore" });
   for (let index = 0; index < 3; index++) spawn(limited, () => new Promise(() => {}));
   spawn(scope, () => new Promise(() => {}), { name: "stuck" }).cancel();
@@ -151,7 +146,7 @@ it("keeps the details of one scope: its ancestors and its children", () => {
 });
 
 it("folds a tree of 20,000 levels without looking at all of them for each scope", () => {
-  const [root] = nodesOf(open("deep"));
+  const [root] = nodesOf(openScope("deep"));
   const nodes = Array.from({ length: 20_000 }, (_, index) => ({
     ...(root as NodeInfo),
     id: index + 1,

@@ -5,13 +5,7 @@ import { sleep } from "../flow/time/sleep.js";
 import type { ScopeHandle } from "../task/handle.js";
 import { cursors } from "../kernel/tree.js";
 import { flatten, snapshot, walk, type NodeInfo } from "./index.js";
-
-/** A root that the end of the test cancels. */
-function open(name: string): ScopeHandle {
-  const scope = createScope({ name, onOrphan: "ignore" });
-  onTestFinished(() => void scope.cancel()); // what never ends stays
-  return scope;
-}
+import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
 
@@ -32,7 +26,7 @@ function dice(seed: number): (sides: number) => number {
 
 describe("walk()", () => {
   it("yields the scopes of a snapshot, parents first and children in spawn order", async () => {
-    const root = open("root");
+    const root = openScope("root");
     const pool = createScope(root, { name: "pool", onOrphan: "ignore" });
     spawn(pool, (task) => sleep(task, 60_000), { name: "sleeper" });
     spawn(root, never, { name: "job" });
@@ -46,7 +40,7 @@ describe("walk()", () => {
   });
 
   it("begins at the background without a scope", async () => {
-    const root = open("a root that a walk finds");
+    const root = openScope("a root that a walk finds");
     const [first, ...others] = await all(walk());
     expect(first).toMatchObject({ kind: "background" });
     expect(first).not.toHaveProperty("parent");
@@ -54,7 +48,7 @@ describe("walk()", () => {
   });
 
   it("lets others have their turn between two slices", async () => {
-    const root = open("root");
+    const root = openScope("root");
     for (let index = 0; index < 100; index++) spawn(root, never);
     let turns = 0;
     const timer = setInterval(() => (turns += 1), 0);
@@ -72,7 +66,7 @@ describe("walk()", () => {
     "describes a scope that is alive all the time exactly once while the tree changes (run %d)",
     async (seed) => {
       const roll = dice(seed);
-      const root = open("root");
+      const root = openScope("root");
       const alive: ScopeHandle[] = [root];
       const parents = new Map<ScopeHandle, ScopeHandle>();
       const grow = (): void => {
@@ -125,7 +119,7 @@ describe("walk()", () => {
   });
 
   it("leaves nothing in the tree when it is left early", async () => {
-    const root = open("root");
+    const root = openScope("root");
     for (let index = 0; index < 40; index++) spawn(root, never);
     for await (const slice of walk(root, { slice: 0 })) {
       expect(slice).toHaveLength(16);
@@ -137,7 +131,7 @@ describe("walk()", () => {
   });
 
   it("rule 18: walks 100,000 levels", async () => {
-    const root = open("deep");
+    const root = openScope("deep");
     const handles = [root]; // kept, or the collector would close the levels
     for (let level = 1; level < 100_000; level++)
       handles.push(createScope(handles.at(-1) as ScopeHandle, { name: "x", onOrphan: "ignore" }));
@@ -146,7 +140,7 @@ describe("walk()", () => {
 
   it("refuses wrong arguments by name", () => {
     expect(() => walk(1 as never)).toThrow(TypeError);
-    expect(() => walk(open("x"), { slice: -1 })).toThrow(RangeError);
-    expect(() => walk(open("x"), { budget: 1 } as never)).toThrow(/budget/);
+    expect(() => walk(openScope("x"), { slice: -1 })).toThrow(RangeError);
+    expect(() => walk(openScope("x"), { budget: 1 } as never)).toThrow(/budget/);
   });
 });

@@ -7,17 +7,11 @@ import { retry } from "../flow/time/retry.js";
 import { sleep } from "../flow/time/sleep.js";
 import type { Scope } from "../kernel/scope.js";
 import { createScope } from "../task/create-scope.js";
-import type { ScopeHandle } from "../task/handle.js";
 import { spawn } from "../task/spawn.js";
 import { createWatcher, flatten, setTracing, snapshot, type Look, type WatcherOptions } from "./index.js";
+import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
-
-function open(): ScopeHandle {
-  const scope = createScope({ name: "server", onOrphan: "ignore", onError: () => {} });
-  onTestFinished(() => void scope.cancel());
-  return scope;
-}
 
 const lookAt = (scope: Scope): Look => ({ at: Date.now(), nodes: flatten(snapshot(scope)) });
 
@@ -46,7 +40,7 @@ describe("stuck: a scope was cancelled and does not end", () => {
   it("names the task that blocks the tree, where it was started, and where it was cancelled", async () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
-    const server = open();
+    const server = openScope("server");
     spawn(server, (task) => spawn(task, never, { name: "export" }), { name: "job" });
     server.cancel("enough");
     await vi.advanceTimersByTimeAsync(6_000);
@@ -76,14 +70,14 @@ describe("stuck: a scope was cancelled and does not end", () => {
 
 describe("overdue: a scope is past its deadline and does not end", () => {
   it("says by how much", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, never, { name: "report", timeout: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(9_000);
     expect(await titles(server)).toEqual(['task "report" is past its deadline by 8 s and still runs']);
   });
 
   it("is silent about a scope that ends at its deadline", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, (task) => sleep(task, 60_000), { name: "report", timeout: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(9_000);
     expect(await titles(server)).toEqual([]);
@@ -92,7 +86,7 @@ describe("overdue: a scope is past its deadline and does not end", () => {
 
 describe("deaf: a task would not notice that it is cancelled", () => {
   it("counts tasks that were started alike", async () => {
-    const server = open();
+    const server = openScope("server");
     for (let index = 0; index < 3; index++) spawn(server, never, { name: "poll" });
     await vi.advanceTimersByTimeAsync(11_000);
     expect(await titles(server)).toEqual(['3 × "poll" would not notice a cancellation']);
@@ -108,14 +102,14 @@ describe("deaf: a task would not notice that it is cancelled", () => {
     ["looks now and then", (scope) => (scope.throwIfCancelled(), never())],
     ["waits for a child", (scope) => spawn(scope, (task) => sleep(task, 60_000))],
   ])("is silent about one that %s", async (_, worker) => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, worker).catch(() => {});
     await vi.advanceTimersByTimeAsync(11_000);
     expect(await titles(server)).toEqual([]);
   });
 
   it("is silent about a young one", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, never);
     expect(await titles(server)).toEqual([]);
   });
@@ -123,7 +117,7 @@ describe("deaf: a task would not notice that it is cancelled", () => {
 
 describe("unclosed: many handles with nothing in them", () => {
   it("counts those of one place", async () => {
-    const server = open();
+    const server = openScope("server");
     const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
     await vi.advanceTimersByTimeAsync(61_000);
     expect(await titles(server)).toEqual(['12 handles of "cache" are open, and nothing runs in them']);
@@ -131,7 +125,7 @@ describe("unclosed: many handles with nothing in them", () => {
   });
 
   it("is silent about those in which something runs, and about a few", async () => {
-    const server = open();
+    const server = openScope("server");
     const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
     for (const handle of kept) spawn(handle, (task) => sleep(task, 600_000));
     const few = Array.from({ length: 3 }, () => createScope(server, { name: "pool", onOrphan: "ignore" }));
@@ -143,7 +137,7 @@ describe("unclosed: many handles with nothing in them", () => {
 
 describe("blocked: the event loop does not turn", () => {
   const looks = (extra: Partial<Look>): string[] => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, never, { name: "render" });
     const watcher = createWatcher();
     watcher.add({ ...lookAt(server), ...extra });
@@ -162,7 +156,7 @@ describe("blocked: the event loop does not turn", () => {
   });
 
   it("holds twice although other tasks run in the second look", () => {
-    const server = open();
+    const server = openScope("server");
     const watcher = createWatcher();
     const late = { loopDelay: { p50: 1, p99: 20, max: 450 } };
     const first = spawn(server, never, { name: "first" });
@@ -179,7 +173,7 @@ describe("blocked: the event loop does not turn", () => {
 
 describe("queue: more and more tasks wait for a slot", () => {
   const grow = async (counts: readonly number[]): Promise<string[]> => {
-    const server = open();
+    const server = openScope("server");
     const pool = createScope(server, { name: "pool", concurrency: 2, onOrphan: "ignore" });
     const more = [...counts];
     const step = (): void => {
@@ -205,7 +199,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   const often = { minDelay: 1_000, maxDelay: 1_000, maxRestarts: Infinity };
 
   it("names the supervised task, how often it was restarted, and the last error without its message", async () => {
-    const server = open();
+    const server = openScope("server");
     supervise(server, broken, { ...often, name: "poller" }).catch(() => {});
     await vi.advanceTimersByTimeAsync(3_500);
     const watcher = createWatcher();
@@ -217,7 +211,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   });
 
   it("names the work that is retried", async () => {
-    const server = open();
+    const server = openScope("server");
     retry(server, broken, { attempts: 100, minDelay: 1_000, maxDelay: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(3_500);
     expect(await titles(server)).toEqual([
@@ -226,7 +220,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   });
 
   it("names the supervising scope whose tasks fail", async () => {
-    const server = open();
+    const server = openScope("server");
     const pool = createScope(server, {
       name: "pool",
       supervise: true,
@@ -241,7 +235,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   });
 
   it("is silent about one restart, and about many that are over", async () => {
-    const server = open();
+    const server = openScope("server");
     let runs = 0;
     const recovers = (failures: number) => (own: Scope) => {
       if (runs++ < failures) throw new TypeError("secret");
@@ -259,7 +253,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   });
 
   it("is silent about failures that a caller has asked for", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, async (own) => {
       await allSettled(own, [broken, broken, broken, broken, (inner: Scope) => sleep(inner, 1e6)]);
     }).catch(() => {});
@@ -268,7 +262,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
   });
 
   it("is silent if it is silenced", async () => {
-    const server = open();
+    const server = openScope("server");
     supervise(server, broken, often).catch(() => {});
     await vi.advanceTimersByTimeAsync(5_000);
     expect(await titles(server, { silence: ["failures"] })).toEqual([]);
@@ -289,7 +283,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   }
 
   it("names the cycle", async () => {
-    const server = open();
+    const server = openScope("server");
     await cross(server, createSemaphore(1), createSemaphore(1));
     const watcher = createWatcher();
     watcher.add(lookAt(server));
@@ -299,7 +293,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   });
 
   it("finds a scope that holds the permit for which its child waits", async () => {
-    const server = open();
+    const server = openScope("server");
     const permits = createSemaphore(1);
     spawn(server, async function parent(task) {
       task.use(await permits.acquire(task));
@@ -312,7 +306,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   });
 
   it("is silent while one holder can continue", async () => {
-    const server = open();
+    const server = openScope("server");
     const other = createSemaphore(2);
     await other.acquire(server); // by somebody who may release it at any time
     await cross(server, createSemaphore(1), other);
@@ -320,7 +314,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   });
 
   it("is silent while a child of a holder can continue, since it may release the permit", async () => {
-    const server = open();
+    const server = openScope("server");
     const permits = createSemaphore(1);
     spawn(server, async function parent(task) {
       const permit = await permits.acquire(task);
@@ -335,7 +329,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   });
 
   it("is silent where not all holders are known", async () => {
-    const server = open();
+    const server = openScope("server");
     const permits = createSemaphore(20);
     spawn(server, async (task) => {
       await permits.acquire(task);
@@ -352,7 +346,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
   });
 
   it("is silent about consumers that wait for values from outside", async () => {
-    const server = open();
+    const server = openScope("server");
     const jobs = createChannel<number>();
     for (let index = 0; index < 4; index++) spawn(server, (task) => jobs.receive(task)).catch(() => {});
     await vi.advanceTimersByTimeAsync(60_000);
@@ -362,7 +356,7 @@ describe("deadlock: tasks wait for each other's permits", () => {
 
 describe("growth: tasks become more and more", () => {
   const growing = (counts: readonly number[]): Promise<string[]> => {
-    const server = open();
+    const server = openScope("server");
     const more = [...counts];
     const step = (): void => {
       for (let index = more.shift() ?? 0; index > 0; index--)
@@ -383,14 +377,14 @@ describe("growth: tasks become more and more", () => {
 
 describe("createWatcher()", () => {
   it("shows nothing that held only once", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, never);
     await vi.advanceTimersByTimeAsync(11_000);
     expect(await titles(server, { times: 1 })).toEqual([]);
   });
 
   it("does not report silenced warnings", async () => {
-    const server = open();
+    const server = openScope("server");
     spawn(server, never);
     await vi.advanceTimersByTimeAsync(11_000);
     expect(await titles(server, { silence: ["deaf"] })).toEqual([]);

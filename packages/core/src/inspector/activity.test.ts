@@ -7,6 +7,7 @@ import { fetchBough } from "../web/index.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { deferred } from "../../test/support/deferred.js";
 import { openEvents, openPage, request } from "../../test/support/inspector.js";
+import { openScope } from "../../test/support/open-scope.js";
 import { servePage } from "./index.js";
 import { Activity } from "./activity.js";
 import { PlaceHistory } from "./place-history.js";
@@ -60,8 +61,7 @@ describe("the history of the scopes at one place", () => {
   it("counts scopes that have begun and not ended", async () => {
     const activity = started();
     const gate = deferred();
-    const scope = createScope({ name: "shop" });
-    onTestFinished(() => void scope.cancel());
+    const scope = openScope("shop");
     const task = spawn(scope, () => gate.promise, { name: "slow" });
     spawn(scope, async () => {}, { name: "fast" });
     await Promise.resolve();

@@ -11,6 +11,7 @@ import { createScope, sleep, spawn } from "../index.js";
 import { flatten, snapshot, type Look } from "../inspect/index.js";
 import { openEvents, openPage, request } from "../../test/support/inspector.js";
 import { scriptFolder } from "../../test/support/run-script.js";
+import { openScope } from "../../test/support/open-scope.js";
 import { inspector, servePage, type InspectorOptions } from "./index.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -182,8 +183,7 @@ describe("what is shown", () => {
   });
 
   it("shows why a scope is alive, and what cancelled it", async () => {
-    const scope = createScope({ name: "server", timeout: 60_000 });
-    onTestFinished(() => void scope.cancel());
+    const scope = openScope("server", { timeout: 60_000 });
     let release = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (release = resolve)), { name: "stuck" });
     scope.cancel(new Error("the password is hunter2"));

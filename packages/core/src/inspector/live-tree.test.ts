@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createScope, createSemaphore, sleep, spawn, type Scope } from "../index.js";
 import { createWatcher, flatten, snapshot, type Look, type NodeInfo } from "../inspect/index.js";
 import { detailOf } from "./detail.js";
@@ -9,6 +9,7 @@ import { LogHistogram } from "./log-histogram.js";
 import { findRows, treeRows } from "./rows.js";
 import { TreeWatcher } from "./tree-watcher.js";
 import { frameOf, warningRow } from "./views.js";
+import { openScope } from "../../test/support/open-scope.js";
 
 /** A source whose looks are given. */
 const sourceOf = (...looks: readonly (readonly Partial<NodeInfo>[])[]) => {
@@ -142,8 +143,7 @@ describe("the tree from look to look", () => {
 
 describe("looks that cost much", () => {
   it("are taken in parts, between which the process does other things", async () => {
-    const scope = createScope({ name: "server" });
-    onTestFinished(() => void scope.cancel());
+    const scope = openScope("server");
     for (let n = 0; n < 30_000; n++) spawn(scope, (task) => sleep(task, 3_600_000), { name: `order ${n}` });
     let turns = 0;
     let isOver = false;
@@ -209,8 +209,7 @@ describe("looks that cost much", () => {
 describe("warnings in a tree of any size", () => {
   /** Something wrong of each kind among many scopes that are not. */
   async function plant(): Promise<Scope> {
-    const scope = createScope({ name: "server", onError: () => {}, onOrphan: "ignore" });
-    onTestFinished(() => void scope.cancel());
+    const scope = openScope("server");
     const never = (): Promise<never> => new Promise(() => {});
     for (let n = 0; n < 3_000; n++) spawn(scope, (task) => sleep(task, 3_600_000), { name: `order ${n}` });
     const stuck = createScope(scope, { name: "exports", grace: 0, onError: () => {} });

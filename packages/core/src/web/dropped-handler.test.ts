@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { spawn, type CancelledError } from "../index.js";
 import { collectGarbage } from "../testing/index.js";
 import { fetchBough } from "./index.js";
+import { untilCancelled } from "../../test/support/until-cancelled.js";
 
 // Rule 19 for fetch-style hosts, as in http/dropped-server.test.ts.
 
@@ -42,18 +43,8 @@ async function startJob(reasons: CancelledError[]): Promise<WeakRef<object>> {
     return new Response("x");
   });
   await handle(new Request("http://localhost/"));
-  spawn(handle.scope, (scope) => waitFor(scope.onCancel.bind(scope), reasons));
+  spawn(handle.scope, (scope) =>
+    untilCancelled(scope).catch((reason: CancelledError) => void reasons.push(reason)),
+  );
   return new WeakRef(handle);
-}
-
-function waitFor(
-  onCancel: (callback: (reason: CancelledError) => void) => unknown,
-  reasons: CancelledError[],
-): Promise<void> {
-  return new Promise((resolve) => {
-    onCancel((reason) => {
-      reasons.push(reason);
-      resolve();
-    });
-  });
 }

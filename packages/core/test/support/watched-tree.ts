@@ -1,16 +1,8 @@
-import { onTestFinished } from "vitest";
 import { detailFrom } from "../../src/cli/watch/watch.js";
 import { initialState, toQuery, update, type Key, type State } from "../../src/cli/watch/model.js";
 import { flatten, snapshot } from "../../src/inspect/index.js";
 import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/tree-folder.js";
-import { createScope, type ScopeHandle, type ScopeOptions } from "../../src/index.js";
-
-/** A scope that ends with the test, and of whose failures nobody hears. */
-export function openScope(name: string, options: ScopeOptions = {}): ScopeHandle {
-  const scope = createScope({ name, onOrphan: "ignore", onError: () => {}, ...options });
-  onTestFinished(() => void scope.cancel());
-  return scope;
-}
+import type { ScopeHandle } from "../../src/index.js";
 
 /** A look at a scope of this process, as `bough inspect --watch` has it of another one. */
 function summaryOf(scope: ScopeHandle, query: FoldQuery, at: number = Date.now()): TreeSummary {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { lookAt, openScope, press } from "../../../test/support/watched-tree.js";
+import { lookAt, press } from "../../../test/support/watched-tree.js";
+import { openScope } from "../../../test/support/open-scope.js";
 import { createWatcher, flatten, snapshot } from "../../inspect/index.js";
 import { createScope, sleep, spawn, type ScopeHandle } from "../../index.js";
 import { toQuery, selectedIndex, update, visibleRows, type State } from "./model.js";

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { lookAt, openScope, press } from "../../../test/support/watched-tree.js";
+import { lookAt, press } from "../../../test/support/watched-tree.js";
+import { openScope } from "../../../test/support/open-scope.js";
 import { sleep, spawn, type ScopeHandle } from "../../index.js";
 import type { NodeInfo, Warning } from "../../inspect/index.js";
 import { TreeFolder } from "../../inspect/tree-folder.js";

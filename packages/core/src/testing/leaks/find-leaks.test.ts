@@ -1,20 +1,13 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createScope } from "../../task/create-scope.js";
-import type { ScopeHandle } from "../../task/handle.js";
 import { spawn } from "../../task/spawn.js";
 import { withScope } from "../../task/with-scope.js";
 import { findLeaks, ignoreCurrent, LeakError, verifyNoLeaks, type LeakOptions } from "../index.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";
 import type { Found } from "./resources.js";
+import { openScope } from "../../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
-
-/** A root that the end of the test cancels. */
-function open(name: string): ScopeHandle {
-  const scope = createScope({ name, onOrphan: "ignore" });
-  onTestFinished(() => void scope.cancel());
-  return scope;
-}
 
 /** The paths of what is found at once. */
 async function pathsOf(options: LeakOptions): Promise<string[]> {
@@ -25,7 +18,7 @@ async function pathsOf(options: LeakOptions): Promise<string[]> {
 describe("findLeaks()", () => {
   it("rule 25: reports scopes and tasks with path, status and age, parents first", async () => {
     const ignore = ignoreCurrent();
-    const server = open("server");
+    const server = openScope("server");
     spawn(server, never, { name: "heartbeat" });
     const pool = createScope(server, { name: "pool" });
     void pool.close();
@@ -42,7 +35,7 @@ describe("findLeaks()", () => {
   });
 
   it("looks only below scope, which may be open itself", async () => {
-    const outer = open("outer");
+    const outer = openScope("outer");
     const inner = createScope(outer, { name: "inner", onOrphan: "ignore" });
     spawn(outer, never, { name: "beside" });
     expect(await pathsOf({ scope: inner })).toEqual([]);
@@ -59,7 +52,7 @@ describe("findLeaks()", () => {
   });
 
   it("waits for resources that are about to end, and no longer", async () => {
-    const scope = open("scope");
+    const scope = openScope("scope");
     let end = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (end = resolve)));
     let looks = 0;
@@ -74,13 +67,13 @@ describe("findLeaks()", () => {
   it("waits although the test has replaced the timers", async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
-    const scope = open("scope");
+    const scope = openScope("scope");
     spawn(scope, never, { name: "worker" });
     expect((await findLeaks({ scope, timeout: 5 })).map(({ path }) => path)).toEqual(["scope/worker"]);
   });
 
   it("ignores by name, path, pattern and predicate, and by several of them", async () => {
-    const scope = open("scope");
+    const scope = openScope("scope");
     spawn(scope, never, { name: "metrics" });
     spawn(scope, never, { name: "worker-1" });
     spawn(scope, never, { name: "worker-2" });
@@ -114,7 +107,7 @@ describe("findLeaks()", () => {
 
 describe("ignoreCurrent()", () => {
   it("ignores everything that exists now, and nothing that is made later, such as a new task of an old scope", async () => {
-    const scope = open("old");
+    const scope = openScope("old");
     spawn(scope, never, { name: "old task" });
     const timer = setInterval(() => {}, 60_000);
     const ignore = ignoreCurrent();
@@ -139,12 +132,12 @@ describe("ignoreCurrent()", () => {
 
 describe("verifyNoLeaks()", () => {
   it("resolves when there is none", async () => {
-    const scope = open("scope");
+    const scope = openScope("scope");
     await expect(verifyNoLeaks({ scope })).resolves.toBeUndefined();
   });
 
   it("throws a LeakError with every leak, in its message and as data", async () => {
-    const scope = open("scope");
+    const scope = openScope("scope");
     for (let index = 0; index < 25; index++) spawn(scope, never, { name: `task ${index}` });
     const error: unknown = await verifyNoLeaks({ scope, timeout: 0 }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(LeakError);
