@@ -144,6 +144,7 @@ export abstract class ScopeNode implements Scope {
    */
   get reason(): CancelledError | undefined {
     if ((this.flags & CANCELLED) === 0) return undefined;
+    this.ownReason ??= this.extras?.settings?.makeReason?.();
     let at: ScopeNode = this;
     while (at.ownReason === undefined) at = at.parent as ScopeNode;
     const reason = at.ownReason;
@@ -210,6 +211,8 @@ export class Settings {
   grace: number | undefined = undefined;
   /** Runs from the cancellation of the node. */
   graceTimer: LongTimer | undefined = undefined;
+  /** Makes the reason of a node that was cancelled without one; see `cancelIdle` in `reason.ts`. */
+  makeReason: (() => CancelledError) | undefined = undefined;
   limit: ConcurrencyLimit | undefined = undefined;
   follower: SignalFollower | undefined = undefined;
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;

@@ -1,6 +1,15 @@
-import { createReason, setCancelSite, type CancelKind, type CancelledError } from "../errors/cancelled.js";
+import {
+  createReason,
+  setCancelSite,
+  stampReason,
+  type CancelKind,
+  type CancelledError,
+} from "../errors/cancelled.js";
 import { callSite, isTracing, type Api } from "./call-site.js";
+import { isListening } from "./diagnostics.js";
 import type { ScopeNode } from "./node.js";
+import { calendarNow } from "./platform.js";
+import * as flag from "./state.js";
 
 /** A deadline makes its own reason. */
 export type ReasonKind = Exclude<CancelKind, "deadline">;
@@ -11,4 +20,36 @@ export function reasonFor(node: ScopeNode, kind: ReasonKind, cause: unknown, api
   const site = api === undefined ? undefined : callSite(api as Api);
   if (site !== undefined) setCancelSite(reason, site);
   return reason;
+}
+
+/** The states and properties of a node in which something could notice that it is cancelled, or has noticed. */
+const ACTIVE: number =
+  flag.BODY |
+  flag.QUEUED |
+  flag.NOTIFYING |
+  flag.CLEANING |
+  flag.CANCELLED |
+  flag.CLOSED |
+  flag.UNDER_GRACE |
+  flag.BACKGROUND;
+
+/**
+ * Cancels a node with kind `"closed"` if nothing in it could notice: it has no work, listener or cleanup, and no channel has a
+ * subscriber. Most scopes are like that when they are closed. The reason is an error, which takes as long to make as all the
+ * rest of `createScope()` and `close()`, so it is made when it is first read.
+ *
+ * @returns Whether it did. Then the caller advances the node.
+ */
+export function cancelIdle(node: ScopeNode, cause: unknown): boolean {
+  if ((node.flags & ACTIVE) !== 0 || node.first !== undefined || node.hooks !== undefined) return false;
+  if (node.extras?.controller !== undefined || node.extras?.defers !== undefined) return false;
+  if (isTracing() || isListening()) return false;
+  const at = calendarNow();
+  node.ensureSettings().makeReason = () => {
+    const reason = reasonFor(node, "closed", cause);
+    stampReason(reason, at);
+    return reason;
+  };
+  node.flags |= flag.CANCELLED;
+  return true;
 }

@@ -1,7 +1,8 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { inspect } from "node:util";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../test/support/deferred.js";
-import { createScope, ScopeClosedError, spawn, type Scope } from "../index.js";
+import { CancelledError, createScope, ScopeClosedError, spawn, type Scope } from "../index.js";
 
 const error = new Error("boom");
 
@@ -71,6 +72,53 @@ describe("close()", () => {
     gate.resolve();
     await closed;
     expect([scope.state, task.status]).toEqual(["closed", "cancelled"]);
+  });
+
+  it("rule 2: gives an idle scope a reason, which says when it was closed, and of which path and cause", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: 5_000 });
+    onTestFinished(() => void vi.useRealTimers());
+    const parent = createScope({ name: "pool" });
+    const scope = createScope(parent, { name: "idle" });
+    await scope.close({ cause: "enough" });
+    vi.setSystemTime(9_000);
+    const { reason } = scope;
+    expect(reason).toMatchObject({ kind: "closed", scope: "pool/idle", cause: "enough", at: 5_000 });
+    expect(reason).toBeInstanceOf(CancelledError);
+    expect(scope.reason).toBe(reason);
+    expect(scope.signal.reason).toBe(reason);
+    expect(() => scope.throwIfCancelled()).toThrow(reason);
+    const seen = vi.fn<(reason: CancelledError) => void>();
+    scope.onCancel(seen);
+    expect(seen).toHaveBeenCalledExactlyOnceWith(reason);
+    await parent.close();
+    expect(parent.reason).not.toBe(reason);
+  });
+
+  it("rule 2: tells a signal that was read, a listener, a cleanup and a channel why an idle scope is closed", async () => {
+    const bySignal = createScope();
+    const { signal } = bySignal;
+    const byListener = createScope();
+    const told = vi.fn<(reason: CancelledError) => void>();
+    byListener.onCancel(told);
+    const byCleanup = createScope();
+    const seen = vi.fn(() => byCleanup.reason);
+    byCleanup.defer(seen);
+    const closed = [bySignal.close(), byListener.close(), byCleanup.close()];
+    expect(signal.reason).toBe(bySignal.reason);
+    expect(told).toHaveBeenCalledExactlyOnceWith(byListener.reason);
+    await Promise.all(closed);
+    expect(seen).toHaveReturnedWith(expect.any(CancelledError));
+    expect(seen).toHaveReturnedWith(byCleanup.reason);
+
+    const published = vi.fn<(message: unknown) => void>();
+    subscribe("bough:scope:cancel", published);
+    onTestFinished(() => void unsubscribe("bough:scope:cancel", published));
+    const byChannel = createScope();
+    await byChannel.close();
+    expect(published).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ reason: byChannel.reason }),
+      "bough:scope:cancel",
+    );
   });
 
   it("rule 2: resolves when the scope was only cancelled, by any code, and keeps its reason", async () => {

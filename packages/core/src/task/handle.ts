@@ -10,6 +10,7 @@ import { inspectCustom, type Scope, type ScopeState } from "../kernel/scope.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
+import { cancelIdle } from "../kernel/reason.js";
 import { wait } from "../kernel/outcome.js";
 import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
@@ -218,6 +219,7 @@ export function expectDisposal(node: ScopeNode): void {
 /** Cancels as an owner does: a later `spawn` throws instead of starting a cancelled child. */
 export function closeByOwner(node: ScopeNode, cause: unknown): void {
   if (isLive(node)) markClosedByOwner(node);
+  if (cancelIdle(node, cause)) return advance(node);
   // oxlint-disable-next-line typescript/unbound-method -- as above
   cancel(node, "closed", cause, Handle.prototype.close);
 }
