@@ -101,7 +101,7 @@ describe("close()", () => {
     const told = vi.fn<(reason: CancelledError) => void>();
     byListener.onCancel(told);
     const byCleanup = createScope();
-    const seen = vi.fn(() => byCleanup.reason);
+    const seen = vi.fn<() => CancelledError | undefined>(() => byCleanup.reason);
     byCleanup.defer(seen);
     const closed = [bySignal.close(), byListener.close(), byCleanup.close()];
     expect(signal.reason).toBe(bySignal.reason);
