@@ -92,13 +92,13 @@ function whatIsStuck({ status, waitingFor, cleanup, deferredAt }: TaskInfo): str
 const annotated = ({ annotation }: TaskInfo): string => (annotation === undefined ? "" : `, ${annotation}`);
 
 /**
- * The grace period ran out: a scope was cancelled, and something in it has still not ended. The scope
- * keeps waiting for it and settles when it has.
+ * The grace period has passed: a scope was cancelled, and some of its work has not ended. The scope settles when that
+ * work ends.
  */
 export class StuckTasksError extends BoughError {
   /**
-   * The tasks and scopes that hold the scope up, outermost first; never empty. One that only waits for another of them is
-   * not among them. See {@link TaskInfo.waitingFor}.
+   * The tasks and scopes that hold the scope up, outermost first; never empty. Tasks and scopes that only wait for
+   * another entry are omitted. See {@link TaskInfo.waitingFor}.
    */
   readonly tasks: readonly TaskInfo[];
 

@@ -1,6 +1,6 @@
 /**
- * A typed name for a value that travels down the tree. Made by {@link createContextKey}; its identity is the
- * object, not the name.
+ * A typed key for a context value, which is visible in a scope and everything below it. Made by
+ * {@link createContextKey}. Its identity is the object, not the name.
  */
 export class ContextKey<T> {
   /** For messages; need not be unique. */

@@ -56,8 +56,8 @@ export interface Scope {
   /** Why it was cancelled. Every descendant cancelled by the same call has the same object. */
   readonly reason: CancelledError | undefined;
   /**
-   * The earliest deadline on the way to the root, in milliseconds since the epoch. The scope expires by a monotonic
-   * clock: if the calendar is set to another time meanwhile, this becomes the instant that it will show then.
+   * The earliest deadline on the way to the root, in milliseconds since the epoch. Measured on a monotonic clock: if
+   * the system time changes, this value changes with it.
    */
   readonly deadline: number | undefined;
   /** Every failure of this scope, in the order they happened, each error object once. */
@@ -86,7 +86,7 @@ export interface Scope {
    * Cheaper than a listener on {@link signal}. A callback that throws does not keep the others from running;
    * an error that it throws is a failure of this scope.
    *
-   * @returns `stop()`, which takes the callback back and says whether that prevented the call.
+   * @returns A function that removes the callback, and returns whether that prevented the call.
    */
   onCancel(callback: (reason: CancelledError) => void): () => boolean;
 

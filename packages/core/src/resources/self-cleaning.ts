@@ -52,19 +52,20 @@ export type Buildable<T> = [T] extends [never]
  *
  * Without a name in the options, the scope has the name of `build`, or of the class of the inner object.
  *
- * **Cancellation:** the scope is a root, or a child of `parent`: then it is cancelled with `parent`, which does not settle
- * before it. When something cancels the scope (`parent`, `signal`, a deadline, a failing worker) the handle stays as it is,
- * and its methods go on working on an object without workers.
+ * **Cancellation:** the scope is a root, or a child of `parent`: then it is cancelled with `parent`, which does not
+ * settle before it. When something cancels the scope (`parent`, `signal`, a deadline, a failing worker) the handle
+ * remains usable, and its methods operate on an object without workers.
  *
  * **Failure:** an error that `build` throws closes the scope, and is thrown. A failure of a worker that no `close`
  * receives is a failure of `parent`.
  *
  * @param parent - The scope that the new scope belongs to. Default: none, the scope is a root.
- * @param build - Called once, synchronously. It must not store the inner object where the caller's code could find
- *   it, and must not mention the variable that will hold the handle.
+ * @param build - Called once, synchronously. It must not store the inner object where the caller's code could find it,
+ *   and must not refer to the variable that will hold the handle.
  * @param options - As for `createScope`; `timeout` and `grace` in ms.
  * @returns The handle.
- * @throws {CancelledError} The reason, if `parent` or `options` cancel the scope at birth; `build` is not called.
+ * @throws {CancelledError} The reason, if the scope starts cancelled, because of `parent` or `options`; `build` is not
+ *   called.
  * @throws {ScopeClosedError} If `parent` has ended.
  * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or an object that no handle
  *   can stand for: a promise, a function, an array, a scope.
@@ -163,8 +164,8 @@ function construct(
  * Closes an owner handle: cancels its scope (kind `"closed"`) and waits until the workers have stopped and the cleanups have
  * run.
  *
- * It takes an object of {@link selfCleaning}, which has no `close` of bough, and every handle of a scope, for which
- * it does the same as the handle's own `close()`.
+ * Accepts a handle of {@link selfCleaning}, which has no `close` method of bough, and every handle of a scope, where it
+ * does the same as the handle's own `close()`.
  *
  * @param handle - What `selfCleaning`, `createScope` or `serverScope` returned.
  * @param options - The `cause`, and `grace` in ms.

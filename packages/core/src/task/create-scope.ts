@@ -16,7 +16,7 @@ import { isScope, nodeOf } from "./resolve.js";
  * pool, an object. Keep the handle, and `close()` it, or declare it with `await using`.
  *
  * A handle that is dropped without that is an orphan: when it is collected, its scope is cancelled and a process
- * warning reports it (see `onOrphan`). That is a fallback; it can run at any later time.
+ * warning reports it (see `onOrphan`). This is only a fallback, which runs at an unpredictable time.
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
  * cancelled with it, and the parent does not settle before it has; a failure that no `join` or `close` receives is

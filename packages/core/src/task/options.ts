@@ -60,8 +60,8 @@ export interface ScopeOptions {
   /** A foreign signal that cancels this scope too, with kind `"signal"`. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds from now. 0 cancels at birth. The effective deadline is the earliest on the way to the root.
-   * Default: none.
+   * Milliseconds from now. With 0 the scope starts cancelled. The effective deadline is the earliest on the way to the
+   * root. Default: none.
    */
   readonly timeout?: number | undefined;
   /** An instant, in milliseconds since the epoch. Default: none. */
@@ -78,16 +78,17 @@ export interface ScopeOptions {
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /**
-   * Whether a rejection of this scope or one below, after it was cancelled with `reason`, is that cancellation coming back:
-   * for clients whose aborts bough does not know. Called from the scope upwards until one returns `true`. An exception of it,
-   * and a result that is not a boolean, is a failure. Default: only the aborts that bough knows.
+   * Whether a rejection of this scope or one below, after it was cancelled with `reason`, results from that
+   * cancellation. Use it for clients whose abort errors bough does not recognise. Called from the scope upwards until
+   * one returns `true`. If it throws or does not return a boolean, this is a failure. Default: only the abort errors
+   * that bough recognises.
    */
   readonly isCancellation?: ((error: unknown, reason: CancelledError) => boolean) | undefined;
   /** What to do when the handle is collected before the scope was closed. Default: a process warning. */
   readonly onOrphan?: OrphanPolicy | undefined;
   /**
    * Whether the timers of the scope and of everything below it (`sleep`, `ticker`, deadlines, delays) keep the process
-   * alive. With `false` a program that has no other work may end, as a Go program whose goroutines still run. It does
+   * alive. With `false` a program that has no other work may end, like a Go program with running goroutines. It does
    * not end while a `join`, a `close`, or a promise or stream that a method of the handle returned is pending.
    *
    * Default of `createScope`: `true`, or with a parent the value of the parent. Default of `selfCleaning`: only while

@@ -19,8 +19,8 @@ import type { Worker } from "./run.js";
  * promise rejects with that failure, the same object. It goes to the caller only and not to a parent,
  * so this is how to handle an error locally.
  *
- * **Cancellation:** when the scope is cancelled and that kept its body or a child from finishing, the promise
- * rejects with the reason. In a parent that is cancelled already, the body is not called.
+ * **Cancellation:** if a cancellation ends the body or a child before it has returned a value, the promise rejects with
+ * the reason. In a parent that is cancelled already, the body is not called.
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker: cancelling that worker's scope
  * does not cancel it. Pass the scope to stay in the tree.

@@ -31,7 +31,7 @@ export interface StreamOptions extends MapOptions {
    * cancelled, and `next()` rejects with a `DeadlineExceededError`. Default: no limit.
    */
   readonly timeout?: number | undefined;
-  /** Whether results come in the order of the items, and not as they are ready. Default `true`. */
+  /** Whether results are yielded in the order of the items, rather than as they become ready. Default `true`. */
   readonly ordered?: boolean | undefined;
 }
 

@@ -25,9 +25,9 @@ const detachOptionNames = /* @__PURE__ */ optionNames<DetachOptions>({ ...taskNa
  * Use it for work that must outlive the scope in which it began and still needs an owner, such as an audit record written
  * after the response.
  *
- * **Cancellation:** the task is cancelled with `target`, not with `scope`. `scope` does not wait for it, and may already be
- * cancelled or closed. With `keepDeadline` the task is cancelled when the deadline of `scope` passes, and fails with that.
- * If `target` is already cancelled, the worker is not called.
+ * **Cancellation:** the task is cancelled with `target`, not with `scope`. `scope` does not wait for it, and may
+ * already be cancelled or closed. With `keepDeadline` the task fails when the deadline of `scope` passes. If `target`
+ * is already cancelled, the worker is not called.
  *
  * **Failure:** is a failure of `target`, as with `spawn`.
  *

@@ -24,8 +24,8 @@ export interface Channel<T> extends AsyncIterable<T> {
   readonly capacity: number;
 
   /**
-   * Whether `close` was called. Nothing can be sent any more; values that were sent before may still be received, so for a
-   * receiver the channel has ended only when {@link tryReceive} or {@link receive} says so.
+   * Whether `close` was called. Values that were sent before may still be received. For a receiver the channel has ended
+   * only when {@link tryReceive} or {@link receive} says so.
    */
   readonly closed: boolean;
 

@@ -18,14 +18,15 @@ export interface SingleFlight<K, T> {
    *
    * A key is free again as soon as its worker's scope has settled: no result is kept.
    *
-   * **Cancellation:** rejects with the reason of `scope` as soon as that is cancelled. The worker goes on for the other
-   * callers. When the last caller has left, the worker is cancelled with kind `"closed"`; a later call starts anew.
+   * **Cancellation:** rejects with the reason of `scope` as soon as that is cancelled. The worker continues for the
+   * other callers. When the last caller has left, the worker is cancelled with kind `"closed"`, and a later call starts
+   * a new one.
    *
    * **Failure:** a failure of the worker rejects the promise of each caller, and is not a failure of the owner. A failure
    * after the last caller has left, in a cleanup, is one of the owner.
    *
    * @param scope - The scope that waits.
-   * @param key - Two keys are the same if a `Map` takes them for the same.
+   * @param key - Keys are compared as in a `Map`.
    * @param worker - Called synchronously, if no call for the key is running, in a task of the owner. It has the deadline and
    *   the context values of the owner, not those of `scope`.
    * @returns The value that the worker of the shared call returned.
@@ -41,13 +42,13 @@ export interface SingleFlight<K, T> {
  *
  * Use it in front of a cache or a slow service, so that a hundred requests for one missing entry load it once.
  *
- * **Cancellation:** a caller that is cancelled leaves, and the worker goes on for the others. When the last one has left, the
+ * **Cancellation:** if a caller is cancelled, the worker continues for the others. When the last caller has left, the
  * worker is cancelled. When `owner` is cancelled, so are all workers, and their callers get its reason.
  *
  * **Failure:** each caller receives the failure of the worker.
  *
- * @param owner - The scope in which the workers run, as tasks. It must outlive the callers: the scope of a server, say, and
- *   not that of a request.
+ * @param owner - The scope in which the workers run, as tasks. It must outlive the callers, like the scope of a server,
+ *   unlike that of a request.
  * @returns The single flight.
  * @throws {TypeError} If `owner` is not a scope.
  * @example

@@ -41,10 +41,11 @@ const moveOnAfterOptionNames = /* @__PURE__ */ optionNames<MoveOnAfterOptions>({
 });
 
 /**
- * Runs `worker` in a scope with a time limit, and resolves with its value, or with `undefined` if the time was not enough.
+ * Runs `worker` in a scope with a time limit, and resolves with its value, or with `undefined` if it did not finish in
+ * time.
  *
- * As Trio's `move_on_after` and Kotlin's `withTimeoutOrNull`. Use it where going on without a result is right: a cache, a
- * suggestion, a best-effort flush. Where running out of time is an error, use `withScope(scope, { timeout }, worker)`.
+ * As Trio's `move_on_after` and Kotlin's `withTimeoutOrNull`. Use it where you can continue without a result: a cache,
+ * a suggestion, a best-effort flush. If a timeout is an error, use `withScope(scope, { timeout }, worker)`.
  *
  * **Cancellation:** when the time is up, the worker and everything it started are cancelled. The promise resolves once all of
  * it has settled: with the worker's value if it returned one nevertheless, otherwise with `undefined`. Any other cancellation

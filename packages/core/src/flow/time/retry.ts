@@ -40,14 +40,14 @@ export interface RetryOptions extends CombinatorOptions {
   /** Decides whether to retry after `error`, the failure of attempt number `attempt`, which counts from 1. Default: always. */
   readonly retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
   /**
-   * The delay after `error`, the failure of attempt number `attempt`. For an error that knows when to try again:
+   * The delay after `error`, the failure of attempt number `attempt`. Returns when to try again:
    *
    * - a number of milliseconds;
    * - a `Date`: the instant of the next attempt;
    * - a string: the value of a `Retry-After` header, which is a number of seconds or an HTTP date;
-   * - `undefined`, `null` or a string that is neither: the delay that grows.
+   * - `undefined`, `null` or a string that is neither: the growing delay.
    *
-   * The delay is used as it is: `maxDelay` and `jitter` do not apply, `timeout` does. Default: the delay that grows.
+   * The options `maxDelay` and `jitter` do not apply to this delay, but `timeout` does. Default: the growing delay.
    */
   readonly delay?: ((error: unknown, attempt: number) => RetryDelay) | undefined;
   /**
