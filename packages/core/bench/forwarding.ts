@@ -39,24 +39,52 @@ function proxied(inner: Counter): Counter {
 }
 
 interface Adds {
-  add(by: number): number;
+  add(by: never): number;
 }
 
 let loops = 0;
 
-/** Each with a loop of its own, so that no two share what the engine learns of a call: it tells them by their source. */
-function adding(counter: Adds): () => number {
+/**
+ * Each with a loop of its own, so that no two share what the engine learns of a call: it tells them by their source.
+ *
+ * @param argument - The source of what is passed.
+ */
+function adding(counter: Adds, argument = "index & 1"): () => number {
   const source = `
     let sum = ${loops++} & 0;
-    for (let index = 0; index < count; index++) sum = (sum + counter.add(index & 1)) | 0;
+    for (let index = 0; index < count; index++) sum = (sum + counter.add(${argument})) | 0;
     return sum;`;
   // oxlint-disable-next-line typescript/no-implied-eval -- a function literal here would be one for all
-  const loop = new Function("counter", "count", source) as (counter: Adds, count: number) => number;
-  return () => loop(counter, COUNT);
+  const loop = new Function("counter", "count", "item", "Item", source) as (
+    counter: Adds,
+    count: number,
+    item: Item,
+    type: typeof Item,
+  ) => number;
+  return () => loop(counter, COUNT, item, Item);
 }
+
+class Item {
+  readonly size = 1;
+  area(): number {
+    return this.size * this.size;
+  }
+}
+
+/** Apart from {@link Counter}: what it adds are numbers only. */
+class Taker {
+  #count = 0;
+  add(_item: unknown): number {
+    this.#count = (this.#count + 1) | 0;
+    return this.#count;
+  }
+}
+
+const item = new Item();
 
 const plain = "the method itself";
 const handle = selfCleaning(() => new Counter(), { onOrphan: "ignore" });
+const taker = selfCleaning(() => new Taker(), { onOrphan: "ignore" });
 const literal = selfCleaning(() => ({ n: 0, add: (by: number): number => by + 1 }), { onOrphan: "ignore" });
 
 /** What the handle of `selfCleaning` adds to a call. */
@@ -73,10 +101,13 @@ export const forwarding: Group = {
       timed("bough: selfCleaning", COUNT, adding(handle)),
       timed("bough: selfCleaning, return this", COUNT, chain),
       timed("bough: selfCleaning, a function in a field", COUNT, adding(literal)),
+      timed("bough: selfCleaning, an object as argument", COUNT, adding(taker, "item")),
+      timed("bough: selfCleaning, a new object as argument", COUNT, adding(taker, "new Item()")),
+      timed("bough: selfCleaning, a literal as argument", COUNT, adding(taker, "{ a: index }")),
       timed("a Proxy", COUNT, adding(proxied(new Counter()))),
     ];
     const rows = await interleave(cases, rounds(40, 10), rounds(10, 5), progress);
-    await Promise.all([close(handle), close(literal)]);
+    await Promise.all([close(handle), close(taker), close(literal)]);
     return [
       {
         title: "Calling a method of an object that cleans up after itself",

@@ -28,37 +28,63 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
   const forward = {
     [name](this: unknown, ...args: unknown[]): unknown {
       const inner = HandleObject.innerOf(this);
-      if (inner === undefined) return callBehind(this, args);
       const count = args.length;
-      // Not in a loop: the engine then makes no array for the arguments.
-      if (count > 0 && isReference(args[0]))
-        convertArgument(HandleObject.leaseOf(this as HandleObject), args, 0);
-      if (count > 1) {
-        if (isReference(args[1])) convertArgument(HandleObject.leaseOf(this as HandleObject), args, 1);
-        if (count > 2) convertArguments(HandleObject.leaseOf(this as HandleObject), args, 2);
+      if (inner === undefined || count > 2) return callOtherwise(this, args);
+      // In variables: as long as `args` is only read and applied, the engine makes no array for it.
+      let a = args[0];
+      let b = args[1];
+      let isConverted = false;
+      if (isReference(a)) {
+        a = toInner(HandleObject.leaseOf(this as HandleObject), a);
+        isConverted = a !== args[0];
+      }
+      if (isReference(b)) {
+        b = toInner(HandleObject.leaseOf(this as HandleObject), b);
+        isConverted ||= b !== args[1];
       }
       let result: unknown;
       try {
         const called = lookUp(prototype, name) === method ? method : current(inner, name);
-        result = Reflect.apply(called, inner, args); // one place to call it from: the engine inlines that
+        result = Reflect.apply(called, inner, isConverted ? (count === 1 ? [a] : [a, b]) : args);
       } catch (error) {
         throw detached(error);
       }
-      if (listens && (result === undefined || result === inner))
-        noteCallback(this as HandleObject, name, args);
-      if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
-      return result === inner ? this : toCaller(HandleObject.leaseOf(this as HandleObject), result, args);
+      if (!listens && (typeof result !== "object" || result === null) && typeof result !== "function")
+        return result;
+      if (result === inner && !listens) return this;
+      return received(this as HandleObject, result, [a, b].slice(0, count));
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
   originals.set(forward, method);
   return forward;
 
-  function callBehind(self: unknown, args: unknown[]): unknown {
+  /** With another `this` than a handle, or many arguments. */
+  function callOtherwise(self: unknown, args: unknown[]): unknown {
     const owner = HandleObject.behind(self);
     if (owner === undefined) return Reflect.apply(method, self, args);
-    const result: unknown = Reflect.apply(forward, owner, args);
-    return result === owner ? self : result;
+    const inner = HandleObject.innerOf(owner) as object;
+    convertArguments(HandleObject.leaseOf(owner), args);
+    let result: unknown;
+    try {
+      const called = lookUp(prototype, name) === method ? method : current(inner, name);
+      result = Reflect.apply(called, inner, args);
+    } catch (error) {
+      throw detached(error);
+    }
+    return result === inner && !listens ? self : received(owner, result, args, self);
+  }
+
+  /** The result of a call, as `self` returns it. */
+  function received(
+    owner: HandleObject,
+    result: unknown,
+    args: readonly unknown[],
+    self: unknown = owner,
+  ): unknown {
+    const isInner = result === HandleObject.innerOf(owner);
+    if (listens && (result === undefined || isInner)) noteCallback(owner, name, args);
+    return isInner ? self : toCaller(HandleObject.leaseOf(owner), result, args);
   }
 }
 

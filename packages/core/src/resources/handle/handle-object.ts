@@ -1,6 +1,7 @@
 import { isOptedOutOfHold } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
+import { Returning } from "../results/given.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
@@ -15,14 +16,6 @@ export const handleKey: unique symbol = Symbol("bough.handle");
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
   const process = isOptedOutOfHold(node) ? new ProcessHold(node) : undefined;
   return new Lease(owner, inner, new Results(), HandleObject.looks.convert, process);
-}
-
-/** Lets private members be put on an object that is there already: a Proxy. */
-class Returning {
-  constructor(object?: object) {
-    // eslint-disable-next-line no-constructor-return -- the purpose of this class
-    if (object !== undefined) return object;
-  }
 }
 
 /** What the module that knows how handles look does for this one. */

@@ -62,6 +62,80 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
+  it("rule 22: come back as themselves from each of the handles that they were given to", async () => {
+    const stores = [1, 2, 3].map(() => selfCleaning(() => new Store(), { onOrphan: "ignore" }));
+    const given = [new Store(), () => 1, new Map([["open", () => new Store()]]), { open: () => 1 }];
+    for (const round of [0, 1])
+      for (const store of stores) for (const value of given) expect(store.put(value)).toBeGreaterThan(round);
+    for (const store of stores)
+      for (const index of [0, 1, 2, 3, 4, 5, 6, 7]) expect(store.at(index)).toBe(given[index % 4]);
+    await Promise.all(stores.map((store) => close(store)));
+  });
+
+  it("rule 22: come back as themselves also if they are frozen or sealed, or a proxy that answers nothing", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const never = (): never => {
+      throw new Error("asked");
+    };
+    const given = [
+      Object.freeze(new Store()),
+      Object.seal(new Store()),
+      Object.preventExtensions(() => 1),
+      new Proxy(new Store(), {}),
+      new Proxy(new Store(), { get: never, has: never, set: never, defineProperty: never }),
+      Proxy.revocable(new Store(), {}).proxy,
+      Object.create(new Store()) as object,
+    ];
+    for (const value of given) store.put(value);
+    given.forEach((value, index) => expect(store.holds(index, value)).toBe(true));
+    given.forEach((value, index) => expect(Object.is(store.at(index), value)).toBe(true));
+    await close(store);
+  });
+
+  it("rule 22: are not changed in any way that a program sees", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const given = { stats: new Map([["a", 1]]), point: new Point(1), run: (): number => 1 };
+    const before = [given.stats, given.point, given.run].map((value) =>
+      Object.getOwnPropertyDescriptors(value),
+    );
+    store.put(given, given.stats, given.point, given.run);
+    const after = [given.stats, given.point, given.run].map((value) =>
+      Object.getOwnPropertyDescriptors(value),
+    );
+    expect(after).toEqual(before);
+    expect(structuredClone(given.stats)).toEqual(given.stats);
+    expect(given.point).toEqual(new Point(1));
+    await close(store);
+  });
+
+  it("rule 22: are as many for the method as its caller has passed, whatever they are", async () => {
+    const counting = selfCleaning(
+      () => ({
+        field: (...args: unknown[]): unknown => args.length,
+        method(...args: unknown[]): unknown {
+          return args.length;
+        },
+      }),
+      { onOrphan: "ignore" },
+    );
+    class Counting {
+      count(...args: unknown[]): number {
+        return args.length;
+      }
+    }
+    const counter = selfCleaning(() => new Counting(), { onOrphan: "ignore" });
+    const some = [undefined, Number.NaN, counter, null, new Point(1)];
+    for (let count = 0; count <= some.length; count++) {
+      const args = some.slice(0, count);
+      expect([counter.count(...args), counting.field(...args), counting.method(...args)]).toEqual([
+        count,
+        count,
+        count,
+      ]);
+    }
+    await Promise.all([close(counting), close(counter)]);
+  });
+
   it("rule 22: are distinguished from similar handles: an object that inherits from the same prototype is not a handle", async () => {
     const inner = new Store();
     const store = selfCleaning(() => inner, { onOrphan: "ignore" });

@@ -1,6 +1,7 @@
 import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
+import { isPlatformData } from "./platform-objects.js";
 import { classOf, isPlain } from "./sending.js";
 
 /**
@@ -16,37 +17,44 @@ export function toInner(lease: Lease, value: unknown): unknown {
     return value;
   }
   if (typeof value !== "object" || value === null) return value;
-  const { handle } = lease;
+  const { handle, results } = lease;
   if (value === handle) return lease.inner;
-  const kind = kindOf(value);
-  if (kind === "handle" && HandleObject.isHandle(value))
-    return handle === undefined ? value : HandleObject.weakHandleFor(handle as HandleObject, value);
   const subject = subjectOf(value);
-  if (subject !== undefined && known(lease, value, subject)) return subject;
-  if (kind === "own") lease.results.fromCaller.add(value);
-  else if (kind === "plain" && !Array.isArray(value)) noteMembers(lease, value);
+  if (subject !== undefined && !HandleObject.isHandle(value) && known(lease, value, subject)) return subject;
+  // The frequent kinds first: what an object is by its class takes a look-up.
+  const prototype = prototypeOf(value);
+  if (prototype === Array.prototype) return value;
+  if (isPlainPrototype(prototype)) {
+    noteMembers(lease, value);
+    return value;
+  }
+  const kind = kinds.get(prototype) ?? kindOfClass(prototype, value);
+  if (kind === "own") results.fromCaller.add(value);
+  else if (kind === "handle" && handle !== undefined && HandleObject.isHandle(value))
+    return HandleObject.weakHandleFor(handle as HandleObject, value);
   return value;
 }
 
-/**
- * What an argument is by its prototype. `data` has no functions, so it holds nothing when it comes out again; `own` is noted as
- * the caller's own.
- */
-type Kind = "plain" | "handle" | "data" | "own";
-
-/** By a prototype: one look-up for each argument of a class. Adding an object to a WeakSet takes half a microsecond. */
-const kinds = new WeakMap<object, Kind>();
-
-function kindOf(value: object): Kind {
-  let prototype: object | null;
+/** The prototype of a revoked proxy is `null`. */
+function prototypeOf(value: object): object | null {
   try {
-    prototype = Object.getPrototypeOf(value) as object | null;
+    return Object.getPrototypeOf(value) as object | null;
   } catch {
-    return "plain"; // a revoked proxy
+    return null;
   }
-  if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return "plain";
-  return kinds.get(prototype) ?? kindOfClass(prototype, value);
 }
+
+function isPlainPrototype(prototype: object | null): prototype is null {
+  return prototype === null || prototype === Object.prototype;
+}
+
+/**
+ * What an argument of a class is, by its prototype. `data` has no functions, or is never converted, so it holds nothing when it
+ * comes out again; `own` is noted as the caller's own.
+ */
+type Kind = "handle" | "data" | "own";
+
+const kinds = new WeakMap<object, Kind>();
 
 function kindOfClass(prototype: object, value: object): Kind {
   const kind = HandleObject.prototypes.has(prototype) ? "handle" : isData(value) ? "data" : "own";
@@ -55,8 +63,8 @@ function kindOfClass(prototype: object, value: object): Kind {
 }
 
 function isData(value: object): boolean {
-  if (ArrayBuffer.isView(value)) return true;
   try {
+    if (isPlatformData(value)) return !(value instanceof Map || value instanceof Set);
     const { hasMethods, hasPrivateMembers } = classOf(value);
     return !hasMethods && !hasPrivateMembers && Object.values(value).every(isDataMember);
   } catch {

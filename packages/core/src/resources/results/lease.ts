@@ -1,4 +1,5 @@
 import type { ProcessHold } from "../../kernel/process-hold.js";
+import { GivenObjects } from "./given.js";
 
 /**
  * Converts a value that an inner object returns: see `toCaller`. `args` are the arguments of the call that returned
@@ -12,8 +13,7 @@ export class Results {
   readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
   /** Key: a promise of the inner object. Value: the promise that the caller got for it. */
   readonly promises: WeakMap<object, object> = new WeakMap();
-  /** The objects that came in as arguments. If a method returns one, it belongs to the caller and holds nothing. */
-  readonly fromCaller: WeakSet<object> = new WeakSet();
+  readonly fromCaller: GivenObjects = new GivenObjects();
 
   /** The facade of `subject`. `make` is called only if no facade is alive. */
   facadeOf(subject: object, make: () => object): object {
