@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection, type Deferred } from "../../test/support/deferred.js";
 import {
   createScope,
@@ -9,14 +9,9 @@ import {
   type ScopeOptions,
   type TaskInfo,
 } from "../index.js";
+import { useFakeTime } from "../../test/support/fake-time.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 /** A scope with a task that does not listen. */
 function stuck(options: ScopeOptions): {

@@ -1,18 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, type Deferred, outcomeOf, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, suppressed, withScope, type Scope } from "../index.js";
 import { sleep } from "../flow/time/sleep.js";
+import { useFakeTime } from "../../test/support/fake-time.js";
 
 const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("the end of a scope", () => {
   /** A scope in which everything logs its end. */

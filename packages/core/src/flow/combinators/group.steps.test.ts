@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Actor, acts } from "../../../test/support/actor.js";
 import {
   allOf,
@@ -11,6 +11,7 @@ import {
   stop,
 } from "../../../test/support/steps.js";
 import { all, allSettled, any, createScope, map, race, stream, type Scope } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 type Numbers = (scope: Scope) => number | Promise<number>;
 
@@ -43,13 +44,7 @@ function errorsIn(outcome: PromiseSettledResult<unknown>): unknown[] {
   return [reason, ...(reason instanceof AggregateError ? (reason.errors as unknown[]) : [])].flatMap(allOf);
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe.each(combinators)("%s() at every step", (name, combine) => {
   // In a stream that is cancelled meanwhile, an item that has cancelled itself hides what else has failed.

@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { deferred } from "../../../test/support/deferred.js";
 import {
   atEveryStep,
@@ -12,6 +12,7 @@ import {
   type Steps,
 } from "../../../test/support/steps.js";
 import { cancellable, createScope, type CancelledError } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 interface Plan {
   /** When the operation ends by itself. */
@@ -100,13 +101,7 @@ class Stage {
   }
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("cancellable() at every step", () => {
   it("stops its operation at most once, ends after it, and settles with its value, its error, or the reason", async () => {

@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Actor, acts, itself } from "../../../test/support/actor.js";
 import {
   atEveryStep,
@@ -11,6 +11,7 @@ import {
   stop,
 } from "../../../test/support/steps.js";
 import { createContextKey, createScope, DeadlineExceededError, detach, type Scope } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 const plans = fc
   .record({
@@ -66,13 +67,7 @@ function expectOutcome(run: Run, outcome: PromiseSettledResult<number>, status: 
   return failures;
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("detach() at every step", () => {
   it("belongs only to the target from the call on, and keeps the context values and the deadline", () =>

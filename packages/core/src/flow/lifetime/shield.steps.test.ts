@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Actor, acts, itself } from "../../../test/support/actor.js";
 import {
   atEveryStep,
@@ -11,6 +11,7 @@ import {
   type Steps,
 } from "../../../test/support/steps.js";
 import { createContextKey, createScope, DeadlineExceededError, shield, type Scope } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 /** Where it is called: in a scope, in a defer of that, or in another shield. */
 type Place = "scope" | "defer" | "shield";
@@ -76,13 +77,7 @@ function expectOutcome({ actor }: Stage, outcome: PromiseSettledResult<number>):
   else expect(reason).toBe(actor.own.reason);
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("shield() at every step", () => {
   it("rule 23: is cancelled from outside only by its own timeout, and the enclosing scope waits for it", () =>

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { beBusy } from "../../../test/support/busy.js";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
 import { untilCancelled } from "../../../test/support/until-cancelled.js";
@@ -13,14 +13,9 @@ import {
   withScope,
   type Scope,
 } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("shield()", () => {
   it("rule 23: keeps its body and the tasks in it from being cancelled from outside", async () => {

@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   atEveryStep,
   endings,
@@ -22,6 +22,7 @@ import {
   type Scope,
   type Started,
 } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 interface Plan {
   readonly before: readonly number[];
@@ -169,13 +170,7 @@ function expectOutcome(
   else expect(reason).toMatchObject({ code: "BOUGH_NOT_STARTED" });
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("start() at every step", () => {
   it("hands over once, reports each failure to the caller or the scope, and lets no caller wait for ever", () =>

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection, thrown } from "../../../test/support/deferred.js";
 import { sometime } from "../../../test/support/plan.js";
 import { untilCancelled } from "../../../test/support/until-cancelled.js";
@@ -13,14 +13,9 @@ import {
   spawn,
   type Scope,
 } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("select()", () => {
   it("receives a value that a channel has", async () => {

@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   atEveryStep,
   endScope,
@@ -17,6 +17,7 @@ import {
   type ScopeHandle,
   type SingleFlight,
 } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 interface Call {
   /** When it is made. */
@@ -126,13 +127,7 @@ class Stage {
   }
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("createSingleFlight() at every step", () => {
   it("gives each caller the outcome of its run, or its own reason, and every failure has a receiver", async () => {

@@ -1,6 +1,6 @@
 // oxlint-disable vitest/no-conditional-expect -- in a property, what holds depends on what was generated
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   allOf,
   atEveryStep,
@@ -12,6 +12,7 @@ import {
   type Steps,
 } from "../../../test/support/steps.js";
 import { createScope, moveOnAfter, sleep, spawn, type Scope } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 interface Plan {
   readonly timeout: number;
@@ -100,13 +101,7 @@ class Stage {
   }
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("moveOnAfter() at every step", () => {
   it("moves on only when its own timeout has passed, waits for everything in it, and loses no failure", async () => {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { atEveryStep, endings, endScope, expectNothingLeft, pause } from "../../../test/support/steps.js";
 import { createScope, sleep, type Scope } from "../../index.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
 /** Sleeps in the scope that is ended meanwhile, or in another. */
 interface Plan {
@@ -60,13 +61,7 @@ function possibleEnds(at: number, ms: number, endedAt: number, reason: unknown):
   return ends;
 }
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("sleep() at every step", () => {
   it("ends in its time or with its scope, whichever is first, and leaves no timer", () =>

@@ -1,15 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
 import { background, createScope, ScopeClosedError, spawn, withScope } from "../../index.js";
 import { sleep } from "./sleep.js";
+import { useFakeTime } from "../../../test/support/fake-time.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+useFakeTime();
 
 describe("sleep()", () => {
   it("resolves after the time and not before", async () => {
