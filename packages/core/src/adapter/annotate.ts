@@ -5,11 +5,11 @@ import { isClosed } from "../kernel/state.js";
 import { nodeOf } from "../task/resolve.js";
 
 /**
- * Adds a few words about `scope` to snapshots, to `formatTree`, and to the report of stuck tasks. For authors of
+ * Adds a short note about `scope` to snapshots, to `formatTree`, and to the report of stuck tasks. For authors of
  * integrations: "waiting for host/4711" says more about a call than the name of its worker.
  *
- * `annotator` is called when a snapshot or a report is made, never otherwise. Do not let it mention an owner handle:
- * the scope keeps it until it has settled.
+ * `annotator` is called when a snapshot or a report is made, never otherwise. It must not refer to an owner handle: the
+ * scope keeps it until it has settled.
  *
  * @param scope - The scope to describe.
  * @param key - The name of the integration. `Snapshot.annotations` has the data under it. A second call with the same

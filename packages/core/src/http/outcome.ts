@@ -8,14 +8,17 @@ import { isDisconnectError } from "./disconnect-errors.js";
 // Maps the failure of a handler to the outcome of its request: disconnected (499), timed out (503 or 504), or failed
 // (500, by the framework). This file sends no answer and uses no objects of Node.
 
-/** 499: the client has gone. 503: this server ran out of time, or shuts down. 504: another server ran out of time. */
+/**
+ * 499: the client disconnected. 503: the request timed out, or the server is shutting down. 504: another server timed
+ * out.
+ */
 export type CancelStatus = 499 | 503 | 504;
 
 /** The outcome of a request that was cancelled: answer with `status`. It is not a failure of the handler. */
 export interface CancelledOutcome {
   /**
-   * - 499: the client has gone away; nothing can be sent.
-   * - 503: the request ran out of time, or the server shuts down.
+   * - 499: the client disconnected; nothing can be sent.
+   * - 503: the request timed out, or the server is shutting down.
    * - 504: a call that the handler made exceeded its own timeout, or the caller's deadline passed.
    */
   readonly status: CancelStatus;

@@ -21,10 +21,10 @@ import { checkMessages, isDisconnected, type AnyRequest, type AnyResponse } from
  * It ends when the response is done. Tasks that still run then are cancelled (kind `"closed"`) and awaited. Spawn work that
  * outlives the request in `serverScope(server)`.
  *
- * **Cancellation:** kind `"disconnected"` when the client goes away before the response has ended; `"deadline"` when the
- * time is up, which also answers 503 (504 if the deadline came with the request) unless the handler has begun to answer;
- * `"shutdown"` at the end of the server's grace period. A body that was read to its end does not cancel, and nothing does
- * after `response.end()`.
+ * **Cancellation:** kind `"disconnected"` when the client goes away before the response has ended; `"deadline"` when
+ * the time is up, which also answers 503 (504 if the deadline came with the request) unless the handler has started a
+ * response; `"shutdown"` at the end of the server's grace period. A body that was read to its end does not cancel, and
+ * nothing does after `response.end()`.
  *
  * **Failure:** the failure of a task cancels the request, not the server. If the handler awaits the task, the handler
  * answers; otherwise the failure goes to the nearest `onError`, or is printed. `requestOutcome` says which status an
@@ -81,8 +81,8 @@ export function requestScope(
  *
  * **Failure:** the failure counts as received: it is not reported again.
  *
- * If bough has answered in the handler's place meanwhile, writing to the response does nothing and does not throw. If the
- * handler has begun an answer itself, setting a status or a header cuts it off, and does not throw either.
+ * If bough has already responded instead of the handler, writing to the response has no effect and does not throw. If
+ * the handler has started a response itself, setting a status or a header aborts it, and does not throw either.
  *
  * @param request - Node's request, as the server's `request` event gives it.
  * @param response - Its response.

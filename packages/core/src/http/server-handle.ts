@@ -28,8 +28,8 @@ export interface ShutdownReport {
   /** The requests that were answered in their handler's place, and the tasks and cleanups that still run. */
   readonly stuck: readonly TaskInfo[];
   /**
-   * How many answers that had begun were not sent completely when the time was up: their handler had not ended them, or the
-   * client was too slow.
+   * How many responses were started and not sent completely in time: their handler had not ended them, or the client
+   * was too slow.
    */
   readonly cutOff: number;
   /** How long the shutdown took, in milliseconds. */
@@ -46,10 +46,10 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
   /**
    * Shuts the server down: requests finish within the grace period, and are cancelled after it.
    *
-   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes idle
-   * connections; running requests, and tasks of the server's scope that are not daemons, get the grace period; then they are
-   * cancelled with kind `"shutdown"`, and get as long again for their cleanup (a second at least); requests without an
-   * answer are answered with 503, and reported as stuck.
+   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes
+   * idle connections; running requests, and tasks of the server's scope that are not daemons, get the grace period;
+   * then they are cancelled with kind `"shutdown"`, and get the same time again for their cleanup (at least one
+   * second); requests without a response get a 503, and are reported as stuck.
    *
    * @param options - `grace` and `drainDelay` in ms. Default: the server's.
    * @returns How the requests ended. A second call returns the same.

@@ -33,7 +33,7 @@ export interface NodeGroup {
 }
 
 /**
- * Groups similar scopes, the largest group first. It reduces a hundred thousand tasks to some dozen groups.
+ * Groups similar scopes, the largest group first. It reduces a hundred thousand tasks to a few dozen groups.
  *
  * @param nodes - The scopes, from {@link walk} or {@link flatten}.
  * @param options - The properties to group by.

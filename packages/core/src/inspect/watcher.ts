@@ -39,7 +39,7 @@ export interface Watcher {
 const KEPT = 6;
 
 /**
- * Creates a watcher, which turns looks at a process into warnings.
+ * Creates a watcher, which derives warnings from successive looks at a process.
  *
  * @param options - The warnings to leave out, and the thresholds of the others.
  * @returns The watcher. It keeps counts of the last six looks.

@@ -33,10 +33,10 @@ const asyncOptionNames = optionNames<BoughModuleAsyncOptions>({
  * `deadlineHeader` is on, and by `app.close()`. `app.close()` lets running requests finish within `grace` before Nest
  * calls its shutdown hooks.
  *
- * **Failure:** a handler, guard, pipe, interceptor or middleware that fails because its client has gone is not answered and not
- * logged. A request that runs out of time is answered with 503, or with 504 if another server ran out of time, and is logged at
- * level warn. Neither reaches an exception filter. Every other failure does; of a request that a failing task has cancelled, it
- * is the failure of the task.
+ * **Failure:** a handler, guard, pipe, interceptor or middleware that fails because its client has gone is not answered
+ * and not logged. A request that runs out of time is answered with 503, or with 504 if another server ran out of time,
+ * and is logged at level warn. Neither reaches an exception filter. Every other failure does. If a failing task
+ * cancelled the request, that is the failure of the task.
  *
  * @example
  * ```ts no-run

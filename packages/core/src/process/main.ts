@@ -30,14 +30,14 @@ let current: Run | undefined;
  * the beginning.
  *
  * **Cancellation:** a second signal forces the exit, and so does the end of `grace`, counted from the cancellation. A
- * signal that arrives within 250 ms of the one before counts as the same signal, for up to a second in all: watchers and
- * process groups deliver a Ctrl-C twice.
- * The end of `grace` also ends a process that has failed or was asked to stop, and that is kept alive from outside of
- * the scope. Only a forced exit calls `process.exit`; otherwise output that is on its way to a pipe arrives.
+ * signal that arrives within 250 ms of the one before counts as the same signal, for up to a second in all: watchers
+ * and process groups deliver a Ctrl-C twice. The end of `grace` also ends a process that has failed or was asked to
+ * stop, and that is kept alive from outside of the scope. Only a forced exit calls `process.exit`, which may lose
+ * output to a pipe.
  *
- * **Failure:** a failure is printed once, and does not reject the returned promise. A cancellation that no signal asked for is a
- * failure if it cut work short. Uncaught exceptions and unhandled rejections are left to Node, except that a cancellation
- * that nothing awaits does not end a process whose scope is cancelled: its cleanups run.
+ * **Failure:** a failure is printed once, and does not reject the returned promise. A cancellation without a signal is
+ * a failure if it cut work short. Uncaught exceptions and unhandled rejections are left to Node, except that a
+ * cancellation that nothing awaits does not end a process whose scope is cancelled: its cleanups run.
  *
  * @param body - Gets the root scope. Its result is awaited and not used: set `process.exitCode` for a code.
  * @param options - `grace` in ms.

@@ -22,13 +22,14 @@ export interface ShutdownNotice {
    */
   readonly drainSignal: AbortSignal;
   /**
-   * Calls `callback` when the shutdown begins, before the server stops listening and before anything is cancelled: the
-   * place to end event streams, close WebSockets and leave a consumer group. If it has begun already, at once.
+   * Calls `callback` when the shutdown begins, before the server stops listening and before anything is cancelled. Use
+   * it to end event streams, close WebSockets and leave a consumer group. If the shutdown has already begun, `callback`
+   * is called at once.
    *
    * The callback runs as a task of the scope: the shutdown waits for its promise as for any other work, within the grace
    * period. An error that it throws is the failure of that task.
    *
-   * @returns `stop()`, which says whether it prevented the call.
+   * @returns A function that removes the callback, and returns whether that prevented the call.
    * @throws {TypeError} If `callback` is not a function.
    */
   onShutdown(callback: (scope: Scope) => unknown): () => boolean;

@@ -191,7 +191,7 @@ export interface Held {
   readonly lost: boolean;
   /** There is a note that it is cancelled. */
   readonly cancelled?: WireReason | undefined;
-  /** How many ms are left of its owner's lease: 0 or less if it has ended. Absent for a detached job. */
+  /** The remaining ms of its owner's lease: 0 or less if it has ended. Absent for a detached job. */
   readonly ownerLeft?: number | undefined;
 }
 

@@ -53,7 +53,7 @@ const explanations: Readonly<Record<LostReason, string>> = {
   cancelled: "it was cancelled by somebody else",
 };
 
-/** A remote job has no outcome. By then it does not run any more. */
+/** The outcome of a remote job is lost or unknown. The job is no longer running. */
 export class RemoteLostError extends BoughError {
   /** What has happened to it. */
   readonly why: LostReason;

@@ -26,11 +26,13 @@ export interface TracePropagator {
 /** The options of both sides. */
 export interface SharedOptions {
   /**
-   * Milliseconds. Of an owner: how long its jobs go on when it is gone. Of a worker: how long until its jobs are started
-   * elsewhere when it is gone. Default 15,000.
+   * Milliseconds. For an owner: how long its jobs continue after it has died. For a worker: how long it takes after its
+   * death until its jobs are started elsewhere. Default 15,000.
    */
   readonly lease?: number | undefined;
-  /** The context values that travel: those whose keys both sides list. They have to be JSON values. Default: none. */
+  /**
+   * The keys of the context values to send. Both sides must list a key. The values must be JSON values. Default: none.
+   */
   readonly contexts?: readonly ContextKey<unknown>[] | undefined;
   /** Carries the trace context. Default: none. */
   readonly trace?: TracePropagator | undefined;
@@ -38,9 +40,9 @@ export interface SharedOptions {
   readonly maxSize?: number | undefined;
   /** Changes payloads on their way: for encryption, for example. Both sides need the same. Default: none. */
   readonly codec?: Codec | undefined;
-  /** Changes each error before it leaves the process: drops stacks or secrets. Default: errors travel as they are. */
+  /** Changes each error before it leaves the process: drops stacks or secrets. Default: errors are sent unchanged. */
   readonly redact?: Redact | undefined;
-  /** Receives errors of the connection that end nothing by themselves. Default: they are ignored. */
+  /** Receives errors of the connection that do not fail a task. Default: they are ignored. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 

@@ -45,13 +45,13 @@ export interface AttachOptions<Out> {
 /** Starts jobs in other processes. Made by {@link connectRemote}. */
 export interface Remote {
   /**
-   * Starts a job as a child task of `scope`. The task settles when the job has stopped: its clean-up included.
+   * Starts a job as a child task of `scope`. The task settles when the job has stopped, including its cleanup.
    *
    * **Cancellation:** the job's scope, in the worker's process, is cancelled with the kind, the path and the cause of the
    * task's. A job that is still queued never starts.
    *
    * **Failure:** the task fails with a `RemoteError` if the job throws, and with a `RemoteLostError` if its outcome
-   * can't be known. It fails with a `RemoteRefusedError` if the data can't travel, and with its own
+   * can't be known. It fails with a `RemoteRefusedError` if the data can't be sent, and with its own
    * `DeadlineExceededError`.
    *
    * @param scope - The owner of the task.
@@ -67,9 +67,10 @@ export interface Remote {
    */
   detach<In, Out>(job: Job<In, Out>, data: In, options?: DetachJobOptions): Promise<JobRef<Out>>;
   /**
-   * Waits for a detached job, in a child task of `scope`. Its result can be had until it is kept no longer.
+   * Waits for a detached job, in a child task of `scope`. Its result is available while the engine keeps it.
    *
-   * **Cancellation:** ends the wait. The job goes on, unless `onCancel` is `"cancel"`: then it is cancelled, and waited for.
+   * **Cancellation:** ends the wait. The job continues, unless `onCancel` is `"cancel"`: then it is cancelled and
+   * awaited.
    *
    * **Failure:** as `spawn`. A job that the engine does not have is a `RemoteLostError` (`"missing"`).
    */

@@ -41,7 +41,7 @@ export interface FetchBoughOptions<
   /** The parent of that scope. When it is cancelled, so are the requests, without a grace period. Default: none, a root. */
   readonly parent?: Scope | undefined;
   /**
-   * The name of a request's scope: a text, where all requests have one route, or a function. Default: method and path,
+   * The name of a request's scope: a string, if all requests have one route, or a function. Default: method and path,
    * without the query, which may hold secrets.
    */
   readonly route?: string | ((request: Input, ...rest: Rest) => string | undefined) | undefined;
@@ -115,12 +115,12 @@ class WebHandle extends ServerHandle<WebServer> {
  * Gives each request of a fetch-style host a scope: for Hono, `Bun.serve`, `Deno.serve`, srvx, h3, route handlers of Next.js
  * and workers.
  *
- * An application, an object with a method `fetch`, is called without the scope: its handlers call `requestScope(request)`. The
- * scope is made when the first of them does.
+ * An application (an object with a `fetch` method) is called without the scope. Its handlers call
+ * `requestScope(request)`, which creates the scope on the first call.
  *
- * The scope ends when the body of the response has been sent, has failed, or was cancelled by the client. It ends at once
- * where there is nothing to wait for, and the response is not touched then. Tasks that still run are cancelled (kind
- * `"closed"`) and awaited.
+ * The scope ends when the body of the response has been sent, has failed, or was cancelled by the client. If there is
+ * nothing to wait for, it ends at once, and the response is passed on unchanged. Tasks that still run are cancelled
+ * (kind `"closed"`) and awaited.
  *
  * **Cancellation:** kind `"disconnected"` when the client goes away before the response is complete; `"deadline"` when the
  * time is up; `"shutdown"` at the end of the grace period. A request that was cancelled is answered with 499, 503 or 504,

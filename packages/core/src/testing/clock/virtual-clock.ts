@@ -26,8 +26,8 @@ import { VirtualClockError } from "./virtual-clock-error.js";
 /** The options of {@link withVirtualClock}. */
 export interface VirtualClockOptions {
   /**
-   * Whether time goes on by itself: as soon as everything waits, it jumps to the next timer. Otherwise only
-   * `clock.advance()` moves it. Default `true`.
+   * Whether the clock jumps to the next timer as soon as everything is waiting. Otherwise only `clock.advance()` moves
+   * it. Default `true`.
    */
   readonly autojump?: boolean | undefined;
   /**
@@ -40,14 +40,14 @@ export interface VirtualClockOptions {
    * enough for work that stays in this process. For a server in another process, or for zlib, use 10, for example.
    */
   readonly quiet?: number | undefined;
-  /** Real milliseconds of nothing at all until it is called blocked. Default 500; `Infinity` never. */
+  /** Real milliseconds without any event until everything is considered blocked. Default 500; `Infinity`: never. */
   readonly blockedAfter?: number | undefined;
   /**
    * Real milliseconds for which the process may be busy, with files or sockets, without time going on, until it is called
    * stalled. Default 3,000; `Infinity` never.
    */
   readonly stalledAfter?: number | undefined;
-  /** After how many jumps it is called endless. Default 100,000. */
+  /** The maximum number of jumps, to detect endless timers. Default 100,000. */
   readonly jumps?: number | undefined;
   /** Cancels the scope of the body. Pass vitest's `({ signal }) => …`, so that a test that times out ends. Default: none. */
   readonly signal?: AbortSignal | undefined;
@@ -84,9 +84,9 @@ const WIND_UP = 100;
 let installed: ClockRun | undefined;
 
 /**
- * Runs `body` in time that does not pass but jumps: whenever everything waits, and no microtask and no real I/O is
- * left to do, the clock goes to the next timer at once. An hour of retries takes milliseconds, and always happens in
- * the same order: Trio's `MockClock` with `autojump_threshold`.
+ * Runs `body` under a virtual clock: whenever everything is waiting, and no microtask and no real I/O is pending, the
+ * clock jumps to the next timer. An hour of retries takes milliseconds, and always happens in the same order: Trio's
+ * `MockClock` with `autojump_threshold`.
  *
  * Meanwhile the global `setTimeout`, `setInterval` and their `clear…`, `Date` and `performance.now` are those of
  * `@sinonjs/fake-timers`, an optional peer dependency, and `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
@@ -97,7 +97,7 @@ let installed: ClockRun | undefined;
  * Under `vi.useFakeTimers()` it drives vitest's clock, and leaves it in place.
  *
  * **Cancellation:** `body` gets a root scope, and everything in it has settled when the promise does. Then pending
- * timers never fire, except timers after `unref()`, which go on in real time. Where the test ends before, by its
+ * timers never fire, except timers after `unref()`, which continue in real time. If the test ends before, by its
  * `signal` or a time-out of vitest's, cleanups get 100 real ms.
  *
  * **Failure:** when nothing can happen any more, because no timer is pending, the scope fails with a `VirtualClockError`. It names

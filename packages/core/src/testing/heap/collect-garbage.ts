@@ -15,8 +15,8 @@ let collect: Collect | undefined;
  * Collects all garbage, and lets the finalizers of collected objects run, such as those of dropped scope handles.
  * Needs no flag. It takes tens of milliseconds, so it is for tests.
  *
- * An object that the suspended frame of the caller still mentions is not garbage: make the objects to drop in a
- * separate function.
+ * An object that the suspended caller still refers to is not garbage, so create the objects to drop in a separate
+ * function.
  *
  * @throws {BoughError} If the engine can't be made to collect (as a rejection).
  * @example

@@ -49,7 +49,7 @@ export async function findLeaks(options: LeakOptions = {}): Promise<LeakReport[]
 }
 
 /**
- * As {@link findLeaks}, but throws when there is a leak. For the end of a test, or of a suite.
+ * As {@link findLeaks}, but throws when there is a leak. Call it at the end of a test or of a suite.
  *
  * @param options - Where to look, what to ignore, and for how long to wait, in ms.
  * @throws {LeakError} Each leak with its path, age, status and where it was spawned (as a rejection).
