@@ -1,3 +1,4 @@
+import { describe } from "../../errors/describe.js";
 import { detached } from "../../errors/detach-stack.js";
 import {
   hasOwnMembers,
@@ -20,8 +21,14 @@ import { HandleObject } from "./handle-object.js";
  * The method is looked up in each call, so that a stub works, and goes when it is restored. It is asked of the prototype,
  * which is a constant here: the engine checks by itself that nothing has changed. Only then is it asked of the object.
  */
-export function forwardMethod(name: string | symbol, method: AnyFunction, prototype: object): AnyFunction {
+export function forwardMethod(
+  name: string | symbol,
+  method: AnyFunction,
+  prototype: object,
+  mayBeReplaced: boolean,
+): AnyFunction {
   const lookUp = lookUpOf(name);
+  const expected = mayBeReplaced ? undefined : method;
   const listens =
     typeof name === "string" &&
     /^(?:on|once|off|listen|watch|observe|subscribe|(?:add|remove)(?:Event)?Listener)$/.test(name);
@@ -44,7 +51,7 @@ export function forwardMethod(name: string | symbol, method: AnyFunction, protot
       }
       let result: unknown;
       try {
-        const called = lookUp(prototype, name) === method ? method : current(inner, name);
+        const called = lookUp(prototype, name) === expected ? method : current(inner, name);
         result = Reflect.apply(called, inner, isConverted ? (count === 1 ? [a] : [a, b]) : args);
       } catch (error) {
         throw detached(error);
@@ -139,12 +146,25 @@ function current(inner: object, name: PropertyKey): AnyFunction {
   throw new TypeError(`${String(name)} is not a function any more`);
 }
 
+/**
+ * What the language does with a member that is read through another object: an accessor of a class runs with that object. The
+ * accessor that shows a field can't find its handle then.
+ */
+function readElsewhere(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
+  if (self === undefined) return undefined; // a tool that called the getter by itself
+  if (ofClass === undefined)
+    throw new TypeError(
+      `Cannot read ${String(key)}: it is a field of a selfCleaning() handle, and was read with another receiver (${describe(self)}); read it from the handle`,
+    );
+  return Reflect.get(ofClass, key, self);
+}
+
 /** Reads an accessor or a field. Its value is not the result of a call, so it does not keep the handle alive. */
-export function readField(self: unknown, key: PropertyKey): unknown {
+export function readField(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
   const direct = HandleObject.innerOf(self);
   const owner = direct === undefined ? HandleObject.behind(self) : (self as HandleObject);
   const inner = direct ?? HandleObject.innerOf(owner);
-  if (owner === undefined || inner === undefined) return undefined; // read on the prototype
+  if (owner === undefined || inner === undefined) return readElsewhere(self, key, ofClass);
   let value: unknown;
   try {
     value = Reflect.get(inner, key);
@@ -158,9 +178,15 @@ export function readField(self: unknown, key: PropertyKey): unknown {
   return HandleObject.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
-export function writeField(self: unknown, key: PropertyKey, value: unknown): boolean {
+export function writeField(
+  self: unknown,
+  key: PropertyKey,
+  value: unknown,
+  ofClass: object | undefined,
+): boolean {
   const owner = HandleObject.behind(self);
-  if (owner === undefined || HandleObject.isFrozen(owner)) return false;
+  if (owner === undefined) return Reflect.set(ofClass ?? (Object.create(null) as object), key, value, self);
+  if (HandleObject.isFrozen(owner)) return false;
   let entering = value;
   if (typeof value === "function") {
     const original = originals.get(value);

@@ -4,7 +4,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
-import { buildGrows, GrowingFields, mayGrow, syncFields } from "./late-fields.js";
+import { assignedNames, buildGrows, GrowingFields, mayGrow, shownFields, syncFields } from "./late-fields.js";
 import { toCaller } from "../results/results.js";
 import { handleKey, HandleObject, type HandleLooks } from "./handle-object.js";
 
@@ -83,6 +83,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
   const shown = Handle.prototype;
   HandleObject.prototypes.add(shown);
   Reflect.deleteProperty(shown, "constructor");
+  const assigned = assignedNames(prototype);
   for (
     let at = prototype;
     at !== null && !isObjectPrototype(at);
@@ -91,7 +92,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
     for (const key of Reflect.ownKeys(at)) {
       const descriptor = Object.getOwnPropertyDescriptor(at, key);
       if (descriptor === undefined || Object.hasOwn(shown, key)) continue;
-      Object.defineProperty(shown, key, forward(key, descriptor, prototype as object));
+      Object.defineProperty(shown, key, forward(key, descriptor, prototype as object, assigned));
     }
   }
   const disposers: PropertyDescriptorMap = {
@@ -109,21 +110,29 @@ function forward(
   key: string | symbol,
   descriptor: PropertyDescriptor,
   prototype: object,
+  assigned: ReadonlySet<PropertyKey>,
 ): PropertyDescriptor {
   const { value, enumerable = false } = descriptor as { value?: unknown; enumerable?: boolean };
-  if (typeof value !== "function") return field(key, descriptor);
-  const method = isConstructor(value) ? value : forwardMethod(key, value, prototype);
+  if (typeof value !== "function") return field(key, descriptor, prototype);
+  const method = isConstructor(value) ? value : forwardMethod(key, value, prototype, assigned.has(key));
   return { value: method, writable: true, configurable: true, enumerable };
 }
 
-function field(key: PropertyKey, original: PropertyDescriptor): PropertyDescriptor {
+/** @param ofClass - The prototype that has the member. Read through another object, it is that object's. */
+function field(
+  key: PropertyKey,
+  original: PropertyDescriptor,
+  ofClass: object | undefined,
+): PropertyDescriptor {
   const made: PropertyDescriptor = { configurable: true, enumerable: original.enumerable ?? false };
-  made.get = function (this: unknown): unknown {
-    return readField(this, key);
+  const read = function (this: unknown): unknown {
+    return readField(this, key, ofClass);
   };
+  made.get = read;
+  shownFields.add(read);
   if (original.get !== undefined && original.set === undefined) return made;
   made.set = function (this: unknown, value: unknown): void {
-    if (!writeField(this, key, value))
+    if (!writeField(this, key, value, ofClass))
       throw new TypeError(`Cannot assign to ${String(key)}: it is read-only`);
   };
   return made;
@@ -142,7 +151,7 @@ function defineField(
     Object.defineProperty(handle, key, known);
     return;
   }
-  const made = field(key, own);
+  const made = field(key, own, undefined);
   if (fields !== undefined && fields.size < MAX_FIELDS) fields.set(key, made);
   Object.defineProperty(handle, key, made);
 }
@@ -160,7 +169,7 @@ const lateMembers: ProxyHandler<object> = {
     if (key === "toJSON") compareFields(owner); // `JSON.stringify` reads it before it lists the keys
     if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
     if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
-    return readField(receiver, key);
+    return readField(receiver, key, undefined);
   },
   set(target, key, value, receiver): boolean {
     if (key === handleKey) return Reflect.set(target, key, value, receiver);
@@ -169,7 +178,7 @@ const lateMembers: ProxyHandler<object> = {
     const inner = HandleObject.innerOf(owner) as object;
     const isKnown = key in inner; // a member of the class, or a field that came since
     if (!isKnown && !Object.isExtensible(owner)) return false;
-    const done = writeField(receiver, key, value);
+    const done = writeField(receiver, key, value, undefined);
     if (done && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
     return done;
   },

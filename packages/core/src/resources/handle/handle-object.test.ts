@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/no-misused-spread -- spreading an object is what is tested */
 import { mock } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { isReactive, reactive, readonly, shallowReactive } from "@vue/reactivity";
 import { describe, expect, it, vi } from "vitest";
 import { selfCleaning, spawn, type SelfCleaning } from "../../index.js";
@@ -63,6 +64,32 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect(handle.inherited()).toBe("own");
     onClass.mockRestore();
     expect(handle.inherited()).toBe("base");
+  });
+
+  it("a method that inner code replaces in the object itself is the one that is called", () => {
+    class Loader {
+      load(): string {
+        return "first";
+      }
+      warm(): void {
+        this.load = () => "later";
+      }
+      cool(): void {
+        Reflect.deleteProperty(this, "load");
+      }
+    }
+    class Special extends Loader {
+      get(): string {
+        return this.load();
+      }
+    }
+    const handle = selfCleaning(() => new Special(), quiet);
+    const load = Reflect.get<typeof handle, "load">(handle, "load");
+    expect(handle.load()).toBe("first");
+    handle.warm();
+    expect([handle.load(), handle.get(), load.call(handle)]).toEqual(["later", "later", "later"]);
+    handle.cool();
+    expect([handle.load(), handle.get()]).toEqual(["first", "first"]);
   });
 
   it("calling a removed method throws an error that names it", () => {
@@ -213,6 +240,51 @@ describe("rule 24: a handle behind another object", () => {
     expect("size" in wrapped).toBe(true);
   });
 
+  it("Reflect.get() and Reflect.set() with another receiver do what they do with any object, or say why not", () => {
+    class Account {
+      owner = "a";
+      #balance = 1;
+      get plus(): string {
+        return `${this.owner}+`;
+      }
+      get balance(): number {
+        return this.#balance;
+      }
+      set name(name: string) {
+        this.owner = name;
+      }
+    }
+    const handle = selfCleaning(() => new Account(), quiet);
+    const other = { owner: "b" };
+    expect(Reflect.get(handle, "plus", other)).toBe("b+");
+    expect(() => Reflect.get(handle, "balance", other) as unknown).toThrow(/private member/);
+    expect(() => Reflect.get(handle, "owner", other) as unknown).toThrow(
+      new TypeError(
+        "Cannot read owner: it is a field of a selfCleaning() handle, and was read with another receiver (a plain object); read it from the handle",
+      ),
+    );
+    expect([Reflect.set(handle, "name", "c", other), other.owner]).toEqual([true, "c"]);
+    expect([Reflect.set(handle, "owner", "d", other), other.owner, handle.owner]).toEqual([true, "d", "a"]);
+    expect([Reflect.get(handle, "plus"), Reflect.get(handle, "plus", handle)]).toEqual(["a+", "a+"]);
+    expect(Reflect.get(handle, "owner", new Proxy(handle, {}))).toBe("a");
+  });
+
+  it("keeps a property that was defined on the handle from outside when JSON or keys are asked for", () => {
+    class Plain {
+      x = 1;
+    }
+    class Grows extends Plain {
+      set(): void {
+        Object.assign(this, { late: 1 });
+      }
+    }
+    for (const handle of [selfCleaning(() => new Plain(), quiet), selfCleaning(() => new Grows(), quiet)]) {
+      Object.defineProperty(handle, "extra", { value: 2, enumerable: true, configurable: true });
+      expect(JSON.stringify(handle)).toBe('{"x":1,"extra":2}');
+      expect([Object.keys(handle), "extra" in handle]).toEqual([["x", "extra"], true]);
+    }
+  });
+
   it("works behind readonly() of Vue's, in a reactive object, and in a growing class", () => {
     class Grows {
       declare late?: number;
@@ -347,6 +419,40 @@ describe("rule 24: freezing a handle freezes its inner object", () => {
 });
 
 describe("rule 24: the limits of a handle", () => {
+  it("what is defined on the handle, or assigned to a method's name, changes the handle and not the inner object", () => {
+    class Cache {
+      size = 3;
+      load(): string {
+        return "real";
+      }
+      show(): string {
+        return `${this.load()} ${this.size}`;
+      }
+    }
+    const handle = selfCleaning(() => new Cache(), quiet);
+    handle.load = () => "stub";
+    Object.defineProperty(handle, "size", { value: 4 });
+    expect([handle.load(), handle.size, handle.show()]).toEqual(["stub", 4, "real 3"]);
+  });
+
+  it("its prototype is not the class's, so it is equal, but not strictly equal for node:assert", () => {
+    class Point {
+      x = 1;
+    }
+    const handle = selfCleaning(() => new Point(), quiet);
+    expect(handle).toStrictEqual(new Point());
+    expect([handle instanceof Point, handle.constructor === Point]).toEqual([true, true]);
+    expect([
+      Object.getPrototypeOf(handle) === Point.prototype,
+      isDeepStrictEqual(handle, new Point()),
+    ]).toEqual([false, false]);
+  });
+
+  it("structuredClone copies the fields of a handle, but not the contents of a Map", () => {
+    expect(structuredClone(selfCleaning(() => ({ x: 1 }), quiet))).toEqual({ x: 1 });
+    expect(structuredClone(selfCleaning(() => new Map([["a", 1]]), quiet))).toEqual({});
+  });
+
   it("private members of a peer, #x in handle, and the types of the platform", () => {
     class Peer {
       #x = 1;

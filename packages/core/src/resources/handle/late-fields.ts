@@ -31,19 +31,40 @@ const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+
 const computed =
   /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
 
+/** The names to which a class assigns. A method of such a name may be replaced in an object. */
+export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey> {
+  const names = new Set<PropertyKey>();
+  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (Object.hasOwn(at, "hasOwnProperty")) break;
+    for (const { value } of Object.values(Object.getOwnPropertyDescriptors(at)) as { value?: unknown }[]) {
+      if (typeof value !== "function") continue;
+      for (const [, name = ""] of sourceOf(value).matchAll(ownNames)) names.add(name);
+    }
+  }
+  return names;
+}
+
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
-function assigns(inner: object, code: Function, names: RegExp): boolean {
-  let source: string;
+function sourceOf(code: Function): string {
   try {
     // oxlint-disable-next-line typescript/unbound-method -- it is given its `this`
-    source = Reflect.apply(Function.prototype.toString, code, []);
+    return Reflect.apply(Function.prototype.toString, code, []);
   } catch {
-    return false; // a proxy of a function has none
+    return ""; // a proxy of a function has none
   }
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
+function assigns(inner: object, code: Function, names: RegExp): boolean {
+  const source = sourceOf(code);
   if (names === ownNames && computed.test(source)) return true;
   for (const [, name = ""] of source.matchAll(names)) if (!(name in inner)) return true;
   return false;
 }
+
+/** The getters with which handles show the fields of their inner objects. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- a getter
+export const shownFields: WeakSet<Function> = new WeakSet();
 
 /** Defines a field of the inner object on its handle. */
 export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;
@@ -59,7 +80,10 @@ export function syncFields(
   const keys = Reflect.ownKeys(inner);
   for (const key of keys) if (!own.has(key) && !Object.hasOwn(shell, key)) show(shell, inner, key);
   for (const key of Reflect.ownKeys(shell)) {
-    if (!own.has(key) && !Object.hasOwn(inner, key)) Reflect.deleteProperty(shell, key);
+    if (own.has(key) || Object.hasOwn(inner, key)) continue;
+    const getter: unknown = Reflect.get(Object.getOwnPropertyDescriptor(shell, key) ?? {}, "get");
+    // Any other was defined from outside.
+    if (typeof getter === "function" && shownFields.has(getter)) Reflect.deleteProperty(shell, key);
   }
 }
 
