@@ -7,7 +7,6 @@ import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import {
   clearTimer,
   setTimerHold,
-  MAX_DELAY,
   setTimer,
   announceTimer,
   type TimerHandle,
@@ -49,7 +48,7 @@ export function sleep(scope: Scope, ms: number, extra?: unknown): Promise<void> 
 }
 
 class Sleep extends ScopedWait<void> {
-  #timer: TimerHandle | undefined = undefined;
+  #timer: TimerHandle | undefined;
   /** On the clock of `coarseElapsed`. */
   readonly #due: number;
 
@@ -64,13 +63,12 @@ class Sleep extends ScopedWait<void> {
   }
 
   #start(ms: number): void {
-    const step = Math.min(ms, MAX_DELAY);
-    this.#timer = setTimer(Sleep.#wake, step, this, ms - step);
+    this.#timer = setTimer(Sleep.#wake, ms, this);
     if (this.node !== undefined) announceTimer(this.#timer, this.node);
   }
 
-  static #wake(this: void, sleep: Sleep, rest: number): void {
-    if (rest > 0) sleep.#start(rest);
+  static #wake(this: void, sleep: Sleep, rest?: number): void {
+    if (rest !== undefined) sleep.#start(rest);
     else sleep.succeed();
   }
 

@@ -28,7 +28,7 @@ const faults: readonly [string, (node: ScopeNode) => () => void][] = [
   [
     "a timer of sleep()",
     (node) => {
-      const timer = setTimer(() => undefined, HOUR, undefined, undefined);
+      const timer = setTimer(() => undefined, HOUR, undefined);
       announceTimer(timer, node);
       return () => clearTimeout(timer);
     },
