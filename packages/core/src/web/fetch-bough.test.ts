@@ -48,6 +48,32 @@ describe("fetchBough()", () => {
     expect(await (await handle(new Request(url), "7")).text()).toBe(name);
   });
 
+  it.each([
+    [
+      "throws",
+      () => {
+        throw new Error("planted");
+      },
+      "planted",
+    ],
+    ["returns a number", () => 7 as never, "fetchBough: route must return a string, got 7"],
+    ["returns a promise", () => Promise.resolve("GET /") as never, "fetchBough: route must return a string"],
+  ])("names a request as without a route, and prints the error, if route %s", async (_, route, message) => {
+    const print = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const handle = fetchBough((_request: Request, scope) => new Response(scope.name), { route });
+    expect(await (await handle(new Request(url))).text()).toBe("GET /users/1");
+    const app = fetchBough(
+      { fetch: (request: Request) => new Response(requestScope(request).name) },
+      { route },
+    );
+    expect(await (await app(new Request(url))).text()).toBe("GET /users/1");
+    expect(print.mock.calls.map(([, error]) => String(error))).toEqual([
+      expect.stringContaining(message),
+      expect.stringContaining(message),
+    ]);
+    print.mockRestore();
+  });
+
   it("puts all requests into one scope, which may have a parent and a name", async () => {
     await withScope({ name: "app" }, async (app) => {
       const handle = fetchBough((_request: Request, scope) => new Response(scope.path), {

@@ -42,7 +42,7 @@ export interface FetchBoughOptions<
   readonly parent?: Scope | undefined;
   /**
    * The name of a request's scope: a string, if all requests have one route, or a function. Default: method and path,
-   * without the query, which may hold secrets.
+   * without the query, which may hold secrets. An error that the function throws is printed.
    */
   readonly route?: string | ((request: Input, ...rest: Rest) => string | undefined) | undefined;
   /** Milliseconds that running requests get to finish at a shutdown. Default: 10,000. */

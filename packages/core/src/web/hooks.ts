@@ -1,5 +1,7 @@
+import { wrongType } from "../errors/validate.js";
 import type { CancelledOutcome } from "../http/outcome.js";
 import { printHookFailure } from "../http/responder.js";
+import { isResponse } from "./responses.js";
 
 /** The application's hooks for cancelled requests, as in `bough/http`. */
 export interface WebHooks<Input = never> {
@@ -30,7 +32,9 @@ export async function makeAnswer(
 ): Promise<void> {
   try {
     const response: unknown = await respond(outcome as never, request as never);
-    if (response !== undefined) answerBy(response);
+    if (response === undefined) return;
+    if (!isResponse(response)) throw wrongType("fetchBough", "respond must return a Response", response);
+    answerBy(response);
   } catch (error) {
     printHookFailure(error);
   }

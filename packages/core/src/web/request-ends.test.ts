@@ -479,6 +479,8 @@ describe("rule 30: a deadline", () => {
     ["returns nothing", () => undefined],
     ["throws", () => Promise.reject(new Error("planted"))],
     ["takes too long", forever],
+    ["returns a value that is not a response", () => "busy" as never],
+    ["returns an object that is not a response", () => ({ status: 503 }) as never],
   ])("is answered by bough if the application's hook %s", async (_, respond) => {
     const print = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { response } = exchange((_request, own) => sleep(own, 60_000), { timeout: 100, respond });

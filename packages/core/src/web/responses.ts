@@ -17,7 +17,7 @@ export interface ResponseLike {
 const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /** Whether the value is a response: hosts take other values too, such as `undefined` for an upgraded request. */
-function isResponse(value: unknown): value is ResponseLike {
+export function isResponse(value: unknown): value is ResponseLike {
   return typeof value === "object" && value !== null && "headers" in value && "body" in value;
 }
 

@@ -1,4 +1,5 @@
 import { createReason } from "../errors/cancelled.js";
+import { wrongType } from "../errors/validate.js";
 import { initialGroup, isCancelled, isClosed, isOpen } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import { isListening, publishOpen, publishStart } from "../kernel/diagnostics.js";
@@ -175,8 +176,17 @@ export class WebServer
 
   #nameOf(request: Request, rest: readonly unknown[]): string {
     const { route } = this.#policy;
-    const name = typeof route === "function" ? route(request as never, ...(rest as never[])) : route;
-    return name ?? defaultName(request);
+    if (typeof route !== "function") return route ?? defaultName(request);
+    try {
+      const name: unknown = route(request as never, ...(rest as never[]));
+      if (typeof name === "string") return name;
+      if (name !== undefined && name !== null)
+        throw wrongType("fetchBough", "route must return a string", name);
+    } catch (error) {
+      // oxlint-disable-next-line no-console -- where servers and frameworks print errors that are not handled
+      console.error("The option route of fetchBough has failed", error);
+    }
+    return defaultName(request);
   }
 
   #limit(exchange: Exchange): void {
