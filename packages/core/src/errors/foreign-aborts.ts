@@ -22,11 +22,10 @@ import { isObject } from "./suppressed.js";
 /** The properties of an error that identify its client, each read once. */
 interface Traits {
   readonly error: object;
-  readonly name: unknown;
   readonly code: unknown;
   readonly message: unknown;
-  /** The names of its classes, its own first. */
-  readonly classes: readonly string[];
+  /** Its name, and the names of its classes. */
+  readonly names: readonly unknown[];
 }
 
 /** Codes that mean an abort in every client that uses them. */
@@ -47,66 +46,51 @@ const abortCodes: ReadonlySet<unknown> = new Set([
   "RequestAbortedError", // AWS SDK 2
 ]);
 
-/** Clients whose aborts have no distinctive code. */
-const clients: Readonly<Record<string, (traits: Traits) => boolean>> = {
-  // `CanceledError`; before 0.22 an object that is not an Error, marked with `__CANCEL__`. A user's own class of that name
-  // is taken for a cancellation, too.
-  axios: ({ error, name }) => name === "CanceledError" || read(error, "__CANCEL__") === true,
+/** Names that mean an abort, whether the error has the name or its class. Many clients forget one of the two. */
+const abortNames: ReadonlySet<unknown> = new Set([
+  "AbortError", // the platform; node-redis 5
+  "CanceledError", // axios from 0.22 on. A user's own class of that name is taken for a cancellation, too.
+  "RequestAbortedError", // Elasticsearch, OpenSearch; Mistral and the other clients that Speakeasy generates
+  "APIUserAbortError", // OpenAI, Anthropic and the other clients that Stainless generates
+]);
+
+/** Recognises clients whose aborts have no distinctive code or name. */
+const recognisers: readonly ((traits: Traits) => boolean)[] = [
+  // axios before 0.22: an object that is not an Error.
+  ({ error }) => read(error, "__CANCEL__") === true,
 
   // A response of node:http whose request was aborted while it came in. One that the server broke off looks the same.
-  nodeHttp: ({ code, message }) => code === "ECONNRESET" && message === "aborted",
+  ({ code, message }) => code === "ECONNRESET" && message === "aborted",
 
-  // node-redis 5: the class is called AbortError, and so are those of others that forget to set the `name`.
-  abortError: ({ classes }) => classes.includes("AbortError"),
+  // Clients of Stainless in a minified bundle, where the class has lost its name: the `name` is "Error" in OpenAI 6 and 7 and in
+  // older Anthropics. The error has neither status nor headers, since there was no response.
+  ({ error, message }) =>
+    message === "Request was aborted." && isUndefined(error, "status") && isUndefined(error, "headers"),
 
-  // Elasticsearch, OpenSearch; Mistral and the other clients that Speakeasy generates.
-  requestAborted: ({ name, classes }) =>
-    name === "RequestAbortedError" || classes.includes("RequestAbortedError"),
-
-  // OpenAI and Anthropic (and the other clients that Stainless generates): the class is called APIUserAbortError, but
-  // in OpenAI 6 and 7 and in older Anthropics its `name` is "Error". In a minified bundle the class has lost its
-  // name. Then the error is recognised by its message and because it has neither status nor headers, since there was
-  // no response.
-  stainless: ({ error, name, message, classes }) =>
-    name === "APIUserAbortError" ||
-    classes.includes("APIUserAbortError") ||
-    (message === "Request was aborted." &&
-      hasOwn(error, "status") &&
-      hasOwn(error, "headers") &&
-      read(error, "status") === undefined &&
-      read(error, "headers") === undefined),
-
-  // Code and message, because "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
-  superagent: ({ code, message }) =>
+  // superagent. Code and message: "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
+  ({ code, message }) =>
     (code === "ABORTED" && message === "Aborted") ||
     message === "The request has been aborted even before .end() was called",
 
   // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
   // enough: the abort of another operation may have been wrapped.
-  gaxios: ({ error, name, code, classes }) =>
-    (name === "GaxiosError" || code === "AbortError" || classes.includes("GaxiosError")) &&
-    (isNamedAbortError(read(error, "cause")) || isNamedAbortError(read(error, "error"))),
+  ({ error, code, names }) =>
+    (code === "AbortError" || names.includes("GaxiosError")) &&
+    ["cause", "error"].some((key) => {
+      const cause = read(error, key);
+      return isObject(cause) && read(cause, "name") === "AbortError";
+    }),
 
   // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum:
   // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
-  grpc: ({ error, code }) =>
-    code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata")),
+  ({ error, code }) => code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata")),
 
   // ER_QUERY_INTERRUPTED by its number, for drivers that have no names. Node's own `errno`s are negative.
-  mysql: ({ error }) => read(error, "errno") === 1317,
-};
-
-const recognisers: readonly ((traits: Traits) => boolean)[] = Object.values(clients);
+  ({ error }) => read(error, "errno") === 1317,
+];
 
 /** Mistakes in a program: never a cancellation. */
-const mistakes: ReadonlySet<string> = new Set([
-  "TypeError",
-  "RangeError",
-  "ReferenceError",
-  "SyntaxError",
-  "EvalError",
-  "URIError",
-]);
+const mistake = /^(?:Type|Range|Reference|Syntax|Eval|URI)Error$/;
 
 /**
  * Whether a known client rejects with `error` after an abort: it is named AbortError, or is in the list of this file.
@@ -116,16 +100,15 @@ const mistakes: ReadonlySet<string> = new Set([
  */
 export function isForeignAbort(error: unknown): boolean {
   if (!isObject(error)) return false;
-  const traits: Traits = {
-    error,
-    name: read(error, "name"),
-    code: read(error, "code"),
-    message: read(error, "message"),
-    classes: classesOf(error),
-  };
-  if (traits.name === "AbortError") return true;
-  if (traits.name === "TimeoutError" || traits.classes.some((name) => mistakes.has(name))) return false;
-  return abortCodes.has(traits.code) || recognisers.some((recognises) => recognises(traits));
+  const name = read(error, "name");
+  if (name === "AbortError") return true;
+  const classes = classesOf(error);
+  if (name === "TimeoutError" || classes.some((each) => mistake.test(each))) return false;
+  const names = [name, ...classes];
+  const code = read(error, "code");
+  if (abortCodes.has(code) || names.some((each) => abortNames.has(each))) return true;
+  const traits = { error, code, message: read(error, "message"), names };
+  return recognisers.some((recognises) => recognises(traits));
 }
 
 /** How many errors, and how many aggregates of them, to look at within one; with more, it is taken for a failure. */
@@ -140,14 +123,12 @@ const MAX_AGGREGATES = 1_000;
  * Never throws, unless `test` does.
  */
 export function consistsOf(error: unknown, test: (error: unknown) => boolean): boolean {
-  const outermost = partsOf(error);
-  if (outermost === undefined) return false;
+  const parts = partsOf(error);
+  if (parts === undefined) return false;
   const seen = new Set<unknown>([error]);
-  const left = outermost;
   let found = false;
   let aggregates = 1;
-  for (let at = left.pop(); at !== undefined; at = left.pop()) {
-    const part = at.error;
+  for (const part of parts) {
     if (isObject(part)) {
       if (seen.has(part)) continue;
       seen.add(part);
@@ -157,42 +138,33 @@ export function consistsOf(error: unknown, test: (error: unknown) => boolean): b
       continue;
     }
     const inner = partsOf(part) ?? [];
-    if (inner.length === 0 || ++aggregates > MAX_AGGREGATES || left.length + inner.length > MAX_ERRORS) {
+    if (inner.length === 0 || ++aggregates > MAX_AGGREGATES || parts.length + inner.length > MAX_ERRORS) {
       return false;
     }
-    for (const each of inner) left.push(each);
+    for (const each of inner) parts.push(each); // the loop comes to them
   }
   return found;
 }
 
 /** The errors that an aggregate stands for; `undefined` for any other value. */
-function partsOf(error: unknown): { error: unknown }[] | undefined {
+function partsOf(error: unknown): unknown[] | undefined {
   if (!isObject(error)) return undefined;
-  if (isCalled(error, "AggregateError")) {
-    const errors = read(error, "errors");
-    return isObject(errors) ? listOf(errors) : undefined;
-  }
-  if (!isCalled(error, "SuppressedError") || !has(error, "error") || !has(error, "suppressed"))
-    return undefined;
-  return [{ error: read(error, "error") }, { error: read(error, "suppressed") }];
-}
-
-function listOf(errors: object): { error: unknown }[] | undefined {
   try {
-    if (!Array.isArray(errors) || errors.length > MAX_ERRORS) return undefined;
-    return Array.from(errors as readonly unknown[], (error) => ({ error }));
+    if (isCalled(error, "AggregateError")) {
+      const errors: unknown = Reflect.get(error, "errors");
+      return Array.isArray(errors) && errors.length <= MAX_ERRORS ? Array.from<unknown>(errors) : undefined;
+    }
+    if (isCalled(error, "SuppressedError") && "error" in error && "suppressed" in error)
+      return [error.error, error.suppressed];
   } catch {
-    return undefined; // a proxy that was revoked, or whose traps throw
+    // a proxy that was revoked, or a getter or trap that throws
   }
+  return undefined;
 }
 
 /** TypeScript's and other polyfills make a plain Error of that name. */
 function isCalled(error: object, className: string): boolean {
   return read(error, "name") === className || classesOf(error).includes(className);
-}
-
-function isNamedAbortError(value: unknown): boolean {
-  return isObject(value) && read(value, "name") === "AbortError";
 }
 
 /** A text in grpc-js, a list in Connect. */
@@ -228,12 +200,9 @@ export function read(object: object, key: string): unknown {
   }
 }
 
-function has(object: object, key: string): boolean {
-  try {
-    return key in object;
-  } catch {
-    return false;
-  }
+/** Whether the object itself has the property, with the value `undefined`. */
+function isUndefined(object: object, key: string): boolean {
+  return hasOwn(object, key) && read(object, key) === undefined;
 }
 
 function hasOwn(object: object, key: string): boolean {
