@@ -384,7 +384,7 @@ export const partsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a function that was taken off such a result, or a result of its call, while it is in use",
+    row: "a function taken from such a result, or a result of its call, while it is in use",
     keptBy: /Source$/,
     run(probe, copy): unknown {
       const handle = source(probe);
@@ -414,7 +414,7 @@ export const partsInUse: readonly PinnedCase[] = [
     },
   },
   {
-    row: "a callback that one of its methods took, if the method returned an emitter for it",
+    row: "a callback passed to one of its methods, if the method returned an emitter for it",
     needsNode: true,
     keptBy: /Object$/,
     async run(probe) {
