@@ -7,7 +7,7 @@ import { turn } from "../kernel/platform.js";
 export interface BodyObserver {
   /** The host has read the body to its end. */
   onSent(): void;
-  /** The source of the body has failed. */
+  /** The source of the body has failed, or has a chunk that the host refuses. */
   onFailed(error: unknown): void;
   /** The host has cancelled the body before its end, as the client has gone. */
   onBodyCancelled(): void;
@@ -99,6 +99,8 @@ export class BodyRelay {
   #isFinished = false;
   #isPulled = false;
   #hasWritten = false;
+  /** Whether the last chunk was bytes. Some hosts refuse every other one. */
+  #areBytes = true;
 
   /** @param length - The value of the header `content-length`. */
   constructor({ reader, reads }: Peeked, length: string | null, observer: BodyObserver) {
@@ -131,6 +133,7 @@ export class BodyRelay {
       this.#isPulled = false;
       if (!done) {
         this.#hasWritten = true;
+        this.#areBytes = ArrayBuffer.isView(value);
         this.#bytesLeft -= (value as { readonly byteLength?: number } | undefined)?.byteLength ?? Number.NaN;
         return controller.enqueue(value);
       }
@@ -149,6 +152,7 @@ export class BodyRelay {
     if (!this.#isFinished) {
       this.#isFinished = true;
       if (this.#bytesLeft <= 0) this.#observer.onSent();
+      else if (!this.#areBytes && reason instanceof TypeError) this.#observer.onFailed(reason);
       else this.#observer.onBodyCancelled();
     }
     return this.#reader.cancel(reason);

@@ -59,6 +59,31 @@ describe("rule 35: the scope of a request with a body", () => {
     await vi.waitFor(() => expect(scope.state).toBe("closed"));
   });
 
+  it.each([
+    ["a string", "text", new TypeError("expected typed ArrayBufferView"), "failure"],
+    ["a number", 7, new TypeError("This TransformStream is being used as a byte stream"), "failure"],
+    ["a string, when the client leaves", "text", undefined, "disconnected"],
+    ["bytes, when the client leaves", new Uint8Array(1), new TypeError("fetch failed"), "disconnected"],
+  ])(
+    "is cancelled by the failure of the host with a chunk that it refuses: %s",
+    async (_which, chunk, reason, kind) => {
+      const outcomes: CancelledOutcome[] = [];
+      let send: ((chunk: unknown) => void) | undefined;
+      const start = (controller: ReadableStreamDefaultController<unknown>): void =>
+        void (send = (value) => controller.enqueue(value));
+      const { response, cancelled } = exchange(() => new Response(new ReadableStream({ start }) as never), {
+        onCancelled: (outcome) => outcomes.push(outcome),
+      });
+      const reader = readerOf(await response);
+      send?.(chunk);
+      await reader.read();
+      await reader.cancel(reason);
+      expect((await cancelled)?.kind).toBe(kind);
+      if (kind === "failure") expect((await cancelled)?.cause).toBe(reason);
+      expect(outcomes.map(({ status }) => status)).toEqual(kind === "failure" ? [] : [499]);
+    },
+  );
+
   it("is cancelled before the source is, so that the source can see why", async () => {
     let kind: string | undefined;
     const { response } = exchange((_, scope) => {
