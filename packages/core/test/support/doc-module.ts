@@ -5,11 +5,15 @@ import { blocksOfMarkdown } from "./doc-code.js";
 
 const core = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Imports the first block of a page below `docs`, with bough's sources: so that a test runs what the page shows. */
-export async function importPage(page: string): Promise<unknown> {
-  const [block] = blocksOfMarkdown(page, readFileSync(join(core, "../../docs", page), "utf8"));
-  if (block === undefined) throw new Error(`${page} has no block of code`);
-  const folder = join(core, ".doc-code", `page-${process.pid}-${basename(page, ".md")}`);
+/**
+ * Imports a block of a page below `docs`, with bough's sources: so that a test runs what the page shows.
+ *
+ * @param index - Of the block among those in TypeScript. Default: the first.
+ */
+export async function importPage(page: string, index = 0): Promise<unknown> {
+  const block = blocksOfMarkdown(page, readFileSync(join(core, "../../docs", page), "utf8"))[index];
+  if (block === undefined) throw new Error(`${page} has no block of code ${index}`);
+  const folder = join(core, ".doc-code", `page-${process.pid}-${basename(page, ".md")}-${index}`);
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "page.ts");
   const source = (_: string, entry = "") => `from "${join(core, "src", entry, "index.ts")}"`;
