@@ -4,7 +4,7 @@ import type { Adapter } from "./adapter.js";
 
 // The methods of Nest that are replaced, and why.
 
-/** How an app handles the failure of a request before its exception filters get it. */
+/** Handles the failure of a request before the app's exception filters. */
 interface Interception {
   /**
    * Ends the request if the failure is its cancellation.

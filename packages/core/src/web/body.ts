@@ -1,7 +1,7 @@
 import { turn } from "../kernel/platform.js";
 
-// The bodies of responses: whether one is complete at once, and a relay for one that is not, which knows when it has been
-// sent, has failed, or was cancelled by the client. The file knows no scopes.
+// The bodies of responses: determines whether a body is complete, and relays one that is not. The relay reports whether
+// the body was sent, has failed, or was cancelled by the client. Nothing here depends on scopes.
 
 /** Receives the end of a body, once. */
 export interface BodyObserver {
@@ -9,14 +9,14 @@ export interface BodyObserver {
   onSent(): void;
   /** The source of the body has failed, or has a chunk that the host refuses. */
   onFailed(error: unknown): void;
-  /** The host has cancelled the body before its end, as the client has gone. */
+  /** The host has cancelled the body before its end: the client has disconnected. */
   onBodyCancelled(): void;
 }
 
 type Reader = ReadableStreamDefaultReader<unknown>;
 type Read = Awaited<ReturnType<Reader["read"]>>;
 
-/** The part of a body that could be read at once. */
+/** The part of a body that was available. */
 export interface Peeked {
   readonly reader: Reader;
   /** The whole body; `undefined` if there may be more of it. */
@@ -25,12 +25,15 @@ export interface Peeked {
   readonly reads: readonly Promise<Read>[];
 }
 
-/** A body that was made of a value has one chunk, or a few. One that can be read without end must not be collected. */
+/**
+ * The limit of the chunks to read ahead. A body that was created from a value has one or a few; a generated one may be
+ * endless.
+ */
 const MAX_CHUNKS = 4;
 
 const microtask = Promise.resolve();
 
-/** As many microtasks are given to a read before it is given a turn of the event loop, which costs some hosts microseconds. */
+/** How many microtasks a read may take before it gets a turn of the event loop, which takes some hosts microseconds. */
 const MAX_MICROTASKS = 12;
 
 /** Reads the available part of a body: each part within one turn of the event loop. */
@@ -84,16 +87,16 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * Hands a body on to the host as the host asks for it, and no faster: a slow client slows the source down.
+ * Passes a body to the host at the pace of the host, so that a slow client slows the source down.
  *
- * A host may cancel a body of known length when it has all of it, instead of reading its end. So the bytes are counted.
+ * A host may cancel a body of known length once it has all bytes, instead of reading its end. So the bytes are counted.
  */
 export class BodyRelay {
   readonly stream: ReadableStream<unknown>;
   readonly #reader: Reader;
   readonly #reads: Promise<Read>[];
   readonly #observer: BodyObserver;
-  /** The bytes that are missing, according to the header `content-length`. `NaN` if it is not known. */
+  /** The remaining bytes, according to the header `content-length`. `NaN` if the length is unknown. */
   #bytesLeft: number;
   #controller: ReadableStreamDefaultController<unknown> | undefined;
   #isFinished = false;
@@ -118,7 +121,7 @@ export class BodyRelay {
     );
   }
 
-  /** Whether a part has been handed on since the last call, or the host has not asked for the next one. */
+  /** Whether a chunk was passed on since the last call, or the host has not requested the next one. */
   isSending(): boolean {
     const isSending = this.#hasWritten || !this.#isPulled;
     this.#hasWritten = false;
@@ -158,7 +161,7 @@ export class BodyRelay {
     return this.#reader.cancel(reason);
   }
 
-  /** Breaks the body off, so that the client can't take it for complete. */
+  /** Breaks the body off, so that the client does not treat it as complete. */
   breakOff(error: unknown): void {
     if (this.#isFinished) return;
     this.#isFinished = true;

@@ -1,5 +1,5 @@
-// Whether the body of a response is known to be complete, by what its host keeps. Where nothing tells, the body has to be read,
-// which costs the host its fast way of sending one, and more time than everything else that a request does here.
+// Determines from the data of its host whether the body of a response is complete. Otherwise the body must be read.
+// That disables the host's fast path for sending it, and takes more time than all other work for the request.
 
 /** Whether the body of `response` is known to be complete. `false`: it may be, or not. */
 export function isComplete(response: unknown): boolean {
@@ -7,7 +7,7 @@ export function isComplete(response: unknown): boolean {
   return countsBodies ? isCounted(response) : isCached(response);
 }
 
-/** The properties in which node-server and Deno keep the body of a response whose stream nobody has asked for. */
+/** The properties in which node-server and Deno store the body of a response whose stream was not read. */
 const cached: ReadonlySet<string | undefined> = new Set(["cache", "serve fast body"]);
 
 function isCached(response: object): boolean {
@@ -20,12 +20,12 @@ function isCached(response: object): boolean {
   return false;
 }
 
-// Bun counts the bytes of a body that is in memory as memory of its response, and none of a stream's.
+// Bun counts the bytes of a body in memory as memory of its response, but not those of a stream.
 
 type Measure = (value: object) => number;
 
 const measure: Measure | undefined = findMeasure();
-/** What a response takes without a body. */
+/** The size of a response without a body. */
 const emptySize = measure?.(new Response(null)) ?? 0;
 const countsBodies = measure !== undefined && isExact(measure);
 
@@ -40,7 +40,7 @@ function findMeasure(): Measure | undefined {
   return process?.getBuiltinModule?.("bun:jsc")?.estimateShallowMemoryUsageOf;
 }
 
-/** Whether this version of Bun counts as described: nothing but the body and the text of the status. */
+/** Whether this version of Bun counts as described: only the body and the status text. */
 function isExact(size: Measure): boolean {
   const headers = { "content-type": "text/plain", "x-a": "b".repeat(100) };
   const init = { status: 404, statusText: "Missing", headers };

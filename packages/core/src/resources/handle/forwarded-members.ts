@@ -14,12 +14,11 @@ import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
 /**
- * A method of the class of handles. It runs with `this` = a handle, or an object in front of one, finds the inner
- * object and calls its method. Called with another `this` (a method taken off its handle) it behaves as the method it
- * stands for.
+ * Creates a method of the class of handles. Its `this` is a handle, or an object that wraps one; it calls the method of
+ * the inner object. With any other `this` (a method taken off its handle) it behaves like the original method.
  *
- * The method is looked up in each call, so that a stub works, and goes when it is restored. It is asked of the prototype,
- * which is a constant here: the engine checks by itself that nothing has changed. Only then is it asked of the object.
+ * The method is looked up in each call, so that stubs work. It is first read from the prototype, which is a constant
+ * here, so that V8 can check by itself whether it has changed. Only if it has is it read from the object.
  */
 export function forwardMethod(
   name: string | symbol,
@@ -27,7 +26,7 @@ export function forwardMethod(
   prototype: object,
   mayBeReplaced: boolean,
 ): AnyFunction {
-  const lookUp = lookUpOf(name);
+  const readMember = memberReader(name);
   const expected = mayBeReplaced ? undefined : method;
   const listens =
     typeof name === "string" &&
@@ -36,8 +35,8 @@ export function forwardMethod(
     [name](this: unknown, ...args: unknown[]): unknown {
       const inner = HandleObject.innerOf(this);
       const count = args.length;
-      if (inner === undefined || count > 2) return callOtherwise(this, args);
-      // In variables: as long as `args` is only read and applied, the engine makes no array for it.
+      if (inner === undefined || count > 2) return callGeneral(this, args);
+      // In variables: V8 allocates no array for `args` while it is only read and applied.
       let a = args[0];
       let b = args[1];
       let isConverted = false;
@@ -51,7 +50,7 @@ export function forwardMethod(
       }
       let result: unknown;
       try {
-        const called = lookUp(prototype, name) === expected ? method : current(inner, name);
+        const called = readMember(prototype, name) === expected ? method : currentMethod(inner, name);
         result = Reflect.apply(called, inner, isConverted ? (count === 1 ? [a] : [a, b]) : args);
       } catch (error) {
         throw detached(error);
@@ -59,44 +58,47 @@ export function forwardMethod(
       if (!listens && (typeof result !== "object" || result === null) && typeof result !== "function")
         return result;
       if (result === inner && !listens) return this;
-      return received(this as HandleObject, result, [a, b].slice(0, count));
+      return convertResult(this as HandleObject, result, [a, b].slice(0, count));
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
   originals.set(forward, method);
   return forward;
 
-  /** With another `this` than a handle, or many arguments. */
-  function callOtherwise(self: unknown, args: unknown[]): unknown {
-    const owner = HandleObject.behind(self);
+  /** A call with a `this` that is not a handle itself, or with many arguments. */
+  function callGeneral(self: unknown, args: unknown[]): unknown {
+    const owner = HandleObject.handleOf(self);
     if (owner === undefined) return Reflect.apply(method, self, args);
     const inner = HandleObject.innerOf(owner) as object;
     convertArguments(HandleObject.leaseOf(owner), args);
     let result: unknown;
     try {
-      const called = lookUp(prototype, name) === method ? method : current(inner, name);
+      const called = readMember(prototype, name) === method ? method : currentMethod(inner, name);
       result = Reflect.apply(called, inner, args);
     } catch (error) {
       throw detached(error);
     }
-    return result === inner && !listens ? self : received(owner, result, args, self);
+    return result === inner && !listens ? self : convertResult(owner, result, args, self);
   }
 
-  /** The result of a call, as `self` returns it. */
-  function received(
+  /** Converts the result of a call. */
+  function convertResult(
     owner: HandleObject,
     result: unknown,
     args: readonly unknown[],
     self: unknown = owner,
   ): unknown {
     const isInner = result === HandleObject.innerOf(owner);
-    if (listens && (result === undefined || isInner)) noteCallback(owner, name, args);
+    if (listens && (result === undefined || isInner)) recordPendingCallback(owner, name, args);
     return isInner ? self : toCaller(HandleObject.leaseOf(owner), result, args);
   }
 }
 
-/** Nothing holds the handle for a callback that a method took and gave nothing for: its warning says so. */
-function noteCallback(owner: HandleObject, name: string | symbol, args: readonly unknown[]): void {
+/**
+ * Records a callback that does not keep the handle alive, for the warning: the method has accepted it and returned
+ * nothing.
+ */
+function recordPendingCallback(owner: HandleObject, name: string | symbol, args: readonly unknown[]): void {
   const node = HandleObject.nodeOf(owner);
   if (node === undefined || !args.some((value) => typeof value === "function")) return;
   setPendingCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
@@ -106,28 +108,28 @@ function isReference(value: unknown): boolean {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
-type LookUp = (object: object, name: PropertyKey) => unknown;
+type ReadMember = (object: object, name: PropertyKey) => unknown;
 
-const byKey: LookUp = (object, name) => (object as Record<PropertyKey, unknown>)[name];
-const lookUps = new Map<PropertyKey, LookUp>();
+const byKey: ReadMember = (object, name) => (object as Record<PropertyKey, unknown>)[name];
+const readers = new Map<PropertyKey, ReadMember>();
 
 /**
- * Reads a member by its name. Newer engines do that with a name in a variable as fast as with one in the source. V8 before
- * 13 (Node 20 and 22) does not as soon as there are two names, and there each name gets its own function.
+ * Returns a function that reads a member by name. In V8 before 13 (Node 20 and 22) reading by a variable name is slow
+ * as soon as there are two names, so each name gets a generated function.
  */
-function lookUpOf(name: PropertyKey): LookUp {
-  if (!isOldV8 || typeof name !== "string" || !/^[\w$]+$/.test(name) || lookUps.size > 10_000) return byKey;
-  let lookUp = lookUps.get(name);
-  if (lookUp === undefined) {
+function memberReader(name: PropertyKey): ReadMember {
+  if (!isOldV8 || typeof name !== "string" || !/^[\w$]+$/.test(name) || readers.size > 10_000) return byKey;
+  let readMember = readers.get(name);
+  if (readMember === undefined) {
     try {
       // oxlint-disable-next-line typescript/no-implied-eval -- the name is checked above
-      lookUp = new Function("object", `return object[${JSON.stringify(name)}]`) as LookUp;
+      readMember = new Function("object", `return object[${JSON.stringify(name)}]`) as ReadMember;
     } catch {
-      lookUp = byKey; // the process was started with --disallow-code-generation-from-strings
+      readMember = byKey; // the process was started with --disallow-code-generation-from-strings
     }
-    lookUps.set(name, lookUp);
+    readers.set(name, readMember);
   }
-  return lookUp;
+  return readMember;
 }
 
 interface Versions {
@@ -140,7 +142,7 @@ function hasOldV8(): boolean {
   return Number.parseInt((globalThis as Versions).process?.versions?.v8 ?? "99", 10) < 13;
 }
 
-function current(inner: object, name: PropertyKey): AnyFunction {
+function currentMethod(inner: object, name: PropertyKey): AnyFunction {
   const found: unknown = Reflect.get(inner, name);
   if (typeof found === "function") return found;
   throw new TypeError(`${String(name)} is not a function any more`);
@@ -162,7 +164,7 @@ function readElsewhere(self: unknown, key: PropertyKey, ofClass: object | undefi
 /** Reads an accessor or a field. Its value is not the result of a call, so it does not keep the handle alive. */
 export function readField(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
   const direct = HandleObject.innerOf(self);
-  const owner = direct === undefined ? HandleObject.behind(self) : (self as HandleObject);
+  const owner = direct === undefined ? HandleObject.handleOf(self) : (self as HandleObject);
   const inner = direct ?? HandleObject.innerOf(owner);
   if (owner === undefined || inner === undefined) return readElsewhere(self, key, ofClass);
   let value: unknown;
@@ -175,7 +177,7 @@ export function readField(self: unknown, key: PropertyKey, ofClass: object | und
   if (typeof value === "function") return boundFunction(owner, value);
   if (typeof value !== "object" || value === null) return value;
   if (HandleObject.isHandle(value)) return HandleObject.originalOf(owner, value);
-  return HandleObject.knownLease(owner)?.results.facades.get(value)?.deref() ?? value;
+  return HandleObject.existingLease(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
 export function writeField(
@@ -184,26 +186,26 @@ export function writeField(
   value: unknown,
   ofClass: object | undefined,
 ): boolean {
-  const owner = HandleObject.behind(self);
+  const owner = HandleObject.handleOf(self);
   if (owner === undefined) return Reflect.set(ofClass ?? (Object.create(null) as object), key, value, self);
   if (HandleObject.isFrozen(owner)) return false;
-  let entering = value;
+  let converted = value;
   if (typeof value === "function") {
     const original = originals.get(value);
     if (original === undefined) HandleObject.functionsOf(owner).set(value, value);
-    else entering = original;
-  } else if (value === self) entering = HandleObject.innerOf(owner);
+    else converted = original;
+  } else if (value === self) converted = HandleObject.innerOf(owner);
   else if (typeof value === "object" && value !== null)
-    entering = toInner(HandleObject.leaseOf(owner), value);
+    converted = toInner(HandleObject.leaseOf(owner), value);
   try {
-    return Reflect.set(HandleObject.innerOf(owner) as object, key, entering);
+    return Reflect.set(HandleObject.innerOf(owner) as object, key, converted);
   } catch (error) {
     throw detached(error);
   }
 }
 
 /**
- * The function in a field, or a getter's, as a method. Bound to the handle: a caller that takes it off, as in
+ * Returns a function from a field or getter as a method that is bound to the handle: a caller that takes it off, as in
  * `const { get } = handle`, still holds the handle.
  */
 function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {

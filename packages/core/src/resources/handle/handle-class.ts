@@ -4,46 +4,53 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
-import { assignedNames, buildGrows, GrowingFields, mayGrow, shownFields, syncFields } from "./late-fields.js";
+import {
+  assignedNames,
+  buildMayGrow,
+  GrowingFields,
+  mayGrow,
+  shownFields,
+  syncFields,
+} from "./late-fields.js";
 import { toCaller } from "../results/results.js";
-import { handleKey, HandleObject, type HandleLooks } from "./handle-object.js";
+import { handleKey, HandleObject, type HandleFactory } from "./handle-object.js";
 
 /** A class of handles that looks like one class of inner objects. */
 interface Wrapper {
   readonly construct: new (inner: object, node: ScopeNode, proxy?: object) => HandleObject;
-  /** The descriptors of own fields, made once so that handles share their shape. */
+  /** The descriptors of own fields, created once so that handles share their shape. */
   readonly fields: Map<PropertyKey, PropertyDescriptor>;
   /** Whether its objects may get fields later. */
   grows: boolean;
-  /** How many `build` functions are still to be asked. */
-  builds: number;
+  /** How many more `build` functions to check. */
+  buildsLeft: number;
 }
 
-/** By the prototype of the inner object. */
+/** The wrappers by the prototype of the inner object. */
 const wrappers = new WeakMap<object, Wrapper>();
-/** Objects used as dictionaries have keys without end. */
+/** Objects used as dictionaries have an unlimited number of keys. */
 const MAX_FIELDS = 1_000;
-/** Most classes have one. Asking takes a microsecond. */
+/** Most classes have one `build` function. A check takes a microsecond. */
 const MAX_BUILDS = 8;
-/** The keys that a handle has and its inner object does not. */
-const handlesOwn: ReadonlySet<PropertyKey> = new Set([handleKey, Symbol.asyncDispose, Symbol.dispose]);
+/** The keys that only a handle has. */
+const handleOnlyKeys: ReadonlySet<PropertyKey> = new Set([handleKey, Symbol.asyncDispose, Symbol.dispose]);
 
-/** Makes the handle of `inner`: an object that looks like it, and points at it. */
+/** Creates the handle of `inner`: an object that looks like it and references it. */
 export function createHandle(inner: object, node: ScopeNode, build?: unknown): HandleObject {
-  HandleObject.looks = looks; // not when the module is loaded: bundlers keep what has an effect then, used or not
+  HandleObject.factory = factory; // not at load: bundlers keep code with side effects at load, even if it is unused
   const prototype = Object.getPrototypeOf(inner) as object | null;
   const isLiteral = prototype === null || isObjectPrototype(prototype);
   let wrapper = prototype === null ? undefined : wrappers.get(prototype);
   if (wrapper === undefined) {
     const grows = !isLiteral && mayGrow(inner, undefined);
-    wrapper = { construct: wrapperClass(prototype), fields: new Map(), grows, builds: MAX_BUILDS };
+    wrapper = { construct: wrapperClass(prototype), fields: new Map(), grows, buildsLeft: MAX_BUILDS };
     if (prototype !== null) wrappers.set(prototype, wrapper);
   }
   const { construct, fields } = wrapper;
   let handle: HandleObject;
   if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
     const shell = Object.create(construct.prototype as object) as object;
-    const traps = new GrowingFields(inner, handlesOwn, handleKey, (at, from, key) =>
+    const traps = new GrowingFields(inner, handleOnlyKeys, handleKey, (at, from, key) =>
       defineField(at, from, key, fields),
     );
     handle = new construct(inner, node, new Proxy(shell, traps));
@@ -54,25 +61,25 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
       Object.defineProperty(handle, key, { value: disposeWithoutWaiting, configurable: true });
     else defineField(handle, inner, key, fields);
   }
-  if (!Object.isExtensible(inner)) restrict(handle, inner);
+  if (!Object.isExtensible(inner)) copyExtensibility(handle, inner);
   return handle;
 }
 
-const looks: HandleLooks = { copy: createHandle, convert: toCaller };
+const factory: HandleFactory = { copy: createHandle, convert: toCaller };
 
 function compareFields(owner: HandleObject): void {
   const inner = HandleObject.innerOf(owner) as object;
-  syncFields(owner, inner, handlesOwn, (at, from, key) => defineField(at, from, key, undefined));
+  syncFields(owner, inner, handleOnlyKeys, (at, from, key) => defineField(at, from, key, undefined));
 }
 
 function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
-  if (wrapper.grows || wrapper.builds === 0 || build === undefined) return wrapper.grows;
-  wrapper.builds -= 1;
-  return (wrapper.grows = buildGrows(inner, build));
+  if (wrapper.grows || wrapper.buildsLeft === 0 || build === undefined) return wrapper.grows;
+  wrapper.buildsLeft -= 1;
+  return (wrapper.grows = buildMayGrow(inner, build));
 }
 
-/** Freezes, seals or closes the handle as its inner object is. */
-function restrict(handle: HandleObject, inner: object): void {
+/** Freezes, seals or closes the handle like its inner object. */
+function copyExtensibility(handle: HandleObject, inner: object): void {
   if (Object.isFrozen(inner)) Object.freeze(handle);
   else if (Object.isSealed(inner)) Object.seal(handle);
   else Object.preventExtensions(handle);
@@ -96,7 +103,7 @@ function wrapperClass(prototype: object | null): Wrapper["construct"] {
     }
   }
   const disposers: PropertyDescriptorMap = {
-    [Symbol.asyncDispose]: { get: takeDisposer, configurable: true },
+    [Symbol.asyncDispose]: { get: getDisposer, configurable: true },
   };
   if (Object.hasOwn(shown, Symbol.dispose)) disposers[Symbol.dispose] = { value: disposeWithoutWaiting };
   if (!Object.hasOwn(shown, inspectCustom)) disposers[inspectCustom] = { value: showInner };
@@ -157,26 +164,26 @@ function defineField(
 }
 
 /**
- * The prototype behind the forwarded members. It is asked only for members that did not exist when the handle was
- * made: later fields of the inner object, and later methods of its class.
+ * The prototype below the forwarded members. It handles members that did not exist when the handle was created: later
+ * fields of the inner object, and later methods of its class.
  */
 const lateMembers: ProxyHandler<object> = {
   get(target, key, receiver): unknown {
     if (key === handleKey) return undefined;
-    const owner = HandleObject.behind(receiver);
+    const owner = HandleObject.handleOf(receiver);
     if (owner === undefined) return Reflect.get(target, key, receiver);
     const inner = HandleObject.innerOf(owner) as object;
-    if (key === "toJSON") compareFields(owner); // `JSON.stringify` reads it before it lists the keys
+    if (key === "toJSON") compareFields(owner); // `JSON.stringify` reads `toJSON` before it lists the keys
     if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
     if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
     return readField(receiver, key, undefined);
   },
   set(target, key, value, receiver): boolean {
     if (key === handleKey) return Reflect.set(target, key, value, receiver);
-    const owner = HandleObject.behind(receiver);
+    const owner = HandleObject.handleOf(receiver);
     if (owner === undefined) return Reflect.set(target, key, value, receiver);
     const inner = HandleObject.innerOf(owner) as object;
-    const isKnown = key in inner; // a member of the class, or a field that came since
+    const isKnown = key in inner; // a member of the class, or a later field
     if (!isKnown && !Object.isExtensible(owner)) return false;
     const done = writeField(receiver, key, value, undefined);
     if (done && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
@@ -184,7 +191,7 @@ const lateMembers: ProxyHandler<object> = {
   },
 };
 
-/** `toString`, `hasOwnProperty` and their like work on the handle as they do on any object. */
+/** Whether a member is inherited from Object, such as `toString`, which works on the handle itself. */
 function isInherited(key: PropertyKey, inner: object): boolean {
   return key in Object.prototype && Reflect.get(inner, key) === Reflect.get(Object.prototype, key);
 }
@@ -194,15 +201,15 @@ function isObjectPrototype(object: object): boolean {
   return Object.getPrototypeOf(object) === null && Object.hasOwn(object, "hasOwnProperty");
 }
 
-/** As with a `ScopeHandle`: a caller that reads the method is going to call it. */
-function takeDisposer(this: object): () => Promise<void> {
-  const node = HandleObject.nodeOf(HandleObject.behind(this));
+/** As with a `ScopeHandle`, a caller that reads the method will call it. */
+function getDisposer(this: object): () => Promise<void> {
+  const node = HandleObject.nodeOf(HandleObject.handleOf(this));
   if (node !== undefined) expectDisposal(node);
   return disposeHandle;
 }
 
 async function disposeHandle(this: unknown): Promise<void> {
-  const owner = HandleObject.behind(this);
+  const owner = HandleObject.handleOf(this);
   if (owner === undefined) {
     throw new TypeError(
       `[Symbol.asyncDispose] of a selfCleaning() handle must be called on the handle, got ${describe(this)} as its this`,
@@ -211,11 +218,11 @@ async function disposeHandle(this: unknown): Promise<void> {
   return closeAndWait(HandleObject.nodeOf(owner) as ScopeNode, "dispose", owner);
 }
 
-/** `using` can't wait; the inner object's own disposal comes when the workers have stopped. */
+/** `using` can't wait: the inner object is disposed of once the workers have stopped. */
 function disposeWithoutWaiting(this: object): void {
-  closeByOwner(HandleObject.nodeOf(HandleObject.behind(this)) as ScopeNode, undefined);
+  closeByOwner(HandleObject.nodeOf(HandleObject.handleOf(this)) as ScopeNode, undefined);
 }
 
 function showInner(this: object): unknown {
-  return HandleObject.innerOf(HandleObject.behind(this));
+  return HandleObject.innerOf(HandleObject.handleOf(this));
 }

@@ -1,51 +1,51 @@
 import { isOptedOutOfHold } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
-import { Returning } from "../results/given.js";
+import { ExistingObject } from "../results/caller-objects.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
 export type AnyFunction = Function;
 
 /**
- * The own property by which a handle is found behind a Proxy, a reactive wrapper or `Object.create(handle)`: private
- * members are not seen there. A function, since reactive wrappers wrap every object that they give.
+ * An own property of handles, to find the handle of a Proxy, a reactive wrapper or `Object.create(handle)`, which have
+ * no access to private members. Its value is a function, since reactive wrappers wrap every object that they return.
  */
 export const handleKey: unique symbol = Symbol("bough.handle");
 
 function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
   const process = isOptedOutOfHold(node) ? new ProcessHold(node) : undefined;
-  return new Lease(owner, inner, new Results(), HandleObject.looks.convert, process);
+  return new Lease(owner, inner, new Results(), HandleObject.factory.convert, process);
 }
 
-/** What the module that knows how handles look does for this one. */
-export interface HandleLooks {
-  /** Makes another handle for the same inner object. */
+/** The functions of handle-class.ts that this module calls. */
+export interface HandleFactory {
+  /** Creates another handle for the same inner object. */
   readonly copy: (inner: object, node: ScopeNode) => HandleObject;
   /** Converts a result of a method. */
   readonly convert: Convert;
 }
 
-let made = 0;
+let lastSerial = 0;
 
 /**
  * The base class of the handles of `selfCleaning`. A handle points at the inner object and at the scope's node, and
  * neither points back (rule 19).
  */
-export class HandleObject extends Returning {
+export class HandleObject extends ExistingObject {
   readonly #inner: object;
   readonly #node: ScopeNode;
-  readonly #serial = (made += 1);
+  readonly #serial = (lastSerial += 1);
   #lease: Lease | undefined;
   #functions: WeakMap<AnyFunction, AnyFunction> | undefined;
   #weakHandle: HandleObject | undefined;
   #isWeak = false;
   #received: WeakMap<HandleObject, HandleObject> | undefined;
 
-  /** The prototypes of all handles: an object with another one is no handle. */
+  /** The prototypes of all handles. An object with any other prototype is not a handle. */
   static readonly prototypes: WeakSet<object> = new WeakSet();
   /** Set with the first handle. */
-  static looks: HandleLooks;
+  static factory: HandleFactory;
 
   constructor(inner: object, node: ScopeNode, proxy?: object) {
     super(proxy);
@@ -58,7 +58,7 @@ export class HandleObject extends Returning {
     return typeof value === "object" && value !== null && #node in value ? value.#node : undefined;
   }
 
-  /** Without a look whether it is there (`#inner in value`), which is a second look-up in every call. */
+  /** Without the check `#inner in value`, which would be a second look-up in every call. */
   static innerOf(value: unknown): object | undefined {
     try {
       return (value as HandleObject).#inner;
@@ -71,8 +71,8 @@ export class HandleObject extends Returning {
     return #inner in value;
   }
 
-  /** The handle that `value` is, stands before, or inherits from. */
-  static behind(value: unknown): HandleObject | undefined {
+  /** The handle that `value` is, wraps, or inherits from. */
+  static handleOf(value: unknown): HandleObject | undefined {
     if (typeof value !== "object" || value === null) return undefined;
     if (#inner in value) return value;
     const found: unknown = Reflect.get(value, handleKey);
@@ -81,7 +81,7 @@ export class HandleObject extends Returning {
     return typeof owner === "object" && owner !== null && #inner in owner ? owner : undefined;
   }
 
-  /** Whether writing to it is forbidden. Accessors can be written to in a frozen object: only a data property tells. */
+  /** Whether the handle is frozen. Freezing affects only data properties, so this checks one. */
   static isFrozen(owner: HandleObject): boolean {
     return (
       !Object.isExtensible(owner) && Object.getOwnPropertyDescriptor(owner, handleKey)?.writable === false
@@ -92,7 +92,7 @@ export class HandleObject extends Returning {
     return (owner.#lease ??= makeLease(owner, owner.#inner, owner.#node));
   }
 
-  static knownLease(owner: HandleObject): Lease | undefined {
+  static existingLease(owner: HandleObject): Lease | undefined {
     return owner.#lease;
   }
 
@@ -104,15 +104,15 @@ export class HandleObject extends Returning {
     return owner.#serial > other.#serial;
   }
 
-  /** Another handle for the object of `owner`. It is not watched. */
+  /** Creates another handle for the object of `owner`. Its collection has no effect. */
   static copyOf(owner: HandleObject): HandleObject {
-    return HandleObject.looks.copy(owner.#inner, owner.#node);
+    return HandleObject.factory.copy(owner.#inner, owner.#node);
   }
 
   /**
-   * The weak handle that the inner object of `host` gets for the handle `guest`. It looks like `guest`, and does not keep it
-   * alive. `host` keeps `guest` alive as long as the inner object keeps the weak handle. So two objects may hold each
-   * other's handle, and when both are dropped both are collected.
+   * The weak handle that the inner object of `host` receives for the handle `guest`. It looks like `guest` and does not
+   * keep it alive. Instead, `host` keeps `guest` alive as long as the inner object keeps the weak handle. So two
+   * objects may hold each other's handles, and both are collected when both are dropped.
    */
   static weakHandleFor(host: HandleObject, guest: HandleObject): HandleObject {
     if (guest.#isWeak) return guest;
@@ -125,7 +125,7 @@ export class HandleObject extends Returning {
     return weak;
   }
 
-  /** The handle that `host` was given, for the weak handle that its inner object got. Any other handle is itself. */
+  /** The handle that `host` received, for the weak handle of its inner object. Returns any other handle unchanged. */
   static originalOf(host: HandleObject, value: HandleObject): HandleObject {
     return value.#isWeak ? (host.#received?.get(value) ?? value) : value;
   }

@@ -1,13 +1,13 @@
 /**
- * Whether an object of a class may get fields after its constructor has run. An ordinary object can't say `in` or list keys
- * for another one, and a Proxy, which can, makes each call of a method five to ten times as slow. So the source code
- * decides which of the two a handle is: a Proxy if the class assigns to a field that a new object does not have. A
- * handle that is a Proxy without need is slower. A handle that should be one updates its keys only when a field that
- * was not known is read, when JSON is made of the handle, or when one of its methods is awaited.
+ * Whether an object of a class may get fields after its constructor has run. Only a Proxy can answer `in` and list keys
+ * for another object, and a Proxy makes each call of a method five to ten times slower. So a handle is a Proxy only if
+ * the source code of the class assigns to a field that a new object does not have. A handle that is needlessly a Proxy
+ * is slower. A handle that is wrongly not one updates its keys only when an unknown field is read, when the handle is
+ * converted to JSON, or when one of its methods is awaited.
  */
 export function mayGrow(inner: object, build: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    if (Object.hasOwn(at, "hasOwnProperty")) break; // what every object has
+    if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
     for (const key of Reflect.ownKeys(at)) {
       const own: PropertyDescriptor = Object.getOwnPropertyDescriptor(at, key) ?? {};
       for (const part of ["value", "get", "set"] as const) {
@@ -16,18 +16,18 @@ export function mayGrow(inner: object, build: unknown): boolean {
       }
     }
   }
-  return buildGrows(inner, build);
+  return buildMayGrow(inner, build);
 }
 
-/** For the object that `build` makes: the code of its workers is there, and has any name for the object. */
-export function buildGrows(inner: object, build: unknown): boolean {
+/** The same for the source of a `build` function: it contains the workers, which may use any name for the object. */
+export function buildMayGrow(inner: object, build: unknown): boolean {
   return typeof build === "function" && assigns(inner, build, anyNames);
 }
 
 const ownNames =
   /\b(?:this|self|that|_this)\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
 const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
-/** By a name that is computed, or by a helper of the language; and what takes a field away. */
+/** Assignments by a computed name or a built-in function, and removals of fields. */
 const computed =
   /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
 
@@ -69,7 +69,7 @@ export const shownFields: WeakSet<Function> = new WeakSet();
 /** Defines a field of the inner object on its handle. */
 export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;
 
-/** Makes the own keys of `shell` those of `inner`. */
+/** Copies the own keys of `inner` to `shell`. */
 export function syncFields(
   shell: object,
   inner: object,
@@ -87,7 +87,7 @@ export function syncFields(
   }
 }
 
-/** The traps of a handle whose fields come and go. There is none for reading a member, so a call passes no code of ours. */
+/** The traps of a handle whose fields may change. There is none for reading a member, so calls are not slowed down. */
 export class GrowingFields implements ProxyHandler<object> {
   readonly #inner: object;
   readonly #own: ReadonlySet<PropertyKey>;
@@ -95,8 +95,8 @@ export class GrowingFields implements ProxyHandler<object> {
   readonly #show: ShowField;
 
   /**
-   * @param own - The keys that the handle has and its inner object has not.
-   * @param hidden - One of them, which is not listed.
+   * @param own - The keys that only the handle has.
+   * @param hidden - One of these keys, which is not listed.
    */
   constructor(inner: object, own: ReadonlySet<PropertyKey>, hidden: PropertyKey, show: ShowField) {
     this.#inner = inner;

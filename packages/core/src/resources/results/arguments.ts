@@ -2,17 +2,17 @@ import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { isPlatformData } from "./platform-objects.js";
-import { classOf, isPlain } from "./sending.js";
+import { classOf, isPlain } from "./reachability.js";
 
 /**
- * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner
- * object, a facade becomes its subject, and another handle becomes a weak handle of the same object. Every other
- * value stays as it is, and is recorded as the caller's.
+ * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner object,
+ * a facade becomes its subject, and another handle becomes a weak handle of the same object. Every other value is
+ * unchanged, and recorded as the caller's.
  */
 export function toInner(lease: Lease, value: unknown): unknown {
   if (typeof value === "function") {
     const subject = subjectOf(value);
-    if (subject !== undefined) return known(lease, value, subject) ? subject : value;
+    if (subject !== undefined) return isOwnFacade(lease, value, subject) ? subject : value;
     lease.results.fromCaller.add(value);
     return value;
   }
@@ -20,12 +20,13 @@ export function toInner(lease: Lease, value: unknown): unknown {
   const { handle, results } = lease;
   if (value === handle) return lease.inner;
   const subject = subjectOf(value);
-  if (subject !== undefined && !HandleObject.isHandle(value) && known(lease, value, subject)) return subject;
-  // The frequent kinds first: what an object is by its class takes a look-up.
+  if (subject !== undefined && !HandleObject.isHandle(value) && isOwnFacade(lease, value, subject))
+    return subject;
+  // The frequent kinds first: the kind of a class takes a look-up.
   const prototype = prototypeOf(value);
   if (prototype === Array.prototype) return value;
   if (isPlainPrototype(prototype)) {
-    noteMembers(lease, value);
+    recordMembers(lease, value);
     return value;
   }
   const kind = kinds.get(prototype) ?? kindOfClass(prototype, value);
@@ -49,8 +50,8 @@ function isPlainPrototype(prototype: object | null): prototype is null {
 }
 
 /**
- * What an argument of a class is, by its prototype. `data` has no functions, or is never converted, so it holds nothing when it
- * comes out again; `own` is noted as the caller's own.
+ * The kind of an argument, by its prototype. `data` has no functions, or is never converted, so it holds nothing when
+ * it is returned; `own` is recorded as the caller's.
  */
 type Kind = "handle" | "data" | "own";
 
@@ -77,8 +78,8 @@ function isDataMember(member: unknown): boolean {
   return isPlain(member) || member instanceof Date || ArrayBuffer.isView(member);
 }
 
-/** The functions and objects in a literal are the caller's own as well, if they come out with it. */
-function noteMembers({ results }: Lease, value: object): void {
+/** Records the functions and objects in a literal as the caller's, in case they are returned. */
+function recordMembers({ results }: Lease, value: object): void {
   for (const key in value) {
     const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
     if (typeof member === "function") results.fromCaller.add(member);
@@ -87,19 +88,19 @@ function noteMembers({ results }: Lease, value: object): void {
   }
 }
 
-/** As {@link toInner}, in place, from the argument `first` on. */
+/** Applies {@link toInner} in place, from the argument `first` on. */
 export function convertArguments(lease: Lease, args: unknown[], first = 0): unknown[] {
   for (let index = first; index < args.length; index++) convertArgument(lease, args, index);
   return args;
 }
 
-/** Converts one argument. Most stay what they are, and as long as none is stored the engine makes no array for them. */
+/** Converts one argument in place. Most are unchanged, and without a write V8 allocates no array for them. */
 export function convertArgument(lease: Lease, args: unknown[], index: number): void {
   const given = args[index];
-  const entering = toInner(lease, given);
-  if (entering !== given) args[index] = entering;
+  const converted = toInner(lease, given);
+  if (converted !== given) args[index] = converted;
 }
 
-function known({ results }: Lease, value: object, subject: object): boolean {
+function isOwnFacade({ results }: Lease, value: object, subject: object): boolean {
   return results.facades.get(subject)?.deref() === value;
 }

@@ -5,8 +5,8 @@ import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { holdUntilClosed } from "./platform-objects.js";
 
-/** They take a listener as their second argument. */
-const adding = new Set<PropertyKey>([
+/** The methods that add a listener, their second argument. */
+const addMethods = new Set<PropertyKey>([
   "on",
   "once",
   "addListener",
@@ -14,11 +14,13 @@ const adding = new Set<PropertyKey>([
   "prependOnceListener",
   "addEventListener",
 ]);
-const removing = new Set<PropertyKey>(["off", "removeListener", "removeEventListener"]);
-const listing = new Set<PropertyKey>(["listeners", "rawListeners"]);
+const removeMethods = new Set<PropertyKey>(["off", "removeListener", "removeEventListener"]);
+const listMethods = new Set<PropertyKey>(["listeners", "rawListeners"]);
 
-/** Methods with which Node's streams register listeners on themselves, and on other streams: they must run on the facade. */
-const consuming: ReadonlySet<PropertyKey> = new Set<PropertyKey>([
+/**
+ * Methods with which Node's streams register listeners on themselves and on other streams. They must run on the facade.
+ */
+const pipingMethods: ReadonlySet<PropertyKey> = new Set<PropertyKey>([
   "pipe",
   "unpipe",
   "iterator",
@@ -41,8 +43,8 @@ const consuming: ReadonlySet<PropertyKey> = new Set<PropertyKey>([
 type Listener = AnyFunction & { listener?: AnyFunction };
 
 /**
- * The references of a registered listener: to the caller's listener, and by the facade to the handle. Emptied on an
- * abort.
+ * The references of a registered listener: to the caller's listener, and through the facade to the handle. Cleared on
+ * an abort.
  */
 interface Link {
   facade: EmitterFacade | undefined;
@@ -50,7 +52,7 @@ interface Link {
   key: object | undefined;
   listener: AnyFunction | undefined;
   registered: WeakRef<Listener> | undefined;
-  /** How often it was added and not removed. */
+  /** How many times it is registered. */
   registrations: number;
 }
 
@@ -70,12 +72,12 @@ interface Emitting {
 }
 
 /**
- * An emitter, a Node stream, an event target. The inner object reaches the listeners. A listener that was added
- * through the facade reaches the handle, and so does a stream that was piped to. That ends when the listener is
- * removed, and for all of them when the emitter emits `close` or has ended.
+ * An emitter, a Node stream, an event target. The inner object reaches the listeners. A listener that was added through
+ * the facade reaches the handle, and so does a stream that was piped to. This ends when the listener is removed, or for
+ * all listeners when the emitter emits `close` or has ended.
  */
 export class EmitterFacade extends Facade {
-  /** Key: a listener of the caller. Value: the listener that was registered in its place. */
+  /** The registered listeners, by listener of the caller. */
   readonly #registered = new WeakMap<object, Listener>();
   readonly #links = new WeakMap<Listener, Link>();
 
@@ -109,17 +111,19 @@ export class EmitterFacade extends Facade {
 
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
     if (self !== this.proxy) return super.call(key, own, self, args);
-    if (consuming.has(key) && isNodes(this.subject, key)) {
-      this.lease.use();
-      for (const value of args) toInner(this.lease, value); // known as the caller's own, when it comes back
+    if (pipingMethods.has(key) && isNodeStreamMethod(this.subject, key)) {
+      this.lease.holdProcessUntilEnd();
+      for (const value of args) toInner(this.lease, value); // recognized as the caller's own if it is returned
       const result: unknown = Reflect.apply(own, self, args);
       return result === self ? result : this.returned(key, result, args);
     }
-    if (adding.has(key) && (args[0] === "data" || args[0] === "readable")) this.lease.use();
-    if (adding.has(key)) args[1] = this.#registeredFor(args[1], true, args[2]);
-    else if (removing.has(key)) args[1] = this.#registeredFor(args[1], false);
-    else if ((key === "write" || key === "end") && isNodes(this.subject, key)) this.#holdUntilWritten(args);
-    if (listing.has(key)) {
+    if (addMethods.has(key) && (args[0] === "data" || args[0] === "readable"))
+      this.lease.holdProcessUntilEnd();
+    if (addMethods.has(key)) args[1] = this.#registeredFor(args[1], true, args[2]);
+    else if (removeMethods.has(key)) args[1] = this.#registeredFor(args[1], false);
+    else if ((key === "write" || key === "end") && isNodeStreamMethod(this.subject, key))
+      this.#holdUntilWritten(args);
+    if (listMethods.has(key)) {
       const listed: unknown = Reflect.apply(own, this.subject, args);
       if (Array.isArray(listed)) return listed.map((listener: AnyFunction) => unwrap(listener, listener));
     }
@@ -146,7 +150,7 @@ export class EmitterFacade extends Facade {
     return registered;
   }
 
-  /** As `once` does it, so that Node's own `off` and `listeners` know whose it is. */
+  /** Wraps it as `once` does, so that Node's own `off` and `listeners` find the original. */
   #wrap(key: object, listener: AnyFunction): Listener {
     const link: Link = { facade: this, key, listener, registrations: 0, registered: undefined };
     const registered = registeredListener(link);
@@ -184,7 +188,7 @@ export class EmitterFacade extends Facade {
   }
 }
 
-/** A separate function, so that the closure reaches the link only. */
+/** A separate function, so that the closure reaches only the link. */
 function registeredListener(link: Link): Listener {
   return function (this: unknown, ...args: unknown[]): unknown {
     const { facade, listener } = link;
@@ -205,25 +209,25 @@ function holdEmitted({ handle, inner, results }: Lease, value: object): void {
   holdUntilClosed(HandleObject.leaseOf(handle as HandleObject), value);
 }
 
-/** By a signal, the registrations that end with it. */
-const abortable = new WeakMap<AbortSignal, Set<WeakRef<Link>>>();
+/** The registrations that end with a signal. */
+const linksBySignal = new WeakMap<AbortSignal, Set<WeakRef<Link>>>();
 
 /**
- * An event target removes a listener when the signal that came with it is aborted. Node keeps that listener reachable from
- * the target all the same, so it has to be emptied.
+ * An event target removes a listener when its signal is aborted. Node still keeps that listener reachable from the
+ * target, so its references are cleared.
  */
 function removeOnAbort(options: unknown, link: Link): void {
   if (typeof options !== "object" || options === null) return;
   const signal: unknown = Reflect.get(options, "signal");
   if (!(signal instanceof AbortSignal)) return;
   if (signal.aborted) return EmitterFacade.aborted(link);
-  let links = abortable.get(signal);
+  let links = linksBySignal.get(signal);
   if (links === undefined) {
     const added = (links = new Set<WeakRef<Link>>());
-    abortable.set(signal, links);
+    linksBySignal.set(signal, links);
     signal.addEventListener("abort", () => endAll(added), { once: true });
   }
-  // Not each time: a signal may live as long as the program.
+  // Once per signal, which may live as long as the program.
   if ((links.size & (links.size - 1)) === 0)
     for (const known of links) if (known.deref() === undefined) links.delete(known);
   links.add(new WeakRef(link));
@@ -244,7 +248,7 @@ function unwrap(listener: Listener, otherwise: AnyFunction): AnyFunction {
   return listener.listener ?? otherwise;
 }
 
-/** Whether something emits: Node's way, or the web's. */
+/** Whether a value is an emitter of Node or an event target. */
 export function isEmitter(value: object): boolean {
   const { on, emit, off, removeListener, addEventListener, removeEventListener } = value as Record<
     string,
@@ -255,8 +259,8 @@ export function isEmitter(value: object): boolean {
   return typeof addEventListener === "function" && typeof removeEventListener === "function";
 }
 
-/** Whether the method is that of Node's streams (or of their copy on npm), and not of a class above them. */
-function isNodes(subject: object, key: PropertyKey): boolean {
+/** Whether the method is one of Node's streams (or of their copy on npm), and not an override. */
+function isNodeStreamMethod(subject: object, key: PropertyKey): boolean {
   for (let at: object | null = subject; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, key)) return Object.hasOwn(at, "setEncoding") || Object.hasOwn(at, "cork");
   }
@@ -273,18 +277,18 @@ function closesLast({ _readableState: read, _writableState: write, setHeader }: 
   return states.every((state) => state.autoDestroy === true && state.emitClose === true);
 }
 
-/** By an emitter, the leases that end with it. */
-const ending = new WeakMap<object, Set<WeakRef<Lease>>>();
+/** The leases that end with an emitter. */
+const leasesByEmitter = new WeakMap<object, Set<WeakRef<Lease>>>();
 
 /** The listener reaches no lease: the inner object may keep the emitter. */
 function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
-  let leases = ending.get(subject);
+  let leases = leasesByEmitter.get(subject);
   if (leases !== undefined) {
     for (const known of leases) if (known.deref() === undefined) leases.delete(known);
     leases.add(lease);
     return;
   }
-  ending.set(subject, (leases = new Set([lease])));
+  leasesByEmitter.set(subject, (leases = new Set([lease])));
   const end = (): void => {
     for (const known of leases) known.deref()?.end();
     leases.clear();

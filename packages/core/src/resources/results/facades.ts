@@ -11,9 +11,9 @@ interface Member {
 }
 
 /**
- * A caller gets a facade in place of a result that can still deliver values or call the inner object. It looks like
- * the result, runs the methods of the result with `this` = the result, and holds the handle. The inner object may
- * keep the result itself, so the two must be different objects.
+ * A facade replaces a result that can still deliver values or call the inner object. It looks like the result, calls
+ * its methods on the result, and holds the handle. The inner object may keep the result itself, so the two must be
+ * different objects.
  */
 export class Facade implements ProxyHandler<object> {
   readonly subject: object;
@@ -29,7 +29,7 @@ export class Facade implements ProxyHandler<object> {
   /** The facade. */
   get proxy(): object {
     if (this.#proxy === undefined) {
-      this.#proxy = new Proxy(showing(this.subject), this);
+      this.#proxy = new Proxy(proxyTarget(this.subject), this);
       standFor(this.#proxy, this.subject);
     }
     return this.#proxy;
@@ -55,7 +55,7 @@ export class Facade implements ProxyHandler<object> {
     return Reflect.set(this.subject, key, toInner(this.lease, value), this.subject);
   }
 
-  /** The value of a field or a getter. Reading it must not make an object of the inner side hold the handle. */
+  /** The value of a field or a getter. Reading it must not let an inner object hold the handle. */
   protected field(_key: PropertyKey, value: unknown): unknown {
     if (value === this.subject) return this.proxy;
     return value === this.lease.inner ? (this.lease.handle ?? value) : this.lease.convert(this.lease, value);
@@ -88,7 +88,7 @@ export class Facade implements ProxyHandler<object> {
   }
 }
 
-/** A thenable that is more than a promise: a task with its `cancel`, a query that runs when it is awaited. */
+/** A thenable with further members: a task with `cancel`, or a query that runs when it is awaited. */
 export class ThenableFacade extends Facade {
   readonly #endsOnce: boolean;
 
@@ -143,13 +143,19 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-/** By these a cursor is left. */
-const closing = new Set<PropertyKey>(["close", "destroy", "dispose", Symbol.dispose, Symbol.asyncDispose]);
+/** The methods that close a cursor. */
+const closingMethods = new Set<PropertyKey>([
+  "close",
+  "destroy",
+  "dispose",
+  Symbol.dispose,
+  Symbol.asyncDispose,
+]);
 
-/** A cursor, a generator, an iterator helper. It releases the handle when it is done, has failed, or was left. */
+/** A cursor, a generator, an iterator helper. It releases the handle when it is done, has failed, or was closed. */
 export class IteratorFacade extends Facade {
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
-    if (closing.has(key)) return this.#closed(super.returned(key, result, args));
+    if (closingMethods.has(key)) return this.#closed(super.returned(key, result, args));
     if (key !== "next" && key !== "return" && key !== "throw") return super.returned(key, result, args);
     if (typeof result !== "object" || result === null) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
@@ -230,8 +236,11 @@ export class ContainerFacade extends Facade {
   }
 }
 
-/** A proxy has to show as they are the members that its target can't change, so such a target needs a stand-in. */
-function showing(subject: object): object {
+/**
+ * Returns the target of a proxy. A proxy must not change non-configurable members of its target, so such a target is
+ * replaced.
+ */
+function proxyTarget(subject: object): object {
   const members = Object.getOwnPropertyDescriptors(subject) as Record<PropertyKey, PropertyDescriptor>;
   const made = Reflect.ownKeys(members).map((key) => members[key] as PropertyDescriptor);
   if (!made.some(isFixed)) return subject;

@@ -2,20 +2,20 @@
 export type AnyFunction = Function;
 
 /**
- * Key: a function that stands for a function of an inner object. Value: that function. A setter unwraps it, so that
- * no handle gets inside.
+ * The original functions of an inner object, by the functions that replace them. A setter unwraps these, so that no
+ * handle gets inside.
  */
 export const originals: WeakMap<AnyFunction, AnyFunction> = new WeakMap();
 
-/** The own properties of every function. */
-const usual = new Set<PropertyKey>(["length", "name", "prototype", "arguments", "caller"]);
+/** The own properties that every function has. */
+const standardProperties = new Set<PropertyKey>(["length", "name", "prototype", "arguments", "caller"]);
 
 /** Whether a function has properties that `in`, a read or an assignment would miss on another one: a mock, a logger. */
 export function hasOwnMembers(original: AnyFunction): boolean {
-  return !Reflect.ownKeys(original).every((key) => usual.has(key));
+  return !Reflect.ownKeys(original).every((key) => standardProperties.has(key));
 }
 
-/** A function that looks like `original` and is run by `call`. */
+/** Creates a function that looks like `original` and runs `call`. */
 export function standInFor(
   original: AnyFunction,
   call: (self: unknown, args: unknown[]) => unknown,
@@ -37,7 +37,7 @@ export function standInFor(
   );
 }
 
-/** Makes `standIn` look like `original`. Later properties of `original` are found by the prototype. */
+/** Copies the properties of `original` to `standIn`. Later properties are found through the prototype. */
 export function copyFunctionShape(original: AnyFunction, standIn: AnyFunction): AnyFunction {
   Object.defineProperty(standIn, "length", { value: original.length, configurable: true });
   Object.setPrototypeOf(standIn, original);

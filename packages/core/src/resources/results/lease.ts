@@ -1,19 +1,19 @@
 import type { ProcessHold } from "../../kernel/process-hold.js";
-import { GivenObjects } from "./given.js";
+import { CallerObjects } from "./caller-objects.js";
 
 /**
- * Converts a value that an inner object returns: see `toCaller`. `args` are the arguments of the call that returned
- * it. Without them it is the value of a field of a result.
+ * Converts a value that an inner object returns: see `toCaller`. `args` are the arguments of the call. They are absent
+ * for the field of a result.
  */
 export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
 
 /** The results of the methods of a handle. It does not refer to the handle, and keeps no result alive. */
 export class Results {
-  /** Key: a result. Value: its facade, so that a caller gets the same facade for the same result. */
+  /** The facades by result, so that a caller gets the same facade for the same result. */
   readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
-  /** Key: a promise of the inner object. Value: the promise that the caller got for it. */
+  /** The promises of callers, by promise of the inner object. */
   readonly promises: WeakMap<object, object> = new WeakMap();
-  readonly fromCaller: GivenObjects = new GivenObjects();
+  readonly fromCaller: CallerObjects = new CallerObjects();
 
   /** The facade of `subject`. `make` is called only if no facade is alive. */
   facadeOf(subject: object, make: () => object): object {
@@ -26,24 +26,24 @@ export class Results {
 }
 
 /**
- * A reference to a handle that can be released. A result in use holds a lease, and so the handle. When the result was
- * read to its end, closed or unsubscribed, the lease releases the handle, although the result itself may stay alive.
+ * A releasable reference to a handle. A result in use holds a lease, and so the handle. When the result has been read
+ * to its end, closed or unsubscribed, the lease ends, although the result itself may stay alive.
  *
- * The inner object must reach a lease only through something that the caller left there and that is removed at the
- * end: a listener, or the reaction of a pending promise.
+ * The inner object must reach a lease only through an object of the caller that is removed at the end: a listener, or
+ * the reaction of a pending promise.
  */
 export class Lease {
   readonly inner: object;
   readonly results: Results;
   readonly convert: Convert;
-  /** For a scope whose timers don't keep the process alive: keeps it alive while a result is waited for. */
+  /** Keeps the process alive while a caller waits for a result, if the timers of the scope do not. */
   readonly process: ProcessHold | undefined;
-  /** Called once, at its end. */
+  /** Called once, at the end of the lease. */
   onEnd: (() => void) | undefined;
   #isUsed = false;
   #acquired = 0;
-  #held: object | undefined;
-  #last: WeakRef<object> | undefined;
+  #strongHandle: object | undefined;
+  #weakHandle: WeakRef<object> | undefined;
 
   constructor(
     handle: object,
@@ -52,36 +52,36 @@ export class Lease {
     convert: Convert,
     process: ProcessHold | undefined,
   ) {
-    this.#held = handle;
+    this.#strongHandle = handle;
     this.inner = inner;
     this.results = results;
     this.convert = convert;
     this.process = process;
   }
 
-  /** The handle, if it is still there. */
+  /** The handle, unless it has been collected. */
   get handle(): object | undefined {
-    return this.#held ?? this.#last?.deref();
+    return this.#strongHandle ?? this.#weakHandle?.deref();
   }
 
-  /** One for a result that ends by itself. */
+  /** A further lease for a result that ends separately. */
   derive(): Lease {
     const { handle, inner, results, convert, process } = this;
     const lease = new Lease(handle ?? inner, inner, results, convert, process);
-    if (handle === undefined) lease.#held = undefined;
+    if (handle === undefined) lease.#strongHandle = undefined;
     return lease;
   }
 
-  /** It is waited for until it ends. */
-  use(): void {
+  /** Keeps the process alive until the lease ends. */
+  holdProcessUntilEnd(): void {
     if (this.#isUsed) return;
     this.#isUsed = true;
     this.acquire();
   }
 
-  /** Keeps the process alive until `release`, at most until it ends. */
+  /** Keeps the process alive until `release()`, or the end of the lease. */
   acquire(): void {
-    if (this.process === undefined || this.#held === undefined) return;
+    if (this.process === undefined || this.#strongHandle === undefined) return;
     this.#acquired += 1;
     this.process.acquire();
   }
@@ -94,31 +94,31 @@ export class Lease {
 
   end(): void {
     while (this.#acquired > 0) this.release();
-    if (this.#held === undefined) return;
-    this.#last = new WeakRef(this.#held);
-    this.#held = undefined;
+    if (this.#strongHandle === undefined) return;
+    this.#weakHandle = new WeakRef(this.#strongHandle);
+    this.#strongHandle = undefined;
     this.onEnd?.();
     this.onEnd = undefined;
   }
 }
 
 /** The values that each key keeps alive. */
-const held = new WeakMap<object, object>();
+const heldValues = new WeakMap<object, object>();
 
 /** Makes `key` keep `value` alive. Returns whether it did not before. */
 export function hold(key: object, value: object): boolean {
-  const known = held.get(key);
-  if (known === value || (known instanceof Bundle && known.has(value))) return false;
-  if (known === undefined) held.set(key, value);
-  else if (known instanceof Bundle) known.add(value);
-  else held.set(key, new Bundle([known, value]));
+  const known = heldValues.get(key);
+  if (known === value || (known instanceof HeldValues && known.has(value))) return false;
+  if (known === undefined) heldValues.set(key, value);
+  else if (known instanceof HeldValues) known.add(value);
+  else heldValues.set(key, new HeldValues([known, value]));
   return true;
 }
 
 export function release(key: object, value: object): void {
-  const known = held.get(key);
-  if (known instanceof Bundle) known.delete(value);
-  else if (known === value) held.delete(key);
+  const known = heldValues.get(key);
+  if (known instanceof HeldValues) known.delete(value);
+  else if (known === value) heldValues.delete(key);
 }
 
-class Bundle extends Set<object> {}
+class HeldValues extends Set<object> {}

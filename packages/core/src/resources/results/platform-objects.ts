@@ -21,7 +21,7 @@ const dataClasses = new Set([
   "Symbol",
 ]);
 
-/** An object of a class that the platform has, and that is data. Iterators and streams were looked at before. */
+/** Whether an object is data of a platform class. Iterators and streams must have been excluded before. */
 export function isPlatformData(value: object): boolean {
   if (ArrayBuffer.isView(value) || value instanceof Error) return true;
   const { constructor } = value as { constructor?: unknown };

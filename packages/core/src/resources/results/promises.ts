@@ -2,8 +2,8 @@ import { detached } from "../../errors/detach-stack.js";
 import type { Lease } from "./lease.js";
 
 /**
- * Code that can settle `promise` reaches its reactions. `convert` must refer to a lease, so through it that code
- * keeps the handle alive until `promise` is settled.
+ * Keeps the handle alive until `promise` is settled: code that can settle it reaches its reactions, and `convert` must
+ * reference a lease.
  */
 export function holdUntilSettled(
   lease: Lease,
@@ -26,7 +26,7 @@ export function holdUntilSettled(
   ) as Promise<unknown>;
 }
 
-/** The promise that the caller gets for a promise of the inner object. */
+/** Returns the caller's promise for a promise of the inner object. */
 export function promiseForCaller(
   lease: Lease,
   promise: Promise<unknown>,
@@ -37,7 +37,7 @@ export function promiseForCaller(
   if (known !== undefined) return known as Promise<unknown>;
   const passed = holdUntilSettled(lease, promise, (value) => {
     const converted = lease.convert(lease, value, args);
-    // The inner object may keep its promise, but no object that leads to the handle.
+    // The inner object may keep its promise, which must not lead to the handle.
     if (converted !== value) promises.delete(promise);
     return converted;
   });

@@ -16,7 +16,7 @@ import { isConstructor, hasNoParameters, type AnyFunction } from "./function-sta
 import { convertArguments } from "./arguments.js";
 import { hold, release, type Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { classOf, isPlain, canReachHandle } from "./sending.js";
+import { classOf, isPlain, canReachHandle } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, streamFacade } from "./web-stream-facades.js";
@@ -41,8 +41,8 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
   if (value === lease.inner) return handle;
   const known = results.facades.get(value)?.deref();
   if (known !== undefined) return known;
-  if (typeof value === "function") return ofFunction(lease, value, args);
-  if (HandleObject.isHandle(value)) return ofHandle(handle as HandleObject, value, args === undefined);
+  if (typeof value === "function") return functionResult(lease, value, args);
+  if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
   if (results.fromCaller.has(value)) return value;
   // A lease of its own may end before it: that of an iterator which yields promises ends with the last of them.
   const lasting = HandleObject.leaseOf(handle as HandleObject);
@@ -54,7 +54,7 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
     return value;
   }
   if (kind === "itself") {
-    if (args !== undefined) holdByItself(lasting, value);
+    if (args !== undefined) holdWhileAlive(lasting, value);
     return value;
   }
   return results.facadeOf(value, () => makeFacade(kind, value, lease.derive(), args));
@@ -110,7 +110,7 @@ function endWithReader(reader: Reader, lease: WeakRef<Lease>): void {
   void reader.closed.then(end, end);
 }
 
-/** Somebody reads from it already. */
+/** A stream that has a reader already. */
 function lockedStream(value: object, lease: Lease): object {
   hold(value, lease);
   return value;
@@ -140,22 +140,22 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
 }
 
 /** How many members of arrays and literals are looked at, all in all, and how deep. */
-const MEMBERS = 64;
-const DEPTH = 8;
+const MAX_MEMBERS = 64;
+const MAX_DEPTH = 8;
 
 function containerKind(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
-  const search: Search = { lease, left: MEMBERS, needing: [] };
-  if (containsLive(value, DEPTH, search)) return "container";
-  if (search.needing.length === 0 || args === undefined) return "data";
-  if (search.needing.some((member) => typeof member === "function")) return "container";
-  for (const member of search.needing) hold(member, lease);
+  const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
+  if (containsLive(value, MAX_DEPTH, search)) return "container";
+  if (search.liveMembers.length === 0 || args === undefined) return "data";
+  if (search.liveMembers.some((member) => typeof member === "function")) return "container";
+  for (const member of search.liveMembers) hold(member, lease);
   return "data";
 }
 
 function mapKind(lease: Lease, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): Kind {
-  const search: Search = { lease, left: MEMBERS, needing: [] };
+  const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
   const visit = (member: unknown): boolean =>
-    (typeof member === "object" && member !== null && isLive(member, DEPTH, search)) ||
+    (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) ||
     (typeof member === "function" && !isConstructor(member) && !lease.results.fromCaller.has(member));
   for (const member of value.values()) {
     if ((search.left -= 1) < 0) return "data";
@@ -198,7 +198,7 @@ interface Search {
   readonly lease: Lease;
   left: number;
   /** The members that hold the handle by themselves. */
-  readonly needing: object[];
+  readonly liveMembers: object[];
 }
 
 function containsLive(value: object, depth: number, search: Search): boolean {
@@ -206,7 +206,8 @@ function containsLive(value: object, depth: number, search: Search): boolean {
     if ((search.left -= 1) < 0) return false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
-      if (!isConstructor(member) && !search.lease.results.fromCaller.has(member)) search.needing.push(member);
+      if (!isConstructor(member) && !search.lease.results.fromCaller.has(member))
+        search.liveMembers.push(member);
     } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
   }
   return false;
@@ -227,12 +228,12 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (!hasMethods)
     return takesFacade && (hasPrivateMembers || (depth > 1 && containsLive(member, depth - 1, search)));
   if (canReachHandle(member, (field) => field === inner || isLiveMember(field))) return true;
-  search.needing.push(member);
+  search.liveMembers.push(member);
   return false;
 }
 
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
-function holdByItself(lease: Lease, value: object): void {
+function holdWhileAlive(lease: Lease, value: object): void {
   hold(value, lease);
   for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, lease);
   const { body } = value as { body?: unknown };
@@ -240,10 +241,10 @@ function holdByItself(lease: Lease, value: object): void {
 }
 
 /**
- * A function that takes no arguments, and was returned for arguments that are functions, ends a subscription. Any
- * other function is like a method: its results hold the handle in turn.
+ * A function without parameters that a call with callbacks has returned ends a subscription. Any other function is like
+ * a method: its results hold the handle, too.
  */
-function ofFunction(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
+function functionResult(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
   if (args === undefined || isConstructor(value) || lease.results.fromCaller.has(value)) return value;
   const ends = args.some(isCallback) && hasNoParameters(value);
   return lease.results.facadeOf(value, () => {
@@ -276,7 +277,7 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
 function holdCallbacks(lease: Lease, subscription: object, args: readonly unknown[]): void {
   const callbacks = args.filter(isCallback);
   holdBy(callbacks, lease);
-  for (const value of args) endWith(lease, value);
+  for (const value of args) endOnAbort(lease, value);
   const { add, closed } = subscription as { add?: unknown; closed?: unknown };
   if (typeof add !== "function" || typeof closed !== "boolean") return;
   Reflect.apply(add, subscription, [
@@ -297,10 +298,10 @@ function holdBy(callbacks: readonly object[], lease: Lease): void {
 }
 
 /**
- * A signal among the arguments, or in a literal of options, ends a subscription as well. The signal does not reach
+ * An abort signal among the arguments, or in an options literal, also ends a subscription. The signal does not reach
  * the handle.
  */
-function endWith(lease: Lease, value: unknown): void {
+function endOnAbort(lease: Lease, value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   const signal: unknown = value instanceof AbortSignal ? value : Reflect.get(value, "signal");
   if (!(signal instanceof AbortSignal)) return;
@@ -327,7 +328,7 @@ function isCallback(value: unknown): value is object {
  * `handle` may need the workers of `handle`: the caller gets a second handle of the same object that holds both,
  * since the inner object may keep the first.
  */
-function ofHandle(handle: HandleObject, value: HandleObject, asField: boolean): object {
+function handleResult(handle: HandleObject, value: HandleObject, asField: boolean): object {
   const given = HandleObject.originalOf(handle, value);
   if (given !== value || asField || !HandleObject.isYounger(value, handle)) return given;
   const lease = HandleObject.leaseOf(handle);
@@ -340,7 +341,7 @@ function ofHandle(handle: HandleObject, value: HandleObject, asField: boolean): 
   });
 }
 
-/** A promise without members that its caller could miss. */
+/** A promise without further members. */
 function isBarePromise(value: object): value is Promise<unknown> {
   try {
     if (!(value instanceof Promise) || value.constructor !== Promise) return false;

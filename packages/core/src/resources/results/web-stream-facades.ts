@@ -2,9 +2,9 @@ import { subjectOf, standFor } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 
 /**
- * The web's streams have no place for a facade: functions that take one read its internal slots. So their caller gets
- * a stream that reads from the inner one, when it is read from, and holds the handle until that has ended. An own
- * member of the inner stream is lost; so is the place of a subclass's.
+ * Web streams can't have a facade, since functions that take one read its internal slots. So the caller gets a new
+ * stream that reads from the inner one on demand, and holds the handle until that has ended. Own members of the inner
+ * stream are lost, and so is its subclass.
  */
 export function streamFacade(value: object, lease: Lease): object | undefined {
   const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
