@@ -117,8 +117,8 @@ const makers: Readonly<Record<string, (source: Source) => Promise<StreamServer> 
     const glue = await importPage("frameworks/yoga.md");
     const { bough, context } = glue as { bough: Plugin; context: (http: Http) => object };
     const { subscriptions } = (await importPage("frameworks/yoga.md", 1)) as { subscriptions: Plugin };
-    const subscribe = (_: unknown, _args: unknown, { scope }: { scope: Scope }): AsyncGenerator<string> =>
-      source(scope);
+    const subscribe = (_: unknown, _args: unknown, given: unknown): AsyncGenerator<string> =>
+      source((given as { scope: Scope }).scope);
     const resolvers = { Subscription: { parts: { subscribe, resolve: (part: string) => part } } };
     const typeDefs = "type Query { a: String } type Subscription { parts: String! }";
     const schema = createSchema({ typeDefs, resolvers });
