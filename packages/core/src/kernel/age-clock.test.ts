@@ -117,6 +117,30 @@ describe("the clock of ages", () => {
     await handle.close();
   });
 
+  it("is read once for a request and the tasks of its handler, and again for what its handler starts after an I/O", async () => {
+    const { spawn } = await import("../index.js");
+    const { requestScope, serverScope } = await import("../http/index.js");
+    const { snapshot } = await import("../inspect/index.js");
+    const handle = serverScope(createServer());
+    const open = (): Scope => {
+      const request = new IncomingMessage(Object.assign(new Socket(), { server: undefined }));
+      return requestScope(request, new ServerResponse(request));
+    };
+    const wait = (own: Scope): Promise<never> => new Promise((_, reject) => own.onCancel(reject));
+    const agesOf = (scope: Scope): number[] => snapshot(scope).children.map(({ age }) => age);
+    open();
+    const scope = open();
+    now.mockClear();
+    for (let index = 0; index < 3; index++) void spawn(scope, wait).catch(() => undefined);
+    expect(now).not.toHaveBeenCalled();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    now.mockReturnValue(loadedAt + 510);
+    void spawn(scope, wait).catch(() => undefined);
+    expect(agesOf(scope)).toEqual([500, 500, 500, 0]);
+    scope.cancel();
+    await handle.close();
+  });
+
   it("is the test's fake clock, continues from its last value, and is not cached", () => {
     expect(clock.coarseElapsed()).toBe(10);
     vi.useFakeTimers();

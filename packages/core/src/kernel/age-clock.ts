@@ -227,6 +227,11 @@ export function reuseReading(): void {
   if (current === realClock) left = SCOPES_PER_READING - 1;
 }
 
+/** The next scopes use the last reading, until the end of the burst, and the last name. */
+export function reuseUntilBurstEnd(): void {
+  if (current === realClock) startReuse();
+}
+
 /** Replaces the end of the burst as the moment at which the cached time is dropped. */
 export function setBurstEnd(after: (callback: () => void) => void): void {
   scheduleEnd = () => after(endBurst);
