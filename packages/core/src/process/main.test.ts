@@ -250,6 +250,9 @@ for (const node of nodes()) {
         expect(await stopped(cancelled, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });
         const failed = start(`await main(() => { throw "bad"; }, { grace: 0 });`);
         expect(await failed.ending()).toMatchObject({ code: 1, stderr: "'bad'\n" });
+        // As on a machine that is busy with other programs.
+        const slow = `${cancelled} for (const end = Date.now() + 200; Date.now() < end; );`;
+        expect(await stopped(slow, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });
       });
 
       it("the grace period ends no process whose main succeeded, and none that has begun another main", async () => {

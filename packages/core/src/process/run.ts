@@ -145,7 +145,12 @@ export class Run {
     realTimers.clearInterval(this.#idleCheck);
     if (this.#grace === undefined) return;
     process.channel?.unref(); // it would keep a worker of node:cluster alive after its servers have closed
-    this.#startGrace(Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT));
+    const rest = Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT);
+    this.#startGrace(rest, () => {
+      // A process that was not scheduled in that time may have nothing left to do: it ends in the turn that follows.
+      this.#startGrace(1);
+      this.#grace?.hold(false);
+    });
     this.#grace.hold(false);
   }
 
@@ -181,9 +186,9 @@ export class Run {
     this.#drainTimer ??= new LongTimer(drainDelay, stop);
   }
 
-  #startGrace(ms: number): void {
+  #startGrace(ms: number, atEnd = () => this.#force("the end of its grace period")): void {
     this.#grace?.clear();
-    if (ms !== Infinity) this.#grace = new LongTimer(ms, () => this.#force("the end of its grace period"));
+    if (ms !== Infinity) this.#grace = new LongTimer(ms, atEnd);
   }
 
   #force(cause: string): void {
