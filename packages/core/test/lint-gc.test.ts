@@ -28,6 +28,8 @@ const pinned = {
     "const h = createScope(); watch(h); setInterval(() => h.throwIfCancelled(), 1e6).unref();",
   "an interval that the scope's own cleanup would clear":
     "const h = createScope(); watch(h); const t = setInterval(() => h.state, 1e6); h.defer(() => clearInterval(t));",
+  "a worker in a field of the class":
+    "new (class { scope = createScope(); run = async (own) => { await sleep(own, 1e6); this.done = true; }; constructor() { watch(this.scope); spawn(this.scope, this.run); } })();",
   "a timer that sets itself again":
     "const h = createScope(); watch(h); const tick = () => { h.throwIfCancelled(); setTimeout(tick, 10); }; tick();",
   "a sibling of a worker": `const h = createScope(); watch(h); let n = 0; spawn(h, async (own) => { ${loop} n++; }); [1].forEach(() => h.throwIfCancelled());`,

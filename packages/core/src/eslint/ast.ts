@@ -164,3 +164,17 @@ export function returnedBy(closure: AstNode): AstNode | undefined {
   const last = (body["body"] as readonly AstNode[]).at(-1);
   return last?.type === "ReturnStatement" ? bare(last["argument"]) : undefined;
 }
+
+/** The options of a listener, and not an object with `handleEvent`. */
+export function isOptions(argument: AstNode): boolean {
+  if (argument.type !== "ObjectExpression") return false;
+  return !(argument["properties"] as readonly AstNode[]).some(({ key }) => keyOf(key) === "handleEvent");
+}
+
+/** A number that is written out: `60_000`, `60 * 60 * 1000`. */
+export function valueOfNumber(node: unknown): number {
+  const at = bare(node);
+  if (at?.type === "BinaryExpression" && at["operator"] === "*")
+    return valueOfNumber(at["left"]) * valueOfNumber(at["right"]);
+  return typeof at?.["value"] === "number" ? at["value"] : NaN;
+}

@@ -76,3 +76,13 @@ export function isHandedOver(closure: AstNode): boolean {
   const call = maker === undefined ? undefined : outside(maker);
   return call?.type === "CallExpression" && isEnding(closure);
 }
+
+/** Whether other code than `closure` mentions a variable of the module: it is exported, or used in another function. */
+export function isKnown(variable: Variable, closure: AstNode): boolean {
+  const declaration = variable.defs[0]?.node.parent?.parent;
+  if (declaration?.type === "ExportNamedDeclaration") return true;
+  return readsOf(variable).some((read) => {
+    if (contains(closure, read)) return false;
+    return functionAround(read) !== undefined || outside(read)?.type.startsWith("Export") === true;
+  });
+}

@@ -1,6 +1,6 @@
-import { bare, isUnused, methodOf, nameOf, targetOf, type AstNode } from "./ast.js";
-import { isEndedByMaker } from "./ended.js";
-import { Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owners.js";
+import { bare, isUnused, keyOf, methodOf, nameOf, targetOf, type AstNode } from "./ast.js";
+import { isEndedByMaker, isKnown } from "./ended.js";
+import { isOfModule, Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owners.js";
 import { Pins } from "./pins.js";
 import { Reach } from "./reach.js";
 
@@ -91,6 +91,7 @@ class Check {
       VariableDeclarator: (node) => {
         // A handle that `await using` declares is closed.
         if (String(node.parent?.["kind"]).endsWith("using")) return;
+        this.#require(node["id"] as AstNode, node["init"]);
         this.#assign(node["id"] as AstNode, node["init"]);
       },
       AssignmentExpression: (node) => this.#assign(node["left"] as AstNode, node["right"]),
@@ -101,13 +102,34 @@ class Check {
   }
 
   #import(node: AstNode): void {
-    const from = String((node["source"] as AstNode)["value"]);
-    if (!this.#modules.some((name) => from === name || from.startsWith(`${name}/`))) return;
+    if (!this.#isOurs(node["source"])) return;
     for (const specifier of node["specifiers"] as readonly AstNode[]) {
       const local = nameOf(specifier["local"]) ?? "";
       if (specifier.type === "ImportNamespaceSpecifier") this.#namespaces.add(local);
       else this.#imported.set(local, nameOf(specifier["imported"]) ?? local);
     }
+  }
+
+  #isOurs(source: unknown): boolean {
+    const from = String((source as AstNode | undefined)?.["value"]);
+    return this.#modules.some((name) => from === name || from.startsWith(`${name}/`));
+  }
+
+  /** `const { spawn } = require("bough")` */
+  #require(target: AstNode, value: unknown): void {
+    if (!this.#isRequire(value)) return;
+    if (target.type === "Identifier") this.#namespaces.add(nameOf(target) ?? "");
+    if (target.type !== "ObjectPattern") return;
+    for (const property of target["properties"] as readonly AstNode[]) {
+      const local = nameOf(property["value"]);
+      if (local !== undefined) this.#imported.set(local, keyOf(property["key"]) ?? local);
+    }
+  }
+
+  #isRequire(value: unknown): boolean {
+    const call = bare(value);
+    if (call?.type !== "CallExpression" || nameOf(call["callee"]) !== "require") return false;
+    return this.#isOurs((call["arguments"] as readonly AstNode[])[0]);
   }
 
   #assign(target: AstNode, value: unknown): void {
@@ -130,7 +152,8 @@ class Check {
 
   /** Whether a name refers to the import, and not to a variable that hides it. */
   #isImport(identifier: AstNode): boolean {
-    return variableOf(this.#context.sourceCode, identifier)?.defs[0]?.type === "ImportBinding";
+    const definition = variableOf(this.#context.sourceCode, identifier)?.defs[0];
+    return definition?.type === "ImportBinding" || this.#isRequire(definition?.node["init"]);
   }
 
   #judge(): void {
@@ -211,6 +234,9 @@ class Check {
     for (const closure of args.flatMap((arg) => this.#reach.closuresIn(arg))) {
       const mention = this.#reach.mentionOf(owner, closure);
       if (mention === undefined) continue;
+      // A handle of a module that other functions use is meant to stay.
+      if (owner.variable !== undefined && isOfModule(owner.variable) && isKnown(owner.variable, closure))
+        continue;
       this.#report(mention, mention.type === "ThisExpression" ? "holder" : "owner", { name: owner.name });
     }
   }

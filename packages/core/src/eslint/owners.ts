@@ -66,7 +66,7 @@ export function valueOf(variable: Variable | undefined): AstNode | undefined {
 }
 
 /** `undefined` or `null`, which a variable holds before it gets its handle. */
-function isNothing(node: unknown): boolean {
+export function isNothing(node: unknown): boolean {
   const at = bare(node);
   return nameOf(at) === "undefined" || (at?.type === "Literal" && at["raw"] === "null");
 }

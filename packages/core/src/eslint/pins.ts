@@ -5,6 +5,7 @@ import {
   findThis,
   functionAround,
   isFunction,
+  isOptions,
   isUnused,
   methodOf,
   nameOf,
@@ -13,12 +14,13 @@ import {
   returnedBy,
   rootOf,
   targetOf,
+  valueOfNumber,
   type AstNode,
 } from "./ast.js";
-import { isEndedByMaker, isEnding, isHandedOver } from "./ended.js";
+import { isEndedByMaker, isEnding, isHandedOver, isKnown } from "./ended.js";
 import type { File } from "./file.js";
 import { functionsOfHandles } from "./handle-functions.js";
-import { isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
+import { isNothing, isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
 
 /** Something that keeps an owner handle alive. */
 export interface Pin {
@@ -45,6 +47,13 @@ const listens = new Set([
   "subscribe",
 ]);
 const removes = new Set(["off", "removeListener", "removeEventListener", "unsubscribe"]);
+const timers = new Set([
+  "setInterval",
+  "setTimeout",
+  "setImmediate",
+  "requestAnimationFrame",
+  "requestIdleCallback",
+]);
 const stores = new Set(["push", "unshift", "add", "set"]);
 /** A worker that sleeps for so long is there for good. */
 const LONG_SLEEP = 60_000;
@@ -75,9 +84,12 @@ export class Pins {
       for (const owner of functions) yield* this.#stores(owner, call);
       yield* this.#contextValue(call);
     }
-    for (const [target, value] of assignments)
-      for (const owner of functions)
-        if (value !== undefined && this.#isLongLived(rootOf(target))) yield* this.#stored(owner, value);
+    for (const [target, value] of assignments) {
+      if (value === undefined || !this.#isLongLived(rootOf(target))) continue;
+      for (const owner of functions) yield* this.#stored(owner, value);
+      const kept = this.#handlerIn(target, value);
+      if (kept !== undefined) for (const owner of this.#owners) yield* this.#keeps(owner, kept);
+    }
     for (const owner of this.#owners) {
       if (owner.variable !== undefined && !isOfModule(owner.variable))
         yield* this.#siblings(owner, owner.variable);
@@ -101,10 +113,24 @@ export class Pins {
     if (method === undefined || !listens.has(method.name) || !this.#isLongLived(rootOf(method.object)))
       return undefined;
     if (!isUnused(call) || args.some((arg) => this.#canBeTakenBack(arg))) return undefined;
-    const closures = args.flatMap((arg) =>
-      arg.type === "ObjectExpression" ? [] : this.#file.reach.closuresIn(arg),
-    );
+    const closures = args.flatMap((arg) => (isOptions(arg) ? [] : this.#file.reach.closuresIn(arg)));
     return { closures, messageId: "listener", by: nameOf(rootOf(method.object)) ?? "" };
+  }
+
+  /** `window.onunload = () => …`, unless it is taken away again. */
+  #handlerIn(target: AstNode, value: AstNode): Kept | undefined {
+    const name = target.type === "MemberExpression" ? nameOf(target["property"]) : undefined;
+    if (name === undefined || !/^on[a-z]/.test(name)) return undefined;
+    const isTakenAway = this.#file.assignments.some(
+      ([other, none]) =>
+        other !== target &&
+        other.type === "MemberExpression" &&
+        nameOf(other["property"]) === name &&
+        isNothing(none),
+    );
+    if (isTakenAway) return undefined;
+    const by = nameOf(rootOf(target)) ?? "";
+    return { closures: this.#file.reach.closuresIn(value), messageId: "listener", by };
   }
 
   *#keeps(owner: Owner, { closures, messageId, by }: Kept): Generator<Pin> {
@@ -122,14 +148,14 @@ export class Pins {
   #timerOf(call: AstNode): string | undefined {
     const callee = bare(call["callee"]);
     const method = methodOf(call);
+    const defs = callee?.type === "Identifier" ? (variableOf(this.#file.source, callee)?.defs ?? []) : [];
     const isGlobal =
       callee?.type === "Identifier"
-        ? (variableOf(this.#file.source, callee)?.defs ?? []).every(({ type }) => type === "ImportBinding")
+        ? defs.every(({ type }) => type === "ImportBinding")
         : method !== undefined && globals.has(nameOf(method.object) ?? "");
-    const name = method?.name ?? nameOf(callee);
-    return isGlobal && (name === "setInterval" || name === "setTimeout" || name === "setImmediate")
-      ? name
-      : undefined;
+    // `import { setInterval as every } from "node:timers"`
+    const name = method?.name ?? nameOf(defs[0]?.node["imported"]) ?? nameOf(callee);
+    return isGlobal && timers.has(name ?? "") ? name : undefined;
   }
 
   /** Whether a timer may be stopped by something other than the end of the scope. */
@@ -344,24 +370,6 @@ export class Pins {
         if (held.get(to)?.has(from) === true && !isOfModule(from) && !isOfModule(to))
           yield { node, messageId: "mutual", data: { name: from.name, other: to.name } };
   }
-}
-
-/** Whether other code than `closure` mentions a variable of the module: it is exported, or used in another function. */
-function isKnown(variable: Variable, closure: AstNode): boolean {
-  const declaration = variable.defs[0]?.node.parent?.parent;
-  if (declaration?.type === "ExportNamedDeclaration") return true;
-  return readsOf(variable).some((read) => {
-    if (contains(closure, read)) return false;
-    return functionAround(read) !== undefined || outside(read)?.type.startsWith("Export") === true;
-  });
-}
-
-/** A number that is written out: `60_000`, `60 * 60 * 1000`. */
-function valueOfNumber(node: unknown): number {
-  const at = bare(node);
-  if (at?.type === "BinaryExpression" && at["operator"] === "*")
-    return valueOfNumber(at["left"]) * valueOfNumber(at["right"]);
-  return typeof at?.["value"] === "number" ? at["value"] : NaN;
 }
 
 /** The method or function whose `this` a closure has. */

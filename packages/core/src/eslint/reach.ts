@@ -3,11 +3,13 @@ import {
   childrenOf,
   classOfThis,
   contains,
+  fieldOfThis,
   findThis,
   isBound,
   isFunction,
   isNode,
   keyOf,
+  nodesIn,
   type AstNode,
 } from "./ast.js";
 import {
@@ -37,6 +39,8 @@ export class Reach {
       const value = valueOf(variableOf(this.#source, at));
       return value !== undefined && (isFunction(value) || isBound(value)) ? [value] : [];
     }
+    const own = at.type === "MemberExpression" ? arrowInField(at) : undefined;
+    if (own !== undefined) return [own];
     if (at.type === "ArrayExpression")
       return (at["elements"] as readonly unknown[]).filter(isNode).flatMap((each) => this.closuresIn(each));
     const inside = at.type === "ObjectExpression" ? (at["properties"] as readonly AstNode[]) : [];
@@ -115,6 +119,21 @@ export class Reach {
       return undefined;
     return this.#isAliasOf(owner, variable) ? variable.defs[0]?.node : undefined;
   }
+}
+
+/** The arrow function that a class field certainly holds: `run` of `this.run`. */
+function arrowInField(member: AstNode): AstNode | undefined {
+  const field = fieldOfThis(member);
+  const holder = classOfThis(member);
+  const body = holder === undefined ? undefined : (holder["body"] as AstNode);
+  if (field === undefined || body === undefined) return undefined;
+  for (const node of nodesIn(body))
+    if (node.type === "AssignmentExpression" && fieldOfThis(node["left"]) === field) return undefined;
+  const own = (body["body"] as readonly AstNode[]).find(
+    ({ type, key }) => type === "PropertyDefinition" && keyOf(key) === field,
+  );
+  const value = bare(own?.["value"]);
+  return value?.type === "ArrowFunctionExpression" ? value : undefined;
 }
 
 /** Whether the field of the object is assigned or deleted: `state.handle = undefined`. Without a key, any of them. */

@@ -9,6 +9,22 @@ const imports =
   'import { all, close, createContextKey, createScope, map, retry, selfCleaning, sleep, spawn, supervise, ticker, withScope } from "bough";\n';
 
 const valid: Record<string, string> = {
+  "a handler that is taken away":
+    "export function track() { const h = createScope(); window.onunload = () => h.cancel(); return () => { window.onunload = null; return h.close(); }; }",
+  "a handler of an object of its own":
+    "export function send() { const h = createScope(); const request = new XMLHttpRequest(); request.onload = () => h.cancel(); return h; }",
+  "a frame that comes once":
+    "export function draw() { const h = createScope(); requestAnimationFrame(() => h.throwIfCancelled()); return h; }",
+  "a loop of animation frames that is cancelled":
+    "export function draw() { const h = createScope(); let id; function frame() { h.throwIfCancelled(); id = requestAnimationFrame(frame); } frame(); return () => { cancelAnimationFrame(id); return h.close(); }; }",
+  "a worker in a field of the class that is replaced":
+    "export class Feed { scope = createScope(); pull = async () => { this.done = true; }; start(pull) { this.pull = pull; return spawn(this.scope, this.pull); } }",
+  "a worker in a field that knows its state only":
+    "export class Feed { scope = createScope(); pull = async (own) => { await sleep(own, 10); }; start() { return spawn(this.scope, this.pull); } }",
+  "a scope of the module that a function spawns into":
+    "const app = createScope(); export function start() { spawn(app, async (own) => { await sleep(own, 1); app.throwIfCancelled(); }); }",
+  "functions of the same names out of another module":
+    'const { createScope: make, spawn: start } = require("other"); function f() { const h = make(); start(h, () => h.cancel()); return h; }',
   "an app that closes its scope on a signal":
     'const app = createScope({ name: "app" });\nspawn(app, async (scope) => { for await (const tick of ticker(scope, 1000)) report(tick); });\nprocess.once("SIGTERM", () => void app.close());',
   "an app whose scope is exported":
@@ -115,6 +131,46 @@ const validTypes: Record<string, string> = {
 };
 
 const invalid: Record<string, readonly [message: string, code: string]> = {
+  "a handler that is assigned to the window": [
+    "listener",
+    "export function track() { const h = createScope(); window.onunload = () => { h.cancel(); }; }",
+  ],
+  "a handler of a signal that lives on": [
+    "listener",
+    "const shutdown = new AbortController(); export function track() { const h = createScope(); shutdown.signal.onabort = () => h.cancel(); }",
+  ],
+  "a handler of the global object": [
+    "listener",
+    "export function listen() { const h = createScope(); globalThis.onmessage = function () { h.cancel(); }; }",
+  ],
+  "an object that handles events": [
+    "listener",
+    'export function track() { const h = createScope(); document.addEventListener("click", { handleEvent() { h.throwIfCancelled(); } }); }',
+  ],
+  "a loop of animation frames": [
+    "timer",
+    "export function draw() { const h = createScope(); function frame() { h.throwIfCancelled(); requestAnimationFrame(frame); } requestAnimationFrame(frame); }",
+  ],
+  "an interval that was imported under another name": [
+    "timer",
+    'import { setInterval as every } from "node:timers"; export function watch() { const h = createScope(); every(() => h.throwIfCancelled(), 1000); }',
+  ],
+  "a worker in a private arrow function of the class": [
+    "holder",
+    "export class Poller { #scope = createScope(); #run = async (own) => { for (;;) { await sleep(own, 1000); this.poll(); } }; constructor() { spawn(this.#scope, this.#run); } poll() {} }",
+  ],
+  "a worker in a field of the class": [
+    "holder",
+    "export class Feed { scope = createScope(); pull = async (own) => { await sleep(own, 10); this.done = true; }; start() { return spawn(this.scope, this.pull); } }",
+  ],
+  "bough loaded by require()": [
+    "owner",
+    'const b = require("bough"); function f() { const h = b.createScope(); b.spawn(h, async (own) => { await b.sleep(own, 1); h.cancel(); }); return h; }',
+  ],
+  "functions of bough out of require()": [
+    "owner",
+    'const { createScope: make, spawn: start } = require("bough"); function f() { const h = make(); start(h, () => h.cancel()); return h; }',
+  ],
   "a service that listens to the process": [
     "listener",
     'class Service { #scope = createScope(); constructor() { process.on("SIGTERM", () => this.stop()); } stop() { return this.#scope.close(); } }',
