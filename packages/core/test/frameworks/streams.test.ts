@@ -121,7 +121,7 @@ const makers: Readonly<Record<string, (source: Source) => Promise<StreamServer> 
       source((given as { scope: Scope }).scope);
     const resolvers = { Subscription: { parts: { subscribe, resolve: (part: string) => part } } };
     const typeDefs = "type Query { a: String } type Subscription { parts: String! }";
-    const schema = createSchema({ typeDefs, resolvers });
+    const schema = createSchema<Http>({ typeDefs, resolvers });
     const yoga = createYoga({ schema, context, plugins: [bough, subscriptions] });
     return { server: http.createServer(yoga as RequestListener) };
   },
