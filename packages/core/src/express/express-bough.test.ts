@@ -585,10 +585,15 @@ describe.each([
     }
   });
 
-  it.each([{ timeout: -1 }, { grace: Number.NaN }, { deadlineHeader: "a b" }, { deadlineHeader: 1 }, null])(
-    "throws on bad options: %o",
-    (options) => {
-      expect(() => expressBough(options as never)).toThrow(/^expressBough: \w+ must be/);
-    },
-  );
+  it.each([
+    { timeout: -1 },
+    { grace: Number.NaN },
+    { deadlineHeader: "a b" },
+    { deadlineHeader: 1 },
+    { parent: "app" },
+    { parent: new AbortController().signal },
+    null,
+  ])("throws on bad options: %o", (options) => {
+    expect(() => expressBough(options as never)).toThrow(/^expressBough: \w+ must be/);
+  });
 });

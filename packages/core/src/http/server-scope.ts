@@ -261,6 +261,7 @@ export function checkServerOptions(
   names: OptionNames = serverScopeOptionNames,
 ): void {
   checkOptions(operation, options, names);
+  if (options.parent !== undefined) nodeOf(operation, "parent", options.parent);
   checkDuration(operation, "drainDelay", options.drainDelay);
   checkDeadlineHeader(operation, options.deadlineHeader);
   checkHooks(operation, options);

@@ -164,6 +164,7 @@ describe("BoughModule", () => {
     [{ timeout: -1 }, RangeError, "timeout must be"],
     [{ grace: "5s" }, TypeError, '"5s"'],
     [{ onCancelled: 1 }, TypeError, "onCancelled must be a function, got 1"],
+    [{ parent: 1 }, TypeError, "parent must be a Scope"],
     [{ timout: 1 }, TypeError, '"timout"'],
   ])("refuses wrong options: %o", async (options, type, text) => {
     expect(() => BoughModule.forRoot(options as object)).toThrow(type);
