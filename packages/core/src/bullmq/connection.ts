@@ -24,9 +24,9 @@ import { readHints, readReason } from "../remote/wire.js";
 import { BullmqConsumer } from "./consumer.js";
 import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
 
-/** A greater result is not sent with its hint: the owner asks for it. */
-const MAX_HINT = 64_000;
-/** BullMQ judges the age of a result by the clocks of its workers: they may be so many ms apart. */
+/** A larger result is not sent with its hint. The owner fetches it. */
+const MAX_HINT_BYTES = 64_000;
+/** BullMQ computes the age of a result with the clocks of its workers. They may differ by this much, in ms. */
 const CLOCK_MARGIN = 120_000;
 /** A connection that does not answer a ping within this many ms is replaced. */
 const PING_INTERVAL = 3_000;
@@ -106,7 +106,7 @@ export class BullmqConnection implements EngineConnection {
     const states = jobs.map((_, index) => toStateAt(answers, 3 * index));
     jobs.forEach(({ queue, id }, index) => {
       const state = states[index] as JobState;
-      // This is only tidying, and fails if a worker has the job by now: that one reads the note.
+      // This only cleans up. It fails if a worker has fetched the job, which then reads the note.
       if ("at" in state && state.at === "idle")
         this.#queue(queue).remove(jobId({ queue, id })).catch(onError);
     });
@@ -194,18 +194,18 @@ export class BullmqConnection implements EngineConnection {
     if (replyTo === undefined) return;
     const { keys, onError } = this.#settings;
     const whole = JSON.stringify({ queue, id, outcome } satisfies Hint);
-    const text = whole.length > MAX_HINT ? JSON.stringify({ queue, id } satisfies Hint) : whole;
+    const text = whole.length > MAX_HINT_BYTES ? JSON.stringify({ queue, id } satisfies Hint) : whole;
     this.#hints.add({ channel: keys.channel({ owner: replyTo }), text }).catch(onError);
   }
 
-  /** The hints for one process that arise together are one message, as long as they are small. */
+  /** Publishes the concurrent hints for one process as one message, if they are small. */
   async #publish(messages: readonly Message[]): Promise<undefined[]> {
     const pipeline = this.#settings.client.pipeline();
     const texts = new Map<string, string>();
     const send = (channel: string, text: string): void => void pipeline.publish(channel, `[${text}]`);
     for (const { channel, text } of messages) {
       const before = texts.get(channel);
-      const isFull = before !== undefined && before.length + text.length > MAX_HINT;
+      const isFull = before !== undefined && before.length + text.length > MAX_HINT_BYTES;
       if (isFull) send(channel, before);
       texts.set(channel, before === undefined || isFull ? text : `${before},${text}`);
     }
@@ -253,7 +253,7 @@ export class BullmqConnection implements EngineConnection {
     return queue;
   }
 
-  /** A connection that is half open would stay silent for many minutes. */
+  /** Detects a half-open connection, which would stay silent for many minutes. */
   #ping(): void {
     const { client, subscriber, onError } = this.#settings;
     this.#stopPings = after(PING_INTERVAL, () => {
@@ -279,7 +279,7 @@ function toBulkJob(envelope: Envelope): Parameters<Queue<Envelope>["addBulk"]>[0
     opts: {
       jobId: jobId(envelope),
       attempts,
-      // Never `true`: the result would be gone before its owner asks.
+      // Never `true`: the result would be removed before its owner asks.
       removeOnComplete: { age },
       removeOnFail: { age },
       ...(backoff === undefined ? {} : { backoff }),

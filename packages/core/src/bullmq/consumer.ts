@@ -7,7 +7,7 @@ import { after, limit, monotonicNow } from "../remote/time.js";
 import { jobId, toFailedReason } from "./stored.js";
 
 /** How long one command of a release, or the closing of a worker, may take, in ms. */
-const LIMIT = 3_000;
+const RELEASE_TIMEOUT = 3_000;
 
 interface Settings {
   readonly client: Redis;
@@ -16,16 +16,16 @@ interface Settings {
   readonly ended: (envelope: Envelope, outcome: Outcome) => void;
 }
 
-/** BullMQ's processor throws this for a failed job; carries the outcome to the event that follows. */
+/** The outcomes of failed jobs, by the error that the processor throws: passes them to the event that follows. */
 const outcomes = new WeakMap<Error, Outcome>();
 
-/** How Redis says that it takes no writes now: it is full, has no disk, or is not, or not yet, the primary. */
+/** Redis refuses writes with these errors: it is full, has no disk, or is not the primary. */
 const REFUSAL = /\b(?:OOM|READONLY|NOREPLICAS|MISCONF|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b/;
 const REFUSAL_PAUSE = 100;
 
 /**
- * BullMQ makes a failure of the job of a result that Redis refuses to store. This one tries again, as long as the lock may be
- * held: a refusal is an outage.
+ * BullMQ fails a job whose result Redis refuses to store. This class treats the refusal as an outage, and tries again
+ * while the lock may be held.
  */
 class SteadyWorker extends Worker<Envelope, Outcome> {
   protected override handleCompleted(
@@ -54,7 +54,7 @@ class SteadyWorker extends Worker<Envelope, Outcome> {
   }
 }
 
-/** A worker of BullMQ. `bough/remote` renews the locks, so that it knows when that was sent. */
+/** A worker of BullMQ. `bough/remote` renews the locks itself, since it must know when a renewal was sent. */
 export class BullmqConsumer implements Consumer {
   readonly #worker: Worker<Envelope, Outcome>;
   readonly #options: ConsumeOptions;
@@ -74,7 +74,7 @@ export class BullmqConsumer implements Consumer {
   ) {
     const { concurrency, lease, worker, onError } = options;
     this.#options = options;
-    this.#wakeOthers = () => client.zadd(`${prefix}:${queue}:marker`, 0, "0"); // what BullMQ wakes a worker by
+    this.#wakeOthers = () => client.zadd(`${prefix}:${queue}:marker`, 0, "0"); // the key that wakes a worker of BullMQ
     this.#run = run;
     this.#worker = new SteadyWorker(queue, (job, token) => this.#process(job, token ?? ""), {
       connection: client,
@@ -123,9 +123,9 @@ export class BullmqConsumer implements Consumer {
     const closed = this.#worker.close(); // waits for the jobs that run
     closed.catch(this.#options.onError);
     while (this.#runs.size > 0) await Promise.all(this.#runs);
-    await limit(closed, LIMIT).catch(this.#options.onError);
-    // This worker may have been woken for the jobs that it gave back itself.
-    if (this.#hasReleased) await limit(this.#wakeOthers(), LIMIT).catch(this.#options.onError);
+    await limit(closed, RELEASE_TIMEOUT).catch(this.#options.onError);
+    // The jobs that this worker has given back may have woken it.
+    if (this.#hasReleased) await limit(this.#wakeOthers(), RELEASE_TIMEOUT).catch(this.#options.onError);
   }
 
   #process(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
@@ -162,12 +162,12 @@ export class BullmqConsumer implements Consumer {
     }
   }
 
-  /** Gives a job back. Where that fails, its lock runs out, and the job counts as that of a lost worker. */
+  /** Returns a job to its queue. If that fails, its lock expires, and the job counts as that of a lost worker. */
   async #release(job: Job<Envelope, Outcome>, token: string, delay: number | undefined): Promise<never> {
     this.#hasReleased = true;
     try {
-      if (delay === undefined) await limit(job.moveToWait(token), LIMIT);
-      else await limit(job.moveToDelayed(calendarNow() + delay, token), LIMIT);
+      if (delay === undefined) await limit(job.moveToWait(token), RELEASE_TIMEOUT);
+      else await limit(job.moveToDelayed(calendarNow() + delay, token), RELEASE_TIMEOUT);
     } catch (error) {
       this.#options.onError(error);
     }

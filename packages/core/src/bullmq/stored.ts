@@ -36,7 +36,7 @@ export function jobId({ id }: EngineRef): string {
   return `j-${id}`;
 }
 
-/** `undefined` for what is no JSON: one such value must not keep a heartbeat from reading the others. */
+/** Returns `undefined` for text that is not JSON, so that a heartbeat can read the other values. */
 export function fromJson(text: string | null | undefined): unknown {
   try {
     return JSON.parse(text ?? "null") as unknown;
@@ -68,7 +68,7 @@ function fromFailedReason(reason: string): Outcome {
     : (fromJson(reason.slice(at + MARK.length)) as Outcome);
 }
 
-/** The fields of a job's hash that its state follows from. */
+/** The fields of a job's hash that determine its state. */
 export const STATE_FIELDS = ["timestamp", "finishedOn", "returnvalue", "failedReason", "pb", "ats"] as const;
 
 /** The state of a job from its hash, the existence of its lock, and its note. */
@@ -85,7 +85,7 @@ export function toState(
   if (typeof finishedOn === "string") {
     if (typeof failedReason === "string" && (returned === null || returned === undefined))
       return { outcome: fromFailedReason(failedReason) };
-    return { outcome: fromJson(returned) as Outcome }; // the owner checks what it gets
+    return { outcome: fromJson(returned) as Outcome }; // the owner checks the value
   }
   if (!isLocked) return { at: "idle" };
   return {

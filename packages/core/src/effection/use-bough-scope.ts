@@ -9,12 +9,12 @@ import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/optio
 import { nodeOf } from "../task/resolve.js";
 
 /**
- * An Effection resource: a bough scope that lives as long as the operation that asks for it.
+ * An Effection resource: a bough scope with the lifetime of the operation that requests it.
  *
  * It is a child of the bough scope that the operation runs in. Without one it is a root.
  *
- * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for all that was
- * started in it. When a bough scope above is cancelled, this one has its reason at once, before any `finally` block
+ * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for all that
+ * was started in it. When a bough scope above is cancelled, this one has its reason at once, before any `finally` block
  * of the operation runs. A scope that is cancelled by itself, or by its own `timeout`, leaves the operation alone.
  *
  * **Failure:** a failure in the scope is raised in the operation that asked for it, once everything in the scope has

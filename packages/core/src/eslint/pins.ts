@@ -55,7 +55,7 @@ const timers = new Set([
   "requestIdleCallback",
 ]);
 const stores = new Set(["push", "unshift", "add", "set"]);
-/** A worker that sleeps for so long is there for good. */
+/** A worker that sleeps at least this long counts as permanent, in ms. */
 const LONG_SLEEP = 60_000;
 
 /**

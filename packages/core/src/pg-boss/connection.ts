@@ -25,9 +25,9 @@ import type { Listener } from "./listener.js";
 import { channelOf, jobId, queueName, storable } from "./names.js";
 import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "./side-tables.js";
 
-/** A job is retried by pg-boss as often as this; `bough/remote` decides when it has been enough. */
+/** How often pg-boss may retry a job. `bough/remote` decides when to stop. */
 const RETRY_LIMIT = 10_000;
-/** pg-boss fails a job that runs longer, even if it sends heartbeats: the longest that it takes. */
+/** pg-boss fails a job that runs longer, even if it sends heartbeats. This is the maximum of pg-boss. */
 const EXPIRE_SECONDS = 23 * 3_600;
 /** How long pg-boss keeps a job that no worker fetches. */
 const RETENTION_SECONDS = 14 * 86_400;
@@ -44,7 +44,7 @@ interface Settings {
   readonly schemas: Schemas;
   /** The length of a lock, in seconds. */
   readonly lockSeconds: number;
-  /** How often a consumer looks for jobs when no hint comes, in ms. */
+  /** How often a consumer polls for jobs without a hint, in ms. */
   readonly poll: number;
   readonly onError: (error: unknown) => void;
 }
@@ -194,7 +194,7 @@ export class PgBossConnection implements EngineConnection {
     }));
   }
 
-  /** Jobs whose ids were chosen may have existed: then their owner is that of the stored one. */
+  /** Returns the owners of stored jobs: a job with a chosen id may have existed before. */
   async #ownersOf(jobs: readonly Envelope[]): Promise<{ readonly owner?: string | undefined }[]> {
     const { pool, schemas } = this.#settings;
     const chosen = jobs.filter((job) => job.chosen === true);

@@ -18,7 +18,7 @@ interface Settings {
   readonly released: () => void;
 }
 
-/** Fetches the jobs of a queue while there is room, when a hint comes, and now and then. */
+/** Fetches the jobs of a queue while there is room: on a hint, and periodically. */
 export class PgBossConsumer implements Consumer {
   readonly #queue: string;
   readonly #options: ConsumeOptions;
@@ -29,7 +29,7 @@ export class PgBossConsumer implements Consumer {
   readonly #loop: Promise<void>;
   #concurrency: number;
   #isStopped = false;
-  /** There may be more jobs than the last fetch has found. */
+  /** Whether there may be more jobs than the last fetch has returned. */
   #isWoken = true;
 
   constructor(
@@ -137,7 +137,7 @@ export class PgBossConsumer implements Consumer {
     const held = { id, retryCount };
     if ("outcome" in settlement) {
       const { outcome } = settlement;
-      // A failure, too: pg-boss would retry it, and knows no final one before the retries are used up.
+      // Also for a failure: pg-boss has no final failure before the retries are used up.
       const { affected } = (await boss.complete(name, held, { bough: storable(outcome) })) as {
         affected?: number;
       };

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { Pause } from "../remote/time.js";
 
-/** A lost connection is noticed by a query that is not answered, and tried again after this, in ms. */
+/** How often to check the connection with a query, and how long to wait before connecting again, in ms. */
 const CHECK_INTERVAL = 5_000;
 const RETRY = 200;
 
@@ -64,7 +64,7 @@ export class Listener {
     for (const channel of this.#listeners.keys()) await client.query(`LISTEN ${channel}`);
   }
 
-  /** Checks the connection now and then, and repairs it. */
+  /** Checks the connection periodically, and repairs it. */
   async #watch(): Promise<void> {
     while (!this.#isClosed) {
       await this.#pause.wait(this.#client === undefined ? RETRY : CHECK_INTERVAL);

@@ -8,7 +8,7 @@ export function queueName(queue: string): string {
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/;
 
-/** pg-boss has UUIDs only: another id is hashed to one. */
+/** pg-boss accepts only UUIDs. Any other id is hashed to one. */
 export function jobId({ queue, id }: EngineRef): string {
   if (UUID.test(id)) return id;
   const hex = createHash("sha256").update(`${queue}/${id}`).digest("hex");
@@ -28,8 +28,8 @@ export function channelOf(topic: Topic): string {
 }
 
 /**
- * A JSON value as Postgres can keep it: its text has neither NUL nor halves of surrogate pairs. Those become U+FFFD; data and
- * results are JSON texts of their own, in which they are escaped.
+ * Converts a JSON value so that Postgres can store it: NUL and unpaired surrogates become U+FFFD. Data and results are
+ * nested JSON texts, in which they are escaped.
  */
 export function storable<T>(value: T): T {
   const text = JSON.stringify(value);

@@ -5,7 +5,7 @@ import { jobId, queueName, storable } from "./names.js";
 // The tables that the adapter adds to pg-boss: two tables in a schema beside it. `lease` has one row for each owner
 // process, `note` one for each job that was cancelled, or was tried again.
 
-/** How often a job went back to the queue for another reason than a lost worker. */
+/** How often a job returned to the queue for other reasons than a lost worker. */
 export interface Tally {
   readonly failures: number;
   readonly releases: number;
@@ -130,7 +130,7 @@ export async function talliesOf(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** The states of jobs, in order. One query: it reads the table of pg-boss, whose API can look at one job at a time. */
+/** The states of jobs, in order. One query on the table of pg-boss, whose API can read only one job at a time. */
 export async function statesOf(
   pool: Pool,
   schemas: Schemas,
@@ -157,7 +157,7 @@ function toState({ state, lapsed, output, retry_count, reason }: StateRow): JobS
     case "active":
       return lapsed ? { at: "idle" } : { at: "running", attempt: (retry_count ?? 0) + 1 };
     case "completed":
-      return { outcome: output?.bough as Outcome }; // the owner checks what it gets
+      return { outcome: output?.bough as Outcome }; // the owner checks the value
     case "failed":
       return { outcome: output?.bough ?? { t: "lost", why: "worker" } };
     case "cancelled":

@@ -4,7 +4,7 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
-/** Collects the calls of one turn, and the calls that are made while another is on its way, into one call. */
+/** Combines the calls of one turn, and calls during a pending call, into one call. */
 export class Batcher<Item, Result> {
   readonly #call: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly #maxItems: number;

@@ -1,11 +1,11 @@
 import { monotonicNow } from "./time.js";
 
-/** How far two clocks may drift apart, as a fraction: ten times what quartz does. */
+/** How far two clocks may drift apart, as a fraction: ten times the drift of quartz. */
 const DRIFT = 0.000_5;
 
 /**
- * The engine's time, seen from this process. Each answer says that the engine's clock was at `now` at some moment between
- * the call and the answer, so the difference of the clocks is within bounds. Several answers narrow them.
+ * The engine's time, as estimated in this process. In each answer the engine's clock was at `now` at some moment
+ * between the call and the answer. This bounds the difference of the clocks; several answers narrow the bounds.
  */
 export class EngineClock {
   #low = -Infinity;

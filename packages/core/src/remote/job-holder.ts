@@ -41,7 +41,7 @@ export class JobHolder {
   }
 
   /**
-   * Takes a job that was just fetched, and asks whether it may be started. A cancellation that comes from now on finds it.
+   * Adds a job that was just fetched, and asks whether it may be started. From now on a cancellation reaches it.
    *
    * @returns Whether it may; if not, `job.stopped` says why.
    */
@@ -51,7 +51,7 @@ export class JobHolder {
     this.#schedule();
     try {
       const { held, askedAt } = await this.#checks.add(job);
-      job.see(held, askedAt, undefined);
+      job.update(held, askedAt, undefined);
       this.#schedule();
     } catch (error) {
       this.#options.onError(error);
@@ -90,7 +90,7 @@ export class JobHolder {
     return shortest / BEATS_PER_LEASE;
   }
 
-  /** Sets the timers: of the next beat, and of the first job that has to be cancelled if nothing is heard. */
+  /** Sets the timers: for the next beat, and for the first job to cancel without an answer. */
   #schedule(): void {
     if (this.#jobs.size === 0) return;
     const now = monotonicNow();
@@ -133,7 +133,7 @@ export class JobHolder {
     let hasAnswered = false;
     try {
       const held = await this.#ask(jobs, true, interval);
-      jobs.forEach((job, index) => job.see(held[index] as Held, began, this.#options.lease));
+      jobs.forEach((job, index) => job.update(held[index] as Held, began, this.#options.lease));
       hasAnswered = true;
       this.#announce(jobs.filter((job) => !job.isAnnounced));
     } catch (error) {
@@ -162,7 +162,7 @@ export class JobHolder {
     return answer.held;
   }
 
-  /** Tells the owners which worker runs their jobs. Jobs that end before the first beat are not worth it. */
+  /** Notifies the owners which worker runs their jobs, except for jobs that end before the first beat. */
   #announce(jobs: readonly RunningJob[]): void {
     const byOwner = new Map<string, Hint[]>();
     for (const job of jobs) {

@@ -24,7 +24,7 @@ export interface ServiceSettings {
   readonly worker: string;
 }
 
-/** How long a job with a newer envelope is kept from the queue, in ms. */
+/** How long to delay a job with a newer envelope, in ms. */
 const PASS_DELAY = 1_000;
 
 /** Why a job is not started; `undefined` if it may be. */
@@ -42,7 +42,7 @@ function notOurs({ queue }: Envelope): RemoteRefusedError {
   );
 }
 
-/** How the holder of a job handles it if it was stopped before its start. */
+/** Decides how to settle a job that was stopped before its start. */
 export function settleUnstarted(running: RunningJob): Settlement {
   const { stopped } = running;
   if (stopped?.by === "note") return { outcome: { t: "cancelled", reason: stopped.reason } };
@@ -53,7 +53,7 @@ export function settleUnstarted(running: RunningJob): Settlement {
 /**
  * Calls the worker function of a job, in a scope below that of the service, and waits for everything in it.
  *
- * @param timeout - The ms that are left until the job's deadline.
+ * @param timeout - The remaining ms until the job's deadline.
  */
 export async function runJob(
   service: Scope,
@@ -84,7 +84,7 @@ async function call(
   settings: ServiceSettings,
 ): Promise<unknown> {
   const { envelope, attempt } = running.delivery;
-  running.runsIn(own);
+  running.setScope(own);
   onCheck(own, () => running.checkFence());
   annotate(own, "remote", () => ({
     text: envelope.owner === undefined ? "detached" : `for ${envelope.path ?? envelope.owner}`,
@@ -121,7 +121,7 @@ function within<T>(trace: TracePropagator | undefined, { trace: carrier }: Envel
   return trace === undefined || carrier === undefined ? run() : trace.extract(carrier, run);
 }
 
-/** The job has thrown: because it was cancelled, or because it has failed. */
+/** Settles a job that has thrown: it was cancelled, or has failed. */
 function settleThrown(
   error: unknown,
   scope: Scope | undefined,

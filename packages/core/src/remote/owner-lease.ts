@@ -15,17 +15,19 @@ export interface LeasedJob {
  *     └────────┴──► refused ──► over
  * ```
  *
- * A lease that is refused or over is never renewed again. Its jobs end when it is certainly over, not before: until then a
- * worker may run one of them.
+ * A lease that is refused or over is never renewed again. Its jobs end once it is certainly over: until then a worker
+ * may run one of them.
  */
 export class OwnerLease {
   readonly id: string;
   readonly jobs: Set<LeasedJob> = new Set();
   state: "new" | "held" | "refused" | "over" = "new";
   readonly #length: number;
-  /** The latest instant that any renewal has asked for. An unanswered one may have had its effect. */
+  /** The latest instant that a renewal has requested. A renewal without an answer may have taken effect. */
   #asked = 0;
-  /** Asked for, and not answered. It is repeated as it is: "now + length" each time would never be over. */
+  /**
+   * The requested instant without an answer. It is repeated unchanged, since "now + length" would move on each time.
+   */
   #unanswered: number | undefined;
 
   constructor(id: string, length: number) {

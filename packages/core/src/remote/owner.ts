@@ -14,7 +14,7 @@ import { OwnerLease } from "./owner-lease.js";
 import type { PendingJob } from "./pending-job.js";
 import { after, limit, monotonicNow, Pause } from "./time.js";
 
-/** How many jobs one heartbeat asks for; the others are asked for by the next ones. */
+/** How many jobs one heartbeat asks about. The next heartbeats ask about the others. */
 const MAX_ASKED = 1_000;
 /** How often a lease is renewed within its length. */
 export const BEATS_PER_LEASE = 5;
@@ -22,13 +22,11 @@ export const BEATS_PER_LEASE = 5;
 type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
 /**
- * An owner process, as the engine sees it: its lease, its heartbeats, and the jobs that it waits for. It knows nothing of
- * scopes and tasks.
- *
- * Nothing here waits for an engine without a limit, and the end of a lease is judged by a timer, not by an answer.
+ * An owner process: its lease, its heartbeats, and the jobs that it waits for. It does not depend on scopes and tasks.
+ * Every wait for the engine has a time limit, and a timer decides the end of a lease, not an answer.
  */
 export class Owner {
-  /** Where hints come in. Does not change with the lease. */
+  /** The topic for hints. It stays the same for all leases. */
   readonly topic: string = crypto.randomUUID();
   readonly clock: EngineClock = new EngineClock();
   readonly interval: number;
@@ -43,9 +41,9 @@ export class Owner {
   #lease: OwnerLease;
   #held: PromiseObserver<OwnerLease> | undefined;
   #stopLeaseTimers = new Map<OwnerLease, () => void>();
-  /** Jobs that hints say are worth asking for. */
+  /** The jobs to ask about first, because of hints. */
   #urgent = new Set<PendingJob>();
-  /** Where the next heartbeat goes on asking. */
+  /** The position at which the next heartbeat continues. */
   #nextAsked = 0;
   #isClosed = false;
   #loop: Promise<void> | undefined;
@@ -96,7 +94,7 @@ export class Owner {
     });
   }
 
-  /** Submits until the job is durable, cancelled or over. */
+  /** Repeats the submit until the job is durable, cancelled or over. */
   async submit(job: PendingJob): Promise<void> {
     const { envelope } = job;
     while (!job.isEnded && !job.isCancelled && !job.isDurable) {
@@ -133,7 +131,7 @@ export class Owner {
     return undefined;
   }
 
-  /** Cancels: until the engine has answered or the job is over. A submit that is on its way is waited for first. */
+  /** Repeats the cancellation until the engine has answered or the job is over. Waits for a pending submit first. */
   async cancel(job: PendingJob, reason: WireReason): Promise<void> {
     if (job.isCancelled) return;
     job.isCancelled = true;
@@ -148,7 +146,7 @@ export class Owner {
         continue;
       }
       job.isNoted = true;
-      return job.see(state, { durable: true, noted: true });
+      return job.update(state, { durable: true, noted: true });
     }
   }
 
@@ -178,7 +176,7 @@ export class Owner {
     await (this.#allEnded ??= withResolvers<void>()).promise;
   }
 
-  /** Ends the heartbeats, which go on until every job has ended, and gives the lease up. */
+  /** Ends the heartbeats after the last job has ended, and releases the lease. */
   async close(): Promise<void> {
     await this.allEnded();
     this.#isClosed = true;
@@ -219,7 +217,7 @@ export class Owner {
       const isFirst = !this.clock.isKnown;
       this.clock.sample(sentAt, answer.now, monotonicNow());
       asked.forEach((job, index) =>
-        job.see(answer.states[index] as JobState, known[index] as PendingJob["known"]),
+        job.update(answer.states[index] as JobState, known[index] as PendingJob["known"]),
       );
       if (isFirst || this.#isClosed) return this.#isClosed || (await this.#beat());
       if (end !== undefined) this.#answered(lease, answer.owned === true);
@@ -295,7 +293,7 @@ export class Owner {
       } else if (hint.worker === undefined) {
         this.#askNow(job);
       } else {
-        job.see({ at: "running", worker: hint.worker, attempt: hint.attempt }, job.known);
+        job.update({ at: "running", worker: hint.worker, attempt: hint.attempt }, job.known);
       }
     }
     this.onHint?.(hint);

@@ -2,11 +2,11 @@ import { describe, isThenable } from "../errors/describe.js";
 import { RemoteRefusedError } from "./errors.js";
 import type { Parser, StandardSchema } from "./job.js";
 
-/** Changes payloads on their way to and from the engine: for encryption, or compression. Both sides need the same. */
+/** Transforms payloads to and from the engine, for example for encryption or compression. Both sides need the same. */
 export interface Codec {
-  /** Makes of JSON the text that the engine gets. */
+  /** Converts JSON to the text that the engine stores. */
   readonly encode: (json: string) => string | PromiseLike<string>;
-  /** Makes JSON of that text again. */
+  /** Converts that text back to JSON. */
   readonly decode: (text: string) => string | PromiseLike<string>;
 }
 
@@ -16,7 +16,7 @@ export interface PayloadOptions {
   readonly codec: Codec | undefined;
 }
 
-/** A value as the text that travels. @param what - Begins the message of an error: `the data of resize@2`. */
+/** Encodes a value as the text to send. @param what - Begins the message of an error: `the data of resize@2`. */
 export async function encodePayload(
   what: string,
   value: unknown,
@@ -67,7 +67,7 @@ function parseJson(text: string): unknown {
   return JSON.parse(text, (key, value: unknown) => (key === "__proto__" ? undefined : value));
 }
 
-/** The same for a JSON value that was read already. What is nested too deeply to be walked is dropped. */
+/** The same for a parsed JSON value. Values that are nested too deeply are dropped. */
 export function withoutProto(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   try {

@@ -1,7 +1,7 @@
 import type { Envelope, JobState, Outcome } from "./engine.js";
 import { withResolvers } from "../kernel/observer.js";
 
-/** Where a remote job is, as its owner knows it. */
+/** The state of a remote job, as far as its owner knows. */
 export type JobPlace = "waiting" | "submitting" | "queued" | "running" | "cancelling";
 
 /** How a job ended for its owner. */
@@ -21,8 +21,8 @@ interface Known {
   readonly noted: boolean;
 }
 
-function troubleOf(trouble: unknown): string {
-  return trouble instanceof Error ? ` again, since ${trouble.message.slice(0, 200)}` : "";
+function troubleOf(lastError: unknown): string {
+  return lastError instanceof Error ? ` again, since ${lastError.message.slice(0, 200)}` : "";
 }
 
 /**
@@ -46,9 +46,9 @@ export class PendingJob {
   /** The note that it is cancelled is durable. */
   isNoted = false;
   isEnded = false;
-  /** Why the last submit has failed. */
+  /** The error of the last submit. */
   trouble: unknown;
-  /** Settles when no call of `submit` is on its way. */
+  /** Settles when no call of `submit` is pending. */
   submitting: Promise<void> = Promise.resolve();
   readonly #end = withResolvers<JobEnd>();
 
@@ -70,8 +70,10 @@ export class PendingJob {
     this.#end.resolve(end);
   }
 
-  /** Takes in what the engine says. @param known - What was certain when the engine was asked. */
-  see(state: JobState, known: Known): void {
+  /**
+   * Updates the state from an answer of the engine. @param known - The facts that were known when the engine was asked.
+   */
+  update(state: JobState, known: Known): void {
     if ("outcome" in state) return this.end({ outcome: state.outcome });
     if (state.at === "running") {
       if (!this.isCancelled) this.at = "running";

@@ -1,8 +1,8 @@
 import type { EngineRef, Envelope } from "./engine.js";
 
 /**
- * The envelope of a job that was fetched. Another program may have put something else into the queue, or an envelope of
- * another job: the worker refuses what has no version.
+ * The envelope of a job that was fetched. Another program may have put other data into the queue, or an envelope of
+ * another job: the worker refuses an envelope without a version.
  *
  * @param isItself - Whether the ref is that of the job that was fetched.
  */

@@ -64,17 +64,17 @@ export interface ServeOptions extends SharedOptions {
 
 /** The options of both `spawn` and `detach` of a `Remote`. */
 interface JobRunOptions {
-  /** The idempotency key: a job is submitted once under it. Default: a random one. */
+  /** The idempotency key: the engine accepts one job for it. Default: a random one. */
   readonly id?: string | undefined;
   /** What to do when the worker process is lost. `"fail"` makes the job run at most once. Default `"retry"`. */
   readonly onWorkerLost?: "retry" | "fail" | undefined;
   /** How many lost workers the job survives. Default 3. */
   readonly lostRetries?: number | undefined;
-  /** How often the job may fail, the first time included. Default 1. */
+  /** How many attempts the job has, including the first. Default 1. */
   readonly attempts?: number | undefined;
   /** Milliseconds before another attempt, or more about it. Default 0. */
   readonly backoff?: number | Backoff | undefined;
-  /** Greater is sooner. Default 0. */
+  /** Jobs with a higher priority start earlier. Default 0. */
   readonly priority?: number | undefined;
 }
 

@@ -34,7 +34,10 @@ export type Draft = Pick<
   "id" | "onWorkerLost" | "lostRetries" | "attempts" | "backoff" | "priority" | "chosen"
 >;
 
-/** Why no error of a result is retried, and none is taken for the cancellation: the worker's process has judged it already. */
+/**
+ * Fails the task with the error of a result. The worker's process has already decided that it is neither to be retried
+ * nor a cancellation.
+ */
 function fail(task: ScopeNode, error: unknown): never {
   return task.cancelled ? throwFailure(task, error) : raise(error);
 }

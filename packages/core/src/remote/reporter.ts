@@ -1,8 +1,8 @@
 import { rejectUnhandled } from "../kernel/outcome.js";
 
 /**
- * The option `onError` of a user, for loops that must go on: if it throws, both errors become unhandled rejections, as with
- * the `onError` of a scope.
+ * Calls the user's option `onError`, for loops that must continue: if it throws, both errors become unhandled
+ * rejections, as with the `onError` of a scope.
  */
 export function reporterOf(onError: ((error: unknown) => void) | undefined): (error: unknown) => void {
   return (error) => {

@@ -13,7 +13,7 @@ export type Stopped =
   /** This process does not hold it any more, or can't see whether it does, or whether its owner lives. */
   | { readonly by: "fence" };
 
-/** The part of a lease that is kept in reserve, for timers that are late. */
+/** The part of a lease that is reserved for late timers. */
 const RESERVE = 1 / 20;
 
 /**
@@ -37,7 +37,7 @@ export class RunningJob {
     this.#lockEnd = delivery.since + lock * (1 - RESERVE);
   }
 
-  /** The `monotonicNow()` at which it has to be cancelled unless something is heard before. */
+  /** The `monotonicNow()` at which the job must be cancelled without a further answer. */
   get fence(): number {
     return Math.min(this.#lockEnd, this.#ownerEnd);
   }
@@ -50,8 +50,8 @@ export class RunningJob {
     return this.#ownerEnd <= this.#lockEnd ? (this.delivery.envelope.lease ?? 0) * RESERVE * 2 : undefined;
   }
 
-  /** Takes in what the engine says. @param lock - The length of the lock if this renewed it. */
-  see(held: Held, askedAt: number, lock: number | undefined): void {
+  /** Updates the limits from an answer of the engine. @param lock - The length of the lock if this renewed it. */
+  update(held: Held, askedAt: number, lock: number | undefined): void {
     if (held.cancelled !== undefined) return this.stop({ by: "note", reason: held.cancelled });
     if (held.lost) return this.stop({ by: "fence" });
     if (held.ownerLeft !== undefined) {
@@ -74,8 +74,8 @@ export class RunningJob {
     if (this.#scope !== undefined) this.#cancel(this.#scope, stopped);
   }
 
-  /** From now on `scope` is what `stop` cancels. */
-  runsIn(scope: Scope): void {
+  /** Sets the scope that `stop` cancels. */
+  setScope(scope: Scope): void {
     this.#scope = scope;
     if (this.stopped !== undefined) this.#cancel(scope, this.stopped);
   }

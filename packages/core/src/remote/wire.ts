@@ -5,8 +5,8 @@ import type { Hint, Outcome, WireError, WireReason, WireValue } from "./engine.j
 import { RemoteError } from "./errors.js";
 import { withoutProto } from "./payload.js";
 
-// Errors, reasons, outcomes and hints as JSON, and back. Nothing is revived as an instance of a class but RemoteError.
-// What is read may be anything: whoever can write to the engine can write it. So nothing that reads throws.
+// Errors, reasons, outcomes and hints as JSON, and back. The only class that is revived is RemoteError. The input may
+// be anything, since other programs can write to the engine. So the functions that read never throw.
 
 const MAX_STACK = 8_192;
 const MAX_MESSAGE = 16_384;
@@ -97,7 +97,7 @@ export function readOutcome(value: unknown): Outcome | undefined {
   return outcome.t === "cancelled" ? { t: "cancelled", reason: readReason(outcome.reason) } : undefined;
 }
 
-/** A reason as it was received. What is no reason is an explicit one. */
+/** Reads a received reason. Any other value becomes a reason of kind "explicit". */
 export function readReason(value: unknown): WireReason {
   const { kind, path, cause } = isRecord(value) ? value : {};
   return {

@@ -42,11 +42,12 @@ export abstract class Group<R> {
   #recordedWith: unknown;
 
   /**
-   * Makes the node, which is not in the tree until it is started.
+   * Creates the node. It is not in the tree until it is started.
    *
    * @param operation - The public function. The node has its name, unless the options have another.
    * @param site - The call site of that function.
-   * @param initialState - `initialGroup` for a group that {@link startAll} ends, `initialScope` for one that `begin` starts.
+   * @param initialState - `initialGroup` for a group that {@link startAll} ends, `initialScope` for one that `begin`
+   * starts.
    * @throws The reason if `scope` is cancelled, `ScopeClosedError` if it has ended: nothing was started.
    */
   constructor(
@@ -132,7 +133,7 @@ export abstract class Group<R> {
   }
 }
 
-/** Receives the result of one member. Nobody holds a task for it. */
+/** Receives the result of one member, which has no task. */
 class MemberObserver implements Observer {
   readonly #group: Group<unknown>;
   readonly #node: ScopeNode;
@@ -152,7 +153,7 @@ class MemberObserver implements Observer {
     this.#group.rejected(this.#node, error, this.#index);
   }
 
-  /** Not by the body of the group, which starts the member. */
+  /** The body of the group only starts the member. */
   get isAwaited(): boolean {
     return false;
   }

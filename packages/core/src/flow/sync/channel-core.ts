@@ -51,7 +51,7 @@ export class ChannelCore<T> {
   #fromWork = 0;
   /** The leases of facades of this channel. A closed channel no longer needs its senders. */
   #closeListeners: WeakRef<{ end(): void }>[] = [];
-  /** From this length on, the next one takes those out that were collected. */
+  /** At this length, the next listener removes the collected ones. */
   #fullAt = FEWEST_LISTENERS;
   closing: Closing | undefined = undefined;
 

@@ -55,7 +55,7 @@ export function createSemaphore(permits: number, extra?: unknown): Semaphore {
 class FairSemaphore implements Semaphore {
   #free: number;
   readonly #queue = new WaitQueue<Acquisition>();
-  /** Of daemons whose scope drains: see `draining.ts`. */
+  /** The waits of daemons whose scope drains: see `draining.ts`. */
   readonly #heldBack = new WaitQueue<Acquisition>();
 
   /** The permits that are held, as a list, newest first: reports name the holders. */

@@ -8,7 +8,7 @@ export interface Queued {
   behind: Queued | undefined;
 }
 
-/** A place farther back is not counted: looking at a queue must not take the square of its length. */
+/** Positions farther back are not counted: inspecting a queue must not take quadratic time. */
 const MAX_POSITION = 100;
 
 /** A wait that is its own entry in a queue. */

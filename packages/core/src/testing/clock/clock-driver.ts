@@ -17,14 +17,17 @@ export interface DriverOptions {
   readonly jumps: number;
 }
 
-/** Once the process has been called stalled, time goes on for the cleanups although it is busy: so often, after real ms. */
+/**
+ * After the process was reported as stalled, time advances for the cleanups although the process is busy: this many
+ * jumps.
+ */
 const CLEANUP_JUMPS = 30;
 const HURRIED = 100;
 
-/** Real ms between two looks at whether something blocked goes on after all. */
-const LOOK = 10;
+/** Real ms between two checks whether blocked work continues. */
+const CHECK_INTERVAL = 10;
 
-/** Moves a fake clock from timer to timer, each time when all that the last one brought about has happened. */
+/** Moves a fake clock from timer to timer, each time after all effects of the previous one. */
 export class ClockDriver {
   readonly #clock: FakeClock;
   readonly #options: DriverOptions;
@@ -33,10 +36,10 @@ export class ClockDriver {
   readonly #isOver: () => boolean;
   #stopped = false;
   #cleanupJumps = 0;
-  /** Real ms that the process may be busy before it is called stalled. */
+  /** Real ms that the process may be busy before it is reported as stalled. */
   #limit: number;
   #jumps = 0;
-  /** How many `advance` calls the clock is on its way for. */
+  /** The number of pending `advance` calls. */
   #targets = 0;
   /** The `advance` calls whose time has come. They resolve when all due timers have fired. */
   #arrived: (() => void)[] = [];
@@ -95,7 +98,7 @@ export class ClockDriver {
     }
   }
 
-  /** The process has been busy for so long that time could not go on. */
+  /** Called when the process has been busy for too long, so that time could not advance. */
   #stall(): void {
     const { stalledAfter } = this.#options;
     const holdsUp = this.#arrived.length > 0 || this.#mayJump();
@@ -161,11 +164,11 @@ export class ClockDriver {
     }
   }
 
-  /** There is nothing to jump to. Waits until there is, or until it is clear that nothing will ever happen. */
+  /** Called without a timer to jump to. Waits for one, or until nothing can happen any more. */
   async #judge(): Promise<void> {
     const { blockedAfter, autojump } = this.#options;
     for (let since = now(); now() - since < blockedAfter;) {
-      await (now() - since < LOOK ? turn() : delay(LOOK));
+      await (now() - since < CHECK_INTERVAL ? turn() : delay(CHECK_INTERVAL));
       if (this.#isOver() || this.#mayJump()) return;
       if (this.#watch.hasStuck(this.#limit)) return this.#stall();
       // Without our timers in place, another clock controls the time.

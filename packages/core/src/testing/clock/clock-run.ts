@@ -16,7 +16,7 @@ export class ClockRun {
     this.#end();
   }
 
-  /** Whether the test that it was for has ended, and others may be running in its time. */
+  /** Whether its test has ended, so that other tests may be running. */
   isOver(): boolean {
     return this.#signal?.aborted === true || this.#isTestOver();
   }

@@ -14,7 +14,7 @@ export interface FakeClock {
   tick(ms: number): number;
 }
 
-/** A fake clock that is in place of the globals. */
+/** A fake clock that has replaced the globals. */
 export interface Installed {
   readonly clock: FakeClock;
   readonly remove: () => void;

@@ -39,7 +39,10 @@ const clockwork: ReadonlySet<string> = new Set([
   "Timeout",
 ]);
 
-/** Turns of the event loop in which nothing real may happen. One polls for I/O; what that brings may need the next. */
+/**
+ * How many turns of the event loop must pass without real events. One turn polls for I/O, whose result may need the
+ * next.
+ */
 const TURNS = 5;
 
 /**
@@ -59,7 +62,7 @@ interface LoopTiming {
   readonly uvMetricsInfo?: { readonly events: number };
 }
 
-/** Sees whether something real, as opposed to a virtual timer, is under way in this process. */
+/** Detects whether real work, as opposed to a virtual timer, is pending in this process. */
 export class IdleWatch {
   readonly #quiet: number;
   /** The requests of {@link poolWork} that have not come back, by their id. */
@@ -69,15 +72,15 @@ export class IdleWatch {
   readonly #first = new AsyncResource("BoughClock").asyncId();
   readonly #hook: AsyncHook;
   #events = eventCount();
-  /** Whether something real has called back since the last look. */
+  /** Whether a real resource has called back since the last check. */
   #called = false;
   #silent = 0;
-  /** When something real has begun or called back. */
+  /** When a real resource was last created or called back. */
   #lastReal = now();
   /** Real resources that were made since, to name them. */
   readonly resources: RealResources = new RealResources();
 
-  /** @param quiet - Real ms without anything happening that it takes to be idle. */
+  /** @param quiet - How long nothing real may happen before the process counts as idle, in real ms. */
   constructor(quiet: number) {
     this.#quiet = quiet;
     const init = (id: number, type: string, _: number, resource: object): void => {

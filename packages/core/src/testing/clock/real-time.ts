@@ -1,8 +1,9 @@
 import { realNow, realTimers, turn as realTurn } from "../../kernel/platform.js";
 
-// Those that were there when the package was loaded: a test's fake timers must not stop the check that runs after it.
+// The functions from when the package was loaded, since the fake timers of a test must not stop the check that runs
+// after it.
 
-/** Milliseconds, by a clock that fake timers don't reach. */
+/** Milliseconds on a clock that fake timers don't replace. */
 export const now: () => number = realNow;
 
 export function delay(ms: number): Promise<void> {

@@ -78,8 +78,10 @@ export interface VirtualClock {
   advance(ms: number): Promise<void>;
 }
 
-/** Real ms that the cleanups of a body get when its test has ended, before the real timers are put back. */
-const WIND_UP = 100;
+/**
+ * How long the cleanups of a body may take after the end of its test, before the real timers are restored, in real ms.
+ */
+const CLEANUP_TIME = 100;
 
 let installed: ClockRun | undefined;
 
@@ -146,7 +148,7 @@ export async function withVirtualClock<T>(
   }
 }
 
-/** Throws where a second clock must not begin: only one whose test has ended is about to go. */
+/** Throws if another clock is installed, unless its test has ended. */
 function refuseUnlessOver(other: ClockRun): void {
   const isInside = clockContext.getStore() === other;
   if (!isInside && other.isOver()) return;
@@ -179,7 +181,7 @@ async function runUnder<T>(
   /** The body has little time left: the next test has begun. */
   const isOver = (): boolean => {
     if (windUp !== undefined || !run.isOver()) return false;
-    windUp = realTimer(WIND_UP, () => giveUp(first ?? node?.reason ?? signal?.reason));
+    windUp = realTimer(CLEANUP_TIME, () => giveUp(first ?? node?.reason ?? signal?.reason));
     // A signal has cancelled the scope by itself.
     if (signal?.aborted !== true) onStuck(abandoned());
     return false;

@@ -26,7 +26,7 @@ let installed: VirtualTimers | undefined;
 
 const startedAgain = new WeakSet<object>();
 
-/** Whether a real timer stands for a timer that was set under a virtual clock. */
+/** Whether a real timer replaces one that was set under a virtual clock. */
 export function isStartedAgain(timer: object): boolean {
   return startedAgain.has(timer);
 }
@@ -96,8 +96,8 @@ export class VirtualTimer {
   }
 
   /**
-   * The clock that it was pending by is gone. It goes on in real time if it was set beside the clock, or is a library's
-   * housekeeping, which nobody waits for (`unref()`); else it never fires.
+   * Called when its clock was removed. The timer continues in real time if it was set outside of the clock, or is the
+   * housekeeping of a library (`unref()`); otherwise it never fires.
    */
   outlive(scheduler: Scheduler): void {
     this.#end();

@@ -28,11 +28,11 @@ export interface HeapEdge {
 }
 
 /** V8's names of the references to a value from a WeakMap's table, and from a key. */
-const ephemeron = /part of key \(.*? @(\d+)\) -> value .* pair in WeakMap \(table @(\d+)\)/;
+const ephemeronName = /part of key \(.*? @(\d+)\) -> value .* pair in WeakMap \(table @(\d+)\)/;
 
-/** Of a reference from a key of a WeakMap, or its table, to a value: the ids of both. */
+/** The ids of both ends of a reference from a key of a WeakMap, or from its table, to a value. */
 export function pairOf({ type, name_or_index: name }: HeapEdge): { key: number; table: number } | undefined {
-  const [, key, table] = (type === "internal" && ephemeron.exec(String(name))) || [];
+  const [, key, table] = (type === "internal" && ephemeronName.exec(String(name))) || [];
   return key === undefined ? undefined : { key: Number(key), table: Number(table) };
 }
 

@@ -19,7 +19,7 @@ interface HeapAnalysis {
   getFullHeapFromFile(file: string): Promise<Heap>;
 }
 
-/** Has an object to look for, weakly. It is found in the snapshot by its class, whose name is unique. */
+/** A weak reference to an object to look for. The snapshot contains it under the unique name of this class. */
 export class BoughHeapProbe {
   static #made = 0;
 
@@ -32,10 +32,10 @@ export class BoughHeapProbe {
 }
 
 /**
- * The path that keeps each target of `probes` alive; `"collected"` of one that is gone; or a sentence that says why it
- * can't be told.
+ * For each target of `probes`: the path that keeps it alive, `"collected"`, or a sentence that explains why the path is
+ * unknown.
  *
- * @param load - Gets the package that reads heap snapshots, if it is installed.
+ * @param load - Loads the package that reads heap snapshots, if it is installed.
  */
 export async function findRetainers(
   probes: readonly BoughHeapProbe[],

@@ -144,7 +144,7 @@ function describeNode(node: HeapNode, sites: ReadonlyMap<number, string>): strin
   return name === "" ? `(${type})` : name;
 }
 
-/** Of a frame only the place: the name stands before it. */
+/** The location of a frame, without the name. */
 function inside(site: string | undefined): string {
   return site === undefined ? "" : ` (${/\((.*)\)$/.exec(site)?.[1] ?? site})`;
 }

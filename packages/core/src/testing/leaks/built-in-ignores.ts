@@ -3,7 +3,7 @@ import { scopeOfTimer } from "./recorder.js";
 import { isStartedAgain } from "../clock/virtual-timer.js";
 import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
 
-/** A resource that holds the process, as a built-in ignore sees it. */
+/** The data of a resource for the built-in ignores. */
 export interface HeldResource {
   readonly type: string;
   readonly resource: object;
@@ -13,11 +13,11 @@ export interface HeldResource {
 
 interface BuiltInIgnore {
   readonly why: string;
-  /** @param others - Everything that holds the process at this moment. */
+  /** @param others - All resources that keep the process alive at this moment. */
   matches(held: HeldResource, others: readonly Pick<HeldResource, "type" | "origin">[]): boolean;
 }
 
-/** The resources that are never leaks. Each says why, so that a maintainer can judge whether it may be removed. */
+/** The resources that are never leaks, each with the reason, so that a maintainer can judge whether to remove it. */
 const builtInIgnores: readonly BuiltInIgnore[] = [
   {
     why: "stdin, stdout and stderr belong to the process: Node opens them when they are first touched, and never closes them. Stdin that is being read is a leak all the same.",

@@ -44,8 +44,8 @@ const names: Readonly<Record<string, string>> = {
 type Facts = Readonly<Record<string, unknown>>;
 
 /**
- * Describes a resource by its readable properties. All of it is internal to Node, so nothing is taken for granted:
- * where something is missing, the description is shorter.
+ * Describes a resource by its readable properties. All of them are internal to Node and may be missing. Then the
+ * description is shorter.
  */
 export function describeResource(type: string, resource: object | undefined): Description {
   if (resource === undefined) return { name: names[type] ?? type, details: "" };

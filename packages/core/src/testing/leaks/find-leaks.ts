@@ -19,7 +19,9 @@ import { LeakError, type LeakReport } from "./report.js";
 import { heldResources, type Found } from "./resources.js";
 import { plain } from "./stack.js";
 
-/** The longest pause between two looks, in ms; the first is 1, and each is twice as long as the previous. */
+/**
+ * The longest pause between two searches, in ms. The first pause is 1, and each is twice as long as the previous one.
+ */
 const MAX_PAUSE = 100;
 
 /**
@@ -135,7 +137,7 @@ function foundNode(node: ScopeNode): Found {
   };
 }
 
-/** Of the closed ones only the orphans are reported. */
+/** The status in a report. A closed scope is reported only if it is an orphan. */
 function stateOf(node: ScopeNode): LeakReport["status"] {
   return node.state === "closed" ? "orphaned" : node.state;
 }
@@ -148,6 +150,6 @@ function without(filter: LeakFilter, found: readonly Found[]): Found[] {
 function matches(filter: Exclude<LeakFilter, IgnoredLeaks>, report: LeakReport): boolean {
   if (typeof filter === "function") return filter(report);
   if (typeof filter === "string") return report.name === filter || report.path === filter;
-  // Not `test`, which remembers where it was in a pattern with the g flag.
+  // Not `test`, which is stateful for a pattern with the g flag.
   return report.name.search(filter) >= 0 || report.path.search(filter) >= 0;
 }

@@ -15,7 +15,7 @@ export class IgnoredLeaks {
     this.#unknown = unknown;
   }
 
-  /** The leaks in `found` that are new. Of timers known only by their number, those in excess of the earlier number. */
+  /** The new leaks in `found`. For timers of which only the number is known, those above the earlier number. */
   static except(ignored: IgnoredLeaks, found: readonly Found[]): Found[] {
     const left = new Map(ignored.#unknown);
     return found.filter(({ identity, report }) => {

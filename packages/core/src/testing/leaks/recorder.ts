@@ -6,7 +6,7 @@ import { now } from "../clock/real-time.js";
 import { currentTestRun, watchScopes, type TestRun } from "./test-run.js";
 import { captureStack, readStack, type Origin, type RawStack } from "./stack.js";
 
-/** Something of Node's that may hold the process: a handle, a timer, a request. */
+/** A resource of Node that may keep the process alive: a handle, a timer, a request. */
 export interface Recorded {
   readonly type: string;
   /** Weak: a resource that holds the process is alive by itself, and the check must not keep the others alive. */
@@ -23,16 +23,16 @@ interface Tick {
   readonly stack: RawStack;
 }
 
-/** Types that neither hold the process nor lead to something that does, and that there are masses of. */
-const uninteresting = new Set(["PROMISE", "Microtask", "WRITEWRAP", "SHUTDOWNWRAP"]);
+/** Frequent types that neither keep the process alive nor lead to a resource that does. */
+const ignoredTypes = new Set(["PROMISE", "Microtask", "WRITEWRAP", "SHUTDOWNWRAP"]);
 /** Resources without `hasRef` that hold the process while they are pending. */
 const request = /^(?:FSREQ.*|.*REQWRAP|.*CONNECTWRAP|QUERYWRAP|.*REQUEST|.*JOB)$/;
-/** How far to go back in search of a line that is not Node's. */
+/** How many triggers to follow in search of a frame outside of Node. */
 const MAX_STEPS = 10;
 
 const recorded = new Map<number, Recorded>();
-/** They live for an instant, but may make something that lives: then their stack is read. */
-const ticks = new Map<number, Tick>();
+/** The stacks of short-lived resources. One is read if the resource creates a lasting one. */
+const tickStacks = new Map<number, Tick>();
 let hook: AsyncHook | undefined;
 let users = 0;
 let tracedBefore = false;
@@ -98,14 +98,14 @@ function stop(): void {
   setTimerWatcher(undefined);
   setTracing(tracedBefore);
   recorded.clear();
-  ticks.clear();
+  tickStacks.clear();
 }
 
 function init(id: number, type: string, trigger: number, resource: object): void {
-  if (uninteresting.has(type)) return;
-  const testRun = currentTestRun() ?? (recorded.get(trigger) ?? ticks.get(trigger))?.testRun;
+  if (ignoredTypes.has(type)) return;
+  const testRun = currentTestRun() ?? (recorded.get(trigger) ?? tickStacks.get(trigger))?.testRun;
   if (type === "TickObject") {
-    ticks.set(id, { testRun, trigger, stack: captureStack(init) });
+    tickStacks.set(id, { testRun, trigger, stack: captureStack(init) });
   } else if (request.test(type) || typeof (resource as { hasRef?: unknown }).hasRef === "function") {
     const origin = trace(captureStack(init), trigger);
     recorded.set(id, { type, resource: new WeakRef(resource), testRun, origin, since: now() });
@@ -122,7 +122,7 @@ function trace(stack: RawStack, trigger: number): Origin {
   for (let step = 0; frames.length === 0 && step < MAX_STEPS; step++) {
     const known = recorded.get(at)?.origin.frames;
     if (known !== undefined) return { frames: known, internal };
-    const tick = ticks.get(at);
+    const tick = tickStacks.get(at);
     if (tick === undefined) break;
     frames.push(...readStack(tick.stack).frames);
     at = tick.trigger;
@@ -132,5 +132,5 @@ function trace(stack: RawStack, trigger: number): Origin {
 
 function destroy(id: number): void {
   recorded.delete(id);
-  ticks.delete(id);
+  tickStacks.delete(id);
 }

@@ -4,7 +4,7 @@ import { formatDuration } from "../../inspect/duration.js";
 import type { ScopeState } from "../../kernel/scope.js";
 import { isUsers } from "./stack.js";
 
-/** Something that is alive although nothing should be. Plain data: it keeps nothing alive. */
+/** A leak: a scope or a resource that should have ended. Plain data that keeps nothing alive. */
 export interface LeakReport {
   /** `resource`: not bough's, but a timer, socket, server, child process, thread … that holds the process. */
   readonly kind: "scope" | "task" | "resource";
@@ -14,7 +14,7 @@ export interface LeakReport {
   readonly path: string;
   /** A task's status, a scope's state, or `active`; `orphaned`: it was dropped without being closed. */
   readonly status: TaskStatus | ScopeState | "active" | "orphaned";
-  /** Milliseconds since it was made. Unknown of resources that were made before the recording began. */
+  /** Milliseconds since its creation. Unknown for resources from before the recording. */
   readonly age?: number;
   /** Present on a scope or task that was made under a virtual clock that has ended since. */
   readonly leftByClock?: true;
@@ -77,7 +77,7 @@ function formatLeak(leak: LeakReport): string {
   return `  ${what}\n    ${verb} at ${first}${others.join("")}`;
 }
 
-/** From the line to look at outwards, without the frames of libraries. */
+/** The frames from the relevant line outwards, without those of libraries. */
 function framesOf({ stack, spawnedAt }: LeakReport): readonly string[] {
   if (spawnedAt === undefined) return [];
   const outer = stack?.slice(stack.indexOf(spawnedAt) + 1) ?? [];

@@ -59,10 +59,10 @@ function recordedThatHold(): Held[] {
   return held;
 }
 
-/** Whether something keeps the process alive now. */
+/** Whether a resource keeps the process alive now. */
 export function holds(resource: object, requests: ReadonlySet<object>): boolean {
   const { hasRef, _destroyed } = resource as { hasRef?: () => boolean; _destroyed?: boolean };
-  // Node reports a turn late that a timer has ended.
+  // Node reports the end of a timer one turn late.
   if (_destroyed === true) return false;
   if (typeof hasRef === "function") return Reflect.apply(hasRef, resource, []) === true;
   return requests.has(resource);

@@ -1,14 +1,14 @@
 import { framesOf } from "../../kernel/call-site.js";
 
-/** Frames kept of a creation stack; those of Node's own are dropped from it. */
-const LIMIT = 40;
+/** How many frames of a creation stack are kept. Frames of Node are removed. */
+const MAX_FRAMES = 40;
 
 /** The folder of the package, as modules are loaded from it and as source maps, if there are any, name it in stacks. */
-const homes = [import.meta.url, new Error().stack?.split("\n")[1] ?? ""].map((text) =>
+const packageFolders = [import.meta.url, new Error().stack?.split("\n")[1] ?? ""].map((text) =>
   plain(text.trim().replace(/^at /, "")).replace(/\/(?:src|dist)\/.*$/, ""),
 );
 
-/** Where something was made: the frames of the call, innermost first, without Node's own. */
+/** The origin of a resource: the frames of the call, innermost first, without those of Node. */
 export interface Origin {
   readonly frames: readonly string[];
   /** Node's own frames. */
@@ -28,8 +28,8 @@ export type RawStack = { readonly stack?: unknown };
 export function captureStack(above: Function): RawStack {
   const holder: RawStack = {};
   const limit = Error.stackTraceLimit;
-  // Read-only under --frozen-intrinsics: then the stacks are as long as they are.
-  Reflect.set(Error, "stackTraceLimit", LIMIT);
+  // Read-only under --frozen-intrinsics: then the length of stacks can't be changed.
+  Reflect.set(Error, "stackTraceLimit", MAX_FRAMES);
   Error.captureStackTrace(holder, above);
   Reflect.set(Error, "stackTraceLimit", limit);
   return holder;
@@ -57,7 +57,9 @@ export function isUsers(frame: string): boolean {
 
 /** Whether a frame is in bough's own code (its tests are users). */
 export function isBoughs(frame: string): boolean {
-  const inside = homes.some((home) => frame.includes(`${home}/src/`) || frame.includes(`${home}/dist/`));
+  const inside = packageFolders.some(
+    (home) => frame.includes(`${home}/src/`) || frame.includes(`${home}/dist/`),
+  );
   return inside && !/\.test\.[cm]?[jt]sx?:/.test(frame);
 }
 

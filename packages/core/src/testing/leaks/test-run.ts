@@ -19,7 +19,7 @@ export class TestRun {
     this.adoptsStrays = adoptsStrays;
   }
 
-  /** Remembers a scope that has an owner handle. Closed ones are dropped now and then. */
+  /** Adds a scope with an owner handle. Closed scopes are removed periodically. */
   addHandle(node: ScopeNode): void {
     this.#handles.push(node);
     if (this.#handles.length < this.#room) return;
@@ -59,7 +59,7 @@ export function countsFor(testRun: TestRun | undefined, other: TestRun | undefin
 const testRuns = new WeakMap<ScopeNode, TestRun>();
 let watching = false;
 
-/** From now on, notes the test run of each new scope that is a root or a child of a scope that tests share. */
+/** From now on, records the test run of each new root, and of each new child of a scope that tests share. */
 export function watchScopes(): void {
   if (watching) return;
   watching = true;
