@@ -15,23 +15,27 @@ export class ExistingObject {
  */
 export class CallerObjects {
   /** The objects with the mark of another handle, and those that can't be marked. */
-  readonly #others = new WeakSet();
+  #others: WeakSet<object> | undefined;
 
   add(value: object): void {
     if (Mark.isOf(value, this)) return;
-    if (Mark.isMarked(value)) this.#others.add(value);
+    if (Mark.isMarked(value)) this.#addToOthers(value);
     else this.#mark(value);
   }
 
   has(value: object): boolean {
-    return Mark.isOf(value, this) || this.#others.has(value);
+    return Mark.isOf(value, this) || this.#others?.has(value) === true;
+  }
+
+  #addToOthers(value: object): void {
+    (this.#others ??= new WeakSet()).add(value);
   }
 
   #mark(value: object): void {
     try {
       new Mark(value, this);
     } catch {
-      this.#others.add(value); // engines may refuse private members on objects that are not extensible, or of another origin
+      this.#addToOthers(value); // engines may refuse private members on objects that are not extensible, or of another origin
     }
   }
 }
