@@ -120,6 +120,21 @@ describe.each([
     expect(seen[0]?.path).toBe("server/GET /users/:id");
   });
 
+  it("rule 31: the scopes of a route are named alike, with their methods, and its pattern is looked up once", async () => {
+    const app = makeApp();
+    const lookUps = vi.spyOn(app, "path");
+    const names: string[] = [];
+    app.all("/users/:id", (request, response) => {
+      names.push(request.scope.name);
+      response.send("ok");
+    });
+    const { connect } = await listen(app);
+    for (const method of ["GET", "PUT", "GET"])
+      await connect().request({ method, path: `/users/${names.length}?token=secret` }).answer;
+    expect(names).toEqual(["GET /users/:id", "PUT /users/:id", "GET /users/:id"]);
+    expect(lookUps).toHaveBeenCalledOnce();
+  });
+
   it("rule 31: req.scope works in routers, sub-apps and error handlers", async () => {
     const app = makeApp();
     const names: string[] = [];

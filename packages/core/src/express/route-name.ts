@@ -65,10 +65,20 @@ function nameByRoute(request: Request): string | undefined {
   }
 }
 
+/** The patterns of the routes that an app has itself: no value in the URL changes them. */
+const patternsOfApps = new WeakMap<object, string>();
+
 function patternOf(request: Request, route: { path?: unknown }): string {
+  const known = patternsOfApps.get(route);
+  if (known !== undefined) return known;
   const app = request.app as Application | undefined; // a router may be used without one
   const prefix = app === undefined ? "" : app.path();
   const stack = app === undefined ? [] : stackOf(app);
+  if (stack.some((layer) => layer.route === route)) {
+    const pattern = join(prefix, textOf(route.path));
+    patternsOfApps.set(route, pattern);
+    return pattern;
+  }
   const url = request.originalUrl;
   const end = url.search(/[?#]/);
   // Skips the segments of the mount path of a mounted app.
