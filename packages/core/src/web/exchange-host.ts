@@ -5,15 +5,15 @@ import type { WebHooks } from "./hooks.js";
 /** The server of an exchange. */
 export interface ExchangeHost<Exchange, Record> {
   readonly hooks: WebHooks | undefined;
-  /** Makes the scope of a request. */
+  /** Creates the scope of a request. */
   makeNode(exchange: Exchange): ScopeNode;
-  /** Called when somebody has asked for the scope of a request whose handler was called without it. */
+  /** Called when the scope of a request is first read, if its handler was called without it. */
   onOpened(exchange: Exchange): void;
-  /** Makes the record of a request. */
+  /** Creates the record of a request. */
   makeRecord(exchange: Exchange, node: ScopeNode): Record;
   /** Called when the response of a request is done. */
   onEnd(exchange: Exchange): void;
-  /** The same for a request whose scope nobody has asked for. */
+  /** The same for a request whose scope was never read. */
   onUnopenedEnd(exchange: Exchange): void;
 }
 

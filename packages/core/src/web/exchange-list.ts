@@ -1,4 +1,4 @@
-/** What a list keeps in each of its requests. */
+/** The fields of a request that the list uses. */
 export interface Listed<Self extends Listed<Self>> {
   list: ExchangeList<Self> | undefined;
   later: Self | undefined;
@@ -31,7 +31,7 @@ export class ExchangeList<Exchange extends Listed<Exchange>> {
     exchange.list = exchange.earlier = exchange.later = undefined;
   }
 
-  /** All of them, which are removed. */
+  /** Removes and returns all requests. */
   takeAll(): readonly Exchange[] {
     const found: Exchange[] = [];
     for (let at = this.#last; at !== undefined; at = this.#last) {

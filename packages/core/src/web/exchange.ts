@@ -51,7 +51,7 @@ export type WebRecord = RequestRecord<Request, Exchange>;
  */
 export class Exchange implements Responder, Answer, BodyObserver, Observer, Listed<Exchange> {
   readonly request: Request;
-  /** What the host has passed after the request. */
+  /** The arguments of the host after the request. */
   readonly hostArguments: readonly unknown[];
   /** The list that it is in, and its neighbours there; see `exchange-list.ts`. */
   list: ExchangeList<Exchange> | undefined = undefined;
@@ -60,12 +60,12 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   readonly #host: ExchangeHost<Exchange, WebRecord>;
   #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
-  /** How the host's promise is settled. */
+  /** Settle the promise of the host. */
   #resolve: (value: unknown) => void = ignore;
   #reject: (error: unknown) => void = ignore;
   #stopListening: (() => void) | undefined = undefined;
   #relay: BodyRelay | undefined = undefined;
-  /** Whether the handler was called without the scope, and nobody has asked for it. */
+  /** Whether the handler was called without the scope, and the scope was not read yet. */
   #isUnopened = false;
   /** Whether the handler has not got to its first `await`. The scopes that it opens until then begin with its own. */
   #isBeingCalled = true;
@@ -87,12 +87,12 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.#host = host;
   }
 
-  /** The scope of the request. If the handler was called without it, it is made now. */
+  /** The scope of the request. Opened on the first read, if the handler was called without it. */
   get node(): ScopeNode {
     return this.#node ?? this.open();
   }
 
-  /** Made when it is first needed. */
+  /** Created on the first use. */
   get record(): WebRecord {
     const node = this.#node ?? this.open();
     return (this.#record ??= this.#host.makeRecord(this, node));
@@ -191,7 +191,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     return promise;
   }
 
-  /** Has the client's leaving end the request, as long as the handler runs. */
+  /** Ends the request on a disconnect while the handler runs. */
   watchClient(): void {
     if (this.#hasReturned || this.record.isDone) return;
     const signal = this.request.signal as AbortSignal | undefined;
@@ -228,7 +228,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.#send(response).catch((error: unknown) => this.#onFailure(error));
   }
 
-  /** Whether nothing is left to wait for when the host has the response `value`. */
+  /** Whether the request ends with the response `value`: there is nothing else to wait for. */
   #isFinishedBy(value: unknown): boolean {
     const { node } = this;
     if (this.#isSettled || node.cancelled) return false;
@@ -261,7 +261,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   /** The outcome that the failure of the handler means. */
   outcomeOf(error: unknown): RequestOutcome {
-    if (this.#stopListening === undefined) this.watchClient(); // it may have left before that was seen
+    if (this.#stopListening === undefined) this.watchClient(); // a disconnect may not have been detected yet
     if (isBrokenUpload(error)) this.#onClientDisconnect();
     return outcomeOf(this.record, error, this.#isDisconnected);
   }
@@ -275,7 +275,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   // ---- the body
 
-  /** Sends a response whose body may take time, in a scope that something hangs on. */
+  /** Sends a response whose body may take time, in a scope that is in use. */
   async #send(response: ResponseLike): Promise<void> {
     const peeked = await peek(response.body as ReadableStream<unknown>);
     const { record } = this;
@@ -307,7 +307,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   // ---- the end
 
-  /** Hands the host what is complete, or never will be sent by it. */
+  /** Passes a complete response to the host, or one that it will not send. */
   #finish(value: unknown): void {
     if (isListening()) this.statusCode = statusOf(value); // for the inspector
     this.#settle(value);
@@ -373,7 +373,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.statusCode = statusOf(response);
     this.#hasEnded = true;
     this.#settle(response);
-    onTurn(() => this.record.done()); // when the record knows of the answer
+    onTurn(() => this.record.done()); // after the record has recorded the answer
   }
 
   get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {

@@ -1,9 +1,8 @@
 import { answerTexts, type AnswerStatus } from "../http/responder.js";
 
-// The responses of fetch-style handlers: which of them have nothing to wait for, and how new ones are made of them. The
-// file keeps no state.
+// The responses of fetch-style handlers: inspects them, and creates new ones from them. This file has no state.
 
-/** A response, as far as it is looked at. A framework may have its own class. */
+/** The part of a response that is read. A framework may have its own class. */
 export interface ResponseLike {
   readonly status: number;
   readonly headers: Headers;
@@ -21,7 +20,7 @@ export function isResponse(value: unknown): value is ResponseLike {
   return typeof value === "object" && value !== null && "headers" in value && "body" in value;
 }
 
-/** The status of what a handler returned. 0 if it has none. */
+/** The status of a handler's result; 0 if it has none. */
 export function statusOf(value: unknown): number {
   return isResponse(value) ? value.status : 0;
 }
@@ -87,7 +86,7 @@ export function disconnected(): Response {
   return new Response(null, { status: 499 });
 }
 
-/** Lets go of a response that is not sent. */
+/** Discards a response that is not sent. */
 export function discard(value: unknown): void {
   if (!isResponse(value) || value.body === null || value.body.locked) return;
   value.body.cancel().catch(() => undefined);

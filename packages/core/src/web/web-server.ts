@@ -16,8 +16,8 @@ import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
 
-// The state of one `fetchBough`: its options and its open requests, and how a request gets its scope. The file takes no step
-// of a shutdown (shutdown.ts does).
+// The state of one `fetchBough`: its options and its open requests. It opens the scopes of requests. shutdown.ts takes
+// the steps of a shutdown.
 
 /** A function that names the route of a request. */
 type RouteName = (request: never, ...rest: never[]) => string | undefined;
@@ -39,17 +39,17 @@ export class WebServer
   readonly grace: number | undefined;
   readonly drainDelay: number | undefined;
   readonly draining: ShutdownAnnouncement;
-  /** Called after each request: it may have been the last. */
+  /** Called after each request, which may have been the last one. */
   onRequestDone: (() => void) | undefined = undefined;
   /** Settles when a shutdown has seen the last request. `undefined` before the shutdown. */
   drained: Promise<void> | undefined = undefined;
   readonly #policy: RequestPolicy;
   readonly #isLimited: boolean;
-  /** Whether no option needs the scope of a request before somebody asks for it. */
+  /** Whether scopes may be opened on first read: no option needs them earlier. */
   #mayOpenLater: boolean;
   /** The requests that have no scope yet. */
   readonly #unopened = new ExchangeList<Exchange>();
-  /** The requests that arrived after the scope had been cancelled, and so are not in it. */
+  /** The requests that arrived after the cancellation of the scope. They are not in it. */
   readonly #lateRequests = new Set<Exchange>();
   /** The requests whose clients are watched if they are still being handled when {@link scheduleWatch} calls back. */
   readonly #unwatched = new ExchangeList<Exchange>();
@@ -90,8 +90,8 @@ export class WebServer
   }
 
   /**
-   * As {@link serve}, for an application, which is called without the scope: that is not made before it is asked for, unless
-   * something else needs it.
+   * Like {@link serve}, for an application, which is called without the scope. The scope is opened when it is first
+   * read, unless it is needed earlier.
    */
   serveApp(request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
     if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
@@ -140,7 +140,7 @@ export class WebServer
     for (const exchange of this.#unopened.takeAll()) exchange.open();
   }
 
-  /** Has the client's leaving end a request, and the host wait for its scope. */
+  /** Ends a request on a disconnect, and lets the host wait for its scope. */
   #follow(exchange: Exchange): void {
     const waitUntil = waitUntilOf(exchange.request, exchange.hostArguments);
     if (waitUntil !== undefined) {
@@ -154,7 +154,7 @@ export class WebServer
     }
   }
 
-  /** Reads `request.signal` of the requests that are still being handled: making that signal costs some hosts a lot. */
+  /** Reads `request.signal` of the requests that are still running: creating that signal is expensive in some hosts. */
   readonly #watchClients = (): void => {
     this.#isWatching = false;
     for (const exchange of this.#unwatched.takeAll()) exchange.watchClient();
@@ -250,9 +250,9 @@ interface RequestSlot {
 const WATCH_DELAY = 20;
 
 /**
- * Calls back when the requests that have not been answered are worth watching. A client that leaves before that must be seen
- * after it: for older versions of node-server, within the turn of the event loop. Bun and Deno tell it later as well, where
- * a turn costs more than everything else that a request does here.
+ * Calls back when unanswered requests should be watched. An earlier disconnect must still be visible then: in older
+ * versions of node-server only during the same turn of the event loop. Bun and Deno also report it later, and a turn
+ * would cost them more than all other work for a request.
  */
 const scheduleWatch: (callback: () => void) => void =
   "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_DELAY) : onTurn;
@@ -282,7 +282,7 @@ function nameOfEnded(request: Request): string {
 
 type WaitUntil = (promise: Promise<unknown>) => void;
 
-/** How the host is asked to stay alive: by an argument, as in workers, or by the request, as in srvx. */
+/** The host's function to stay alive: from an argument, as in workers, or from the request, as in srvx. */
 function waitUntilOf(request: Request, rest: readonly unknown[]): WaitUntil | undefined {
   for (const holder of rest) {
     const waitUntil = waitUntilIn(holder);
