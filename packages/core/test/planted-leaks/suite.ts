@@ -14,7 +14,7 @@ import { checkLeaks } from "../../src/vitest/index.js";
 
 // Twenty tests that leak, each something else, and twenty that look like them and don't. All run at once.
 
-checkLeaks({ timeout: 500 });
+checkLeaks({ timeout: 1_500 });
 
 const local = { host: "127.0.0.1", port: 0 } as const;
 const portOf = (server: { address(): unknown }): number => (server.address() as AddressInfo).port;
