@@ -8,6 +8,7 @@ import { nodes } from "../support/nodes.js";
 import { execute } from "../support/process.js";
 import { anywhere, runtimes } from "../support/runtimes.js";
 import { collectedCases } from "./collected.js";
+import type { Finding } from "./handles.js";
 import type { MassReport } from "./mass.js";
 import { pinnedCases } from "./pinned.js";
 import type { Report } from "./program.js";
@@ -19,7 +20,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "bough-gc-"));
   await build({
-    entryPoints: [join(here, "program.ts"), join(here, "mass.ts")],
+    entryPoints: ["program.ts", "mass.ts", "handles.ts"].map((name) => join(here, name)),
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     ...anywhere,
@@ -79,6 +80,18 @@ describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 19 on $label"
         .map(({ row }) => row),
     );
   });
+});
+
+describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 24 on $label", ({ run }) => {
+  it.skipIf(run === undefined)(
+    "results in use hold their handle, handles show what their objects show, and rings of handles are collected",
+    async () => {
+      const findings = JSON.parse((await run?.(join(folder, "handles.mjs"))) ?? "") as Finding[];
+      expect(findings.length).toBeGreaterThan(20);
+      expect(findings.filter(({ got, want }) => JSON.stringify(got) !== JSON.stringify(want))).toEqual([]);
+    },
+    90_000,
+  );
 });
 
 describe.each(nodes().map((node) => ({ ...node })))("on $label", ({ path }) => {
