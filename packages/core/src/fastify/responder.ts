@@ -33,8 +33,9 @@ export class FastifyResponder extends NodeResponder {
 
   /** Method and route. Without a route only the method, since the client chooses the path. */
   get name(): string {
-    const { method, routeOptions } = this.#request;
-    return routeOptions.url === undefined ? method : `${method} ${routeOptions.url}`;
+    const url = patternOf(this.#request);
+    const { method } = this.#request;
+    return url === undefined ? method : `${method} ${url}`;
   }
 
   get isHijacked(): boolean {
@@ -128,6 +129,21 @@ export class FastifyResponder extends NodeResponder {
     (record ?? openRequest(raw, this.#reply.raw, state)).end(outcome);
     return true;
   }
+}
+
+/** Where Fastify keeps the route on a request. Each copy of Fastify has a symbol of its own; this is the first one's. */
+let contextKey: symbol | undefined;
+
+/** The pattern of the route, as `request.routeOptions.url`, which makes an object and asks the router on each read. */
+function patternOf(request: FastifyRequest): string | undefined {
+  contextKey ??= Object.getOwnPropertySymbols(request).find(
+    ({ description }) => description === "fastify.context",
+  );
+  const contexts = request as unknown as {
+    readonly [key: symbol]: { readonly config?: { url?: string } } | undefined;
+  };
+  const context = contextKey && contexts[contextKey];
+  return context === undefined ? request.routeOptions.url : context.config?.url;
 }
 
 /**
