@@ -100,7 +100,7 @@ const byWorker = /pinned\.ts:\d+:\d+\)\n\(context\) → the variables of a closu
 const byReactionOf = (what: RegExp): RegExp =>
   new RegExp(
     what.source +
-      String.raw`\n.*Promise\n\(reactions_or_result\) → system / PromiseReaction\n(?:.*\n)+\.#held → \w+$`,
+      String.raw`\n.*Promise\n\(reactions_or_result\) → system / PromiseReaction\n(?:.*\n)+\.#strongHandle → \w+$`,
   );
 
 /** The rows of "What is not collected". */
@@ -257,7 +257,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an iterator of its methods that you hold",
-    keptBy: /Lease\n\.#held → Doer$/,
+    keptBy: /Lease\n\.#strongHandle → Doer$/,
     run(probe) {
       return doer(probe).list();
     },
