@@ -13,6 +13,9 @@ import { toCaller } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
+/** Stands for a method that can be in the object itself: no prototype has it. */
+const unknownMethod: unique symbol = Symbol("bough.unknownMethod");
+
 /**
  * Creates a method of the class of handles. Its `this` is a handle, or an object that wraps one; it calls the method of
  * the inner object. With any other `this` (a method taken off its handle) it behaves like the original method.
@@ -27,7 +30,7 @@ export function forwardMethod(
   mayBeReplaced: boolean,
 ): AnyFunction {
   const readMember = memberReader(name);
-  const expected = mayBeReplaced ? undefined : method;
+  const expected: unknown = mayBeReplaced ? unknownMethod : method;
   const listens =
     typeof name === "string" &&
     /^(?:on|once|off|listen|watch|observe|subscribe|(?:add|remove)(?:Event)?Listener)$/.test(name);
@@ -73,7 +76,7 @@ export function forwardMethod(
     convertArguments(HandleObject.leaseOf(owner), args);
     let result: unknown;
     try {
-      const called = readMember(prototype, name) === method ? method : currentMethod(inner, name);
+      const called = readMember(prototype, name) === expected ? method : currentMethod(inner, name);
       result = Reflect.apply(called, inner, args);
     } catch (error) {
       throw detached(error);

@@ -92,6 +92,29 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect([handle.load(), handle.get()]).toEqual(["first", "first"]);
   });
 
+  it("such a method is called also with many arguments, through a wrapper, and not after it was removed", () => {
+    class Sum {
+      add(...numbers: number[]): string {
+        return `first ${numbers.length}`;
+      }
+      replace(): void {
+        this.add = (...numbers) => `later ${numbers.length}`;
+      }
+      restore(): void {
+        Reflect.deleteProperty(this, "add");
+      }
+    }
+    const handle = selfCleaning(() => new Sum(), quiet);
+    const wrapped = new Proxy(handle, {});
+    handle.replace();
+    expect([handle.add(1, 2, 3), wrapped.add(1)]).toEqual(["later 3", "later 1"]);
+    handle.restore();
+    expect([handle.add(1, 2, 3), wrapped.add(1)]).toEqual(["first 3", "first 1"]);
+    Reflect.deleteProperty(Sum.prototype, "add");
+    for (const add of [() => handle.add(1), () => handle.add(1, 2, 3), () => wrapped.add(1)])
+      expect(add).toThrow(new TypeError("add is not a function any more"));
+  });
+
   it("calling a removed method throws an error that names it", () => {
     const { Repo } = make();
     const handle = selfCleaning(() => new Repo(), quiet);
