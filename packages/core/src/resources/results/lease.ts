@@ -121,4 +121,8 @@ export function release(key: object, value: object): void {
   else if (known === value) heldValues.delete(key);
 }
 
+export function releaseAll(key: object): void {
+  heldValues.delete(key);
+}
+
 class HeldValues extends Set<object> {}

@@ -159,6 +159,40 @@ describe("rule 24: what an emitter of a method delivers later", () => {
     return response;
   }
 
+  it("an emitter that many handles deliver has one listener, which releases all of them when it closes", async () => {
+    const shared = new EventEmitter();
+    const deliver = (): WeakRef<object> => {
+      const source = new EventEmitter();
+      const handle = giving(source);
+      handle.give().on("connection", () => undefined);
+      source.emit("connection", shared);
+      return new WeakRef(handle);
+    };
+    const handles = Array.from({ length: 20 }, deliver);
+    expect(shared.listenerCount("close")).toBe(1);
+    await collectGarbage();
+    expect(handles.every((handle) => handle.deref() !== undefined)).toBe(true);
+    shared.emit("close");
+    await collectGarbage();
+    expect(handles.filter((handle) => handle.deref() !== undefined)).toEqual([]);
+    expect(shared.listenerCount("close")).toBe(1);
+  });
+
+  it("an emitter that has no event close is delivered like any other", () => {
+    class Strict extends EventEmitter {
+      override on(event: string): never {
+        throw new Error(`no event ${event}`);
+      }
+    }
+    const source = new EventEmitter();
+    const delivered: unknown[] = [];
+    const shown = giving(source).give();
+    shown.on("connection", (each) => delivered.push(each));
+    const strict = new Strict();
+    source.emit("connection", strict);
+    expect(delivered).toEqual([strict]);
+  });
+
   it("a response that comes after its request has finished is read to its end", async () => {
     let finish: (() => void) | undefined;
     const server = createServer((_request, response) => {

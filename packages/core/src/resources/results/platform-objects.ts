@@ -1,4 +1,4 @@
-import { hold, release, type Lease } from "./lease.js";
+import { hold, releaseAll, type Lease } from "./lease.js";
 
 const platformTypes = [Date, RegExp, Error, ArrayBuffer, Map, Set, WeakMap, WeakSet, Boolean, Number, String];
 
@@ -59,17 +59,23 @@ interface Emitting {
   addEventListener?: (event: string, listener: () => void) => unknown;
 }
 
+/** The emitters that have a listener which releases what they hold. */
+const watched = new WeakSet<Emitting>();
+
 /** Makes an emitter hold the handle as long as it lives, at most until it emits `close`. */
 export function holdUntilClosed(lease: Lease, emitter: Emitting): void {
-  if (hold(emitter, lease)) releaseWhenClosed(emitter, new WeakRef(lease));
+  if (!hold(emitter, lease) || watched.has(emitter)) return;
+  watched.add(emitter);
+  releaseWhenClosed(emitter);
 }
 
 /** A separate function, so that the closure reaches no lease. */
-function releaseWhenClosed(emitter: Emitting, lease: WeakRef<Lease>): void {
-  const end = (): void => {
-    const ended = lease.deref();
-    if (ended !== undefined) release(emitter, ended);
-  };
-  if (typeof emitter.on === "function") emitter.on("close", end);
-  else emitter.addEventListener?.("close", end);
+function releaseWhenClosed(emitter: Emitting): void {
+  const end = (): void => releaseAll(emitter);
+  try {
+    if (typeof emitter.on === "function") emitter.on("close", end);
+    else emitter.addEventListener?.("close", end);
+  } catch {
+    // It has no such event.
+  }
 }
