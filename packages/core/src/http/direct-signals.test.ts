@@ -111,6 +111,27 @@ describe("useDirectSignals()", () => {
     }
   });
 
+  it("keeps the AbortController of an emulated browser that was there first", async () => {
+    class Target {
+      addEventListener(): void {}
+    }
+    class Signal extends Target {}
+    class Controller {
+      readonly signal = new Signal();
+      abort(): void {}
+    }
+    vi.stubGlobal("EventTarget", Target);
+    vi.stubGlobal("AbortSignal", Signal);
+    vi.stubGlobal("AbortController", Controller);
+    try {
+      const { useDirectSignals, signals } = await fresh();
+      useDirectSignals();
+      expect(signals.make()).toBeInstanceOf(Controller);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+
   it("uses the AbortController that has replaced the platform's", async () => {
     const { useDirectSignals, signals } = await fresh();
     useDirectSignals();

@@ -17,7 +17,7 @@ export function useDirectSignals(): void {
   isDecided = true;
   if (!process.versions.node.startsWith("20.")) return;
   const make = directMaker();
-  if (!aborts(make())) return;
+  if (!aborts(make)) return;
   // A test, or an emulated browser, may have replaced the class.
   signals.make = () => (AbortController === OwnController ? make() : new AbortController());
 }
@@ -54,10 +54,15 @@ function directMaker(): () => SignalController {
   return () => new DirectController();
 }
 
-function aborts(controller: SignalController): boolean {
-  const { signal } = controller;
-  let event: Event | undefined;
-  signal.addEventListener("abort", (abort) => (event = abort));
-  controller.abort(signal);
-  return event?.isTrusted === true && signal.aborted === true && signal.reason === signal;
+function aborts(make: () => SignalController): boolean {
+  try {
+    const controller = make();
+    const { signal } = controller;
+    let event: Event | undefined;
+    signal.addEventListener("abort", (abort) => (event = abort));
+    controller.abort(signal);
+    return event?.isTrusted === true && signal.aborted === true && signal.reason === signal;
+  } catch {
+    return false; // the signals of an emulated browser, which was there before this module
+  }
 }
