@@ -50,21 +50,27 @@ export function isDisconnectError(error: unknown): boolean {
   return messages.has(read(error, "message")) || isCausedByBrokenRequest(error);
 }
 
-/** How many causes to follow; a chain can be circular. */
-const MAX_CAUSES = 10;
-
 /**
  * Whether `error` was caused by the aborted request: a `fetch` that forwards the body of the request fails with a
  * `TypeError` that has this cause. No other cause counts, since a call of the handler can fail in these ways for other
  * reasons.
  */
 function isCausedByBrokenRequest(error: object): boolean {
-  let at: unknown = read(error, "cause");
-  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+  for (const at of causesOf(error))
     if (read(at, "code") === "ECONNRESET" && read(at, "message") === "aborted") return true;
+  return false;
+}
+
+/** How many errors to follow; a chain of causes can be circular. */
+const MAX_CAUSES = 10;
+
+/** The error, its cause, and so on. Never throws, whatever the error is. */
+export function* causesOf(error: unknown): Generator<object, void, void> {
+  let at = error;
+  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+    yield at;
     at = read(at, "cause");
   }
-  return false;
 }
 
 /**

@@ -282,6 +282,21 @@ describe("requestOutcome()", () => {
     expect(inTask.outcome).toMatchObject({ status: 504, error: { scope: expect.stringMatching(/stock$/) } });
   });
 
+  it("rule 30: returns a failure whose cause cannot be read, or whose causes are circular, unchanged", async () => {
+    const unreadable = Object.defineProperty(new Error("a"), "cause", {
+      get() {
+        throw boom;
+      },
+    });
+    const circular: Error = new Error("b");
+    circular.cause = new Error("c", { cause: circular });
+    for (const error of [unreadable, circular]) {
+      const { outcome } = await outcomeOf(() => Promise.reject(error));
+      expect(outcome.error).toBe(error);
+      expect(outcome.status).toBeUndefined();
+    }
+  });
+
   it("rule 30: returns any other failure: that of the task itself, not the cancellation that followed", async () => {
     const plain = await outcomeOf(() => Promise.reject(boom));
     expect(plain.outcome).toEqual({ error: boom });

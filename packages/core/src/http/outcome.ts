@@ -3,7 +3,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { hasOnError, report } from "../kernel/outcome.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { isDelivered, isTask } from "../kernel/state.js";
-import { isDisconnectError } from "./disconnect-errors.js";
+import { causesOf, isDisconnectError } from "./disconnect-errors.js";
 
 // Maps the failure of a handler to the outcome of its request: disconnected (499), timed out (503 or 504), or failed
 // (500, by the framework). This file sends no answer and uses no objects of Node.
@@ -81,16 +81,9 @@ export function brokenOffOutcome(request: OutcomeSubject): CancelledOutcome {
   return outcome.status === undefined ? { status: 499, error: reason } : outcome;
 }
 
-/** How many causes to follow; a chain can be circular. */
-const MAX_CAUSES = 10;
-
 /** Finds a deadline among the causes of a failure: a call of the handler has exceeded its own timeout. */
 function deadlineIn(error: unknown): CancelledError | undefined {
-  let at = error;
-  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
-    if (isCancelled(at) && at.kind === "deadline") return at;
-    at = (at as { cause?: unknown }).cause;
-  }
+  for (const at of causesOf(error)) if (isCancelled(at) && at.kind === "deadline") return at;
   return undefined;
 }
 

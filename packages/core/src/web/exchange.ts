@@ -188,7 +188,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.#hasReturned = true;
     const promise = this.#promise();
     this.record.end({ status: 503, error: this.node.reason });
-    return promise;
+    return this.#wasCalled(promise);
   }
 
   /** Ends the request on a disconnect while the handler runs. */

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, withScope } from "../index.js";
+import { coarseElapsed, elapsed } from "../kernel/age-clock.js";
 import { flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
 import { fetchBough, outgoingHeaders, requestOutcome, requestScope } from "./index.js";
 
@@ -161,6 +162,26 @@ describe("fetchBough()", () => {
     parent.cancel("over");
     const handle = fetchBough((_request: Request) => new Response("x"), { parent });
     expect((await handle(get())).status).toBe(503);
+  });
+
+  it("rejects with the failure of the handler, also if its cause cannot be read", async () => {
+    const failure = Object.defineProperty(new Error("planted"), "cause", {
+      get() {
+        throw new Error("unreadable");
+      },
+    });
+    const handle = fetchBough((_request: Request) => Promise.reject(failure));
+    expect(await rejection(handle(get()))).toBe(failure);
+  });
+
+  it("reads the clock again for a scope that starts after a request that it has refused", async () => {
+    const handle = fetchBough((_request: Request) => new Response("x"));
+    await handle.shutdown();
+    expect((await handle(get())).status).toBe(503);
+    const refused = elapsed();
+    await vi.waitUntil(() => elapsed() > refused + 2);
+    const before = Math.floor(elapsed());
+    expect(coarseElapsed()).toBeGreaterThanOrEqual(before);
   });
 });
 
