@@ -16,10 +16,10 @@ async function part(): Promise<number> {
   return 1;
 }
 
-async function timed(count: number, job: () => unknown): Promise<number> {
+async function timed(job: () => unknown): Promise<number> {
   const start = performance.now();
   await job();
-  return (performance.now() - start) / count;
+  return performance.now() - start;
 }
 
 /** Does something while the signal is listened to, as `fetch` would. */
@@ -55,7 +55,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
   function atOnce(name: string, count: number, job: (scope: Scope, index: number) => unknown): void {
     const body = (scope: Scope): Promise<unknown> =>
       Promise.all(Array.from({ length: count }, (_, index) => job(scope, index)));
-    found.set(name, { count, run: () => timed(1, () => withScope(body)) });
+    found.set(name, { count, run: () => timed(() => withScope(body)) });
   }
 
   /** In one scope, one after the other. */
@@ -63,13 +63,13 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
     const body = async (scope: Scope): Promise<void> => {
       for (let index = 0; index < count; index++) await job(scope);
     };
-    found.set(name, { count, run: () => timed(1, () => withScope(body)) });
+    found.set(name, { count, run: () => timed(() => withScope(body)) });
   }
 
   /** In one scope, without a turn of the microtask queue in between. */
   function inOneGo(name: string, count: number, job: (scope: Scope) => unknown): void {
     const body = (scope: Scope): Promise<number> =>
-      timed(1, () => {
+      timed(() => {
         for (let index = 0; index < count; index++) job(scope);
       });
     found.set(name, { count, run: () => withScope({ timeout: 1e8 }, body) });
@@ -79,7 +79,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
   function suspended(name: string, count: number, worker: (scope: Scope) => Promise<unknown>): void {
     const create = (): { handle: Bough.ScopeHandle; took: Promise<number> } => {
       const handle = createScope();
-      const took = timed(1, () => {
+      const took = timed(() => {
         for (let index = 0; index < count; index++) spawn(handle, worker);
       });
       return { handle, took };
@@ -92,7 +92,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
     found.set(`suspended, ${name}: create`, { count, run });
     const cancelled = async (): Promise<number> => {
       const { handle } = create();
-      return timed(1, () => handle.close());
+      return timed(() => handle.close());
     };
     found.set(`suspended, ${name}: cancel + join`, { count, run: cancelled });
   }
@@ -105,7 +105,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
   const joined = (scope: Scope): void => {
     for (let index = 0; index < 600; index++) spawn(scope, trivial);
   };
-  found.set("spawn + join, one function", { count: 600, run: () => timed(1, () => withScope(joined)) });
+  found.set("spawn + join, one function", { count: 600, run: () => timed(() => withScope(joined)) });
   atOnce("every task awaited", 400, (scope) => spawn(scope, trivial));
   inTurn("spawn, await, one by one", 300, (scope) => spawn(scope, trivial));
   inTurn("spawn within a task", 140, (scope) =>
@@ -139,7 +139,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
   const items = [...Array(400).keys()];
   found.set("map, 10 at once", {
     count: 400,
-    run: () => timed(1, () => withScope((scope) => map(scope, items, trivial, { concurrency: 10 }))),
+    run: () => timed(() => withScope((scope) => map(scope, items, trivial, { concurrency: 10 }))),
   });
   inTurn("retry, the first attempt succeeds", 200, (scope) => retry(scope, trivial, { attempts: 3 }));
   inTurn("checkpoint", 400, (scope) => checkpoint(scope));
@@ -153,7 +153,7 @@ export function operations(bough: typeof Bough): Map<string, Operation> {
       });
       for (let index = 0; index < 600; index++) await channel.receive(scope);
     };
-    found.set(`channel of ${capacity}`, { count: 600, run: () => timed(1, () => withScope(body)) });
+    found.set(`channel of ${capacity}`, { count: 600, run: () => timed(() => withScope(body)) });
   }
   const free = createSemaphore(10);
   inTurn("semaphore, free", 400, async (scope) => (await free.acquire(scope))[Symbol.dispose]());
