@@ -57,7 +57,7 @@ export function startHolding(root: ScopeNode): void {
   }
 }
 
-/** Whether something lives below `root`, and all of it are owner handles whose timers do not hold the process yet. */
+/** Whether `root` has children, and the timers of none of them hold the process yet: they are scopes of `selfCleaning`. */
 export function hasOnlyUnheldBelow(root: ScopeNode): boolean {
   for (let node = root.first; node !== undefined; node = node.next)
     if ((node.flags & TIMERS_UNREFED) === 0 || isOptedOutOfHold(node)) return false;

@@ -4,12 +4,12 @@ import { StuckTasksError, type TaskInfo } from "../errors/scope-errors.js";
 import { publishStuck, taskInfo } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/age-clock.js";
 import { blockersOf, stuckInfo, stuckTasks } from "../kernel/blockers.js";
-import { isDaemon } from "../kernel/state.js";
+import { hasRunningBody, isDaemon } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { realTimers } from "../kernel/platform.js";
+import { onTurn, realTimers } from "../kernel/platform.js";
 import { endDroppedBelow } from "../task/idle-process.js";
 import { nodeOf } from "../task/resolve.js";
 import { startTask } from "../task/spawn.js";
@@ -76,16 +76,18 @@ export class Run {
     return new MainView(this.#node, this.#draining);
   }
 
-  /** Called with what the body returned. From its end on only the children keep the scope open. */
+  /** Called with the result of the body. From the end of the body on, only the children keep the scope open. */
   watchBody(result: unknown): void {
+    const check = (): void => {
+      if (!hasRunningBody(this.#node)) void endDroppedBelow(this.#node);
+    };
     const watch = (): void => {
       if (this.#ended) return;
-      const check = (): void => void endDroppedBelow(this.#node);
       this.#idleCheck = realTimers.setInterval(check, IDLE_CHECK);
-      check();
+      onTurn(check); // the scope has not processed the result yet
     };
     if (result instanceof Promise) result.then(watch, watch);
-    else void Promise.resolve().then(watch);
+    else watch();
   }
 
   /** Delays the cleanups of a cancelled scope until the servers are down: their requests may use the resources. */

@@ -17,7 +17,7 @@ const prelude = `
   process.on("exit", (code) => log("exit", code));
 `;
 
-/** What a program prints until it ends by itself. It is killed if it does not. */
+/** What a program prints until it ends by itself. */
 async function linesOf(source: string, node?: string): Promise<string[]> {
   const { stdout } = await folder.run(prelude + source, { node });
   return stdout.trim().split("\n");
@@ -151,6 +151,33 @@ describe("rule 21: a program that has no other work", () => {
       }));
       ${start}`);
     expect(lines).toEqual(["woke", "exit 0"]);
+  });
+
+  it.each([
+    [
+      "outside main(), after its end",
+      `globalThis.object = make(forever);
+      await main((scope) => void below(scope));
+      await new Promise((done) => setTimeout(done, 100));
+      globalThis.object = undefined;`,
+    ],
+    [
+      "below main(), before its body has ended",
+      `await main((scope) => {
+        globalThis.object = below(scope);
+        const end = (done) => setTimeout(() => done((globalThis.object = undefined)), 100);
+        return { then: end };
+      });`,
+    ],
+  ])("finds an object that is dropped %s, after it has looked for others", async (_, source) => {
+    const { stdout } = await folder.run(
+      `${prelude}
+      setTimeout(() => process.exit(1), 20_000).unref();
+      const below = (parent) => selfCleaning(parent, (scope) => (spawn(scope, forever), {}), { onOrphan: "ignore" });
+      ${source}`,
+      { flags: ["--no-memory-reducer"] }, // which collects in an idle process, after eight seconds
+    );
+    expect(stdout).toBe("exit 0\n");
   });
 
   it.each([

@@ -17,7 +17,7 @@ import { collectedHandleCount } from "./orphan.js";
  */
 export function endWhenIdle(): void {
   if (isWatching) return;
-  beforeProcessEnd(() => void decide(undecided()));
+  beforeProcessEnd(() => void decide(undecided));
   isWatching = true; // only now: the call may have overflowed the stack
 }
 
@@ -33,15 +33,14 @@ const ROUNDS = 3;
  */
 export async function endDroppedBelow(root: ScopeNode): Promise<void> {
   if (isDeciding || !isWatching || !hasOnlyUnheldBelow(root)) return;
-  await decide([root]);
-  startHolding(root);
+  await decide(() => [root]);
 }
 
-async function decide(undecidedNow: readonly ScopeNode[]): Promise<void> {
+async function decide(find: () => readonly ScopeNode[]): Promise<void> {
   if (isDeciding) return;
   isDeciding = true;
   try {
-    const collect = undecidedNow.some((node) => !isCancelled(node)) ? findCollect() : undefined;
+    const collect = find().some((node) => !isCancelled(node)) ? findCollect() : undefined;
     for (let round = 0; collect !== undefined && round < ROUNDS; round++) {
       await turn(); // an object whose WeakRef was read lives until the end of the job
       collect();
@@ -51,7 +50,7 @@ async function decide(undecidedNow: readonly ScopeNode[]): Promise<void> {
       }
     }
     // The cleanups of a cancelled scope must run, even if its handle was dropped.
-    for (const node of undecided()) startHolding(node);
+    for (const node of find()) startHolding(node);
   } finally {
     isDeciding = false;
   }
