@@ -231,7 +231,7 @@ for (const { host, transport } of cases) {
       await seen.ended;
     });
 
-    it("rule 28: is born cancelled when its scope is first read after the disconnect", async () => {
+    it("rule 28: starts cancelled when its scope is first read after the disconnect", async () => {
       const arrived = deferred<[IncomingMessage, ServerResponse]>();
       const bench = await serve(transport, (request, response) => arrived.resolve([request, response]));
       const client = await bench.request();

@@ -129,8 +129,8 @@ function createAgent(): Agent {
       const { counts, omitted, detail } = folder;
       return JSON.stringify({ counts, omitted, detail, created, runtime, loopDelay: readMeter() });
     },
-    attach: attach,
-    detach: detach,
+    attach,
+    detach,
   };
 }
 

@@ -154,8 +154,8 @@ export function elapsed(): number {
 const MAX_CALENDAR_DRIFT = 1_000;
 
 /** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar was set to another time meanwhile. */
-export function instantIn(scopesLeft: number, expected: number): number {
-  const instant = calendarNow() + scopesLeft;
+export function instantIn(left: number, expected: number): number {
+  const instant = calendarNow() + left;
   return Math.abs(instant - expected) > MAX_CALENDAR_DRIFT ? Math.round(instant) : expected;
 }
 
@@ -185,7 +185,7 @@ const SCOPES_PER_READING = 64;
 let lastReading = -1;
 let equalReadings = 0;
 /** How many more scopes use the last reading. */
-let left = 0;
+let scopesLeft = 0;
 let isEndScheduled = false;
 let scheduleEnd = (): void => void microtask.then(endBurst);
 
@@ -196,8 +196,8 @@ let scheduleEnd = (): void => void microtask.then(endBurst);
  */
 export function coarseElapsed(): number {
   if (currentSetTimeout() !== knownSetTimeout) changeClock();
-  if (left === 0) return readCoarseElapsed();
-  left -= 1;
+  if (scopesLeft === 0) return readCoarseElapsed();
+  scopesLeft -= 1;
   return lastReading;
 }
 
@@ -210,7 +210,7 @@ function readCoarseElapsed(): number {
 }
 
 function startReuse(): void {
-  left = SCOPES_PER_READING - 1;
+  scopesLeft = SCOPES_PER_READING - 1;
   if (isEndScheduled) return;
   isEndScheduled = true;
   startNameCache();
@@ -219,12 +219,12 @@ function startReuse(): void {
 
 /** Drops the cached time: code before the next scope may have taken long. */
 export function expireCoarseTime(): void {
-  equalReadings = left = 0;
+  equalReadings = scopesLeft = 0;
 }
 
 /** The next scopes use the last reading, until {@link expireCoarseTime}. For those that a caller starts before it returns. */
 export function reuseReading(): void {
-  if (current === realClock) left = SCOPES_PER_READING - 1;
+  if (current === realClock) scopesLeft = SCOPES_PER_READING - 1;
 }
 
 /** The next scopes use the last reading, until the end of the burst, and the last name. */

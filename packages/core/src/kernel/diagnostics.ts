@@ -183,7 +183,7 @@ function channel<M>(name: string): Channel<M> {
   return found;
 }
 
-/** Sets `listening` and `storing`, now or when the channel gets a subscriber or a store. */
+/** Sets `listening` and `hasStores`, now or when the channel gets a subscriber or a store. */
 function watchForSubscribers(found: Channel<never>): void {
   if (found.hasSubscribers || !replaceUntilCalled(found, "subscribe")) listening = true;
   if ((found._stores?.size ?? 0) > 0 || !replaceUntilCalled(found, "bindStore")) hasStores = true;

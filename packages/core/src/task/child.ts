@@ -37,7 +37,7 @@ import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from ".
  * The only file that creates child nodes, in three steps, so that the caller can set the observer in between:
  *
  * 1. {@link makeChild} checks the stack and the state of the parent, and creates the node. In a cancelled parent the
- *    node is born cancelled: it is closed already, and the other steps do nothing.
+ *    node starts cancelled: it is closed already, and the other steps do nothing.
  * 2. {@link linkChild} adds it to the tree: call site, slot of a `concurrency`, options, a daemon that comes too late.
  * 3. {@link startChild} calls the worker, after step 2. A node without a worker has only the first two steps.
  *
@@ -80,7 +80,7 @@ export function makeLiveChild(
   return node;
 }
 
-/** Creates a child that is born cancelled. That cuts its parent short. */
+/** Creates a child that starts cancelled. That cuts its parent short. */
 export function makeCancelledChild(parent: ScopeNode, label: Label, initialState: number): ScopeNode {
   const node = new ScopeView(parent, label, initialState);
   clearBody(node);
@@ -97,7 +97,7 @@ export function makeEndedChild(parent: ScopeNode, label: Label, initialState: nu
   return node;
 }
 
-/** Whether a parent that is not open accepts a new child. `false`: the child is born cancelled. */
+/** Whether a parent that is not open accepts a new child. `false`: the child starts cancelled. */
 function admits(operation: string, parent: ScopeNode, initialState: number): boolean {
   const isShield = initialState === initialShield;
   if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;

@@ -220,15 +220,15 @@ export function expectDisposal(node: ScopeNode): void {
 export function closeByOwner(node: ScopeNode, cause: unknown): void {
   if (isLive(node)) markClosedByOwner(node);
   if (cancelIdle(node, cause)) return advance(node);
-  // oxlint-disable-next-line typescript/unbound-method -- as above
+  // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
   cancel(node, "closed", cause, Handle.prototype.close);
 }
 
-/** The work of `close()` for the owner handle `pin`. */
+/** Closes or disposes of a scope for its owner handle. */
 export async function closeAndWait(
   node: ScopeNode,
   kind: "close" | "dispose",
-  pin: object,
+  handle: object,
   options?: CloseOptions,
 ): Promise<void> {
   try {
@@ -238,13 +238,13 @@ export async function closeAndWait(
     throw detached(error);
   }
   closeByOwner(node, options?.cause);
-  const { promise, waiter } = endAndWait(node, kind, pin);
+  const { promise, waiter } = endAndWait(node, kind, handle);
   if (waiter !== undefined && !isClosed(node)) watchClose(node, waiter, options?.grace);
   return promise;
 }
 
-function endAndWait(node: ScopeNode, kind: Waiter["kind"], pin: object): ReturnType<typeof wait> {
-  const waiting = wait(node, kind, pin);
+function endAndWait(node: ScopeNode, kind: Waiter["kind"], handle: object): ReturnType<typeof wait> {
+  const waiting = wait(node, kind, handle);
   advance(node);
   releaseFailure(node);
   return waiting;
