@@ -34,8 +34,8 @@ export function isCancelKind(value: unknown): value is CancelKind {
 const names = optionNames<CancelAsOptions>({ cause: true, origin: true });
 
 /**
- * Cancels `scope` with a given kind. For authors of integrations: a cancellation that arrives from elsewhere keeps the
- * kind that it has there. Programs call `scope.cancel(cause)`.
+ * Cancels `scope` with a given kind. For authors of integrations: a cancellation that arrives from another process or
+ * system keeps its kind. Other code calls `scope.cancel(cause)`.
  *
  * With kind `"deadline"` the reason is a `DeadlineExceededError`: a deadline has passed elsewhere. To let the deadline of the
  * scope itself pass, call {@link expire}.

@@ -3,8 +3,8 @@ import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 
 /**
- * Lets the deadline of `scope` pass now. For authors of integrations: where two clocks watch one deadline, the other one
- * may be first by a few milliseconds, and the task still fails with its own `DeadlineExceededError`.
+ * Lets the deadline of `scope` pass now. For authors of integrations: when another clock watches the same deadline and
+ * is a few milliseconds ahead, the task still fails with its own `DeadlineExceededError`.
  *
  * It cancels the scope with the earliest deadline on the way from `scope` to the root, as if the timer of that
  * deadline had fired.

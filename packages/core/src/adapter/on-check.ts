@@ -8,7 +8,7 @@ import { nodeOf } from "../task/resolve.js";
  * Calls `check` in every `throwIfCancelled` and `checkpoint` of `scope` and of everything below it. For authors of
  * integrations: a busy loop that no timer can interrupt then sees the end of a lease, as it sees its deadline.
  *
- * `check` is called on a hot path. It compares two numbers, and cancels `scope` with `cancelAs` when it has to end. A
+ * `check` is called on a hot path. It compares two numbers, and calls `cancelAs` when `scope` has to end. A
  * scope has one check: a second call replaces the first. A check that throws makes the `throwIfCancelled` throw.
  *
  * @param scope - The scope that `check` watches.

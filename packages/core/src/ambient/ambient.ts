@@ -5,7 +5,8 @@ import type { Worker } from "../task/run.js";
 import { runWithScope } from "./current-scope.js";
 
 /**
- * Makes a worker whose own scope is the current one while it runs: `currentScope()` is then the scope that it got.
+ * Wraps `worker` so that its own scope is the current scope while it runs: `currentScope()` then returns the scope that
+ * the worker received.
  *
  * @param worker - Any worker. The task gets its name.
  * @returns A worker for `spawn`, `withScope`, `main` and every other function that takes one.
@@ -29,7 +30,7 @@ export function ambient<T>(worker: Worker<T>): Worker<T> {
   return Object.defineProperty(wrapped, "name", { value: worker.name });
 }
 
-/** A generator runs when it is resumed, and other code resumes it: each of its steps needs the scope. */
+/** Other code resumes a generator, so the current scope is set for each of its steps. */
 function stepwise<T>(scope: Scope, routine: Routine<T>): Routine<T> {
   const stepping = {
     next: (value: unknown) => runWithScope(scope, () => routine.next(value)),

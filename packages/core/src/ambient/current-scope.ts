@@ -4,16 +4,16 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/resolve.js";
 
-/** Nodes only. A pending timer or reaction keeps its store alive, and a store must keep no owner handle (rule 19). */
+/** Stores nodes only: a pending timer or promise reaction keeps its store alive, which must not keep an owner handle alive (rule 19). */
 const storage = new AsyncLocalStorage<ScopeNode>();
 
 /**
- * The scope that the running code was called in by the nearest {@link runWithScope} or {@link ambient}, or
- * `undefined` where there was none. It follows the code through promises, timers and callbacks, as every
- * `AsyncLocalStorage` does.
+ * Returns the scope of the nearest {@link runWithScope} or {@link ambient} around the running code, or `undefined` if
+ * there is none. The current scope follows the code through promises, timers and callbacks, as with any
+ * `AsyncLocalStorage`.
  *
- * It is the view, never the owner handle: storing it keeps no owner alive. In a callback that outlived the scope it
- * has ended, and then `spawn` throws.
+ * It is the view, never the owner handle, so storing it does not keep an owner alive. In a callback that outlives the
+ * scope, the scope has ended, and `spawn` throws.
  *
  * **Plain `spawn` and `withScope` don't change it**: the worker gets its own scope as an argument, and the current
  * scope stays that of the code that called `spawn`.

@@ -7,18 +7,18 @@ import { rejectBeforeStart, markHandled } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 
 /**
- * Makes an Effection scope below a bough one, to `run` operations in it from plain code.
+ * Creates an Effection scope inside a bough scope, so that plain code can `run` operations in it.
  *
- * It belongs to `scope` as a daemon does: operations that run in it do not keep `scope` from ending. They find the
- * bough scope, and so the reason of their end, in the context `boughScope`.
+ * Like a daemon, it does not keep `scope` open while operations run in it. The operations find the bough scope, and so
+ * the reason of a cancellation, in the Effection context `boughScope`.
  *
  * **Cancellation:** when `scope` is cancelled, or everything else in it has ended, the operations are halted, and
- * `scope` waits for that. From then on `run` and `spawn` throw the reason. Effection alone would start work without
- * an owner.
+ * `scope` waits for that. From then on `run` and `spawn` throw the reason. Without bough, Effection would start
+ * work that has no owner.
  *
  * **Failure:** an operation that fails halts the others, and its error, the same object, is the failure of `scope`,
- * even if the operation's task is awaited. To handle an error, catch it in the operation. Effection alone loses it.
- * Of two errors of a tear-down, Effection keeps only the later one.
+ * even if the operation's task is awaited. To handle an error, catch it in the operation. Without bough, Effection
+ * would lose it. If a tear-down has two errors, Effection keeps only the later one.
  *
  * @param scope - The owner.
  * @returns The scope. It ends with `scope`. For a shorter life, make a child of `scope` first.
@@ -50,7 +50,7 @@ export function effectionScope(scope: Scope, extra?: unknown): Promise<Effection
       resolve(guarded(own, yield* useScope()));
       yield* suspend();
     });
-    // Inside an operation of Effection's, the above begins a little later: perhaps never.
+    // When an Effection operation calls this, the generator above starts later, or never if `scope` is cancelled first.
     node.onCancel((reason) => {
       reject(reason);
       markHandled(promise);

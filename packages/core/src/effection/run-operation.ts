@@ -5,12 +5,12 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { notifyLateHook } from "../kernel/lifecycle.js";
 
-/** The scope that an operation runs in, as Effection hands things down; see `bough/effection`. */
+/** The Effection context with the bough scope that an operation runs in. Exported by `bough/effection`. */
 export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
 
 /**
  * Runs an Effection operation as the body of `node`. Cancellation halts it, and the promise settles when its
- * tear-down is through: an error of the cleanup is a failure.
+ * tear-down has ended. An error in the tear-down is a failure.
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
@@ -44,7 +44,7 @@ class HaltHook extends Hook {
   }
 
   run(): void {
-    // The halting begins only when the `then` of the result is called.
+    // Effection starts to halt only when the `then` of the result is called.
     this.halted = new Promise((resolve, reject) => {
       this.#task.halt().then(resolve, reject);
     });

@@ -13,12 +13,12 @@ import { nodeOf } from "../task/resolve.js";
  *
  * It is a child of the bough scope that the operation runs in. Without one it is a root.
  *
- * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for all that
- * was started in it. When a bough scope above is cancelled, this one has its reason at once, before any `finally` block
- * of the operation runs. A scope that is cancelled by itself, or by its own `timeout`, leaves the operation alone.
+ * **Cancellation:** when the operation ends, fails or is halted, the scope is closed, and Effection waits for everything
+ * that was started in it. When a bough scope above is cancelled, this scope is cancelled with the same reason, before any
+ * `finally` block of the operation runs. Cancelling only this scope, also by its `timeout`, does not halt the operation.
  *
- * **Failure:** a failure in the scope is raised in the operation that asked for it, once everything in the scope has
- * settled, and is the same object. One that comes up while the scope is being closed fails the tear-down.
+ * **Failure:** a failure in the scope is thrown in the operation that requested the scope, once everything in the scope has
+ * settled. It is the same object. If a failure happens while the scope is being closed, the tear-down fails with it.
  *
  * @param options - As for `createScope`; `timeout` and `grace` in ms.
  * @returns The operation; its value is the scope.
@@ -45,7 +45,7 @@ export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
     const handle = openScope(nodeOf("useBoughScope", "parent", parent ?? background), options, site);
     let ending = false;
     const failed = new Promise<never>((_, reject) => {
-      // Asked for at once: a failure that a closing call receives is not the parent's.
+      // Called at once: the parent does not receive a failure that a call of `close` receives.
       handle.onCancel(() => {
         if (!ending) handle.close().catch(reject);
       });
@@ -56,7 +56,7 @@ export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
       const node: ScopeNode = nodeOf("useBoughScope", "scope", handle);
       yield* provide(node);
     } finally {
-      ending = true; // throwing it again would end the steps that follow
+      ending = true; // otherwise `failed` would throw the failure, too, and end the steps that follow
       yield* until(handle.close());
     }
   });

@@ -14,14 +14,14 @@ import { enterScope } from "../task/with-scope.js";
  * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps its
  * resources and the tasks that it spawned alive until `scope` ends.
  *
- * They are torn down like a resource of `scope.use`: after the children of `scope` have settled, in its turn among the
- * defers, and `scope` waits for that.
+ * They are torn down like a resource of `scope.use`: after the children of `scope` have settled, and in order with
+ * the other cleanups. `scope` waits for that.
  *
  * **Cancellation:** if `scope` is cancelled before the operation has its value, the operation is halted, and the promise
  * rejects with the reason when it is torn down.
  *
- * **Failure:** an error before there is a value goes to the caller alone. A later one, of a task that still runs or of the
- * tear-down, is a failure of `scope`. All are the same objects as in Effection.
+ * **Failure:** if the operation fails before it has its value, only the caller receives the error. A later error, of a task that
+ * still runs or of the tear-down, is a failure of `scope`. The errors are the same objects as in Effection.
  *
  * @param scope - The owner.
  * @param operation - Makes the operation. Called once.
@@ -79,7 +79,7 @@ function begin<T>(scope: Scope, operation: () => Operation<T>, site: string | un
   return enterScope("withScope", node, { name }, body, site);
 }
 
-/** An operation that goes on after it has its value. */
+/** An operation that stays active after it has its value. */
 class Kept<T> {
   readonly value: Promise<T>;
   readonly #task: Task<void>;
@@ -97,7 +97,7 @@ class Kept<T> {
     this.#task = run(function* () {
       yield* boughScope.set(node);
       const value = yield* operation();
-      // A halted operation goes on here if it waited in a `finally`: `yield*` forgets that the generator was returning.
+      // A halted operation that waited in a `finally` continues here: `yield*` forgets that the generator was returning.
       if (isHalted()) return;
       ready = true;
       resolve(value);
@@ -110,7 +110,7 @@ class Kept<T> {
   }
 
   halt(): Promise<void> {
-    // The halting begins only when the `then` of the result is called.
+    // Effection starts to halt only when the `then` of the result is called.
     this.#halted ??= new Promise((resolve, reject) => {
       this.#task.halt().then(resolve, reject);
     });

@@ -66,7 +66,7 @@ export class CancelledError extends BoughError {
   readonly kind: CancelKind;
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
-  /** Private, so that two reasons of different times are equal to a test. */
+  /** Private, so that a deep comparison in a test ignores it. */
   #at: number | undefined = undefined;
   #by: string | undefined = undefined;
 
@@ -136,7 +136,7 @@ export class DeadlineExceededError extends CancelledError {
   }
 }
 
-/** Whether `error` is a cancellation of bough's, of any scope and any copy of the package. */
+/** Whether `error` is a cancellation by bough, of any scope and from any copy of the package. */
 export function isCancelled(error: unknown): error is CancelledError {
   try {
     return typeof error === "object" && error !== null && cancelledBrand in error;
@@ -176,7 +176,7 @@ function withoutStack<E extends Error>(make: () => E): E {
   let limit: number;
   try {
     limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0; // by assignment: `Reflect.set` takes as long as the rest
+    Error.stackTraceLimit = 0; // an assignment: `Reflect.set` would double the time that this function takes
   } catch {
     return detached(make()); // read-only under `--frozen-intrinsics` and in hardened realms; an accessor that throws
   }

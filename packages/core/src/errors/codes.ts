@@ -17,7 +17,7 @@ export type BoughErrorCode =
   | "BOUGH_STUCK_TASKS"
   /** `MissingContextError`: `scope.get(key)` found no value, and the key has no default. */
   | "BOUGH_MISSING_CONTEXT"
-  /** `background` was asked to keep a context value or a cleanup. It never ends. */
+  /** `set`, `defer` or `use` was called on `background`, which never ends. */
   | "BOUGH_BACKGROUND"
   /** A scope of another copy of the package was passed. */
   | "BOUGH_FOREIGN_SCOPE"
@@ -37,9 +37,9 @@ export type BoughErrorCode =
   | "BOUGH_NESTED_MAIN"
   /** `onError` of `main`: the scope has ended, and something outside it still keeps the process alive. */
   | "BOUGH_PROCESS_HELD"
-  /** `serverScope`: a second `parent` for a server. `BoughModule`: imported twice, or an app without a server that it knows. */
+  /** `serverScope`: the server already has another `parent`. `BoughModule`: imported twice, or no supported HTTP server. */
   | "BOUGH_SERVER_SCOPE"
-  /** `requestScope` or `requestOutcome` of `bough/web`, a decorator of `bough/nest`: no `fetchBough` or `BoughModule` around. */
+  /** `requestScope` or `requestOutcome` of `bough/web`, a decorator of `bough/nest`: the request has no scope. */
   | "BOUGH_NO_REQUEST_SCOPE"
 
   // bough/inspector
@@ -47,7 +47,7 @@ export type BoughErrorCode =
   | "BOUGH_INSPECTOR_PRODUCTION"
 
   // bough/recorder
-  /** `decodeRecording`: no recording, a damaged one, or one of another version. `createRecorder`: no diagnostics channels. */
+  /** `decodeRecording`: not a recording, damaged, or of another version. `createRecorder`: no diagnostics channels. */
   | "BOUGH_RECORDING"
 
   // bough/streams
@@ -65,9 +65,9 @@ export type BoughErrorCode =
   | "BOUGH_LEAKS"
   /** `RetainedError`: an object that should have been collected is alive. */
   | "BOUGH_RETAINED"
-  /** `collectGarbage`: the engine offers no way to collect garbage. */
+  /** `collectGarbage`: the engine has no way to start a garbage collection. */
   | "BOUGH_NO_GC"
-  /** `VirtualClockError`: everything waits, and no timer is pending. */
+  /** `VirtualClockError`: all code in the test waits, and no timer is pending. */
   | "BOUGH_BLOCKED"
   /** `VirtualClockError`: I/O has kept the process busy for longer than `stalledAfter`. */
   | "BOUGH_STALLED"
@@ -82,7 +82,7 @@ export type BoughErrorCode =
 
 /** The codes of the warnings that bough emits on the process, and what raises each. */
 export type BoughWarningCode =
-  /** `BoughStuckWarning`: as the error of that code, for a scope without a receiver. */
+  /** `BoughStuckWarning`: the same report as the error, for a scope whose failure has no receiver. */
   | "BOUGH_STUCK_TASKS"
   /** `BoughOrphanWarning`: a handle was collected before its scope was closed. */
   | "BOUGH_ORPHAN"

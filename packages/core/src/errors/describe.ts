@@ -1,5 +1,5 @@
 const MAX_LENGTH = 80;
-/** A longer path helps no reader, and joining its parts would be slow in a deep tree. */
+/** The longest path that is quoted. A longer path is hard to read, and joining its parts is slow in a deep tree. */
 const MAX_PATH = 500;
 
 /** Quotes a value for an error message: short, and on one line. Never throws. */
@@ -18,7 +18,7 @@ export function describe(value: unknown): string {
   }
 }
 
-/** The name of an error, never its message, which may contain data. Of another value, its type. */
+/** Returns the name of an error, and the type of any other value. Never returns the message, which may contain data. */
 export function nameOfError(error: unknown): string {
   try {
     if (typeof error !== "object" || error === null) return typeof error;

@@ -1,5 +1,5 @@
 /**
- * Has the stack trace of `error` written out, and returns `error`. Until the stack is read, V8 keeps the frames
+ * Formats the stack trace of `error` now, and returns `error`. Until the stack is read, V8 keeps the frames
  * themselves, and with them the receiver of every method on the stack: an error made in a method of an owner handle
  * keeps the handle alive.
  */

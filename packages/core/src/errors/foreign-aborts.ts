@@ -63,7 +63,7 @@ const recognisers: readonly ((traits: Traits) => boolean)[] = [
   ({ code, message }) => code === "ECONNRESET" && message === "aborted",
 
   // Clients of Stainless in a minified bundle, where the class has lost its name: the `name` is "Error" in OpenAI 6 and 7 and in
-  // older Anthropics. The error has neither status nor headers, since there was no response.
+  // older Anthropic clients. The error has neither status nor headers, since there was no response.
   ({ error, message }) =>
     message === "Request was aborted." && isUndefined(error, "status") && isUndefined(error, "headers"),
 
@@ -111,14 +111,14 @@ export function isForeignAbort(error: unknown): boolean {
   return recognisers.some((recognises) => recognises(traits));
 }
 
-/** How many errors, and how many aggregates of them, to look at within one; with more, it is taken for a failure. */
+/** How many errors, and how many aggregates, are inspected inside one error. An error with more counts as a failure. */
 const MAX_ERRORS = 100_000;
 const MAX_AGGREGATES = 1_000;
 
 /**
- * Whether `error` is an `AggregateError` or a `SuppressedError` that contains, at any depth, nothing but errors for which
- * `test` is true, and at least one. So `Promise.any` rejects when all its calls were aborted, and `await using` when the
- * disposal was aborted, too.
+ * Whether `error` is an `AggregateError` or a `SuppressedError` that contains, at any depth, at least one error, and
+ * only errors for which `test` is true. `Promise.any` rejects with such an error when all its calls were aborted, and
+ * `await using` does when both the block and the disposal were aborted.
  *
  * Never throws, unless `test` does.
  */
@@ -141,7 +141,7 @@ export function consistsOf(error: unknown, test: (error: unknown) => boolean): b
     if (inner.length === 0 || ++aggregates > MAX_AGGREGATES || parts.length + inner.length > MAX_ERRORS) {
       return false;
     }
-    for (const each of inner) parts.push(each); // the loop comes to them
+    for (const each of inner) parts.push(each); // the outer loop also visits these
   }
   return found;
 }
@@ -191,7 +191,7 @@ function classesOf(error: object): string[] {
   return classes;
 }
 
-/** Reads a property of a value of the user's, which may have getters that throw. */
+/** Reads a property of a user's value, whose getters may throw. */
 export function read(object: object, key: string): unknown {
   try {
     return Reflect.get(object, key);

@@ -7,10 +7,10 @@ export interface OptionNames {
 }
 
 /**
- * Lists the options of a function. The type argument makes the compiler demand every one of them, so that a new option
- * is not refused.
+ * Lists the options of a function. The type argument makes the compiler require every option, so that no
+ * option is refused because it is missing here.
  *
- * Mark a call at the top of a module as `@__PURE__`: then bundlers leave the list out with the function that it is for.
+ * Mark a call at the top of a module as `@__PURE__`: then a bundler that drops the function also drops its list.
  *
  * @param has - The same test, faster than a look-up in a set, for a function on a hot path.
  */

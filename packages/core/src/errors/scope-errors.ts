@@ -20,19 +20,19 @@ export interface TaskInfo {
   readonly cleanup?: string;
   /** With `waitingFor: "cleanup"`: where it was deferred; recorded only while tracing is on. */
   readonly deferredAt?: string;
-  /** In a report of stuck tasks: a note of an integration, such as the process that it waits for. */
+  /** In a report of stuck tasks: a note from an integration, such as the process that it waits for. */
   readonly annotation?: string;
 }
 
 /**
  * The part of a stuck scope that has not finished:
  *
- * - `worker`: the worker of a task; `body`: that of a scope (`withScope`, a combinator, `shield`, `main`)
+ * - `worker`: the worker of a task; `body`: the body of a scope (`withScope`, a combinator, `shield`, `main`)
  * - `operation`: the Effection operation that is its worker or body
  * - `source`: the source of items of a `map` or `stream`, which has been asked to end
  * - `cleanup`: a function that was deferred, or the disposal of a resource
  * - `response`: the handler of a request has not ended the response; `client`: it has, and the client has not got it yet
- * - `close`: an owner handle whose owner has not closed it
+ * - `close`: an owner handle that has not been closed
  * - `notification`: the listeners of its cancellation are still running
  * - `children`: only its children, which are about to end
  */

@@ -2,7 +2,7 @@
 export interface Rejection {
   /** The later failures of that scope, and of the scopes inside it that rejected with the same error. */
   readonly later: Set<unknown>;
-  /** Weak, as everything an error leads to: a logged error must not keep a tree alive. Made by `kernel/suppressed-failures.ts`. */
+  /** Refers to the scope weakly, so that a logged error does not keep a tree alive. Made by `kernel/suppressed-failures.ts`. */
   readonly from: unknown;
 }
 

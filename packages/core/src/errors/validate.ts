@@ -17,7 +17,7 @@ export function wrongType(operation: string, requirement: string, value: unknown
   return new TypeError(`${operation}: ${requirement}, got ${describe(value)}${hint}`);
 }
 
-/** The error for an argument of the right type whose value can't be used. As {@link wrongType}. */
+/** The error for an argument of the right type whose value can't be used. Has the parameters of {@link wrongType}. */
 export function outOfRange(operation: string, requirement: string, value: unknown, hint = ""): RangeError {
   return new RangeError(`${operation}: ${requirement}, got ${describe(value)}${hint}`);
 }
@@ -37,11 +37,11 @@ export function requireFunction(
   name: string,
   value: unknown,
 ): asserts value is (...args: never[]) => unknown {
-  // Not by `requireType`: an engine that has not optimised this yet compares with a constant faster.
+  // Does not call `requireType`: a comparison with a constant is faster until the engine has optimised this function.
   if (typeof value !== "function") throw wrongType(operation, `${name} must be a function`, value);
 }
 
-/** A duration in ms: not negative, not NaN; `Infinity` means no limit. */
+/** Requires a duration in ms: not negative, not NaN; `Infinity` means no limit. */
 export function requireDuration(operation: string, name: string, value: unknown): void {
   requireType(operation, name, "number", value);
   if ((value as number) >= 0) return;
@@ -52,20 +52,20 @@ export function checkDuration(operation: string, name: string, value: unknown): 
   if (value !== undefined) requireDuration(operation, name, value);
 }
 
-/** A duration that ends. @param why - Follows the value in the message for `Infinity`. */
+/** Requires a finite duration. @param why - Follows the value in the message for `Infinity`. */
 export function requireFiniteDuration(operation: string, name: string, value: unknown, why = ""): void {
   requireDuration(operation, name, value);
   if (value === Infinity) throw outOfRange(operation, `${name} must be finite`, value, why);
 }
 
-/** A whole number from `least`. */
+/** Requires a whole number from `least`. */
 export function requireCount(operation: string, name: string, value: unknown, least: number): void {
   requireType(operation, name, "number", value);
   if (Number.isInteger(value) && (value as number) >= least) return;
   throw outOfRange(operation, `${name} must be a whole number from ${least}`, value);
 }
 
-/** A limit: a whole number from `least`, or `Infinity` for none. */
+/** Checks a limit: a whole number from `least`, or `Infinity` for none. */
 export function checkLimit(operation: string, name: string, value: unknown, least: number): void {
   if (value === undefined || value === Infinity) return;
   requireType(operation, name, "number", value);
@@ -73,7 +73,7 @@ export function checkLimit(operation: string, name: string, value: unknown, leas
   throw outOfRange(operation, `${name} must be a whole number from ${least} or Infinity`, value);
 }
 
-/** An instant: a valid `Date`, or epoch ms that are not negative. */
+/** Checks an instant: a valid `Date`, or epoch ms that are not negative. */
 export function checkInstant(operation: string, name: string, value: unknown): void {
   if (value === undefined) return;
   const instant = value instanceof Date ? value.getTime() : value;
@@ -83,8 +83,8 @@ export function checkInstant(operation: string, name: string, value: unknown): v
 }
 
 /**
- * An options object that has only options of the function. Refuses objects that are passed in its place by mistake: a
- * scope, a signal, a promise, an array.
+ * Checks that `options` is an object with only the options in `names`. Refuses objects that are often passed in its place
+ * by mistake: a scope, a signal, a promise, an array.
  *
  * @param example - Shown in the message.
  */
@@ -106,7 +106,7 @@ export function checkOptionsObject(
 const noOptions: OptionNames = { all: [], has: () => false };
 
 /**
- * Refuses options in a call of a function that has none. Other superfluous arguments are ignored, as everywhere in
+ * Refuses options in a call of a function that has none. Other superfluous arguments are ignored, as is usual in
  * JavaScript: `forEach` passes an index and an array.
  *
  * @param extra - The argument after the last one that the function has.

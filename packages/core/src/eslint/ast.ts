@@ -91,7 +91,7 @@ export function contains(outer: AstNode, inner: AstNode): boolean {
   return at >= start && at < end;
 }
 
-/** Whether an identifier stands in a type, as in `typeof handle`, where nothing is read at run time. */
+/** Whether an identifier is part of a type, as in `typeof handle`, where nothing is read at run time. */
 export function isInType(identifier: AstNode): boolean {
   const parent = identifier.parent;
   if (parent === null || parent === undefined) return false;
@@ -112,7 +112,7 @@ export function* nodesIn(root: AstNode, enter: (node: AstNode) => boolean = () =
   if (enter(root)) for (const child of childrenOf(root)) yield* nodesIn(child, enter);
 }
 
-/** The name of the method that a call calls: `on` of `process.on(…)`. */
+/** The name of the method that a call invokes: `on` of `process.on(…)`. */
 export function methodOf(call: AstNode): { readonly object: AstNode; readonly name: string } | undefined {
   const callee = bare(call["callee"]);
   if (callee?.type !== "MemberExpression") return undefined;

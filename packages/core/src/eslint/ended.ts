@@ -17,7 +17,7 @@ const takers = new Set(["use", "adopt", "defer"]);
 
 /**
  * Whether the function that has made a handle also ends it: it closes the handle, waits for it, or passes it to code
- * that does. Then nothing is left to the collector.
+ * that does. Then the finalization fallback is not needed.
  */
 export function isEndedByMaker(variable: Variable): boolean {
   const definition = variable.defs[0]?.node;
@@ -77,7 +77,7 @@ export function isHandedOver(closure: AstNode): boolean {
   return call?.type === "CallExpression" && isEnding(closure);
 }
 
-/** Whether other code than `closure` mentions a variable of the module: it is exported, or used in another function. */
+/** Whether code outside `closure` mentions a variable of the module: it is exported, or used in another function. */
 export function isKnown(variable: Variable, closure: AstNode): boolean {
   const declaration = variable.defs[0]?.node.parent?.parent;
   if (declaration?.type === "ExportNamedDeclaration") return true;

@@ -9,6 +9,6 @@ export interface File {
   readonly reach: Reach;
   readonly calls: readonly AstNode[];
   readonly assignments: readonly (readonly [target: AstNode, value: AstNode | undefined])[];
-  /** The name of the function of bough's that is called. */
+  /** The name of the bough function that is called; `undefined` for any other call. */
   calleeOf(call: AstNode): string | undefined;
 }

@@ -2,7 +2,7 @@ import { bare, isFunction, nameOf, returnedBy, type AstNode } from "./ast.js";
 import type { File } from "./file.js";
 import { isOfModule, variableOf, type Owner } from "./owners.js";
 
-/** Variables that hold a function of a field of a selfCleaning handle, which is bound to the handle. */
+/** Variables that hold a function from a field of a selfCleaning handle. Such a function is bound to the handle. */
 export function* functionsOfHandles(file: File): Generator<Owner> {
   for (const [target, value] of file.assignments) {
     const { names, from } = functionsOf(file, value);
@@ -20,7 +20,7 @@ export function* functionsOfHandles(file: File): Generator<Owner> {
   }
 }
 
-/** Of `handle`, of `selfCleaning(…)` and of `handle.get`: the names of the functions in fields that the handle has. */
+/** Returns the names of the fields that hold functions, for `handle`, `selfCleaning(…)` and `handle.get`. */
 function functionsOf(
   file: File,
   expression: AstNode | undefined,

@@ -26,7 +26,7 @@ export interface Rule {
  * mentions the owner handle of its own scope, or the `this` that holds it; and code outside of the scope that keeps
  * the handle, see `Pins`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
  *
- * Code that may keep nothing is not flagged: `test/lint-gc.test.ts` lints code and runs it.
+ * Code that might not keep the handle alive is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */
 export const noOwnerInWorker: Rule = {
   meta: {
@@ -139,7 +139,7 @@ class Check {
     else this.#copies.push([target, made]);
   }
 
-  /** The name of the function of bough's that is called, if it is one. */
+  /** The name of the bough function that is called; `undefined` for any other call. */
   #calleeOf(call: AstNode): string | undefined {
     const callee = bare(call["callee"]);
     if (callee?.type === "Identifier" && this.#isImport(callee))
@@ -190,14 +190,14 @@ class Check {
       this.#judgeClosures(this.#owners.find(object["object"]), args);
   }
 
-  /** Whether the result of `onCancel` is kept. It removes the callback. */
+  /** Whether the result of `onCancel`, which removes the callback, is used. */
   #isTakenBack(call: AstNode): boolean {
     if (isUnused(call)) return false;
     const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
     return variable === undefined || readsOf(variable).length > 1;
   }
 
-  /** Its workers run below the parent, if it has one, so they must not hold the owner of that either. */
+  /** Its workers run below the parent, if it has one, so they must not refer to the parent's owner either. */
   #judgeSelfCleaning(call: AstNode, args: readonly AstNode[]): void {
     const build = this.#reach.builderIn(args);
     const [parent] = args;
@@ -207,8 +207,8 @@ class Check {
   }
 
   /**
-   * A variable that a builder mentions is kept by the functions that run in its scope: a worker, a cleanup. A method
-   * alone keeps nothing.
+   * The functions that run in the scope, such as a worker or a cleanup, keep the variables that the builder mentions
+   * alive. A method alone does not.
    */
   #judgeBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
     if (build === undefined) return;
@@ -234,14 +234,14 @@ class Check {
     for (const closure of args.flatMap((arg) => this.#reach.closuresIn(arg))) {
       const mention = this.#reach.mentionOf(owner, closure);
       if (mention === undefined) continue;
-      // A handle of a module that other functions use is meant to stay.
+      // A module-level handle that other functions use is meant to live as long as the module.
       if (owner.variable !== undefined && isOfModule(owner.variable) && isKnown(owner.variable, closure))
         continue;
       this.#report(mention, mention.type === "ThisExpression" ? "holder" : "owner", { name: owner.name });
     }
   }
 
-  /** One report for each mention: the first is the nearest to the cause. */
+  /** Reports each mention once: the first report is the closest to the cause. */
   #report(node: AstNode, messageId: string, data: Readonly<Record<string, string>>): void {
     if (this.#reported.has(node)) return;
     this.#reported.add(node);

@@ -25,7 +25,7 @@ interface Reference {
   isWrite(): boolean;
 }
 
-/** `node` of a parameter is the function that has the parameter, not the argument. */
+/** For a parameter, `node` is the function that has the parameter, and not the parameter itself. */
 interface Definition {
   readonly type: string;
   readonly node: AstNode;
@@ -40,7 +40,7 @@ interface ScopeOfNames {
   readonly upper: ScopeOfNames | null;
 }
 
-/** The variable that `identifier` means, where it stands. */
+/** The variable that `identifier` refers to at its position. */
 export function variableOf(source: SourceCode, identifier: AstNode | undefined): Variable | undefined {
   if (identifier?.type !== "Identifier") return undefined;
   const name = identifier["name"] as string;
@@ -98,7 +98,7 @@ export interface Owner {
 /** The places of a file that hold owner handles. */
 export class Owners {
   readonly #source: SourceCode;
-  /** How often each variable gets one. */
+  /** How many times each variable is assigned an owner handle. */
   readonly #variables = new Map<Variable, number>();
   readonly #fields = new Map<AstNode, Set<string>>();
   /** The classes whose `this` holds the value of the variable. */
@@ -108,7 +108,7 @@ export class Owners {
     this.#source = source;
   }
 
-  /** Notes that `target` (of an assignment, a declaration or a class field) gets an owner handle. */
+  /** Records that `target` (of an assignment, a declaration or a class field) gets an owner handle. */
   add(target: AstNode | undefined): void {
     const variable = variableOf(this.#source, bare(target));
     if (variable !== undefined) this.#variables.set(variable, (this.#variables.get(variable) ?? 0) + 1);
@@ -118,7 +118,7 @@ export class Owners {
     if (holder !== undefined && holder !== null) this.#fieldsOf(holder).add(field);
   }
 
-  /** Notes `this.x = handle`, after all handles are known. */
+  /** Records `this.x = handle`. Call it when all handles are known. */
   addCopy(target: AstNode, value: AstNode | undefined): void {
     const variable = variableOf(this.#source, value);
     const field = fieldOfThis(target);
@@ -129,7 +129,7 @@ export class Owners {
     this.#holders.set(variable, holder);
   }
 
-  /** The owner that an expression is, if it is one. */
+  /** The owner that an expression refers to; `undefined` if there is none. */
   find(expression: unknown): Owner | undefined {
     const at = bare(expression);
     if (at === undefined) return undefined;
@@ -152,7 +152,7 @@ export class Owners {
     const home = functionAround(variable.defs[0]?.node ?? variable.scope.block);
     return (
       writes.length === this.#variables.get(variable) &&
-      // In another function, each call would release the handle that the call before has made.
+      // In another function, each call would release the handle that the previous call created.
       writes.every(({ identifier }) => functionAround(identifier) === home)
     );
   }

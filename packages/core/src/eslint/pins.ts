@@ -29,7 +29,7 @@ export interface Pin {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** Functions that something keeps which lives on. */
+/** Functions that a long-lived object keeps. */
 interface Kept {
   readonly closures: readonly AstNode[];
   readonly messageId: "listener" | "timer";
@@ -100,7 +100,7 @@ export class Pins {
 
   // --- listeners and timers -------------------------------------------------------------------------------------
 
-  /** The functions that a call leaves with something that lives on: an emitter, a timer. */
+  /** The functions that a call registers with a long-lived object: an emitter or a timer. */
   #keptBy(call: AstNode): Kept | undefined {
     const args = call["arguments"] as readonly AstNode[];
     const timer = this.#timerOf(call);
@@ -117,7 +117,7 @@ export class Pins {
     return { closures, messageId: "listener", by: nameOf(rootOf(method.object)) ?? "" };
   }
 
-  /** `window.onunload = () => …`, unless it is taken away again. */
+  /** `window.onunload = () => …`, unless another assignment removes it. */
   #handlerIn(target: AstNode, value: AstNode): Kept | undefined {
     const name = target.type === "MemberExpression" ? nameOf(target["property"]) : undefined;
     if (name === undefined || !/^on[a-z]/.test(name)) return undefined;
@@ -137,7 +137,7 @@ export class Pins {
     for (const closure of closures) {
       const node = this.#file.reach.mentionOf(owner, closure);
       if (node === undefined) continue;
-      // A handle of a module is there for good, unless this function is all that knows it.
+      // A module-level handle lives as long as the module, unless only this function refers to it.
       const { variable } = owner;
       if (variable !== undefined && isOfModule(variable) && (isEnding(closure) || isKnown(variable, closure)))
         continue;
@@ -197,7 +197,7 @@ export class Pins {
     );
   }
 
-  /** Whether a node stands in a cleanup of a scope with an owner, which never comes while the handle is kept. */
+  /** Whether a node stands in a cleanup of a scope with an owner, which never runs while the handle is kept. */
   #runsAtTheEnd(node: AstNode): boolean {
     const own = functionAround(node);
     const call = own === undefined ? undefined : outside(own);
@@ -261,7 +261,7 @@ export class Pins {
       (closure) => closure !== block && contains(block, closure),
     );
     if (lasting === undefined) return;
-    if (this.#file.reach.mentionOf(owner, lasting) !== undefined) return; // has been told
+    if (this.#file.reach.mentionOf(owner, lasting) !== undefined) return; // reported already
     for (const read of readsOf(variable)) {
       const own = functionAround(read);
       if (own === undefined || own === home || isHandedOver(own)) continue;
@@ -315,7 +315,7 @@ export class Pins {
     return owner.variable === undefined ? made?.holder === owner.holder : made?.variable === owner.variable;
   }
 
-  /** Whether a worker certainly waits again and again, or for long. */
+  /** Whether a worker certainly waits repeatedly, or for a long time. */
   #isEndless(worker: AstNode): boolean {
     if (worker["async"] !== true && worker["generator"] !== true) return false;
     const isOwn = (node: AstNode): boolean => node === worker || !isFunction(node);

@@ -94,7 +94,7 @@ function moduleWith(options: Provider): DynamicModule {
   };
 }
 
-/** Made for a request only if something of the request injects it. */
+/** Nest calls this for a request only if a controller or provider of the request injects the scope. */
 const requestScopeProvider: FactoryProvider = {
   provide: REQUEST_SCOPE,
   scope: Lifetime.REQUEST,
@@ -102,7 +102,7 @@ const requestScopeProvider: FactoryProvider = {
   useFactory: (bough: BoughService, request: unknown) => bough.requestScope(request),
 };
 
-// Decorators are functions. As syntax they would need compiler settings that change the language of the whole package.
+// Decorators are called as functions: the syntax needs compiler settings that would apply to the whole package.
 Module({})(BoughModule);
 Injectable()(BoughService);
 Inject(HttpAdapterHost)(BoughService, undefined, 0);

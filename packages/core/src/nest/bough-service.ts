@@ -42,16 +42,16 @@ export class BoughService implements OnModuleInit {
   readonly #logger: Logger = new Logger("Bough");
   #mount: Mount | undefined;
 
-  /** Nest makes it. */
+  /** Called by Nest. */
   constructor(host: HttpAdapterHost, options: BoughModuleOptions) {
     this.#host = host;
     this.#options = { ...options, onError: options.onError ?? logTo(this.#logger) };
-    // An app that a test module makes has its adapter later; one without a server never has.
+    // An app of a test module gets its adapter later. An app without a server never gets one.
     if (hasAdapter(host)) this.#prepare(host.httpAdapter);
     else host.init$.subscribe(() => hasAdapter(host) && this.#prepare(host.httpAdapter));
   }
 
-  /** Nest calls it, before the server listens. */
+  /** Called by Nest before the server listens. */
   onModuleInit(): void {
     if (this.#mount === undefined) return;
     void this.scope; // the first call for a server decides on its name and its parent
@@ -72,8 +72,8 @@ export class BoughService implements OnModuleInit {
   /**
    * Returns the scope of a request, as `@RequestScope()` does: for guards, interceptors and middleware.
    *
-   * @param request - As `context.switchToHttp().getRequest()` gives it, or the first argument of middleware.
-   * @throws {TypeError} If `request` is not one of the app.
+   * @param request - As `context.switchToHttp().getRequest()` returns it, or the first argument of middleware.
+   * @throws {TypeError} If `request` is not a request of this app.
    */
   requestScope(request: unknown): Scope {
     if (this.#mount === undefined) throw noServer("requestScope");
@@ -114,7 +114,7 @@ export class BoughService implements OnModuleInit {
       const { stuck } = await this.scope.shutdown();
       for (const { path, age } of stuck) this.#logger.warn(`${path} is stuck after ${age} ms`);
     } catch (error) {
-      this.#logger.error(error); // as Nest does with the failure of a hook: the others are still called
+      this.#logger.error(error); // as Nest handles a failing hook: it still calls the others
     }
   }
 }
@@ -124,7 +124,7 @@ const mounts: Readonly<Record<string, (adapter: Adapter, options: BoughModuleOpt
   fastify: mountOnFastify,
 };
 
-// Separate functions: the scope of the server must not reach the service, which reaches the server.
+// Separate functions, so that the server's scope does not refer to the service, which refers to the server.
 
 function logTo(logger: Logger): NonNullable<BoughModuleOptions["onError"]> {
   return (error, { path }) => {
@@ -143,7 +143,7 @@ function logAndCall(
   };
 }
 
-/** A client that has gone is not worth a line. Nest logs no requests. */
+/** Does not log a client that has disconnected, since Nest does not log requests. */
 function log(logger: Logger, { status, error }: CancelledOutcome, request: AnyRequest): void {
   if (status === 499) return;
   const { scope } = error as Partial<CancelledError>;

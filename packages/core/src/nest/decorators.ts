@@ -15,8 +15,8 @@ interface ScopedRequest {
  * The token of the request's scope, to inject it.
  *
  * For each request, Nest makes a new instance of every provider that injects it, and of every controller and provider
- * that injects such a provider. All others stay single. A provider that gets the scope as an argument of its methods
- * stays single, too.
+ * that injects such a provider. All others remain singletons. So does a provider that gets the scope as an argument
+ * of its methods.
  *
  * @example
  * ```ts no-run
@@ -90,7 +90,7 @@ export function RequestTimeout(timeout: number): ClassDecorator & MethodDecorato
   return UseGuards(new TimeoutGuard(timeout));
 }
 
-/** The one way to run code before a handler that costs other handlers nothing. */
+/** A guard, because that is the only way to run code before one handler without slowing down the others. */
 class TimeoutGuard implements CanActivate {
   readonly #timeout: number;
 

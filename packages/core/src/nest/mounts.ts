@@ -18,7 +18,7 @@ import { serverOptionsOf, type BoughModuleOptions } from "./options.js";
 
 // How bough is mounted on each of Nest's two adapters. Both integrations are used as they are.
 
-/** Bough in the app of one adapter. */
+/** The integration for one adapter. */
 export interface Mount {
   /** The scope of a request that the app has given to a guard, an interceptor, a handler or middleware. */
   scopeOf(request: unknown): Scope;
@@ -39,7 +39,8 @@ export function mountOnExpress(adapter: Adapter, options: BoughModuleOptions): M
 export function mountOnFastify(adapter: Adapter, options: BoughModuleOptions): Mount {
   const { timeout, onCancelled, respond = answerInForm, ...others } = options;
   const server = (): Server => adapter.getInstance<FastifyInstance>().server;
-  // By the server: Nest's middleware runs before the plugin's hooks. It gets the request of Node, and so does `onCancelled` then.
+  // These options are set on the server because Nest's middleware runs before the plugin's hooks. Middleware gets the
+  // request of Node, and if it opens the scope, `onCancelled` gets that request, too.
   openServer(server(), { ...serverOptionsOf(options), timeout, onCancelled }, undefined);
   const { register } = adapter as unknown as Pick<FastifyInstance, "register">;
   void Reflect.apply(register, adapter, [fastifyBough, { ...others, onCancelled, respond }]);
@@ -78,11 +79,11 @@ function answerInForm({ status }: CancelledOutcome, _: FastifyRequest, reply: Fa
 
 function scopeProperty(request: unknown): Scope {
   const { scope } = checkRequest(request) as { scope?: Scope };
-  if (scope === undefined) throw wrongType("requestScope", "request must be one of the app", request);
+  if (scope === undefined) throw wrongType("requestScope", "request must be a request of this app", request);
   return scope;
 }
 
 function checkRequest(request: unknown): object {
   if (typeof request === "object" && request !== null && "headers" in request) return request;
-  throw wrongType("requestScope", "request must be one of the app", request);
+  throw wrongType("requestScope", "request must be a request of this app", request);
 }

@@ -5,7 +5,7 @@ import type { OutcomeHooks } from "../http/responder.js";
 type Hooks = OutcomeHooks<any, any>;
 
 /**
- * The options of `BoughModule.forRoot`: those of `serverScope`. `timeout` is that of each request. `onCancelled` and `respond`
+ * The options of `BoughModule.forRoot`: those of `serverScope`. `timeout` applies to each request. `onCancelled` and `respond`
  * get the request and the response of the app's adapter.
  */
 export interface BoughModuleOptions extends Omit<ServerScopeOptions, keyof Hooks>, Hooks {}

@@ -21,7 +21,7 @@ let isReplaced = false;
  * Passes the failures of an app's requests through `interception` before its exception filters get them.
  *
  * Nest has no hook at that moment. It calls the first filter that matches: that of the method, then that of the controller, then
- * the global ones, the last one first. So a filter of ours would never see an error that a catch-all filter of the
+ * the global ones, the last one first. So a filter of bough would never see an error that a catch-all filter of the
  * app takes. That filter answers 500 and reports an error. This replaces the method that selects the filter.
  */
 export function interceptFailures(adapter: Adapter, interception: Interception): void {
@@ -50,7 +50,7 @@ export function isIntercepted(adapter: Adapter): boolean {
  * running requests use.
  *
  * The hooks themselves come too late. Nest calls those of a module in the order of its distance from the root module, and those of
- * a global module last. The adapter is told first, and awaited.
+ * a global module last. Nest calls `beforeClose` of the adapter before all of them, and awaits it.
  */
 export function beforeShutdownHooks(adapter: Adapter, shutDown: () => Promise<void>): void {
   const original: unknown = Reflect.get(adapter, "beforeClose");

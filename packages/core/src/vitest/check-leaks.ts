@@ -31,7 +31,7 @@ const HOOK_MARGIN = 5_000;
  */
 export function checkLeaks(options: LeakOptions = {}): void {
   checkLeakOptions("checkLeaks", options);
-  recordOrigins(); // for the rest of the file: a stack that was not recorded can't be had later
+  recordOrigins(); // for the rest of the file: a stack that was not recorded can't be recovered later
   const ignore = [...filtersOf(options), currentLeaks()];
   const timeout = (options.timeout ?? DEFAULT_TIMEOUT) + HOOK_MARGIN;
 

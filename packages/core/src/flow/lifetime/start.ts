@@ -105,7 +105,7 @@ function launch<R>(
   return promise;
 }
 
-/** The reason of a worker that has no time to start in. */
+/** The reason of a worker with a `timeout` of 0. */
 function timeoutBefore(task: ScopeNode): DeadlineExceededError {
   const { path } = makeChild("start", task, "start", initialScope);
   return createDeadlineReason(path, calendarNow(), 0);

@@ -112,7 +112,7 @@ class Acquisition extends QueuedWait<Disposable> {
   }
 }
 
-/** With more holders than these a report names none: a part of them would look as if it were all. */
+/** If there are more holders than this, a report names none, because a partial list would look complete. */
 const MAX_HOLDERS = 16;
 
 /** A list whose entries are the permits themselves. */

@@ -185,7 +185,7 @@ class Flight<K, T> implements Observer {
   }
 }
 
-/** Receives the outcome of the task, which is news only if the worker was never called. */
+/** Receives the outcome of the task, which matters only if the worker was never called. */
 class TaskObserver implements Observer {
   readonly #flight: Observer;
 

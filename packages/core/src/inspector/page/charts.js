@@ -41,7 +41,7 @@ export class Charts {
   #plots = [];
   #moments = [];
 
-  /** @param pick - Called with the time of the place that was pressed. */
+  /** @param pick - Called with the time at the position that was clicked. */
   constructor(box, pick) {
     this.#box = box;
     this.#pick = pick;
@@ -51,7 +51,7 @@ export class Charts {
     }).observe(box);
   }
 
-  /** @param at - The moment that is shown elsewhere, if it is not the newest. */
+  /** @param at - The moment that the rest of the page shows, if it is not the newest. */
   show(moments, at) {
     this.#moments = moments;
     if (this.#plots.length === 0) this.#start();
@@ -113,7 +113,7 @@ export class Charts {
     }
   }
 
-  /** Other colours: uPlot has no way to change them. */
+  /** Makes the charts anew in other colours: uPlot can't change the colours of a chart. */
   #restart() {
     for (const plot of this.#plots) plot.destroy();
     this.#plots = [];
@@ -122,7 +122,7 @@ export class Charts {
   }
 }
 
-/** The title, and which colour is what. */
+/** The title and the legend of a chart. */
 function figureOf({ title, lines }) {
   const names = lines.map(([name, colour]) => {
     const mark = make("i");

@@ -1,4 +1,4 @@
-// Small parts of the page. Names of scopes are hostile: they become text nodes, and nothing else.
+// Small parts of the page. The names of scopes are untrusted input, so they only become text nodes.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -14,7 +14,7 @@ export function make(tag, properties = {}, ...content) {
   return element;
 }
 
-/** Changes the text of an element without replacing what a pointer may be pressed on. */
+/** Changes the text of an element without replacing its text node, on which a pointer may be pressed. */
 export function setText(element, text) {
   const { firstChild } = element;
   if (firstChild === null || firstChild.nodeType !== Node.TEXT_NODE || firstChild !== element.lastChild) {
@@ -31,7 +31,7 @@ export function setAttribute(element, name, value) {
 const number = new Intl.NumberFormat("en");
 export const count = (value) => number.format(value);
 
-/** A rate for people: `0`, `0.3`, `12`, `3,400`. */
+/** Formats a rate: `0`, `0.3`, `12`, `3,400`. */
 export const rate = (value) => (value < 10 ? String(Math.round(value * 10) / 10) : count(Math.round(value)));
 
 /** `+3`, `−2`, or nothing. */

@@ -1,6 +1,6 @@
-// What the page has seen: a ring of moments, and the difference of two of them.
+// The newest moments that the page has received, and the difference between two of them.
 
-/** So many bytes of events are kept, as they travelled, and so many moments. */
+/** The most that is kept: bytes of received events, and moments. */
 const MAX_BYTES = 8_000_000;
 const MAX_MOMENTS = 1_800;
 

@@ -18,7 +18,7 @@ export class List {
   #selected;
   #virtualizer;
 
-  /** @param act - Called with a row that was pressed, and with what was pressed in it. */
+  /** @param act - Called with the row that was clicked, and the part of it that was clicked. */
   constructor(scroller, table, act) {
     this.#scroller = scroller;
     this.#table = table;
@@ -97,12 +97,12 @@ export class List {
     const focused = document.activeElement?.closest("tr[data-key]");
     for (const [key, element] of this.#elements) {
       if (wanted.has(key)) continue;
-      // The focus would be lost with its element.
+      // Removing the focused element would lose the focus.
       if (element === focused && this.#body.contains(element)) this.#scroller.focus({ preventScroll: true });
       element.remove();
       this.#elements.delete(key);
     }
-    // In the place of the rows that do not exist.
+    // Padding takes the space of the rows that are not in view.
     const { style } = this.#table.parentElement;
     style.paddingTop = `${first * ROW}px`;
     style.paddingBottom = `${(this.#rows.length - end) * ROW}px`;
@@ -142,7 +142,7 @@ export class List {
   }
 }
 
-/** Pieces of text of one cell, each with a class, and what is pressed there. */
+/** Pieces of text of one cell, each with a class and the action of a click. */
 function showParts(box, parts) {
   if (box.children.length !== box.childNodes.length) box.replaceChildren();
   while (box.children.length > parts.length) box.lastChild.remove();

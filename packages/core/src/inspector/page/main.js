@@ -1,4 +1,4 @@
-// The page of the inspector: what is shown, and what the person does.
+// The page of the inspector: its state, how it is shown, and the actions of the user.
 
 import { Charts } from "./charts.js";
 import { hideDetail, showDetail } from "./detail.js";
@@ -39,7 +39,7 @@ const history = new History();
 const list = new List(byId("scroller"), byId("table"), (row, part) => press(row, part));
 const charts = new Charts(byId("charts"), (at) => show(history.near(at)));
 
-// ---- what is shown
+// ---- showing the state
 
 function showFrame() {
   const { frame } = state;
@@ -164,7 +164,7 @@ const noteOf = {
   },
 };
 
-// ---- what the person does
+// ---- actions of the user
 
 function press(row, part) {
   const { row: content } = row;
@@ -329,7 +329,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return focusSelected();
   }
-  // A button and a slider have keys of their own.
+  // A focused button or slider handles these keys itself.
   if (key === "Enter" && target.tagName === "BUTTON") return;
   if (target.id === "moment" && /^(?:Arrow|Page|Home|End)/.test(key)) return;
   const act = keys[key];
@@ -346,7 +346,7 @@ byId("mark-b").addEventListener("click", () => mark("b"));
 byId("slowest").addEventListener("change", () => showView());
 byId("filter").addEventListener("input", ({ target }) => setFilter(target.value));
 
-// ---- what the server sends
+// ---- messages from the server
 
 const loadTree = question(
   () => {

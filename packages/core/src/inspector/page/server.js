@@ -1,8 +1,8 @@
-// What the server sends.
+// Requests to the server, and its stream of events.
 
 import { byId, plain, setText } from "./dom.js";
 
-/** Returns `undefined` if there is no complete answer. */
+/** Sends a GET request. Returns `undefined` if there is no complete answer. */
 export async function ask(address) {
   try {
     const response = await fetch(address);
@@ -14,7 +14,7 @@ export async function ask(address) {
   }
 }
 
-/** A question of which only the newest form matters: it is asked again after its answer, if it was asked meanwhile. */
+/** Makes a function that sends a request, one at a time: a call during a request sends one more after the answer. */
 export function question(address, answer) {
   let isAsking = false;
   let again = false;
@@ -44,7 +44,7 @@ export function connect(receive) {
   events.addEventListener("problem", (event) => setConnection("lost", plain(JSON.parse(event.data))));
   events.addEventListener("error", () => {
     setConnection("lost", "no answer, trying again");
-    // After an answer that is not a stream the browser does not try again: the server was gone, or has no place.
+    // The browser does not reconnect after an answer that is not a stream: the server has ended, or accepts no more pages.
     if (events.readyState === EventSource.CLOSED)
       void explain().then(() => setTimeout(() => connect(receive), 2_000));
   });

@@ -1,4 +1,4 @@
-// First what is wrong: the warnings, and the numbers.
+// The top of the page: the warnings, and the numbers.
 
 import { byId, count, make, plain, rate, setAttribute, setText } from "./dom.js";
 
@@ -24,7 +24,7 @@ export function showWarnings({ warnings, blockedIn, partial }, select) {
     );
   const list = byId("trouble");
   const words = items.map((item) => item.textContent).join("\n");
-  // What a screen reader announces, and a person may be about to press, is not replaced by the same.
+  // Elements with unchanged text stay: a screen reader would announce them again, and the user may be about to click one.
   if (list.dataset.words === words || list.contains(document.activeElement)) return;
   list.dataset.words = words;
   list.replaceChildren(...items);
@@ -33,7 +33,7 @@ export function showWarnings({ warnings, blockedIn, partial }, select) {
 const late = (isLate) => (isLate ? "late" : "");
 const bad = (isBad) => (isBad ? "bad" : "");
 
-/** What may be wrong comes first. */
+/** The numbers that can show a problem come first. */
 const cards = [
   [
     "loop delay p99",
