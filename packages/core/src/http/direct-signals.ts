@@ -11,7 +11,7 @@ import { signals, type SignalController } from "../kernel/signal-controller.js";
 const OwnController: unknown = globalThis.AbortController;
 let isDecided = false;
 
-/** Has the scopes of this process get such signals, if it runs on Node 20. */
+/** Makes scopes create their signals this way, if the process runs on Node 20. */
 export function useDirectSignals(): void {
   if (isDecided) return;
   isDecided = true;
@@ -40,7 +40,7 @@ function directMaker(): () => SignalController {
   class DirectController implements SignalController {
     readonly signal = Reflect.construct(Target, [], AbortSignal) as AbortSignal;
 
-    /** As an abort that has come from another thread: only Node itself can make the event a trusted one. */
+    /** Aborts as if another thread had done it: only Node itself can create a trusted event. */
     abort(data: unknown): void {
       const port = {
         onmessage: undefined as ((message: object) => void) | undefined,

@@ -92,23 +92,23 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   /** Adds a request that has arrived. */
   track(request: AnyRequest, response: AnyResponse): void {
     const { stream } = request as { stream?: Transport & { session?: Http2Session } };
-    const carrier = request.httpVersionMajor === 2 ? stream : (request.socket as Transport | undefined);
-    if (carrier === undefined) return;
-    const known = carrier[lastRequestKey];
-    if (known?.server !== this) this.#connect(carrier, new LastRequest(this, request, response));
+    const transport = request.httpVersionMajor === 2 ? stream : (request.socket as Transport | undefined);
+    if (transport === undefined) return;
+    const known = transport[lastRequestKey];
+    if (known?.server !== this) this.#connect(transport, new LastRequest(this, request, response));
     else if (!known.add(request, response)) return;
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connections === "keep") return;
-    const { earlier } = carrier[lastRequestKey] as LastRequest;
+    const { earlier } = transport[lastRequestKey] as LastRequest;
     if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise the connection would close before this answer
     keepAlive(response, false);
   }
 
-  #connect(carrier: Transport, connection: LastRequest): void {
-    carrier[lastRequestKey] = connection;
+  #connect(transport: Transport, connection: LastRequest): void {
+    transport[lastRequestKey] = connection;
     this.#connections.add(connection);
     // Before Node closes the responses, so that their listeners see the status.
-    carrier.prependOnceListener("close", () => {
+    transport.prependOnceListener("close", () => {
       this.#connections.delete(connection);
       for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
         this.#onDisconnect(at);

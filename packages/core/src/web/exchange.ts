@@ -31,7 +31,7 @@ import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exch
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
 //
-//   running ──the handler returns──► a body that takes time, in a scope that something hangs on ──► sending ──► ended
+//   running ──the handler returns──► a body that takes time, in a scope that is in use ──────────► sending ──► ended
 //      │                └──────────► anything else ───────────────────────────────────────────────────────────► ended
 //      ├──the handler fails────────► 499, 503, 504, or the failure itself ────────────────────────────────────► ended
 //      ├──an answer in its place───► 500, 503, 504 ───────────────────────────────────────────────────────────► ended
@@ -45,7 +45,7 @@ export type WebRecord = RequestRecord<Request, Exchange>;
 /**
  * The response of one request, and the responder that answers in the handler's place.
  *
- * Most requests are answered before the turn of the event loop is over, and nothing hangs on their scopes. They need no
+ * Most requests are answered before the turn of the event loop is over, and their scopes are not in use. They need no
  * record: until there is one, the exchange is the observer of its scope. An application that is called without the scope
  * may never ask for it: then it is not made.
  */
