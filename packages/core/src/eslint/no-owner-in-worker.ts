@@ -88,6 +88,10 @@ class Check {
   visitor(): Record<string, (node: AstNode) => void> {
     return {
       ImportDeclaration: (node) => this.#import(node),
+      TSImportEqualsDeclaration: (node) => {
+        const { expression } = node["moduleReference"] as { expression?: unknown };
+        if (this.#isOurs(expression)) this.#namespaces.add(nameOf(node["id"]) ?? "");
+      },
       VariableDeclarator: (node) => {
         // A handle that `await using` declares is closed.
         if (String(node.parent?.["kind"]).endsWith("using")) return;
@@ -115,19 +119,23 @@ class Check {
     return this.#modules.some((name) => from === name || from.startsWith(`${name}/`));
   }
 
-  /** `const { spawn } = require("bough")` */
+  /** `const { spawn } = require("bough")`, `const spawn = require("bough").spawn` */
   #require(target: AstNode, value: unknown): void {
     if (!this.#isRequire(value)) return;
-    if (target.type === "Identifier") this.#namespaces.add(nameOf(target) ?? "");
-    if (target.type !== "ObjectPattern") return;
+    const [name, member] = [nameOf(target), bare(value)?.["property"]];
+    if (name !== undefined && member === undefined) this.#namespaces.add(name);
+    if (name !== undefined && member !== undefined) this.#imported.set(name, keyOf(member) ?? name);
+    if (member !== undefined || target.type !== "ObjectPattern") return;
     for (const property of target["properties"] as readonly AstNode[]) {
       const local = nameOf(property["value"]);
       if (local !== undefined) this.#imported.set(local, keyOf(property["key"]) ?? local);
     }
   }
 
+  /** Whether the value is `require("bough")`, or a member of it. */
   #isRequire(value: unknown): boolean {
-    const call = bare(value);
+    const at = bare(value);
+    const call = at?.type === "MemberExpression" ? bare(at["object"]) : at;
     if (call?.type !== "CallExpression" || nameOf(call["callee"]) !== "require") return false;
     return this.#isOurs((call["arguments"] as readonly AstNode[])[0]);
   }

@@ -23,6 +23,8 @@ const valid: Record<string, string> = {
     "export class Feed { scope = createScope(); pull = async (own) => { await sleep(own, 10); }; start() { return spawn(this.scope, this.pull); } }",
   "a scope of the module that a function spawns into":
     "const app = createScope(); export function start() { spawn(app, async (own) => { await sleep(own, 1); app.throwIfCancelled(); }); }",
+  "members of the same names of another module":
+    'const make = require("other").createScope; const { start } = require("bough").more; function f() { const h = make(); start(h, () => h.cancel()); return h; }',
   "functions of the same names out of another module":
     'const { createScope: make, spawn: start } = require("other"); function f() { const h = make(); start(h, () => h.cancel()); return h; }',
   "an app that closes its scope on a signal":
@@ -166,6 +168,10 @@ const invalid: Record<string, readonly [message: string, code: string]> = {
   "bough loaded by require()": [
     "owner",
     'const b = require("bough"); function f() { const h = b.createScope(); b.spawn(h, async (own) => { await b.sleep(own, 1); h.cancel(); }); return h; }',
+  ],
+  "a function of bough that is a member of require()": [
+    "owner",
+    'const make = require("bough").createScope; const start = require("bough").spawn; function f() { const h = make(); start(h, () => h.cancel()); return h; }',
   ],
   "functions of bough out of require()": [
     "owner",
@@ -314,6 +320,8 @@ const invalid: Record<string, readonly [message: string, code: string]> = {
 };
 
 const invalidTypes: Record<string, string> = {
+  "bough loaded by import = require()":
+    'import b = require("bough"); export function f() { const h = b.createScope(); b.spawn(h, () => h.cancel()); return h; }',
   "a class with typed fields":
     'import type { ScopeHandle } from "bough";\nexport class Poller { private readonly scope: ScopeHandle = createScope({ name: "poller" } as const); private runs = 0; start(): void { spawn(this.scope, async (own): Promise<void> => { await sleep(own, 1); this.runs++; }); } }',
   "assertions around everything":
