@@ -148,6 +148,27 @@ describe("expectNoLeaks()", () => {
     );
   });
 
+  const thrower = (): never => {
+    throw new Error("a stack was asked for");
+  };
+  it.each<[string, keyof ErrorConstructor, PropertyDescriptor]>([
+    ["stackTraceLimit throws when it is read", "stackTraceLimit", { get: thrower }],
+    ["stackTraceLimit throws when it is written", "stackTraceLimit", { get: () => 10, set: thrower }],
+    ["stackTraceLimit is read-only", "stackTraceLimit", { value: 10 }],
+    ["stackTraceLimit is not a number", "stackTraceLimit", { value: "all", writable: true }],
+    ["prepareStackTrace throws", "prepareStackTrace", { value: thrower, writable: true }],
+  ])("finds a timer that was set while Error.%s", async (_, name, property) => {
+    onTestFinished(recordOrigins());
+    const { leaks } = await leaksOf(() => {
+      const before = Object.getOwnPropertyDescriptor(Error, name) as PropertyDescriptor;
+      Object.defineProperty(Error, name, { ...property, configurable: true });
+      const timer = setInterval(() => {}, 60_000);
+      Object.defineProperty(Error, name, before);
+      onTestFinished(() => clearInterval(timer));
+    });
+    expect(leaks).toHaveLength(1);
+  });
+
   it("takes the ignores of findLeaks", async () => {
     const scope = createScope({ name: "kept" });
     await expectNoLeaks(() => void spawn(scope, never, { name: "metrics" }), {

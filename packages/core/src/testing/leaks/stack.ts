@@ -27,12 +27,25 @@ export type RawStack = { readonly stack?: unknown };
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what captureStackTrace takes
 export function captureStack(above: Function): RawStack {
   const holder: RawStack = {};
-  const limit = Error.stackTraceLimit;
-  // Read-only under --frozen-intrinsics: then the length of stacks can't be changed.
-  Reflect.set(Error, "stackTraceLimit", MAX_FRAMES);
-  Error.captureStackTrace(holder, above);
-  Reflect.set(Error, "stackTraceLimit", limit);
+  const limit = setStackTraceLimit(MAX_FRAMES);
+  try {
+    Error.captureStackTrace(holder, above);
+  } catch {
+    // An `Error.prepareStackTrace` that throws. An exception here would end the process.
+  }
+  setStackTraceLimit(limit);
   return holder;
+}
+
+/** Returns the limit before. Does nothing if it is read-only (`--frozen-intrinsics`), or an accessor that throws. */
+function setStackTraceLimit(limit: unknown): unknown {
+  try {
+    const before: unknown = Error.stackTraceLimit;
+    Reflect.set(Error, "stackTraceLimit", limit);
+    return before;
+  } catch {
+    return undefined;
+  }
 }
 
 export function readStack(raw: RawStack): { frames: string[]; internal: string[] } {
@@ -41,8 +54,12 @@ export function readStack(raw: RawStack): { frames: string[]; internal: string[]
 }
 
 /** All frames, innermost first, Node's own among them. */
-export function readFrames({ stack }: RawStack): string[] {
-  return framesOf(stack).map(plain);
+export function readFrames(raw: RawStack): string[] {
+  try {
+    return framesOf(raw.stack).map(plain);
+  } catch {
+    return []; // an `Error.prepareStackTrace` that throws
+  }
 }
 
 /** The line to look at: the innermost frame that is neither bough's nor a dependency's, or the innermost if there is none. */
