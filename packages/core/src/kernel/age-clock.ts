@@ -160,14 +160,14 @@ export function instantIn(left: number, expected: number): number {
 }
 
 /**
- * The instant that is `left` ms away by `clock`, as {@link instantIn} will expect it. `undefined` where it is the same if it is
- * computed later, when somebody asks: a test may let the one clock go on and not the other.
+ * The `expected` instant of a later {@link instantIn}. `undefined` if {@link instantLater} can compute it when it is read: the
+ * real clock and the real calendar advance together. A test may advance only one of them.
  */
 export function instantNow(clock: Clock, left: number): number | undefined {
   return clock === realClock && !isDateReplaced() ? undefined : calendarNow() + left;
 }
 
-/** As {@link instantNow}, later. Rounded up: the calendar has whole ms, and has shown the current one for a while. */
+/** The instant in epoch ms that is `left` ms away. Rounded up: the calendar has whole ms, and the current one has begun. */
 export function instantLater(left: number): number {
   return Math.ceil(calendarNow() + left);
 }

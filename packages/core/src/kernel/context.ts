@@ -16,7 +16,7 @@ export function setContextValues(implementation: ContextValues): void {
   values = implementation;
 }
 
-/** @throws {TypeError} If `key` is no key. */
+/** @throws {TypeError} If `key` is not a key. */
 export function contextValues(operation: string, key: unknown): ContextValues {
   if (values?.isKey(key) === true) return values;
   throw wrongType(operation, "key must come from createContextKey()", key);

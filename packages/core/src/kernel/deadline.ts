@@ -23,7 +23,7 @@ class ClockDeadline implements Deadline {
   readonly timeout: number | undefined;
   readonly #clock: Clock;
   readonly #at: number;
-  /** Of a duration, perhaps `undefined` until somebody asks. */
+  /** In epoch ms. For a duration, it may be `undefined` until it is read; see `instantNow`. */
   #date: number | undefined;
 
   constructor(clock: Clock, left: number, timeout: number | undefined, date: number | undefined) {
