@@ -341,7 +341,7 @@ describe("isCancelled() and suppressed()", () => {
   const proxy = new Proxy({}, { has: refuses, get: refuses, getPrototypeOf: refuses });
   const anything = [undefined, null, 0, "text", 1n, Symbol("s"), {}, [], () => 1, new Error("no"), proxy];
 
-  it("take anything", () => {
+  it("accept any value", () => {
     for (const value of anything) {
       expect(bough.isCancelled(value)).toBe(false);
       expect(bough.suppressed(value)).toEqual([]);

@@ -34,7 +34,7 @@ describe("a link of the documentation", () => {
     expect(broken(root, page)).toEqual([]);
   });
 
-  it("of a doc comment or another comment leads to a page that exists", () => {
+  it("leads to a page that exists when it is in a comment of the sources", () => {
     const sources = filesBelow(root, ["packages/core", "packages/examples"], [".ts", ".mjs"]);
     const wrong = sources.flatMap((file) =>
       [...readFileSync(join(root, file), "utf8").matchAll(/\bdocs\/[\w/-]+\.md(?:#[\w-]+)?/g)]
@@ -44,7 +44,7 @@ describe("a link of the documentation", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("that leads nowhere is found", () => {
+  it("is reported when it leads nowhere", () => {
     const at = (address: string): string | undefined =>
       brokenBecause(root, { place: "docs/rules.md:1", address });
     expect(at("#rule-3")).toBeUndefined();

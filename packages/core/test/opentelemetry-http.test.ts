@@ -128,7 +128,7 @@ function waiting(begun: Deferred<void>): Work {
 }
 
 describe.each(frameworks)("the span of OpenTelemetry for a request of %s has the status", (_, make) => {
-  it("499 when the client leaves while the handler works", async () => {
+  it("499 when the client disconnects while the handler runs", async () => {
     const begun = deferred();
     const socket = await send(await make(waiting(begun), {}), get);
     await begun.promise;
@@ -150,7 +150,7 @@ describe.each(frameworks)("the span of OpenTelemetry for a request of %s has the
     expect(await statusOfSpan()).toBe(499);
   });
 
-  it("200 when it was answered, also in parts, and the client left afterwards", async () => {
+  it("200 when the response was sent, also in parts, before the client disconnected", async () => {
     const socket = await send(
       await make(async (_scope, write) => {
         write("part");
@@ -163,12 +163,12 @@ describe.each(frameworks)("the span of OpenTelemetry for a request of %s has the
     expect(await statusOfSpan()).toBe(200);
   });
 
-  it("503 when its time was up", async () => {
+  it("503 when the request timed out", async () => {
     await send(await make(waiting(deferred()), { timeout: 20 }), get);
     expect(await statusOfSpan()).toBe(503);
   });
 
-  it("500 when its handler failed", async () => {
+  it("500 when the handler failed", async () => {
     const fails: Work = () => Promise.reject(new Error("boom"));
     await send(await make(fails, {}), get);
     expect(await statusOfSpan()).toBe(500);

@@ -376,7 +376,7 @@ describe("one trace per request", () => {
     return server;
   }
 
-  it.each(["GET", "POST"])("in Express, with fifty %s requests at once", async (method) => {
+  it.each(["GET", "POST"])("in Express, also for fifty concurrent %s requests", async (method) => {
     const app = express();
     app.use(expressBough({ timeout: 60_000 }), express.json());
     app.all("/orders/:id", async (request, response) => {
@@ -386,7 +386,7 @@ describe("one trace per request", () => {
     await expectTraces(await listening(http.createServer(app)), method);
   });
 
-  it.each(["GET", "POST"])("in Fastify, with fifty %s requests at once", async (method) => {
+  it.each(["GET", "POST"])("in Fastify, also for fifty concurrent %s requests", async (method) => {
     const app = Fastify();
     await app.register(fastifyBough);
     app.all<{ Params: { id: string } }>("/orders/:id", async (request) => {
@@ -470,7 +470,7 @@ describe("the spans of a recording, as docs/diagnostics.md makes them", () => {
     exportSpans(recording, tracer);
   }
 
-  it("nest as the scopes did", async () => {
+  it("are nested in the same way as the scopes", async () => {
     await recorded(async () => {
       await withScope({ name: "request" }, async (scope) => {
         await all(scope, [async function stock() {}, async function price() {}]);

@@ -67,23 +67,26 @@ const isOpen = (port: number): Promise<boolean> =>
     socket.on("connect", () => socket.destroy());
   });
 
-describe("bough inspect leaves the process unchanged", () => {
-  it("after a look", async () => {
+describe("bough inspect", () => {
+  it("leaves the process unchanged after one look", async () => {
     const { child, pid } = await command.start(node, shop);
     expect(await inspect(pid).ending()).toMatchObject({ code: 0 });
     await child.printed("left");
     await closed(portOf(child));
   });
 
-  it.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const)("after %s", async (signal) => {
-    const { child, pid } = await command.start(node, shop);
-    const watching = inspect(pid, "--watch", "--interval=0.1");
-    await looks(watching, 1);
-    watching.kill(signal);
-    await watching.ending();
-    await child.printed("left");
-    await closed(portOf(child));
-  });
+  it.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const)(
+    "leaves the process unchanged when it is ended by %s",
+    async (signal) => {
+      const { child, pid } = await command.start(node, shop);
+      const watching = inspect(pid, "--watch", "--interval=0.1");
+      await looks(watching, 1);
+      watching.kill(signal);
+      await watching.ending();
+      await child.printed("left");
+      await closed(portOf(child));
+    },
+  );
 
   it("when the process that has started the command anew for Node 20 is killed", async () => {
     const { child, pid } = await command.start(node, shop);

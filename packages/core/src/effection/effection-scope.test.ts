@@ -139,7 +139,7 @@ describe("effectionScope()", () => {
     });
   });
 
-  it("takes no slot of a concurrency", async () => {
+  it("does not count towards the concurrency of its scope", async () => {
     await withScope({ concurrency: 1 }, async (scope) => {
       await effectionScope(scope);
       expect(await spawn(scope, () => "runs")).toBe("runs");

@@ -195,30 +195,33 @@ describe("a server of HTTP/2 that answers streams", () => {
 });
 
 describe("CONNECT over HTTP/1.1 on a server with a scope", () => {
-  it.each(["with a listener", "without"])("behaves as without a scope: %s", async (how) => {
-    const server = http.createServer((_request, response) => response.end());
-    const scope = serverScope(server);
-    const tunnel = deferred<Duplex>();
-    if (how === "with a listener")
-      server.on("connect", (_request, socket: Duplex) => {
-        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-        tunnel.resolve(socket);
-      });
-    const client = net.connect(await listen(server), "127.0.0.1");
-    onTestFinished(() => void client.destroy());
-    client.on("error", () => undefined);
-    const closed = once(client, "close");
-    client.write("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
-    if (how === "without") {
-      client.resume();
-      await closed; // Node closes it
-      return void (await scope.shutdown());
-    }
-    expect(String((await once(client, "data"))[0])).toContain("200");
-    expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
-    const socket = await tunnel.promise;
-    socket.write("still here");
-    expect(String((await once(client, "data"))[0])).toBe("still here");
-    socket.destroy();
-  });
+  it.each(["with a listener", "without a listener"])(
+    "behaves like a server without a scope, %s",
+    async (how) => {
+      const server = http.createServer((_request, response) => response.end());
+      const scope = serverScope(server);
+      const tunnel = deferred<Duplex>();
+      if (how === "with a listener")
+        server.on("connect", (_request, socket: Duplex) => {
+          socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+          tunnel.resolve(socket);
+        });
+      const client = net.connect(await listen(server), "127.0.0.1");
+      onTestFinished(() => void client.destroy());
+      client.on("error", () => undefined);
+      const closed = once(client, "close");
+      client.write("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n");
+      if (how === "without a listener") {
+        client.resume();
+        await closed; // Node closes it
+        return void (await scope.shutdown());
+      }
+      expect(String((await once(client, "data"))[0])).toContain("200");
+      expect(await scope.shutdown({ grace: 60_000 })).toMatchObject({ running: 0, stuck: [] });
+      const socket = await tunnel.promise;
+      socket.write("still here");
+      expect(String((await once(client, "data"))[0])).toBe("still here");
+      socket.destroy();
+    },
+  );
 });

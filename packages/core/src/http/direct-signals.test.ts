@@ -34,7 +34,7 @@ describe("the signal of a scope, once there is a server", () => {
     expect(inspect(signal)).toBe(inspect(expected));
   });
 
-  it("tells its listeners of the abort by a trusted event, once", () => {
+  it("dispatches one trusted abort event to its listeners", () => {
     const scope = createScope({ onOrphan: "ignore" });
     const { signal } = scope;
     const events: Event[] = [];

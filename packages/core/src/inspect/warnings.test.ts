@@ -69,7 +69,7 @@ describe("stuck: a scope was cancelled and does not end", () => {
 });
 
 describe("overdue: a scope is past its deadline and does not end", () => {
-  it("says by how much", async () => {
+  it("says how late the scope is", async () => {
     const server = openScope("server");
     spawn(server, never, { name: "report", timeout: 1_000 }).catch(() => {});
     await vi.advanceTimersByTimeAsync(9_000);
@@ -116,7 +116,7 @@ describe("deaf: a task would not notice that it is cancelled", () => {
 });
 
 describe("unclosed: many handles with nothing in them", () => {
-  it("counts those of one place", async () => {
+  it("counts the handles that were created at the same place", async () => {
     const server = openScope("server");
     const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
     await vi.advanceTimersByTimeAsync(61_000);
@@ -369,14 +369,14 @@ describe("growth: tasks become more and more", () => {
     expect(await growing([20, 1, 1, 1, 1, 1, 1])).toEqual(['"tail" becomes more and more: 26 now']);
   });
 
-  it("is silent about a number that stands, and about a few", async () => {
+  it("is silent about a number that does not grow, and about a few", async () => {
     expect(await growing([20, 5, 0, 5, 1, 1, 1])).toEqual([]);
     expect(await growing([1, 1, 1, 1, 1, 1, 1])).toEqual([]);
   });
 });
 
 describe("createWatcher()", () => {
-  it("shows nothing that held only once", async () => {
+  it("does not show a problem that was seen in only one look", async () => {
     const server = openScope("server");
     spawn(server, never);
     await vi.advanceTimersByTimeAsync(11_000);

@@ -318,7 +318,7 @@ describe("it costs nothing without a page", () => {
     expect(activity.requests.last()).toEqual([]);
   });
 
-  it("a page of another source shows only the content of its looks", async () => {
+  it("a page with its own source shows only what the source returns", async () => {
     const page = servePage({ look: async () => ({ at: 1, nodes: [] }) });
     onTestFinished(() => page.close());
     const { port } = new URL(await page.listen({ port: 0 }));
@@ -343,7 +343,7 @@ describe("it costs nothing without a page", () => {
     while (subscribed() > 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
-  it("a question without a page subscribes to nothing", async () => {
+  it("a request for data subscribes to nothing while no page is open", async () => {
     const { page, port } = await openPage();
     await request({ port, path: "/requests", headers: { authorization: `Bearer ${page.token}` } });
     expect(subscribed()).toBe(0);

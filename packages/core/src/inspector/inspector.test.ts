@@ -18,8 +18,8 @@ afterEach(() => vi.unstubAllEnvs());
 
 const everyPath = ["/", "/page.js", "/page.css", "/events", "/tree", "/node?id=1"];
 
-describe("who may read the page", () => {
-  it.each(everyPath)("over TCP only a client with the token: %s", async (path) => {
+describe("access to the page of the inspector", () => {
+  it.each(everyPath)("a client over TCP needs the token for %s", async (path) => {
     const { page, port } = await openPage();
     expect(await request({ port, path })).toMatchObject({
       status: 401,
@@ -31,7 +31,7 @@ describe("who may read the page", () => {
     expect(await request({ port, path, headers, method: "HEAD" })).toMatchObject({ status: 200 });
   });
 
-  it("the token of the address becomes a cookie that scripts and other sites do not get", async () => {
+  it("the token in the address becomes a cookie that scripts and other sites do not get", async () => {
     const { page, port } = await openPage();
     const first = await request({ port, path: `/?token=${page.token}` });
     expect(first).toMatchObject({ status: 303, headers: { location: "./" } });
@@ -49,7 +49,7 @@ describe("who may read the page", () => {
     "evil.example:80",
     "localhost.evil.example",
     "2130706433",
-  ])("no page of another domain that resolves to this machine: Host %j", async (host) => {
+  ])("a page of another domain that resolves to this machine is refused: Host %j", async (host) => {
     const { page, port } = await openPage();
     const headers = { host, authorization: `Bearer ${page.token}` };
     expect(await request({ port, path: "/tree", headers })).toMatchObject({
@@ -59,7 +59,7 @@ describe("who may read the page", () => {
   });
 
   it.each(["localhost", "127.0.0.1:8080", "[::1]:9000", "LOCALHOST:1"])(
-    "a tunnel to this machine under its own name: Host %s",
+    "a client through a tunnel is accepted under the name of this machine: Host %s",
     async (host) => {
       const { page, port } = await openPage();
       const headers = { host, authorization: `Bearer ${page.token}` };
@@ -80,7 +80,7 @@ describe("who may read the page", () => {
     { "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" },
     { "sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "script" },
     { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe" },
-  ])("no script and no frame of another site: %j", async (foreign) => {
+  ])("a script or a frame of another site is refused: %j", async (foreign) => {
     const { page, port } = await openPage();
     const headers = { ...foreign, authorization: `Bearer ${page.token}` };
     const answer = await request({ port, path: "/tree", headers });
@@ -88,7 +88,7 @@ describe("who may read the page", () => {
     expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
   });
 
-  it("its own scripts, and a person who follows a link", async () => {
+  it("the page's own scripts, and a link on another site, are accepted", async () => {
     const { page, port } = await openPage();
     const own = { origin: `http://127.0.0.1:${port}`, "sec-fetch-site": "same-origin" };
     const link = {
@@ -103,7 +103,7 @@ describe("who may read the page", () => {
   });
 });
 
-describe("what the page may do", () => {
+describe("the restrictions of the page", () => {
   it.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])("nothing is changed by %s", async (method) => {
     const { page, port } = await openPage();
     const headers = { authorization: `Bearer ${page.token}` };
@@ -146,7 +146,7 @@ describe("what the page may do", () => {
   });
 });
 
-describe("what is shown", () => {
+describe("the content of the page", () => {
   const ask = async (options: InspectorOptions, path: string): Promise<unknown> => {
     const { page, port } = await openPage(options);
     const { body } = await request({ port, path, headers: { authorization: `Bearer ${page.token}` } });
@@ -222,7 +222,7 @@ describe("what is shown", () => {
     }
   });
 
-  it("shows an error of the source, and takes the next look", async () => {
+  it("shows an error of the source, and continues with the next look", async () => {
     let looks = 0;
     const page = servePage({
       look: () =>
@@ -240,7 +240,7 @@ describe("what is shown", () => {
 });
 
 describe("pages that are open", () => {
-  it("get the counts again and again", async () => {
+  it("receive the counts repeatedly", async () => {
     await using scope = createScope({ name: "server" });
     const { page, port } = await openPage({ scope, interval: 100 });
     const events = await openEvents(port, page.token);
@@ -373,9 +373,9 @@ const node = {
   waitingForCleanup: false,
 } as const;
 
-describe("where it is served", () => {
+describe("the address of the inspector", () => {
   it.skipIf(process.platform === "win32")(
-    "on a socket that only this user can open, without a token",
+    "is by default a socket that only this user can open, without a token",
     async () => {
       const page = inspector();
       onTestFinished(() => page.close());
@@ -391,7 +391,7 @@ describe("where it is served", () => {
     },
   );
 
-  it.skipIf(process.platform === "win32")("on the socket that a killed process has left", async () => {
+  it.skipIf(process.platform === "win32")("may be the socket that a killed process has left", async () => {
     const folder = mkdtempSync(join(tmpdir(), "bough-socket-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const path = join(folder, "s.sock");
@@ -409,20 +409,17 @@ describe("where it is served", () => {
     await expect(second.listen({ path })).rejects.toMatchObject({ code: "EADDRINUSE" });
   });
 
-  it.skipIf(process.platform === "win32")(
-    "on a socket whose path is a number, not on that port",
-    async () => {
-      const page = inspector();
-      const path = String(process.pid);
-      onTestFinished(() => rmSync(path, { force: true }));
-      onTestFinished(() => page.close());
-      expect(await page.listen({ path })).toBe(`./${path}`);
-      expect(statSync(path).isSocket()).toBe(true);
-    },
-  );
+  it.skipIf(process.platform === "win32")("is a socket and not a port if its path is a number", async () => {
+    const page = inspector();
+    const path = String(process.pid);
+    onTestFinished(() => rmSync(path, { force: true }));
+    onTestFinished(() => page.close());
+    expect(await page.listen({ path })).toBe(`./${path}`);
+    expect(statSync(path).isSocket()).toBe(true);
+  });
 
   it.skipIf(process.platform === "win32")(
-    "on a unix socket of another server, which others may reach through a proxy: with the token",
+    "may be the Unix socket of another server, and then needs the token, since others may reach it through a proxy",
     async () => {
       const folder = mkdtempSync(join(tmpdir(), "bough-socket-"));
       onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -438,16 +435,19 @@ describe("where it is served", () => {
     },
   );
 
-  it.each([{ port: 0 }, {}])("no longer, if it is closed while it begins to listen: %j", async (where) => {
-    const page = inspector();
-    const listening = page.listen(where);
-    await page.close();
-    const address = await listening;
-    const place = "port" in where ? { port: new URL(address).port } : { socketPath: address };
-    await expect(request(place)).rejects.toMatchObject({ code: /ECONNREFUSED|ENOENT/ });
-  });
+  it.each([{ port: 0 }, {}])(
+    "is not in use after the inspector is closed while it begins to listen: %j",
+    async (where) => {
+      const page = inspector();
+      const listening = page.listen(where);
+      await page.close();
+      const address = await listening;
+      const place = "port" in where ? { port: new URL(address).port } : { socketPath: address };
+      await expect(request(place)).rejects.toMatchObject({ code: /ECONNREFUSED|ENOENT/ });
+    },
+  );
 
-  it("on its own port in each worker of a cluster", async () => {
+  it("has its own port in each worker of a cluster", async () => {
     const { run, remove } = await scriptFolder("inspector");
     onTestFinished(remove);
     const { code, stdout } = await run(`
@@ -465,12 +465,12 @@ describe("where it is served", () => {
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: "2\n" });
   });
 
-  it("on a port only of this machine", async () => {
+  it("is on the loopback interface only", async () => {
     const { address } = await openPage();
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\?token=[\w-]{32}$/);
   });
 
-  it("under a path of an Express app, whose slash at the end may be missing", async () => {
+  it("may be a path of an Express app, with or without a slash at its end", async () => {
     const page = inspector();
     const app = express().use("/debug/bough", page.handler);
     const server = app.listen(0, "127.0.0.1");
@@ -488,7 +488,7 @@ describe("where it is served", () => {
   });
 
   it.each(["https:evil.example", "\\\\evil.example"])(
-    "under a path with a parameter, which leads to no other server: %s",
+    "does not redirect to another server if its path has a parameter: %s",
     async (tenant) => {
       const page = inspector();
       const app = express().use("/:tenant", page.handler);

@@ -155,7 +155,7 @@ describe("the clock of ages", () => {
     expect(clock.ageOf(600)).toBe(10);
   });
 
-  it("makes no age negative", () => {
+  it("never returns a negative age", () => {
     now.mockReturnValue(loadedAt + 5);
     expect(clock.ageOf(10)).toBe(0);
     expect(clock.ageOf(2)).toBe(3);

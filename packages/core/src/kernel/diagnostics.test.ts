@@ -473,7 +473,7 @@ describe("two copies of the package", () => {
     expect(messages.length).toBe(2);
   });
 
-  it("find a subscriber that came before them", async () => {
+  it("notify a subscriber that subscribed before they were loaded", async () => {
     const { withScope: enter } = await load();
     await enter({ name: "root" }, () => 1);
     expect(log()).toEqual(["scope:open root", "scope:close root"]);
@@ -556,7 +556,7 @@ describe("without subscribers", () => {
     }
   });
 
-  it("makes no message", async () => {
+  it("a scope creates no message", async () => {
     for (const stop of stops.splice(0)) stop();
     for (const name of names) expect(channel(`bough:${name}`).hasSubscribers).toBe(false);
     await withScope(async (scope) => spawn(scope, () => 1));

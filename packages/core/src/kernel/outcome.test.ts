@@ -90,7 +90,7 @@ describe("the signal of a scope", () => {
     expect(scope.signal).toBe(signal);
   });
 
-  it("read first by a listener of the same cancellation, it fires in its turn", () => {
+  it("fires in order, although a listener of the same cancellation is the first to read it", () => {
     const log: string[] = [];
     const scope = createScope({ name: "scope" });
     const child = createScope(scope, { name: "child" });

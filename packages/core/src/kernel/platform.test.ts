@@ -41,7 +41,7 @@ describe("a copy of the package that is loaded where the platform is stricter or
   }
 
   it.each(["setTimeout", "clearTimeout", "setInterval", "clearInterval", "queueMicrotask"] as const)(
-    "a browser's %s refuses every other `this` than the global object, and warnings and clocks still work",
+    "warnings and clocks work where %s throws unless `this` is the global object, as in browsers",
     async (name) => {
       const own = globalThis[name] as (...args: unknown[]) => unknown;
       const refusals: unknown[] = [];

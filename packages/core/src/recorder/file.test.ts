@@ -62,7 +62,7 @@ describe("the file of a recording", () => {
     expect([...encodeRecording(read)]).toEqual([...encodeRecording(recording)]);
   });
 
-  it("begins as the documentation says", async () => {
+  it("begins with the bytes that the documentation describes", async () => {
     const file = encodeRecording(await record());
     expect(new TextDecoder().decode(file.subarray(0, 8))).toBe("BOUGHREC");
     expect(view(file).getUint32(8, true)).toBe(1);

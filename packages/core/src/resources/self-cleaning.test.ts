@@ -126,7 +126,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(handle).not.toBe(inner);
   });
 
-  it("passes exactly the arguments on", () => {
+  it("passes on the same arguments, and the same number of them", () => {
     const { handle } = make();
     expect(handle.arguments()).toEqual([]);
     expect(handle.arguments(1, undefined)).toEqual([1, undefined]);
@@ -224,7 +224,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(map.size).toBe(1);
   });
 
-  it("gives the handle where the inner object would come out", async () => {
+  it("returns the handle where a method returns the inner object", async () => {
     const { handle } = make();
     expect(handle.fluent()).toBe(handle);
     expect(handle.me).toBe(handle);
@@ -444,7 +444,7 @@ describe("selfCleaning(): thenables that are more than a promise", () => {
     expect(selected).toEqual({ key: "task", value: "done" });
   });
 
-  it("takes a frozen one", async () => {
+  it("accepts a frozen thenable", async () => {
     // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
     const frozen = Object.freeze({ label: "query", then: (resolve: (value: number) => void) => resolve(1) });
     const handle = selfCleaning(() => ({ query: () => frozen }), { onOrphan: "ignore" });

@@ -38,7 +38,7 @@ function listenersOf(stream: NodeJS.EventEmitter): number {
 }
 
 describe("iterate() over a ReadableStream", () => {
-  it("gives everything, and unlocks it", async () => {
+  it("yields every chunk, and unlocks the stream", async () => {
     const stream = new ReadableStream<number>({
       start(controller) {
         for (const n of [1, 2, 3]) controller.enqueue(n);
@@ -106,7 +106,7 @@ describe("iterate() over a ReadableStream", () => {
 });
 
 describe("iterate() over a Node stream", () => {
-  it("gives everything, and leaves no listener", async () => {
+  it("yields every chunk, and leaves no listener", async () => {
     const stream = Readable.from(["a", "b", "c"]);
     const before = listenersOf(stream);
     expect(await collect(stream)).toEqual(["a", "b", "c"]);
@@ -250,7 +250,7 @@ describe("iterate() over a Node stream", () => {
 });
 
 describe("iterate() over an iterable", () => {
-  it("gives everything", async () => {
+  it("yields every item", async () => {
     expect(await collect([1, 2])).toEqual([1, 2]);
     expect(await collect("ab")).toEqual(["a", "b"]);
     expect(

@@ -351,7 +351,7 @@ describe("pipe()", () => {
     expect(sink.listenerCount("error")).toBe(0);
   });
 
-  it("joins any two kinds", async () => {
+  it("connects any kind of source with any kind of sink", async () => {
     const { readable, writable } = new TransformStream<string, string>();
     const end = new PassThrough({ encoding: "utf8" });
     await withScope(async (scope) => {

@@ -8,7 +8,7 @@ const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
 
 describe("createScope()", () => {
-  it("makes an open root; below a parent, a child", async () => {
+  it("creates an open root scope, or a child if it gets a parent", async () => {
     const root = createScope({ name: "root" });
     const child = createScope(root, { name: "child" });
     const anonymous = createScope(child);
@@ -22,7 +22,7 @@ describe("createScope()", () => {
     expect(anonymous.state).toBe("closed");
   });
 
-  it("without a parent makes a root, also inside a worker", async () => {
+  it("creates a root scope if it gets no parent, also inside a worker", async () => {
     const scope = createScope();
     const roots: Scope[] = [];
     spawn(scope, (inner) => {

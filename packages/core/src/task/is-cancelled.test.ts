@@ -79,7 +79,7 @@ describe("isCancelled() with a scope", () => {
     },
   );
 
-  it("takes an undefined scope for none", () => {
+  it("treats an undefined scope as no scope", () => {
     const scope = createScope();
     scope.cancel();
     expect(isCancelled(scope.reason, undefined)).toBe(true);

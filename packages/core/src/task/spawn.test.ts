@@ -51,7 +51,7 @@ describe("spawn()", () => {
     await scope.join();
   });
 
-  it("takes values, promises, thenables", async () => {
+  it("accepts workers that return values, promises or thenables", async () => {
     const scope = createScope();
     // eslint-disable-next-line unicorn/no-thenable -- what is tested
     const thenable = { then: (resolve: (value: string) => void) => resolve("then") } as PromiseLike<string>;

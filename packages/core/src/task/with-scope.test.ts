@@ -104,7 +104,7 @@ describe("withScope()", () => {
     await parent.close();
   });
 
-  it("without a parent makes a root, also inside a worker", async () => {
+  it("creates a root scope if it gets no parent, also inside a worker", async () => {
     const gate = deferred<string>();
     const scope = createScope();
     let inner: Promise<string> | undefined;

@@ -26,7 +26,7 @@ const namesIn = (list: ExchangeList<Entry>): string =>
     .join("");
 
 describe("the list of requests", () => {
-  it("gives them in the order of their arrival, once", () => {
+  it("yields each request once, in the order of arrival", () => {
     const { list } = filled("abc");
     expect(namesIn(list)).toBe("abc");
     expect(namesIn(list)).toBe("");

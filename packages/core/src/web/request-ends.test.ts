@@ -600,7 +600,7 @@ describe("rule 30: a failure", () => {
 const planted = new Error("planted");
 
 describe("requestScope()", () => {
-  it("limits the request: the earliest deadline counts", async () => {
+  it("applies the earliest deadline to the request", async () => {
     const { request, scope } = exchange(() => forever(), { timeout: 10_000 });
     requestScope(request, { timeout: 1_000 });
     const { deadline } = scope;

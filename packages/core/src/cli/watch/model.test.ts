@@ -105,7 +105,7 @@ describe("the filter", () => {
     expect(names(await lookAt(scope, state))).toEqual(["shop", "stuck"]);
   });
 
-  it("stays after Enter, and goes with Escape", async () => {
+  it("remains after Enter, and is removed by Escape", async () => {
     const state = press(await lookAt(shop()), "/stuck<return>");
     expect(state.filterInput).toBeUndefined();
     expect(toQuery(state).filter).toBe("stuck");
@@ -114,7 +114,7 @@ describe("the filter", () => {
     expect(toQuery(press(state, "/<ctrl-u>")).filter).toBe("");
   });
 
-  it("takes no control characters", async () => {
+  it("ignores control characters", async () => {
     const state = update(press(await lookAt(shop()), "/a"), {
       type: "key",
       key: { text: "\u001b", name: "x" },
@@ -158,7 +158,7 @@ describe("the other screens", () => {
     expect(details.detail?.name).toBe("stuck");
   });
 
-  it("h and ? show the keys, and the same key goes back", async () => {
+  it("h and ? show the keys, and the same key returns to the tree", async () => {
     const state = await lookAt(shop());
     for (const key of ["h", "?"]) {
       expect(press(state, key).screen).toBe("help");
@@ -167,11 +167,11 @@ describe("the other screens", () => {
   });
 });
 
-it.each(["q", "<ctrl-c>", "/a<ctrl-c>", "w<ctrl-c>"])("%s quits", async (keys) => {
+it.each(["q", "<ctrl-c>", "/a<ctrl-c>", "w<ctrl-c>"])("the keys %s quit the display", async (keys) => {
   expect(press(await lookAt(shop()), keys).quit).toBe(true);
 });
 
-it("p pauses, and p continues", async () => {
+it("the key p pauses the display, and continues it when pressed again", async () => {
   const state = await lookAt(shop());
   expect(press(state, "p").paused).toBe(true);
   expect(press(state, "pp").paused).toBe(false);

@@ -58,7 +58,7 @@ it("leaves no listener behind", async () => {
   expect(keyboard.listenerCount("keypress")).toBe(0);
 });
 
-it("gives the terminal back, once, when the process exits in the middle", async () => {
+it("restores the terminal once when the process exits while the display is open", async () => {
   const { scope, news } = open();
   const [listener] = process.listeners("exit").slice(-1);
   listener?.(1);
@@ -77,7 +77,7 @@ it("writes only the lines that have changed", () => {
   expect(news()).toBe("");
 });
 
-it("draws everything again for another size", () => {
+it("draws the whole picture again when the size of the terminal changes", () => {
   const { terminal, display, news, resizes } = open();
   terminal.draw(["one"]);
   news();
@@ -108,7 +108,7 @@ it("takes a terminal that has no size for one of 80 × 24", () => {
   expect(terminal.size).toEqual({ columns: 80, rows: 24 });
 });
 
-it("passes keys on", async () => {
+it("passes the pressed keys to the display", async () => {
   const { keyboard, keys } = open();
   keyboard.write("q\x1b[A\x03ü");
   await vi.waitFor(() => expect(keys).toHaveLength(4), { timeout: 10_000 });

@@ -84,7 +84,7 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
     await terminal.shows("Ctrl-C");
   });
 
-  it("draws again for another size", async () => {
+  it("draws the picture again when the size of the terminal changes", async () => {
     const { terminal } = await watch();
     await terminal.shows("order #");
     terminal.resize(60, 10);
@@ -102,7 +102,7 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
   });
 
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-    "gives the terminal back after %s, and closes the inspector of the process",
+    "restores the terminal after %s, and closes the inspector of the process",
     async (signal) => {
       const { child, terminal } = await watch();
       await terminal.shows("order #");

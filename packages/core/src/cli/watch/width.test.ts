@@ -16,7 +16,7 @@ describe("the width of a text on a terminal", () => {
     ["🇩🇪", 2],
     ["└─ a", 4],
     ["▾ …", 3],
-  ])("%j: %i columns", (text, columns) => {
+  ])("%j is %i columns wide", (text, columns) => {
     expect(widthOf(text)).toBe(columns);
   });
 

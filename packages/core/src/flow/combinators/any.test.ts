@@ -9,7 +9,7 @@ const failing =
     Promise.reject(error);
 
 describe("any()", () => {
-  it("passes over failures before the first success", async () => {
+  it("ignores failures before the first success", async () => {
     const scope = createScope();
     expect(await any(scope, [failing(1), failing(2), () => flush().then(() => "winner")])).toBe("winner");
     expect(scope.errors).toEqual([]);

@@ -232,7 +232,7 @@ describe("a timeout of a combinator", () => {
     }
   });
 
-  it("applies none of the options of a scope that an options object inherits", async () => {
+  it("ignores scope options that its options object inherits", async () => {
     const scope = createScope();
     const inherited = Object.create({ concurrency: 1 }) as CombinatorOptions;
     let running = 0;

@@ -94,11 +94,11 @@ describe("map()", () => {
         yield 2;
       },
     ],
-  ])("takes %s", async (_, items) => {
+  ])("accepts %s", async (_, items) => {
     expect(await withScope((scope) => map(scope, items, (n) => n * 10))).toEqual([10, 20]);
   });
 
-  it("takes a string, and gives an empty array for no items", async () => {
+  it("accepts a string, and resolves with an empty array for no items", async () => {
     expect(await withScope((scope) => map(scope, "ab", (letter) => letter))).toEqual(["a", "b"]);
     expect(await withScope((scope) => map(scope, [], (item) => item))).toEqual([]);
   });

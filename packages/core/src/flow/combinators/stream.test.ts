@@ -83,7 +83,7 @@ describe("stream()", () => {
     });
   });
 
-  it("touches nothing before the first next(), nor after a return() that comes before it", async () => {
+  it("does not open the source before the first next(), or if return() is called first", async () => {
     const log: string[] = [];
     await withScope(async (scope) => {
       const results = stream(scope, count(log), (n) => n);

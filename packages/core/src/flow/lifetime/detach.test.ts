@@ -94,7 +94,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("reports its failure to the target", async () => {
+  it("makes a failure of the worker a failure of the target", async () => {
     const [request, server] = [createScope(), createScope()];
     const failure = new Error("audit");
     detach(request, server, () => Promise.reject(failure));

@@ -34,7 +34,7 @@ describe("start()", () => {
     await joined;
   });
 
-  it("takes a started() without a value, and a synchronous one", async () => {
+  it("accepts a call of started() without a value, and a synchronous call", async () => {
     await withScope(async (scope) => {
       expect(await start(scope, (_, started) => started())).toBeUndefined();
     });

@@ -36,7 +36,7 @@ describe("supervise()", () => {
     });
   });
 
-  it("restarts a worker that fails, after delays that double, and tells onRestart", async () => {
+  it("restarts a worker that fails, after delays that double, and calls onRestart", async () => {
     const scope = createScope();
     const failures = [new Error("1"), new Error("2")];
     const log: unknown[] = [];

@@ -223,7 +223,7 @@ describe("close()", () => {
     await scope.close();
   });
 
-  it("counts once: the first cause stays", async () => {
+  it("has no effect the second time, and the first cause remains", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     channel.close("first");

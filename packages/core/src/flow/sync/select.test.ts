@@ -164,7 +164,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("takes a timeout after its time", async () => {
+  it("chooses a timeout case when its time has passed", async () => {
     const scope = createScope();
     const selected = select(scope, {
       channel: createChannel<number>(),

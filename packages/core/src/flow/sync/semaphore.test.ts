@@ -5,7 +5,7 @@ import { sometime } from "../../../test/support/plan.js";
 import { createScope, createSemaphore, isCancelled, withScope, type Scope } from "../../index.js";
 
 describe("createSemaphore()", () => {
-  it("gives its permits away, then lets others wait, first come first served", async () => {
+  it("hands out its permits, then makes callers wait, first come first served", async () => {
     const scope = createScope();
     const semaphore = createSemaphore(2);
     const first = await semaphore.acquire(scope);

@@ -190,7 +190,7 @@ describe("createSingleFlight()", () => {
       expect(await result).toBe("value");
     });
 
-    it("the value of a worker that swallows its cancellation goes to no caller", async () => {
+    it("does not receive the value of a worker that swallows its cancellation", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const a = createScope();
       const result = rejection(flights.do(a, "key", () => gate.promise));
@@ -230,7 +230,7 @@ describe("createSingleFlight()", () => {
       expect(onError).not.toHaveBeenCalled();
     });
 
-    it("fails each task that lets it through", async () => {
+    it("fails each task that does not catch it", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const [a, b] = [createScope(), createScope()];
       const joins = [a, b].map((scope) => {
@@ -242,7 +242,7 @@ describe("createSingleFlight()", () => {
       await owner.join();
     });
 
-    it("that is thrown synchronously goes to the caller too, and frees the key", async () => {
+    it("goes to the caller, and frees the key, when the worker throws synchronously", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const scope = createScope();
       const throws = (): string => {
@@ -253,7 +253,7 @@ describe("createSingleFlight()", () => {
       expect(owner.errors).toEqual([]);
     });
 
-    it("of a child of the worker, and of a cleanup, goes to the callers", async () => {
+    it("goes to the callers when a child of the worker or a cleanup has failed", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const scope = createScope();
       const ofChild = flights.do(scope, "key", (entered) => {

@@ -45,7 +45,7 @@ describe("moveOnAfter()", () => {
     await scope.join(); // not cut short
   });
 
-  it("takes a deadline too, and of both the earlier", async () => {
+  it("accepts a deadline, and uses the earlier of timeout and deadline", async () => {
     const scope = createScope();
     const results = [
       moveOnAfter(scope, { deadline: Date.now() + 50 }, (own) => sleep(own, 1_000)),
@@ -108,7 +108,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toBeUndefined();
   });
 
-  it("never moves on while a worker ignores its signal", async () => {
+  it("waits for a worker that ignores its signal", async () => {
     const scope = createScope();
     const result = moveOnAfter(scope, { timeout: 100 }, () => new Promise<never>(() => undefined));
     await vi.advanceTimersByTimeAsync(10_000);
@@ -216,7 +216,7 @@ describe("moveOnAfter()", () => {
     },
   );
 
-  it("an inner one lets the cancellation of an outer one through", async () => {
+  it("rejects with the reason when an outer moveOnAfter() cancels it", async () => {
     const scope = createScope();
     let inner: Promise<unknown> | undefined;
     const outer = moveOnAfter(scope, { timeout: 50 }, async (own) => {
@@ -254,7 +254,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toBeUndefined();
   });
 
-  it("works in a shield that outlives the cancellation", async () => {
+  it("works inside a shield after the outer scope was cancelled", async () => {
     const scope = createScope();
     const gate = deferred();
     const result = shield(scope, { timeout: 1_000 }, async (own) => {

@@ -82,7 +82,7 @@ describe("retry()", () => {
   it.each([
     [0, 50],
     [1, 100],
-  ])("with jitter delays between half of the time and all of it (%s)", async (random, delay) => {
+  ])("waits between half of the delay and all of it, with jitter (%s)", async (random, delay) => {
     vi.spyOn(Math, "random").mockReturnValue(random);
     const scope = createScope();
     const attempts = flaky(1);

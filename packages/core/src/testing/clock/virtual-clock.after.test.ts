@@ -123,7 +123,7 @@ describe("after a virtual clock", () => {
     expect(fired).not.toHaveBeenCalled();
   });
 
-  it("an unrefed timer continues: the housekeeping of a library", async () => {
+  it("an unrefed timer, which may belong to a library, continues in real time", async () => {
     const reset = vi.fn<() => void>();
     await withVirtualClock(() => void setTimeout(reset, 1).unref());
     await vi.waitFor(() => expect(reset).toHaveBeenCalledTimes(1));

@@ -148,7 +148,7 @@ describe("under a virtual clock", () => {
     expect(ms).toBe(6 * HOUR);
   });
 
-  it("performance.now goes with Date, also that of node:perf_hooks", async () => {
+  it("performance.now follows Date, also when it is imported from node:perf_hooks", async () => {
     await withVirtualClock(
       async (scope) => {
         const start = [Date.now(), performance.now(), nodesPerformance.now()] as const;
@@ -218,7 +218,7 @@ describe("under a virtual clock", () => {
       return heard;
     }
 
-    it("the timeout of a child process", async () => {
+    it("when it is the timeout of a child process", async () => {
       const heard = await warnings(async () => {
         for (let round = 0; round < 2; round++) {
           const child = execFile(process.execPath, ["-e", "setInterval(() => {}, 1_000)"], { timeout: 20 });
@@ -231,7 +231,7 @@ describe("under a virtual clock", () => {
       expect(heard[0]).toContain("virtual-clock.platform.test.ts");
     });
 
-    it("setTimeout of a socket", async () => {
+    it("when it is setTimeout of a socket", async () => {
       const server = createTcpServer(() => undefined).listen(0, "127.0.0.1");
       await once(server, "listening");
       const heard = await warnings(async () => {
@@ -260,7 +260,7 @@ describe("under a virtual clock", () => {
             get(url, (answer) => answer.resume().on("end", resolve)).setTimeout(10_000),
           ),
       ],
-    ])("%s", async (_, call) => {
+    ])("when it is %s", async (_, call) => {
       const server = createServer((__, response) => response.end("ok")).listen(0, "127.0.0.1");
       await once(server, "listening");
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
@@ -269,7 +269,7 @@ describe("under a virtual clock", () => {
       expect(heard).toEqual([expect.stringContaining("a time-out of a socket or an HTTP message")]);
     });
 
-    it("setTimeout and util.promisify(setTimeout) that were taken before", async () => {
+    it("when it is a setTimeout or util.promisify(setTimeout) that was read before the clock was installed", async () => {
       const heard = await warnings(async () => {
         await promisifiedBefore(1);
         await new Promise((resolve) => keptSetTimeout(resolve, 1));
@@ -280,7 +280,7 @@ describe("under a virtual clock", () => {
       ]);
     });
 
-    it("but not what nobody asked for: an HTTP server and its default time-outs", async () => {
+    it("but not when it is a default time-out of an HTTP server", async () => {
       const heard = await warnings(async () => {
         const server = createServer((_, response) => response.end("ok")).listen(0, "127.0.0.1");
         await once(server, "listening");

@@ -73,7 +73,7 @@ describe("withVirtualClock()", () => {
     expect(log).toEqual(["100", "150", "200", "300"]);
   });
 
-  it("stands still while something computes", async () => {
+  it("does not advance while code computes", async () => {
     expect(
       await times(async (scope, tick) => {
         tick();
@@ -337,7 +337,7 @@ describe("withVirtualClock()", () => {
   });
 
   describe("without autojump", () => {
-    it("moves by advance() only, and lets everything happen in between", async () => {
+    it("moves only by advance(), and runs everything that is due on the way", async () => {
       const log: string[] = [];
       await withVirtualClock(
         async (scope, clock) => {
@@ -419,7 +419,7 @@ describe("withVirtualClock()", () => {
     });
   });
 
-  it("refuses a second one at the same time, and works again after it", async () => {
+  it("refuses a second clock inside its body, and works again after that", async () => {
     await withVirtualClock(async (scope) => {
       expect(await rejection(withVirtualClock(() => 1))).toMatchObject({ code: "BOUGH_CLOCK_INSTALLED" });
       await sleep(scope, HOUR);

@@ -169,7 +169,7 @@ describe("expectNoLeaks()", () => {
     expect(leaks).toHaveLength(1);
   });
 
-  it("takes the ignores of findLeaks", async () => {
+  it("accepts the ignore option of findLeaks", async () => {
     const scope = createScope({ name: "kept" });
     await expectNoLeaks(() => void spawn(scope, never, { name: "metrics" }), {
       ignore: "metrics",
