@@ -11,6 +11,7 @@ const shared = {
   maxConcurrency: 30, // tests that are marked so wait most of their time
   testTimeout: 60_000,
   hookTimeout: 120_000,
+  expect: { poll: { timeout: 10_000 } }, // a second passes without a turn on a busy machine
 } as const;
 
 /** Tests of what is built and packed: they need a build, and seconds instead of milliseconds. */

@@ -192,7 +192,7 @@ describe("a handler whose request bough has answered", () => {
     vi.advanceTimersByTime(TIMEOUT);
     expect(await client.answer).toMatchObject({ status: 503 });
     late.resolve();
-    await vi.waitFor(() => expect(hooks).toHaveBeenCalledTimes(3));
+    await vi.waitFor(() => expect(hooks).toHaveBeenCalledTimes(3), 10_000);
     expect(errors).toEqual([]);
     expect(complaints()).toEqual([]);
   });

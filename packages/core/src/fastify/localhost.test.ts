@@ -104,7 +104,7 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     const { answer } = connect(first).request({ path: "/slow" });
     await arrived;
     const closed = test.app.close();
-    await vi.waitFor(() => expect(test.app.server.listening).toBe(false));
+    await vi.waitFor(() => expect(test.app.server.listening).toBe(false), 10_000);
     const late = connect(second).request({ path: "/fast" });
     expect(await late.answer).toMatchObject({
       status: 503,
@@ -121,7 +121,10 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     const { answer } = connect(second).request({ path: "/waits" });
     const scope = await arrived;
     const stuck = connect(second).request({ path: "/stuck" });
-    await vi.waitFor(() => expect(test.log.filter(({ msg }) => msg === "incoming request")).toHaveLength(2));
+    await vi.waitFor(
+      () => expect(test.log.filter(({ msg }) => msg === "incoming request")).toHaveLength(2),
+      10_000,
+    );
     await test.app.close();
     expect(await answer).toMatchObject({ status: 503, complete: true });
     expect(await stuck.answer).toMatchObject({ status: 503, complete: true });

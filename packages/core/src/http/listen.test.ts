@@ -141,7 +141,7 @@ describe("a shutdown during listen()", () => {
     });
     onTestFinished(() => void vi.restoreAllMocks());
     void app.listen({ port: 0, host: "localhost" });
-    await vi.waitFor(() => expect(found).toBeDefined());
+    await vi.waitFor(() => expect(found).toBeDefined(), 10_000);
     await app.close();
     expect(() => found?.()).not.toThrow();
     expect(app.server.listening).toBe(false);
@@ -153,7 +153,7 @@ describe("a shutdown during listen()", () => {
     await app.register(fastifyBough);
     await app.ready();
     const listening = app.listen({ port: 0, host: "localhost" });
-    await vi.waitFor(() => expect(dns.lookup).toHaveBeenCalled());
+    await vi.waitFor(() => expect(dns.lookup).toHaveBeenCalled(), 10_000);
     const report = app.scope.shutdown();
     found();
     expect(await listening).toContain("http://");

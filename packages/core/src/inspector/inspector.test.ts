@@ -305,9 +305,9 @@ describe("pages that are open", () => {
     const { port } = new URL(await page.listen({ port: 0 }));
     const events = await openEvents(Number(port), page.token);
     events.close();
-    await vi.waitUntil(() => closings === 1);
+    await vi.waitUntil(() => closings === 1, 10_000);
     finish();
-    await vi.waitUntil(() => closings === 2);
+    await vi.waitUntil(() => closings === 2, 10_000);
   });
 
   it("are at most four; a place becomes free when one is closed", async () => {
@@ -320,7 +320,7 @@ describe("pages that are open", () => {
     await vi.waitFor(async () => {
       const events = await openEvents(port, page.token);
       expect(events.response.statusCode).toBe(200);
-    });
+    }, 10_000);
   });
 
   it("a page that does not read gets the newest state later, and no backlog", async () => {

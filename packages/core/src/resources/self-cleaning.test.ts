@@ -566,7 +566,7 @@ describe("selfCleaning(): life", () => {
     ).toThrow(error);
     expect(scope.reason?.kind).toBe("closed");
     expect(scope.reason?.cause).toBe(error);
-    await vi.waitFor(() => expect(scope.state).toBe("closed"));
+    await vi.waitFor(() => expect(scope.state).toBe("closed"), 10_000);
     expect(cleanup).toHaveBeenCalledOnce();
   });
 

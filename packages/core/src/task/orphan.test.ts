@@ -188,7 +188,7 @@ describe("onOrphan", () => {
     const seen: unknown[] = [];
     (() => void createScope({ onError: (caught) => seen.push(caught), onOrphan: () => act(error) }))();
     await collectGarbage();
-    await vi.waitFor(() => expect(seen).toEqual([error]));
+    await vi.waitFor(() => expect(seen).toEqual([error]), 10_000);
   });
 
   function raise(error: Error): never {

@@ -56,7 +56,7 @@ describe("rule 35: the scope of a request with a body", () => {
     expect(reason).toMatchObject({ kind: "disconnected", scope: "server/GET /" });
     expect(await body.cancelled).toBe("gone");
     expect(outcomes).toEqual([{ status: 499, error: reason }]);
-    await vi.waitFor(() => expect(scope.state).toBe("closed"));
+    await vi.waitFor(() => expect(scope.state).toBe("closed"), 10_000);
   });
 
   it.each([
@@ -274,7 +274,7 @@ describe("rule 28: a client that leaves", () => {
     expect(reason.kind).toBe("disconnected");
     expect((await response).status).toBe(499);
     expect(outcomes).toEqual([{ status: 499, error: reason }]);
-    await vi.waitFor(() => expect(scope.state).toBe("closed"));
+    await vi.waitFor(() => expect(scope.state).toBe("closed"), 10_000);
   });
 
   it("is noticed if it had left before the request came", async () => {
@@ -590,7 +590,7 @@ describe("rule 30: a failure", () => {
     );
     await vi.advanceTimersByTimeAsync(1_200);
     expect((await response).status).toBe(500);
-    await vi.waitFor(() => expect(scope.state).toBe("closed"));
+    await vi.waitFor(() => expect(scope.state).toBe("closed"), 10_000);
     await flush();
     expect(errors).toEqual([planted]);
     vi.useRealTimers();

@@ -30,7 +30,7 @@ afterEach(async () => {
   vi.restoreAllMocks();
 });
 
-const nothingRuns = (): Promise<void> => vi.waitFor(() => expect(model.running).toBe(0));
+const nothingRuns = (): Promise<void> => vi.waitFor(() => expect(model.running).toBe(0), 10_000);
 
 describe.each(Object.entries(frameworks))("the chat gateway on %s", (_, create) => {
   async function open(

@@ -67,7 +67,7 @@ describe.skipIf(!hasChromium)(
       await ask("tokens=30 first=10 pace=5");
       await shows(/^30 tokens in .* complete$/);
       expect(await page.locator("#answer").textContent()).toContain("A scope owns what it starts");
-      await vi.waitFor(async () => expect(await numberAt("read")).toBe(30));
+      await vi.waitFor(async () => expect(await numberAt("read")).toBe(30), 10_000);
       expect(problems).toEqual([]);
     });
 
@@ -76,8 +76,8 @@ describe.skipIf(!hasChromium)(
       await shows(/^\d\d tokens .* reading$/);
       await page.getByRole("button", { name: "Stop reading" }).click();
       await shows(/you stopped reading$/);
-      await vi.waitFor(() => expect(model.running).toBe(0));
-      await vi.waitFor(async () => expect(await numberAt("saved")).toBeGreaterThan(50_000));
+      await vi.waitFor(() => expect(model.running).toBe(0), 10_000);
+      await vi.waitFor(async () => expect(await numberAt("saved")).toBeGreaterThan(50_000), 10_000);
       expect(problems).toEqual([]);
     });
 

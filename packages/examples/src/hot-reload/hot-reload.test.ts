@@ -92,7 +92,7 @@ describe("createWriter()", () => {
     (() => createWriter(async () => {}))();
     expect(snapshot().counts.tasks).toBe(before + 1);
     await collectGarbage();
-    await vi.waitFor(() => expect(snapshot().counts.tasks).toBe(before));
+    await vi.waitFor(() => expect(snapshot().counts.tasks).toBe(before), 10_000);
   });
 });
 
@@ -178,7 +178,7 @@ describe("ConfigFile", () => {
     });
     for (const prefix of ["b", "c", "d"]) {
       await writeConfig(path, { prefix });
-      await vi.waitFor(() => expect(seen.at(-1)).toBe(prefix), { interval: 1 });
+      await vi.waitFor(() => expect(seen.at(-1)).toBe(prefix), { interval: 1, timeout: 10_000 });
     }
     expect(seen).toEqual(["b", "c", "d"]);
     expect(bad).toEqual([]);
@@ -194,9 +194,9 @@ describe("ConfigFile", () => {
       for await (const { prefix } of file.changes(scope, 1, (error) => bad.push(error))) seen.push(prefix);
     });
     await writeFile(path, '{ "prefix": 1 }');
-    await vi.waitFor(() => expect(bad.at(-1)).toBeInstanceOf(TypeError), { interval: 1 });
+    await vi.waitFor(() => expect(bad.at(-1)).toBeInstanceOf(TypeError), { interval: 1, timeout: 10_000 });
     await writeConfig(path, { prefix: "b" });
-    await vi.waitFor(() => expect(seen).toEqual(["b"]), { interval: 1 });
+    await vi.waitFor(() => expect(seen).toEqual(["b"]), { interval: 1, timeout: 10_000 });
     expect(bad.filter((error) => error instanceof TypeError)).toHaveLength(1);
   });
 
@@ -237,7 +237,7 @@ describe("openStorage()", () => {
     (() => open())();
     expect(vi.getTimerCount()).toBe(1);
     await collectGarbage();
-    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(0));
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(0), 10_000);
   });
 });
 

@@ -27,7 +27,7 @@ describe("createSelfCleaningDoer()", () => {
     makeAndForget(createSelfCleaningDoer, 100);
     expect(liveDaemons()).toBe(100);
     await collectGarbage();
-    await vi.waitFor(() => expect(liveDaemons()).toBe(0));
+    await vi.waitFor(() => expect(liveDaemons()).toBe(0), 10_000);
     expect(snapshot().counts.tasks).toBe(0);
   });
 
@@ -35,7 +35,7 @@ describe("createSelfCleaningDoer()", () => {
     const held = Array.from({ length: 10 }, createSelfCleaningDoer);
     makeAndForget(createSelfCleaningDoer, 10);
     await collectGarbage();
-    await vi.waitFor(() => expect(liveDaemons()).toBe(10));
+    await vi.waitFor(() => expect(liveDaemons()).toBe(10), 10_000);
     expect(held[0]).toBeInstanceOf(Doer);
     await Promise.all(held.map((doer) => close(doer)));
   });

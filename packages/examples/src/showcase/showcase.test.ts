@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(async () => {
   vi.useRealTimers();
   await scope.close();
-  await vi.waitUntil(() => openSockets() === 0);
+  await vi.waitUntil(() => openSockets() === 0, 10_000);
 });
 
 /** What the process itself says: nothing of it can be miscounted by the showcase. */
@@ -120,7 +120,7 @@ describe("the act of the prices", () => {
   it("stops at once when its scope is cancelled, and leaves nothing over", async () => {
     const act = createPricesAct(createPaint(false), options);
     const played = withScope(scope, (scope) => act.play(scope)).catch((error: unknown) => error);
-    await vi.waitFor(() => expect(act.line()).toMatch(/ [1-9]\d* upstream sockets/));
+    await vi.waitFor(() => expect(act.line()).toMatch(/ [1-9]\d* upstream sockets/), 10_000);
     scope.cancel();
     expect(await played).toBe(scope.reason);
     expect(act.line().slice(9, 80)).toMatch(/^0 requests, 0 upstream calls, 0 upstream sockets alive/);

@@ -63,7 +63,7 @@ describe("createBufferedSender()", () => {
     (() => createBufferedSender({ port: statsd.port, flushInterval: 60_000 }).increment("last words"))();
     expect(liveFlushers()).toBe(1);
     await collectGarbage();
-    await vi.waitFor(() => expect(liveFlushers()).toBe(0));
+    await vi.waitFor(() => expect(liveFlushers()).toBe(0), 10_000);
     expect(await packet()).toBe("last words:1|c");
   });
 
@@ -82,10 +82,10 @@ describe("close() of a buffered sender", () => {
       process.getActiveResourcesInfo().filter((type) => type.startsWith("UDP")).length;
     const sender = createBufferedSender({ port: statsd.port, flushInterval: 60_000 });
     sender.increment("stat");
-    await vi.waitFor(() => expect(sockets()).toBe(2));
+    await vi.waitFor(() => expect(sockets()).toBe(2), 10_000);
     await close(sender);
     expect(await packet()).toBe("stat:1|c");
-    await vi.waitFor(() => expect(sockets()).toBe(1)); // the server's
+    await vi.waitFor(() => expect(sockets()).toBe(1), 10_000); // the server's
     await close(sender);
     expect(statsd.packets.tryReceive()).toBeUndefined();
   });

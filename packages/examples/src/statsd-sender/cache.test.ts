@@ -28,7 +28,7 @@ describe("createCache()", () => {
     (() => createCache<number>(100, 1_000).set("a", 1))();
     expect([liveJanitors(), vi.getTimerCount()]).toEqual([1, 1]);
     await collectGarbage();
-    await vi.waitFor(() => expect([liveJanitors(), vi.getTimerCount()]).toEqual([0, 0]));
+    await vi.waitFor(() => expect([liveJanitors(), vi.getTimerCount()]).toEqual([0, 0]), 10_000);
   });
 
   it("keeps the janitor as long as the cache is held", async () => {

@@ -45,7 +45,7 @@ describe("after a virtual clock", () => {
     });
     expect(fired).toHaveBeenCalledTimes(1);
     expect(timer.refresh()).toBe(timer);
-    await vi.waitFor(() => expect(fired).toHaveBeenCalledTimes(2));
+    await vi.waitFor(() => expect(fired).toHaveBeenCalledTimes(2), 10_000);
   });
 
   it("refresh() starts a timer that was still pending, and an interval", async () => {
@@ -57,7 +57,7 @@ describe("after a virtual clock", () => {
     expect(fired).not.toHaveBeenCalled();
     timer.refresh();
     interval.refresh();
-    await vi.waitFor(() => expect(ticked.mock.calls.length).toBeGreaterThan(2));
+    await vi.waitFor(() => expect(ticked.mock.calls.length).toBeGreaterThan(2), 10_000);
     expect(fired).toHaveBeenCalledTimes(1);
     clearInterval(interval);
   });
@@ -82,7 +82,7 @@ describe("after a virtual clock", () => {
       });
     } else clear(timer);
     setTimeout(other, 2);
-    await vi.waitFor(() => expect(other).toHaveBeenCalled());
+    await vi.waitFor(() => expect(other).toHaveBeenCalled(), 10_000);
     expect(fired).not.toHaveBeenCalled();
     timer.refresh(); // as in Node, what was cleared does not come back
     await new Promise((resolve) => setTimeout(resolve, 3));
@@ -126,13 +126,13 @@ describe("after a virtual clock", () => {
   it("an unrefed timer, which may belong to a library, continues in real time", async () => {
     const reset = vi.fn<() => void>();
     await withVirtualClock(() => void setTimeout(reset, 1).unref());
-    await vi.waitFor(() => expect(reset).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(reset).toHaveBeenCalledTimes(1), 10_000);
   });
 
   it("an unrefed interval continues until it is cleared", async () => {
     const tick = vi.fn<() => void>();
     const interval = await withVirtualClock(() => setInterval(tick, 1).unref());
-    await vi.waitFor(() => expect(tick.mock.calls.length).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(tick.mock.calls.length).toBeGreaterThan(1), 10_000);
     clearInterval(interval);
     const { length } = tick.mock.calls;
     await new Promise((resolve) => setTimeout(resolve, 5));

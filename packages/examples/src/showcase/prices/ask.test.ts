@@ -44,7 +44,7 @@ describe("ask()", () => {
     await asked;
     controller.abort();
     expect(await price).toBe(controller.signal.reason);
-    await vi.waitFor(() => expect(shop.sockets()).toBe(0));
+    await vi.waitFor(() => expect(shop.sockets()).toBe(0), 10_000);
   });
 
   it("rejects with the reason and closes the socket when it is cancelled within the body", async () => {
@@ -55,7 +55,7 @@ describe("ask()", () => {
     await headed;
     controller.abort();
     expect(await price).toBe(controller.signal.reason);
-    await vi.waitFor(() => expect(shop.sockets()).toBe(0));
+    await vi.waitFor(() => expect(shop.sockets()).toBe(0), 10_000);
   });
 });
 

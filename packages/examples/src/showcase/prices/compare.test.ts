@@ -34,7 +34,7 @@ async function answer(request: ClientRequest): Promise<{ status: number | undefi
 
 /** Resolves when so many calls have reached the silent shop. */
 const silentHas = (calls: number): Promise<void> =>
-  vi.waitFor(() => expect(ledger.shop("silent").served).toBe(calls));
+  vi.waitFor(() => expect(ledger.shop("silent").served).toBe(calls), 10_000);
 
 describe("the comparison", () => {
   it("answers with the prices of all shops", async () => {
@@ -49,7 +49,7 @@ describe("the comparison", () => {
     await silentHas(2);
     expect(ledger.shop("silent").sockets()).toBe(2);
     request.destroy();
-    await vi.waitFor(() => expect(ledger.shop("silent").hungUp).toBe(2));
+    await vi.waitFor(() => expect(ledger.shop("silent").hungUp).toBe(2), 10_000);
     expect(ledger.shop("silent").sockets()).toBe(0);
     expect(ledger.shop("silent").tasks).toBe(0);
     expect(ledger.recent[0]).toMatchObject({ ending: "disconnected", why: "the client hung up" });
@@ -59,7 +59,7 @@ describe("the comparison", () => {
     const { status } = await answer(ask("silent,fast", 50));
     expect(status).toBe(504);
     expect(ledger.shop("silent").ended.get("deadline")).toBe(1);
-    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0));
+    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0), 10_000);
   });
 
   it("answers 502 when a shop fails, and cancels the calls to the others", async () => {
@@ -67,7 +67,7 @@ describe("the comparison", () => {
     expect(status).toBe(502);
     expect(ledger.shop("failing").ended.get("failed")).toBe(1);
     expect(ledger.shop("silent").ended.get("failure")).toBe(1);
-    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0));
+    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0), 10_000);
   });
 
   it("answers 400 and asks no shop when a name is unknown", async () => {
@@ -84,6 +84,6 @@ describe("the comparison", () => {
     await server.close();
     await ended;
     expect(ledger.shop("silent").ended.get("closed")).toBe(1);
-    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0));
+    await vi.waitFor(() => expect(ledger.shop("silent").sockets()).toBe(0), 10_000);
   });
 });
