@@ -153,7 +153,7 @@ export function elapsed(): number {
 /** If the calendar differs by more than this from the expected time, in ms, it was set. */
 const MAX_CALENDAR_DRIFT = 1_000;
 
-/** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar was set to another time meanwhile. */
+/** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar has been set to another time since. */
 export function instantIn(left: number, expected: number): number {
   const instant = calendarNow() + left;
   return Math.abs(instant - expected) > MAX_CALENDAR_DRIFT ? Math.round(instant) : expected;

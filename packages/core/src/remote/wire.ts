@@ -88,7 +88,7 @@ export function decodeThrown(
   );
 }
 
-/** An outcome as it was received; `undefined` if it is none. */
+/** An outcome as it was received; `undefined` if it is not an outcome. */
 export function readOutcome(value: unknown): Outcome | undefined {
   if (!isRecord(value)) return undefined;
   const outcome = value as unknown as Outcome;
@@ -108,7 +108,7 @@ export function readReason(value: unknown): WireReason {
 }
 
 /**
- * The hints of a message. Throws if it is not JSON; a message of anybody else's is none.
+ * The hints of a message. Throws if it is not JSON; a message from another sender has none.
  *
  * @param text - One hint as JSON, or an array of them.
  */

@@ -16,7 +16,7 @@ export class WebSink implements Sink {
 
   async write(chunk: unknown): Promise<void> {
     await this.#writer.ready;
-    this.#writer.write(chunk).catch(() => undefined); // the stream has failed then: `failed` says so
+    this.#writer.write(chunk).catch(() => undefined); // the stream has failed then, and `failed` reports it
   }
 
   end(): Promise<void> {

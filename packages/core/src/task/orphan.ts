@@ -51,7 +51,7 @@ class HandleWatch implements Observer {
     this.registry = registry;
   }
 
-  /** The watch is no receiver: a failure stays unhandled. */
+  /** The watch is not a receiver: a failure stays unhandled. */
   isReceiver(): boolean {
     return false;
   }

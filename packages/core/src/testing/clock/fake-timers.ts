@@ -41,7 +41,7 @@ export function installedClock(): FakeClock | undefined {
  * Puts a fake clock in place of the global timers, or uses the fake clock that is installed: the timers of
  * `vi.useFakeTimers()` stay vitest's, and are there afterwards.
  *
- * @param isOutside - Whether the code that sets a timer is none that runs under this clock.
+ * @param isOutside - Whether the code that sets a timer does not run under this clock.
  */
 export async function installFakeTimers(now: number, isOutside: () => boolean): Promise<Installed> {
   const present = installedClock();
