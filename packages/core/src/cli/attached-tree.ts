@@ -119,7 +119,7 @@ export class AttachedTree implements TreeSource {
     this.#onPaused = undefined;
     if (frames === undefined)
       throw new CannotInspect(
-        `Process ${this.#pid} is busy in native code (a long regular expression, synchronous I/O) or stopped, and answers to no debugger.`,
+        `Process ${this.#pid} is busy in native code (a long regular expression, synchronous I/O) or stopped, and does not answer the debugger.`,
       );
     return frames;
   }

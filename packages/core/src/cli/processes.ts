@@ -30,7 +30,8 @@ export function checkTarget(pid: number): void {
       );
     throw error;
   }
-  if (pid === process.pid) throw new CannotInspect("This is the process of this command itself.");
+  if (pid === process.pid)
+    throw new CannotInspect("The process id is that of this command itself. Pass the id of another process.");
   if (!isRunning(pid)) throw new CannotInspect(`Process ${pid} has ended, and its parent has not reaped it.`);
   if (/[Tt]/.test(stateOf(pid) ?? ""))
     throw new CannotInspect(

@@ -144,7 +144,7 @@ describe("bough inspect --record", () => {
   it.each([
     [["--record", "x", "--seconds", "0"], '--seconds must be a number above 0, not "0"'],
     [["--record", "x", "--seconds", "soon"], 'above 0, not "soon"'],
-    [["--record", "x", "--format", "svg"], '--format must be bough, chrome, prometheus, not "svg"'],
+    [["--record", "x", "--format", "svg"], '--format must be one of bough, chrome, prometheus, not "svg"'],
     [["--record="], "--record takes the file to write"],
   ])("refuses a wrong command line and prints the valid ones: %j", async (parameters, words) => {
     const { code, stderr } = await command.run(execPath, "inspect", String(process.pid), ...parameters);

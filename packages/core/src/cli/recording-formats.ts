@@ -24,7 +24,9 @@ export function contentOf(recording: Recording, format: FileFormat): string | Ui
 export function formatOf(file: string, asked: string | undefined): FileFormat {
   if (asked !== undefined) {
     if (Object.hasOwn(formats, asked)) return asked as FileFormat;
-    throw new Error(`--format must be ${Object.keys(formats).join(", ")}, not ${JSON.stringify(asked)}.`);
+    throw new Error(
+      `--format must be one of ${Object.keys(formats).join(", ")}, not ${JSON.stringify(asked)}.`,
+    );
   }
   const end = extname(file);
   if (end === ".json") return "chrome";

@@ -237,7 +237,7 @@ function update(handle: NodeServerHandle, options: ServerScopeOptions): ServerSc
   const state = NodeServerHandle.stateOf(handle);
   const { node } = state;
   if (options.parent !== undefined && nodeOf("serverScope", "parent", options.parent) !== node.parent) {
-    const message = `serverScope: parent must be given on the first call for a server; it has the scope ${JSON.stringify(node.path)}`;
+    const message = `serverScope: parent must be given in the first call for a server; this server already has the scope ${JSON.stringify(node.path)}`;
     throw new BoughError("BOUGH_SERVER_SCOPE", message);
   }
   state.grace ??= options.grace;

@@ -45,7 +45,7 @@ export function inspector(options: InspectorOptions = {}): Inspector {
   if (process.env["NODE_ENV"] === "production" && production !== true)
     throw new BoughError(
       "BOUGH_INSPECTOR_PRODUCTION",
-      "inspector: does not start while NODE_ENV is production, since it shows what the process does. " +
+      "inspector: does not start while NODE_ENV is production, since it shows the internals of the process. " +
         "To start it anyway, pass { production: true }.",
     );
   return createPage(new LocalSource(scope), options);

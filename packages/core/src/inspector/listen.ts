@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { optionNames } from "../errors/option-names.js";
-import { checkOptionsObject, checkType, outOfRange } from "../errors/validate.js";
+import { checkOptionsObject, checkType, outOfRange, wrongType } from "../errors/validate.js";
 
 /** The address of the page. Default: a unix socket in the folder for temporary files. */
 export interface ListenOptions {
@@ -30,7 +30,7 @@ export async function listen(server: Server, options: ListenOptions): Promise<st
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw outOfRange("listen", "port must be a whole number from 0 to 65535", port);
   if (port !== undefined && path !== undefined)
-    throw new TypeError("listen: options must have path or port, not both");
+    throw wrongType("listen", "options must have path or port, not both", options);
   server.unref();
   if (port !== undefined) {
     server.listen({ port, host: "127.0.0.1", exclusive: true });

@@ -52,7 +52,7 @@ export function checkPageOptions(operation: "inspector" | "servePage", options: 
   // The token is not quoted, since messages of errors are logged.
   if (token !== undefined && !/^[\w-]{16,}$/.test(token))
     throw new RangeError(
-      `${operation}: token must have at least 16 letters and digits, "-" or "_", and nothing else`,
+      `${operation}: token must have at least 16 characters, and only letters, digits, "-" and "_"`,
     );
   checkHosts(operation, hosts);
   checkType(operation, "interval", "number", interval);

@@ -26,7 +26,7 @@ const contextValues: ContextValues = {
     if ((node.flags & BACKGROUND) !== 0) {
       throw new BoughError(
         "BOUGH_BACKGROUND",
-        "set: the background carries no values; set it on a scope of your own",
+        "set: the background can't have values; set it on another scope",
       );
     }
     const extras = node.ensureExtras();

@@ -26,7 +26,7 @@ export function defer(
   if ((node.flags & BACKGROUND) !== 0) {
     throw new BoughError(
       "BOUGH_BACKGROUND",
-      `${operation}: the background never ends, so its cleanup would never run`,
+      `${operation}: the background never ends; pass a scope that does`,
     );
   }
   let open: (() => void) | undefined;

@@ -88,8 +88,7 @@ export class BoughService implements OnModuleInit {
 
   #prepare(adapter: Adapter): void {
     if (isIntercepted(adapter)) {
-      const message =
-        "BoughModule.forRoot: the app has imported it already; import it once, in the root module";
+      const message = "BoughModule.forRoot: the app imports it twice; import it once, in the root module";
       throw new BoughError("BOUGH_SERVER_SCOPE", message);
     }
     const options: BoughModuleOptions = {
@@ -98,7 +97,7 @@ export class BoughService implements OnModuleInit {
     };
     const mount = mounts[adapter.getType()]?.(adapter, options);
     if (mount === undefined) {
-      const message = `BoughModule: no integration for the adapter ${JSON.stringify(adapter.getType())}; there are "express" and "fastify"`;
+      const message = `BoughModule: the app's adapter must be "express" or "fastify", got ${JSON.stringify(adapter.getType())}`;
       throw new BoughError("BOUGH_SERVER_SCOPE", message);
     }
     this.#mount = mount;

@@ -85,6 +85,6 @@ function checkSignals(signals: unknown): void {
     if (typeof signal !== "string") throw wrongType("main", "signals must be names of signals", signal);
     if (!(signal in constants.signals)) throw outOfRange("main", "signals must be names of signals", signal);
     if (signal === "SIGKILL" || signal === "SIGSTOP")
-      throw outOfRange("main", "signals must be some that can be caught", signal);
+      throw outOfRange("main", "signals must be names of signals that can be caught", signal);
   }
 }

@@ -100,7 +100,7 @@ describe("the file of a recording", () => {
       view(file).setUint32(8, version, true);
       expect(refusal(file).message).toBe(
         `decodeRecording: the file has version ${version}, and this version of bough reads version 1. ` +
-          "Read it with the version of bough that has written it",
+          "Read it with the version of bough that wrote it",
       );
     }
   });

@@ -82,14 +82,14 @@ export function decodeRecording(bytes: Uint8Array): Recording {
   if (magic !== MAGIC || bytes.length < PREFIX)
     throw refused(
       `these ${bytes.length} bytes are not a recording of bough, which begins with ${MAGIC}, but begin with ${describe(magic)}. ` +
-        "Give the file that `bough inspect --record` or encodeRecording() has written",
+        "Give the file that `bough inspect --record` or encodeRecording() wrote",
     );
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(8, true);
   if (version !== VERSION)
     throw refused(
       `the file has version ${version}, and this version of bough reads version ${VERSION}. ` +
-        "Read it with the version of bough that has written it",
+        "Read it with the version of bough that wrote it",
     );
   const headerLength = view.getUint32(12, true);
   if (crc32(bytes.subarray(PREFIX)) !== view.getUint32(16, true)) throw damaged(bytes.length);

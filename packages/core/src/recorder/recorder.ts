@@ -66,7 +66,7 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
   if (channels === undefined)
     throw new BoughError(
       "BOUGH_RECORDING",
-      "createRecorder: this runtime has no node:diagnostics_channel, from which the recorder hears what happens; use Node, Deno or Bun",
+      "createRecorder: this runtime has no node:diagnostics_channel, which the recorder needs; use Node, Deno or Bun",
     );
   return new TapeRecorder(new Tape(bytes, { now: realNow, calendar: calendarNow }), channels);
 }

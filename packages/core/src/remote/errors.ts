@@ -48,9 +48,9 @@ export type LostReason =
 
 const explanations: Readonly<Record<LostReason, string>> = {
   worker: "its worker process was lost",
-  lease: "its owner was cut off from the engine for longer than its lease",
+  lease: "its owner could not reach the engine for longer than its lease",
   missing: "the engine does not have it (any more)",
-  cancelled: "it was cancelled by somebody else",
+  cancelled: "another process cancelled it",
 };
 
 /** The outcome of a remote job is lost or unknown. The job is no longer running. */

@@ -117,7 +117,7 @@ async function settle<Out>(
   if ("outcome" in end) return settleOutcome(task, job, end.outcome, key, payload);
   if ("refused" in end)
     throw new RemoteRefusedError(
-      `the id of remote job ${key} belongs to a job of another owner: attach to it, or take another id`,
+      `the id of remote job ${key} belongs to a job of another owner: attach to it, or use another id`,
     );
   // Cancelled, and it does not run: its outcome does not matter any more.
   if (task.cancelled) throw task.reason as CancelledError;

@@ -223,7 +223,7 @@ class EngineRemote implements Remote {
     if (submitted === undefined) throw new ScopeClosedError("remote.detach", "remote");
     if (submitted.owner !== undefined)
       throw new RemoteRefusedError(
-        `the id of remote job ${queue}/${draft.id} belongs to a job that has an owner`,
+        `the id of remote job ${queue}/${draft.id} belongs to a job that has an owner: use another id`,
       );
     return { queue, id: draft.id };
   }

@@ -29,7 +29,7 @@ function notAScope(operation: string, parameter: string, value: unknown): Error 
   if (isScope(value)) {
     const message =
       `${operation}: ${parameter} belongs to another copy of bough; ` +
-      `see that the package is installed once (npm ls bough), since one copy means one tree`;
+      `install the package only once (see npm ls bough), because each copy has its own tree`;
     return new BoughError("BOUGH_FOREIGN_SCOPE", message);
   }
   const hint = isThenable(value) ? " (a missing await?)" : "";

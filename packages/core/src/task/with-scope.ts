@@ -82,7 +82,7 @@ function parse<T>(given: readonly unknown[]): Arguments<T> {
   const body = parameters.pop();
   requireFunction("withScope", "body", body);
   if (parameters.length > 2)
-    throw new TypeError(`withScope: takes (parent, options, body), got ${given.length} arguments`);
+    throw new TypeError(`withScope: pass (parent, options, body), not ${given.length} arguments`);
   // With two values before the body the first must be a scope; a single one may be either, but not undefined:
   // a parent that got lost must not make a root.
   const hasParent = parameters.length === 2 || isScope(parameters[0]);

@@ -328,6 +328,6 @@ function exchangeFor(operation: string, request: Request): Exchange {
   if (exchange !== undefined) return exchange;
   throw new BoughError(
     "BOUGH_NO_REQUEST_SCOPE",
-    `${operation}: the request did not go through fetchBough; pass the very request that it was called with (in Hono c.req.raw), not a copy`,
+    `${operation}: the request did not go through fetchBough; pass the request object that it received (in Hono c.req.raw), not a copy`,
   );
 }

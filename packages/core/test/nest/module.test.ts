@@ -67,7 +67,7 @@ describe.each(adapterNames)("BoughModule on %s", (name) => {
     await expect(NestFactory.create(module, makeAdapter(name), quiet)).rejects.toThrow(
       new BoughError(
         "BOUGH_SERVER_SCOPE",
-        "BoughModule.forRoot: the app has imported it already; import it once, in the root module",
+        "BoughModule.forRoot: the app imports it twice; import it once, in the root module",
       ),
     );
   });

@@ -188,10 +188,7 @@ class PendingStart<R> extends Hook implements Observer {
 
   #started(node: ScopeNode, value: R): void {
     if (this.#settled) {
-      throw new BoughError(
-        "BOUGH_STARTED",
-        "start: started() was called twice, or after the worker had ended",
-      );
+      throw new BoughError("BOUGH_STARTED", "start: started() must be called once, before the worker ends");
     }
     if (node.cancelled) return; // the caller receives the reason, or the failure that has cancelled the scope
     this.#settle();
@@ -200,7 +197,7 @@ class PendingStart<R> extends Hook implements Observer {
   }
 
   resolve(): void {
-    const message = "start: the worker ended without having called started()";
+    const message = "start: the worker must call started() before it ends";
     this.reject(this.#node?.reason ?? new BoughError("BOUGH_NOT_STARTED", message));
   }
 

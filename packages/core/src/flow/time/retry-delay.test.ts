@@ -138,7 +138,7 @@ describe("the delay of retry()", () => {
       retry(scope, () => Promise.reject(failure), { delay: () => value as RetryDelay }),
     );
     expect(error).toBeInstanceOf(type);
-    expect(String(error)).toContain("retry: what delay returns must be ");
+    expect(String(error)).toContain("retry: delay must return ");
     expect(String(error)).toContain(text);
     expect(suppressed(error)).toEqual([failure]);
     expect(scope.errors).toEqual([]);
@@ -306,7 +306,7 @@ describe("retryIf of retry()", () => {
         retry(scope, () => Promise.reject(failure), { retryIf: () => answer as boolean }),
       );
       expect(error).toBeInstanceOf(TypeError);
-      expect(String(error)).toContain("retry: what retryIf returns must be a boolean, got ");
+      expect(String(error)).toContain("retry: retryIf must return a boolean, got ");
     },
   );
 });

@@ -13,11 +13,11 @@ export function millisecondsOf(value: RetryDelay): number | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === "string") return retryAfter(value.trim());
   const ms: unknown = value instanceof Date ? value.getTime() - calendarNow() : value;
-  const requirement = "what delay returns must be a number of ms, a Date, a Retry-After header or undefined";
+  const requirement = "delay must return a number of ms, a Date, a Retry-After header or undefined";
   if (typeof ms !== "number") throw wrongType("retry", requirement, value);
   if (value instanceof Date && ms < 0) return 0;
   if (ms >= 0 && ms !== Infinity) return ms;
-  throw outOfRange("retry", "what delay returns must be a finite number of ms that is not negative", value);
+  throw outOfRange("retry", "delay must return a finite number of ms that is not negative", value);
 }
 
 /**

@@ -219,5 +219,5 @@ async function prepareRetry(
 function shouldRetry(retryIf: NonNullable<RetryOptions["retryIf"]>, error: unknown, count: number): boolean {
   const answer: unknown = retryIf(error, count);
   if (typeof answer === "boolean") return answer;
-  throw wrongType("retry", "what retryIf returns must be a boolean", answer);
+  throw wrongType("retry", "retryIf must return a boolean", answer);
 }

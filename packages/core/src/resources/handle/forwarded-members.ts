@@ -148,7 +148,7 @@ function hasOldV8(): boolean {
 function currentMethod(inner: object, name: PropertyKey): AnyFunction {
   const found: unknown = Reflect.get(inner, name);
   if (typeof found === "function") return found;
-  throw new TypeError(`${String(name)} is not a function any more`);
+  throw new TypeError(`${String(name)} is no longer a function`);
 }
 
 /**

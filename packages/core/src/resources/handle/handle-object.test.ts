@@ -112,14 +112,14 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect([handle.add(1, 2, 3), wrapped.add(1)]).toEqual(["first 3", "first 1"]);
     Reflect.deleteProperty(Sum.prototype, "add");
     for (const add of [() => handle.add(1), () => handle.add(1, 2, 3), () => wrapped.add(1)])
-      expect(add).toThrow(new TypeError("add is not a function any more"));
+      expect(add).toThrow(new TypeError("add is no longer a function"));
   });
 
   it("calling a removed method throws an error that names it", () => {
     const { Repo } = make();
     const handle = selfCleaning(() => new Repo(), quiet);
     Reflect.deleteProperty(Repo.prototype, "get");
-    expect(() => handle.get()).toThrow(new TypeError("get is not a function any more"));
+    expect(() => handle.get()).toThrow(new TypeError("get is no longer a function"));
   });
 });
 

@@ -125,7 +125,7 @@ export class ClockDriver {
     return new VirtualClockError({
       code: "BOUGH_STALLED",
       why: `time can't go on: the process has been busy for ${this.#options.stalledAfter} ms with ${busy}`,
-      hint: "If the work needs so long, pass { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or let it wait by a timer.",
+      hint: "If the work takes longer, pass { stalledAfter: ms }; if it never ends (a named pipe, a loop that polls a file), end it, or make it wait with a timer.",
       tree: snapshot(),
       resources: this.#watch.resources.pending(),
     });
@@ -185,7 +185,7 @@ export class ClockDriver {
         ...(resources.length === 0
           ? {}
           : {
-              hint: "That does not follow the clock. If one of them is waited for, give it { blockedAfter: ms }, real ms that it surely takes less than; or end it, or put something virtual in its place.",
+              hint: "These resources do not follow the clock. If the test waits for one of them, pass { blockedAfter: ms }, in real ms, longer than the resource takes; or close it, or replace it with a fake.",
             }),
         tree: snapshot(),
         resources,

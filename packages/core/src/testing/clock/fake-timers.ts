@@ -69,7 +69,7 @@ export async function installFakeTimers(now: number, isOutside: () => boolean): 
 function dateIsFake(): BoughError {
   return new BoughError(
     "BOUGH_CLOCK_INSTALLED",
-    "withVirtualClock: Date is a fake already, but setTimeout is not (vi.setSystemTime without vi.useFakeTimers?)",
+    "withVirtualClock: Date is already a fake, but setTimeout is not (vi.setSystemTime without vi.useFakeTimers?)",
   );
 }
 

@@ -52,5 +52,8 @@ function findCollect(): Collect {
   setFlagsFromString("--expose-gc");
   const exposed: unknown = runInNewContext("typeof gc === 'function' && gc");
   if (typeof exposed === "function") return exposed as Collect;
-  throw new BoughError("BOUGH_NO_GC", "collectGarbage: this engine can't be made to collect garbage");
+  throw new BoughError(
+    "BOUGH_NO_GC",
+    "collectGarbage: this engine has no gc(); run the test with Node, Deno or Bun",
+  );
 }
