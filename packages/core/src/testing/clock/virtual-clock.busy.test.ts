@@ -41,10 +41,12 @@ describe("a virtual clock in a busy process", () => {
   });
 
   it("jumps for a deadline while a computation calls checkpoint() without end", async () => {
-    const outcome = withVirtualClock((scope) =>
-      withScope(scope, { timeout: HOUR }, async (own) => {
-        for (;;) await checkpoint(own);
-      }),
+    const outcome = withVirtualClock(
+      (scope) =>
+        withScope(scope, { timeout: HOUR }, async (own) => {
+          for (;;) await checkpoint(own);
+        }),
+      { stalledAfter: 60_000 }, // it computes for a second, and for ten on a busy machine
     );
     expect(await rejection(outcome)).toBeInstanceOf(DeadlineExceededError);
   });
