@@ -23,12 +23,12 @@ import {
   bundle,
   generate,
   median,
+  planOf,
   ratios,
   start,
   stop,
   warm,
   type Costs,
-  type Plan,
   type Running,
   type Usage,
 } from "./rounds.js";
@@ -46,13 +46,7 @@ const { values } = parseArgs({
     node: { type: "string", default: process.execPath },
   },
 });
-const plan: Plan = {
-  generations: Number(values.generations),
-  rounds: Number(values.rounds),
-  requests: Number(values.requests),
-  connections: Number(values.connections),
-  warmUp: Number(values["warm-up"]),
-};
+const plan = planOf(values);
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
 const byHand = "same job by hand";
 const all = ["plain", "control", "idle", "by hand, no join", byHand, "unused", "used", "all()"];

@@ -19,6 +19,17 @@ export interface Plan {
   readonly warmUp: number;
 }
 
+/** The plan that the options of the command line ask for. */
+export function planOf(options: Readonly<Record<keyof Omit<Plan, "warmUp"> | "warm-up", string>>): Plan {
+  return {
+    generations: Number(options.generations),
+    rounds: Number(options.rounds),
+    requests: Number(options.requests),
+    connections: Number(options.connections),
+    warmUp: Number(options["warm-up"]),
+  };
+}
+
 export interface Usage {
   /** Processor time since it was last asked for, in microseconds. */
   readonly cpu: number;

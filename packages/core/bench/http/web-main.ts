@@ -15,11 +15,11 @@ import {
   bundle,
   generate,
   median,
+  planOf,
   quantile,
   ratios,
   start,
   type Costs,
-  type Plan,
   type Runtime,
 } from "./rounds.js";
 
@@ -34,13 +34,7 @@ const { values } = parseArgs({
     connections: { type: "string", default: "50" },
   },
 });
-const plan: Plan = {
-  generations: Number(values.generations),
-  rounds: Number(values.rounds),
-  requests: Number(values.requests),
-  connections: Number(values.connections),
-  warmUp: Number(values["warm-up"]),
-};
+const plan = planOf(values);
 
 const plain = "plain";
 const byHand = "same job by hand";
