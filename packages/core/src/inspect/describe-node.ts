@@ -53,7 +53,7 @@ export interface ReasonInfo {
 export interface SurvivedInfo {
   /** Failed runs of its worker, each followed by another one (`supervise`, `retry`). */
   readonly restarts: number;
-  /** Failures of tasks that it has kept from the others (`supervise: true`). */
+  /** Failures of its tasks that did not cancel the other tasks (`supervise: true`). */
   readonly kept: number;
   /** How many of them happened in the last minute: at most 16. */
   readonly lastMinute: number;

@@ -218,7 +218,7 @@ export class Settings {
   onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
   isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
   /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
-  earlier: Set<unknown> | undefined = undefined;
+  suppressed: Set<unknown> | undefined = undefined;
   /** Set once the scope has survived a failure, or has the option `supervise`. */
   survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */

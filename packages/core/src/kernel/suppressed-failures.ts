@@ -11,10 +11,10 @@ import { afterMicrotasks } from "./platform.js";
  * before is inside the scope that fails now.
  *
  * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record which
- * scope awaits which. If unrelated scopes have not thrown the object yet, the time decides: see {@link
- * Origin.mayReach}.
+ * scope awaits which. If unrelated scopes have not thrown the object yet, the time decides: see
+ * {@link RejectionSource.mayReach}.
  */
-class Origin {
+class RejectionSource {
   /** The parent of the scope that rejected. Weak: a logged error must not keep a tree alive. */
   readonly #parent: WeakRef<ScopeNode>;
   /** The next older sibling of the scope that rejected. */
@@ -127,18 +127,18 @@ export class EarlierRejection {
   /** The error is the first failure of `node`. Called for a scope before its ancestors. */
   continueIn(node: ScopeNode): void {
     const { later, from } = this.#rejection;
-    const origin = from as Origin;
+    const source = from as RejectionSource;
     this.#continues ||=
-      this.#error === node.reason || origin.isInside(node, this.#above) || origin.mayReach(node);
-    if (this.#continues) node.ensureSettings().earlier = later;
+      this.#error === node.reason || source.isInside(node, this.#above) || source.mayReach(node);
+    if (this.#continues) node.ensureSettings().suppressed = later;
   }
 }
 
 /** Lists `errors`, which did not decide the outcome, with the failure that `node` is going to reject with. */
 export function suppressFailures(node: ScopeNode, errors: readonly unknown[]): void {
   if (errors.length === 0) return;
-  const earlier = (node.ensureSettings().earlier ??= new Set());
-  for (const error of errors) earlier.add(error);
+  const suppressed = (node.ensureSettings().suppressed ??= new Set());
+  for (const error of errors) suppressed.add(error);
 }
 
 /** Lists `errors` with the reason of `node`, which it rejects with. A reason belongs to one cancellation, so its list only grows. */
@@ -155,22 +155,22 @@ export function suppressUnderReason(node: ScopeNode, errors: readonly unknown[])
 export function recordRejection(node: ScopeNode, errors: Iterable<unknown>, toCaller: boolean): void {
   const [first, ...rest] = errors;
   if (!isObject(first)) return;
-  const earlier = node.extras?.settings?.earlier;
+  const suppressed = node.extras?.settings?.suppressed;
   const before = hasRejections ? rejectionOf(first) : undefined;
-  const mustRecord = rest.length > 0 || earlier !== undefined || (toCaller && isForeignAbort(first));
+  const mustRecord = rest.length > 0 || suppressed !== undefined || (toCaller && isForeignAbort(first));
   if (before === undefined && !mustRecord) return;
-  const isShared = before !== undefined && before.later !== earlier && !isContinued(before, node);
+  const isShared = before !== undefined && before.later !== suppressed && !isContinued(before, node);
   storeRejection(
     node,
     first,
-    earlier ?? new Set(),
+    suppressed ?? new Set(),
     rest,
-    isShared || (before?.from as Origin | undefined)?.shared === true,
+    isShared || (before?.from as RejectionSource | undefined)?.shared === true,
   );
 }
 
 function isContinued({ from }: Rejection, node: ScopeNode): boolean {
-  return (from as Origin).isInside(node, new Set());
+  return (from as RejectionSource).isInside(node, new Set());
 }
 
 function storeRejection(
@@ -183,13 +183,13 @@ function storeRejection(
   hasRejections = true;
   for (const each of errors) later.add(each);
   later.delete(error);
-  setRejection(error, { later, from: new Origin(node, shared) });
+  setRejection(error, { later, from: new RejectionSource(node, shared) });
 }
 
 /** Whether a scope inside `node` has rejected with `error` as its failure: then it is a failure of `node`, too. */
 export function hasFailedInside(node: ScopeNode, error: unknown): boolean {
   const rejection = hasRejections ? rejectionOf(error) : undefined;
   if (rejection === undefined || error === node.reason) return false;
-  const origin = rejection.from as Origin;
-  return origin.isFailure && origin.isInside(node, new Set());
+  const source = rejection.from as RejectionSource;
+  return source.isFailure && source.isInside(node, new Set());
 }

@@ -1,6 +1,6 @@
 import { TreeCursor } from "../inspect/tree-cursor.js";
 import { isReadable, knownCopies } from "../inspect/known-copies.js";
-import { findChannels, Tape } from "./tape.js";
+import { findChannels, EventLog } from "./event-log.js";
 
 // The part of `bough inspect --record` that runs in the recorded process. It is bundled into one expression, which the
 // debugger evaluates there; its value is a `RecorderAgent`.
@@ -42,7 +42,7 @@ interface Host {
 function createAgent(): RecorderAgent {
   const host = globalThis as unknown as Host;
   const now = (): number => host.performance.now();
-  let tape: Tape | undefined;
+  let log: EventLog | undefined;
   let unsubscribe: (() => void) | undefined;
   let cursors: TreeCursor<void>[] | undefined;
   let records: Uint8Array<ArrayBuffer> | undefined;
@@ -56,7 +56,7 @@ function createAgent(): RecorderAgent {
     unsubscribe?.();
     unsubscribe = undefined;
     for (const cursor of cursors ?? []) cursor.close();
-    cursors = tape = records = undefined;
+    cursors = log = records = undefined;
   };
   /** Ends the recording when there was no call for a while. */
   const guard = (own: number): void => {
@@ -73,9 +73,9 @@ function createAgent(): RecorderAgent {
       const unreadable = copies.filter((copy) => !isReadable(copy)).length;
       const channels = findChannels();
       if (copies.length > unreadable && channels !== undefined) {
-        tape = new Tape(bytes, { now, calendar: () => host.Date.now() });
-        tape.recordFound();
-        unsubscribe = tape.listen(channels);
+        log = new EventLog(bytes, { now, calendar: () => host.Date.now() });
+        log.recordFound();
+        unsubscribe = log.listen(channels);
         guard(round);
       }
       return JSON.stringify({ copies: copies.length, unreadable });
@@ -86,12 +86,12 @@ function createAgent(): RecorderAgent {
     },
     walk(ms) {
       calledAt = now();
-      if (tape === undefined) throw new Error(ENDED);
+      if (log === undefined) throw new Error(ENDED);
       if (cursors === undefined) {
-        const note = tape.beginAlive();
+        const recordAlive = log.beginAlive();
         cursors = knownCopies()
           .filter(isReadable)
-          .map((copy) => new TreeCursor(copy, now, note));
+          .map((copy) => new TreeCursor(copy, now, recordAlive));
       }
       cursors[0]?.take(ms);
       if (cursors[0]?.ended !== false) cursors.shift();
@@ -99,12 +99,12 @@ function createAgent(): RecorderAgent {
     },
     stop() {
       calledAt = now();
-      if (tape === undefined) throw new Error(ENDED);
-      const header = JSON.stringify(tape.header());
-      records = tape.records();
+      if (log === undefined) throw new Error(ENDED);
+      const header = JSON.stringify(log.header());
+      records = log.records();
       unsubscribe?.();
       unsubscribe = undefined;
-      tape = undefined;
+      log = undefined;
       return header;
     },
     read(offset, length) {

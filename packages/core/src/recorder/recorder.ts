@@ -3,7 +3,7 @@ import { optionNames } from "../errors/option-names.js";
 import { checkOptionsObject, outOfRange, requireType } from "../errors/validate.js";
 import { calendarNow, realNow } from "../kernel/platform.js";
 import { RecordedData, type Recording } from "./recording.js";
-import { findChannels, Tape, type ChannelModule } from "./tape.js";
+import { findChannels, EventLog, type ChannelModule } from "./event-log.js";
 
 /** The options of {@link createRecorder}. */
 export interface RecorderOptions {
@@ -68,17 +68,17 @@ export function createRecorder(options: RecorderOptions = {}): Recorder {
       "BOUGH_RECORDING",
       "createRecorder: this runtime has no node:diagnostics_channel, which the recorder needs; use Node, Deno or Bun",
     );
-  return new TapeRecorder(new Tape(bytes, { now: realNow, calendar: calendarNow }), channels);
+  return new ChannelRecorder(new EventLog(bytes, { now: realNow, calendar: calendarNow }), channels);
 }
 
-class TapeRecorder implements Recorder {
-  readonly #tape: Tape;
+class ChannelRecorder implements Recorder {
+  readonly #log: EventLog;
   #unsubscribe: (() => void) | undefined;
 
-  constructor(tape: Tape, channels: ChannelModule) {
-    this.#tape = tape;
-    tape.recordFound();
-    this.#unsubscribe = tape.listen(channels);
+  constructor(log: EventLog, channels: ChannelModule) {
+    this.#log = log;
+    log.recordFound();
+    this.#unsubscribe = log.listen(channels);
   }
 
   get isRecording(): boolean {
@@ -86,8 +86,8 @@ class TapeRecorder implements Recorder {
   }
 
   take(): Recording {
-    this.#tape.noteAllAlive();
-    return new RecordedData(this.#tape.header(), this.#tape.records());
+    this.#log.recordAllAlive();
+    return new RecordedData(this.#log.header(), this.#log.records());
   }
 
   stop(): void {

@@ -54,12 +54,12 @@ const NAMES = 1 / 8;
 const MAX_DISTANCE = 2 ** 32 - 1;
 
 /** Records the messages of the diagnostics channels. Keeps numbers and names, never a scope. */
-export class Tape {
+export class EventLog {
   readonly #clocks: Clocks;
   readonly #ring: Ring;
   readonly #names: NameTable;
   readonly #totals = emptyTotals();
-  readonly #origin: number;
+  readonly #timeOrigin: number;
   readonly #startedAt: number;
   /** The copies of the package, by the prototype of their nodes. */
   #copies: readonly KnownCopy[] = [];
@@ -74,7 +74,7 @@ export class Tape {
     this.#clocks = clocks;
     this.#names = new NameTable(bytes * NAMES);
     this.#ring = new Ring(bytes * (1 - NAMES));
-    this.#origin = clocks.now();
+    this.#timeOrigin = clocks.now();
     this.#startedAt = clocks.calendar();
   }
 
@@ -116,9 +116,9 @@ export class Tape {
   }
 
   /** Lists every live scope, for {@link header}. */
-  noteAllAlive(): void {
-    const note = this.beginAlive();
-    for (const [node, now] of liveNodes()) note(node, now);
+  recordAllAlive(): void {
+    const recordAlive = this.beginAlive();
+    for (const [node, now] of liveNodes()) recordAlive(node, now);
   }
 
   /**
@@ -163,7 +163,7 @@ export class Tape {
   }
 
   #now(): number {
-    return this.#clocks.now() - this.#origin;
+    return this.#clocks.now() - this.#timeOrigin;
   }
 
   #write(what: number, node: ScopeNode, age: number, kind: string, detail: string, status: number): void {
