@@ -318,7 +318,7 @@ for (const [name, row] of Object.entries(table).filter(([, { bad }]) => bad.leng
 }
 
 describe("the background", () => {
-  it("refuses a value or a cleanup that would last for ever, with a BoughError", () => {
+  it("refuses a context value or a cleanup with a BoughError, because it never ends", () => {
     const resource = { [Symbol.dispose]: () => undefined };
     const { background } = bough;
     const key = createContextKey<number>("key");

@@ -61,7 +61,7 @@ describe("select()", () => {
     expect(await rejection(taken(promise))).toBe(failure);
   });
 
-  it("takes one branch when a thenable calls back again in another select", async () => {
+  it("chooses one branch when a thenable calls back again in another select", async () => {
     const called = deferred<(value: unknown) => void>();
     const shared = thenable((ok) => called.resolve(ok));
     await withScope(async (scope) => {

@@ -84,7 +84,7 @@ describe("hostile values", () => {
       },
     ],
     ["never calls back", () => undefined],
-  ])("spawn() takes a native promise as await does, though its own `then` %s", async (_, then) => {
+  ])("spawn() treats a native promise as await does, although its own `then` %s", async (_, then) => {
     const scope = createScope();
     const promise = Promise.resolve(1);
     // oxlint-disable-next-line unicorn/no-thenable -- the point of the test

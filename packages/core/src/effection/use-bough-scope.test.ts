@@ -48,7 +48,7 @@ describe("useBoughScope()", () => {
     expect(log).toEqual(["cleaned"]);
   });
 
-  it("has the reason of the scope above at once, before the operation's finally blocks run", async () => {
+  it("is cancelled with the reason of the scope above before the operation's finally blocks run", async () => {
     const scope = createScope();
     const seen: unknown[] = [];
     spawn(scope, function* () {

@@ -69,7 +69,7 @@ describe("useOperation()", () => {
     await closed;
   });
 
-  it("an error before there is a value goes to the caller alone, the same object", async () => {
+  it("an error before there is a value rejects only the caller's promise, with the same object", async () => {
     const scope = createScope();
     const failing = function* (): Operation<never> {
       yield* effectionSleep(0);

@@ -205,7 +205,7 @@ describe("suppressed()", () => {
       });
     });
 
-    it("lists no failures of others when they await one cached rejection", async () => {
+    it("does not list failures of other scopes that await the same cached rejection", async () => {
       const [error, inner] = errors();
       const cached = withScope(failing(error, inner));
       expect(await rejection(cached)).toBe(error);

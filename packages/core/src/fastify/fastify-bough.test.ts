@@ -410,7 +410,7 @@ describe("fastifyBough over sockets", () => {
     });
   });
 
-  it("close() lets requests finish within the grace period, though Fastify lets its hooks take less", async () => {
+  it("close() lets requests finish within the grace period, although Fastify limits its hooks to less", async () => {
     const app = Fastify({ pluginTimeout: 200 });
     await app.register(fastifyBough, { grace: 400 });
     const arrived = deferred();

@@ -46,7 +46,7 @@ describe("formatTree()", () => {
     expect(formatTree(snapshot(scope))).toBe("a\\u000ab\\u001b[31m\\u2028c  handle · 0 ms");
   });
 
-  it("sums the process up in the first line", () => {
+  it("summarizes the process in the first line", () => {
     const lines = formatTree(snapshot()).split("\n");
     expect(lines[0]).toMatch(/^background {2}\d+ roots?, \d+ tasks?$/);
   });

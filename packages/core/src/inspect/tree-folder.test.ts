@@ -42,7 +42,7 @@ function shop(): ScopeHandle {
   return scope;
 }
 
-it("makes one row of similar scopes, and one of the similar scopes below them", () => {
+it("shows similar scopes as one row, and so the similar scopes below them", () => {
   expect(lines(fold(nodesOf(shop())))).toEqual([
     "shop",
     "  3 × order #",

@@ -187,7 +187,7 @@ describe("queue: more and more tasks wait for a slot", () => {
     expect(await grow([3, 1, 1, 1, 1, 1, 1])).toEqual(['the queue of scope "pool" only grows: 7 tasks wait']);
   });
 
-  it("is silent if it stands still between", async () => {
+  it("is silent if the number does not grow between two looks", async () => {
     expect(await grow([3, 1, 1, 1, 0, 1, 1])).toEqual([]);
   });
 });

@@ -266,7 +266,7 @@ describe("pages that are open", () => {
       },
     ],
   ] as const)(
-    "a client that disconnects before the handler is called takes no place: %s",
+    "do not include a client that disconnects before the handler is called: %s",
     async (_, create, connect) => {
       let looks = 0;
       const page = servePage(

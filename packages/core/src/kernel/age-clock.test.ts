@@ -103,7 +103,7 @@ describe("the clock of ages", () => {
     },
   );
 
-  it("gives a request its own age, after another one has held the event loop up for 500 ms", async () => {
+  it("gives each request its own age after another request blocked the event loop for 500 ms", async () => {
     const { createScope } = await import("../index.js");
     const { requestScope, serverScope } = await import("../http/index.js");
     const { snapshot } = await import("../inspect/index.js");

@@ -77,7 +77,7 @@ describe("concurrency", () => {
     await scope.join();
   });
 
-  it("a task that is cancelled when its turn has just come passes the turn on", async () => {
+  it("a task that is cancelled just after it got a slot passes the slot to the next task", async () => {
     const scope = createScope({ concurrency: 1 });
     const log: string[] = [];
     const second = vi.fn<() => void>();

@@ -382,7 +382,7 @@ describe("failures", () => {
 });
 
 describe("the state of a scope", () => {
-  it("goes from open over closing to closed, or over cancelling, and never back", async () => {
+  it("changes from open to closing or cancelling, then to closed, and never back", async () => {
     const log: string[] = [];
     const gate = deferred();
     let scope!: Scope;

@@ -125,7 +125,7 @@ describe("createRecorder()", () => {
     expect(totals.kinds["withScope"]?.lifeSum).toBe(1.234);
   });
 
-  it("counts for ever, and keeps the last events that fit into its bytes", async () => {
+  it("keeps its counts for its whole life, and the newest events that fit into its bytes", async () => {
     const recorder = start({ bytes: 65_536 });
     const capacity = (65_536 * 7) / 8 / 32;
     for (let round = 0; round < 40; round++)

@@ -199,7 +199,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect((handle.constructor as typeof Thing).LIMIT).toBe(7);
   });
 
-  it("shows constants of the prototype, and classes as themselves", () => {
+  it("shows constants of the prototype, and does not wrap classes", () => {
     class Holder {
       declare readonly Item: typeof Thing;
     }
@@ -274,7 +274,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     await expect(handle.rejects(error)).rejects.toBe(error);
   });
 
-  it("works with an object literal, whose functions stay bound to it", () => {
+  it("accepts an object literal, whose functions remain bound to it", () => {
     const handle = selfCleaning(
       () => ({
         n: 1,
@@ -304,7 +304,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(handle.run()).toBe(2);
   });
 
-  it("a method without its handle behaves as without selfCleaning", () => {
+  it("a method that is called without its handle behaves like the method of the inner object", () => {
     const { handle } = make();
     const { arguments: args, increase } = handle;
     expect(args(1)).toEqual([1]);
@@ -473,7 +473,7 @@ describe("selfCleaning(): thenables that are more than a promise", () => {
     expect(query.limit).toBe(3);
   });
 
-  it.each(["then", "next"])("gives back an object whose %s throws when it is read", (key) => {
+  it.each(["then", "next"])("returns an object whose %s throws when it is read", (key) => {
     const strict = Object.defineProperty({ value: 1 }, key, {
       get: () => {
         throw new Error("not that");
@@ -485,7 +485,7 @@ describe("selfCleaning(): thenables that are more than a promise", () => {
 });
 
 describe("selfCleaning(): life", () => {
-  it("gives build a scope whose workers run until the handle is closed", async () => {
+  it("passes a scope to build whose workers run until the handle is closed", async () => {
     let reason: CancelledError | undefined;
     const { handle, scope } = make();
     spawn(scope, (task) => {

@@ -158,7 +158,7 @@ describe("events() of an EventEmitter", () => {
     expect(await rejection(ended)).toBe(error);
   });
 
-  it("gives errors as events when they are asked for", async () => {
+  it('yields error events when "error" is the name of the events', async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const values = events(scope, emitter, "error");
@@ -181,7 +181,7 @@ describe("events() of an EventEmitter", () => {
 });
 
 describe("events() of an EventTarget", () => {
-  it("gives the events, and leaves no listener", async () => {
+  it("yields the events, and leaves no listener", async () => {
     await withScope(async (scope) => {
       const target = new EventTarget();
       const values = events(scope, target, "value", { until: "error" });

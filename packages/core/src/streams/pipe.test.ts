@@ -226,7 +226,7 @@ describe("pipe()", () => {
     }
   });
 
-  it("gives the reason to its caller and to the sink when another task of its scope fails", async () => {
+  it("rejects with the reason, and aborts the sink with it, when another task of its scope fails", async () => {
     const scope = createScope({ onError: () => undefined });
     const target = webTarget();
     const piped = pipe(scope, silent(), target.sink);

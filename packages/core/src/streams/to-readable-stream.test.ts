@@ -56,7 +56,7 @@ describe("toReadableStream()", () => {
     expect(log).toEqual(["made 0", "closed"]);
   });
 
-  it("an error of closing the source goes to the consumer who leaves while it reads", async () => {
+  it("an error while the source is closed is received by the consumer that cancels during a read", async () => {
     const scope = createScope();
     const reader = toReadableStream(scope, stuck()).getReader();
     void reader.read();

@@ -38,7 +38,7 @@ describe("the list of requests", () => {
     ["one between others", "b", "acd"],
     ["all but one, the newest last", "abd", "c"],
     ["all", "dbac", ""],
-  ])("leaves out those that were removed: %s", (_which, removed, left) => {
+  ])("does not yield requests that were removed: %s", (_which, removed, left) => {
     const { list, entries } = filled("abcd");
     for (const name of removed) list.remove(entries.find((entry) => entry.name === name) as Entry);
     expect(namesIn(list)).toBe(left);

@@ -90,7 +90,7 @@ it("draws the whole picture again when the size of the terminal changes", () => 
   expect(news()).toContain("one");
 });
 
-it("gives a slow terminal the newest picture when it is ready, and not those between", () => {
+it("sends a slow terminal only the newest picture when it is ready", () => {
   const { terminal, display, news } = open();
   display.isReady = false;
   terminal.draw(["1"]);

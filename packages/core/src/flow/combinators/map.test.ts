@@ -285,7 +285,7 @@ describe("map()", () => {
     ["sync", { [Symbol.iterator]: () => ({ next: () => 42 }) }],
     ["async", { [Symbol.asyncIterator]: () => ({ next: async () => 42 }) }],
     ["sync", { [Symbol.iterator]: () => ({ next: () => undefined }) }],
-  ])("fails when the next() of a %s source gives no object", async (_, source) => {
+  ])("fails when the next() of a %s source does not return an object", async (_, source) => {
     const items = source as unknown as Iterable<number>;
     await withScope(async (scope) => {
       expect(await rejection(map(scope, items, (n) => n))).toBeInstanceOf(TypeError);
@@ -379,7 +379,7 @@ describe("map()", () => {
     expect(String(error)).toContain(message);
   });
 
-  it("fails when the function of the scope gives nothing iterable", async () => {
+  it("fails when the function of the scope does not return an iterable", async () => {
     const error = await rejection(withScope((scope) => map(scope, (() => 5) as never, () => 1)));
     expect(error).toBeInstanceOf(TypeError);
   });

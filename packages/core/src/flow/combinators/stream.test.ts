@@ -33,7 +33,7 @@ function expectAll(
 }
 
 describe("stream()", () => {
-  it("gives the results in the order of the items, and ends with the source", async () => {
+  it("yields the results in the order of the items, and ends with the source", async () => {
     const results: number[] = [];
     await withScope(async (scope) => {
       for await (const n of stream(scope, [1, 2, 3], async (n) => n * 10)) results.push(n);
@@ -53,7 +53,7 @@ describe("stream()", () => {
     expect(log).toEqual(["take 0", "work 0", "got", "take 1", "work 1", "got", "closed"]);
   });
 
-  it("gives the results of an unordered stream as they are ready", async () => {
+  it("yields the results of an unordered stream as they become ready", async () => {
     const gates = [deferred(), deferred()];
     await withScope(async (scope) => {
       const results = stream(scope, gates, (gate, _, index) => gate.promise.then(() => index), {

@@ -36,7 +36,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("makes the target wait, and not the beginner", async () => {
+  it("makes the target wait for the task, and not the scope that called it", async () => {
     const [request, server] = [createScope(), createScope()];
     const gate = deferred();
     detach(request, server, () => gate.promise);

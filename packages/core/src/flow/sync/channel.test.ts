@@ -26,7 +26,7 @@ describe("createChannel()", () => {
     await scope.close();
   });
 
-  it("holds as many values as its capacity, and lets the next sender wait", async () => {
+  it("buffers as many values as its capacity, and makes the next sender wait", async () => {
     const scope = createScope();
     const channel = createChannel<number>(2);
     expect(channel.capacity).toBe(2);
@@ -296,7 +296,7 @@ describe("values()", () => {
     expect(thrown(() => createChannel().values({} as Scope))).toBeInstanceOf(TypeError);
   });
 
-  it("gives each value to one of several iterations", async () => {
+  it("yields each value in only one of several iterations", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     const received: number[] = [];

@@ -54,7 +54,7 @@ describe("createSemaphore()", () => {
     await other.close();
   });
 
-  it("gives a permit to scope.use()", async () => {
+  it("acquires permits that scope.use() accepts", async () => {
     const semaphore = createSemaphore(1);
     await withScope(async (scope) => {
       scope.use(await semaphore.acquire(scope));

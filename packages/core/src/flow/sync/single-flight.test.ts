@@ -93,7 +93,7 @@ describe("createSingleFlight()", () => {
     ]);
   });
 
-  it("a run takes a slot of the owner's concurrency, and a queued one can be joined and left", async () => {
+  it("a run counts towards the owner's concurrency, and callers can join and leave a queued run", async () => {
     const narrow = createScope({ concurrency: 1 });
     const flights = createSingleFlight<number, string>(narrow);
     const [a, b, c] = [createScope(), createScope(), createScope()];

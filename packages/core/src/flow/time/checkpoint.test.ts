@@ -56,7 +56,7 @@ describe("checkpoint()", () => {
     expect(error).toMatchObject({ kind: "deadline" });
   });
 
-  it("keeps several loops going, each in its turn", async () => {
+  it("lets several loops continue in turn", async () => {
     const scope = createScope();
     const log: string[] = [];
     const loop = async (name: string): Promise<void> => {

@@ -25,7 +25,7 @@ describe("ticker()", () => {
     await scope.close();
   });
 
-  it("drops ticks that were not taken, and keeps to its schedule", async () => {
+  it("drops ticks that nobody waits for, and keeps its schedule", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     vi.advanceTimersByTime(250);

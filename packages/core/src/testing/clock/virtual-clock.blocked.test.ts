@@ -97,7 +97,7 @@ describe("a virtual clock's error when everything is blocked", () => {
 });
 
 describe("a test that ends under a virtual clock", () => {
-  it("by its signal gives the real timers back although the body ignores it, and the next clock waits for that", async () => {
+  it("by its signal restores the real timers although the body ignores it, and the next clock waits for that", async () => {
     const controller = new AbortController();
     const first = withVirtualClock(() => new Promise(() => undefined), {
       signal: controller.signal,
@@ -112,7 +112,7 @@ describe("a test that ends under a virtual clock", () => {
     expect(setTimeout).toBe(kept.setTimeout);
   });
 
-  it("gives its cleanups their virtual time", async () => {
+  it("runs its cleanups in virtual time", async () => {
     const controller = new AbortController();
     const log: string[] = [];
     const first = withVirtualClock(
@@ -132,7 +132,7 @@ describe("a test that ends under a virtual clock", () => {
     expect(log).toEqual(["cleaned up"]);
   });
 
-  it("lets the timers of code outside of its body go on in real time", async () => {
+  it("leaves the timers of code outside its body in real time", async () => {
     const controller = new AbortController();
     const outcome = rejection(
       withVirtualClock(() => new Promise(() => undefined), {

@@ -55,7 +55,7 @@ describe("withVirtualClock()", () => {
     expect(realNow() - before).toBeLessThan(5_000);
   });
 
-  it("begins now by default, and gives the real clock back", async () => {
+  it("begins at the current time by default, and restores the real clock", async () => {
     const before = Date.now();
     const start = await withVirtualClock(() => Date.now());
     expect(start - before).toBeGreaterThanOrEqual(0);

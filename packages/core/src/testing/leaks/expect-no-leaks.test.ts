@@ -116,7 +116,7 @@ describe("expectNoLeaks()", () => {
     await outside.close();
   });
 
-  it("passes the error of a body on, and looks for nothing", async () => {
+  it("rethrows the error of the body without a search for leaks", async () => {
     const failure = new Error("the test's own");
     const error: unknown = await expectNoLeaks(async () => {
       createScope({ name: "left by a failing body", onOrphan: "ignore" });

@@ -18,7 +18,7 @@ function scene(gaps: readonly Line[]): readonly Line[] {
   ];
 }
 
-it("a job that ran beside itself is told apart from one whose process had not woken up yet", () => {
+it("a job that ran twice at a time is distinguished from one whose process had not woken up yet", () => {
   const awake = judge(scene([]), 3_000, 0);
   expect(awake).toMatchObject({ beside: 1, longestBeside: 50, longestBesideTurning: 150 });
   const asleep = judge(scene([{ at: 5_145, process: "worker-1", what: "gap", since: 19 }]), 3_000, 0);
