@@ -19,6 +19,9 @@ function whyNoTerminal(): string | undefined {
   }
 }
 
+/** How long the screen may take to show something, in ms: less than a test has, so that the test says what it showed. */
+const PATIENCE = 45_000;
+
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** A program on a pseudo-terminal, and what a terminal shows of it. */
@@ -125,12 +128,21 @@ export class PseudoTerminal {
       typeof wanted === "function"
         ? wanted
         : (screen: string) => (typeof wanted === "string" ? screen.includes(wanted) : wanted.test(screen));
-    for (let isOver = false; ;) {
-      const changed = new Promise<void>((resolve) => (this.#changed = resolve));
-      const { screen } = this;
-      if (isShown(screen)) return screen;
-      if (isOver) throw new Error(`has ended, and never showed ${String(wanted)}:\n${screen}`);
-      isOver = await Promise.race([changed.then(() => false), this.ending().then(() => true)]);
+    let end: string | undefined;
+    const timer = setTimeout(() => {
+      end = `${PATIENCE} ms have passed`;
+      this.#changed();
+    }, PATIENCE);
+    try {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => (this.#changed = resolve));
+        const { screen } = this;
+        if (isShown(screen)) return screen;
+        if (end !== undefined) throw new Error(`${end}, and it never showed ${String(wanted)}:\n${screen}`);
+        await Promise.race([changed, this.ending().then(() => (end = "the program has ended"))]);
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
