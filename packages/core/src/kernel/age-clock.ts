@@ -4,13 +4,12 @@ import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTi
 /**
  * A monotonic clock that agrees with the timers: under fake timers it is the fake clock.
  *
- * | `setTimeout` is | the clock is | exact |
- * | --------------------------------------- | ------------------------------------------------------------------ |
- * ----- |
- * | the platform's | the platform's monotonic clock | yes |
- * | a wrapper around the platform's | the same | yes |
- * | a fake of vitest, sinon or Jest | the fake's own, without what `setSystemTime` adds to it | yes |
- * | another fake, such as `node:test` | a fake `Date`, or the platform's; corrected when a timer fires | no |
+ * | `setTimeout` is                           | the clock is                                                        | exact |
+ * | ----------------------------------------- | ------------------------------------------------------------------- | ----- |
+ * | the platform's                            | the platform's monotonic clock                                      | yes   |
+ * | a wrapper around the platform's           | the same                                                            | yes   |
+ * | a fake of vitest, sinon or Jest           | the fake's own, without what `setSystemTime` adds to it             | yes   |
+ * | another fake, such as `node:test`         | a fake `Date`, or the platform's; corrected when a timer fires      | no    |
  *
  * A timer that fires is right, even if a clock disagrees. In a busy loop, where the timer can't fire, only an exact
  * clock shows that the time of a scope is up. It must be the clock of the timer, which the deadline remembers, because

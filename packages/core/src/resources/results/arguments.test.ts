@@ -157,4 +157,18 @@ describe("the arguments of a handle's method", () => {
     expect(store.isRows(shown)).toBe(true);
     await close(store);
   });
+
+  it("rule 22: returns the caller's objects of a class as themselves, whatever an earlier object of the class held", async () => {
+    class Box {
+      readonly value: unknown;
+      constructor(value: unknown) {
+        this.value = value;
+      }
+    }
+    const store = selfCleaning(() => new Store());
+    const boxes = [1, () => 1, Promise.resolve(1), new Map(), generate()].map((value) => new Box(value));
+    store.put(...boxes);
+    for (const [index, box] of boxes.entries()) expect(store.at(index)).toBe(box);
+    await close(store);
+  });
 });

@@ -2,7 +2,7 @@ import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { isPlatformData } from "./platform-objects.js";
-import { classOf, isPlain } from "./reachability.js";
+import { isPlain } from "./reachability.js";
 
 /**
  * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner object,
@@ -63,19 +63,13 @@ function kindOfClass(prototype: object, value: object): Kind {
   return kind;
 }
 
+/** Only of the platform's classes: the first object of another class says nothing about the fields of the next. */
 function isData(value: object): boolean {
   try {
-    if (isPlatformData(value)) return !(value instanceof Map || value instanceof Set);
-    const { hasMethods, hasPrivateMembers } = classOf(value);
-    return !hasMethods && !hasPrivateMembers && Object.values(value).every(isDataMember);
+    return isPlatformData(value) && !(value instanceof Map || value instanceof Set);
   } catch {
     return false; // a proxy that throws
   }
-}
-
-function isDataMember(member: unknown): boolean {
-  if (typeof member !== "object" || member === null) return typeof member !== "function";
-  return isPlain(member) || member instanceof Date || ArrayBuffer.isView(member);
 }
 
 /** Records the functions and objects in a literal as the caller's, in case they are returned. */
