@@ -56,7 +56,7 @@ describe("ARCHITECTURE.md", () => {
     expect(missing).toEqual([]);
   });
 
-  it("names in the steps of a spawn and of a cancel functions that are in their files", () => {
+  it("describes the steps of a spawn and of a cancel with functions that exist in the named files", () => {
     const steps = drawings
       .filter((drawing) => /^ step +file +what happens/.test(drawing))
       .flatMap((drawing) => [...drawing.matchAll(/^ {1,9}(\S.*?) {2,}([\w-]+\/[\w-]+)(?: |$)/gm)]);

@@ -18,14 +18,14 @@ describe("the sources of bough", () => {
     expect(findBreaches(readSources())).toEqual([]);
   });
 
-  it("store an interrupted step by assignments: a call has no room on the stack right after an overflow", () => {
+  it("store an interrupted step by assignments, because there is no room for a call right after a stack overflow", () => {
     const stored = [...readSources()].filter(([, text]) => /\binterrupted\.wake = undefined/.test(text));
     expect(stored.map(([path]) => path)).toContain("task/child.ts");
     const calls = stored.filter(([, text]) => /^[^*\n]*\bsteps\.(push|unshift|concat)\(/m.test(text));
     expect(calls.map(([path]) => path)).toEqual([]);
   });
 
-  it("have a public entry and a kernel, so the check above has looked at them", () => {
+  it("have a public entry and a kernel, so the check above has read the right folder", () => {
     const paths = [...readSources().keys()];
     expect(paths).toContain("index.ts");
     expect(paths.some((path) => path.startsWith("kernel/"))).toBe(true);
@@ -182,7 +182,7 @@ describe("findBreaches()", () => {
     expect(check(files as unknown as Record<string, string>).join("\n")).toContain(breach);
   });
 
-  it("reports a cycle of run-time imports, whole", () => {
+  it("reports every file of a cycle of run-time imports", () => {
     const files = {
       "kernel/a.ts": 'import { b } from "./b.js";\nexport const a = () => b;\n',
       "kernel/b.ts": 'import { c } from "./c.js";\nexport const b = () => c;\n',

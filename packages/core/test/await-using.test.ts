@@ -92,7 +92,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toMatchObject({ name: "SuppressedError", error: boom, suppressed: own });
   });
 
-  it("comes beside the cancellation that follows from it, if the block waits for that, and alone from withScope", async () => {
+  it("is thrown with the cancellation that it caused if the block awaits a cancelled task, and alone by withScope", async () => {
     const waits: ((scope: ScopeHandle) => PromiseLike<unknown>)[] = [
       (scope) => sleep(scope, Infinity),
       (scope) => spawn(scope, (task) => sleep(task, Infinity)),
@@ -119,7 +119,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job)).toBe(boom);
   });
 
-  it("of a cleanup is reported although a failed task was awaited, by the error itself", async () => {
+  it("from a cleanup is thrown as the same object, although the block has awaited a failed task", async () => {
     const late = new Error("cleanup");
     async function job(): Promise<unknown> {
       await using scope = createScope();
@@ -133,7 +133,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(suppressed(error)).toEqual([late]);
   });
 
-  it("that is a primitive hides no later one", async () => {
+  it("does not hide later failures if it is a primitive value", async () => {
     const late = new Error("cleanup");
     async function job(): Promise<unknown> {
       await using scope = createScope();
@@ -148,7 +148,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(await rejection(job())).toMatchObject({ error: late, suppressed: "a string" });
   });
 
-  it("of a child scope goes to the block and not to the parent, which waits for the block", async () => {
+  it("in a child scope goes to the block and not to the parent, which waits for the block", async () => {
     const order: string[] = [];
     const gate = deferred();
     await withScope(async (parent) => {
@@ -167,7 +167,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(unhandled).toEqual([]);
   });
 
-  it("of a child scope names the handle in the report of a parent that is stuck because of it", async () => {
+  it("in a child scope lets the report of a stuck parent name the handle that it waits for", async () => {
     const parent = createScope({ name: "parent", grace: 1 });
     const child = createScope(parent, { name: "child" });
     const dispose = child[Symbol.asyncDispose].bind(child); // as await using does
@@ -183,7 +183,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(unhandled).toEqual([]);
   });
 
-  it("of a scope that another scope uses is that one's", async () => {
+  it("goes to another scope if that scope disposes of the handle by use()", async () => {
     const error = await rejection(
       withScope(async (outer) => {
         const scope = outer.use(createScope());
@@ -195,7 +195,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(unhandled).toEqual([]);
   });
 
-  it("of a selfCleaning handle waits for the block, too", async () => {
+  it("waits for the block if the handle is one of selfCleaning, too", async () => {
     class Poller {
       value = 1;
     }
@@ -212,7 +212,7 @@ describe("rule 11: the failure of a handle that a block disposes of", () => {
     expect(unhandled).toEqual([]);
   });
 
-  it("is an unhandled rejection at once if the disposal method was not taken", async () => {
+  it("is an unhandled rejection at once if no code has read the disposal method", async () => {
     const scope: ScopeHandle = createScope();
     spawn(scope, fails);
     await flush();

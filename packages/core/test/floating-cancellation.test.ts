@@ -91,7 +91,7 @@ describe("rule 11: a wait that ends because its scope has ended need not be awai
     expect(await rejection(floating as Promise<unknown>)).toBeInstanceOf(ScopeClosedError);
   });
 
-  it.each(Object.keys(waits))("but a wait that begins afterwards is a mistake: %s", async (name) => {
+  it.each(Object.keys(waits))("but a wait that begins after the end must be awaited: %s", async (name) => {
     const ended = await withScope((scope) => scope);
     void (waits[name] as Operation)(ended);
     await decided();
@@ -128,7 +128,7 @@ describe("rule 11: a scope that was cancelled on purpose need not be awaited", (
     expect(await rejection(joined)).toBe(scope.reason);
   });
 
-  it("a task: the code that continues after the cancellation", async () => {
+  it("the promise of then() or finally() on a cancelled task", async () => {
     const scope = createScope();
     const task = spawn(scope, (own) => sleep(own, Infinity));
     void task.then(() => undefined);
@@ -184,7 +184,7 @@ describe("rule 11: a new failure stays unhandled when it is not awaited", () => 
     await scope.close();
   });
 
-  it("a failure of something that was cancelled", async () => {
+  it("a failure during a cancellation", async () => {
     const error = new Error("cleanup failed");
     const scope = createScope();
     void withScope(scope, async (own) => {
@@ -218,7 +218,7 @@ describe("rule 11: a new failure stays unhandled when it is not awaited", () => 
   });
 });
 
-it("rule 11: two waits that are awaited one after the other", async () => {
+it("rule 11: two waits of a cancelled scope may be awaited one after the other", async () => {
   const scope = createScope();
   spawn(scope, async (task) => {
     const message = createChannel().receive(task);

@@ -230,7 +230,7 @@ describe("a wait in a scope", () => {
     await scope.join();
   });
 
-  it("is found by the test above when it does not", async () => {
+  it("is reported by the test above if it leaves something behind", async () => {
     const scope = createScope();
     void sleep(scope, Infinity).catch(() => undefined);
     expect(nodeOf("test", "scope", scope).hooks).toBeDefined();

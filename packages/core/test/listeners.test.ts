@@ -203,7 +203,7 @@ describe("listeners on a foreign signal", () => {
 });
 
 describe("listeners on a scope's own signal", () => {
-  it("rule 14: a signal that is not read is not made", async () => {
+  it("rule 14: a signal is not created before it is read", async () => {
     const made = vi.spyOn(globalThis, "AbortController");
     try {
       await withScope(async (scope) => {
@@ -252,7 +252,7 @@ describe("timers", () => {
     });
   }
 
-  it("rule 17: none is left by a withScope that succeeds, fails, or runs out of time", async () => {
+  it("rule 17: none is left by a withScope that succeeds, fails, or exceeds its timeout", async () => {
     await withScope({ timeout: 1000 }, () => "value");
     expect(vi.getTimerCount()).toBe(0);
     await withScope({ timeout: 1000, grace: 5000 }, () => Promise.reject(error)).catch(() => undefined);
@@ -263,7 +263,7 @@ describe("timers", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("rule 17: a deadline that is not earlier than an ancestor's makes none", async () => {
+  it("rule 17: a deadline that is not earlier than an ancestor's sets none", async () => {
     const scope = createScope({ timeout: 1000 });
     const child = createScope(scope, { timeout: 2000 });
     createScope(child, { timeout: 1000 });
@@ -285,7 +285,7 @@ describe("timers", () => {
     await scope.close();
   });
 
-  it("rule 17: a grace period leaves none, neither after the stuck work has ended nor before it ran out", async () => {
+  it("rule 17: none is left by a grace period, whether stuck work has ended or everything ended in time", async () => {
     const gate = deferred();
     const scope = createScope({ grace: 1000 });
     spawn(scope, () => gate.promise);
@@ -299,7 +299,7 @@ describe("timers", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("rule 17: an infinite timeout, deadline, grace period or sleep makes none", async () => {
+  it("rule 17: an infinite timeout, deadline, grace period or sleep sets none", async () => {
     const scope = createScope({ timeout: Infinity, deadline: Infinity, grace: Infinity });
     const task = spawn(scope, (inner) => sleep(inner, Infinity), { timeout: Infinity });
     const gate = deferred();

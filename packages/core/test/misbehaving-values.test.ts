@@ -43,7 +43,7 @@ describe("select()", () => {
       Object.assign(Promise.resolve("native"), { then: () => undefined }),
       "native",
     ],
-  ])("believes a thenable as await does, when it %s", async (_, promise, value) => {
+  ])("treats a thenable as await does, when it %s", async (_, promise, value) => {
     expect(await taken(promise)).toEqual([value]);
   });
 

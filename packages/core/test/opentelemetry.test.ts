@@ -199,7 +199,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     },
   );
 
-  it("a worker that is a generator function has it, too", async () => {
+  it("the span is active in a worker that is a generator function, too", async () => {
     const { sleep: pause } = await import("effection");
     await withScope({ name: "root" }, (scope) =>
       spawn(scope, function* operation() {
@@ -216,7 +216,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
     ]);
   });
 
-  it("the context of the caller does not change", async () => {
+  it("the active span of the caller does not change", async () => {
     await tracer.startActiveSpan("caller", async (span) => {
       const before = context.active();
       const done = withScope(async function body(scope) {
@@ -398,7 +398,7 @@ describe("one trace per request", () => {
     await expectTraces(app.server, method);
   });
 
-  it("which an instrumentation of HTTP may have begun", async () => {
+  it("continues the trace that an instrumentation of HTTP has begun", async () => {
     const app = express();
     app.use(expressBough());
     app.get("/orders/:id", async (request, response) => {
@@ -429,7 +429,7 @@ describe("one trace per request", () => {
     }
   });
 
-  it("in node:http, in the tasks of its scope, though a task has made the server listen", async () => {
+  it("in node:http, in the tasks of the request's scope, though a task has called listen()", async () => {
     await withScope({ name: "main" }, async (main) => {
       const server = http.createServer((request, response) => {
         const scope = requestScope(request, response);
@@ -515,7 +515,7 @@ describe("the spans of a recording, as docs/diagnostics.md makes them", () => {
     expect(ended("cancelled").status.code).toBe(SpanStatusCode.UNSET);
   });
 
-  it("are not made of what still runs", async () => {
+  it("are not created for scopes that still run", async () => {
     const open = createScope({ name: "open" });
     onTestFinished(() => open.close());
     await recorded(() => withScope(open, { name: "done" }, () => {}));

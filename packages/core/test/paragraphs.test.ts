@@ -40,7 +40,10 @@ describe("the doc comment of a function that waits", () => {
     );
   });
 
-  it.each(functions)("has a paragraph on cancellation, one on failure, and an example: %s", (_, comment) => {
-    for (const part of ["**Cancellation:**", "**Failure:**", "@example"]) expect(comment).toContain(part);
-  });
+  it.each(functions)(
+    "has a paragraph about cancellation, one about failure, and an example: %s",
+    (_, comment) => {
+      for (const part of ["**Cancellation:**", "**Failure:**", "@example"]) expect(comment).toContain(part);
+    },
+  );
 });

@@ -29,7 +29,7 @@ describe("the pictures of the guide", () => {
     },
   );
 
-  it("a text file of an unknown kind is an error", () => {
+  it("the script refuses a text file of an unknown kind", () => {
     expect(() => draw("kind: painting\n")).toThrow(
       "kind: must be one of tree, states, timeline, not painting",
     );

@@ -156,7 +156,7 @@ describe("time", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
   afterEach(() => void vi.useRealTimers());
 
-  test("a cleanup that is deferred on a task while it fails by its timeout is called", async () => {
+  test("a cleanup that is deferred while a task fails with its timeout is called", async () => {
     const scope = createScope();
     const cleanup = vi.fn<() => void>();
     let timed: Scope | undefined;
@@ -200,7 +200,7 @@ describe("time", () => {
 describe("rule 18: deep trees of plain tasks", () => {
   const DEPTH = 10_000;
 
-  test("cancelling level by level shares the paths", async () => {
+  test("a cancellation of each level keeps one copy of the common part of their paths", async () => {
     const { root, views, endAll } = chain();
     for (const view of views.toReversed()) view.cancel();
     expect(views.at(-1)?.reason?.scope.length).toBeGreaterThan(DEPTH);
@@ -208,7 +208,7 @@ describe("rule 18: deep trees of plain tasks", () => {
     expect(await outcome(root.close())).toBe("resolved");
   });
 
-  test("a stuck report shares the paths", async () => {
+  test("a report of stuck tasks keeps one copy of the common part of their paths", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const { root, endAll } = chain();
     const closed = root.close({ grace: 5 }).catch((error: unknown) => error);

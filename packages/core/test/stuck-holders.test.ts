@@ -364,7 +364,7 @@ describe("rule 17: the report of stuck work names", () => {
     await done;
   });
 
-  it("the scope itself, when the work that it waits for is just ending", async () => {
+  it("the scope itself if nothing below it has unfinished work", async () => {
     const onError = vi.fn<() => void>();
     const scope = createScope({ name: "app", onError });
     const child = createScope(scope, { name: "child" });

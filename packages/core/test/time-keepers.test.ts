@@ -140,7 +140,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     expect(attempts).toBe(3);
   });
 
-  it("rule 17: the time of an attempt is measured, too", async () => {
+  it("rule 17: attemptTimeout lasts as long as it says", async () => {
     start();
     const run = withScope((scope) =>
       retry(scope, (own) => sleep(own, HOUR), { attempts: 1, attemptTimeout: 40 }),
@@ -148,7 +148,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     expect(await lasts(time, 40, run)).toBeInstanceOf(DeadlineExceededError);
   });
 
-  it("rule 17: restarts count within their window, and no longer", async () => {
+  it("rule 17: supervise() counts a restart within its window, and not after it", async () => {
     start();
     const scope = createScope({ supervise: true });
     let runs = 0;
@@ -173,7 +173,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: restarts count for all of their window, although by the system time it is over", async () => {
+  it("rule 17: supervise() counts a restart for its whole window, although the system time was set past it", async () => {
     start();
     const failure = new Error("failed");
     const scope = createScope({ supervise: true });
@@ -199,7 +199,7 @@ describe.each(Object.entries(timeKeepers))("under %s", (_, time) => {
     await scope.close();
   });
 
-  it("rule 17: checkpoint() lets others have their turn, for any system time", async () => {
+  it("rule 17: checkpoint() yields to the event loop, for any system time", async () => {
     start();
     const scope = createScope();
     let stop = false;
@@ -250,7 +250,7 @@ describe.each(fakes)("under the fake timers of %s", (name, time) => {
     expect(timers()).toBeLessThanOrEqual(before);
   });
 
-  it("rule 17: a scope that outlives them is neither overdue nor for ever", async () => {
+  it("rule 17: a scope that outlives them keeps the rest of its time", async () => {
     const restore = time.install();
     const scope = createScope({ timeout: 1_000 });
     await time.advance(20);

@@ -88,7 +88,7 @@ describe("bough inspect", () => {
     },
   );
 
-  it("when the process that has started the command anew for Node 20 is killed", async () => {
+  it("leaves the process unchanged when the parent that has restarted the command for Node 20 is killed", async () => {
     const { child, pid } = await command.start(node, shop);
     const outer = new Child(node, [command.path, "inspect", pid, "--watch", "--interval=0.1"]);
     onTestFinished(() => outer.kill("SIGKILL"));
@@ -98,7 +98,7 @@ describe("bough inspect", () => {
     await closed(portOf(child));
   });
 
-  it("when the reader of its output has closed the pipe", async () => {
+  it("leaves the process unchanged when the reader of its output has closed the pipe", async () => {
     const { child, pid } = await command.start(node, shop);
     const watching = inspect(pid, "--watch", "--interval=0.1");
     await looks(watching, 1);
@@ -108,7 +108,7 @@ describe("bough inspect", () => {
     await closed(portOf(child));
   });
 
-  it("when the process has not loaded bough", async () => {
+  it("leaves a process unchanged that has not loaded bough", async () => {
     const child = new Child(node, [anyPort, "-e", "setInterval(() => {}, 1000); console.log('ready')"]);
     onTestFinished(() => child.kill("SIGKILL"));
     await child.printed("ready");
@@ -116,7 +116,7 @@ describe("bough inspect", () => {
     await closed(portOf(child));
   });
 
-  it("when it was in a busy loop all the time, as soon as the loop is over", async () => {
+  it("leaves a process with a busy loop unchanged as soon as the loop is over", async () => {
     const file = join(command.folder, "enough");
     const { child, pid } = await command.start(
       node,
@@ -131,7 +131,7 @@ describe("bough inspect", () => {
     await closed(portOf(child));
   });
 
-  it("when it starts its inspector only after the command has given up", async () => {
+  it("closes the inspector of a process that opens it after the command has given up", async () => {
     const file = join(command.folder, "go-on");
     const { child, pid } = await command.start(node, hold(file));
     await child.printed("held");
@@ -147,7 +147,7 @@ describe("bough inspect", () => {
 });
 
 describe("two commands at once", () => {
-  it("the first to leave does not take the inspector from the other", async () => {
+  it("the command that ends first does not close the inspector of the other", async () => {
     const { child, pid } = await command.start(node, shop);
     const first = inspect(pid, "--watch", "--interval=0.1");
     await looks(first, 1);
@@ -162,7 +162,7 @@ describe("two commands at once", () => {
     await closed(portOf(child));
   });
 
-  it("a look does not disturb a command that watches", async () => {
+  it("a single inspection does not disturb a command that watches", async () => {
     const { child, pid } = await command.start(node, shop);
     const watching = inspect(pid, "--watch", "--interval=0.1");
     await looks(watching, 1);

@@ -17,7 +17,7 @@ import { boughScope, effectionScope } from "./index.js";
 const error = new Error("boom");
 
 describe("effectionScope()", () => {
-  it("runs operations, and gives their values", async () => {
+  it("runs operations, and resolves with their values", async () => {
     const value = await withScope(async (scope) => {
       const inner = await effectionScope(scope);
       return inner.run(function* () {
@@ -130,7 +130,7 @@ describe("effectionScope()", () => {
     expect(calls).toBe(0);
   });
 
-  it("is a scope of Effection's: it has contexts and children", async () => {
+  it("is an Effection scope with contexts and children", async () => {
     await withScope(async (scope) => {
       const inner = await effectionScope(scope);
       expect(inner.get(boughScope)?.path).toBe(`${scope.path}/effectionScope`);

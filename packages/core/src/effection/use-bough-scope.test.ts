@@ -116,7 +116,7 @@ describe("useBoughScope()", () => {
     expect(caught).toBe(error);
   });
 
-  it("fails the tear-down when a cleanup fails", async () => {
+  it("makes the end of the operation fail when a cleanup fails", async () => {
     const task = run(function* () {
       const used = yield* useBoughScope();
       used.defer(() => {

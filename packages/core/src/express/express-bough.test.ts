@@ -590,7 +590,7 @@ describe.each([
     expect(await connect().request({ path: "/slow" }).answer).toMatchObject({ status: 200 });
   });
 
-  it("rule 34: a header bounds the request when the option is on, from the first request", async () => {
+  it("rule 34: a header limits the request when the option is on, from the first request", async () => {
     const app = makeApp({ deadlineHeader: true });
     app.get("/", () => undefined);
     const { connect } = await listen(app);

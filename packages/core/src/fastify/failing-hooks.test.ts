@@ -160,7 +160,7 @@ describe("an error handler that fails", () => {
     return { ...test, scope: scope.promise };
   }
 
-  it("leaves its failure to the app's, as ever", async () => {
+  it("passes its failure to the app's error handler, as without the plugin", async () => {
     const worse = new Error("worse");
     for (const handler of [() => Promise.reject(worse), () => expect.fail("worse")]) {
       const { app, scope, errors } = await make(handler);

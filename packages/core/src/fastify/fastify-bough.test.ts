@@ -15,7 +15,7 @@ import defaultExport, { fastifyBough } from "./index.js";
 const boom = new Error("boom");
 
 describe("fastifyBough", () => {
-  it("bounds a route that was declared before it was registered", async () => {
+  it("applies its timeout to a route that was declared before it was registered", async () => {
     const app = Fastify();
     onTestFinished(() => app.close());
     const scope = deferred<Scope>();
@@ -123,7 +123,7 @@ describe("fastifyBough", () => {
     expect(responses).toEqual([503, 503]);
   });
 
-  it("rule 34: a header bounds the request when the option is on", async () => {
+  it("rule 34: a header limits the request when the option is on", async () => {
     const { app } = await makeApp({ deadlineHeader: "X-Left" });
     app.get("/", () => new Promise(() => undefined));
     expect((await app.inject({ path: "/", headers: { "x-left": "5" } })).statusCode).toBe(504);

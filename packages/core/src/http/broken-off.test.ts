@@ -41,7 +41,7 @@ describe("an answer that bough cuts off", () => {
     expect(outcomes).toEqual([]);
   });
 
-  it("rule 30: nor when its time was up", async () => {
+  it("rule 30: does not count as a client that has left when the time of the request was up", async () => {
     const { client, outcomes } = await serve(
       (scope) => {
         void sleep(scope, 60_000).catch(() => undefined);
@@ -53,7 +53,7 @@ describe("an answer that bough cuts off", () => {
   });
 
   it.each(["waits in its scope", "is stuck"])(
-    "rule 32: nor when the server has shut down and its handler %s",
+    "rule 32: does not count as a client that has left when the server has shut down and its handler %s",
     async (way) => {
       const arrived = deferred();
       const released = deferred();

@@ -25,7 +25,7 @@ afterEach(() => {
 describe("the signal of a scope, once there is a server", () => {
   beforeAll(() => useDirectSignals());
 
-  it("is one of the platform's", () => {
+  it("is an AbortSignal of the platform", () => {
     const { signal } = createScope({ onOrphan: "ignore" });
     const expected = new AbortController().signal;
     expect(signal).toBeInstanceOf(AbortSignal);

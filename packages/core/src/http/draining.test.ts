@@ -186,7 +186,7 @@ describe("ServerScope.drainSignal", () => {
     expect([begunAfter, finished]).toEqual([0, 2]);
   });
 
-  it("rule 32: nor when it is cancelled in a callback of onShutdown(), for every kind of wait", async () => {
+  it("rule 32: a consumer that is cancelled in a callback of onShutdown() takes no new job, for every kind of wait", async () => {
     const server = http.createServer();
     await listening(server);
     const scope = serverScope(server);

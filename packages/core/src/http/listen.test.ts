@@ -50,7 +50,7 @@ const settle = async (): Promise<void> => {
 
 describe.each(Object.keys(makers))("a shutdown during listen(): %s", (kind) => {
   it.each(["before", "after"])(
-    "rule 32: leaves the server not listening; its scope was made %s listen()",
+    "rule 32: stops the server from listening; its scope was made %s listen()",
     async (moment) => {
       const found = slowName();
       const server = (makers[kind] as () => Server)();
@@ -81,7 +81,7 @@ describe("a shutdown during listen()", () => {
     expect(server.listening).toBe(false);
   });
 
-  it("rule 32: by the cancellation of the parent leaves the server not listening either", async () => {
+  it("rule 32: by the cancellation of the parent stops the server from listening, too", async () => {
     const found = slowName();
     const server = http.createServer();
     const parent = createScope();

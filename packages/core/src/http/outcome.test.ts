@@ -312,7 +312,7 @@ describe("requestOutcome()", () => {
     expect(wrapped.outcome.error).toBe(boom);
     const tooLate = await outcomeOf(async (scope) => {
       await failingTask(scope).catch(() => undefined);
-      throw new TypeError("in the clean-up");
+      throw new TypeError("in the cleanup");
     });
     expect(tooLate.outcome.error).toBe(tooLate.error);
   });

@@ -97,7 +97,7 @@ describe.each(transports)("a handler that fails in the middle of its answer, ove
       expect(statuses).toEqual([503]);
     });
 
-    it("rule 30: because its client has left, ends in nothing, and counts as 499", async () => {
+    it("rule 30: because its client has left, counts as 499, and nothing is sent", async () => {
       const { statuses } = await exchange(begin, fail, (_, client) => client.abort());
       expect(statuses).toEqual([499]);
     });

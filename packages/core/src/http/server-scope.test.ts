@@ -70,7 +70,7 @@ describe("serverScope()", () => {
     },
   );
 
-  it("rule 29: work in it outlives the request", async () => {
+  it("rule 29: a task in it outlives the request", async () => {
     const job = deferred<string>();
     const go = deferred();
     const bench = await serve("http/1.1", (_request, response) => {
@@ -135,7 +135,7 @@ describe("serverScope()", () => {
     expect(log).toContain("answered");
   });
 
-  it("ends with the server, when that is closed by other means", async () => {
+  it("ends when the server is closed by other code", async () => {
     const bench = await serve("http/1.1", (_request, response) => response.end());
     const scope = serverScope(bench.server);
     bench.server.close();
@@ -144,7 +144,7 @@ describe("serverScope()", () => {
     expect(scope.reason?.kind).toBe("shutdown");
   });
 
-  it("rule 28: a timeout of the server's holds for handlers that never ask for a scope", async () => {
+  it("rule 28: a timeout of the server applies to handlers that never read their scope", async () => {
     const bench = await serve("http/1.1", () => undefined);
     serverScope(bench.server, { timeout: 5 });
     expect(await (await bench.request()).answer).toMatchObject({ status: 503 });
@@ -224,7 +224,7 @@ describe("ServerScope.shutdown()", () => {
     gate.resolve();
   });
 
-  it("is named in the report of an ancestor while a handler has not answered", async () => {
+  it("is named in the stuck report of an ancestor while a handler has not answered", async () => {
     const parent = createScope({ name: "app" });
     const bench = await serve("http/1.1", (request, response) => void requestScope(request, response));
     serverScope(bench.server, { parent });

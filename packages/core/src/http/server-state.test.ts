@@ -29,12 +29,12 @@ async function isKept(coarseElapsed: () => number): Promise<boolean> {
   return false;
 }
 
-it("is read again in every burst if there is no server", async () => {
+it("the clock of ages is read again in each burst of new scopes if there is no server", async () => {
   const { coarseElapsed } = await load();
   expect(await isKept(coarseElapsed)).toBe(false);
 });
 
-it("is kept from request to request where there is one, for some ms, if many start at once", async () => {
+it("the clock of ages is read once in some milliseconds for many requests of a server", async () => {
   const { coarseElapsed, serverScope } = await load();
   const scope = serverScope(createServer());
   await nextBurst(); // the one in which it was made

@@ -42,7 +42,7 @@ describe.each<Transport>(["http/1.1", "pipelined", "http/2"])("a late answer ove
   }
 
   it.each(["at once", "when the client has its answer"] as const)(
-    "goes nowhere, and fails nowhere: %s",
+    "is discarded without an error: %s",
     async (when) => {
       const sent = deferred();
       await exchange((response) => {
@@ -55,7 +55,7 @@ describe.each<Transport>(["http/1.1", "pipelined", "http/2"])("a late answer ove
     },
   );
 
-  it("may come from a stream, which is read to its end", async () => {
+  it("reads a stream that it comes from to the end", async () => {
     const piped = Readable.from(["a", "b"]);
     const pipelined = deferred();
     await exchange((response) => {

@@ -47,7 +47,7 @@ describe("the code that `bough inspect` evaluates in a process", () => {
     expect(all()).toEqual([]);
   });
 
-  it("gives the scopes of a second copy other ids, and says of which copy its background is", () => {
+  it("gives the scopes of a second copy different ids, and numbers the background of each copy", () => {
     const own = copies()[0] as WeakRef<object>;
     setCopies([own, own]);
     agent.begin();
@@ -90,7 +90,7 @@ describe("a walk that is never ended", () => {
     expect(stdout.trim().split("\n")).toEqual(["walks under way: 1", "walks under way: 0"]);
   });
 
-  it("finds a copy as long as its tree lives, and forgets a copy that has been collected", async () => {
+  it("finds a copy of the package as long as its tree is alive, and not after that", async () => {
     const { stdout } = await folder.run(
       `
       const key = Symbol.for("bough.copies");

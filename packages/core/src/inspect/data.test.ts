@@ -43,7 +43,7 @@ describe("the data of a scope in a snapshot", () => {
     );
   });
 
-  it("says when and by which line a scope was cancelled", () => {
+  it("has the time and the line of the cancellation", () => {
     const before = setTracing(true);
     onTestFinished(() => void setTracing(before));
     const root = openScope("root");
@@ -104,7 +104,7 @@ describe("the data of a scope in a snapshot", () => {
     expect(formatTree(snapshot(root))).toMatch(/acquirer 3 {2}task · \d+ ms · acquire 3 of 3/);
   });
 
-  it("does not count the places of a long queue, which would take the square of its length", async () => {
+  it("has no positions for a long queue, since computing them takes quadratic time", async () => {
     const root = openScope("root");
     const permits = createSemaphore(1);
     await permits.acquire(root);
@@ -120,7 +120,7 @@ describe("the data of a scope in a snapshot", () => {
     expect(named(root, "root").waits).toBeUndefined();
   });
 
-  it("says that it waits for its children", async () => {
+  it("shows that it waits for its children", async () => {
     const root = openScope("root");
     spawn(root, never, { name: "job" });
     const joined = root.join().catch(() => {});
@@ -130,7 +130,7 @@ describe("the data of a scope in a snapshot", () => {
     void joined;
   });
 
-  it("says how it would notice a cancellation", async () => {
+  it("shows how its code would notice a cancellation", async () => {
     const root = openScope("root");
     spawn(root, never, { name: "deaf" });
     spawn(root, (task) => new Promise((resolve) => task.signal.addEventListener("abort", resolve)), {
@@ -170,7 +170,7 @@ describe("the data of a scope in a snapshot", () => {
     ]);
   });
 
-  it("names the values of its context, never the values", () => {
+  it("has the names of its context keys, never the values", () => {
     const root = openScope("root");
     root.set(createContextKey<string>("password"), "hunter2");
     expect(named(root, "root").context).toEqual(["password"]);
@@ -251,7 +251,7 @@ describe("groupNodes()", () => {
     expect(() => groupNodes([], { by: ["size"] })).toThrow(RangeError);
   });
 
-  it("says how old its members are", () => {
+  it("has the ages of its members", () => {
     const nodes = Array.from({ length: 100 }, (_, age) => ({ ...named(openScope("x"), "x"), age: age + 1 }));
     expect(groupNodes(nodes)[0]?.age).toEqual({ p50: 50, p95: 95, p99: 99, max: 100 });
   });

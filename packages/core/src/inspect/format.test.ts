@@ -51,7 +51,7 @@ describe("formatTree()", () => {
     expect(lines[0]).toMatch(/^background {2}\d+ roots?, \d+ tasks?$/);
   });
 
-  it("stops indenting somewhere, and numbers the levels below", () => {
+  it("limits the indentation, and numbers the levels below", () => {
     let scope = openScope("level");
     const root = scope;
     for (let level = 1; level <= 40; level++) scope = createScope(scope, { name: "level" });
@@ -73,7 +73,7 @@ describe("formatDuration()", () => {
     [5_400_000, "1.5 h"],
     [200_000_000, "2.3 d"],
     [-5, "0 ms"],
-  ])("says %d as %s", (ms, text) => {
+  ])("formats %d ms as %s", (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
   });
 });

@@ -41,7 +41,7 @@ describe("snapshot()", () => {
     await next;
   });
 
-  it("rule 26: tells path, kind, state, status, age, deadline and counts of everything alive", () => {
+  it("rule 26: has path, kind, state, status, age, deadline and counts of everything alive", () => {
     const start = Date.now();
     const server = openScope("server", { timeout: 5_000, concurrency: 1 });
     server.defer(() => {});
@@ -116,7 +116,7 @@ describe("snapshot()", () => {
     expect(snapshot(scope).reason?.cause).toBe(words);
   });
 
-  it("rule 5: marks the scopes that hold up a cancelled tree, and those that wait for it", async () => {
+  it("rule 5: marks the scopes that keep a cancelled tree from ending, and those that wait for them", async () => {
     const scope = openScope("stuck");
     let end = (): void => {};
     spawn(scope, () => new Promise<void>((resolve) => (end = resolve)), { name: "stubborn" });
@@ -197,7 +197,7 @@ describe("snapshot()", () => {
     expect(() => snapshot({})).toThrow(TypeError);
   });
 
-  it("rule 18: does 100,000 levels, and formatTree with it", () => {
+  it("rule 18: works for 100,000 levels, and so does formatTree()", () => {
     const root = openScope("deep", { timeout: 60_000, onOrphan: "ignore" });
     let scope = root;
     for (let level = 0; level < 100_000; level++)

@@ -42,7 +42,7 @@ function shop(): ScopeHandle {
   return scope;
 }
 
-it("shows similar scopes as one row, and so the similar scopes below them", () => {
+it("shows similar scopes as one row, and the similar scopes below them, too", () => {
   expect(lines(fold(nodesOf(shop())))).toEqual([
     "shop",
     "  3 × order #",
@@ -72,13 +72,13 @@ it("does not put scopes in one row that differ in their state, their wait or whe
   ]);
 });
 
-it("makes a row of every scope if it is asked to", () => {
+it("makes a row for every scope if the query says so", () => {
   const names = lines(fold(nodesOf(shop()), { folded: false }));
   expect(names).toHaveLength(11);
   expect(names.filter((line) => line === "    pack")).toHaveLength(3);
 });
 
-it("gives a row the oldest scope, the earliest deadline, and the same key in the next look", () => {
+it("shows the oldest scope and the earliest deadline in a row, and keeps its key in the next look", () => {
   const scope = openScope("server", { timeout: 50_000 });
   for (const timeout of [60_000, 40_000, 70_000])
     spawn(scope, (task) => sleep(task, 60_000), { name: `job ${timeout}`, timeout });

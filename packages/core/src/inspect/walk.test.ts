@@ -47,7 +47,7 @@ describe("walk()", () => {
     expect(others.map(({ name }) => name)).toContain(root.name);
   });
 
-  it("lets others have their turn between two slices", async () => {
+  it("yields to the event loop between two slices", async () => {
     const root = openScope("root");
     for (let index = 0; index < 100; index++) spawn(root, never);
     let turns = 0;
@@ -108,7 +108,7 @@ describe("walk()", () => {
     },
   );
 
-  it("ends when its root has settled since", async () => {
+  it("ends when its root has settled meanwhile", async () => {
     const root = createScope({ name: "root" });
     for (let index = 0; index < 40; index++) spawn(root, (task) => sleep(task, 60_000));
     const slices = walk(root, { slice: 0 });

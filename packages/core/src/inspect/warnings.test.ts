@@ -155,7 +155,7 @@ describe("blocked: the event loop does not turn", () => {
     expect(looks({ blockedIn: "spin (app.js:12)" })[0]).toBe("the event loop is blocked in spin (app.js:12)");
   });
 
-  it("holds twice although other tasks run in the second look", () => {
+  it("is reported if two looks find it, although other tasks run in the second", () => {
     const server = openScope("server");
     const watcher = createWatcher();
     const late = { loopDelay: { p50: 1, p99: 20, max: 450 } };
@@ -261,7 +261,7 @@ describe("failures: a worker fails again and again, or tasks of a supervising sc
     expect(await titles(server)).toEqual([]);
   });
 
-  it("is silent if it is silenced", async () => {
+  it("is silent if the option silence contains it", async () => {
     const server = openScope("server");
     supervise(server, broken, often).catch(() => {});
     await vi.advanceTimersByTimeAsync(5_000);

@@ -266,7 +266,7 @@ describe("requests that have ended", () => {
     expect(trace?.dropped).toBe(960);
   });
 
-  it("too many at a time are not all followed, and all end well", () => {
+  it("are not all followed if there are too many at a time", () => {
     const requests = new Requests();
     const open = Array.from({ length: 3_000 }, (_, id) => requests.begin(id, 0));
     expect(open.filter((each) => each !== undefined).length).toBe(2_000);

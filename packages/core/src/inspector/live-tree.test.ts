@@ -105,7 +105,7 @@ describe("the tree from look to look", () => {
     expect(row).toMatchObject({ age: 3_100, wait: "sleep, 6 s left" });
   });
 
-  it("a sleep that follows another one is not taken for it", async () => {
+  it("a sleep that follows another one counts as a different wait", async () => {
     const sleeping = (age: number, left: number) => node(2, { age, waits: [{ operation: "sleep", left }] });
     const tree = await treeAfter([node(1), sleeping(100, 1_000)], [node(1), sleeping(600, 1_000)]);
     const [, row] = treeRows(tree, new Set(), new Map());
@@ -331,7 +331,7 @@ describe("percentiles of durations", () => {
     }
   });
 
-  it("nothing, nonsense and eternity do no harm", () => {
+  it("zero, invalid and infinite durations are handled", () => {
     const histogram = new LogHistogram();
     expect(histogram.percentiles([0.5])).toEqual([0]);
     for (const each of [0, -1, Number.NaN, Infinity, 1e300]) histogram.add(each);

@@ -26,7 +26,7 @@ describe("the clock of ages", () => {
     return now.mock.calls.length;
   }
 
-  it("is right at the end of a long synchronous burst", () => {
+  it("gives the right age at the end of a long synchronous burst", () => {
     expect(clock.coarseElapsed()).toBe(10);
     now.mockReturnValue(loadedAt + 510);
     expect(clock.coarseElapsed()).toBe(510);
@@ -55,7 +55,7 @@ describe("the clock of ages", () => {
     expect(clock.coarseElapsed()).toBe(20);
   });
 
-  it("reuses a reading for longer if configured, until it is expired", async () => {
+  it("reuses a reading until the configured end of the burst", async () => {
     let forget: (() => void) | undefined;
     clock.setBurstEnd((callback) => (forget = callback));
     readings(6);

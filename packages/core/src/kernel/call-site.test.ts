@@ -37,14 +37,14 @@ describe("rule 26: the line of a scope is known", () => {
     "writes its frames in another form": (_, frames) =>
       ["Error", ...frames.map((frame) => `> ${frame}`)].join("\n"),
   };
-  it.each(Object.keys(prepared))("where Error.prepareStackTrace %s", (name) => {
+  it.each(Object.keys(prepared))("if Error.prepareStackTrace %s", (name) => {
     setTracing(true);
     prepareBy(prepared[name] as Prepare);
     expect(openHere()).toMatch(/openHere \(.*call-site\.test\.ts:\d+:\d+\)/);
   });
 
   it.each([0, 0.5, -1, Number.NaN, undefined])(
-    "where Error.stackTraceLimit is %s, which stays so",
+    "if Error.stackTraceLimit is %s, which is not changed",
     (limit) => {
       setTracing(true);
       Error.stackTraceLimit = limit as number;
@@ -65,7 +65,7 @@ describe("rule 26: the line of a scope is known", () => {
     ["returns nothing", () => undefined],
     ["returns an empty list", () => []],
     ["returns a list of what can't be printed", () => [Object.create(null)]],
-  ])("or left out where Error.prepareStackTrace %s", (_, prepare) => {
+  ])("unless Error.prepareStackTrace %s: then it is left out", (_, prepare) => {
     setTracing(true);
     prepareBy(prepare);
     expect(openHere()).toBeUndefined();

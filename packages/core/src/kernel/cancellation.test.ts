@@ -80,7 +80,7 @@ describe("cancel()", () => {
     expect(scopes.map(({ signal }) => signal.reason as unknown)).toEqual(scopes.map(() => root.reason));
   });
 
-  it("rule 13: is over when it returns", () => {
+  it("rule 13: has called every listener when it returns", () => {
     const { log, root } = tree();
     root.cancel();
     const { length } = log;
@@ -131,7 +131,7 @@ describe("cancel()", () => {
     await scope.close();
   });
 
-  it("rule 13: again from a listener of the same cancellation it does nothing", () => {
+  it("rule 13: does nothing when a listener of the same cancellation calls it again", () => {
     const { log, scopes, root } = tree();
     const results: boolean[] = [];
     root.onCancel(() => results.push(...scopes.map((scope) => scope.cancel("again"))));
@@ -141,7 +141,7 @@ describe("cancel()", () => {
     expect(scopes.map(({ reason }) => reason?.cause)).toEqual(scopes.map(() => "first"));
   });
 
-  it("rule 13: of another tree from a listener is complete when it returns", () => {
+  it("rule 13: of another tree, by a listener, is complete when it returns", () => {
     const first = tree();
     const second = tree();
     first.root.onCancel(() => {
@@ -153,7 +153,7 @@ describe("cancel()", () => {
     expect(first.log).toHaveLength(16);
   });
 
-  it("rule 13: of the parent from a listener of the child leaves the child its reason", () => {
+  it("rule 13: of the parent, by a listener of the child, does not change the child's reason", () => {
     const parent = createScope();
     const child = createScope(parent);
     const sibling = createScope(parent);
@@ -181,7 +181,7 @@ describe("cancel()", () => {
     expect(log).toEqual(["first", "second", "added", "listener below", "added below"]);
   });
 
-  it("rule 13: in the tick in which the worker has finished: the worker has succeeded", async () => {
+  it("rule 13: does not change the outcome of a worker that has returned in the same tick", async () => {
     const scope = createScope();
     const gate = deferred<string>();
     const task = spawn(scope, () => gate.promise);
@@ -192,7 +192,7 @@ describe("cancel()", () => {
     await scope.join();
   });
 
-  it("rule 13: after the worker has finished it does nothing to the task", async () => {
+  it("rule 13: does nothing to a task whose worker has returned", async () => {
     const scope = createScope();
     const task = spawn(scope, () => "value");
     expect(task.cancel()).toBe(false);
@@ -200,7 +200,7 @@ describe("cancel()", () => {
     expect(await task).toBe("value");
   });
 
-  it("rule 13: of a task in the queue: its worker is never called", async () => {
+  it("rule 13: of a queued task keeps its worker from being called", async () => {
     const scope = createScope({ concurrency: 1 });
     const worker = vi.fn<() => void>();
     const gate = deferred();
@@ -214,7 +214,7 @@ describe("cancel()", () => {
     expect(worker).not.toHaveBeenCalled();
   });
 
-  it("rule 13: during cleanup: the defers run to their end, and the signal fires", async () => {
+  it("rule 13: during the cleanup aborts the signal, and the defers run to their end", async () => {
     const log: string[] = [];
     const scope = createScope();
     const gate = deferred();
@@ -301,7 +301,7 @@ describe("onCancel()", () => {
     expect(await rejection(scope.close())).toBe(error);
   });
 
-  it("rule 14: several callbacks that throw: the first failure wins, the later are suppressed", async () => {
+  it("rule 14: of several callbacks that throw, the first decides the failure and the later ones are suppressed", async () => {
     const scope = createScope();
     const second = new Error("second");
     for (const thrown of [error, second, error]) {
@@ -322,7 +322,7 @@ describe("onCancel()", () => {
     expect(callback.mock.calls).toEqual([[scope.reason]]);
   });
 
-  it("stop() says whether it prevented the call, and does it once", () => {
+  it("stop() returns true only if it has prevented the call", () => {
     const scope = createScope();
     const callback = vi.fn<() => void>();
     const stop = scope.onCancel(callback);
@@ -492,7 +492,7 @@ describe("isCancellation", () => {
     return scope;
   }
 
-  it("rule 12: decides which other errors are a cancellation, and gets the error and the reason", async () => {
+  it("rule 12: decides which other errors count as the cancellation, and receives the error and the reason", async () => {
     const isCancellation = vi.fn<(error: unknown, reason: CancelledError) => boolean>(saysDriver);
     const scope = await cancelled({ isCancellation }, driverError);
     expect(scope.errors).toEqual([]);
@@ -524,7 +524,7 @@ describe("isCancellation", () => {
     expect([...outer.errors, ...inner.errors]).toEqual([]);
   });
 
-  it("rule 12: of a scope below does not count for one above", async () => {
+  it("rule 12: of a scope does not apply to the scopes above it", async () => {
     const outer = createScope();
     createScope(outer, { isCancellation: saysDriver });
     spawn(outer, (own) => new Promise((_, reject) => own.onCancel(() => reject(driverError))));
@@ -532,14 +532,14 @@ describe("isCancellation", () => {
     expect(await rejection(outer.close())).toBe(driverError);
   });
 
-  it("rule 12: counts for the parts of an AggregateError, too", async () => {
+  it("rule 12: applies to the parts of an AggregateError, too", async () => {
     const abort = new DOMException("aborted", "AbortError");
     const error = new AggregateError([abort, driverError]);
     expect((await cancelled({ isCancellation: saysDriver }, error)).errors).toEqual([]);
     expect((await cancelled({}, error)).errors).toEqual([error]);
   });
 
-  it("rule 12: that throws is a failure, in addition to the error that it was asked about", async () => {
+  it("rule 12: fails the scope if it throws, in addition to the error that it was called with", async () => {
     const bug = new Error("a bug in the predicate");
     const outer = vi.fn<() => boolean>(() => true);
     const root = createScope({ isCancellation: outer, onError: () => undefined });
@@ -557,7 +557,7 @@ describe("isCancellation", () => {
   });
 
   it.each([undefined, "yes", 1, Promise.resolve(true)])(
-    "rule 12: that returns %s, no boolean, is a TypeError beside the error",
+    "rule 12: that returns %s, which is not a boolean, adds a TypeError to the error",
     async (answer) => {
       const isCancellation = (() => answer) as unknown as () => boolean;
       const { errors } = await cancelled({ isCancellation }, driverError);
@@ -568,7 +568,7 @@ describe("isCancellation", () => {
     },
   );
 
-  it("rule 12: is asked about a read that was under way when a stream was cancelled", async () => {
+  it("rule 12: is called for a read that was pending when a stream was cancelled", async () => {
     const read = deferred<IteratorResult<number>>();
     const source = { [Symbol.asyncIterator]: () => ({ next: () => read.promise }) };
     const scope = createScope({ isCancellation: saysDriver });

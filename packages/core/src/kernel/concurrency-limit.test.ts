@@ -77,7 +77,7 @@ describe("concurrency", () => {
     await scope.join();
   });
 
-  it("a task that is cancelled just after it got a slot passes the slot to the next task", async () => {
+  it("a task that is cancelled just after it got a slot frees it for the next task", async () => {
     const scope = createScope({ concurrency: 1 });
     const log: string[] = [];
     const second = vi.fn<() => void>();
@@ -158,7 +158,7 @@ describe("concurrency", () => {
     await scope.join();
   });
 
-  it("thousands wait their turn without overflow, and without being gone through each time", async () => {
+  it("thousands of queued tasks neither overflow the stack nor are scanned for each free slot", async () => {
     const scope = createScope({ concurrency: 1 });
     let ran = 0;
     const gate = deferred();

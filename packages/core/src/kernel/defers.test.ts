@@ -74,7 +74,7 @@ describe("defer()", () => {
     }
   });
 
-  it("never runs within the call, not even in a scope that is about to end", () => {
+  it("never runs during the call, not even in a scope that is about to end", () => {
     const cleanup = vi.fn<() => void>();
     const scope = createScope();
     scope.defer(cleanup);
@@ -101,7 +101,7 @@ describe("defer()", () => {
     }
   });
 
-  it("rule 10: one of a task that throws fails the task, and cancels its parent", async () => {
+  it("rule 10: a cleanup of a task that throws fails the task, and so its parent", async () => {
     const scope = createScope();
     const sibling = spawn(scope, (inner) => new Promise((_, reject) => inner.onCancel(reject)));
     const task = spawn(scope, (inner) => inner.defer(() => Promise.reject(error)));
@@ -127,7 +127,7 @@ describe("defer()", () => {
     expect(worker).not.toHaveBeenCalled();
   });
 
-  it("a withScope works in a defer, with its own scope", async () => {
+  it("withScope() works in a defer, with its own scope", async () => {
     const log: string[] = [];
     const scope = createScope();
     scope.defer(() => withScope((cleanup) => void spawn(cleanup, async () => log.push("cleaned"))));
@@ -144,7 +144,7 @@ describe("defer()", () => {
     expect(cleanup).not.toHaveBeenCalled();
   });
 
-  it("rule 1: a thousand are run in turn, without overflow", async () => {
+  it("rule 1: a thousand cleanups run one after the other without a stack overflow", async () => {
     const ran: number[] = [];
     const scope = createScope();
     for (let index = 0; index < 1000; index++) scope.defer(() => ran.push(index));

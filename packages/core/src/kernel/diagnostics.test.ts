@@ -67,7 +67,7 @@ afterEach(() => {
 });
 
 describe("rule 27: the diagnostics channels", () => {
-  it("tell of a tree from its start to its end, each child within its parent", async () => {
+  it("report a tree from its start to its end, each child within its parent", async () => {
     await withScope({ name: "root" }, async (scope) => {
       await spawn(scope, async function outer(own) {
         spawn(own, async function inner() {
@@ -120,7 +120,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(closed).not.toHaveProperty("error");
   });
 
-  it("give work that was cut short its reason", async () => {
+  it("report the reason of work that was cut short", async () => {
     const scope = createScope({ name: "root" });
     const task = spawn(scope, untilCancelled);
     scope.cancel("enough");
@@ -144,7 +144,7 @@ describe("rule 27: the diagnostics channels", () => {
     await scope.close();
   });
 
-  it("say nothing of a worker or body that was never called", async () => {
+  it("report nothing for a worker or body that was never called", async () => {
     const scope = createScope({ name: "root", concurrency: 1 });
     spawn(scope, untilCancelled);
     const queued = spawn(scope, function queued() {});
@@ -160,7 +160,7 @@ describe("rule 27: the diagnostics channels", () => {
     ]);
   });
 
-  it("tell of a queued task when its turn has come", async () => {
+  it("report a queued task when it starts", async () => {
     const scope = createScope({ name: "root", concurrency: 1 });
     const gate = deferred();
     spawn(scope, async function first() {
@@ -177,7 +177,7 @@ describe("rule 27: the diagnostics channels", () => {
     ]);
   });
 
-  it("agree about everything that has its own scope", async () => {
+  it("report the same kind, parent and outcome for everything that has its own scope", async () => {
     const ledger = new Ledger();
     try {
       await withScope(async (scope) => {
@@ -239,7 +239,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(new Set(scopes.map(({ message }) => message["kind"])).size).toBe(13);
   });
 
-  it("report stuck tasks, in every way of finding them", async () => {
+  it("report stuck tasks, however they were found", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     const gate = deferred();
     const reported: unknown[] = [];
@@ -265,7 +265,7 @@ describe("rule 27: the diagnostics channels", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("tell of orphans, and hold no handle", async () => {
+  it("report orphans, and keep no handle alive", async () => {
     (() => createScope({ name: "dropped", onOrphan: "ignore" }))();
     (() => spawn(createScope({ name: "busy", onOrphan: "ignore" }), untilCancelled))();
     await collectGarbage();
@@ -457,7 +457,7 @@ describe("two copies of the package", () => {
     expect(Object.hasOwn(channel("bough:task:start"), "subscribe")).toBe(false);
   });
 
-  it("ask a channel each time that can't be changed", async () => {
+  it("read hasSubscribers each time if the channel's methods can't be replaced", async () => {
     const messages: unknown[] = [];
     let isLoaded = false;
     const frozen = Object.freeze({
@@ -481,7 +481,7 @@ describe("two copies of the package", () => {
 });
 
 describe("a message", () => {
-  it("is as cheap as its scope for a subscriber that does not look: the path is not made before it is read", async () => {
+  it("does not compute the path before a subscriber reads it", async () => {
     let paths = 0;
     await withScope({ name: "root" }, async (scope) => {
       const prototype = Object.getPrototypeOf(scope) as object;
@@ -500,7 +500,7 @@ describe("a message", () => {
     expect(started).toHaveProperty("task.path", "root/job");
   });
 
-  it("has the status of its moment, also when it is read later", async () => {
+  it("has the status at the time of the event, also when it is read later", async () => {
     await withScope({ name: "root" }, (scope) => spawn(scope, function job() {}));
     const statusOn = (name: string): unknown => messageOn<TaskSettleMessage>(name).task.status;
     expect(statusOn("task:start")).toBe("running");
@@ -564,7 +564,7 @@ describe("without subscribers", () => {
   });
 
   it.each([undefined, {}, { getBuiltinModule: () => undefined }, { getBuiltinModule: () => ({}) }])(
-    "and without a module to have them, works as well: process is %o",
+    "bough works where node:diagnostics_channel does not exist: process is %o",
     async (host) => {
       vi.resetModules();
       vi.stubGlobal("process", host);

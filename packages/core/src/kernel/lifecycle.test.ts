@@ -68,7 +68,7 @@ describe("the end of a scope", () => {
     expect(log.at(-2)).toBe("first defer");
   }
 
-  it("rule 1: on success: body, children, daemons, defers, then the code that waits", async () => {
+  it("rule 1: comes after the body, the children, the daemons and the defers, in this order", async () => {
     const log = await endings(({ gate }) => gate.resolve());
     expectOrder(log);
     before(log, "body", "daemon");
@@ -76,13 +76,13 @@ describe("the end of a scope", () => {
     expect(log.at(-1)).toBe("resolved");
   });
 
-  it("rule 1: on failure of the body, the same", async () => {
+  it("rule 1: has the same order when the body fails", async () => {
     const log = await endings(({ gate }) => gate.reject(new TypeError("boom")));
     expectOrder(log);
     expect(log.at(-1)).toBe("rejected: TypeError");
   });
 
-  it("rule 1: on failure of a child, the same", async () => {
+  it("rule 1: has the same order when a child fails", async () => {
     const log = await endings(({ scope }) => {
       spawn(scope, () => Promise.reject(new TypeError("boom")));
     });
@@ -90,13 +90,13 @@ describe("the end of a scope", () => {
     expect(log.at(-1)).toBe("rejected: TypeError");
   });
 
-  it("rule 1: on cancellation, the same", async () => {
+  it("rule 1: has the same order after a cancellation", async () => {
     const log = await endings(({ scope }) => scope.cancel());
     expectOrder(log);
     expect(log.at(-1)).toBe("rejected: AbortError");
   });
 
-  it("rule 1: on a deadline, the same", async () => {
+  it("rule 1: has the same order after a deadline", async () => {
     const log = await endings(() => vi.advanceTimersByTime(100), 100);
     expectOrder(log);
     expect(log.at(-1)).toBe("rejected: TimeoutError");
@@ -262,7 +262,7 @@ describe("failures", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("rule 9: in a supervising scope a failure stays with the child, and with all that hangs below it", async () => {
+  it("rule 9: in a supervising scope a failure stays in the child and its descendants", async () => {
     const value = await withScope({ supervise: true }, async (scope) => {
       const sibling = spawn(scope, () => flush().then(() => "sibling"));
       const task = spawn(scope, (inner) => {
@@ -276,7 +276,7 @@ describe("failures", () => {
     expect(value).toBe("sibling");
   });
 
-  it("rule 9: a supervising scope fails by its own body and its own cleanup", async () => {
+  it("rule 9: a supervising scope fails if its own body or its own cleanup fails", async () => {
     expect(await rejection(withScope({ supervise: true }, () => Promise.reject(first)))).toBe(first);
     const cleanup = withScope({ supervise: true }, (scope) => {
       scope.defer(() => Promise.reject(second));
@@ -284,7 +284,7 @@ describe("failures", () => {
     expect(await rejection(cleanup)).toBe(second);
   });
 
-  it("rule 9: a supervising task is its own children's, and its parent's when it fails itself", async () => {
+  it("rule 9: a supervising task keeps its children's failures, and its own failure goes to its parent", async () => {
     const scope = createScope();
     const task = spawn(
       scope,
@@ -372,7 +372,7 @@ describe("failures", () => {
     expect(scope.errors).toEqual([first]);
   });
 
-  it("rule 10: errors is a new list", async () => {
+  it("rule 10: scope.errors returns a new array each time", async () => {
     const scope = createScope();
     spawn(scope, () => Promise.reject(first));
     await rejection(scope.join());

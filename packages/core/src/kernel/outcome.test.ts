@@ -41,7 +41,7 @@ describe("the receiver of a task's failure in a supervising scope", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("rule 11: the supervising scope does not settle before that is decided", async () => {
+  it("rule 11: is decided before the supervising scope settles", async () => {
     const log: string[] = [];
     await withScope({ supervise: true, onError: () => log.push("onError") }, (scope) => {
       spawn(scope, () => Promise.reject(error));
@@ -79,7 +79,7 @@ describe("tracing", () => {
 });
 
 describe("the signal of a scope", () => {
-  it("is made on first read, then always the same, and in step with the scope", () => {
+  it("is created on the first read, stays the same object, and aborts with the scope", () => {
     const scope = createScope();
     const { signal } = scope;
     expect(scope.signal).toBe(signal);
@@ -90,7 +90,7 @@ describe("the signal of a scope", () => {
     expect(scope.signal).toBe(signal);
   });
 
-  it("fires in order, although a listener of the same cancellation is the first to read it", () => {
+  it("aborts in order, although a listener of the same cancellation is the first to read it", () => {
     const log: string[] = [];
     const scope = createScope({ name: "scope" });
     const child = createScope(scope, { name: "child" });

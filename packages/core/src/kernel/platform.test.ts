@@ -93,7 +93,7 @@ describe.each(fakes)("a copy of the package that is loaded under the fake timers
     expect(await run).toBe("settled");
   });
 
-  it("rule 17: keeps time by them, and by the platform when they are gone", async () => {
+  it("rule 17: follows them, and the platform's clock once they are removed", async () => {
     const { createScope, sleep, withScope } = await load();
     const asleep = withScope({ timeout: 40 }, (scope) => sleep(scope, 3_600_000));
     const reason = rejection(asleep);
@@ -108,7 +108,7 @@ describe.each(fakes)("a copy of the package that is loaded under the fake timers
     expect(ended).toBe(true);
   });
 
-  it("lets others have their turn, although setImmediate is fake", async () => {
+  it("yields to the event loop, although setImmediate is fake", async () => {
     const { checkpoint, createScope } = await load();
     const scope = createScope();
     let stop = false;

@@ -91,7 +91,7 @@ describe("the option holdsProcess: false", () => {
     expect(await outputOf(body)).toEqual(["flushed", "flushed", "flushed", "closed"]);
   });
 
-  it("can be taken back below, and is not the default", async () => {
+  it("can be reversed by holdsProcess: true in a child scope, and is not the default", async () => {
     const body = `
       const scope = createScope({ holdsProcess: false });
       spawn(createScope(scope, { holdsProcess: true, onOrphan: "ignore" }), async (task) => { await sleep(task, 20); console.log("held"); });

@@ -39,7 +39,7 @@ describe("the code that `bough inspect --record` evaluates in a process", () => 
     await scope.close();
   });
 
-  it("ends by itself when nobody asks for the recording for ten seconds, as when the command was killed", () => {
+  it("ends by itself if the recording is not fetched for ten seconds, as when the command was killed", () => {
     agent.start(100_000);
     for (let step = 0; step < 5; step++) {
       vi.advanceTimersByTime(9_000);

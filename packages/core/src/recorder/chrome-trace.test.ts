@@ -116,7 +116,7 @@ describe("toChromeTrace()", () => {
     expect(JSON.stringify(made)).not.toContain("secret");
   });
 
-  it("begins with the recording, and ends with it, for what lives longer", async () => {
+  it("starts and ends the slices of longer-lived scopes with the recording", async () => {
     const scope = createScope({ name: "root" });
     onTestFinished(() => scope.close());
     spawn(scope, untilCancelled, { name: "before" });
@@ -127,7 +127,7 @@ describe("toChromeTrace()", () => {
     expect(new Set(ends.map(({ ts }) => ts)).size).toBe(1);
   });
 
-  it("is sound when the first part of the recording was overwritten", async () => {
+  it("is a valid trace when the first part of the recording was overwritten", async () => {
     const made = await trace(
       () =>
         withScope({ name: "root" }, async (scope) => {
@@ -152,40 +152,44 @@ describe("toChromeTrace()", () => {
     expect(made.traceEvents.length).toBeGreaterThan(200_000);
   });
 
-  it("is sound, whatever runs at the same time, fails, or is cancelled", { timeout: 60_000 }, async () => {
-    interface Plan {
-      readonly turns: number;
-      readonly end: "ok" | "throw" | "cancel";
-      readonly isDaemon: boolean;
-      readonly children: readonly Plan[];
-    }
-    const planWith = (children: fc.Arbitrary<Plan[]>): fc.Arbitrary<Plan> =>
-      fc.record({
-        turns: fc.nat(3),
-        end: fc.constantFrom("ok" as const, "ok" as const, "throw" as const, "cancel" as const),
-        isDaemon: fc.boolean(),
-        children,
-      });
-    let plan = planWith(fc.constant([]));
-    for (let depth = 0; depth < 3; depth++) plan = planWith(fc.array(plan, { maxLength: 3 }));
-    const run = async (scope: Scope, { turns, end, children }: Plan): Promise<void> => {
-      for (const [index, child] of children.entries()) {
-        spawn(scope, (own) => run(own, child), { name: `child ${index}`, daemon: child.isDaemon });
-        if (index % 2 === 1) await flush();
+  it(
+    "is a valid trace, whatever runs at the same time, fails, or is cancelled",
+    { timeout: 60_000 },
+    async () => {
+      interface Plan {
+        readonly turns: number;
+        readonly end: "ok" | "throw" | "cancel";
+        readonly isDaemon: boolean;
+        readonly children: readonly Plan[];
       }
-      for (let turn = 0; turn < turns; turn++) await flush();
-      if (end === "throw") throw new Error("planned");
-      if (end === "cancel") scope.cancel();
-    };
-    await fc.assert(
-      fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 4 }), async (plans) => {
-        await trace(() =>
-          Promise.allSettled(plans.map((each) => withScope({ name: "root" }, (scope) => run(scope, each)))),
-        );
-      }),
-      { numRuns: 60 },
-    );
-  });
+      const planWith = (children: fc.Arbitrary<Plan[]>): fc.Arbitrary<Plan> =>
+        fc.record({
+          turns: fc.nat(3),
+          end: fc.constantFrom("ok" as const, "ok" as const, "throw" as const, "cancel" as const),
+          isDaemon: fc.boolean(),
+          children,
+        });
+      let plan = planWith(fc.constant([]));
+      for (let depth = 0; depth < 3; depth++) plan = planWith(fc.array(plan, { maxLength: 3 }));
+      const run = async (scope: Scope, { turns, end, children }: Plan): Promise<void> => {
+        for (const [index, child] of children.entries()) {
+          spawn(scope, (own) => run(own, child), { name: `child ${index}`, daemon: child.isDaemon });
+          if (index % 2 === 1) await flush();
+        }
+        for (let turn = 0; turn < turns; turn++) await flush();
+        if (end === "throw") throw new Error("planned");
+        if (end === "cancel") scope.cancel();
+      };
+      await fc.assert(
+        fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 4 }), async (plans) => {
+          await trace(() =>
+            Promise.allSettled(plans.map((each) => withScope({ name: "root" }, (scope) => run(scope, each)))),
+          );
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
 });
 
 describe("the check of these tests", () => {

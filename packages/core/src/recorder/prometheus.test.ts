@@ -55,7 +55,7 @@ describe("toPrometheus()", () => {
     expect(life.samples.get('bough_scope_life_seconds_sum{kind="task"}')).toBeCloseTo(400.031, 6);
   });
 
-  it("only grows, also when the events have been overwritten", async () => {
+  it("never decreases, also when the events have been overwritten", async () => {
     using recorder = createRecorder({ bytes: 65_536 });
     const counts: unknown[] = [];
     for (let round = 1; round <= 3; round++) {
@@ -70,7 +70,7 @@ describe("toPrometheus()", () => {
     expect(counts).toEqual([2_000, 4_000, 6_000]);
   });
 
-  it("is sound when nothing has happened", () => {
+  it("is valid when nothing has happened", () => {
     using recorder = createRecorder();
     expect(
       parse(toPrometheus(recorder.take())).get("bough_stuck_total")?.samples.get("bough_stuck_total"),

@@ -113,7 +113,7 @@ describe("createRecorder()", () => {
     expect(totals).toMatchObject({ stuck: 1, cancelled: { explicit: 1 } });
   });
 
-  it("has the ages of a test's clock", async () => {
+  it("uses the fake clock of a test for ages", async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const recorder = start();
@@ -162,7 +162,7 @@ describe("createRecorder()", () => {
     expect(statuses(recorder.take())).not.toContain("old task cancelled");
   });
 
-  it("has room for the names of the last events, however many there were before", async () => {
+  it("keeps the names of the last events, however many there were before", async () => {
     const recorder = start({ bytes: 65_536 });
     const runs = 3_000;
     for (let index = 0; index < runs; index++)
@@ -216,7 +216,7 @@ describe("createRecorder()", () => {
     expect(ends.map(({ error }) => error)).toEqual(["Error", "number", "object", "Error", "string"]);
   });
 
-  it("takes no part any more after stop(), and leaves no subscriber", async () => {
+  it("records nothing after stop(), and leaves no subscriber", async () => {
     const recorder = createRecorder();
     await withScope({ name: "recorded" }, () => {});
     recorder.stop();

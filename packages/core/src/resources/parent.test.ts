@@ -167,7 +167,7 @@ describe("rule 24: selfCleaning() with a parent", () => {
     await parent.close();
   });
 
-  it("takes the background, and refuses a handle of selfCleaning as the parent", async () => {
+  it("accepts the background as the parent, and refuses a handle of selfCleaning", async () => {
     const cache = selfCleaning(background, build);
     expect(cache.scope.path).toBe("build");
     expect(() => selfCleaning(cache as never, build)).toThrow("selfCleaning: parent must be a Scope");

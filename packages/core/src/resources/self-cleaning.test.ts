@@ -163,7 +163,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(Object.keys(handle)).toContain("fresh");
   });
 
-  it("does not forward a deletion, which no accessor can see", () => {
+  it("does not forward the deletion of a field, which accessors can't detect", () => {
     type Fields = Record<string, unknown>;
     const { handle, inner } = make();
     const [outside, inside] = [handle, inner] as unknown as [Fields, Fields];
@@ -210,7 +210,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(make().handle.VERSION).toBe("1.2");
   });
 
-  it("follows overriding, also from an inherited method", () => {
+  it("calls overriding methods, also from an inherited method", () => {
     const { handle } = make();
     expect(handle.overridden()).toBe("thing 1");
     expect(handle.inherited()).toEqual(["thing 1"]);
@@ -267,7 +267,7 @@ describe("selfCleaning(): the shape of the handle", () => {
     expect(JSON.stringify(selfCleaning(() => ({ a: 1 }), { onOrphan: "ignore" }))).toBe('{"a":1}');
   });
 
-  it("lets errors through as they are", async () => {
+  it("passes errors through unchanged", async () => {
     const { handle } = make();
     const error = new Error("x");
     expect(() => handle.fail(error)).toThrow(error);
@@ -596,7 +596,7 @@ describe("selfCleaning(): life", () => {
     expect(build).not.toHaveBeenCalled();
   });
 
-  it("throws the reason when its options cancel it at birth", () => {
+  it("throws the reason when it starts cancelled because of its options", () => {
     const build = vi.fn<() => Thing>(() => new Thing());
     let thrown: unknown;
     try {
@@ -621,7 +621,7 @@ describe("selfCleaning(): life", () => {
     await handle[Symbol.asyncDispose]();
   });
 
-  it("is cancelled by a foreign signal, and its methods go on", async () => {
+  it("is cancelled by a foreign signal, and its methods still work", async () => {
     const controller = new AbortController();
     const handle = selfCleaning(
       (scope) => {

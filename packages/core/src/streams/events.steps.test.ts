@@ -176,7 +176,7 @@ describe.each([
   ["an EventEmitter", emitter],
   ["an EventTarget", eventTarget],
 ])("events() of %s at every step", (_, makeSource) => {
-  it("loses and doubles nothing, answers every next(), and has no listener once it has ended", () =>
+  it("yields each event exactly once, settles every next(), and has no listener once it has ended", () =>
     atEveryStep(15, fc.tuple(moves, fc.constantFrom(1, 2, Infinity), endings), async (steps, plan) => {
       const [list, buffer, ending] = plan;
       const source = makeSource();

@@ -19,7 +19,7 @@ const count = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
 describe("events() of an EventEmitter", () => {
-  it("rule 22: gives the arguments of each, in order, those included that came before it was read", async () => {
+  it("rule 22: yields the arguments of each event in order, including events from before the first read", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const values = events<[number, string]>(scope, emitter, "value");
@@ -99,7 +99,7 @@ describe("events() of an EventEmitter", () => {
     await scope.close();
   });
 
-  it("drops the events that wait when its scope is cancelled", async () => {
+  it("drops unread events when its scope is cancelled", async () => {
     const scope = createScope();
     const emitter = new EventEmitter();
     const values = events(scope, emitter, "value");
@@ -118,7 +118,7 @@ describe("events() of an EventEmitter", () => {
     expect(count(emitter)).toBe(0);
   });
 
-  it("ends with the event given by until, after the events before it", async () => {
+  it("ends at the event of the option until, after the events before it", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const seen: unknown[] = [];
@@ -169,7 +169,7 @@ describe("events() of an EventEmitter", () => {
     });
   });
 
-  it("keeps no more than its buffer, the newest", async () => {
+  it("keeps only the newest events when its buffer is full", async () => {
     await withScope(async (scope) => {
       const emitter = new EventEmitter();
       const values = events(scope, emitter, "value", { buffer: 2, until: "end" });
@@ -211,7 +211,7 @@ describe("events() of an EventTarget", () => {
 });
 
 describe("events()", () => {
-  it("listens to nothing in a scope that is cancelled already, and rejects with the reason", async () => {
+  it("adds no listener in a scope that is cancelled already, and rejects with the reason", async () => {
     const scope = createScope();
     scope.cancel();
     const emitter = new EventEmitter();
@@ -220,7 +220,7 @@ describe("events()", () => {
     expect(await rejection(values.next())).toBe(scope.reason);
   });
 
-  it("listens to nothing in a scope that has nothing left to do but to stop its daemons", async () => {
+  it("adds no listener in a scope that only waits for its daemons", async () => {
     const scope = createScope();
     const emitter = new EventEmitter();
     const gate = deferred();
@@ -259,7 +259,7 @@ describe("events()", () => {
     ["until", [undefined, new EventEmitter(), "value", { until: 1 }], TypeError],
     ["buffer", [undefined, new EventEmitter(), "value", { buffer: 0 }], RangeError],
     ["buffer", [undefined, new EventEmitter(), "value", { buffer: "1" }], TypeError],
-  ])("refuses a bad %s, and listens to nothing", async (name, [given, target, ...rest], type) => {
+  ])("refuses a bad %s, and adds no listener", async (name, [given, target, ...rest], type) => {
     await withScope(async (scope) => {
       const call = events as (...values: unknown[]) => unknown;
       const caught = thrown(() => call(given ?? scope, target, ...rest));

@@ -108,7 +108,7 @@ const readers: readonly (readonly [string, (scope: ScopeHandle, source: Watched[
 describe.each(readers.flatMap(([name, open]) => kinds.map((kind) => [name, kind, open] as const)))(
   "%s of %s at every step",
   (_, kind, open) => {
-    it("loses and doubles nothing, answers every read, and closes the source once, and itself with it", () =>
+    it("yields each chunk exactly once, settles every read, and closes the source once", () =>
       atEveryStep(6, fc.tuple(sourcePlans, consumers, endings), async (steps, [plan, consumer, ending]) => {
         const reported: unknown[] = [];
         const scope = createScope({ onError: (error) => void reported.push(error) });

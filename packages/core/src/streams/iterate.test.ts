@@ -227,7 +227,7 @@ describe("iterate() over a Node stream", () => {
     await scope.close();
   });
 
-  it("reads a request over a socket, and hangs up when it is cancelled", async () => {
+  it("reads a request over a socket, and closes the connection when it is cancelled", async () => {
     const server = createServer((incoming, response) => {
       response.write("first ");
       incoming.resume();

@@ -5,7 +5,7 @@ import { flush } from "../../test/support/deferred.js";
 import { NodeCursor } from "./node-cursor.js";
 
 describe("NodeCursor", () => {
-  it("answers a next() that is pending when it is closed", async () => {
+  it("settles a next() that is pending when it is closed", async () => {
     const cursor = new NodeCursor(new PassThrough(), background);
     const next = cursor.next();
     await flush();

@@ -26,7 +26,7 @@ function expectSinkAborted(sink: WatchedSink, kind: SinkKind): void {
 }
 
 describe.each(kinds)("pipe() from %s into %s at every step", (sourceKind, sinkKind) => {
-  it("loses and doubles nothing, closes both sides once, and leaves no reader, writer or listener", () =>
+  it("writes each chunk exactly once, closes both sides once, and leaves no reader, writer or listener", () =>
     atEveryStep(5, fc.tuple(sourcePlans, sinkPlans, endings), async (steps, plan) => {
       const [sourcePlan, sinkPlan, ending] = plan;
       const reported: unknown[] = [];

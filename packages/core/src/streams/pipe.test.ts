@@ -239,7 +239,7 @@ describe("pipe()", () => {
     await rejection(scope.close());
   });
 
-  it("loses no error of either side when both can't be closed", async () => {
+  it("reports the errors of both sides when neither can be closed", async () => {
     const [first, second] = [new Error("source"), new Error("sink")];
     for (const moment of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
       const scope = createScope();
@@ -343,7 +343,7 @@ describe("pipe()", () => {
     ["in its end, some time later", { final: (callback) => void setImmediate(callback, error) }],
     ["in its end, and does not say when it is closed", { emitClose: false, final: (done) => done(error) }],
     ["while it closes, when all is written", { destroy: (_, callback) => callback(error) }],
-  ])("rejects when a Node stream fails %s, and lets the error escape nowhere", async (_, options) => {
+  ])("rejects when a Node stream fails %s, without an uncaught exception", async (_, options) => {
     const sink = new Writable({ write: (_chunk, _encoding, callback) => callback(), ...options });
     await withScope(async (scope) => {
       expect(await rejection(pipe(scope, ["a"], sink))).toBe(error);

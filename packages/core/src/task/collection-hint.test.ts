@@ -58,7 +58,7 @@ describe("rule 21: a busy process that drops handles", () => {
     );
   }
 
-  it("asks for nothing while handles are closed, or few are open", async () => {
+  it("does not ask for a collection while handles are closed, or few are open", async () => {
     const { stdout } = await folder.run(`
       let asked = 0;
       globalThis.ArrayBuffer = class extends ArrayBuffer { constructor(size) { super(8); asked += 1; } };

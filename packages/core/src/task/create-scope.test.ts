@@ -58,7 +58,7 @@ describe("createScope()", () => {
     expect(parent.errors).toEqual([error]);
   });
 
-  it("rule 11: it goes only to the receiver if the child is joined or closed", async () => {
+  it("rule 11: the failure of a child handle goes only to its join() or close()", async () => {
     for (const receive of ["join", "close"] as const) {
       const parent = createScope();
       const child = createScope(parent);
@@ -128,7 +128,7 @@ describe("createScope()", () => {
     expect(children[0].reason).not.toBe(parent.reason);
   });
 
-  it("rule 4: if it starts cancelled, it is closed, has the reason, and close() and join() settle", async () => {
+  it("rule 4: returns a closed handle with the reason in a cancelled parent, and close() and join() settle", async () => {
     const parent = createScope();
     parent.cancel();
     const child = createScope(parent);

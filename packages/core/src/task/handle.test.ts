@@ -26,7 +26,7 @@ describe("join()", () => {
     expect(() => spawn(scope, () => 1)).toThrow(ScopeClosedError);
   });
 
-  it("rule 2: ends an idle scope at once, its defers included", async () => {
+  it("rule 2: ends an idle scope at once and runs its defers", async () => {
     const cleanup = vi.fn<() => void>();
     const scope = createScope();
     scope.defer(cleanup);
@@ -94,7 +94,7 @@ describe("close()", () => {
     expect(parent.reason).not.toBe(reason);
   });
 
-  it("rule 2: tells a signal that was read, a listener, a cleanup and a channel why an idle scope is closed", async () => {
+  it("rule 2: gives the reason of an idle scope to a signal that was read, a listener, a cleanup and a channel", async () => {
     const bySignal = createScope();
     const { signal } = bySignal;
     const byListener = createScope();
@@ -151,7 +151,7 @@ describe("close()", () => {
     expect(scope.reason).not.toHaveProperty("cause");
   });
 
-  it("rule 5: from inside the scope it cancels at once; not awaited, the scope ends", async () => {
+  it("rule 5: inside the scope cancels at once, and the scope ends if the call is not awaited", async () => {
     const scope = createScope();
     const closed: Promise<void>[] = [];
     spawn(scope, (inner) => {
@@ -162,7 +162,7 @@ describe("close()", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("rule 5: in a defer of the scope it does no harm, not awaited", async () => {
+  it("rule 5: in a defer of the scope has no effect if it is not awaited", async () => {
     const closed: Promise<void>[] = [];
     const scope = createScope();
     scope.defer(() => void closed.push(scope.close()));
@@ -189,7 +189,7 @@ describe("close()", () => {
 });
 
 describe("the disposal", () => {
-  it("rule 2: is close()", async () => {
+  it("rule 2: does what close() does", async () => {
     const scope = createScope();
     spawn(scope, untilCancelled);
     {

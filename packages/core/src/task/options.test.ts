@@ -20,7 +20,7 @@ describe("options", () => {
     holdsProcess: undefined,
   };
 
-  it("undefined is the same as left out", async () => {
+  it("an option that is undefined counts as absent", async () => {
     const scope = createScope(none);
     expect([scope.name, scope.deadline, scope.state]).toEqual(["anonymous", undefined, "open"]);
     expect(createScope(scope, undefined).path).toBe("anonymous/anonymous");
@@ -30,7 +30,7 @@ describe("options", () => {
     await scope.close();
   });
 
-  it("are read, and never written: frozen ones can be shared", async () => {
+  it("are never changed: a frozen object can be shared", async () => {
     const options = Object.freeze({
       name: "shared",
       timeout: 60_000,

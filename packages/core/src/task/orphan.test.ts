@@ -34,7 +34,7 @@ vi.mock(import("../kernel/platform.js"), async (importOriginal) => {
 });
 
 describe("orphans that are collected together", () => {
-  it("rule 19: each have the reason that names them, which those of one path share", async () => {
+  it("rule 19: have a reason with their path, which orphans of the same path share", async () => {
     const views = ["a", "b", "a", "b", "c"].map((name) => drop(name));
     await collectGarbage();
     expect(views.map(({ reason }) => [reason?.kind, reason?.scope])).toEqual(
@@ -123,7 +123,7 @@ describe("the warning of an orphan", () => {
     for (let index = 0; index < count; index++) createScope({ name });
   };
 
-  it("rule 21: comes once for a path and an interval, with the number of those that followed", async () => {
+  it("rule 21: is printed once per path and interval, and then the number of further orphans", async () => {
     const { at, after } = await warningsOf(() => {
       dropMany("many", 500);
       dropMany("two", 2);
@@ -136,7 +136,7 @@ describe("the warning of an orphan", () => {
     ]);
   });
 
-  it("rule 21: comes again in the next interval, for any number of paths", async () => {
+  it("rule 21: is printed again in the next interval, for any number of paths", async () => {
     const first = await warningsOf(() => dropMany("again", 1));
     const second = await warningsOf(() => dropMany("again", 1));
     expect([first.at.length, first.after.length, second.at.length]).toEqual([1, 0, 1]);
@@ -149,7 +149,7 @@ describe("the warning of an orphan", () => {
     ]);
   });
 
-  it("rule 24: says that a callback may have been waiting, unless it was taken back", async () => {
+  it("rule 24: says that a callback may have been waiting, unless the callback was removed", async () => {
     const make = (name: string): { on(line: () => void): void; off(line: () => void): void } =>
       selfCleaning(() => ({ on: (): void => undefined, off: (): void => undefined }), { name });
     class Feed {

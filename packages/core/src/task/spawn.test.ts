@@ -40,7 +40,7 @@ describe("spawn()", () => {
     expect(await rejection(scope.join())).toBe(error);
   });
 
-  it("rule 3: the stack of the caller is the worker's", async () => {
+  it("rule 3: the stack of the worker contains the caller of spawn()", async () => {
     const scope = createScope();
     let stack = "";
     const callerOfSpawn = (): void => {
@@ -64,7 +64,7 @@ describe("spawn()", () => {
     await scope.join();
   });
 
-  it("a thenable that throws, or settles twice, settles once", async () => {
+  it("a worker whose thenable throws or settles twice settles once", async () => {
     const scope = createScope({ supervise: true });
     const throwing = {
       // eslint-disable-next-line unicorn/no-thenable -- what is tested
@@ -102,7 +102,7 @@ describe("spawn()", () => {
   });
 
   describe("by the state of the scope", () => {
-    it("rule 4: closing with a child alive: starts", async () => {
+    it("rule 4: starts the worker in a closing scope with a live child", async () => {
       const gate = deferred();
       const log: string[] = [];
       const scope = createScope();
@@ -118,7 +118,7 @@ describe("spawn()", () => {
       expect(log).toEqual(["second"]);
     });
 
-    it("rule 4: closing with its body alive, or only a daemon: starts", async () => {
+    it("rule 4: starts the worker in a closing scope whose body runs, or that has only a daemon", async () => {
       const log: string[] = [];
       await withScope(async (scope) => {
         await flush();
@@ -185,7 +185,7 @@ describe("spawn()", () => {
       }
     });
 
-    it("rule 4: cancelled and closed: starts cancelled, and the closed scope does not change", async () => {
+    it("rule 4: starts cancelled in a scope that was cancelled and has ended, which does not change", async () => {
       const scope = createScope();
       scope.cancel();
       await flush();
@@ -196,7 +196,7 @@ describe("spawn()", () => {
       await scope.join();
     });
 
-    it("rule 4: ended by close, join or the end of its body: throws", async () => {
+    it("rule 4: throws in a scope that has ended by close(), join() or the end of its body", async () => {
       const closed = createScope();
       await closed.close();
       const joined = createScope();
@@ -252,7 +252,7 @@ describe("spawn()", () => {
       expect([seen.cancelled, seen.errors]).toEqual([false, []]);
     });
 
-    it("rule 7: do not keep join() from ending and do not count as cut short, even when the scope is cancelled", async () => {
+    it("rule 7: neither delay join() nor make it reject, even when the scope is cancelled", async () => {
       const scope = createScope();
       const daemon = spawn(scope, untilCancelled, { daemon: true });
       await scope.join();
@@ -292,7 +292,7 @@ describe("spawn()", () => {
       expect(await rejection(other.join())).toBe(error);
     });
 
-    it("rule 7: a daemon that ends by itself ends nothing", async () => {
+    it("rule 7: a daemon that ends by itself does not end its scope", async () => {
       const gate = deferred();
       const scope = createScope();
       spawn(scope, () => "done", { daemon: true });
@@ -336,7 +336,7 @@ describe("spawn()", () => {
     await scope.join();
   });
 
-  it("rule 6: a finished child leaves nothing behind: later children are notified in spawn order", async () => {
+  it("rule 6: children that have ended do not change the order in which later ones are notified", async () => {
     const scope = createScope();
     const log: number[] = [];
     const gates = Array.from({ length: 5 }, () => deferred());

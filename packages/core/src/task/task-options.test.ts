@@ -35,7 +35,7 @@ describe("the signal of a task", () => {
     await scope.close();
   });
 
-  it("that has aborted already keeps the worker from being called", async () => {
+  it("keeps the worker from being called if it has aborted already", async () => {
     const scope = createScope();
     const worker = vi.fn<() => void>();
     const task = spawn(scope, worker, { signal: AbortSignal.abort("before") });
@@ -45,7 +45,7 @@ describe("the signal of a task", () => {
     await scope.join();
   });
 
-  it("takes a task that waits for its turn out of the queue", async () => {
+  it("removes a queued task from its queue", async () => {
     const scope = createScope({ concurrency: 1 });
     const gate = deferred();
     spawn(scope, () => gate.promise);
@@ -184,7 +184,7 @@ describe("the onError of a task", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  it("that throws has not received it: both are unhandled rejections", async () => {
+  it("does not count as a receiver if it throws: both errors are unhandled rejections", async () => {
     const thrown = new Error("thrown by onError");
     spawn(background, () => Promise.reject(failure), {
       onError: () => {

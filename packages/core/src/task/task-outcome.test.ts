@@ -26,7 +26,7 @@ class Asked {
 }
 
 describe("the outcome of a task", () => {
-  it("is its value, if asked before, while and after it ends", async () => {
+  it("is its value, whether it is awaited before, during or after its end", async () => {
     const scope = createScope();
     const asked = new Asked();
     let letChildGo!: () => void;
@@ -106,7 +106,7 @@ describe("the outcome of a task", () => {
     expect(await asked.all()).toEqual(Array.from({ length: 3 }, () => ({ status: "rejected", reason })));
   });
 
-  it("is its own deadline, if asked while its listeners run", async () => {
+  it("is its own deadline, if it is awaited while its listeners run", async () => {
     const scope = createScope({ supervise: true });
     const asked = new Asked();
     const task: Task<void> = spawn(
@@ -145,7 +145,7 @@ describe("the outcome of a task", () => {
 });
 
 describe("the outcome of withScope", () => {
-  it("is its value, whether its body is async, plain, or outlived by a child", async () => {
+  it("is its value, whether its body is async, synchronous, or ends before a child", async () => {
     expect(await withScope(async () => Promise.resolve(1))).toBe(1);
     expect(await withScope(() => 2)).toBe(2);
     const outlived = withScope(async (scope) => {

@@ -73,7 +73,7 @@ describe("Task", () => {
     await scope.join();
   });
 
-  it("rule 13: cancel() within the tick in which it was spawned and not awaited causes no rejection", async () => {
+  it("rule 13: cancel() in the tick of the spawn causes no unhandled rejection", async () => {
     const scope = createScope();
     spawn(scope, untilCancelled).cancel();
     await scope.join();

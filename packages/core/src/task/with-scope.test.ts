@@ -8,7 +8,7 @@ const untilCancelled = (scope: Scope): Promise<never> =>
   new Promise((_, reject) => scope.onCancel((reason) => reject(reason)));
 
 describe("withScope()", () => {
-  it("rule 2: the body returns: waits for the children, then resolves with its value", async () => {
+  it("rule 2: waits for the children when the body has returned, then resolves with its value", async () => {
     const gate = deferred();
     const done = withScope((scope) => {
       spawn(scope, () => gate.promise);
@@ -19,7 +19,7 @@ describe("withScope()", () => {
     expect(await done).toBe("value");
   });
 
-  it("rule 2: the body throws: cancels the children, waits, rejects with that error", async () => {
+  it("rule 2: cancels the children when the body throws, waits, and rejects with that error", async () => {
     const log: unknown[] = [];
     const gate = deferred();
     const done = withScope(async (scope) => {
@@ -40,7 +40,7 @@ describe("withScope()", () => {
     expect(log).toEqual(["failure", error, "child", "rejected"]);
   });
 
-  it("rule 2: a child fails while the body waits: the body is cancelled, and the failure is the child's", async () => {
+  it("rule 2: cancels the body when a child fails, and rejects with the failure of the child", async () => {
     const done = withScope(async (scope) => {
       spawn(scope, () => Promise.reject(error));
       await untilCancelled(scope);
@@ -49,7 +49,7 @@ describe("withScope()", () => {
     expect(suppressed(error)).toEqual([]);
   });
 
-  it("rule 10: a body that fails in answer to a child's failure comes second", async () => {
+  it("rule 10: lists the error of a body that fails because a child failed as suppressed", async () => {
     const second = new Error("second");
     const first = new Error("first");
     const done = withScope(async (scope) => {
@@ -83,7 +83,7 @@ describe("withScope()", () => {
     expect(await rejection(done)).toBe(error);
   });
 
-  it("rule 4: in a parent that is cancelled: the body is not called, and it rejects with the reason", async () => {
+  it("rule 4: does not call the body in a cancelled parent, and rejects with the reason", async () => {
     const parent = createScope();
     parent.cancel();
     const body = vi.fn<() => void>();
@@ -120,7 +120,7 @@ describe("withScope()", () => {
     expect(await inner).toBe("value");
   });
 
-  it("rule 1: the parent waits for it, although it is not awaited", async () => {
+  it("rule 1: is waited for by its parent, although it is not awaited", async () => {
     const gate = deferred();
     const scope = createScope();
     void withScope(scope, () => gate.promise);
@@ -137,7 +137,7 @@ describe("withScope()", () => {
     expect(await rejection(done)).toBe(scope.reason);
   });
 
-  it("rule 2: a parent that closes during it waits for it, including its cleanup", async () => {
+  it("rule 2: is waited for by a parent that closes, including its cleanup", async () => {
     const gate = deferred();
     const parent = createScope();
     const done = rejection(
@@ -153,7 +153,7 @@ describe("withScope()", () => {
     expect(await done).toBe(parent.reason);
   });
 
-  it("the body's scope is of no use afterwards", async () => {
+  it("the scope of the body is closed afterwards", async () => {
     let scope!: Scope;
     await withScope((inner) => void (scope = inner));
     expect(scope.state).toBe("closed");
@@ -162,7 +162,7 @@ describe("withScope()", () => {
     expect(scope.signal.aborted).toBe(false);
   });
 
-  it("works in a task's finally while the task is being cancelled: as a root it is not cancelled", async () => {
+  it("works in the finally block of a cancelled task, since as a root it is not cancelled", async () => {
     const log: string[] = [];
     const scope = createScope();
     spawn(scope, async (inner) => {

@@ -78,7 +78,7 @@ describe("rule 35: an application in fetchBough", () => {
     });
   });
 
-  it("has no scope for a request before somebody asks for it", async () => {
+  it("creates no scope for a request before code reads it", async () => {
     const isAsked = deferred();
     const work = deferred<Response>();
     const handle = application(async (request) => {
@@ -117,7 +117,7 @@ describe("rule 35: an application in fetchBough", () => {
     ["succeeded", () => new Response("x")],
     ["succeeded, later", async () => new Response("x")],
     ["failed", () => Promise.reject(new Error("planted"))],
-  ])("that has %s has a closed scope if it is asked for after that", async (_, fetch) => {
+  ])("that has %s has a closed scope if code reads it after that", async (_, fetch) => {
     const request = get();
     const handle = application(fetch);
     await outcomeOf(handle(request));
@@ -145,11 +145,11 @@ describe("rule 35: an application in fetchBough", () => {
         },
       }),
     ],
-  ] as [string, () => unknown][])("that %s hands the host its own failure", async (_, fetch) => {
+  ] as [string, () => unknown][])("that %s passes its own failure to the host", async (_, fetch) => {
     expect(await rejection(application(fetch)(get()))).toMatchObject({ message: "planted" });
   });
 
-  it("is a 499 if it fails as its client has left, though nobody has asked for the scope", async () => {
+  it("is answered with 499 if it fails because its client has left, though no code has read the scope", async () => {
     const leaving = new AbortController();
     const handle = application(
       ({ signal }) =>
@@ -183,7 +183,7 @@ describe("rule 35: an application in fetchBough", () => {
     await own.close();
   });
 
-  it("gets the meaning of a failure from requestOutcome, and is notified of a disconnect", async () => {
+  it("gets the status of a failure from requestOutcome, and is notified of a disconnect", async () => {
     const leaving = new AbortController();
     const seen: unknown[] = [];
     const handle = application(async (request) => {
@@ -203,7 +203,7 @@ describe("rule 35: an application in fetchBough", () => {
     expect(seen).toEqual([499, "disconnected"]);
   });
 
-  it("keeps a worker alive by waitUntil, from the moment at which somebody asks for the scope", async () => {
+  it("keeps a worker alive by waitUntil from the first read of the scope on", async () => {
     const waits: Promise<unknown>[] = [];
     const context = { waitUntil: (promise: Promise<unknown>) => void waits.push(promise) };
     const cleanup = deferred();
@@ -240,7 +240,7 @@ describe("rule 35: the time of an application's request", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
   afterEach(() => void vi.useRealTimers());
 
-  it("ends with 503 if it was limited later, and the handler does not listen", async () => {
+  it("ends with 503 if it was limited later, and the handler ignores the cancellation", async () => {
     const handle = application(async (request) => {
       await flush();
       requestScope(request, { timeout: 10 });
@@ -252,7 +252,7 @@ describe("rule 35: the time of an application's request", () => {
     expect((await response).status).toBe(503);
   });
 
-  it("ends with 503 by the option, though nobody has asked for the scope", async () => {
+  it("ends with 503 by the option timeout, though no code has read the scope", async () => {
     const handle = application(forever, { timeout: 10 });
     const response = handle(get());
     await vi.advanceTimersByTimeAsync(10);
@@ -281,7 +281,7 @@ describe("rule 32: the shutdown of an application's requests", () => {
     expect(await (await (responses[2] as Promise<Response>)).text()).toBe("2");
   });
 
-  it("answers those that are stuck with 503, and calls no application after its end", async () => {
+  it("answers stuck requests with 503, and does not call the application after its end", async () => {
     const fetch = vi.fn<() => Promise<never>>(forever);
     const handle = application(fetch);
     const response = handle(get());
@@ -293,7 +293,7 @@ describe("rule 32: the shutdown of an application's requests", () => {
     expect(fetch).toHaveBeenCalledOnce();
   });
 
-  it("serves those that still arrive, and waits for them", async () => {
+  it("serves requests that still arrive, and waits for them", async () => {
     const first = deferred<Response>();
     const second = deferred<Response>();
     const left = [first, second];
@@ -309,7 +309,7 @@ describe("rule 32: the shutdown of an application's requests", () => {
     expect((await report).cancelled).toBe(0);
   });
 
-  it("ends them with 503 when the parent of all requests is cancelled", async () => {
+  it("answers 503 when the parent of all requests is cancelled", async () => {
     const app = createScope({ name: "app", supervise: true });
     const reasons: unknown[] = [];
     const handle = application(

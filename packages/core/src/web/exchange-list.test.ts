@@ -44,7 +44,7 @@ describe("the list of requests", () => {
     expect(namesIn(list)).toBe(left);
   });
 
-  it("keeps no reference to a removed request, and that request none to the list", () => {
+  it("keeps no reference to a removed request, which keeps none to the list", () => {
     const { list, entries } = filled("abc");
     const [, second] = entries as [Entry, Entry, Entry];
     list.remove(second);

@@ -328,7 +328,7 @@ describe("rule 35: ctx.waitUntil", () => {
     expect(kept).toHaveLength(1);
   });
 
-  it("is not bothered with a request that has ended", async () => {
+  it("is not called for a request that has ended", async () => {
     const { ctx, kept } = host();
     const handle = fetchBough((_request: Request, _scope, _ctx: typeof ctx) => new Response("x"));
     await handle(get(), ctx);

@@ -222,7 +222,7 @@ describe("rule 35: the scope ends at once, and the response is the handler's own
     ["its tasks have ended", (scope: Parameters<typeof spawn>[0]) => spawn(scope, () => Promise.resolve(1))],
     ["its listener was removed", (scope: Parameters<typeof spawn>[0]) => scope.onCancel(() => undefined)()],
     ["only its deadline is left", (scope: Parameters<typeof spawn>[0]) => void scope.deadline],
-  ])("when nothing hangs on it: %s", async (_, use) => {
+  ])("when nothing uses the scope: %s", async (_, use) => {
     const made = new Response(new ReadableStream());
     let state: () => string = () => "";
     const handle = fetchBough(
@@ -243,7 +243,7 @@ describe("rule 35: the scope ends at once, and the response is the handler's own
     ["a listener", (scope: Parameters<typeof spawn>[0]) => void scope.onCancel(() => undefined)],
     ["a task", (scope: Parameters<typeof spawn>[0]) => void spawn(scope, forever)],
     ["a daemon", (scope: Parameters<typeof spawn>[0]) => void spawn(scope, forever, { daemon: true })],
-  ])("but not when something hangs on it: %s", async (_, use) => {
+  ])("but not when something uses the scope: %s", async (_, use) => {
     let state: () => string = () => "";
     const handle = fetchBough((_request: Request, scope) => {
       state = () => scope.state;
@@ -286,7 +286,7 @@ describe("rule 28: a client that leaves", () => {
     expect((await handle(new Request("http://localhost/", { signal: gone }))).status).toBe(499);
   });
 
-  it.each(["AbortError", "ECONNRESET"])("makes a failure of its upload a 499: %s", async (kind) => {
+  it.each(["AbortError", "ECONNRESET"])("turns the failure of its upload into a 499: %s", async (kind) => {
     const failure =
       kind === "AbortError"
         ? new DOMException("", kind)
@@ -332,7 +332,7 @@ describe("rule 28: a client that leaves", () => {
     ["never returns", () => forever()],
     ["returns later", (work: Promise<Response>) => work],
     ["fails later", (work: Promise<Response>) => work.then(() => Promise.reject(planted))],
-  ])("gets a 499 in place of an answer of respond that is being made: the handler %s", async (_, handle) => {
+  ])("gets 499 in place of an unfinished answer of respond(): the handler %s", async (_, handle) => {
     const [responding, answer, work] = [deferred(), deferred<Response>(), deferred<Response>()];
     const { response, leave } = exchange(() => handle(work.promise), {
       timeout: 1,
@@ -351,7 +351,7 @@ describe("rule 28: a client that leaves", () => {
     await late.cancelled;
   });
 
-  it("is not seen in a signal that aborts when the response has been returned", async () => {
+  it("is not assumed when the signal aborts after the response was returned", async () => {
     const body = new ManualBody();
     const { response, scope, ended, leave } = exchange(async () => {
       await flush();
@@ -383,7 +383,7 @@ describe("rule 30: a deadline", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it("is a 503 for a handler that fails of it", async () => {
+  it("answers 503 for a handler that fails because of it", async () => {
     const outcomes: CancelledOutcome[] = [];
     const { response, scope } = exchange((_, own) => sleep(own, 60_000), {
       timeout: 100,
@@ -397,7 +397,7 @@ describe("rule 30: a deadline", () => {
     expect(scope.reason?.kind).toBe("deadline");
   });
 
-  it("is a 503 for a handler that does not listen, and what that says later goes nowhere", async () => {
+  it("answers 503 for a handler that ignores it, and discards the late answer", async () => {
     const work = deferred<Response>();
     const body = new ManualBody();
     const { response } = exchange(() => work.promise, { timeout: 100 });
@@ -408,7 +408,7 @@ describe("rule 30: a deadline", () => {
   });
 
   it.each([true, "x-left"])(
-    "is a 504 if it came with the request: deadlineHeader %s",
+    "answers 504 if it came with the request: deadlineHeader %s",
     async (deadlineHeader) => {
       const name = deadlineHeader === true ? "x-request-timeout-ms" : String(deadlineHeader);
       const { response } = exchange(
@@ -433,7 +433,7 @@ describe("rule 30: a deadline", () => {
     },
   );
 
-  it("leaves the answer to a handler that gives one at once", async () => {
+  it("does not replace the answer of a handler that gives one at once", async () => {
     const { response, scope } = exchange(
       async (_, own) => {
         await sleep(own, 60_000).catch(() => undefined);
@@ -446,13 +446,13 @@ describe("rule 30: a deadline", () => {
     expect(scope.reason?.kind).toBe("deadline");
   });
 
-  it("of a call is a 504", async () => {
+  it("answers 504 if it is the timeout of a call", async () => {
     const { response } = exchange((_, own) => spawn(own, (task) => sleep(task, 60_000), { timeout: 10 }));
     await vi.advanceTimersByTimeAsync(10);
     expect((await response).status).toBe(504);
   });
 
-  it("breaks a body off that has begun, and then says nothing for a second", async () => {
+  it("cuts off a body that has begun and then sends nothing for a second", async () => {
     const body = new ManualBody();
     const outcomes: CancelledOutcome[] = [];
     const { response, scope } = exchange(() => new Response(body.stream), {
@@ -477,7 +477,7 @@ describe("rule 30: a deadline", () => {
     expect(await body.cancelled).toBe(scope.reason);
   });
 
-  it("does not break off a body that waits for its client", async () => {
+  it("does not cut off a body that waits for its client", async () => {
     const body = new ManualBody();
     const { response, scope } = exchange(() => new Response(body.stream), { timeout: 100 });
     const reader = readerOf(await response);
@@ -562,7 +562,7 @@ describe("rule 30: a failure", () => {
     print.mockRestore();
   });
 
-  it("that comes after the answer in its place goes to onError", async () => {
+  it("goes to onError if bough has answered before", async () => {
     vi.useFakeTimers();
     const errors: unknown[] = [];
     const work = deferred<never>();

@@ -13,7 +13,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] 
 afterEach(() => void vi.useRealTimers());
 
 describe("rule 32: shutdown() of fetchBough", () => {
-  it("announces, and lets running requests finish", async () => {
+  it("is announced, and lets running requests finish", async () => {
     const work = deferred<Response>();
     const { handle, response } = exchange(() => work.promise);
     const told: string[] = [];
@@ -56,7 +56,7 @@ describe("rule 32: shutdown() of fetchBough", () => {
     expect(await text).toBe("bye");
   });
 
-  it("cancels with kind shutdown when the grace period is over, and a handler that fails of it is a 503", async () => {
+  it("cancels with kind shutdown when the grace period is over, and answers 503 for a handler that fails because of it", async () => {
     const outcomes: CancelledOutcome[] = [];
     const { handle, response, scope } = exchange((_, own) => sleep(own, 60_000), {
       grace: 1_000,
@@ -70,7 +70,7 @@ describe("rule 32: shutdown() of fetchBough", () => {
     expect(await report).toMatchObject({ running: 1, cancelled: 1, stuck: [] });
   });
 
-  it("leaves the answer to a handler that still has one", async () => {
+  it("does not replace the answer of a handler that still gives one", async () => {
     const { handle, response } = exchange(
       async (_, own) => {
         await sleep(own, 60_000).catch(() => undefined);
@@ -93,7 +93,7 @@ describe("rule 32: shutdown() of fetchBough", () => {
     expect(stuck).toMatchObject([{ path: "server/GET /", waitingFor: "response" }]);
   });
 
-  it("breaks off a body that is stuck, and counts it", async () => {
+  it("cuts off a body that is stuck, and counts it", async () => {
     const body = new ManualBody();
     const { handle, response, scope } = exchange(() => new Response(body.stream), { grace: 5 });
     const reader = readerOf(await response);

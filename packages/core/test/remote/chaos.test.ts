@@ -20,7 +20,7 @@ describe.concurrent("300 jobs while their owners and workers are killed (kill -9
         expect(verdict).toMatchObject({ lost: 0, wrong: [], beside: 0, startedAfterLease: 0, left: 0 });
         expect(verdict.ownersKilled + verdict.workersKilled).toBeGreaterThan(0);
         expect(verdict.signalLongest).toBeLessThanOrEqual(lease);
-        expect(verdict.afterLease).toBeLessThan(500); // the clean-up of a job, not its work
+        expect(verdict.afterLease).toBeLessThan(500); // the cleanup of a job, not its work
       },
       240_000,
     );

@@ -27,7 +27,7 @@ export const itself: Error = new Error("itself");
 /** Plays one act, once, and watches. Its value is 7. */
 export class Actor {
   called = 0;
-  /** Of it and its child, how many have not ended, clean-up included. */
+  /** Of it and its child, how many have not ended, cleanup included. */
   alive = 0;
   returned = false;
   /** Whether its child was cut short. */
@@ -92,7 +92,7 @@ export class Actor {
     this.#steps.point();
     if (this.#act.cleanup > 0) await pause(this.#act.cleanup);
     this.alive -= 1;
-    if (this.#act.cleanupFails) this.#fail("clean-up");
+    if (this.#act.cleanupFails) this.#fail("cleanup");
   }
 
   #fail(label: string): never {

@@ -21,7 +21,7 @@ export const plans: fc.Arbitrary<Plan[]> = fc.array(
   { minLength: 1, maxLength: 5 },
 );
 
-/** Plans of which none fails and no clean-up does. */
+/** Plans of which none fails and no cleanup does. */
 export const goodPlans: fc.Arbitrary<Plan[]> = plans.map((list) =>
   list.map((plan) => ({ ...plan, fails: false, cleanupFails: false })),
 );
@@ -30,7 +30,7 @@ export const goodPlans: fc.Arbitrary<Plan[]> = plans.map((list) =>
 export class Theatre {
   /** Those that have been called, in order. */
   readonly started: number[] = [];
-  /** Those that are through, clean-up included, in order. */
+  /** Those that are through, cleanup included, in order. */
   readonly ended: number[] = [];
   readonly failures: unknown[] = [];
   running = 0;
@@ -41,7 +41,7 @@ export class Theatre {
     this.#schedule = schedule;
   }
 
-  /** The value of worker `id` is `id`, its failure and that of its clean-up are objects of their own. */
+  /** The value of worker `id` is `id`, its failure and that of its cleanup are objects of their own. */
   worker(plan: Plan, id: number): Worker<number> {
     return (scope) => {
       this.started.push(id);
@@ -62,8 +62,8 @@ export class Theatre {
     } catch (error) {
       if (scope.cancelled) {
         for (let step = 0; step < plan.cleanup; step++)
-          await this.#schedule.schedule(tick(), `clean-up of ${id}`);
-        if (plan.cleanupFails) throw this.#failure(`clean-up ${id}`);
+          await this.#schedule.schedule(tick(), `cleanup of ${id}`);
+        if (plan.cleanupFails) throw this.#failure(`cleanup ${id}`);
       }
       throw error;
     } finally {

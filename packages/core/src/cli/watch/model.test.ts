@@ -177,7 +177,7 @@ it("the key p pauses the display, and continues it when pressed again", async ()
   expect(press(state, "pp").paused).toBe(false);
 });
 
-it("knows how many scopes came and went per second, from looks that are far enough apart", async () => {
+it("computes how many scopes started and ended per second, from looks that are far enough apart", async () => {
   const state = await lookAt(shop());
   const { summary } = state;
   if (summary === undefined) throw new Error("no look");

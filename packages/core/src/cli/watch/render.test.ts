@@ -102,7 +102,7 @@ describe("the tree", () => {
     }
   });
 
-  it("says how many scopes have no room in the rows", async () => {
+  it("shows how many scopes have no row", async () => {
     const scope = shop(1_200);
     expect(screen(await lookAt(scope, press(initialState("bough"), "t"))).join("\n")).toContain(
       "202 scopes in more rows are not shown",

@@ -38,7 +38,7 @@ function open() {
   return { scope, terminal, keyboard, display, keys, news, taken, resizes: () => resizes };
 }
 
-it("takes the other screen and single keys, and gives all of it back when its scope ends", async () => {
+it("uses the alternate screen and raw mode, and restores both when its scope ends", async () => {
   const { scope, keyboard, news, taken } = open();
   expect(taken).toBe("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J");
   expect(keyboard.isRaw).toBe(true);
@@ -151,7 +151,7 @@ it("takes the terminal again for the next picture where the system ignores Ctrl-
   expect(text).toContain("one");
 });
 
-it("draws nothing on a terminal that it has given back", () => {
+it("draws nothing on a terminal that it has restored", () => {
   const { terminal, news } = open();
   terminal.release();
   news();

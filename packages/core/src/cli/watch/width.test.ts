@@ -34,7 +34,7 @@ describe("the width of a text on a terminal", () => {
     expect(widthOf(cut(text, columns))).toBeLessThanOrEqual(columns);
   });
 
-  it("fills up to the width, also where half of a wide character has no room", () => {
+  it("pads a text to the width, also if half of a wide character does not fit", () => {
     expect(fit("漢字", 3)).toBe("漢…");
     expect(fit("漢字漢", 4)).toBe("漢… ");
     expect(fit("12", 4, "right")).toBe("  12");

@@ -35,7 +35,7 @@ describe("allSettled()", () => {
     expect(results).toMatchObject([{ reason: { kind: "explicit", cause: "mine" } }, { value: 1 }]);
   });
 
-  it("loses no failure from before its scope was cancelled", async () => {
+  it("reports a failure that happened before its scope was cancelled", async () => {
     const scope = createScope();
     const failure = new Error("before");
     const result = allSettled(scope, [() => Promise.reject(failure), untilCancelled]);
@@ -46,9 +46,9 @@ describe("allSettled()", () => {
     expect(suppressed(reason)).toEqual([failure]);
   });
 
-  it("loses none of them either when a clean-up fails after that", async () => {
+  it("reports both failures when a cleanup fails after its scope was cancelled", async () => {
     const scope = createScope();
-    const [failure, second] = [new Error("before"), new Error("clean-up")];
+    const [failure, second] = [new Error("before"), new Error("cleanup")];
     const cleaning = (own: Scope): Promise<never> => {
       own.defer(() => Promise.reject(second));
       return untilCancelled(own);

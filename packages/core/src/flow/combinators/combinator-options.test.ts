@@ -158,7 +158,7 @@ describe.each(combinators)("%s() with options", (operation, run) => {
 });
 
 describe("a timeout of a combinator", () => {
-  it("also ends a combinator without workers, and one whose source is silent", async () => {
+  it("also ends a combinator without workers, and a combinator whose source yields nothing", async () => {
     const scope = createScope();
     const silent: AsyncIterable<number> = {
       [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }),
@@ -204,7 +204,7 @@ describe("a timeout of a combinator", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("of a stream is read once: options that change later change nothing", async () => {
+  it("of a stream is read once: later changes of the options have no effect", async () => {
     const scope = createScope();
     const options = { timeout: 100, concurrency: 2 };
     const squares = stream(scope, [1], (n, own) => sleep(own, 1_000).then(() => n), options);

@@ -51,7 +51,7 @@ describe.each(combinators)("%s() at every step", (name, combine) => {
   const members = name === "stream" ? acts.filter(({ end }) => end !== "cancels itself") : acts;
   const plans = fc.tuple(fc.array(members, { minLength: 1, maxLength: 3 }), endings);
 
-  it("rule 22: settles after all that it started, starts nothing then, and loses no failure", () =>
+  it("rule 22: settles after everything that it started, starts nothing after that, and reports every failure", () =>
     atEveryStep(8, plans, async (steps, [list, ending]) => {
       const reported: unknown[] = [];
       const scope = createScope({ onError: (error) => void reported.push(error) });

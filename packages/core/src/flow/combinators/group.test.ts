@@ -61,7 +61,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     expect(String(error)).toContain(`${name}: scope must be a Scope`);
   });
 
-  it("waits for the children of a worker and for its clean-up", async () => {
+  it("waits for the children of a worker and for its cleanup", async () => {
     const scope = createScope();
     const gate = deferred();
     const cleaned = deferred();
@@ -80,7 +80,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     await scope.close();
   });
 
-  it("is cancelled with its scope, waits for the clean-up, and rejects with the reason", async () => {
+  it("is cancelled with its scope, waits for the cleanup, and rejects with the reason", async () => {
     const scope = createScope({ name: "root" });
     const cleaned = deferred();
     const reasons: unknown[] = [];
@@ -113,7 +113,7 @@ describe.each(combinators)("%s()", (name, combine) => {
 
   it("rejects with the failure of a cleanup after its scope was cancelled", async () => {
     const scope = createScope();
-    const failure = new Error("clean-up");
+    const failure = new Error("cleanup");
     const result = combine(scope, [
       (own) => {
         own.defer(() => {
@@ -180,7 +180,7 @@ describe.each(combinators)("%s()", (name, combine) => {
     await scope.close();
   });
 
-  it("settles after everything that it started, for every schedule and cancellation", async () => {
+  it("settles after everything that it started, for every order of events", async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), plans, fc.boolean(), async (schedule, list, cancels) => {
         const scope = createScope();
@@ -266,7 +266,7 @@ describe.each([
   ["race", race],
   ["any", any],
 ] as const)("%s()", (_, combine) => {
-  it("rule 22: waits for the losers' clean-up, which it cancels with kind closed", async () => {
+  it("rule 22: waits for the losers' cleanup, which it cancels with kind closed", async () => {
     const scope = createScope();
     const cleaned = deferred();
     let reason: unknown;
@@ -299,7 +299,7 @@ describe.each([
     await scope.close();
   });
 
-  it("rule 22: fails with a loser that fails in its clean-up", async () => {
+  it("rule 22: fails with a loser that fails in its cleanup", async () => {
     const scope = createScope();
     const failures = [new Error("one"), new Error("two")];
     const loser =
@@ -315,7 +315,7 @@ describe.each([
     await scope.close();
   });
 
-  it("keeps its winner when its scope is cancelled while losers clean up", async () => {
+  it("keeps the value of the winner when its scope is cancelled while the losers clean up", async () => {
     const scope = createScope();
     const cleaned = deferred();
     const result = combine(scope, [
@@ -331,7 +331,7 @@ describe.each([
     expect(await result).toBe("winner");
   });
 
-  it("has the value of one of its workers for every schedule: that of the first to end", async () => {
+  it("resolves with the value of the first worker to end, for every order of events", async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), goodPlans, async (schedule, list) => {
         const scope = createScope();

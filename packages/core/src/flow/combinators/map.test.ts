@@ -35,7 +35,7 @@ function expectNothingLost(
 }
 
 describe("map()", () => {
-  it("starts nothing for an item of a source that has cancelled the scope itself", async () => {
+  it("starts nothing for an item if the source has cancelled the scope", async () => {
     const scope = createScope();
     const started: number[] = [];
     function* source(): Generator<number> {
@@ -47,7 +47,7 @@ describe("map()", () => {
     expect(started).toEqual([0]);
   });
 
-  it("does not wait for a read during which the source has cancelled the scope itself", async () => {
+  it("does not wait for a read if the source has cancelled the scope during it", async () => {
     const scope = createScope();
     let closed = 0;
     const source = {
@@ -313,7 +313,7 @@ describe("map()", () => {
     expect(numbers).toMatchObject({ taken: 0, closed: 0 });
   });
 
-  it("leaves no waiting reader in a channel it was fed from", async () => {
+  it("leaves no pending receive in a channel that was its source", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     const result = map(
@@ -384,7 +384,7 @@ describe("map()", () => {
     expect(error).toBeInstanceOf(TypeError);
   });
 
-  it("rule 22: exceeds no concurrency, starts nothing once it is decided, loses and doubles no item", async () => {
+  it("rule 22: never exceeds its concurrency, takes each item exactly once, and starts nothing once its outcome is decided", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),

@@ -9,7 +9,7 @@ describe("race()", () => {
     expect(error).toBeInstanceOf(RangeError);
   });
 
-  it("rejects with the failure of the first to settle, and cancels the losers with kind closed", async () => {
+  it("rejects if the first worker to settle has failed, and cancels the others with kind closed", async () => {
     const scope = createScope();
     const failure = new Error("first");
     let kind: string | undefined;
@@ -35,8 +35,8 @@ describe("race()", () => {
     expect(called).toBe(false);
   });
 
-  it("puts the failure of a loser's clean-up after that of the first to settle", async () => {
-    const failures = [new Error("first"), new Error("clean-up")];
+  it("puts the failure of a loser's cleanup after that of the first to settle", async () => {
+    const failures = [new Error("first"), new Error("cleanup")];
     const error = await rejection(
       withScope((scope) =>
         race(scope, [

@@ -95,7 +95,7 @@ describe("stream()", () => {
     expect(log).toEqual([]);
   });
 
-  it("rule 22: return() cancels with kind closed, and waits for the clean-up and for the source", async () => {
+  it("rule 22: return() cancels with kind closed, and waits for the cleanup and for the source", async () => {
     const log: unknown[] = [];
     const cleaned = deferred();
     const scope = createScope();
@@ -140,7 +140,7 @@ describe("stream()", () => {
   });
 
   it("return() rejects with the failure of a cleanup", async () => {
-    const failure = new Error("clean-up");
+    const failure = new Error("cleanup");
     const scope = createScope();
     const results = stream(
       scope,
@@ -197,7 +197,7 @@ describe("stream()", () => {
     await scope.close();
   });
 
-  it("rejects with the reason when its scope is cancelled, after the clean-up", async () => {
+  it("rejects with the reason when its scope is cancelled, after the cleanup", async () => {
     const scope = createScope();
     const log: string[] = [];
     const results = stream(scope, count(log), (_, own) => untilCancelled(own));
@@ -229,7 +229,7 @@ describe("stream()", () => {
     expect(await rejection(results.next())).toMatchObject({ kind: "closed" });
   });
 
-  it("rule 11: hands a failure that its consumer never asks for to its scope", async () => {
+  it("rule 11: passes a failure that its consumer never reads to its scope", async () => {
     const failure = new Error("nobody came");
     const error = await rejection(
       withScope(async (scope) => {
@@ -243,8 +243,8 @@ describe("stream()", () => {
     expect(error).toBe(failure);
   });
 
-  it("rule 11: hands the failure of a clean-up that its consumer is too busy for to its scope", async () => {
-    const failure = new Error("clean-up");
+  it("rule 11: passes the failure of a cleanup to its scope if its consumer does not read on", async () => {
+    const failure = new Error("cleanup");
     const scope = createScope();
     const results = stream(
       scope,
@@ -278,7 +278,7 @@ describe("stream()", () => {
     expect(reported).toEqual([]);
   });
 
-  it("is stopped at once in a scope that only has to stop its daemons", async () => {
+  it("is stopped at once in a scope that only waits for its daemons", async () => {
     const scope = createScope();
     let results!: AsyncIterator<number>;
     const gate = deferred();
@@ -324,7 +324,7 @@ describe("stream()", () => {
     expect(thrown(call)).toBeInstanceOf(type);
   });
 
-  it("rule 22: loses and doubles nothing, in order or not, and ends after all it started", async () => {
+  it("rule 22: yields each result exactly once, ordered or not, and ends after everything that it started", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),

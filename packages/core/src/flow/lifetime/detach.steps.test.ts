@@ -70,7 +70,7 @@ function expectOutcome(run: Run, outcome: PromiseSettledResult<number>, status: 
 useFakeTime();
 
 describe("detach() at every step", () => {
-  it("belongs only to the target from the call on, and keeps the context values and the deadline", () =>
+  it("belongs only to the target once it is called, and keeps the context values and the deadline", () =>
     atEveryStep(20, plans, async (steps, { act, keepDeadline, ...plan }) => {
       const onError = (): void => undefined;
       const request = createScope({ timeout: plan.sourceTimeout, onError });

@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 describe("detach()", () => {
-  it("makes a task of the target: it outlives its beginner, and ends with the target", async () => {
+  it("starts a task of the target: it outlives the scope that called detach(), and ends with the target", async () => {
     const [request, server] = [createScope(), createScope({ name: "server" })];
     const task = detach(request, server, async function audit(own) {
       await untilCancelled(own);
@@ -29,7 +29,7 @@ describe("detach()", () => {
     expect(await rejection(task)).toBe(server.reason);
   });
 
-  it("can be begun in a scope that is cancelled or closed", async () => {
+  it("can be called with a scope that is cancelled or closed", async () => {
     const [request, server] = [createScope(), createScope()];
     await request.close();
     expect(await detach(request, server, () => "done")).toBe("done");
@@ -47,7 +47,7 @@ describe("detach()", () => {
     await joined;
   });
 
-  it("rule 22: carries the values of its beginner as they are, before those of the target", async () => {
+  it("rule 22: has the context values of the calling scope, and otherwise those of the target", async () => {
     const [a, b, c] = [
       createContextKey<string>("a"),
       createContextKey<string>("b"),
@@ -67,7 +67,7 @@ describe("detach()", () => {
     await server.close();
   });
 
-  it("rule 22: carries the values of the moment of the call, also when it has to wait for its turn", async () => {
+  it("rule 22: has the context values at the time of the call, also if it starts later", async () => {
     const key = createContextKey<string>("key");
     const [request, server] = [createScope(), createScope({ concurrency: 1 })];
     const gate = deferred();

@@ -98,7 +98,7 @@ describe("shield()", () => {
     expect(scope.state).toBe("closed");
   });
 
-  it("keeps a scope that a defer has left it in from ending", async () => {
+  it("keeps its scope from ending if a defer has not awaited it", async () => {
     const scope = createScope();
     const gate = deferred();
     scope.defer(() => void shield(scope, { timeout: 100 }, () => gate.promise));
@@ -132,7 +132,7 @@ describe("shield()", () => {
     expect(seen).toEqual([now + 100, now + 100, now + 50]);
   });
 
-  it("sees its own deadline by the clock", async () => {
+  it("detects its own deadline by the clock", async () => {
     const scope = createScope();
     const result = shield(scope, { timeout: 100 }, (own) => {
       beBusy(100);

@@ -141,7 +141,7 @@ class Stage {
     this.#steps.point();
     if (this.#plan.cleanup > 0) await pause(this.#plan.cleanup);
     this.alive -= 1;
-    if (this.#plan.cleanupFails) this.#fail(new Error("clean-up"));
+    if (this.#plan.cleanupFails) this.#fail(new Error("cleanup"));
   }
 
   #fail(error: unknown): never {
@@ -173,7 +173,7 @@ function expectOutcome(
 useFakeTime();
 
 describe("start() at every step", () => {
-  it("hands over once, reports each failure to the caller or the scope, and lets no caller wait for ever", () =>
+  it("settles every call, and reports each failure once, to the caller or to the scope", () =>
     atEveryStep(30, fc.tuple(plans, endings), async (steps, [plan, ending]) => {
       const scope = createScope({
         concurrency: plan.queued === undefined ? Infinity : 1,

@@ -40,7 +40,7 @@ describe("start()", () => {
     });
   });
 
-  it("rule 22: rejects with an error from before that, for the caller alone, after the clean-up", async () => {
+  it("rule 22: rejects with an error from before that, for the caller alone, after the cleanup", async () => {
     const scope = createScope();
     const failure = new Error("port in use");
     const cleaned = deferred();

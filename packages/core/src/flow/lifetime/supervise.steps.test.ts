@@ -78,7 +78,7 @@ class Stage {
   returned: number | undefined;
   /** Whether a child of the last run was cut short. */
   cut = false;
-  /** How many workers and children have not ended, clean-up included. */
+  /** How many workers and children have not ended, cleanup included. */
   alive = 0;
   overlaps = 0;
   readonly #steps: Steps;
@@ -205,7 +205,7 @@ afterEach(() => {
 });
 
 describe("supervise() at every step", () => {
-  it("restarts as often and as late as it may, one run at a time, and nothing once it is cancelled", () =>
+  it("restarts within its limits, one run at a time, and not once it is cancelled", () =>
     atEveryStep(20, fc.tuple(runs, limits, endings, fc.boolean()), async (steps, plan) => {
       const [runsPlan, options, ending, taskFirst] = plan;
       const scope = createScope({ onError: () => undefined });

@@ -213,7 +213,7 @@ describe("supervise()", () => {
     expect([running.status, delayed.status]).toEqual(["cancelled", "cancelled"]);
   });
 
-  it("rule 11: fails with the failure that no restart follows, being cancelled in the moment after it", async () => {
+  it("rule 11: fails with the last failure if it is cancelled before the restart", async () => {
     const statuses = new Set<string>();
     for (let moment = 0; moment < 12; moment++) {
       const scope = createScope();

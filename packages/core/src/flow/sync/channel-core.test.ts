@@ -2,7 +2,7 @@ import { expect, it, vi } from "vitest";
 import { collectGarbage } from "../../testing/index.js";
 import { ChannelCore } from "./channel-core.js";
 
-it("a channel keeps nothing of the listeners of its closing that were collected, and calls the others once", async () => {
+it("a channel drops close listeners that were collected, and calls the others once", async () => {
   const core = new ChannelCore<number>(0);
   const kept = { end: vi.fn<() => void>() };
   core.onClose(new WeakRef(kept));

@@ -40,7 +40,7 @@ describe("createChannel()", () => {
     await scope.close();
   });
 
-  it("serves senders and receivers in the order they came", async () => {
+  it("serves senders and receivers in the order of their calls", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     const received = Promise.all([channel.receive(scope), channel.receive(scope)]);
@@ -71,7 +71,7 @@ describe("createChannel()", () => {
     await scope.close();
   });
 
-  it("tryReceive() tells an empty channel from a closed channel, with the cause", async () => {
+  it("tryReceive() distinguishes an empty channel from a closed one, and has the cause", async () => {
     const scope = createScope();
     const channel = createChannel<number>(2);
     await channel.send(scope, 1);
@@ -196,7 +196,7 @@ describe("createChannel()", () => {
 });
 
 describe("close()", () => {
-  it("delivers its buffered values, and refuses waiting and later senders", async () => {
+  it("delivers the buffered values, and rejects pending and later sends", async () => {
     const scope = createScope();
     const cause = new Error("upstream");
     const channel = createChannel<number>(1);
@@ -212,7 +212,7 @@ describe("close()", () => {
     await scope.close();
   });
 
-  it("refuses receivers that wait", async () => {
+  it("rejects pending receives", async () => {
     const scope = createScope();
     const channel = createChannel<number>();
     const waiting = channel.receive(scope);
@@ -232,7 +232,7 @@ describe("close()", () => {
     await scope.close();
   });
 
-  it("ends iterations, drained first, or throws its cause there", async () => {
+  it("ends iterations after the buffered values, or makes them throw the cause", async () => {
     const scope = createScope();
     const channel = createChannel<number>(2);
     await channel.send(scope, 1);
@@ -313,7 +313,7 @@ describe("values()", () => {
 });
 
 describe("a channel", () => {
-  it("rule 22: loses and doubles no message and keeps their order, for every order of cancellations", async () => {
+  it("rule 22: delivers each message exactly once and in order, for every order of cancellations", async () => {
     const actors = fc.array(
       fc.record({ sends: fc.boolean(), times: fc.integer({ min: 1, max: 3 }), dies: fc.boolean() }),
       {

@@ -18,7 +18,7 @@ import { useFakeTime } from "../../../test/support/fake-time.js";
 useFakeTime();
 
 describe("select()", () => {
-  it("receives a value that a channel has", async () => {
+  it("receives a value that is ready in a channel", async () => {
     const scope = createScope();
     const jobs = createChannel<string>(1);
     await jobs.send(scope, "paint");
@@ -27,7 +27,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("waits for the first of its branches, and withdraws the others", async () => {
+  it("waits for the first branch that is ready, and withdraws the others", async () => {
     const scope = createScope();
     const [a, b] = [createChannel<number>(), createChannel<number>()];
     const selected = select(scope, { a, b, idle: 100 });
@@ -41,7 +41,7 @@ describe("select()", () => {
     await scope.close();
   });
 
-  it("takes the branch that is written first when several are ready", async () => {
+  it("takes the first branch in the order of the object when several are ready", async () => {
     const scope = createScope();
     const [a, b] = [createChannel<number>(1), createChannel<number>(1)];
     await a.send(scope, 1);
@@ -237,7 +237,7 @@ describe("select()", () => {
     expect(thrown(() => sending({} as never, 1))).toBeInstanceOf(TypeError);
   });
 
-  it("rule 22: loses and doubles no message, for every order of cancellations", async () => {
+  it("rule 22: delivers each message exactly once, for every order of cancellations", async () => {
     const actors = fc.array(
       fc.record({
         times: fc.integer({ min: 1, max: 3 }),

@@ -5,7 +5,7 @@ import { sometime } from "../../../test/support/plan.js";
 import { createScope, createSemaphore, isCancelled, withScope, type Scope } from "../../index.js";
 
 describe("createSemaphore()", () => {
-  it("hands out its permits, then makes callers wait, first come first served", async () => {
+  it("grants its permits, then makes callers wait in the order of their calls", async () => {
     const scope = createScope();
     const semaphore = createSemaphore(2);
     const first = await semaphore.acquire(scope);
@@ -21,7 +21,7 @@ describe("createSemaphore()", () => {
     await scope.close();
   });
 
-  it("takes a permit back once, however often it is disposed", async () => {
+  it("releases a permit once, however often it is disposed of", async () => {
     const scope = createScope();
     const semaphore = createSemaphore(1);
     const permit = await semaphore.acquire(scope);
@@ -32,7 +32,7 @@ describe("createSemaphore()", () => {
     scope.cancel();
   });
 
-  it("rejects with the reason when the scope that waits is cancelled, and passes its turn on", async () => {
+  it("rejects with the reason when the waiting scope is cancelled, and the next caller gets its turn", async () => {
     const [scope, other] = [createScope(), createScope()];
     const semaphore = createSemaphore(1);
     const permit = await semaphore.acquire(other);
@@ -71,7 +71,7 @@ describe("createSemaphore()", () => {
     expect(await rejection(createSemaphore(1).acquire({} as Scope))).toBeInstanceOf(TypeError);
   });
 
-  it("rule 22: loses no permit and gives none away twice, for every order of cancellations", async () => {
+  it("rule 22: never loses a permit or grants one twice, for every order of cancellations", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),

@@ -66,7 +66,7 @@ describe("createSingleFlight()", () => {
     expect(await third).toBe(3);
   });
 
-  it("tells keys apart as a Map does", async () => {
+  it("compares keys as a Map does", async () => {
     const flights = createSingleFlight<unknown, string>(owner);
     const scope = createScope();
     const key = {};
@@ -217,7 +217,7 @@ describe("createSingleFlight()", () => {
   });
 
   describe("a failure", () => {
-    it("rule 22: goes to each caller, once, and is not the owner's", async () => {
+    it("rule 22: goes to each caller once, and not to the owner", async () => {
       const onError = vi.fn<(error: unknown) => void>();
       const quiet = createScope({ onError });
       const flights = createSingleFlight<string, string>(quiet);
@@ -269,7 +269,7 @@ describe("createSingleFlight()", () => {
       expect(owner.errors).toEqual([]);
     });
 
-    it("rule 22: after the last caller has left is the owner's", async () => {
+    it("rule 22: goes to the owner after the last caller has left", async () => {
       const flights = createSingleFlight<string, string>(owner);
       const a = createScope();
       void flights.do(a, "key", (entered) => {
@@ -280,7 +280,7 @@ describe("createSingleFlight()", () => {
       expect(await rejection(owner.join())).toBe(failure);
     });
 
-    it("after the last caller has left goes to onError of an owner that supervises", async () => {
+    it("goes to onError of a supervising owner after the last caller has left", async () => {
       const onError = vi.fn<(error: unknown) => void>();
       const supervising = createScope({ supervise: true, onError });
       const flights = createSingleFlight<string, string>(supervising);
@@ -326,7 +326,7 @@ describe("createSingleFlight()", () => {
     expect(load).not.toHaveBeenCalled();
   });
 
-  it("an owner that is closing waits for a run, and takes no other after it", async () => {
+  it("an owner that is closing waits for a run, and then refuses further runs", async () => {
     const flights = createSingleFlight<string, string>(owner);
     const scope = createScope();
     const first = flights.do(scope, "key", load);

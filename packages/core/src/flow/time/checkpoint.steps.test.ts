@@ -66,7 +66,7 @@ afterEach(() => {
 });
 
 describe("checkpoint() at every step", () => {
-  it("lets others have their turn after a slice that all share, and lets no computation go on in a cancelled scope", () => {
+  it("yields after a time slice that all tasks share, and ends every computation in a cancelled scope", () => {
     const plans = fc.tuple(
       fc.array(costs, { minLength: 1, maxLength: 5 }),
       fc.constantFrom(undefined, 8),

@@ -45,7 +45,7 @@ describe("checkpoint()", () => {
     expect(await rejection(point)).toBe(scope.reason);
   });
 
-  it("rule 17: sees a deadline by the clock, which no timer could tell to a busy loop", async () => {
+  it("rule 17: detects a deadline by the clock, since no timer fires during a busy loop", async () => {
     const error = await rejection(
       withScope({ timeout: 100 }, async (scope) => {
         await checkpoint(scope);
@@ -56,7 +56,7 @@ describe("checkpoint()", () => {
     expect(error).toMatchObject({ kind: "deadline" });
   });
 
-  it("lets several loops continue in turn", async () => {
+  it("lets several loops run in turn", async () => {
     const scope = createScope();
     const log: string[] = [];
     const loop = async (name: string): Promise<void> => {
@@ -72,7 +72,7 @@ describe("checkpoint()", () => {
     await scope.close();
   });
 
-  it("has one time slice for all computing tasks, so that other code does not wait longer when there are more", async () => {
+  it("has one time slice for all tasks, so that other code does not wait longer if more tasks compute", async () => {
     const scope = createScope();
     vi.advanceTimersByTime(60_000);
     let [spent, most] = [0, 0];

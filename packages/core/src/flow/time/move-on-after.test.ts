@@ -19,7 +19,7 @@ const unhandled = useFakeTime();
 const failure = new Error("failure");
 
 describe("moveOnAfter()", () => {
-  it("resolves with the worker's value if there was time enough", async () => {
+  it("resolves with the worker's value if it comes in time", async () => {
     const scope = createScope();
     expect(await moveOnAfter(scope, { timeout: 100 }, () => 1)).toBe(1);
     const later = moveOnAfter(scope, { timeout: 100 }, async (own) => {
@@ -69,7 +69,7 @@ describe("moveOnAfter()", () => {
     },
   );
 
-  it("rule 15: keeps a value that came in the same tick as the end of its time", async () => {
+  it("rule 15: resolves with a value that came in the same tick as its time limit", async () => {
     const scope = createScope();
     const inTime = moveOnAfter(scope, { timeout: 100 }, async (own) => {
       await new Promise((resolve) => setTimeout(resolve, 100)); // set after the timer of the limit: fires after it
@@ -141,7 +141,7 @@ describe("moveOnAfter()", () => {
     expect(scope.errors).toEqual([]);
   });
 
-  it("a cleanup that throws the deadline itself has failed", async () => {
+  it("fails if a cleanup throws the deadline itself", async () => {
     const scope = createScope();
     const result = rejection(
       moveOnAfter(scope, { timeout: 100 }, (own) => {
@@ -229,7 +229,7 @@ describe("moveOnAfter()", () => {
     expect(await inner).toMatchObject({ kind: "deadline", timeout: 50 });
   });
 
-  it("the timeout of an inner call is a failure, and not that of the time limit", async () => {
+  it("rejects with the timeout of an inner call, which is not its own time limit", async () => {
     const scope = createScope();
     const result = rejection(
       moveOnAfter(scope, { timeout: 100 }, (own) =>
@@ -240,7 +240,7 @@ describe("moveOnAfter()", () => {
     expect(await result).toMatchObject({ kind: "deadline", timeout: 10 });
   });
 
-  it("the abort error that a client makes of the deadline counts as the time limit", async () => {
+  it("moves on when the worker rejects with a client's abort error at the time limit", async () => {
     const scope = createScope();
     const result = moveOnAfter(
       scope,
@@ -301,7 +301,7 @@ describe("moveOnAfter()", () => {
     expect(paths).toEqual(["root/rates", "root/quick"]);
   });
 
-  it("rule 11: it need not be awaited for its time limit, but for a failure", async () => {
+  it("rule 11: need not be awaited when its time limit passes, but must be awaited for a failure", async () => {
     const scope = createScope();
     void moveOnAfter(scope, { timeout: 10 }, (own) => sleep(own, 1_000));
     void moveOnAfter(scope, { timeout: 1_000 }, (own) => sleep(own, 500));

@@ -70,7 +70,7 @@ describe("the delay of retry()", () => {
     expect(await delayAfter(() => value)).toBe(77);
   });
 
-  it("rule 22: is neither limited by maxDelay nor random", async () => {
+  it("rule 22: is limited by neither maxDelay nor jitter", async () => {
     expect(await delayAfter(() => 60_000, { maxDelay: 10, jitter: true })).toBe(60_000);
   });
 
@@ -193,7 +193,7 @@ describe.each(["retryIf", "delay", "onRetry"] as const)("%s of retry()", (name) 
 });
 
 describe("onRetry of retry()", () => {
-  it("rule 22: may take its time: the delay begins when its promise has resolved", async () => {
+  it("rule 22: may be async: the delay begins when its promise has resolved", async () => {
     const scope = createScope();
     const gate = deferred();
     let calls = 0;

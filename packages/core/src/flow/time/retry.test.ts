@@ -122,7 +122,7 @@ describe("retry()", () => {
     expect(suppressed(error)).toEqual([failure]);
   });
 
-  it("rule 22: counts an attempt that runs out of attemptTimeout as failed, and waits for its clean-up", async () => {
+  it("rule 22: counts an attempt that runs out of attemptTimeout as failed, and waits for its cleanup", async () => {
     const scope = createScope();
     const cleaned = deferred();
     let calls = 0;
@@ -170,7 +170,7 @@ describe("retry()", () => {
 
   it("does not call retryIf once its scope is cancelled, and rejects with the failure of a cleanup", async () => {
     const scope = createScope({ timeout: 50 });
-    const failure = new Error("clean-up");
+    const failure = new Error("cleanup");
     let asked = 0;
     const retryIf = (): boolean => ++asked > 0;
     const cut = retry(scope, untilCancelled, { ...plain, retryIf });
@@ -256,7 +256,7 @@ describe("retry()", () => {
     expect(await rejection(retry({} as Scope, () => 1))).toBeInstanceOf(TypeError);
   });
 
-  it("never runs two attempts at once, nor one after the result is decided, for every order of events", async () => {
+  it("never runs two attempts at once, and none after its outcome is decided, for every order of events", async () => {
     vi.useRealTimers();
     await fc.assert(
       fc.asyncProperty(

@@ -47,7 +47,7 @@ describe("sleep()", () => {
     expect(await rejection(done)).toMatchObject({ kind: "deadline" });
   });
 
-  it("is rejected in the order of the callbacks of its scope", () => {
+  it("rejects in the order in which the listeners of its scope were added", () => {
     const scope = createScope();
     const log: string[] = [];
     scope.onCancel(() => log.push(`before: ${vi.getTimerCount()} timers`));
@@ -96,7 +96,7 @@ describe("sleep()", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("keeps the other sleepers of a scope when one has woken", async () => {
+  it("does not affect other sleeps of its scope, which may end later", async () => {
     const scope = createScope();
     const sleeps = [3, 1, 2, 4].map((ms) => sleep(scope, ms));
     vi.advanceTimersByTime(2);
@@ -140,7 +140,7 @@ describe("sleep()", () => {
     expect(await rejection(slept)).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("rule 12: an error that a worker makes of its end is a failure, its end itself is not", async () => {
+  it("rule 12: rejects without a failure of its worker, but an error that the worker throws in reply is one", async () => {
     const gate = deferred();
     const scope = createScope();
     const error = new Error("made of it");

@@ -130,7 +130,7 @@ afterEach(() => {
 });
 
 describe("ticker() at every step", () => {
-  it("gives each tick once to a waiting reader, drops the others, and has no timer without a reader", () =>
+  it("gives each tick to one waiting reader, drops ticks without a reader, and has no timer meanwhile", () =>
     atEveryStep(
       25,
       fc.tuple(moves, fc.constantFrom(1, 7, 10), endings),
@@ -150,7 +150,7 @@ describe("ticker() at every step", () => {
       },
     ));
 
-  it("keeps to its schedule when the system time is set, and its values are the system time", () => {
+  it("keeps its schedule when the system time is set, and yields the system time", () => {
     const hour = 3_600_000;
     const jump = fc.constantFrom(0, 0, -1, 1, -35, 50, hour, -hour);
     const property = fc.asyncProperty(fc.array(fc.tuple(jump, jump), { maxLength: 20 }), async (jumps) => {

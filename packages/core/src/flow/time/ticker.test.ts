@@ -89,7 +89,7 @@ describe("ticker()", () => {
     await scope.join();
   });
 
-  it("keeps nothing of the ticks that were taken", async () => {
+  it("keeps no tick alive that was read", async () => {
     const scope = createScope();
     const ticks = ticker(scope, 100);
     const take = async (): Promise<WeakRef<object>> => {

@@ -26,7 +26,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R2, R4: a cancelled job gets the kind, the path and the cause, and its task settles after the clean-up",
+    name: "R2, R4: a cancelled job gets the kind, the path and the cause, and its task settles after the cleanup",
     async play(stage) {
       await stage.worker();
       const { scope, remote } = await stage.owner();
@@ -96,7 +96,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R5: a value that comes after the cancellation is kept, and a failing clean-up is a failure",
+    name: "R5: a value that comes after the cancellation is kept, and a failing cleanup is a failure",
     async play(stage) {
       await stage.worker();
       const { scope, remote } = await stage.owner();
@@ -107,7 +107,7 @@ export const basicCases: readonly CaseDraft[] = [
       kept.cancel();
       failed.cancel();
       assert.equal(await kept, "kept");
-      assert.equal((await errorOf(failed)).message, "the clean-up has failed");
+      assert.equal((await errorOf(failed)).message, "the cleanup has failed");
       assert.deepEqual([kept.status, failed.status], ["succeeded", "failed"]);
     },
   },

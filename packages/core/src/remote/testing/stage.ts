@@ -55,7 +55,7 @@ export interface Script {
   readonly throws?: string;
   /** Fails that many times first. */
   readonly failures?: number;
-  /** Fails in its clean-up after a cancellation. */
+  /** Fails in its cleanup after a cancellation. */
   readonly badCleanup?: boolean;
   /** The length of the result. */
   readonly size?: number;
@@ -223,7 +223,7 @@ export class Stage {
     } catch (error) {
       if (own.cancelled && script.cleanup !== undefined) await this.pause(script.cleanup);
       if (own.cancelled && script.late !== undefined) return script.late;
-      if (own.cancelled && script.badCleanup === true) throw new Error("the clean-up has failed");
+      if (own.cancelled && script.badCleanup === true) throw new Error("the cleanup has failed");
       throw error;
     } finally {
       log("end");

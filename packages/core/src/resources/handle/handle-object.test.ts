@@ -92,7 +92,7 @@ describe("rule 24: a method of a handle is looked up when it is called", () => {
     expect([handle.load(), handle.get()]).toEqual(["first", "first"]);
   });
 
-  it("such a method is called also with many arguments, through a wrapper, and not after it was removed", () => {
+  it("a method that was replaced in the object is called with many arguments and through a wrapper, until it is removed", () => {
     class Sum {
       add(...numbers: number[]): string {
         return `first ${numbers.length}`;
@@ -252,7 +252,7 @@ describe("rule 24: a handle behind another object", () => {
     ["reactive()", (handle) => reactive(handle) as unknown as Cache],
     ["shallowReactive()", (handle) => shallowReactive(handle)],
     ["Object.create()", (handle) => Object.create(handle) as Cache],
-  ])("gives its fields, accessors and methods behind %s", (_, wrap) => {
+  ])("has its fields, accessors and methods behind %s", (_, wrap) => {
     const handle = make();
     const wrapped = wrap(handle);
     expect([wrapped.size, wrapped.get(), wrapped.hits]).toEqual([3, 3, 1]);
@@ -476,7 +476,7 @@ describe("rule 24: the limits of a handle", () => {
     expect(structuredClone(selfCleaning(() => new Map([["a", 1]]), quiet))).toEqual({});
   });
 
-  it("private members of a peer, #x in handle, and the types of the platform", () => {
+  it("private members of another instance, #x in handle, and platform types do not work", () => {
     class Peer {
       #x = 1;
       equals(other: Peer): boolean {

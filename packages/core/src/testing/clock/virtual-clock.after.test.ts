@@ -139,7 +139,7 @@ describe("after a virtual clock", () => {
     expect(tick).toHaveBeenCalledTimes(length);
   });
 
-  it("a timer has what Node's has", async () => {
+  it("a timer has the members of Node's timers", async () => {
     await withVirtualClock(async (scope) => {
       const timer = setTimeout(() => undefined, HOUR);
       expect(timer.hasRef()).toBe(true);

@@ -156,7 +156,7 @@ describe("a test that ends under a virtual clock", () => {
       await late;
     });
 
-    it("does not poison the next virtual clock", async () => {
+    it("does not affect the next virtual clock", async () => {
       expect(await withVirtualClock((scope) => sleep(scope, HOUR).then(() => "next"))).toBe("next");
       expect(await late).toMatchObject({ code: "BOUGH_CLOCK_ABANDONED" });
     });
@@ -166,7 +166,7 @@ describe("a test that ends under a virtual clock", () => {
       await late;
     });
 
-    it("does not poison the next test without one", async () => {
+    it("does not affect the next test without a virtual clock", async () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       await late;
       expect(setTimeout).toBe(kept.setTimeout);

@@ -174,7 +174,7 @@ describe("under a virtual clock", () => {
     expect(seen).toBe("mine");
   });
 
-  it("functions of the clock that a library keeps go on in real time after it", async () => {
+  it("functions of the clock that a library has stored continue in real time after it", async () => {
     const kept = await withVirtualClock(
       async () => ({
         Date,

@@ -117,7 +117,7 @@ describe("ignoreCurrent()", () => {
     clearInterval(timer);
   });
 
-  it("tells timers that were not recorded by their number", () => {
+  it("compares timers without a recorded stack by their number", () => {
     const timer = (): Found => ({
       identity: undefined,
       report: { kind: "resource", type: "Timeout", name: "timeout", path: "timeout", status: "active" },

@@ -18,14 +18,14 @@ function scene(gaps: readonly Line[]): readonly Line[] {
   ];
 }
 
-it("a job that ran twice at a time is distinguished from one whose process had not woken up yet", () => {
+it("the check tells a job that ran twice at the same time from a job whose process was suspended", () => {
   const awake = judge(scene([]), 3_000, 0);
   expect(awake).toMatchObject({ beside: 1, longestBeside: 50, longestBesideTurning: 150 });
   const asleep = judge(scene([{ at: 5_145, process: "worker-1", what: "gap", since: 19 }]), 3_000, 0);
   expect(asleep).toMatchObject({ beside: 1, longestBeside: 50, longestBesideTurning: 5 });
 });
 
-it("a process may have thousands of gaps", () => {
+it("the check handles a process that was suspended thousands of times", () => {
   const gaps = Array.from({ length: 5_000 }, (_, n): Line => {
     return { at: 21 + n + 0.5, process: "worker-1", what: "gap", since: 21 + n };
   });
