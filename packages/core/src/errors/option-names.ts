@@ -43,29 +43,27 @@ function checkUnknown(operation: string, options: object, name: string, known: r
   throw new TypeError(`${operation}: options must not have ${JSON.stringify(name)}${hint}; ${names}`);
 }
 
-/** How many letters of a misspelt option may be wrong, missing, superfluous or exchanged. */
+/** How many letters of a misspelt option may be wrong, missing or superfluous. */
 const MAX_DISTANCE = 3;
 
 function mostSimilar(name: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.min(MAX_DISTANCE, Math.ceil(name.length / 2)) + 1;
-  for (const each of known) {
-    const distance = distanceBetween(name.slice(0, 40).toLowerCase(), each.toLowerCase());
-    if (distance < least) [best, least] = [each, distance];
+  const most = Math.min(MAX_DISTANCE, Math.ceil(name.length / 2));
+  for (let changes = 0; changes <= most; changes++) {
+    const similar = known.find((each) => canBecome(name.toLowerCase(), each.toLowerCase(), changes));
+    if (similar !== undefined) return similar;
   }
-  return best;
+  return undefined;
 }
 
-/** The Levenshtein distance. */
-function distanceBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
+/** Whether `a` becomes `b` by that many letters replaced, removed and added. */
+function canBecome(a: string, b: string, changes: number): boolean {
+  let same = 0;
+  while (same < a.length && a[same] === b[same]) same += 1;
+  const [from, to] = [a.slice(same), b.slice(same)];
+  if (changes === 0) return from === to;
+  return (
+    canBecome(from.slice(1), to.slice(1), changes - 1) ||
+    canBecome(from.slice(1), to, changes - 1) ||
+    canBecome(from, to.slice(1), changes - 1)
+  );
 }

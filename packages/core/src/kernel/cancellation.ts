@@ -50,8 +50,7 @@ function markAndNotify(
     steps[steps.length] = finishCancelling;
     steps[steps.length] = root;
     steps[steps.length] = error;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
   } finally {
     while (markedEnd > from) marked[--markedEnd] = undefined; // otherwise they would keep settled nodes alive
     if (from === 0 && marked.length > MAX_MARKED_KEPT) marked.length = 0;
@@ -171,8 +170,7 @@ function abort(node: ScopeNode, controller: SignalController, reason: CancelledE
     steps[steps.length] = finishAborting;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
   }
 }
 
@@ -199,8 +197,7 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
       steps[steps.length] = finish;
       steps[steps.length] = node;
       steps[steps.length] = value;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
+      interrupted.wake(undefined);
     }
   }
 }

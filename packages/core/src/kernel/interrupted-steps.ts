@@ -17,17 +17,16 @@ type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
  *     steps[steps.length] = finish;
  *     steps[steps.length] = node;
  *     steps[steps.length] = value;
- *     interrupted.wake?.(undefined);
- *     interrupted.wake = undefined;
+ *     interrupted.wake(undefined);
  */
 export const interrupted: {
   /** Triples of a {@link Finish}, its node and its value. */
   readonly steps: unknown[];
   /** Schedules the microtask: the resolver of a promise that was made in advance. Takes as many arguments as it declares. */
-  wake: ((value: undefined) => void) | undefined;
+  wake: (value: undefined) => void;
   /** The last exception that interrupted an advance. */
   error: unknown;
-} = { steps: [], wake: undefined, error: undefined };
+} = { steps: [], wake: () => {}, error: undefined };
 
 /** Finishes interrupted steps from now on. `advance` is called for each node that may be able to settle. */
 export function finishInterruptedSteps(advance: (node: ScopeNode) => void): void {

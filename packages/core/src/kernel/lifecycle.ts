@@ -86,8 +86,7 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     steps[steps.length] = resume;
     steps[steps.length] = node;
     steps[steps.length] = ready;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
   }
 }
 
@@ -161,8 +160,7 @@ export function fail(node: ScopeNode, error: unknown): void {
     steps[steps.length] = resumeFail;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
   }
 }
 
@@ -217,8 +215,7 @@ export function advance(start: ScopeNode): void {
     steps[steps.length] = resume;
     steps[steps.length] = node ?? start;
     steps[steps.length] = work;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
   }
 }
 
@@ -335,8 +332,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
       steps[steps.length] = deliverUnreceived;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
+      interrupted.wake(undefined);
     }
     return undefined;
   }

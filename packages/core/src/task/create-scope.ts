@@ -63,8 +63,7 @@ export function openScope(
     steps[steps.length] = abandonStart;
     steps[steps.length] = node;
     steps[steps.length] = error;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
     throw error;
   }
   return handle;

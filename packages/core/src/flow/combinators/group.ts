@@ -189,8 +189,7 @@ export function runGroup<R>(
       steps[steps.length] = resumeBodyThrew;
       steps[steps.length] = group.node;
       steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
+      interrupted.wake(undefined);
     }
     return options === undefined ? group.promise : throttleIfStartedCancelled(group.node, group.promise);
   } catch (error) {
