@@ -8,6 +8,7 @@ import { sleep } from "../flow/time/sleep.js";
 import { requestScope, serverScope } from "../http/index.js";
 import { createContextKey } from "../kernel/context-values.js";
 import type { Scope } from "../kernel/scope.js";
+import { close, selfCleaning } from "../resources/self-cleaning.js";
 import { createScope } from "../task/create-scope.js";
 import { spawn } from "../task/spawn.js";
 import {
@@ -73,6 +74,16 @@ describe("the data of a scope in a snapshot", () => {
         const own = createScope(scope, { onOrphan: "ignore" });
         spawn(own, never);
         void own.close();
+      },
+    ],
+    [
+      "a selfCleaning() object",
+      (scope: Scope) => {
+        const own = selfCleaning(scope, (inner) => {
+          spawn(inner, never);
+          return {};
+        });
+        void close(own);
       },
     ],
   ])("names the line that cancelled %s", (_, cancel) => {

@@ -13,7 +13,8 @@ import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { updateTimerHold } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
-import { closeAndWait, closeByOwner, Handle, type CloseOptions, type ScopeHandle } from "../task/handle.js";
+import { closeAndWait, closeByOwner, type CloseOptions } from "../task/close.js";
+import { Handle, type ScopeHandle } from "../task/handle.js";
 import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
 import { isScope, nodeOf } from "../task/resolve.js";
 import { linkChild, makeLiveChild } from "../task/child.js";
@@ -148,8 +149,7 @@ function construct(
       steps[steps.length] = buildThrew;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
+      interrupted.wake(undefined);
     }
     throw error;
   } finally {
@@ -185,7 +185,7 @@ function construct(
  */
 export async function close(handle: AsyncDisposable, options?: CloseOptions): Promise<void> {
   const node = HandleObject.nodeOf(handle);
-  if (node !== undefined) return closeAndWait(node, "close", handle, options);
+  if (node !== undefined) return closeAndWait(node, "close", handle, options, close);
   if (Handle.nodeOf(handle) !== undefined) return (handle as ScopeHandle).close(options);
   const isView = isScope(handle) && nodeOf("close", "handle", handle) !== undefined;
   const hint = isView ? " (only the owner of a scope closes it; cancel() stops it from inside)" : "";

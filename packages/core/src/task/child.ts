@@ -112,12 +112,14 @@ function admits(operation: string, parent: ScopeNode, initialState: number): boo
  * @param site - The call site of the public function; see `callSite`.
  * @param worker - The worker of a task that may have to wait for a slot of its parent's `concurrency`. It begins when
  * it has one.
+ * @param queue - {@link enqueue}, from a caller that passes a worker: a bundle without such callers has no workers.
  */
 export function linkChild(
   node: ScopeNode,
   options: (ScopeOptions & TaskOptions) | undefined,
   site: string | undefined,
   worker?: Worker<unknown>,
+  queue?: typeof enqueue,
 ): void {
   const parent = node.parent as ScopeNode;
   if (options === undefined && site === undefined && canJustLink(parent, node)) return link(parent, node);
@@ -127,7 +129,7 @@ export function linkChild(
     link(parent, node);
     if (isLimited(parent) && isTask(node)) {
       const { limit } = parent.ensureSettings();
-      if (limit?.tryAcquire() === false && worker !== undefined) enqueue(limit, node, worker);
+      if (limit?.tryAcquire() === false && worker !== undefined) queue?.(limit, node, worker);
     }
     if (options !== undefined) applyOptions(node, options);
     // A daemon that is started after the other daemons were stopped: all other work has ended.
@@ -140,8 +142,7 @@ export function linkChild(
       steps[steps.length] = abandonStart;
       steps[steps.length] = node;
       steps[steps.length] = error;
-      interrupted.wake?.(undefined);
-      interrupted.wake = undefined;
+      interrupted.wake(undefined);
     }
     throw error;
   }
@@ -163,7 +164,7 @@ export function startChild<T>(
   site: string | undefined,
   kind?: ScopeKind,
 ): void {
-  if (node.previous === undefined) linkChild(node, options, site, worker);
+  if (node.previous === undefined) linkChild(node, options, site, worker, enqueue);
   let result: unknown = notCalled;
   try {
     if (!canBegin(node)) return;
@@ -192,8 +193,7 @@ export function startChild<T>(
     steps[steps.length] = finish;
     steps[steps.length] = node;
     steps[steps.length] = value;
-    interrupted.wake?.(undefined);
-    interrupted.wake = undefined;
+    interrupted.wake(undefined);
     if (result === notCalled) throw error;
     return;
   }

@@ -3,29 +3,15 @@ import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context-key.js";
 import { deferCleanup, useResource } from "../kernel/defers.js";
-import { isClosed, isLive, markClosedByOwner, markEnding } from "../kernel/state.js";
-import { watchClose } from "../kernel/grace.js";
-import type { ScopeNode, Waiter } from "../kernel/node.js";
+import { markEnding } from "../kernel/state.js";
+import type { ScopeNode } from "../kernel/node.js";
 import { inspectCustom, type Scope, type ScopeState } from "../kernel/scope.js";
-import { releaseFailure } from "../kernel/held-failures.js";
-import { advance, cancel } from "../kernel/lifecycle.js";
+import { cancel } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
-import { cancelIdle } from "../kernel/reason.js";
-import { wait } from "../kernel/outcome.js";
-import { optionNames } from "../errors/option-names.js";
 import { scopeBrand } from "../errors/brands.js";
-import { checkDuration, checkOptionsObject, refuseOptions } from "../errors/validate.js";
+import { refuseOptions } from "../errors/validate.js";
+import { closeAndWait, endAndWait, expectDisposal, type CloseOptions } from "./close.js";
 import { setHandles } from "./resolve.js";
-
-/** The options of `close`. */
-export interface CloseOptions {
-  /** The `cause` of the reason. Default: none. */
-  readonly cause?: unknown;
-  /** Milliseconds after which this call rejects with a `StuckTasksError`. Default: the scope's own `grace`. */
-  readonly grace?: number | undefined;
-}
-
-const closeOptionNames = /* @__PURE__ */ optionNames<CloseOptions>({ cause: true, grace: true });
 
 /**
  * The owner handle of a scope, which `createScope` returns. The code that holds it owns the lifetime of the scope; workers get
@@ -169,7 +155,8 @@ export class Handle implements ScopeHandle {
   }
 
   close(options?: CloseOptions): Promise<void> {
-    return closeAndWait(this.#node, "close", this, options);
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    return closeAndWait(this.#node, "close", this, options, Handle.prototype.close);
   }
 
   /** Read when a block begins (`await using`), which makes the block the receiver of the scope's failures. */
@@ -206,46 +193,4 @@ function prepare(): void {
 
 function disposeHandle(this: Handle): Promise<void> {
   return Handle.dispose(this);
-}
-
-/**
- * Records that the disposal method of a handle was read, by `await using`, `scope.use` or an `AsyncDisposableStack`. A
- * failure then waits for the disposal, instead of becoming an unhandled rejection while the block still runs.
- */
-export function expectDisposal(node: ScopeNode): void {
-  if (!isClosed(node)) node.ensureSettings().disposalExpected = true;
-}
-
-/** Cancels as an owner does: a later `spawn` throws instead of starting a cancelled child. */
-export function closeByOwner(node: ScopeNode, cause: unknown): void {
-  if (isLive(node)) markClosedByOwner(node);
-  if (cancelIdle(node, cause)) return advance(node);
-  // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-  cancel(node, "closed", cause, Handle.prototype.close);
-}
-
-/** Closes or disposes of a scope for its owner handle. */
-export async function closeAndWait(
-  node: ScopeNode,
-  kind: "close" | "dispose",
-  handle: object,
-  options?: CloseOptions,
-): Promise<void> {
-  try {
-    if (options !== undefined) checkOptionsObject("close", options, closeOptionNames);
-    checkDuration("close", "grace", options?.grace);
-  } catch (error) {
-    throw detached(error);
-  }
-  closeByOwner(node, options?.cause);
-  const { promise, waiter } = endAndWait(node, kind, handle);
-  if (waiter !== undefined && !isClosed(node)) watchClose(node, waiter, options?.grace);
-  return promise;
-}
-
-function endAndWait(node: ScopeNode, kind: Waiter["kind"], handle: object): ReturnType<typeof wait> {
-  const waiting = wait(node, kind, handle);
-  advance(node);
-  releaseFailure(node);
-  return waiting;
 }

@@ -4,10 +4,10 @@ import { isForRunningWork } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { subjectOf } from "../../kernel/stand-in.js";
 import { inScope } from "../../task/in-scope.js";
 import { nodeOf } from "../../task/resolve.js";
 import { ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
+import { setCoreOf } from "./core-of-channel.js";
 import { QueuedWait } from "./wait-queue.js";
 
 /**
@@ -131,9 +131,10 @@ class BufferedChannel<T> implements Channel<T> {
 
   constructor(core: ChannelCore<T>) {
     this.#core = core;
+    setCoreOf(BufferedChannel.#coreOf);
   }
 
-  static coreOf(value: object): ChannelCore<unknown> | undefined {
+  static #coreOf(this: void, value: object): ChannelCore<unknown> | undefined {
     return #core in value ? value.#core : undefined;
   }
 
@@ -192,15 +193,6 @@ class BufferedChannel<T> implements Channel<T> {
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
     return new ChannelIterator(this.#core, undefined);
   }
-}
-
-/** The state of a channel, or of the channel that the facade `value` stands for. `undefined` for any other value. */
-export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const core = BufferedChannel.coreOf(value);
-  if (core !== undefined) return core;
-  const subject = subjectOf(value);
-  return subject === undefined ? undefined : channelCore(subject);
 }
 
 export function closedError(operation: string, { cause }: Closing): ChannelClosedError {

@@ -7,7 +7,8 @@ import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/imme
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/resolve.js";
-import { channelCore, closedError, type Channel } from "./channel.js";
+import { closedError, type Channel } from "./channel.js";
+import { channelCore } from "./core-of-channel.js";
 import type { ChannelCore, Closing, Receiver, Sender } from "./channel-core.js";
 import { PromiseWatch, type PromiseWatcher } from "./promise-watch.js";
 import type { Queued, WaitQueue } from "./wait-queue.js";

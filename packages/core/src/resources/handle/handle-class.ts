@@ -1,7 +1,7 @@
 import { describe } from "../../errors/describe.js";
 import { inspectCustom } from "../../kernel/scope.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { closeAndWait, closeByOwner, expectDisposal } from "../../task/handle.js";
+import { closeAndWait, closeByOwner, expectDisposal } from "../../task/close.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-stand-ins.js";
 import {
