@@ -6,9 +6,9 @@
  */
 export { BoughError } from "./errors/bough-error.js";
 export type { BoughErrorCode } from "./errors/codes.js";
+export { MissingContextError } from "./errors/missing-context-error.js";
 export { CancelledError, DeadlineExceededError, type CancelKind } from "./errors/cancelled.js";
 export {
-  MissingContextError,
   ScopeClosedError,
   StuckTasksError,
   type TaskInfo,

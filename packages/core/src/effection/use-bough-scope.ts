@@ -5,7 +5,8 @@ import type { Scope } from "../kernel/scope.js";
 import { background } from "../task/background.js";
 import { openScope } from "../task/create-scope.js";
 import { boughScope } from "./run-operation.js";
-import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
+import type { ScopeOptions } from "../task/options.js";
+import { checkScopeOptions } from "../task/scope-options.js";
 import { nodeOf } from "../task/resolve.js";
 
 /**
@@ -38,7 +39,7 @@ import { nodeOf } from "../task/resolve.js";
  * ```
  */
 export function useBoughScope(options: ScopeOptions = {}): Operation<Scope> {
-  checkOptions("useBoughScope", options, scopeOptionNames);
+  checkScopeOptions("useBoughScope", options);
   const site = callSite(useBoughScope);
   return resource(function* (provide) {
     const parent = yield* boughScope.get();

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { BoughError } from "./bough-error.js";
 import { CancelledError, createDeadlineReason, createReason, DeadlineExceededError } from "./cancelled.js";
-import { MissingContextError, ScopeClosedError, StuckTasksError } from "./scope-errors.js";
+import { MissingContextError } from "./missing-context-error.js";
+import { ScopeClosedError, StuckTasksError } from "./scope-errors.js";
 
 describe("BoughError", () => {
   const cause = new Error("cause");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { MissingContextError, ScopeClosedError, StuckTasksError, type TaskInfo } from "./scope-errors.js";
+import { MissingContextError } from "./missing-context-error.js";
+import { ScopeClosedError, StuckTasksError, type TaskInfo } from "./scope-errors.js";
 
 const task = (name: string): TaskInfo => ({ name, path: `root/${name}`, status: "running", age: 5 });
 

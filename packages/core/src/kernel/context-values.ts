@@ -1,5 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
-import { MissingContextError, ScopeClosedError } from "../errors/scope-errors.js";
+import { MissingContextError } from "../errors/missing-context-error.js";
+import { ScopeClosedError } from "../errors/scope-errors.js";
 import { requireType } from "../errors/validate.js";
 import { ContextKey } from "./context-key.js";
 import { setContextValues, type ContextValues } from "./context.js";

@@ -229,13 +229,13 @@ function recordUnheardStart(): undefined {
   for (const found of channels) watchForSubscribers(found);
 }
 
-const scopeOpen = channel<ScopeOpenMessage>("scope:open");
-const scopeCancel = channel<ScopeCancelMessage>("scope:cancel");
-const scopeClose = channel<ScopeCloseMessage>("scope:close");
-const taskStart = channel<TaskStartMessage>("task:start");
-const taskSettle = channel<TaskSettleMessage>("task:settle");
-const orphan = channel<OrphanMessage>("orphan");
-const stuck = channel<StuckMessage>("stuck");
+const scopeOpen = /* @__PURE__ */ channel<ScopeOpenMessage>("scope:open");
+const scopeCancel = /* @__PURE__ */ channel<ScopeCancelMessage>("scope:cancel");
+const scopeClose = /* @__PURE__ */ channel<ScopeCloseMessage>("scope:close");
+const taskStart = /* @__PURE__ */ channel<TaskStartMessage>("task:start");
+const taskSettle = /* @__PURE__ */ channel<TaskSettleMessage>("task:settle");
+const orphan = /* @__PURE__ */ channel<OrphanMessage>("orphan");
+const stuck = /* @__PURE__ */ channel<StuckMessage>("stuck");
 
 /** Whether a channel may have a subscriber. */
 export function isListening(): boolean {

@@ -3,11 +3,10 @@ import { dropHooks, type Hook } from "./cancel-hooks.js";
 import { cancelTree, resumeFail, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
 import { runDefers } from "./defers.js";
 import { publishSettled } from "./diagnostics.js";
-import { holdFailure } from "./held-failures.js";
-import { finishInterruptedSteps, interrupted } from "./interrupted-steps.js";
+import { interrupted } from "./interrupted-steps.js";
 import { isCancellation } from "./is-cancellation.js";
 import type { ScopeNode, Settings } from "./node.js";
-import { deliver, firstError, rejectWithReason, report, reportAll } from "./outcome.js";
+import { firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
 import { reasonFor, type ReasonKind } from "./reason.js";
 import { hasFailedInside, recordRejection } from "./suppressed-failures.js";
@@ -219,7 +218,6 @@ export function advance(start: ScopeNode): void {
   }
 }
 
-finishInterruptedSteps(advance);
 let resuming = false;
 
 /** Continues with `node` from wherever an exception interrupted it, and then with `others`. */
@@ -316,13 +314,14 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
   }
   const waiters = extras?.settings?.waiters;
   if (waiters !== undefined) {
-    deliver(node, waiters);
+    waiters[0]?.deliver(node, waiters);
     node.ensureSettings().waiters = undefined;
   }
   if (extras?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !failsParent(node)) {
     // It stays linked until then, so that the parent can't settle before it has received the failure.
-    if (extras.settings?.disposalExpected === true) {
-      holdFailure(node, deliverUnreceived);
+    const hold = extras.settings?.holdFailure;
+    if (hold !== undefined) {
+      hold(node, deliverUnreceived);
       return undefined;
     }
     try {

@@ -229,9 +229,10 @@ export class Settings {
   /** The check of an integration, which may cancel the node; see `checkDeadline` in `deadline.ts`. */
   check: (() => void) | undefined = undefined;
   /**
-   * Whether the disposal method of the handle was read, as `await using` does: then a failure waits for the disposal.
+   * Set once the disposal method of the handle was read, as `await using` does: then a failure waits for the disposal; see
+   * `held-failures.ts`.
    */
-  disposalExpected = false;
+  holdFailure: ((node: ScopeNode, deliver: (node: ScopeNode) => void) => void) | undefined = undefined;
 }
 
 /** A listener for the cancellation of a node; see `Hook` in `cancel-hooks.ts`. */
@@ -304,4 +305,6 @@ export interface Waiter extends PromiseObserver<void> {
   /** The owner handle: a caller that waits for the scope still owns it. The exception to the invariant of `ScopeNode`. */
   readonly handle: object;
   graceTimer: LongTimer | undefined;
+  /** Delivers the outcome of `node` to all its waiters. A bundle without handles does not contain it. */
+  readonly deliver: (node: ScopeNode, waiters: readonly Waiter[]) => void;
 }

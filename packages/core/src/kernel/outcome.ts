@@ -18,7 +18,7 @@ export function wait(
   const isClosed = (node.flags & CLOSED) !== 0;
   const { promise, resolve, reject } =
     !isClosed && hasUnrefedTimers(node) ? withProcessHold(withResolvers<void>()) : withResolvers<void>();
-  const waiter: Waiter = { kind, handle, graceTimer: undefined, promise, resolve, reject };
+  const waiter: Waiter = { kind, handle, graceTimer: undefined, promise, resolve, reject, deliver };
   if (isClosed) {
     deliver(node, [waiter]);
     return { promise: throttle(promise, node.extras?.errors === undefined && !hasExceededOwnTimeout(node)) };
@@ -44,7 +44,7 @@ function withProcessHold(resolvers: PromiseObserver<void>): PromiseObserver<void
 }
 
 /** Delivers the outcome of `node` to its waiters. A disposal does not reject with a failure that was delivered before. */
-export function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
+function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
   const errors = node.extras?.errors;
   if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;
   for (const { kind, resolve, reject, promise, graceTimer } of waiters) {

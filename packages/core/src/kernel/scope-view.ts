@@ -8,7 +8,8 @@ import { contextValues } from "./context.js";
 import { announceCopy } from "./copies.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
-import { cancel, notifyLateHook } from "./lifecycle.js";
+import { finishInterruptedSteps } from "./interrupted-steps.js";
+import { advance, cancel, notifyLateHook } from "./lifecycle.js";
 import { recordCancelCheck, ScopeNode } from "./node.js";
 import { signals } from "./signal-controller.js";
 import { inspectCustom, type ScopeState } from "./scope.js";
@@ -116,3 +117,4 @@ function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
 export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", BACKGROUND);
 
 announceCopy(backgroundNode);
+finishInterruptedSteps(advance);

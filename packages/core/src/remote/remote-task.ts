@@ -1,7 +1,7 @@
 import { expire } from "../adapter/expire.js";
 import { annotate } from "../adapter/annotate.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import { MissingContextError } from "../errors/scope-errors.js";
+import { MissingContextError } from "../errors/missing-context-error.js";
 import type { ContextKey } from "../kernel/context-key.js";
 import { throwFailure } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";

@@ -15,8 +15,9 @@ import { updateTimerHold } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
 import { closeAndWait, closeByOwner, type CloseOptions } from "../task/close.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
-import { checkOptions, scopeOptionNames, type ScopeOptions } from "../task/options.js";
+import type { ScopeOptions } from "../task/options.js";
 import { isScope, nodeOf } from "../task/resolve.js";
+import { applyHoldsProcess, checkScopeOptions } from "../task/scope-options.js";
 import { linkChild, makeLiveChild } from "../task/child.js";
 import { endWhenIdle } from "../task/idle-process.js";
 import { watchHandle } from "../task/orphan.js";
@@ -117,7 +118,7 @@ export function selfCleaning(...given: readonly unknown[]): object {
   const build = given[hasParent ? 1 : 0];
   const options = given[hasParent ? 2 : 1] as ScopeOptions | undefined;
   requireFunction("selfCleaning", "build", build);
-  if (options !== undefined) checkOptions("selfCleaning", options, scopeOptionNames);
+  if (options !== undefined) checkScopeOptions("selfCleaning", options);
   return construct(parent, build as (scope: Scope) => object, options, callSite(selfCleaning));
 }
 
@@ -129,6 +130,7 @@ function construct(
 ): object {
   const node = makeLiveChild("selfCleaning", parent, options?.name ?? build, initialBuild);
   endWhenIdle();
+  applyHoldsProcess(node, options);
   linkChild(node, options, site);
   node.dropWorker(); // the closure of `build` would live as long as the scope
   let handle: object;

@@ -2,7 +2,7 @@ import { detached } from "../errors/detach-stack.js";
 import { optionNames } from "../errors/option-names.js";
 import { checkDuration, checkOptionsObject } from "../errors/validate.js";
 import { watchClose } from "../kernel/grace.js";
-import { releaseFailure } from "../kernel/held-failures.js";
+import { holdFailure, releaseFailure } from "../kernel/held-failures.js";
 import { advance, cancel } from "../kernel/lifecycle.js";
 import type { ScopeNode, Waiter } from "../kernel/node.js";
 import { wait } from "../kernel/outcome.js";
@@ -24,7 +24,7 @@ const closeOptionNames = /* @__PURE__ */ optionNames<CloseOptions>({ cause: true
  * failure then waits for the disposal, instead of becoming an unhandled rejection while the block still runs.
  */
 export function expectDisposal(node: ScopeNode): void {
-  if (!isClosed(node)) node.ensureSettings().disposalExpected = true;
+  if (!isClosed(node)) node.ensureSettings().holdFailure = holdFailure;
 }
 
 /**

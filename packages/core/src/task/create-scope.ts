@@ -7,9 +7,10 @@ import { callSite } from "../kernel/call-site.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
 import { abandonStart, linkChild, makeChild } from "./child.js";
 import { Handle, type ScopeHandle } from "./handle.js";
-import { checkOptions, scopeOptionNames, type ScopeOptions } from "./options.js";
+import type { ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./resolve.js";
+import { applyHoldsProcess, checkScopeOptions } from "./scope-options.js";
 
 /**
  * Makes a scope with an owner handle, for a lifetime that does not belong to a single function: of a server, a connection
@@ -42,7 +43,7 @@ export function createScope(...given: readonly unknown[]): ScopeHandle {
   const hasParent = given.length > 1 || isScope(given[0]);
   const parent = hasParent ? nodeOf("createScope", "parent", given[0] as Scope) : backgroundNode;
   const options = given[hasParent ? 1 : 0] as ScopeOptions | undefined;
-  if (options !== undefined) checkOptions("createScope", options, scopeOptionNames);
+  if (options !== undefined) checkScopeOptions("createScope", options);
   return openScope(parent, options, callSite(createScope));
 }
 
@@ -55,6 +56,7 @@ export function openScope(
   const node = makeChild("createScope", parent, options?.name ?? "anonymous", initialHandle, options);
   const handle = new Handle(node);
   watchHandle(handle, node, options?.onOrphan);
+  applyHoldsProcess(node, options);
   linkChild(node, options, site);
   try {
     if (!isClosed(node)) publishOpen(node, "createScope");

@@ -4,7 +4,6 @@ import { setDeadline } from "../kernel/deadline.js";
 import { survivedFailuresOf } from "../kernel/survived-failures.js";
 import { markGrace, markIsCancellationOption, markLimited, markSupervising } from "../kernel/state.js";
 import { Follower } from "../kernel/signal-follower.js";
-import { setHoldsProcess } from "../kernel/process-hold.js";
 import { Limit } from "../kernel/concurrency-limit.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { liveDescendants } from "../kernel/tree.js";
@@ -97,7 +96,7 @@ export interface ScopeOptions {
   readonly holdsProcess?: boolean | undefined;
 }
 
-const withScopeNames = {
+export const withScopeNames = {
   name: true,
   signal: true,
   timeout: true,
@@ -125,14 +124,9 @@ export const withScopeOptionNames: OptionNames = /* @__PURE__ */ optionNames<
   Omit<ScopeOptions, "onOrphan" | "holdsProcess">
 >(withScopeNames, isWithScopeOption);
 
-export const scopeOptionNames: OptionNames = /* @__PURE__ */ optionNames<ScopeOptions>(
-  { ...withScopeNames, onOrphan: true, holdsProcess: true },
-  (name) => isWithScopeOption(name) || name === "onOrphan" || name === "holdsProcess",
-);
-
 // By `switch`, which takes a third of the time of a look-up: each `spawn` with options pays it.
 
-function isWithScopeOption(name: string): boolean {
+export function isWithScopeOption(name: string): boolean {
   switch (name as keyof typeof withScopeNames) {
     case "name":
     case "signal":
@@ -149,30 +143,17 @@ function isWithScopeOption(name: string): boolean {
   }
 }
 
-/** Checks all options before anything is started. */
+/**
+ * Checks the options that `spawn`, `withScope` and `createScope` have in common, before anything is started.
+ *
+ * @param names - The options that the function has.
+ */
 export function checkOptions(
   operation: string,
-  options: (ScopeOptions & TaskOptions) | undefined,
+  options: Omit<TaskOptions, "daemon"> | undefined,
   names: OptionNames,
 ): void {
   checkOptionsObject(operation, options, names);
-  checkCommon(operation, options);
-  checkOnOrphan(operation, options.onOrphan);
-  checkType(operation, "holdsProcess", "boolean", options.holdsProcess);
-}
-
-/** As {@link checkOptions}, for a function that starts a task. */
-export function checkTaskOptions(
-  operation: string,
-  options: TaskOptions,
-  names: OptionNames = taskOptionNames,
-): void {
-  checkOptionsObject(operation, options, names);
-  checkCommon(operation, options);
-  checkType(operation, "daemon", "boolean", options.daemon);
-}
-
-function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): void {
   checkType(operation, "name", "string", options.name);
   checkType(operation, "supervise", "boolean", options.supervise);
   checkDuration(operation, "timeout", options.timeout);
@@ -184,13 +165,22 @@ function checkCommon(operation: string, options: Omit<TaskOptions, "daemon">): v
   checkType(operation, "isCancellation", "function", options.isCancellation);
 }
 
+/** As {@link checkOptions}, for a function that starts a task. */
+export function checkTaskOptions(
+  operation: string,
+  options: TaskOptions,
+  names: OptionNames = taskOptionNames,
+): void {
+  checkOptions(operation, options, names);
+  checkType(operation, "daemon", "boolean", options.daemon);
+}
+
 /** Applies checked options to a new node, which is linked already. The node may be cancelled afterwards. */
 export function applyOptions(node: ScopeNode, options: ScopeOptions & TaskOptions): void {
   if (options.supervise === true) {
     markSupervising(node);
     survivedFailuresOf(node);
   }
-  if (options.holdsProcess !== undefined) setHoldsProcess(node, options.holdsProcess);
   if (options.concurrency !== undefined && options.concurrency !== Infinity) {
     markLimited(node);
     node.ensureSettings().limit = new Limit(options.concurrency);
@@ -223,9 +213,4 @@ function checkSignal(operation: string, value: unknown): void {
   if (typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value)
     return;
   throw wrongType(operation, "signal must be an AbortSignal", value);
-}
-
-function checkOnOrphan(operation: string, value: unknown): void {
-  if (value === undefined || value === "warn" || value === "ignore" || typeof value === "function") return;
-  throw wrongType(operation, 'onOrphan must be "warn", "ignore" or a function', value);
 }

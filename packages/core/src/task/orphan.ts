@@ -64,7 +64,7 @@ class HandleWatch implements Observer {
 
   /** If the failure waits for a disposal, the handle may still be collected instead. */
   reject(): void {
-    if (this.node?.extras?.settings?.disposalExpected !== true) this.resolve();
+    if (this.node?.extras?.settings?.holdFailure === undefined) this.resolve();
   }
 }
 
@@ -105,7 +105,7 @@ function reclaim({ node, policy }: HandleWatch): void {
     return releaseFailure(node);
   }
   const settings = node.extras?.settings;
-  if (settings !== undefined) settings.disposalExpected = false; // no code has the handle, so none can dispose of it
+  if (settings !== undefined) settings.holdFailure = undefined; // no code has the handle, so none can dispose of it
   if (isCancelled(node)) return;
   node.observer = undefined; // the registry has let go of it already
   handleReleased();
