@@ -19,15 +19,6 @@ import { isObject } from "./suppressed.js";
  * For a client that is missing here, there is the scope option `isCancellation`.
  */
 
-/** The properties of an error that identify its client, each read once. */
-interface Traits {
-  readonly error: object;
-  readonly code: unknown;
-  readonly message: unknown;
-  /** Its name, and the names of its classes. */
-  readonly names: readonly unknown[];
-}
-
 /** Codes that mean an abort in every client that uses them. */
 const abortCodes: ReadonlySet<unknown> = new Set([
   "ABORT_ERR", // Node.js: streams, child processes, fs, timers; libp2p
@@ -54,40 +45,39 @@ const abortNames: ReadonlySet<unknown> = new Set([
   "APIUserAbortError", // OpenAI, Anthropic and the other clients that Stainless generates
 ]);
 
-/** Recognises clients whose aborts have no distinctive code or name. */
-const recognisers: readonly ((traits: Traits) => boolean)[] = [
-  // axios before 0.22: an object that is not an Error.
-  ({ error }) => read(error, "__CANCEL__") === true,
-
-  // A response of node:http whose request was aborted while it came in. One that the server broke off looks the same.
-  ({ code, message }) => code === "ECONNRESET" && message === "aborted",
-
-  // Clients of Stainless in a minified bundle, where the class has lost its name: the `name` is "Error" in OpenAI 6 and 7 and in
-  // older Anthropic clients. The error has neither status nor headers, since there was no response.
-  ({ error, message }) =>
-    message === "Request was aborted." && isUndefined(error, "status") && isUndefined(error, "headers"),
-
-  // superagent. Code and message: "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
-  ({ code, message }) =>
+/**
+ * Recognises clients whose aborts have no distinctive code or name.
+ *
+ * @param names - The name of the error, and the names of its classes.
+ */
+function isAbortByShape(error: object, code: unknown, names: readonly unknown[]): boolean {
+  const message = read(error, "message");
+  return (
+    // axios before 0.22: an object that is not an Error.
+    read(error, "__CANCEL__") === true ||
+    // A response of node:http whose request was aborted while it came in. One that the server broke off looks the same.
+    (code === "ECONNRESET" && message === "aborted") ||
+    // Clients of Stainless in a minified bundle, where the class has lost its name: the `name` is "Error" in OpenAI 6 and 7 and
+    // in older Anthropic clients. The error has neither status nor headers, since there was no response.
+    (message === "Request was aborted." && isUndefined(error, "status") && isUndefined(error, "headers")) ||
+    // superagent. Code and message: "ABORTED" alone is also the status of a transaction that lost a conflict (gRPC, Spanner).
     (code === "ABORTED" && message === "Aborted") ||
-    message === "The request has been aborted even before .end() was called",
+    message === "The request has been aborted even before .end() was called" ||
+    // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
+    // enough: the abort of another operation may have been wrapped.
+    ((code === "AbortError" || names.includes("GaxiosError")) &&
+      (isNamedAbort(read(error, "cause")) || isNamedAbort(read(error, "error")))) ||
+    // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum:
+    // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
+    (code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata"))) ||
+    // ER_QUERY_INTERRUPTED by its number, for drivers that have no names. Node's own `errno`s are negative.
+    read(error, "errno") === 1317
+  );
+}
 
-  // A GaxiosError whose cause (`error` before version 7) is the AbortError of fetch. A cause named AbortError is not
-  // enough: the abort of another operation may have been wrapped.
-  ({ error, code, names }) =>
-    (code === "AbortError" || names.includes("GaxiosError")) &&
-    ["cause", "error"].some((key) => {
-      const cause = read(error, key);
-      return isObject(cause) && read(cause, "name") === "AbortError";
-    }),
-
-  // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum:
-  // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
-  ({ error, code }) => code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata")),
-
-  // ER_QUERY_INTERRUPTED by its number, for drivers that have no names. Node's own `errno`s are negative.
-  ({ error }) => read(error, "errno") === 1317,
-];
+function isNamedAbort(error: unknown): boolean {
+  return isObject(error) && read(error, "name") === "AbortError";
+}
 
 /** Mistakes in a program: never a cancellation. */
 const mistake = /^(?:Type|Range|Reference|Syntax|Eval|URI)Error$/;
@@ -107,8 +97,7 @@ export function isForeignAbort(error: unknown): boolean {
   const names = [name, ...classes];
   const code = read(error, "code");
   if (abortCodes.has(code) || names.some((each) => abortNames.has(each))) return true;
-  const traits = { error, code, message: read(error, "message"), names };
-  return recognisers.some((recognises) => recognises(traits));
+  return isAbortByShape(error, code, names);
 }
 
 /** How many errors, and how many aggregates, are inspected inside one error. An error with more counts as a failure. */

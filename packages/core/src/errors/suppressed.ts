@@ -1,9 +1,7 @@
-/** The record of an error that a scope has rejected with. A later rejection with the same error replaces it. */
+/** The record of an error that a scope has rejected with; see `kernel/suppressed-failures.ts`. A later rejection with the same error replaces it. */
 export interface Rejection {
   /** The later failures of that scope, and of the scopes inside it that rejected with the same error. */
   readonly later: Set<unknown>;
-  /** Refers to the scope weakly, so that a logged error does not keep a tree alive. Made by `kernel/suppressed-failures.ts`. */
-  readonly from: unknown;
 }
 
 /** Weak, so that a list lives as long as the error it belongs to. One entry per error object, however often it is thrown. */

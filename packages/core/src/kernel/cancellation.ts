@@ -5,7 +5,7 @@ import { watchGrace } from "./grace.js";
 import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
-import { EarlierRejection } from "./suppressed-failures.js";
+import { earlierRejectionOf, type EarlierRejection } from "./suppressed-failures.js";
 import type { SignalController } from "./signal-controller.js";
 import { recordSupervisedFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
@@ -222,7 +222,7 @@ export function failTree(
   ready: ScopeNode[],
   origin: ScopeNode = node,
 ): void {
-  const earlier = EarlierRejection.of(error);
+  const earlier = earlierRejectionOf(error);
   let top = node;
   while (record(top, error, origin, earlier) && failsParent(top)) top = top.parent as ScopeNode;
   if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
@@ -233,7 +233,7 @@ export function failTree(
 
 /** Repeats {@link failTree}, which may have been interrupted on its way up. */
 export function resumeFail(node: ScopeNode, error: unknown, ready: ScopeNode[]): void {
-  const earlier = EarlierRejection.of(error);
+  const earlier = earlierRejectionOf(error);
   let top = node;
   for (record(top, error, node, earlier); failsParent(top); record(top, error, node, earlier))
     top = top.parent as ScopeNode;

@@ -30,24 +30,26 @@ export class Limit implements ConcurrencyLimit {
   /** Recomputes the free slots from the live tasks, since an exception may have lost one. */
   recount(tasks: readonly ScopeNode[]): void {
     const taken = tasks.filter((task) => !this.#queue.has(task)).length;
-    for (this.#free = this.max - taken; this.#free > 0 && this.#queue.size > 0; this.#free -= 1) {
-      const [[next, start]] = this.#queue as unknown as [[ScopeNode, () => void]];
-      this.#queue.delete(next);
-      start();
-    }
+    this.#free = this.max - taken;
+    while (this.#free > 0 && this.#queue.size > 0) this.#startNext();
   }
 
   /** Called when `node` has settled: removes it from the queue, or passes its slot to the next. */
   leave(node: ScopeNode): void {
     if (this.#queue.delete(node)) return;
+    this.#free += 1;
+    this.#startNext();
+  }
+
+  #startNext(): void {
     this.#iterator ??= this.#queue.entries();
     const turn = this.#iterator.next();
     if (turn.done === true) {
       this.#iterator = undefined; // an iterator that has ended stays ended
-      this.#free += 1;
       return;
     }
     const [next, start] = turn.value;
+    this.#free -= 1;
     this.#queue.delete(next);
     start();
   }

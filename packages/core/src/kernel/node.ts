@@ -179,60 +179,60 @@ export function recordCancelCheck(node: ScopeNode): void {
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
 export class Extras {
   /** The controller of `signal`; created on the first read. */
-  controller: SignalController | undefined = undefined;
+  controller: SignalController | undefined;
   /** The cleanup that runs next: the one deferred last. */
-  defers: Defer | undefined = undefined;
+  defers: Defer | undefined;
   /** The cleanup that is running. */
-  cleaning: Defer | undefined = undefined;
+  cleaning: Defer | undefined;
   /** Each failure once, in order, with the node in which it happened. Never empty. */
-  errors: Map<unknown, ScopeNode> | undefined = undefined;
-  context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
+  errors: Map<unknown, ScopeNode> | undefined;
+  context: Map<ContextKey<unknown>, unknown> | undefined;
   /** The number of live children that are not daemons. Counted only from the first daemon on; see `tree.ts`. */
   nonDaemons = 0;
   /** The cached path. */
-  path: string | undefined = undefined;
+  path: string | undefined;
   /** Where the node was spawned or created; recorded only while tracing is on. */
-  site: string | undefined = undefined;
-  settings: Settings | undefined = undefined;
+  site: string | undefined;
+  settings: Settings | undefined;
   /** Whether `throwIfCancelled` or `checkpoint` was called: the worker checks for a cancellation. */
   looks = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
-  kind: ScopeKind | undefined = undefined;
+  kind: ScopeKind | undefined;
   /** What reports call the body, if it is not a function of the user. */
-  bodyKind: WaitingFor | undefined = undefined;
+  bodyKind: WaitingFor | undefined;
 }
 
 /** The fields that options and owner handles need. */
 export class Settings {
   /** The node's own deadline. Set only if it is earlier than the deadline of every ancestor. */
-  deadline: Deadline | undefined = undefined;
-  deadlineTimer: LongTimer | undefined = undefined;
+  deadline: Deadline | undefined;
+  deadlineTimer: LongTimer | undefined;
   /** The node's own grace period, in ms. */
-  grace: number | undefined = undefined;
+  grace: number | undefined;
   /** Runs from the cancellation of the node. */
-  graceTimer: LongTimer | undefined = undefined;
+  graceTimer: LongTimer | undefined;
   /** Makes the reason of a node that was cancelled without one; see `cancelIdle` in `reason.ts`. */
-  makeReason: (() => CancelledError) | undefined = undefined;
-  limit: ConcurrencyLimit | undefined = undefined;
-  follower: SignalFollower | undefined = undefined;
-  onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
-  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
+  makeReason: (() => CancelledError) | undefined;
+  limit: ConcurrencyLimit | undefined;
+  follower: SignalFollower | undefined;
+  onError: ((error: unknown, task: TaskInfo) => void) | undefined;
+  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined;
   /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
-  suppressed: Set<unknown> | undefined = undefined;
+  suppressed: Set<unknown> | undefined;
   /** Set once the scope has survived a failure, or has the option `supervise`. */
-  survived: SurvivedFailures | undefined = undefined;
+  survived: SurvivedFailures | undefined;
   /** The pending calls of `join`, `close` and dispose. */
-  waiters: Waiter[] | undefined = undefined;
+  waiters: Waiter[] | undefined;
   /** The notes of integrations on the node for snapshots and reports, by their keys; see `annotations.ts`. */
   annotators: Map<string, () => { readonly text: string; readonly data?: unknown } | undefined> | undefined =
     undefined;
   /** The check of an integration, which may cancel the node; see `checkDeadline` in `deadline.ts`. */
-  check: (() => void) | undefined = undefined;
+  check: (() => void) | undefined;
   /**
    * Set once the disposal method of the handle was read, as `await using` does: then a failure waits for the disposal; see
    * `held-failures.ts`.
    */
-  holdFailure: ((node: ScopeNode, deliver: (node: ScopeNode) => void) => void) | undefined = undefined;
+  holdFailure: ((node: ScopeNode, deliver: (node: ScopeNode) => void) => void) | undefined;
 }
 
 /** A listener for the cancellation of a node; see `Hook` in `cancel-hooks.ts`. */

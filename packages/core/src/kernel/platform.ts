@@ -119,13 +119,14 @@ export function isDateReplaced(): boolean {
   return Date !== RealDate || Date.now !== realDateNow;
 }
 
-const nextTick = chooseNextTick();
-
-function chooseNextTick(): ((callback: Callback) => void) | undefined {
-  const { process } = platform;
-  if (typeof process?.nextTick !== "function") return undefined;
-  const tick = originalOf(process as Required<typeof process>, "nextTick");
-  return isFake(tick) ? undefined : tick;
+/** The function `holder[name]` of the platform, unless it is missing or a fake. */
+function realFunction<K extends string>(
+  holder: { readonly [key in K]?: (callback: Callback) => unknown } | undefined,
+  name: K,
+): ((callback: Callback) => unknown) | undefined {
+  if (typeof holder?.[name] !== "function") return undefined;
+  const original = originalOf(holder, name);
+  return isFake(original) ? undefined : original;
 }
 
 /**
@@ -136,11 +137,8 @@ export const onTurn: (callback: Callback) => void = chooseTurn();
 
 function chooseTurn(): (callback: Callback) => void {
   const { MessageChannel } = platform;
-  const immediate =
-    typeof platform.setImmediate === "function"
-      ? originalOf(platform as Required<typeof platform>, "setImmediate")
-      : undefined;
-  if (immediate !== undefined && !isFake(immediate)) return immediate;
+  const immediate = realFunction(platform, "setImmediate");
+  if (immediate !== undefined) return immediate;
   if (typeof MessageChannel === "function") {
     return (callback) => {
       const { port1, port2 } = new MessageChannel();
@@ -161,7 +159,7 @@ export function turn(): Promise<void> {
 }
 
 /** Calls back before the event loop continues, as `process.nextTick` does; without that function, after one turn. */
-export const onNextTick: (callback: Callback) => void = nextTick ?? onTurn;
+export const onNextTick: (callback: Callback) => void = realFunction(platform.process, "nextTick") ?? onTurn;
 
 const resolved = Promise.resolve();
 

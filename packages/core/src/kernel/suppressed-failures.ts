@@ -14,7 +14,8 @@ import { afterMicrotasks } from "./platform.js";
  * scope awaits which. If unrelated scopes have not thrown the object yet, the time decides: see
  * {@link RejectionSource.mayReach}.
  */
-class RejectionSource {
+class RejectionSource implements Rejection {
+  readonly later: Set<unknown>;
   /** The parent of the scope that rejected. Weak: a logged error must not keep a tree alive. */
   readonly #parent: WeakRef<ScopeNode>;
   /** The next older sibling of the scope that rejected. */
@@ -29,8 +30,9 @@ class RejectionSource {
   /** Whether it is a failure, and not the reason with which a scope was cut short. */
   readonly isFailure: boolean;
 
-  constructor(node: ScopeNode, shared: boolean) {
+  constructor(node: ScopeNode, later: Set<unknown>, shared: boolean) {
     const parent = node.parent as ScopeNode;
+    this.later = later;
     this.#parent = new WeakRef(parent);
     this.#startedAt = node.startedAt;
     this.#older = toWeakRef(parent.first === node ? undefined : node.previous);
@@ -42,7 +44,7 @@ class RejectionSource {
   }
 
   /** Whether the scope that rejected was inside `node`. `above` caches its ancestors. */
-  isInside(node: ScopeNode, above: Set<ScopeNode>): boolean {
+  isInside(node: ScopeNode, above = new Set<ScopeNode>()): boolean {
     const parent = this.#parent.deref();
     if (parent === node) return true;
     if (above.size === 0) for (let at = parent; at !== undefined; at = at.parent) above.add(at);
@@ -106,32 +108,35 @@ function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
 /** Whether any rejection was recorded. A program whose scopes have one failure at a time never looks one up. */
 let hasRejections = false;
 
+function latestRejection(error: unknown): RejectionSource | undefined {
+  return hasRejections ? (rejectionOf(error) as RejectionSource | undefined) : undefined;
+}
+
 /** The rejection that a failure may continue: one object for each failure, for all the scopes that it reaches. */
 export class EarlierRejection {
   readonly #error: unknown;
-  readonly #rejection: Rejection;
+  readonly #source: RejectionSource;
   readonly #above = new Set<ScopeNode>();
   #continues = false;
 
-  private constructor(error: unknown, rejection: Rejection) {
+  constructor(error: unknown, source: RejectionSource) {
     this.#error = error;
-    this.#rejection = rejection;
-  }
-
-  /** Returns `undefined` for most errors: no scope has rejected with them. */
-  static of(error: unknown): EarlierRejection | undefined {
-    const rejection = hasRejections ? rejectionOf(error) : undefined;
-    return rejection === undefined ? undefined : new EarlierRejection(error, rejection);
+    this.#source = source;
   }
 
   /** The error is the first failure of `node`. Called for a scope before its ancestors. */
   continueIn(node: ScopeNode): void {
-    const { later, from } = this.#rejection;
-    const source = from as RejectionSource;
+    const source = this.#source;
     this.#continues ||=
       this.#error === node.reason || source.isInside(node, this.#above) || source.mayReach(node);
-    if (this.#continues) node.ensureSettings().suppressed = later;
+    if (this.#continues) node.ensureSettings().suppressed = source.later;
   }
+}
+
+/** Returns `undefined` for most errors: no scope has rejected with them. */
+export function earlierRejectionOf(error: unknown): EarlierRejection | undefined {
+  const source = latestRejection(error);
+  return source === undefined ? undefined : new EarlierRejection(error, source);
 }
 
 /** Lists `errors`, which did not decide the outcome, with the failure that `node` is going to reject with. */
@@ -156,21 +161,12 @@ export function recordRejection(node: ScopeNode, errors: Iterable<unknown>, toCa
   const [first, ...rest] = errors;
   if (!isObject(first)) return;
   const suppressed = node.extras?.settings?.suppressed;
-  const before = hasRejections ? rejectionOf(first) : undefined;
+  const before = latestRejection(first);
   const mustRecord = rest.length > 0 || suppressed !== undefined || (toCaller && isForeignAbort(first));
   if (before === undefined && !mustRecord) return;
-  const isShared = before !== undefined && before.later !== suppressed && !isContinued(before, node);
-  storeRejection(
-    node,
-    first,
-    suppressed ?? new Set(),
-    rest,
-    isShared || (before?.from as RejectionSource | undefined)?.shared === true,
-  );
-}
-
-function isContinued({ from }: Rejection, node: ScopeNode): boolean {
-  return (from as RejectionSource).isInside(node, new Set());
+  const isShared =
+    before !== undefined && (before.shared || (before.later !== suppressed && !before.isInside(node)));
+  storeRejection(node, first, suppressed ?? new Set(), rest, isShared);
 }
 
 function storeRejection(
@@ -183,13 +179,11 @@ function storeRejection(
   hasRejections = true;
   for (const each of errors) later.add(each);
   later.delete(error);
-  setRejection(error, { later, from: new RejectionSource(node, shared) });
+  setRejection(error, new RejectionSource(node, later, shared));
 }
 
 /** Whether a scope inside `node` has rejected with `error` as its failure: then it is a failure of `node`, too. */
 export function hasFailedInside(node: ScopeNode, error: unknown): boolean {
-  const rejection = hasRejections ? rejectionOf(error) : undefined;
-  if (rejection === undefined || error === node.reason) return false;
-  const source = rejection.from as RejectionSource;
-  return source.isFailure && source.isInside(node, new Set());
+  const source = latestRejection(error);
+  return source !== undefined && error !== node.reason && source.isFailure && source.isInside(node);
 }

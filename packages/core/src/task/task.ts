@@ -41,19 +41,8 @@ export class NodeTask<T> implements Task<T> {
   }
 
   /** Not by `instanceof`: for a task, a selfCleaning method returns a proxy, which has no private fields. */
-  static isTask(value: object): value is NodeTask<unknown> {
-    return #node in value;
-  }
-
-  /**
-   * The promise for the outcome, for a caller that may lose interest. The caller counts as the receiver of the task's failures
-   * only if `isReceiver` returns true when the task settles.
-   */
-  static watch<T>(task: NodeTask<T>, isReceiver: () => boolean): Promise<T> {
-    const node = task.#node;
-    if (isClosed(node)) return outcome(node);
-    node.observer ??= { ...withResolvers<T>(), isReceiver };
-    return (node.observer as PromiseObserver<T>).promise;
+  static nodeOf(value: object): ScopeNode | undefined {
+    return #node in value ? value.#node : undefined;
   }
 
   get name(): string {
@@ -108,6 +97,16 @@ export class NodeTask<T> implements Task<T> {
     });
     return derived;
   }
+}
+
+/**
+ * The promise for the outcome of a task, for a caller that may lose interest. The caller counts as the receiver of the task's
+ * failures only if `isReceiver` returns true when the task settles.
+ */
+export function watchOutcome(node: ScopeNode, isReceiver: () => boolean): Promise<unknown> {
+  if (isClosed(node)) return outcome(node);
+  node.observer ??= { ...withResolvers(), isReceiver };
+  return (node.observer as PromiseObserver<unknown>).promise;
 }
 
 /** Whether a task that has settled rejects only because it was cancelled: then it need not be awaited. */

@@ -1,5 +1,5 @@
 import { nativeThen } from "../../task/run.js";
-import { NodeTask } from "../../task/task.js";
+import { NodeTask, watchOutcome } from "../../task/task.js";
 import { WaitQueue, type Queued } from "./wait-queue.js";
 
 /** Receives the outcome of a promise. */
@@ -19,9 +19,11 @@ export class PromiseWatch {
   readonly #queue = new WaitQueue<PromiseWatcher>();
 
   private constructor(promise: PromiseLike<unknown>) {
-    const watched = NodeTask.isTask(promise)
-      ? NodeTask.watch(promise, () => !this.#queue.empty)
-      : Promise.resolve(promise); // a thenable may call back twice, or with another promise
+    const node = NodeTask.nodeOf(promise);
+    const watched =
+      node === undefined
+        ? Promise.resolve(promise) // a thenable may call back twice, or with another promise
+        : watchOutcome(node, () => !this.#queue.empty);
     void Reflect.apply(nativeThen, watched, [
       (value: unknown) => this.#settle({ status: "fulfilled", value }),
       (reason: unknown) => this.#settle({ status: "rejected", reason }),

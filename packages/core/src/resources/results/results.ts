@@ -353,5 +353,5 @@ function isBarePromise(value: object): value is Promise<unknown> {
 }
 
 function isTask(value: object): boolean {
-  return NodeTask.isTask(value) || (subjectOf(value) !== undefined && "status" in value);
+  return NodeTask.nodeOf(value) !== undefined || (subjectOf(value) !== undefined && "status" in value);
 }
