@@ -78,6 +78,7 @@ describe("dist/index.js", () => {
     "spawn, withScope",
     "spawn, all",
     "spawn, sleep",
+    "sleep",
     "spawn, retry, supervise",
     "spawn, createChannel, select",
     "createScope",

@@ -44,7 +44,7 @@ class RejectionSource implements Rejection {
   }
 
   /** Whether the scope that rejected was inside `node`. `above` caches its ancestors. */
-  isInside(node: ScopeNode, above = new Set<ScopeNode>()): boolean {
+  isInside(node: ScopeNode, above: Set<ScopeNode> = new Set()): boolean {
     const parent = this.#parent.deref();
     if (parent === node) return true;
     if (above.size === 0) for (let at = parent; at !== undefined; at = at.parent) above.add(at);
