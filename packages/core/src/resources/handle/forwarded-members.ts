@@ -216,6 +216,7 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
   const functions = HandleObject.functionsOf(owner);
   const known = functions.get(method);
   if (known !== undefined) return known;
+  if (HandleObject.existingLease(owner)?.results.fromCaller.has(method) === true) return method;
   const inner = HandleObject.innerOf(owner) as object;
   const { name } = method;
   const bound = {

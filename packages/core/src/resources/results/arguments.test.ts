@@ -12,6 +12,10 @@ class Store {
   holds(index: number, value: unknown): boolean {
     return this.#items[index] === value;
   }
+  *inside(index: number): Generator {
+    const held = this.#items[index] as object;
+    yield* held instanceof Map || held instanceof Set ? held.values() : Object.values(held);
+  }
   get self(): this {
     return this;
   }
@@ -42,7 +46,7 @@ class Point {
 }
 
 describe("the arguments of a handle's method", () => {
-  it("rule 22: are the inner object in place of the handle, at whichever position", async () => {
+  it("rule 24: are the inner object in place of the handle, at whichever position", async () => {
     const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
     const point = new Point(1);
     expect(store.areMe(store)).toEqual([true]);
@@ -51,7 +55,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: stay the same objects if they are neither handles nor results, and so when they come back", async () => {
+  it("rule 24: stay the same objects if they are neither handles nor results, and so when they come back", async () => {
     const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
     const given = [new Point(1), new Date(), new Map(), Buffer.alloc(1), { a: 1 }, [1], () => 1, new Store()];
     given.forEach((value, index) => {
@@ -62,7 +66,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: come back as themselves from each of the handles that they were given to", async () => {
+  it("rule 24: come back as themselves from each of the handles that they were given to", async () => {
     const stores = [1, 2, 3].map(() => selfCleaning(() => new Store(), { onOrphan: "ignore" }));
     const given = [new Store(), () => 1, new Map([["open", () => new Store()]]), { open: () => 1 }];
     for (const round of [0, 1])
@@ -72,7 +76,7 @@ describe("the arguments of a handle's method", () => {
     await Promise.all(stores.map((store) => close(store)));
   });
 
-  it("rule 22: come back as themselves also if they are frozen or sealed, or a proxy that answers nothing", async () => {
+  it("rule 24: come back as themselves also if they are frozen or sealed, or a proxy that answers nothing", async () => {
     const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
     const never = (): never => {
       throw new Error("asked");
@@ -92,7 +96,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: are not changed in any way that a program sees", async () => {
+  it("rule 24: are not changed in any way that a program sees", async () => {
     const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
     const given = { stats: new Map([["a", 1]]), point: new Point(1), run: (): number => 1 };
     const before = [given.stats, given.point, given.run].map((value) =>
@@ -108,7 +112,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: are as many for the method as its caller has passed, whatever they are", async () => {
+  it("rule 24: are as many for the method as its caller has passed, whatever they are", async () => {
     const counting = selfCleaning(
       () => ({
         field: (...args: unknown[]): unknown => args.length,
@@ -136,7 +140,7 @@ describe("the arguments of a handle's method", () => {
     await Promise.all([close(counting), close(counter)]);
   });
 
-  it("rule 22: are distinguished from similar handles: an object that inherits from the same prototype is not a handle", async () => {
+  it("rule 24: are distinguished from similar handles: an object that inherits from the same prototype is not a handle", async () => {
     const inner = new Store();
     const store = selfCleaning(() => inner, { onOrphan: "ignore" });
     const alike = Object.create(Object.getPrototypeOf(store) as object) as object;
@@ -149,7 +153,7 @@ describe("the arguments of a handle's method", () => {
     await Promise.all([close(store), close(another)]);
   });
 
-  it("rule 22: are the inner object's own in place of the results that its caller got", async () => {
+  it("rule 24: are the inner object's own in place of the results that its caller got", async () => {
     const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
     const shown = store.rows();
     expect(store.isRows(generate())).toBe(false); // another of the same class, first
@@ -158,7 +162,7 @@ describe("the arguments of a handle's method", () => {
     await close(store);
   });
 
-  it("rule 22: returns the caller's objects of a class as themselves, whatever an earlier object of the class held", async () => {
+  it("rule 24: returns the caller's objects of a class as themselves, whatever an earlier object of the class held", async () => {
     class Box {
       readonly value: unknown;
       constructor(value: unknown) {
@@ -169,6 +173,115 @@ describe("the arguments of a handle's method", () => {
     const boxes = [1, () => 1, Promise.resolve(1), new Map(), generate()].map((value) => new Box(value));
     store.put(...boxes);
     for (const [index, box] of boxes.entries()) expect(store.at(index)).toBe(box);
+    await close(store);
+  });
+
+  const run = (): number => 1;
+  const other = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+  const cyclic: unknown[] = [run];
+  cyclic.push(cyclic);
+  it.each<readonly [string, object]>([
+    ["an array of functions", [run, () => 2]],
+    ["nested arrays", [[[run]], "a"]],
+    ["an array of literals", [{ run }, { runs: [run] }]],
+    ["a literal with nested literals", { on: { data: run, all: [run] } }],
+    ["an array of streams and promises", [new ReadableStream(), Promise.resolve(1), generate()]],
+    ["a map of arrays", new Map([["a", [run]]])],
+    ["a set of literals", new Set([{ run }])],
+    ["an array of maps", [new Map([["a", run]])]],
+    ["a frozen array", Object.freeze([run])],
+    ["a literal without a prototype", Object.assign(Object.create(null) as object, { run })],
+    ["an array of handles", [other]],
+    ["an array that contains itself", cyclic],
+  ])("rule 24: come back as themselves with what is in them: %s", async (_, given) => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const members = given instanceof Map || given instanceof Set ? [...given.values()] : Object.values(given);
+    store.put(given, { nested: given });
+    store.put(...store.inside(0), ...store.inside(1));
+    expect(store.at(0)).toBe(given);
+    members.forEach((member, index) => expect(store.at(2 + index)).toBe(member));
+    expect(store.at(2 + members.length)).toBe(given);
+    expect([...store.inside(0)]).toEqual(members);
+    await close(store);
+  });
+
+  it("rule 24: come back as themselves after their owner has put functions into them", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const [none, some]: (() => number)[][] = [[], [run]];
+    const [map, set] = [new Map<string, unknown>(), new Set<unknown>()];
+    const given = [none, some, {}, { run }, map, set];
+    store.put(...given);
+    none?.push(run);
+    some?.push(() => 2);
+    Object.assign(given[2] as object, { run });
+    Object.assign(given[3] as object, { other: () => 2 });
+    map.set("run", run);
+    set.add(run);
+    given.forEach((value, index) => expect(store.at(index)).toBe(value));
+    await close(store);
+  });
+
+  it("rule 24: are replaced by a facade if the method put a result into them and returns them", async () => {
+    const open = (): AsyncGenerator<number> => rows;
+    const handle = selfCleaning(() => ({
+      fill: (list: unknown[]) => (list.push(rows), list),
+      extend: (options: object) => Object.assign(options, { open }),
+      sort: (list: number[]) => list.sort(),
+    }));
+    const [list, options, numbers] = [[run] as unknown[], { run }, [2, 1]];
+    const [filled, extended] = [
+      handle.fill(list),
+      handle.extend(options) as { open: typeof open; run: typeof run },
+    ];
+    expect([filled[0], extended.run]).toEqual([run, run]);
+    expect(filled[1]).not.toBe(rows);
+    expect(extended.open()).toBe(filled[1]);
+    expect(handle.sort(numbers)).toBe(numbers);
+    await close(handle);
+  });
+
+  it("rule 24: are themselves in the fields of the handle and of its results", async () => {
+    class Route {
+      readonly handler: () => number;
+      #hits = 0;
+      constructor(handler: () => number) {
+        this.handler = handler;
+      }
+      hit(): number {
+        return (this.#hits += this.handler());
+      }
+    }
+    class Router {
+      onError: unknown;
+      plugins: unknown[] = [];
+      route(handler: () => number): Route {
+        return new Route(handler);
+      }
+      use(plugin: () => number, onError: unknown): void {
+        this.plugins.push(plugin);
+        this.onError = onError;
+      }
+    }
+    const router = selfCleaning(() => new Router(), { onOrphan: "ignore" });
+    const fail = (): number => 2;
+    router.use(run, fail);
+    const route = router.route(run);
+    expect([route.handler, router.onError, router.plugins[0]]).toEqual([run, fail, run]);
+    expect(route.hit() + route.hit()).toBe(3);
+    await close(router);
+  });
+
+  it("rule 24: a proxy that throws when it is read is passed on and comes back", async () => {
+    const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const never = (): never => {
+      throw new Error("asked");
+    };
+    const hostile = [[], {}, new Map(), new Set()].map(
+      (target) => new Proxy(target, { get: never, ownKeys: never, getOwnPropertyDescriptor: never }),
+    );
+    store.put(...hostile);
+    hostile.forEach((value, index) => expect(store.holds(index, value)).toBe(true));
+    hostile.forEach((value, index) => expect(Object.is(store.at(index), value)).toBe(true));
     await close(store);
   });
 });

@@ -1,8 +1,8 @@
 import { subjectOf } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
+import { recordCollection, recordContainer } from "./caller-objects.js";
 import { isPlatformData } from "./platform-objects.js";
-import { isPlain } from "./reachability.js";
 
 /**
  * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner object,
@@ -24,13 +24,13 @@ export function toInner(lease: Lease, value: unknown): unknown {
     return subject;
   // The frequent kinds first: the kind of a class takes a look-up.
   const prototype = prototypeOf(value);
-  if (prototype === Array.prototype) return value;
-  if (isPlainPrototype(prototype)) {
-    recordMembers(lease, value);
+  if (prototype === Array.prototype || isPlainPrototype(prototype)) {
+    recordContainer(results.fromCaller, value);
     return value;
   }
   const kind = kinds.get(prototype) ?? kindOfClass(prototype, value);
   if (kind === "own") results.fromCaller.add(value);
+  else if (kind === "collection") recordCollection(results.fromCaller, value);
   else if (kind === "handle" && handle !== undefined && HandleObject.isHandle(value))
     return HandleObject.weakHandleFor(handle as HandleObject, value);
   return value;
@@ -51,34 +51,25 @@ function isPlainPrototype(prototype: object | null): prototype is null {
 
 /**
  * The kind of an argument, by its prototype. `data` has no functions, or is never converted, so it holds nothing when
- * it is returned; `own` is recorded as the caller's.
+ * it is returned; `own` is recorded as the caller's, and a `collection` with its members.
  */
-type Kind = "handle" | "data" | "own";
+type Kind = "handle" | "data" | "own" | "collection";
 
 const kinds = new WeakMap<object, Kind>();
 
 function kindOfClass(prototype: object, value: object): Kind {
-  const kind = HandleObject.prototypes.has(prototype) ? "handle" : isData(value) ? "data" : "own";
+  const kind = HandleObject.prototypes.has(prototype) ? "handle" : kindOfObject(value);
   kinds.set(prototype, kind);
   return kind;
 }
 
-/** Only of the platform's classes: the first object of another class says nothing about the fields of the next. */
-function isData(value: object): boolean {
+/** Data only of the platform's classes: the first object of another class says nothing about the fields of the next. */
+function kindOfObject(value: object): Kind {
   try {
-    return isPlatformData(value) && !(value instanceof Map || value instanceof Set);
+    if (value instanceof Map || value instanceof Set) return "collection";
+    return isPlatformData(value) ? "data" : "own";
   } catch {
-    return false; // a proxy that throws
-  }
-}
-
-/** Records the functions and objects in a literal as the caller's, in case they are returned. */
-function recordMembers({ results }: Lease, value: object): void {
-  for (const key in value) {
-    const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
-    if (typeof member === "function") results.fromCaller.add(member);
-    else if (typeof member === "object" && member !== null && !isPlain(member))
-      results.fromCaller.add(member);
+    return "own"; // a proxy that throws
   }
 }
 

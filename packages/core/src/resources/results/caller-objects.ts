@@ -1,3 +1,5 @@
+import { MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
+
 /** The base of classes that add private members to an existing object. */
 export class ExistingObject {
   constructor(object?: object) {
@@ -55,4 +57,89 @@ class Mark extends ExistingObject {
   static isOf(value: object, given: CallerObjects): boolean {
     return #given in value && value.#given === given;
   }
+}
+
+/**
+ * Records an array or a literal as the caller's, with the functions and objects in it. One that has only primitive
+ * members is not recorded, since this would take longer than the call: it is returned as it is anyway.
+ */
+export function recordContainer(given: CallerObjects, value: object): void {
+  try {
+    if (Array.isArray(value)) recordElements(given, value, MAX_MEMBERS, MAX_DEPTH);
+    else recordProperties(given, value, MAX_MEMBERS, MAX_DEPTH);
+  } catch {
+    // a proxy that throws
+  }
+}
+
+/** Records a `Map` or a `Set` as the caller's, with the functions and objects in it. */
+export function recordCollection(given: CallerObjects, value: object): void {
+  given.add(value);
+  try {
+    recordValues(given, value as Collection, MAX_MEMBERS, MAX_DEPTH);
+  } catch {
+    // a proxy
+  }
+}
+
+type Collection = ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>;
+
+/** @returns How many more members may be looked at. */
+function recordElements(given: CallerObjects, array: unknown[], budget: number, depth: number): number {
+  const count = Math.min(array.length, budget);
+  let left = budget - count;
+  let isOwn = count === 0;
+  for (let index = 0; index < count; index++) {
+    const member = array[index];
+    // The frequent kinds first: this halves the time for long arrays.
+    if (typeof member === "number" || typeof member === "string" || !isReference(member)) continue;
+    isOwn = true;
+    left = recordMember(given, member, left, depth);
+  }
+  if (isOwn) given.add(array);
+  return left;
+}
+
+function recordProperties(given: CallerObjects, literal: object, budget: number, depth: number): number {
+  let left = budget;
+  let isOwn = true;
+  for (const key in literal) {
+    if (left === budget) isOwn = false;
+    if ((left -= 1) < 0) break;
+    const member: unknown = Object.getOwnPropertyDescriptor(literal, key)?.value;
+    if (!isReference(member)) continue;
+    isOwn = true;
+    left = recordMember(given, member, left, depth);
+  }
+  if (isOwn) given.add(literal);
+  return left;
+}
+
+function recordValues(given: CallerObjects, value: Collection, budget: number, depth: number): number {
+  let left = budget;
+  for (const member of value.values()) {
+    if ((left -= 1) < 0) break;
+    if (isReference(member)) left = recordMember(given, member, left, depth);
+  }
+  return left;
+}
+
+function recordMember(given: CallerObjects, member: object, left: number, depth: number): number {
+  if (given.has(member)) return left;
+  if (typeof member === "object" && depth > 1) {
+    const prototype = Object.getPrototypeOf(member) as object | null;
+    if (prototype === Array.prototype) return recordElements(given, member as unknown[], left, depth - 1);
+    if (prototype === null || prototype === Object.prototype)
+      return recordProperties(given, member, left, depth - 1);
+    if (prototype === Map.prototype || prototype === Set.prototype) {
+      given.add(member);
+      return recordValues(given, member as Collection, left, depth - 1);
+    }
+  }
+  given.add(member);
+  return left;
+}
+
+function isReference(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
 }

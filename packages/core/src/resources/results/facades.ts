@@ -46,6 +46,7 @@ export class Facade implements ProxyHandler<object> {
     if (key === "constructor" || isConstructor(value)) return value;
     const known = this.#members.get(key);
     if (known?.own === value) return known.shown;
+    if (this.lease.results.fromCaller.has(value) && Object.hasOwn(this.subject, key)) return value;
     const shown = this.method(key, value);
     this.#members.set(key, { own: value, shown });
     return shown;

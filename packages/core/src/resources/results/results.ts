@@ -16,7 +16,7 @@ import { isConstructor, hasNoParameters, type AnyFunction } from "./function-sta
 import { convertArguments } from "./arguments.js";
 import { hold, release, type Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { classOf, isPlain, canReachHandle } from "./reachability.js";
+import { canReachHandle, classOf, isPlain, MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, streamFacade } from "./web-stream-facades.js";
@@ -43,7 +43,7 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
   if (known !== undefined) return known;
   if (typeof value === "function") return functionResult(lease, value, args);
   if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
-  if (results.fromCaller.has(value)) return value;
+  if (results.fromCaller.has(value) && !hasGainedResults(lease, value, args)) return value;
   // A lease of its own may end before it: that of an iterator which yields promises ends with the last of them.
   const lasting = HandleObject.leaseOf(handle as HandleObject);
   if (isBarePromise(value)) return promiseForCaller(lasting, value, args ?? []);
@@ -58,6 +58,11 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
     return value;
   }
   return results.facadeOf(value, () => makeFacade(kind, value, lease.derive(), args));
+}
+
+/** Whether a method has put results of its own into the array or literal that it was called with and returns. */
+function hasGainedResults(lease: Lease, value: object, args: readonly unknown[] | undefined): boolean {
+  return args?.includes(value) === true && isPlain(value) && kindOf(lease, value, args) === "container";
 }
 
 type Kind =
@@ -138,10 +143,6 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
     return "data";
   }
 }
-
-/** How many members of arrays and literals are looked at, all in all, and how deep. */
-const MAX_MEMBERS = 64;
-const MAX_DEPTH = 8;
 
 function containerKind(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
   const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
@@ -332,6 +333,7 @@ function handleResult(handle: HandleObject, value: HandleObject, asField: boolea
   const given = HandleObject.originalOf(handle, value);
   if (given !== value || asField || !HandleObject.isYounger(value, handle)) return given;
   const lease = HandleObject.leaseOf(handle);
+  if (lease.results.fromCaller.has(value)) return value;
   return lease.results.facadeOf(value, () => {
     const second = HandleObject.copyOf(value);
     hold(second, value);
