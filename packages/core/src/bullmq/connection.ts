@@ -1,7 +1,7 @@
 import { Queue } from "bullmq";
 import type { ChainableCommander, Redis } from "ioredis";
 import { Batcher } from "../remote/batcher.js";
-import { byQueue } from "../remote/by-queue.js";
+import { groupByQueue } from "../remote/group-by-queue.js";
 import type {
   Beat,
   BeatAnswer,
@@ -19,7 +19,7 @@ import type {
   Topic,
   WireReason,
 } from "../remote/engine.js";
-import { after, limit } from "../remote/time.js";
+import { after, withTimeLimit } from "../remote/time.js";
 import { readHints, readReason } from "../remote/wire.js";
 import { BullmqConsumer } from "./consumer.js";
 import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
@@ -76,7 +76,9 @@ export class BullmqConnection implements EngineConnection {
 
   async submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]> {
     await Promise.all(
-      [...byQueue(jobs)].map(([queue, envelopes]) => this.#queue(queue).addBulk(envelopes.map(toBulkJob))),
+      [...groupByQueue(jobs)].map(([queue, envelopes]) =>
+        this.#queue(queue).addBulk(envelopes.map(toBulkJob)),
+      ),
     );
     const chosen = jobs.filter((job) => job.chosen === true);
     if (chosen.length === 0) return jobs.map(({ owner }) => ({ owner }));
@@ -185,7 +187,9 @@ export class BullmqConnection implements EngineConnection {
     this.#stopPings?.();
     await Promise.all([...this.#consumers.values()].map((consumer) => consumer.stop()));
     await Promise.all(
-      [...this.#queues.values()].map((queue) => limit(queue.close(), 1_000).catch(this.#settings.onError)),
+      [...this.#queues.values()].map((queue) =>
+        withTimeLimit(queue.close(), 1_000).catch(this.#settings.onError),
+      ),
     );
   }
 
@@ -224,7 +228,7 @@ export class BullmqConnection implements EngineConnection {
       else held.push({ queue, delivery, token });
     }
     await Promise.all(
-      [...byQueue(held)].map(async ([queue, locks]) => {
+      [...groupByQueue(held)].map(async ([queue, locks]) => {
         const ids = locks.map(({ delivery }) => jobId(delivery.envelope));
         const tokens = locks.map(({ token }) => token);
         const failed = (await this.#consumers.get(queue)?.extendLocks(ids, tokens, lease)) ?? ids;
@@ -260,7 +264,7 @@ export class BullmqConnection implements EngineConnection {
       if (this.#isClosed) return;
       for (const each of [client, subscriber]) {
         if (each.status !== "ready") continue;
-        limit(each.ping(), PING_INTERVAL).catch((error: unknown) => {
+        withTimeLimit(each.ping(), PING_INTERVAL).catch((error: unknown) => {
           onError(error);
           if (each.status === "ready" && !this.#isClosed) each.disconnect(true);
         });

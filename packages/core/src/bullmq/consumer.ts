@@ -2,8 +2,8 @@ import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from
 import type { Redis } from "ioredis";
 import { calendarNow } from "../kernel/platform.js";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
-import { toEnvelope } from "../remote/received.js";
-import { after, limit, monotonicNow } from "../remote/time.js";
+import { toEnvelope } from "../remote/envelope.js";
+import { after, withTimeLimit, monotonicNow } from "../remote/time.js";
 import { jobId, toFailedReason } from "./stored.js";
 
 /** How long one command of a release, or the closing of a worker, may take, in ms. */
@@ -123,9 +123,10 @@ export class BullmqConsumer implements Consumer {
     const closed = this.#worker.close(); // waits for the jobs that run
     closed.catch(this.#options.onError);
     while (this.#runs.size > 0) await Promise.all(this.#runs);
-    await limit(closed, RELEASE_TIMEOUT).catch(this.#options.onError);
+    await withTimeLimit(closed, RELEASE_TIMEOUT).catch(this.#options.onError);
     // The jobs that this worker has given back may have woken it.
-    if (this.#hasReleased) await limit(this.#wakeOthers(), RELEASE_TIMEOUT).catch(this.#options.onError);
+    if (this.#hasReleased)
+      await withTimeLimit(this.#wakeOthers(), RELEASE_TIMEOUT).catch(this.#options.onError);
   }
 
   #process(job: Job<Envelope, Outcome>, token: string): Promise<Outcome> {
@@ -166,8 +167,8 @@ export class BullmqConsumer implements Consumer {
   async #release(job: Job<Envelope, Outcome>, token: string, delay: number | undefined): Promise<never> {
     this.#hasReleased = true;
     try {
-      if (delay === undefined) await limit(job.moveToWait(token), RELEASE_TIMEOUT);
-      else await limit(job.moveToDelayed(calendarNow() + delay, token), RELEASE_TIMEOUT);
+      if (delay === undefined) await withTimeLimit(job.moveToWait(token), RELEASE_TIMEOUT);
+      else await withTimeLimit(job.moveToDelayed(calendarNow() + delay, token), RELEASE_TIMEOUT);
     } catch (error) {
       this.#options.onError(error);
     }

@@ -4,7 +4,7 @@ import { checkOptionsObject, checkType, wrongType } from "../errors/validate.js"
 import type { Scope } from "../kernel/scope.js";
 import type { Engine, EngineConnection } from "../remote/engine.js";
 import { reporterOf } from "../remote/reporter.js";
-import { limit } from "../remote/time.js";
+import { withTimeLimit } from "../remote/time.js";
 import { BullmqConnection } from "./connection.js";
 import { Keys } from "./stored.js";
 
@@ -63,7 +63,7 @@ async function open(
   }
   const opened = new BullmqConnection({ client, subscriber, keys: new Keys(prefix), onError });
   scope.defer(() => opened.close());
-  await limit(client.ping(), OPEN_LIMIT);
+  await withTimeLimit(client.ping(), OPEN_LIMIT);
   return opened;
 }
 

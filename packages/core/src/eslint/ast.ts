@@ -38,7 +38,7 @@ const wrappers = new Set([
 ]);
 
 /** An expression without the parentheses and casts around it. */
-export function bare(node: unknown): AstNode | undefined {
+export function unwrap(node: unknown): AstNode | undefined {
   let at = node;
   while (isNode(at) && wrappers.has(at.type)) at = at["expression"];
   return isNode(at) ? at : undefined;
@@ -51,7 +51,7 @@ export function nameOf(node: unknown): string | undefined {
 
 /** `x` of `this.x`, `#x` of `this.#x`; `undefined` for every other expression. */
 export function fieldOfThis(node: unknown): string | undefined {
-  const at = bare(node);
+  const at = unwrap(node);
   if (at?.type !== "MemberExpression" || at["computed"] === true) return undefined;
   return isNode(at["object"]) && at["object"].type === "ThisExpression" ? keyOf(at["property"]) : undefined;
 }
@@ -114,9 +114,9 @@ export function* nodesIn(root: AstNode, enter: (node: AstNode) => boolean = () =
 
 /** The name of the method that a call invokes: `on` of `process.on(…)`. */
 export function methodOf(call: AstNode): { readonly object: AstNode; readonly name: string } | undefined {
-  const callee = bare(call["callee"]);
+  const callee = unwrap(call["callee"]);
   if (callee?.type !== "MemberExpression") return undefined;
-  const property = bare(callee["property"]);
+  const property = unwrap(callee["property"]);
   // `scope[Symbol.asyncDispose]`
   const name = nameOf(property?.type === "MemberExpression" ? property["property"] : property);
   return name === undefined ? undefined : { object: callee["object"] as AstNode, name };
@@ -124,8 +124,8 @@ export function methodOf(call: AstNode): { readonly object: AstNode; readonly na
 
 /** Where a chain of properties begins: `process` of `process.stdin`. */
 export function rootOf(expression: unknown): AstNode | undefined {
-  let at = bare(expression);
-  while (at?.type === "MemberExpression") at = bare(at["object"]);
+  let at = unwrap(expression);
+  while (at?.type === "MemberExpression") at = unwrap(at["object"]);
   return at;
 }
 
@@ -136,33 +136,33 @@ export function isBound(node: AstNode): boolean {
 
 /** Whether the result of a call is dropped, or only used to call a method of it: `setInterval(…).unref()`. */
 export function isUnused(call: AstNode): boolean {
-  const parent = outside(call);
+  const parent = parentOf(call);
   if (parent?.type === "MemberExpression") return isUnused(parent);
-  if (parent?.type === "CallExpression" && bare(parent["callee"]) === call) return isUnused(parent);
+  if (parent?.type === "CallExpression" && unwrap(parent["callee"]) === call) return isUnused(parent);
   return parent?.type === "ExpressionStatement" || parent?.type === "UnaryExpression";
 }
 
 /** The target to which the result of a call is assigned. */
 export function targetOf(call: AstNode): AstNode | undefined {
-  const at = outside(call);
+  const at = parentOf(call);
   if (at?.type === "VariableDeclarator") return at["id"] as AstNode;
   if (at?.type === "AssignmentExpression") return at["left"] as AstNode;
   return at?.type === "PropertyDefinition" ? at : undefined;
 }
 
 /** The node that an expression is part of, without parentheses and the like. */
-export function outside(expression: AstNode): AstNode | undefined {
+export function parentOf(expression: AstNode): AstNode | undefined {
   let at: AstNode | null | undefined = expression.parent;
-  while (at !== null && at !== undefined && bare(at) === expression) at = at.parent;
+  while (at !== null && at !== undefined && unwrap(at) === expression) at = at.parent;
   return at ?? undefined;
 }
 
 /** The expression that a function returns in its last statement, or as its body. */
 export function returnedBy(closure: AstNode): AstNode | undefined {
-  const body = bare(closure["body"]);
+  const body = unwrap(closure["body"]);
   if (body?.type !== "BlockStatement") return body;
   const last = (body["body"] as readonly AstNode[]).at(-1);
-  return last?.type === "ReturnStatement" ? bare(last["argument"]) : undefined;
+  return last?.type === "ReturnStatement" ? unwrap(last["argument"]) : undefined;
 }
 
 /** The options of a listener, and not an object with `handleEvent`. */
@@ -173,7 +173,7 @@ export function isOptions(argument: AstNode): boolean {
 
 /** A number that is written out: `60_000`, `60 * 60 * 1000`. */
 export function valueOfNumber(node: unknown): number {
-  const at = bare(node);
+  const at = unwrap(node);
   if (at?.type === "BinaryExpression" && at["operator"] === "*")
     return valueOfNumber(at["left"]) * valueOfNumber(at["right"]);
   return typeof at?.["value"] === "number" ? at["value"] : NaN;

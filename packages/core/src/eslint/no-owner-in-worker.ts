@@ -1,8 +1,8 @@
-import { bare, isUnused, keyOf, methodOf, nameOf, targetOf, type AstNode } from "./ast.js";
-import { isEndedByMaker, isKnown } from "./ended.js";
+import { unwrap, isUnused, keyOf, methodOf, nameOf, targetOf, type AstNode } from "./ast.js";
+import { isEndedByMaker, isKnown } from "./handle-ends.js";
 import { isOfModule, Owners, readsOf, variableOf, type Owner, type SourceCode } from "./owners.js";
-import { Pins } from "./pins.js";
-import { Reach } from "./reach.js";
+import { RetainerFinder } from "./retainers.js";
+import { ReferenceFinder } from "./reference-finder.js";
 
 /** Functions that make an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
@@ -24,7 +24,7 @@ export interface Rule {
 /**
  * Finds the mistakes that defeat the finalization fallback: a worker (or a builder, a cleanup, a callback) that
  * mentions the owner handle of its own scope, or the `this` that holds it; and code outside of the scope that keeps
- * the handle, see `Pins`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
+ * the handle, see `RetainerFinder`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
  *
  * Code that might not keep the handle alive is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */
@@ -61,13 +61,13 @@ export const noOwnerInWorker: Rule = {
       },
     ],
   },
-  create: (context) => new Check(context).visitor(),
+  create: (context) => new RuleRun(context).visitor(),
 };
 
-class Check {
+class RuleRun {
   readonly #context: RuleContext;
   readonly #owners: Owners;
-  readonly #reach: Reach;
+  readonly #references: ReferenceFinder;
   readonly #modules: readonly string[];
   /** Local names of the imports from bough, and of the module as a whole. */
   readonly #imported = new Map<string, string>();
@@ -80,7 +80,7 @@ class Check {
   constructor(context: RuleContext) {
     this.#context = context;
     this.#owners = new Owners(context.sourceCode);
-    this.#reach = new Reach(context.sourceCode);
+    this.#references = new ReferenceFinder(context.sourceCode);
     const { modules = [] } = (context.options[0] ?? {}) as { modules?: readonly string[] };
     this.#modules = ["bough", ...modules];
   }
@@ -101,7 +101,7 @@ class Check {
       AssignmentExpression: (node) => this.#assign(node["left"] as AstNode, node["right"]),
       PropertyDefinition: (node) => this.#assign(node, node["value"]),
       CallExpression: (node) => void this.#calls.push(node),
-      "Program:exit": () => this.#judge(),
+      "Program:exit": () => this.#check(),
     };
   }
 
@@ -122,7 +122,7 @@ class Check {
   /** `const { spawn } = require("bough")`, `const spawn = require("bough").spawn` */
   #require(target: AstNode, value: unknown): void {
     if (!this.#isRequire(value)) return;
-    const [name, member] = [nameOf(target), bare(value)?.["property"]];
+    const [name, member] = [nameOf(target), unwrap(value)?.["property"]];
     if (name !== undefined && member === undefined) this.#namespaces.add(name);
     if (name !== undefined && member !== undefined) this.#imported.set(name, keyOf(member) ?? name);
     if (member !== undefined || target.type !== "ObjectPattern") return;
@@ -134,14 +134,14 @@ class Check {
 
   /** Whether the value is `require("bough")`, or a member of it. */
   #isRequire(value: unknown): boolean {
-    const at = bare(value);
-    const call = at?.type === "MemberExpression" ? bare(at["object"]) : at;
+    const at = unwrap(value);
+    const call = at?.type === "MemberExpression" ? unwrap(at["object"]) : at;
     if (call?.type !== "CallExpression" || nameOf(call["callee"]) !== "require") return false;
     return this.#isOurs((call["arguments"] as readonly AstNode[])[0]);
   }
 
   #assign(target: AstNode, value: unknown): void {
-    const made = bare(value);
+    const made = unwrap(value);
     this.#assignments.push([target, made]);
     if (made?.type === "CallExpression" && makers.has(this.#calleeOf(made) ?? "")) this.#owners.add(target);
     else this.#copies.push([target, made]);
@@ -149,7 +149,7 @@ class Check {
 
   /** The name of the bough function that is called; `undefined` for any other call. */
   #calleeOf(call: AstNode): string | undefined {
-    const callee = bare(call["callee"]);
+    const callee = unwrap(call["callee"]);
     if (callee?.type === "Identifier" && this.#isImport(callee))
       return this.#imported.get(callee["name"] as string);
     if (callee?.type !== "MemberExpression" || callee["computed"] === true) return undefined;
@@ -164,14 +164,14 @@ class Check {
     return definition?.type === "ImportBinding" || this.#isRequire(definition?.node["init"]);
   }
 
-  #judge(): void {
+  #check(): void {
     if (this.#imported.size === 0 && this.#namespaces.size === 0) return;
     for (const [target, value] of this.#copies) this.#owners.addCopy(target, value);
-    for (const call of this.#calls) this.#judgeCall(call);
-    const pins = new Pins({
+    for (const call of this.#calls) this.#checkCall(call);
+    const pins = new RetainerFinder({
       source: this.#context.sourceCode,
       owners: this.#owners,
-      reach: this.#reach,
+      references: this.#references,
       calls: this.#calls,
       assignments: this.#assignments,
       calleeOf: (call) => this.#calleeOf(call),
@@ -179,68 +179,68 @@ class Check {
     for (const { node, messageId, data } of pins.find()) this.#report(node, messageId, data);
   }
 
-  #judgeCall(call: AstNode): void {
+  #checkCall(call: AstNode): void {
     const args = call["arguments"] as readonly AstNode[];
     const callee = this.#calleeOf(call);
-    if (callee === "createScope") return this.#judgeClosures(this.#owners.find(targetOf(call)), args);
-    if (callee === "selfCleaning") return this.#judgeSelfCleaning(call, args);
-    if (callee !== undefined) return this.#judgeClosures(this.#owners.find(args[0]), args.slice(1));
+    if (callee === "createScope") return this.#checkClosures(this.#owners.find(targetOf(call)), args);
+    if (callee === "selfCleaning") return this.#checkSelfCleaning(call, args);
+    if (callee !== undefined) return this.#checkClosures(this.#owners.find(args[0]), args.slice(1));
     const method = methodOf(call);
     if (method === undefined) return;
     if (keepers.has(method.name) && !this.#isTakenBack(call))
-      this.#judgeClosures(this.#owners.find(method.object), args);
+      this.#checkClosures(this.#owners.find(method.object), args);
     const { object } = method;
     if (
       method.name === "addEventListener" &&
       object.type === "MemberExpression" &&
       nameOf(object["property"]) === "signal"
     )
-      this.#judgeClosures(this.#owners.find(object["object"]), args);
+      this.#checkClosures(this.#owners.find(object["object"]), args);
   }
 
   /** Whether the result of `onCancel`, which removes the callback, is used. */
   #isTakenBack(call: AstNode): boolean {
     if (isUnused(call)) return false;
-    const variable = variableOf(this.#context.sourceCode, bare(targetOf(call)));
+    const variable = variableOf(this.#context.sourceCode, unwrap(targetOf(call)));
     return variable === undefined || readsOf(variable).length > 1;
   }
 
   /** Its workers run below the parent, if it has one, so they must not refer to the parent's owner either. */
-  #judgeSelfCleaning(call: AstNode, args: readonly AstNode[]): void {
-    const build = this.#reach.builderIn(args);
+  #checkSelfCleaning(call: AstNode, args: readonly AstNode[]): void {
+    const build = this.#references.builderIn(args);
     const [parent] = args;
     const fromBuild = build === undefined ? args : args.slice(args.indexOf(build));
-    this.#judgeBuilder(this.#owners.find(targetOf(call)), fromBuild);
-    if (parent !== build) this.#judgeBuilder(this.#owners.find(parent), fromBuild);
+    this.#checkBuilder(this.#owners.find(targetOf(call)), fromBuild);
+    if (parent !== build) this.#checkBuilder(this.#owners.find(parent), fromBuild);
   }
 
   /**
    * The functions that run in the scope, such as a worker or a cleanup, keep the variables that the builder mentions
    * alive. A method alone does not.
    */
-  #judgeBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
+  #checkBuilder(owner: Owner | undefined, [build, ...options]: readonly AstNode[]): void {
     if (build === undefined) return;
-    this.#judgeClosures(owner, options);
-    for (const builder of this.#reach.closuresIn(build)) {
+    this.#checkClosures(owner, options);
+    for (const builder of this.#references.closuresIn(build)) {
       const [scope] = (builder["params"] as readonly AstNode[] | undefined) ?? [];
       const variable = variableOf(this.#context.sourceCode, scope);
       if (variable === undefined) continue;
       for (const call of this.#calls) {
         const args = call["arguments"] as readonly AstNode[];
         const isOf = (node: AstNode | undefined): boolean =>
-          variableOf(this.#context.sourceCode, bare(node)) === variable;
+          variableOf(this.#context.sourceCode, unwrap(node)) === variable;
         const method = methodOf(call);
-        if (this.#calleeOf(call) !== undefined && isOf(args[0])) this.#judgeClosures(owner, args.slice(1));
+        if (this.#calleeOf(call) !== undefined && isOf(args[0])) this.#checkClosures(owner, args.slice(1));
         else if (method !== undefined && keepers.has(method.name) && isOf(method.object))
-          this.#judgeClosures(owner, args);
+          this.#checkClosures(owner, args);
       }
     }
   }
 
-  #judgeClosures(owner: Owner | undefined, args: readonly AstNode[]): void {
+  #checkClosures(owner: Owner | undefined, args: readonly AstNode[]): void {
     if (owner === undefined || (owner.variable !== undefined && isEndedByMaker(owner.variable))) return;
-    for (const closure of args.flatMap((arg) => this.#reach.closuresIn(arg))) {
-      const mention = this.#reach.mentionOf(owner, closure);
+    for (const closure of args.flatMap((arg) => this.#references.closuresIn(arg))) {
+      const mention = this.#references.referenceInClosure(owner, closure);
       if (mention === undefined) continue;
       // A module-level handle that other functions use is meant to live as long as the module.
       if (owner.variable !== undefined && isOfModule(owner.variable) && isKnown(owner.variable, closure))

@@ -1,5 +1,5 @@
 import {
-  bare,
+  unwrap,
   classOfThis,
   contains,
   fieldOfThis,
@@ -62,12 +62,12 @@ export function valueOf(variable: Variable | undefined): AstNode | undefined {
   const writes = variable.references.filter((reference) => reference.isWrite()).length;
   if (type === "FunctionName") return writes === 0 ? node : undefined;
   if (type !== "Variable" || (node["id"] as AstNode).type !== "Identifier") return undefined;
-  return writes === 1 ? bare(node["init"]) : undefined;
+  return writes === 1 ? unwrap(node["init"]) : undefined;
 }
 
 /** `undefined` or `null`, which a variable holds before it gets its handle. */
 export function isNothing(node: unknown): boolean {
-  const at = bare(node);
+  const at = unwrap(node);
   return nameOf(at) === "undefined" || (at?.type === "Literal" && at["raw"] === "null");
 }
 
@@ -110,7 +110,7 @@ export class Owners {
 
   /** Records that `target` (of an assignment, a declaration or a class field) gets an owner handle. */
   add(target: AstNode | undefined): void {
-    const variable = variableOf(this.#source, bare(target));
+    const variable = variableOf(this.#source, unwrap(target));
     if (variable !== undefined) this.#variables.set(variable, (this.#variables.get(variable) ?? 0) + 1);
     const field = target?.type === "PropertyDefinition" ? keyOf(target["key"]) : fieldOfThis(target);
     if (field === undefined || target === undefined) return;
@@ -131,7 +131,7 @@ export class Owners {
 
   /** The owner that an expression refers to; `undefined` if there is none. */
   find(expression: unknown): Owner | undefined {
-    const at = bare(expression);
+    const at = unwrap(expression);
     if (at === undefined) return undefined;
     const variable = variableOf(this.#source, at);
     if (variable !== undefined && this.#holdsOwner(variable)) {

@@ -2,7 +2,7 @@ import type { Pool } from "pg";
 import type { PgBoss } from "pg-boss";
 import { outOfRange } from "../errors/validate.js";
 import { Batcher } from "../remote/batcher.js";
-import { byQueue } from "../remote/by-queue.js";
+import { groupByQueue } from "../remote/group-by-queue.js";
 import type {
   Beat,
   BeatAnswer,
@@ -23,7 +23,7 @@ import { readHints } from "../remote/wire.js";
 import { PgBossConsumer } from "./consumer.js";
 import type { Listener } from "./listener.js";
 import { channelOf, jobId, queueName, storable } from "./names.js";
-import { addNotes, lookAtHeld, renewLease, statesOf, tidy, type Schemas } from "./side-tables.js";
+import { addNotes, holderRowsOf, renewLease, statesOf, deleteExpired, type Schemas } from "./side-tables.js";
 
 /** How often pg-boss may retry a job. `bough/remote` decides when to stop. */
 const RETRY_LIMIT = 10_000;
@@ -33,7 +33,7 @@ const EXPIRE_SECONDS = 23 * 3_600;
 const RETENTION_SECONDS = 14 * 86_400;
 /** NOTIFY takes less than 8,000 bytes. */
 const MAX_NOTIFY = 7_900;
-const TIDY_INTERVAL = 60_000;
+const CLEANUP_INTERVAL = 60_000;
 
 type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
@@ -71,7 +71,7 @@ export class PgBossConnection implements EngineConnection {
   async submit(jobs: readonly Envelope[]): Promise<readonly { readonly owner?: string | undefined }[]> {
     const { boss, lockSeconds } = this.#settings;
     await Promise.all(
-      [...byQueue(jobs)].map(async ([queue, envelopes]) => {
+      [...groupByQueue(jobs)].map(async ([queue, envelopes]) => {
         await this.#ensureQueue(queue);
         await boss.insert(
           queueName(queue),
@@ -105,7 +105,8 @@ export class PgBossConnection implements EngineConnection {
       return "at" in state && state.at === "idle";
     });
     // Only tidies: a process that has fetched one of them since then reads the note.
-    for (const [queue, refs] of byQueue(idle)) boss.cancel(queueName(queue), refs.map(jobId)).catch(onError);
+    for (const [queue, refs] of groupByQueue(idle))
+      boss.cancel(queueName(queue), refs.map(jobId)).catch(onError);
     return states;
   }
 
@@ -117,7 +118,7 @@ export class PgBossConnection implements EngineConnection {
       hold === undefined ? [] : this.#hold(hold),
       this.#now(),
     ]);
-    this.#tidy(now);
+    this.#deleteExpired(now);
     return { now, owned, states, held };
   }
 
@@ -175,14 +176,14 @@ export class PgBossConnection implements EngineConnection {
     const jobs = deliveries.map(({ envelope, attempt }) => ({ ...envelope, retryCount: attempt - 1 }));
     if (renew)
       await Promise.all(
-        [...byQueue(jobs)].map(([queue, held]) =>
+        [...groupByQueue(jobs)].map(([queue, held]) =>
           boss.touch(
             queueName(queue),
             held.map((job) => ({ id: jobId(job), retryCount: job.retryCount })),
           ),
         ),
       );
-    const rows = await lookAtHeld(
+    const rows = await holderRowsOf(
       pool,
       schemas,
       jobs.map(({ queue, id, retryCount, owner }) => ({ queue, id, retryCount, owner })),
@@ -252,9 +253,9 @@ export class PgBossConnection implements EngineConnection {
     this.#notices.add([channelOf(topic), payload]).catch(this.#settings.onError);
   }
 
-  #tidy(now: number): void {
-    if (now - this.#tidiedAt < TIDY_INTERVAL) return;
+  #deleteExpired(now: number): void {
+    if (now - this.#tidiedAt < CLEANUP_INTERVAL) return;
     this.#tidiedAt = now;
-    tidy(this.#settings.pool, this.#settings.schemas).catch(this.#settings.onError);
+    deleteExpired(this.#settings.pool, this.#settings.schemas).catch(this.#settings.onError);
   }
 }

@@ -1,10 +1,10 @@
 import type { Pool } from "pg";
 import type { JobWithMetadata, PgBoss } from "pg-boss";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
-import { toEnvelope } from "../remote/received.js";
-import { after, limit, monotonicNow, Pause } from "../remote/time.js";
+import { toEnvelope } from "../remote/envelope.js";
+import { after, withTimeLimit, monotonicNow, Pause } from "../remote/time.js";
 import { jobId, queueName, storable } from "./names.js";
-import { count, talliesOf, type Schemas } from "./side-tables.js";
+import { count, retryCountsOf, type Schemas } from "./side-tables.js";
 
 interface Settings {
   readonly pool: Pool;
@@ -88,9 +88,9 @@ export class PgBossConsumer implements Consumer {
     const since = monotonicNow();
     const jobs = await boss.fetch<Envelope>(name, { batchSize: room, includeMetadata: true });
     const retried = jobs.filter(({ retryCount }) => retryCount > 0).map(({ id }) => id);
-    const tallies = retried.length === 0 ? undefined : await talliesOf(pool, schemas, name, retried);
+    const counts = retried.length === 0 ? undefined : await retryCountsOf(pool, schemas, name, retried);
     for (const job of jobs) {
-      const { failures = 0, releases = 0 } = tallies?.get(job.id) ?? {};
+      const { failures = 0, releases = 0 } = counts?.get(job.id) ?? {};
       const delivery: Delivery = {
         envelope: toEnvelope(
           job.data,
@@ -119,7 +119,7 @@ export class PgBossConsumer implements Consumer {
     const until = monotonicNow() + this.#settings.lockSeconds * 1_000;
     while (monotonicNow() < until) {
       try {
-        return await limit(this.#store(job, delivery.envelope, settlement), 5_000);
+        return await withTimeLimit(this.#store(job, delivery.envelope, settlement), 5_000);
       } catch (error) {
         this.#options.onError(error);
         await pause(100);

@@ -5,7 +5,7 @@ import { checkOptionsObject, checkType, outOfRange, requireCount } from "../erro
 import type { Scope } from "../kernel/scope.js";
 import type { Engine, EngineConnection } from "../remote/engine.js";
 import { reporterOf } from "../remote/reporter.js";
-import { limit } from "../remote/time.js";
+import { withTimeLimit } from "../remote/time.js";
 import { PgBossConnection } from "./connection.js";
 import { Listener } from "./listener.js";
 import { quote } from "./names.js";
@@ -87,7 +87,7 @@ async function open(scope: Scope, options: Checked): Promise<EngineConnection> {
     application_name: "bough",
   });
   pool.on("error", onError); // without a listener, a restart of the server would end this process
-  scope.defer(() => limit(pool.end(), 2_000).catch(onError));
+  scope.defer(() => withTimeLimit(pool.end(), 2_000).catch(onError));
   const boss = new PgBoss({
     db: { executeSql: (text, values) => pool.query(text, values) },
     schema,
@@ -97,11 +97,11 @@ async function open(scope: Scope, options: Checked): Promise<EngineConnection> {
   });
   boss.on("error", onError);
   // Before the start: a start that fails, or is under way when the scope ends, leaves timers behind, too.
-  scope.defer(() => limit(boss.stop({ graceful: false, close: false }), 2_000).catch(onError));
+  scope.defer(() => withTimeLimit(boss.stop({ graceful: false, close: false }), 2_000).catch(onError));
   await boss.start();
   await createTables(pool, quote(sideSchema));
   const listener = new Listener({ connectionString }, onError);
-  scope.defer(() => limit(listener.close(), 2_000).catch(onError));
+  scope.defer(() => withTimeLimit(listener.close(), 2_000).catch(onError));
   const connection = new PgBossConnection({
     pool,
     boss,

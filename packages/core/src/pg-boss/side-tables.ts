@@ -6,7 +6,7 @@ import { jobId, queueName, storable } from "./names.js";
 // process, `note` one for each job that was cancelled, or was tried again.
 
 /** How often a job returned to the queue for other reasons than a lost worker. */
-export interface Tally {
+export interface RetryCounts {
   readonly failures: number;
   readonly releases: number;
 }
@@ -28,7 +28,7 @@ export interface HolderRow {
 
 interface StateRow {
   readonly state: string | null;
-  readonly lapsed: boolean;
+  readonly expired: boolean;
   readonly output: { readonly bough?: Outcome } | null;
   readonly retry_count: number | null;
   readonly reason: WireReason | null;
@@ -60,7 +60,7 @@ export async function createTables(pool: Pool, side: string): Promise<void> {
 }
 
 /** Removes expired rows. */
-export async function tidy(pool: Pool, { side }: Schemas): Promise<void> {
+export async function deleteExpired(pool: Pool, { side }: Schemas): Promise<void> {
   await pool.query(`DELETE FROM ${side}.lease WHERE until < clock_timestamp() - interval '1 minute'`);
   await pool.query(`DELETE FROM ${side}.note WHERE expires < clock_timestamp()`);
 }
@@ -109,7 +109,12 @@ export async function addNotes(
 }
 
 /** Counts that a job goes back to its queue. */
-export async function count(pool: Pool, { side }: Schemas, ref: EngineRef, what: keyof Tally): Promise<void> {
+export async function count(
+  pool: Pool,
+  { side }: Schemas,
+  ref: EngineRef,
+  what: keyof RetryCounts,
+): Promise<void> {
   await pool.query(
     `INSERT INTO ${side}.note AS n (name, id, ${what}, expires) VALUES ($1, $2, 1, clock_timestamp() + interval '1 day')
      ON CONFLICT (name, id) DO UPDATE SET ${what} = n.${what} + 1, expires = GREATEST(n.expires, excluded.expires)`,
@@ -117,13 +122,13 @@ export async function count(pool: Pool, { side }: Schemas, ref: EngineRef, what:
   );
 }
 
-export async function talliesOf(
+export async function retryCountsOf(
   pool: Pool,
   { side }: Schemas,
   name: string,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, Tally>> {
-  const { rows } = await pool.query<Tally & { readonly id: string }>(
+): Promise<ReadonlyMap<string, RetryCounts>> {
+  const { rows } = await pool.query<RetryCounts & { readonly id: string }>(
     `SELECT id, failures, releases FROM ${side}.note WHERE name = $1 AND id = ANY($2::uuid[])`,
     [name, ids],
   );
@@ -139,7 +144,7 @@ export async function statesOf(
   if (refs.length === 0) return [];
   const { rows } = await pool.query<StateRow>(
     `SELECT j.state::text AS state, j.output, j.retry_count, n.reason,
-       COALESCE(j.heartbeat_on + j.heartbeat_seconds * interval '1 s' < clock_timestamp(), false) AS lapsed
+       COALESCE(j.heartbeat_on + j.heartbeat_seconds * interval '1 s' < clock_timestamp(), false) AS expired
      FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS r (name, id, place)
      LEFT JOIN ${schemas.boss}.job j ON j.name = r.name AND j.id = r.id
      LEFT JOIN ${schemas.side}.note n ON n.name = r.name AND n.id = r.id
@@ -149,13 +154,13 @@ export async function statesOf(
   return rows.map(toState);
 }
 
-function toState({ state, lapsed, output, retry_count, reason }: StateRow): JobState {
+function toState({ state, expired, output, retry_count, reason }: StateRow): JobState {
   switch (state) {
     case "created":
     case "retry":
       return { at: "idle" };
     case "active":
-      return lapsed ? { at: "idle" } : { at: "running", attempt: (retry_count ?? 0) + 1 };
+      return expired ? { at: "idle" } : { at: "running", attempt: (retry_count ?? 0) + 1 };
     case "completed":
       return { outcome: output?.bough as Outcome }; // the owner checks the value
     case "failed":
@@ -168,7 +173,7 @@ function toState({ state, lapsed, output, retry_count, reason }: StateRow): JobS
 }
 
 /** The state of each job for the process that holds it, in the order of `jobs`. */
-export async function lookAtHeld(
+export async function holderRowsOf(
   pool: Pool,
   { boss, side }: Schemas,
   jobs: readonly (EngineRef & { readonly retryCount: number; readonly owner: string | undefined })[],

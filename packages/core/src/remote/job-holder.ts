@@ -1,9 +1,9 @@
 import { Batcher } from "./batcher.js";
 import type { EngineClock } from "./engine-clock.js";
 import { jobKey, type EngineConnection, type Held, type Hint } from "./engine.js";
-import { BEATS_PER_LEASE } from "./owner.js";
+import { HEARTBEATS_PER_LEASE } from "./owner.js";
 import type { RunningJob } from "./running-job.js";
-import { after, limit, monotonicNow } from "./time.js";
+import { after, withTimeLimit, monotonicNow } from "./time.js";
 
 interface HolderOptions {
   /** The length of the worker's locks. */
@@ -28,11 +28,11 @@ export class JobHolder {
   readonly #jobs = new Set<RunningJob>();
   readonly #byKey = new Map<string, RunningJob>();
   readonly #checks: Batcher<RunningJob, Checked>;
-  #stopBeat: (() => void) | undefined;
-  #stopFence: (() => void) | undefined;
-  #fenceAt = Infinity;
-  #beatAt = Infinity;
-  #isBeating = false;
+  #clearHeartbeatTimer: (() => void) | undefined;
+  #clearStopTimer: (() => void) | undefined;
+  #stopAt = Infinity;
+  #heartbeatAt = Infinity;
+  #isSending = false;
 
   constructor(connection: EngineConnection, options: HolderOptions) {
     this.#connection = connection;
@@ -55,7 +55,7 @@ export class JobHolder {
       this.#schedule();
     } catch (error) {
       this.#options.onError(error);
-      job.stop({ by: "fence" });
+      job.stop({ by: "lost" });
     }
     return job.stopped === undefined;
   }
@@ -67,8 +67,8 @@ export class JobHolder {
     if (this.#jobs.size === 0) this.close();
   }
 
-  hinted(hint: Hint | undefined): void {
-    if (hint === undefined) return void this.#beat();
+  receiveHint(hint: Hint | undefined): void {
+    if (hint === undefined) return void this.#sendHeartbeat();
     const job = this.#byKey.get(jobKey(hint));
     if (job === undefined || hint.reason === undefined) return;
     job.stop({ by: "note", reason: hint.reason });
@@ -77,56 +77,57 @@ export class JobHolder {
 
   /** Stops the timers. */
   close(): void {
-    this.#stopBeat?.();
-    this.#stopFence?.();
-    this.#stopBeat = this.#stopFence = undefined;
-    this.#fenceAt = this.#beatAt = Infinity;
+    this.#clearHeartbeatTimer?.();
+    this.#clearStopTimer?.();
+    this.#clearHeartbeatTimer = this.#clearStopTimer = undefined;
+    this.#stopAt = this.#heartbeatAt = Infinity;
   }
 
   /** The interval follows the shortest lease, of this worker or of an owner. */
   #interval(): number {
     let shortest = this.#options.lease;
     for (const { delivery } of this.#jobs) shortest = Math.min(shortest, delivery.envelope.lease ?? Infinity);
-    return shortest / BEATS_PER_LEASE;
+    return shortest / HEARTBEATS_PER_LEASE;
   }
 
-  /** Sets the timers: for the next beat, and for the first job to cancel without an answer. */
+  /** Sets the timers: for the next heartbeat, and for the first job to cancel without an answer. */
   #schedule(): void {
     if (this.#jobs.size === 0) return;
     const now = monotonicNow();
-    if (!this.#isBeating) {
+    if (!this.#isSending) {
       const at = now + this.#interval();
-      if (this.#stopBeat === undefined || at < this.#beatAt - 1) this.#beatIn(at - now);
+      if (this.#clearHeartbeatTimer === undefined || at < this.#heartbeatAt - 1)
+        this.#scheduleHeartbeat(at - now);
     }
     let first = Infinity;
-    for (const job of this.#jobs) if (job.stopped === undefined) first = Math.min(first, job.fence);
-    // A fence that moves back needs no new timer: when the old one fires, it sets the next.
-    if (first === Infinity || (this.#stopFence !== undefined && first >= this.#fenceAt)) return;
-    this.#stopFence?.();
-    this.#fenceAt = first;
-    this.#stopFence = after(first - now, () => {
-      this.#stopFence = undefined;
-      this.#fenceAt = Infinity;
-      for (const job of this.#jobs) job.checkFence();
+    for (const job of this.#jobs) if (job.stopped === undefined) first = Math.min(first, job.mustStopAt);
+    // A limit that moves back needs no new timer: when the old one fires, it sets the next.
+    if (first === Infinity || (this.#clearStopTimer !== undefined && first >= this.#stopAt)) return;
+    this.#clearStopTimer?.();
+    this.#stopAt = first;
+    this.#clearStopTimer = after(first - now, () => {
+      this.#clearStopTimer = undefined;
+      this.#stopAt = Infinity;
+      for (const job of this.#jobs) job.stopIfDue();
       this.#schedule();
     });
   }
 
-  #beatIn(ms: number): void {
-    this.#stopBeat?.();
-    this.#beatAt = monotonicNow() + ms;
-    this.#stopBeat = after(ms, () => {
-      this.#stopBeat = undefined;
-      void this.#beat();
+  #scheduleHeartbeat(ms: number): void {
+    this.#clearHeartbeatTimer?.();
+    this.#heartbeatAt = monotonicNow() + ms;
+    this.#clearHeartbeatTimer = after(ms, () => {
+      this.#clearHeartbeatTimer = undefined;
+      void this.#sendHeartbeat();
     });
   }
 
   /** Renews all locks. */
-  async #beat(): Promise<void> {
-    if (this.#isBeating || this.#jobs.size === 0) return;
-    this.#isBeating = true;
-    this.#stopBeat?.();
-    this.#stopBeat = undefined;
+  async #sendHeartbeat(): Promise<void> {
+    if (this.#isSending || this.#jobs.size === 0) return;
+    this.#isSending = true;
+    this.#clearHeartbeatTimer?.();
+    this.#clearHeartbeatTimer = undefined;
     const began = monotonicNow();
     const interval = this.#interval();
     const jobs = [...this.#jobs];
@@ -139,10 +140,10 @@ export class JobHolder {
     } catch (error) {
       this.#options.onError(error);
     }
-    for (const job of this.#jobs) job.checkFence();
-    this.#isBeating = false;
+    for (const job of this.#jobs) job.stopIfDue();
+    this.#isSending = false;
     this.#schedule();
-    if (!hasAnswered && this.#jobs.size > 0) this.#beatIn(interval / 8);
+    if (!hasAnswered && this.#jobs.size > 0) this.#scheduleHeartbeat(interval / 8);
   }
 
   async #check(jobs: readonly RunningJob[]): Promise<Checked[]> {
@@ -154,7 +155,7 @@ export class JobHolder {
   async #ask(jobs: readonly RunningJob[], renew: boolean, ms: number): Promise<readonly Held[]> {
     const askedAt = monotonicNow();
     const deliveries = jobs.map(({ delivery }) => delivery);
-    const answer = await limit(
+    const answer = await withTimeLimit(
       this.#connection.heartbeat({ hold: { lease: this.#options.lease, renew, deliveries } }),
       ms,
     );
@@ -162,7 +163,7 @@ export class JobHolder {
     return answer.held;
   }
 
-  /** Notifies the owners which worker runs their jobs, except for jobs that end before the first beat. */
+  /** Notifies the owners which worker runs their jobs, except for jobs that end before the first heartbeat. */
   #announce(jobs: readonly RunningJob[]): void {
     const byOwner = new Map<string, Hint[]>();
     for (const job of jobs) {

@@ -25,18 +25,18 @@ export interface ServiceSettings {
 }
 
 /** How long to delay a job with a newer envelope, in ms. */
-const PASS_DELAY = 1_000;
+const NEWER_VERSION_DELAY = 1_000;
 
 /** Why a job is not started; `undefined` if it may be. */
 export function refusalOf({ envelope, lostBefore }: Delivery): Settlement | undefined {
   if (!Number.isInteger(envelope.v) || envelope.v < 1 || typeof envelope.name !== "string")
-    return { outcome: { t: "error", error: encodeThrown(notOurs(envelope), undefined) } };
-  if ((envelope.v as number) !== 1) return { release: true, delay: PASS_DELAY };
+    return { outcome: { t: "error", error: encodeThrown(notSubmittedByBough(envelope), undefined) } };
+  if ((envelope.v as number) !== 1) return { release: true, delay: NEWER_VERSION_DELAY };
   const isOver = envelope.onWorkerLost === "fail" ? lostBefore > 0 : lostBefore > envelope.lostRetries;
   return isOver ? { outcome: { t: "lost", why: "worker" } } : undefined;
 }
 
-function notOurs({ queue }: Envelope): RemoteRefusedError {
+function notSubmittedByBough({ queue }: Envelope): RemoteRefusedError {
   return new RemoteRefusedError(
     `a job in the queue ${queue} was not submitted by bough: use remote.spawn or remote.detach`,
   );
@@ -47,7 +47,7 @@ export function settleUnstarted(running: RunningJob): Settlement {
   const { stopped } = running;
   if (stopped?.by === "note") return { outcome: { t: "cancelled", reason: stopped.reason } };
   if (stopped?.by === "owner") return { outcome: { t: "cancelled", reason: { kind: "disconnected" } } };
-  return { release: true, delay: stopped?.by === "fence" ? running.releaseDelay : undefined };
+  return { release: true, delay: stopped?.by === "lost" ? running.releaseDelay : undefined };
 }
 
 /**
@@ -68,7 +68,7 @@ export async function runJob(
     const { grace } = settings;
     const value = await withScope(service, { name: envelope.name, timeout, grace }, (own) => {
       scope = own;
-      return within(settings.trace, envelope, () => call(own, implementation, running, settings));
+      return withTrace(settings.trace, envelope, () => call(own, implementation, running, settings));
     });
     const body = await encodePayload(`the result of ${envelope.queue}`, value, settings.payload);
     return { outcome: { t: "value", body, worker: settings.worker, attempt } };
@@ -85,7 +85,7 @@ async function call(
 ): Promise<unknown> {
   const { envelope, attempt } = running.delivery;
   running.setScope(own);
-  onCheck(own, () => running.checkFence());
+  onCheck(own, () => running.stopIfDue());
   annotate(own, "remote", () => ({
     text: envelope.owner === undefined ? "detached" : `for ${envelope.path ?? envelope.owner}`,
     data: { id: envelope.id, attempt, owner: envelope.owner, path: envelope.path },
@@ -104,7 +104,7 @@ async function call(
   } catch (error) {
     return throwFailure(own as ScopeNode, error);
   }
-  running.checkFence();
+  running.stopIfDue();
   own.throwIfCancelled(); // the process may have been stopped since the engine was asked
   const info: JobInfo = {
     id: envelope.id,
@@ -117,7 +117,7 @@ async function call(
   return worker(own, data as never, info);
 }
 
-function within<T>(trace: TracePropagator | undefined, { trace: carrier }: Envelope, run: () => T): T {
+function withTrace<T>(trace: TracePropagator | undefined, { trace: carrier }: Envelope, run: () => T): T {
   return trace === undefined || carrier === undefined ? run() : trace.extract(carrier, run);
 }
 
@@ -140,7 +140,7 @@ function settleThrown(
     const isLate = isCancelled(error) && error.kind === "deadline";
     return isLate ? { outcome: { t: "cancelled", reason: { kind: "deadline" } } } : { release: true }; // the service has ended
   }
-  if (stopped?.by === "fence") return settleUnstarted(running);
+  if (stopped?.by === "lost") return settleUnstarted(running);
   const outcome: Outcome = {
     t: "error",
     error: encodeThrown(error, redact),

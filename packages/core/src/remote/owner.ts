@@ -12,12 +12,12 @@ import {
 } from "./engine.js";
 import { OwnerLease } from "./owner-lease.js";
 import type { PendingJob } from "./pending-job.js";
-import { after, limit, monotonicNow, Pause } from "./time.js";
+import { after, withTimeLimit, monotonicNow, Pause } from "./time.js";
 
 /** How many jobs one heartbeat asks about. The next heartbeats ask about the others. */
 const MAX_ASKED = 1_000;
 /** How often a lease is renewed within its length. */
-export const BEATS_PER_LEASE = 5;
+export const HEARTBEATS_PER_LEASE = 5;
 
 type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
@@ -53,10 +53,10 @@ export class Owner {
     this.#connection = connection;
     this.#length = length;
     this.#onError = onError;
-    this.interval = length / BEATS_PER_LEASE;
+    this.interval = length / HEARTBEATS_PER_LEASE;
     this.#lease = new OwnerLease(crypto.randomUUID(), length);
-    this.#submits = new Batcher((jobs) => limit(connection.submit(jobs), this.interval));
-    this.#cancels = new Batcher((jobs) => limit(connection.cancel(jobs), this.interval));
+    this.#submits = new Batcher((jobs) => withTimeLimit(connection.submit(jobs), this.interval));
+    this.#cancels = new Batcher((jobs) => withTimeLimit(connection.cancel(jobs), this.interval));
   }
 
   get leaseLength(): number {
@@ -69,8 +69,8 @@ export class Owner {
 
   /** Begins the heartbeats. */
   async start(): Promise<void> {
-    await this.#connection.watch({ owner: this.topic }, (hint) => this.#hinted(hint));
-    this.#loop = this.#beats();
+    await this.#connection.watch({ owner: this.topic }, (hint) => this.#receiveHint(hint));
+    this.#loop = this.#sendHeartbeats();
   }
 
   /** Resolves with a lease that is held. */
@@ -163,7 +163,7 @@ export class Owner {
   /** One attempt to learn the state of a job. `undefined` if the engine did not answer. */
   async ask(ref: EngineRef): Promise<JobState | undefined> {
     try {
-      return (await limit(this.#connection.heartbeat({ ask: [ref] }), this.interval)).states[0];
+      return (await withTimeLimit(this.#connection.heartbeat({ ask: [ref] }), this.interval)).states[0];
     } catch (error) {
       this.#onError(error);
       return undefined;
@@ -185,13 +185,13 @@ export class Owner {
     for (const stop of this.#stopLeaseTimers.values()) stop();
     if (this.#lease.state !== "held") return;
     const end = this.#connection.heartbeat({ owner: { id: this.#lease.id, until: 0 } });
-    await limit(end, Math.min(this.interval, 1_000)).catch(this.#onError);
+    await withTimeLimit(end, Math.min(this.interval, 1_000)).catch(this.#onError);
   }
 
-  async #beats(): Promise<void> {
+  async #sendHeartbeats(): Promise<void> {
     while (!this.#isClosed) {
       const began = monotonicNow();
-      const hasAnswered = await this.#beat();
+      const hasAnswered = await this.#sendHeartbeat();
       const rest = this.interval - (monotonicNow() - began);
       if (this.#urgent.size > 0 && hasAnswered) continue;
       if (!this.#isClosed) await this.#pause.wait(hasAnswered ? Math.max(rest, 0) : this.interval / 8);
@@ -199,7 +199,7 @@ export class Owner {
   }
 
   /** Returns whether the engine has answered, and the lease is fresh. */
-  async #beat(): Promise<boolean> {
+  async #sendHeartbeat(): Promise<boolean> {
     const lease = this.#lease;
     const end = this.clock.isKnown ? lease.nextEnd(this.clock) : undefined;
     if (end !== undefined) this.#watchLease(lease);
@@ -207,7 +207,7 @@ export class Owner {
     const known = asked.map((job) => job.known);
     const sentAt = monotonicNow();
     try {
-      const answer = await limit(
+      const answer = await withTimeLimit(
         this.#connection.heartbeat({
           ...(end === undefined ? {} : { owner: { id: lease.id, until: end, fresh: lease.state === "new" } }),
           ask: asked.map(({ envelope }) => ({ queue: envelope.queue, id: envelope.id })),
@@ -219,7 +219,7 @@ export class Owner {
       asked.forEach((job, index) =>
         job.update(answer.states[index] as JobState, known[index] as PendingJob["known"]),
       );
-      if (isFirst || this.#isClosed) return this.#isClosed || (await this.#beat());
+      if (isFirst || this.#isClosed) return this.#isClosed || (await this.#sendHeartbeat());
       if (end !== undefined) this.#answered(lease, answer.owned === true);
       return this.#lease.state === "held";
     } catch (error) {
@@ -280,7 +280,7 @@ export class Owner {
     return [...asked].slice(0, 2 * MAX_ASKED);
   }
 
-  #hinted(hint: Hint | undefined): void {
+  #receiveHint(hint: Hint | undefined): void {
     if (hint === undefined) {
       for (const jobs of this.#jobs.values())
         for (const job of jobs) if (job.isDurable) this.#urgent.add(job);

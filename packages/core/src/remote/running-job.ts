@@ -11,7 +11,7 @@ export type Stopped =
   /** Its owner's lease has ended. */
   | { readonly by: "owner" }
   /** This process does not hold it any more, or can't see whether it does, or whether its owner lives. */
-  | { readonly by: "fence" };
+  | { readonly by: "lost" };
 
 /** The part of a lease that is reserved for late timers. */
 const RESERVE = 1 / 20;
@@ -38,7 +38,7 @@ export class RunningJob {
   }
 
   /** The `monotonicNow()` at which the job must be cancelled without a further answer. */
-  get fence(): number {
+  get mustStopAt(): number {
     return Math.min(this.#lockEnd, this.#ownerEnd);
   }
 
@@ -53,19 +53,19 @@ export class RunningJob {
   /** Updates the limits from an answer of the engine. @param lock - The length of the lock if this renewed it. */
   update(held: Held, askedAt: number, lock: number | undefined): void {
     if (held.cancelled !== undefined) return this.stop({ by: "note", reason: held.cancelled });
-    if (held.lost) return this.stop({ by: "fence" });
+    if (held.lost) return this.stop({ by: "lost" });
     if (held.ownerLeft !== undefined) {
       if (held.ownerLeft <= 0) return this.stop({ by: "owner" });
       const reserve = (this.delivery.envelope.lease ?? 0) * RESERVE;
       this.#ownerEnd = askedAt + held.ownerLeft - reserve;
     }
     if (lock !== undefined) this.#lockEnd = askedAt + lock * (1 - RESERVE);
-    this.checkFence();
+    this.stopIfDue();
   }
 
   /** Cancels the job if it must not run any longer. */
-  checkFence(): void {
-    if (this.stopped === undefined && monotonicNow() >= this.fence) this.stop({ by: "fence" });
+  stopIfDue(): void {
+    if (this.stopped === undefined && monotonicNow() >= this.mustStopAt) this.stop({ by: "lost" });
   }
 
   stop(stopped: Stopped): void {

@@ -61,10 +61,12 @@ export async function serve(
   const node = nodeOf("serve", "scope", scope);
   requireEngine("serve", engine);
   checkServeOptions(options);
-  return launch(node, engine, byQueue(implementations), options);
+  return launch(node, engine, implementationsByQueue(implementations), options);
 }
 
-function byQueue(implementations: readonly AnyImplementation[]): Map<string, AnyImplementation> {
+function implementationsByQueue(
+  implementations: readonly AnyImplementation[],
+): Map<string, AnyImplementation> {
   if (!Array.isArray(implementations) || implementations.length === 0)
     throw wrongType(
       "serve",
@@ -151,7 +153,7 @@ class EngineService {
 
   async consume(implementations: ReadonlyMap<string, AnyImplementation>): Promise<void> {
     for (const [queue, implementation] of implementations) {
-      await this.#connection.watch({ queue }, (hint) => this.#holder.hinted(hint));
+      await this.#connection.watch({ queue }, (hint) => this.#holder.receiveHint(hint));
       const entry = { running: 0, consumer: undefined as unknown as Consumer };
       entry.consumer = await this.#connection.consume(
         queue,
@@ -186,7 +188,7 @@ class EngineService {
     const running = new RunningJob(delivery, this.#lease);
     entry.running += 1;
     this.#running += 1;
-    this.#share();
+    this.#shareSlots();
     try {
       return await this.#hold(implementation, running);
     } catch (error) {
@@ -196,7 +198,7 @@ class EngineService {
       entry.running -= 1;
       this.#running -= 1;
       this.#holder.delete(running);
-      this.#share();
+      this.#shareSlots();
     }
   }
 
@@ -204,7 +206,7 @@ class EngineService {
     // With several queues a few more jobs than `concurrency` may have been fetched.
     using _slot = await this.#slots.acquire(this.#scope);
     if (!(await this.#holder.add(running))) return settleUnstarted(running);
-    running.checkFence(); // the process may have been stopped while it waited for the answer
+    running.stopIfDue(); // the process may have been stopped while it waited for the answer
     if (running.stopped !== undefined) return settleUnstarted(running);
     const { deadline } = running.delivery.envelope;
     const left = deadline === undefined ? undefined : Math.max(deadline - this.#clock.now(), 0);
@@ -212,7 +214,7 @@ class EngineService {
   }
 
   /** Lets each queue fetch as many jobs as there are free slots. */
-  #share(): void {
+  #shareSlots(): void {
     if (this.#consumers.length < 2) return;
     const free = Math.max(this.#concurrency - this.#running, 0);
     for (const { consumer, running } of this.#consumers) consumer.setConcurrency?.(running + free);

@@ -58,7 +58,7 @@ class NoAnswerError extends Error {
  * `promise`, but not for longer than `ms`: some clients keep a call for ever while they are offline, and nothing that decides
  * about a lease may wait for that.
  */
-export function limit<T>(promise: Promise<T>, ms: number): Promise<T> {
+export function withTimeLimit<T>(promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = after(ms, () => reject(new NoAnswerError(`the engine did not answer within ${ms} ms`)));
     promise.then(

@@ -7,17 +7,17 @@ import type { Envelope } from "../engine.js";
 import { RemoteError, RemoteRefusedError } from "../errors.js";
 import { defineJob, implement } from "../job.js";
 import { serve } from "../serve.js";
-import { errorOf, outcomeOf, type CaseDraft } from "./stage.js";
+import { errorOf, outcomeOf, type CaseDraft } from "./harness.js";
 
 /** Cases without a fault: rows 1, 5, 6, 7 and 8 of the matrix as far as they need none. */
 export const basicCases: readonly CaseDraft[] = [
   {
     name: "R1: a job returns its value to its owner's task",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const values = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => remote.spawn(scope, stage.job, { tag: `n${n}`, ms: n % 3 })),
+        Array.from({ length: 20 }, (_, n) => remote.spawn(scope, harness.job, { tag: `n${n}`, ms: n % 3 })),
       );
       assert.deepEqual(
         values,
@@ -27,37 +27,37 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R2, R4: a cancelled job gets the kind, the path and the cause, and its task settles after the cleanup",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000, cleanup: 100 });
-      await stage.seen("a", "start");
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000, cleanup: 100 });
+      await harness.waitFor("a", "start");
       task.cancel({ why: "enough" });
       const error = await errorOf(task);
       assert.equal(task.status, "cancelled");
       assert.equal((error as { kind?: string }).kind, "explicit");
-      const [signal] = stage.of("a", "signal");
+      const [signal] = harness.eventsOf("a", "signal");
       assert.deepEqual(
         [signal?.kind, signal?.path, signal?.cause],
         ["explicit", task.path, { why: "enough" }],
       );
-      assert.equal(stage.of("a", "end").length, 1, "the task has settled before the job has ended");
+      assert.equal(harness.eventsOf("a", "end").length, 1, "the task has settled before the job has ended");
     },
   },
   {
     name: "R4: the failure of a sibling cancels the job with kind failure and the error as its cause",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const outcome = await errorOf(
         withScope(scope, async (group) => {
-          remote.spawn(group, stage.job, { tag: "a", ms: 60_000 });
-          await stage.seen("a", "start");
+          remote.spawn(group, harness.job, { tag: "a", ms: 60_000 });
+          await harness.waitFor("a", "start");
           throw new TypeError("sibling");
         }),
       );
       assert.equal(outcome.message, "sibling");
-      const [signal] = stage.of("a", "signal");
+      const [signal] = harness.eventsOf("a", "signal");
       assert.equal(signal?.kind, "failure");
       assert.equal((signal.cause as Error).name, "TypeError");
       assert(signal.cause instanceof RemoteError);
@@ -65,45 +65,47 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R3: a job that is cancelled while it is queued settles without a worker, and never starts",
-    async play(stage) {
-      const { scope, remote } = await stage.owner();
-      const tasks = Array.from({ length: 10 }, (_, n) => remote.spawn(scope, stage.job, { tag: "a", ms: n }));
-      const last = remote.spawn(scope, stage.job, { tag: "b" }, { id: "last" });
-      await stage.stored(scope, "last");
+    async run(harness) {
+      const { scope, remote } = await harness.owner();
+      const { job } = harness;
+      const tasks = Array.from({ length: 10 }, (_, n) => remote.spawn(scope, job, { tag: "a", ms: n }));
+      const last = remote.spawn(scope, job, { tag: "b" }, { id: "last" });
+      await harness.waitUntilStored(scope, "last");
       for (const task of tasks) task.cancel();
       for (const task of tasks) await errorOf(task);
-      await stage.worker();
+      await harness.worker();
       assert.equal(await last, "b:1");
-      assert.deepEqual(stage.of("a"), []);
+      assert.deepEqual(harness.eventsOf("a"), []);
     },
   },
   {
     name: "R3, R13: a job that is cancelled before it is durable never starts",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const sync = remote.spawn(scope, stage.job, { tag: "a" });
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const { job } = harness;
+      const sync = remote.spawn(scope, job, { tag: "a" });
       sync.cancel();
-      const soon = Array.from({ length: 20 }, () => remote.spawn(scope, stage.job, { tag: "b", ms: 20_000 }));
+      const soon = Array.from({ length: 20 }, () => remote.spawn(scope, job, { tag: "b", ms: 20_000 }));
       for (const [index, task] of soon.entries()) {
         if (index % 2 === 0) await Promise.resolve();
         task.cancel();
       }
       await Promise.all([sync, ...soon].map((task) => errorOf(task)));
-      assert.deepEqual(stage.of("a"), []);
-      await stage.pause(50);
-      assert.equal(stage.of("b", "start").length, stage.of("b", "end").length);
+      assert.deepEqual(harness.eventsOf("a"), []);
+      await harness.pause(50);
+      assert.equal(harness.eventsOf("b", "start").length, harness.eventsOf("b", "end").length);
     },
   },
   {
     name: "R5: a value that comes after the cancellation is kept, and a failing cleanup is a failure",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const kept = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000, late: "kept" });
-      const failed = remote.spawn(scope, stage.job, { tag: "b", ms: 60_000, badCleanup: true });
-      await stage.seen("a", "start");
-      await stage.seen("b", "start");
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const kept = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000, late: "kept" });
+      const failed = remote.spawn(scope, harness.job, { tag: "b", ms: 60_000, badCleanup: true });
+      await harness.waitFor("a", "start");
+      await harness.waitFor("b", "start");
       kept.cancel();
       failed.cancel();
       assert.equal(await kept, "kept");
@@ -113,86 +115,88 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R6: a job that runs out of time fails with its task's own DeadlineExceededError",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 }, { timeout: 1_500 });
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000 }, { timeout: 1_500 });
       const error = await errorOf(task);
       assert(error instanceof DeadlineExceededError);
       assert.deepEqual([error.scope, error.timeout, task.status], [task.path, 1_500, "failed"]);
-      assert.equal(stage.of("a", "signal")[0]?.kind, "deadline");
+      assert.equal(harness.eventsOf("a", "signal")[0]?.kind, "deadline");
     },
   },
   {
     name: "R6: a deadline that passes in the queue, or before the call, keeps the job from starting",
-    async play(stage) {
-      const { scope, remote } = await stage.owner();
-      const queued = remote.spawn(scope, stage.job, { tag: "a" }, { timeout: 100 });
-      const late = remote.spawn(scope, stage.job, { tag: "b" }, { deadline: 1 });
-      const free = remote.spawn(scope, stage.job, { tag: "c" }, { timeout: Infinity });
+    async run(harness) {
+      const { scope, remote } = await harness.owner();
+      const queued = remote.spawn(scope, harness.job, { tag: "a" }, { timeout: 100 });
+      const late = remote.spawn(scope, harness.job, { tag: "b" }, { deadline: 1 });
+      const free = remote.spawn(scope, harness.job, { tag: "c" }, { timeout: Infinity });
       assert((await errorOf(queued)) instanceof DeadlineExceededError);
       assert((await errorOf(late)) instanceof DeadlineExceededError);
-      await stage.worker();
+      await harness.worker();
       assert.equal(await free, "c:1");
-      assert.deepEqual([...stage.of("a"), ...stage.of("b")], []);
+      assert.deepEqual([...harness.eventsOf("a"), ...harness.eventsOf("b")], []);
     },
   },
   {
     name: "R12: an id that exists is the same job for its owner, and is refused to another",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner("owner");
-      const other = await stage.owner("other");
-      const id = `id-${stage.job.name}`;
-      const first = remote.spawn(scope, stage.job, { tag: "a", ms: 300 }, { id });
-      await stage.seen("a", "start");
-      const again = remote.spawn(scope, stage.job, { tag: "b" }, { id });
-      const refused = other.remote.spawn(other.scope, stage.job, { tag: "c" }, { id });
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner("owner");
+      const other = await harness.owner("other");
+      const id = `id-${harness.job.name}`;
+      const first = remote.spawn(scope, harness.job, { tag: "a", ms: 300 }, { id });
+      await harness.waitFor("a", "start");
+      const again = remote.spawn(scope, harness.job, { tag: "b" }, { id });
+      const refused = other.remote.spawn(other.scope, harness.job, { tag: "c" }, { id });
       assert((await errorOf(refused)) instanceof RemoteRefusedError);
       assert.deepEqual([await first, await again], ["a:1", "a:1"]);
-      assert.equal(await remote.spawn(scope, stage.job, { tag: "d" }, { id }), "a:1");
-      assert.equal(stage.of("a", "start").length, 1);
+      assert.equal(await remote.spawn(scope, harness.job, { tag: "d" }, { id }), "a:1");
+      assert.equal(harness.eventsOf("a", "start").length, 1);
     },
   },
   {
     name: "R12: jobs of different queues may have the same id, and different owners",
-    async play(stage) {
-      const second = defineJob<{ ms: number }, string>(`${stage.job.name}-second`);
-      const { scope: workerScope } = await stage.worker();
+    async run(harness) {
+      const second = defineJob<{ ms: number }, string>(`${harness.job.name}-second`);
+      const { scope: workerScope } = await harness.worker();
       const answer = implement(second, async (_, { ms }) => {
-        await stage.pause(ms);
+        await harness.pause(ms);
         return "second";
       });
-      await serve(workerScope, await stage.subject.engine("worker"), [answer], { lease: stage.workerLease });
-      const { scope, remote } = await stage.owner("owner");
-      const other = await stage.owner("other");
+      await serve(workerScope, await harness.subject.engine("worker"), [answer], {
+        lease: harness.workerLease,
+      });
+      const { scope, remote } = await harness.owner("owner");
+      const other = await harness.owner("other");
       const id = crypto.randomUUID();
-      const first = remote.spawn(scope, stage.job, { tag: "a", ms: 300 }, { id });
-      await stage.seen("a", "start");
+      const first = remote.spawn(scope, harness.job, { tag: "a", ms: 300 }, { id });
+      await harness.waitFor("a", "start");
       const own = other.remote.spawn(other.scope, second, { ms: 600 }, { id });
-      const refused = other.remote.spawn(other.scope, stage.job, { tag: "b" }, { id });
+      const refused = other.remote.spawn(other.scope, harness.job, { tag: "b" }, { id });
       assert((await errorOf(refused)) instanceof RemoteRefusedError);
       assert.deepEqual([await first, await own], ["a:1", "second"]);
     },
   },
   {
     name: "R10, R16: a job that fails is tried again as often as it may be, and then fails with the error of the last time",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const options = { attempts: 3, backoff: 10 };
-      assert.equal(await remote.spawn(scope, stage.job, { tag: "a", failures: 2 }, options), "a:3");
-      const error = await errorOf(remote.spawn(scope, stage.job, { tag: "b", failures: 9 }, options));
+      assert.equal(await remote.spawn(scope, harness.job, { tag: "a", failures: 2 }, options), "a:3");
+      const error = await errorOf(remote.spawn(scope, harness.job, { tag: "b", failures: 9 }, options));
       assert.deepEqual([error.name, error.message], ["RangeError", "failed 3"]);
-      assert.equal(stage.of("b", "start").length, 3);
+      assert.equal(harness.eventsOf("b", "start").length, 3);
     },
   },
   {
     name: "R16: an error keeps its name, message and code, and is no instance of its class",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const error = await errorOf(remote.spawn(scope, stage.job, { tag: "a", throws: "bad input" }));
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const error = await errorOf(remote.spawn(scope, harness.job, { tag: "a", throws: "bad input" }));
       assert(error instanceof RemoteError);
       assert(!(error instanceof RangeError));
       assert.deepEqual([error.name, error.message, error.code], ["RangeError", "bad input", "E_SCRIPT"]);
@@ -202,27 +206,27 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R24: a result that is bigger than a hint arrives, and so does none",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const sizes = [0, 1, 7_900, 8_192, 100_000, 900_000];
       const results = await Promise.all(
-        sizes.map((size) => remote.spawn(scope, stage.job, { tag: `s${size}`, size })),
+        sizes.map((size) => remote.spawn(scope, harness.job, { tag: `s${size}`, size })),
       );
       assert.deepEqual(
         results.map((text) => text.length),
         sizes,
       );
-      const tooBig = await errorOf(remote.spawn(scope, stage.job, { tag: "big", size: 1_000_001 }));
+      const tooBig = await errorOf(remote.spawn(scope, harness.job, { tag: "big", size: 1_000_001 }));
       assert.equal(tooBig.name, "RemoteRefusedError");
     },
   },
   {
     name: "R15: context values and the trace context travel, if both sides list the key",
-    async play(stage) {
+    async run(harness) {
       const tenant = createContextKey<string>("tenant");
       const secret = createContextKey<string>("secret", "none");
-      const ask = defineJob<undefined, unknown>(`${stage.job.name}-context`);
+      const ask = defineJob<undefined, unknown>(`${harness.job.name}-context`);
       const traced: unknown[] = [];
       const trace = {
         inject: (carrier: Record<string, string>) => void (carrier["traceparent"] = "00-a-b-01"),
@@ -231,14 +235,14 @@ export const basicCases: readonly CaseDraft[] = [
           return run();
         },
       };
-      const { scope: workerScope } = await stage.worker();
+      const { scope: workerScope } = await harness.worker();
       await serve(
         workerScope,
-        await stage.subject.engine("worker"),
+        await harness.subject.engine("worker"),
         [implement(ask, (own) => [own.get(tenant), own.get(secret)])],
-        { contexts: [tenant], trace, lease: stage.workerLease },
+        { contexts: [tenant], trace, lease: harness.workerLease },
       );
-      const { scope, remote } = await stage.owner("owner", { contexts: [tenant, secret], trace });
+      const { scope, remote } = await harness.owner("owner", { contexts: [tenant, secret], trace });
       const answer = await withScope(scope, async (own) => {
         own.set(tenant, "acme");
         own.set(secret, "hidden");
@@ -250,17 +254,17 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R18: a worker never sees another version of its job, and gives a newer envelope back",
-    async play(stage) {
-      const next = defineJob<{ tag: string }, string>(stage.job.name, { version: 2 });
-      await stage.worker("old");
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      const next = defineJob<{ tag: string }, string>(harness.job.name, { version: 2 });
+      await harness.worker("old");
+      const { scope, remote } = await harness.owner();
       const task = remote.spawn(scope, next, { tag: "a" });
-      const connection = await (await stage.subject.engine("newer")).open(scope);
+      const connection = await (await harness.subject.engine("newer")).open(scope);
       const newer = {
         v: 2,
-        queue: stage.job.queue,
+        queue: harness.job.queue,
         id: "f0000000-0000-4000-8000-000000000002",
-        name: stage.job.name,
+        name: harness.job.name,
       };
       const rest = {
         body: '{"tag":"n"}',
@@ -271,9 +275,9 @@ export const basicCases: readonly CaseDraft[] = [
         later: 1,
       };
       await connection.submit([{ ...newer, ...rest } as unknown as Envelope]);
-      assert.equal(await remote.spawn(scope, stage.job, { tag: "b" }), "b:1");
-      await stage.pause(100);
-      assert.deepEqual([...stage.of("a"), ...stage.of("n")], []);
+      assert.equal(await remote.spawn(scope, harness.job, { tag: "b" }), "b:1");
+      await harness.pause(100);
+      assert.deepEqual([...harness.eventsOf("a"), ...harness.eventsOf("n")], []);
       task.cancel();
       await errorOf(task);
       await connection.cancel([
@@ -283,21 +287,21 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R17: workers of several queues run no more than concurrency jobs at once",
-    async play(stage) {
-      const jobs = [1, 2, 3].map((n) => defineJob(`${stage.job.name}-q${n}`));
+    async run(harness) {
+      const jobs = [1, 2, 3].map((n) => defineJob(`${harness.job.name}-q${n}`));
       let now = 0;
       let most = 0;
-      const { scope: workerScope } = await stage.worker();
+      const { scope: workerScope } = await harness.worker();
       const implementations = jobs.map((job) =>
         implement(job, async () => {
           most = Math.max(most, (now += 1));
-          await stage.pause(20);
+          await harness.pause(20);
           now -= 1;
         }),
       );
-      const options = { concurrency: 4, lease: stage.workerLease };
-      await serve(workerScope, await stage.subject.engine("worker"), implementations, options);
-      const { scope, remote } = await stage.owner();
+      const options = { concurrency: 4, lease: harness.workerLease };
+      await serve(workerScope, await harness.subject.engine("worker"), implementations, options);
+      const { scope, remote } = await harness.owner();
       await Promise.all(
         Array.from({ length: 30 }, (_, n) => remote.spawn(scope, jobs[n % 3] as (typeof jobs)[0], undefined)),
       );
@@ -306,82 +310,82 @@ export const basicCases: readonly CaseDraft[] = [
   },
   {
     name: "R23: drain fetches no more and lets the running jobs finish",
-    async play(stage) {
-      const { service } = await stage.worker("first", { concurrency: 1 });
-      const { scope, remote } = await stage.owner();
-      const running = remote.spawn(scope, stage.job, { tag: "a", ms: 300 });
-      await stage.seen("a", "start");
-      const waiting = remote.spawn(scope, stage.job, { tag: "b" });
+    async run(harness) {
+      const { service } = await harness.worker("first", { concurrency: 1 });
+      const { scope, remote } = await harness.owner();
+      const running = remote.spawn(scope, harness.job, { tag: "a", ms: 300 });
+      await harness.waitFor("a", "start");
+      const waiting = remote.spawn(scope, harness.job, { tag: "b" });
       await service.drain();
       assert.equal(await running, "a:1");
-      assert.deepEqual(stage.of("b"), []);
-      await stage.worker("second");
+      assert.deepEqual(harness.eventsOf("b"), []);
+      await harness.worker("second");
       assert.equal(await waiting, "b:1");
-      assert.equal(stage.of("b", "start")[0]?.worker, "second");
+      assert.equal(harness.eventsOf("b", "start")[0]?.worker, "second");
     },
   },
   {
     name: "R23: cancelling a worker's scope cancels its jobs and gives them back, and another worker runs them",
-    async play(stage) {
-      const first = await stage.worker("first");
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 2_500 });
-      await stage.seen("a", "start");
-      await stage.worker("second", { concurrency: 1 });
+    async run(harness) {
+      const first = await harness.worker("first");
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 2_500 });
+      await harness.waitFor("a", "start");
+      await harness.worker("second", { concurrency: 1 });
       await first.scope.close();
       assert.match(await task, /^a:/);
-      const [end, start] = [stage.of("a", "end")[0], stage.of("a", "start")[1]];
+      const [end, start] = [harness.eventsOf("a", "end")[0], harness.eventsOf("a", "start")[1]];
       assert.equal(start?.worker, "second");
       assert((end?.at ?? Infinity) <= start.at, "it ran beside itself");
     },
   },
   {
     name: "R2, R25: closing an owner's scope cancels its jobs, waits for them, and leaves nothing",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const tasks = Array.from({ length: 40 }, (_, n) =>
-        remote.spawn(scope, stage.job, {
+        remote.spawn(scope, harness.job, {
           tag: `n${n}`,
           ms: 60_000,
-          cleanup: 3 * stage.lease * (n === 0 ? 1 : 0),
+          cleanup: 3 * harness.lease * (n === 0 ? 1 : 0),
         }),
       );
-      await stage.seen("n0", "start");
+      await harness.waitFor("n0", "start");
       await scope.close();
       for (const task of tasks) assert.equal(task.status, "cancelled");
-      const starts = stage.events.filter(({ what }) => what === "start");
-      assert.equal(stage.events.filter(({ what }) => what === "end").length, starts.length);
+      const starts = harness.events.filter(({ what }) => what === "start");
+      assert.equal(harness.events.filter(({ what }) => what === "end").length, starts.length);
       assert.deepEqual(
-        new Set(stage.events.filter(({ what }) => what === "signal").map(({ kind }) => kind)),
+        new Set(harness.events.filter(({ what }) => what === "signal").map(({ kind }) => kind)),
         new Set(["closed"]),
       );
     },
   },
   {
     name: "R12, R13: two processes that submit one id at the same time make one job",
-    async play(stage) {
-      await stage.worker();
-      const owners = await Promise.all(["a", "b", "c"].map((name) => stage.owner(name)));
-      const id = `one-${stage.job.name}`;
+    async run(harness) {
+      await harness.worker();
+      const owners = await Promise.all(["a", "b", "c"].map((name) => harness.owner(name)));
+      const id = `one-${harness.job.name}`;
       const outcomes = await Promise.all(
         owners.map(({ scope, remote }) =>
-          outcomeOf(remote.spawn(scope, stage.job, { tag: "a", ms: 50 }, { id })),
+          outcomeOf(remote.spawn(scope, harness.job, { tag: "a", ms: 50 }, { id })),
         ),
       );
       assert.equal(outcomes.filter(({ value }) => value === "a:1").length, 1);
       assert.equal(outcomes.filter(({ error }) => error instanceof RemoteRefusedError).length, 2);
-      assert.equal(stage.of("a", "start").length, 1);
+      assert.equal(harness.eventsOf("a", "start").length, 1);
     },
   },
   {
     name: "R1: the concurrency of the local scope bounds what is queued, and a daemon job ends with its scope",
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const order: number[] = [];
       await withScope(scope, { concurrency: 2 }, async (group) => {
-        const tasks = [0, 1, 2, 3].map((n) => remote.spawn(group, stage.job, { tag: `n${n}`, ms: 20 }));
+        const tasks = [0, 1, 2, 3].map((n) => remote.spawn(group, harness.job, { tag: `n${n}`, ms: 20 }));
         assert.deepEqual(
           tasks.map(({ status }) => status),
           ["running", "running", "queued", "queued"],
@@ -389,7 +393,7 @@ export const basicCases: readonly CaseDraft[] = [
         for (const [n, task] of tasks.entries()) spawn(scope, () => task.then(() => order.push(n)));
         await Promise.all(tasks);
       });
-      await stage.pause(1);
+      await harness.pause(1);
       assert.equal(order.length, 4);
     },
   },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { JobState } from "../engine.js";
 import { RemoteLostError } from "../errors.js";
 import { monotonicNow } from "../time.js";
-import { errorOf, outcomeOf, type CaseDraft, type Stage } from "./stage.js";
+import { errorOf, outcomeOf, type CaseDraft, type Harness } from "./harness.js";
 
 function assertLost(error: unknown, why: RemoteLostError["why"]): void {
   assert(error instanceof RemoteLostError, `expected a RemoteLostError, got ${String(error)}`);
@@ -10,12 +10,12 @@ function assertLost(error: unknown, why: RemoteLostError["why"]): void {
 }
 
 /** No two runs of one job at once. */
-function assertNeverBeside(stage: Stage, tag: string): void {
+function assertNeverBeside(harness: Harness, tag: string): void {
   let running = 0;
-  for (const { what } of stage.of(tag)) {
+  for (const { what } of harness.eventsOf(tag)) {
     if (what === "start") running += 1;
     if (what === "end") running -= 1;
-    assert(running <= 1, `${tag} ran beside itself: ${JSON.stringify(stage.of(tag))}`);
+    assert(running <= 1, `${tag} ran beside itself: ${JSON.stringify(harness.eventsOf(tag))}`);
   }
 }
 
@@ -24,86 +24,86 @@ export const faultCases: readonly CaseDraft[] = [
   {
     name: "R8, R7: an owner that is cut off: its job is cancelled within the lease, and its task then rejects",
     needs: ["cut"],
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 });
-      await stage.seen("a", "start");
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000 });
+      await harness.waitFor("a", "start");
       const cutAt = monotonicNow();
-      const connect = await stage.fault(() => stage.subject.cut?.("owner") as never);
-      const signal = await stage.seen("a", "signal");
-      assert(signal.at - cutAt <= stage.lease, `${signal.at - cutAt} ms after the cut`);
+      const connect = await harness.injectFault(() => harness.subject.cut?.("owner") as never);
+      const signal = await harness.waitFor("a", "signal");
+      assert(signal.at - cutAt <= harness.lease, `${signal.at - cutAt} ms after the cut`);
       assert.equal(signal.kind, "disconnected");
       const error = await errorOf(task);
-      const [end] = stage.of("a", "end");
+      const [end] = harness.eventsOf("a", "end");
       assertLost(error, "lease");
       assert(end !== undefined, "the task has settled before the job has ended");
       await connect();
-      assert.equal(await remote.spawn(scope, stage.job, { tag: "b" }), "b:1");
-      assert.equal(stage.of("a", "start").length, 1);
+      assert.equal(await remote.spawn(scope, harness.job, { tag: "b" }), "b:1");
+      assert.equal(harness.eventsOf("a", "start").length, 1);
     },
   },
   {
     name: "R8: the queued jobs of an owner that is gone are dropped when they are fetched",
     needs: ["cut"],
-    async play(stage) {
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      const { scope, remote } = await harness.owner();
       const tasks = Array.from({ length: 5 }, (_, n) =>
-        remote.spawn(scope, stage.job, { tag: "a" }, { id: `queued-${n}` }),
+        remote.spawn(scope, harness.job, { tag: "a" }, { id: `queued-${n}` }),
       );
-      for (const n of tasks.keys()) await stage.stored(scope, `queued-${n}`);
-      await stage.fault(() => stage.subject.cut?.("owner") as never);
+      for (const n of tasks.keys()) await harness.waitUntilStored(scope, `queued-${n}`);
+      await harness.injectFault(() => harness.subject.cut?.("owner") as never);
       for (const task of tasks) assertLost(await errorOf(task), "lease");
-      const other = await stage.owner("other");
-      await stage.worker();
-      assert.equal(await other.remote.spawn(other.scope, stage.job, { tag: "b" }), "b:1");
-      await stage.pause(100);
-      assert.deepEqual(stage.of("a"), []);
+      const other = await harness.owner("other");
+      await harness.worker();
+      assert.equal(await other.remote.spawn(other.scope, harness.job, { tag: "b" }), "b:1");
+      await harness.pause(100);
+      assert.deepEqual(harness.eventsOf("a"), []);
     },
   },
   {
     name: "R9, R10, R11: a worker that is cut off cancels its job before another one starts it",
     needs: ["cut"],
-    async play(stage) {
-      await stage.worker("first");
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 2 * stage.workerLease });
-      await stage.seen("a", "start");
-      await stage.worker("second");
+    async run(harness) {
+      await harness.worker("first");
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 2 * harness.workerLease });
+      await harness.waitFor("a", "start");
+      await harness.worker("second");
       const cutAt = monotonicNow();
-      await stage.fault(() => stage.subject.cut?.("first") as never);
+      await harness.injectFault(() => harness.subject.cut?.("first") as never);
       assert.match(await task, /^a:/);
-      const [signal] = stage.of("a", "signal");
+      const [signal] = harness.eventsOf("a", "signal");
       assert.equal(signal?.kind, "disconnected");
-      assert(signal.at - cutAt <= Math.max(stage.workerLease, stage.lease));
-      assert.equal(stage.of("a", "start")[1]?.worker, "second");
-      assertNeverBeside(stage, "a");
+      assert(signal.at - cutAt <= Math.max(harness.workerLease, harness.lease));
+      assert.equal(harness.eventsOf("a", "start")[1]?.worker, "second");
+      assertNeverBeside(harness, "a");
     },
   },
   {
     name: "R10: with onWorkerLost fail a job runs at most once, and its task rejects when its worker is lost",
     needs: ["cut"],
-    async play(stage) {
-      await stage.worker("first");
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 }, { onWorkerLost: "fail" });
-      await stage.seen("a", "start");
-      await stage.worker("second");
-      await stage.fault(() => stage.subject.cut?.("first") as never);
+    async run(harness) {
+      await harness.worker("first");
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000 }, { onWorkerLost: "fail" });
+      await harness.waitFor("a", "start");
+      await harness.worker("second");
+      await harness.injectFault(() => harness.subject.cut?.("first") as never);
       assertLost(await errorOf(task), "worker");
-      assert.equal(stage.of("a", "start").length, 1);
+      assert.equal(harness.eventsOf("a", "start").length, 1);
     },
   },
   {
     name: "R2: a job that is being cancelled when its only worker is lost settles, without any worker",
     needs: ["cut"],
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const cleanup = stage.workerLease + stage.lease + (stage.subject.lostWithin ?? 3_000);
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000, cleanup });
-      await stage.seen("a", "start");
-      await stage.fault(() => stage.subject.cut?.("worker") as never);
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const cleanup = harness.workerLease + harness.lease + (harness.subject.lostWithin ?? 3_000);
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000, cleanup });
+      await harness.waitFor("a", "start");
+      await harness.injectFault(() => harness.subject.cut?.("worker") as never);
       const began = monotonicNow();
       task.cancel();
       const error = await errorOf(task);
@@ -115,118 +115,118 @@ export const faultCases: readonly CaseDraft[] = [
   {
     name: "R11: the late result of a worker whose lock ran out is refused",
     needs: ["cut"],
-    async play(stage) {
-      await stage.worker("first");
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", deaf: true }, { id: "late" });
-      await stage.seen("a", "start");
-      await stage.worker("second");
-      const connect = await stage.fault(() => stage.subject.cut?.("first") as never);
-      await stage.seen("a", "start", 2);
+    async run(harness) {
+      await harness.worker("first");
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ignoresCancellation: true }, { id: "late" });
+      await harness.waitFor("a", "start");
+      await harness.worker("second");
+      const connect = await harness.injectFault(() => harness.subject.cut?.("first") as never);
+      await harness.waitFor("a", "start", 2);
       await connect();
-      stage.hear();
+      harness.letIgnoringEnd();
       assert.equal(await task, "a:2");
-      await stage.seen("a", "end", 2);
-      assert.equal(await remote.attach(scope, { queue: stage.job.queue, id: "late" }), "a:2");
+      await harness.waitFor("a", "end", 2);
+      assert.equal(await remote.attach(scope, { queue: harness.job.queue, id: "late" }), "a:2");
     },
   },
   {
     name: "R21: an outage that is shorter than half of the lease loses nothing and repeats nothing",
     needs: ["stop"],
-    async play(stage) {
-      const lease = 3 * stage.lease; // stopping and starting a server takes some time, too
-      await stage.worker("worker", { lease });
-      const { scope, remote } = await stage.owner("owner", { lease });
+    async run(harness) {
+      const lease = 3 * harness.lease; // stopping and starting a server takes some time, too
+      await harness.worker("worker", { lease });
+      const { scope, remote } = await harness.owner("owner", { lease });
       const tasks = Array.from({ length: 20 }, (_, n) =>
-        remote.spawn(scope, stage.job, { tag: `n${n}`, ms: lease / 4 + (n * lease) / 40 }),
+        remote.spawn(scope, harness.job, { tag: `n${n}`, ms: lease / 4 + (n * lease) / 40 }),
       );
-      await Promise.all(tasks.map((_, n) => stage.seen(`n${n}`, "start")));
-      const start = await stage.fault(() => stage.subject.stop?.() as never);
-      const during = remote.spawn(scope, stage.job, { tag: "during" });
-      await stage.pause(lease * 0.3);
+      await Promise.all(tasks.map((_, n) => harness.waitFor(`n${n}`, "start")));
+      const start = await harness.injectFault(() => harness.subject.stop?.() as never);
+      const during = remote.spawn(scope, harness.job, { tag: "during" });
+      await harness.pause(lease * 0.3);
       await start();
       assert.deepEqual(
         await Promise.all(tasks),
         Array.from({ length: 20 }, (_, n) => `n${n}:1`),
       );
       assert.match(await during, /^during:/);
-      assert.equal(stage.events.filter(({ what, tag }) => what === "start" && tag !== "during").length, 20);
+      assert.equal(harness.events.filter(({ what, tag }) => what === "start" && tag !== "during").length, 20);
     },
   },
   {
     name: "R21: an outage that is longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
     needs: ["stop"],
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
-      const task = remote.spawn(scope, stage.job, { tag: "a", ms: 60_000 });
-      await stage.seen("a", "start");
-      const start = await stage.fault(() => stage.subject.stop?.() as never);
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
+      const task = remote.spawn(scope, harness.job, { tag: "a", ms: 60_000 });
+      await harness.waitFor("a", "start");
+      const start = await harness.injectFault(() => harness.subject.stop?.() as never);
       assertLost(await errorOf(task), "lease");
-      assert.equal(stage.of("a", "end").length, 1);
+      assert.equal(harness.eventsOf("a", "end").length, 1);
       await start();
-      assert.match(await remote.spawn(scope, stage.job, { tag: "b" }), /^b:/);
-      await stage.pause(stage.workerLease + 500);
-      assert.equal(stage.of("a", "start").length, 1);
+      assert.match(await remote.spawn(scope, harness.job, { tag: "b" }), /^b:/);
+      await harness.pause(harness.workerLease + 500);
+      assert.equal(harness.eventsOf("a", "start").length, 1);
     },
   },
   {
     name: "R24: results and cancellations arrive without any hint, by the heartbeats",
     needs: ["dropHints"],
-    async play(stage) {
-      await stage.worker();
-      const { scope, remote } = await stage.owner();
+    async run(harness) {
+      await harness.worker();
+      const { scope, remote } = await harness.owner();
       const restore = [
-        await stage.fault(() => stage.subject.dropHints?.("owner") as never),
-        await stage.fault(() => stage.subject.dropHints?.("worker") as never),
+        await harness.injectFault(() => harness.subject.dropHints?.("owner") as never),
+        await harness.injectFault(() => harness.subject.dropHints?.("worker") as never),
       ];
-      assert.equal(await remote.spawn(scope, stage.job, { tag: "a" }), "a:1");
-      const task = remote.spawn(scope, stage.job, { tag: "b", ms: 60_000 });
-      await stage.seen("b", "start");
+      assert.equal(await remote.spawn(scope, harness.job, { tag: "a" }), "a:1");
+      const task = remote.spawn(scope, harness.job, { tag: "b", ms: 60_000 });
+      await harness.waitFor("b", "start");
       task.cancel();
       await errorOf(task);
-      assert.equal(stage.of("b", "signal")[0]?.kind, "explicit");
+      assert.equal(harness.eventsOf("b", "signal")[0]?.kind, "explicit");
       for (const undo of restore) await undo();
     },
   },
   {
     name: "R22: a job that the engine has lost is missing, and the task rejects within two heartbeats",
     needs: ["wipe"],
-    async play(stage) {
-      const { scope, remote } = await stage.owner();
-      const failure = errorOf(remote.spawn(scope, stage.job, { tag: "a" }, { id: "wiped" }));
-      await stage.stored(scope, "wiped");
-      await stage.subject.wipe?.();
+    async run(harness) {
+      const { scope, remote } = await harness.owner();
+      const failure = errorOf(remote.spawn(scope, harness.job, { tag: "a" }, { id: "wiped" }));
+      await harness.waitUntilStored(scope, "wiped");
+      await harness.subject.wipe?.();
       const began = monotonicNow();
       const error = await failure;
       assert(error instanceof RemoteLostError, String(error));
       assert(error.why === "missing" || error.why === "lease", error.why);
-      assert(monotonicNow() - began <= 1.2 * stage.lease + (stage.subject.lostWithin ?? 3_000));
+      assert(monotonicNow() - began <= 1.2 * harness.lease + (harness.subject.lostWithin ?? 3_000));
     },
   },
   {
     name: "R2: a cancellation of many jobs in one scope settles all, wherever they are",
-    async play(stage) {
-      await stage.worker("worker", { concurrency: 10 });
-      const { scope, remote } = await stage.owner();
-      const tasks = Array.from({ length: stage.subject.jobs ?? 300 }, (_, n) =>
-        remote.spawn(scope, stage.job, { tag: `n${n}`, ms: 60_000 }),
+    async run(harness) {
+      await harness.worker("worker", { concurrency: 10 });
+      const { scope, remote } = await harness.owner();
+      const tasks = Array.from({ length: harness.subject.jobs ?? 300 }, (_, n) =>
+        remote.spawn(scope, harness.job, { tag: `n${n}`, ms: 60_000 }),
       );
-      while (stage.events.length === 0) await stage.pause(2); // an engine may start any of them first
+      while (harness.events.length === 0) await harness.pause(2); // an engine may start any of them first
       for (const task of tasks) task.cancel();
       const outcomes = await Promise.all(tasks.map((task) => outcomeOf(task)));
       assert(outcomes.every(({ error }) => (error as { kind?: string } | undefined)?.kind === "explicit"));
-      const starts = stage.events.filter(({ what }) => what === "start").length;
-      assert.equal(stage.events.filter(({ what }) => what === "end").length, starts);
+      const starts = harness.events.filter(({ what }) => what === "start").length;
+      assert.equal(harness.events.filter(({ what }) => what === "end").length, starts);
       assert(starts <= 20, `${starts} jobs were started`);
     },
   },
   {
     name: "the port: a lease never moves back, is not revived, and can be given up",
-    async play(stage) {
-      const { scope } = await stage.owner();
-      const connection = await (await stage.subject.engine("port")).open(scope);
-      const id = `lease-${stage.job.name}`;
+    async run(harness) {
+      const { scope } = await harness.owner();
+      const connection = await (await harness.subject.engine("port")).open(scope);
+      const id = `lease-${harness.job.name}`;
       const { now } = await connection.heartbeat({});
       const beat = async (until: number, fresh = false): Promise<boolean | undefined> =>
         (await connection.heartbeat({ owner: { id, until, fresh } })).owned;
@@ -234,7 +234,7 @@ export const faultCases: readonly CaseDraft[] = [
       assert.equal(await beat(now + 5_000, true), true);
       assert.equal(await beat(now + 2_000), true);
       assert.equal(await beat(now + 400), true);
-      await stage.pause(600);
+      await harness.pause(600);
       assert.equal(await beat(now + 6_000), true, "a renewal moved the lease back");
       await beat(0);
       assert.equal(await beat(now + 9_000), false, "a lease that was given up was revived");
@@ -242,10 +242,10 @@ export const faultCases: readonly CaseDraft[] = [
   },
   {
     name: "the port: submit is idempotent, and cancel answers with the state after the note",
-    async play(stage) {
-      const { scope } = await stage.owner();
-      const connection = await (await stage.subject.engine("port")).open(scope);
-      const ref = { queue: stage.job.queue, id: "f0000000-0000-4000-8000-000000000003" };
+    async run(harness) {
+      const { scope } = await harness.owner();
+      const connection = await (await harness.subject.engine("port")).open(scope);
+      const ref = { queue: harness.job.queue, id: "f0000000-0000-4000-8000-000000000003" };
       const rest = {
         onWorkerLost: "retry",
         lostRetries: 3,
@@ -256,7 +256,7 @@ export const faultCases: readonly CaseDraft[] = [
       const envelope = {
         v: 1,
         ...ref,
-        name: stage.job.name,
+        name: harness.job.name,
         body: '{"tag":"p"}',
         owner: "me",
         lease: 1_000,
@@ -275,9 +275,9 @@ export const faultCases: readonly CaseDraft[] = [
       ]);
       for (const each of [state, missing])
         assert(each !== undefined && !("at" in each && each.at === "running"), JSON.stringify(each));
-      await stage.worker();
-      await stage.pause(100);
-      assert.deepEqual(stage.of("p"), []);
+      await harness.worker();
+      await harness.pause(100);
+      assert.deepEqual(harness.eventsOf("p"), []);
       const after = await ask();
       assert(
         after !== undefined && "outcome" in after && after.outcome.t === "cancelled",

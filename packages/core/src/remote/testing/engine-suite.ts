@@ -2,7 +2,7 @@ import { basicCases } from "./cases-basic.js";
 import { detachedCases } from "./cases-detached.js";
 import { serverCases } from "./cases-server.js";
 import { faultCases } from "./cases-faults.js";
-import { Stage, type CaseDraft, type EngineSubject } from "./stage.js";
+import { Harness, type CaseDraft, type EngineSubject } from "./harness.js";
 
 /** One case of {@link engineSuite}, for any test runner. */
 export interface EngineCase {
@@ -47,10 +47,10 @@ function whySkipped({ needs = [] }: CaseDraft, subject: EngineSubject): string |
 }
 
 async function run(draft: CaseDraft, subject: EngineSubject): Promise<void> {
-  const stage = new Stage(subject);
+  const harness = new Harness(subject);
   try {
-    await draft.play(stage);
+    await draft.run(harness);
   } finally {
-    await stage.end();
+    await harness.end();
   }
 }

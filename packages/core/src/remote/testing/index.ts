@@ -7,4 +7,4 @@ export { memoryEngine, type MemoryEngine } from "./memory-engine.js";
 export type { CutMode, HintMode } from "./memory-faults.js";
 export type { StoredJobInfo } from "./memory-store.js";
 export { engineSuite, type EngineCase } from "./engine-suite.js";
-export type { EngineSubject, Undo } from "./stage.js";
+export type { EngineSubject, Undo } from "./harness.js";

@@ -13,7 +13,7 @@ import type {
   Topic,
   WireReason,
 } from "../engine.js";
-import { after, limit, monotonicNow } from "../time.js";
+import { after, withTimeLimit, monotonicNow } from "../time.js";
 import { faultOf, roundTrip, type Faults } from "./memory-faults.js";
 import type { MemoryConsumer, MemoryStore } from "./memory-store.js";
 
@@ -129,7 +129,7 @@ export class MemoryConnection implements EngineConnection {
     const until = monotonicNow() + lease;
     for (let isStored = false; !isStored && monotonicNow() < until;) {
       const call = this.#call(true, () => this.#store.settle(delivery, settlement)).then(() => true);
-      isStored = await limit(call, lease).catch(() => false);
+      isStored = await withTimeLimit(call, lease).catch(() => false);
       if (!isStored) await new Promise<void>((resolve) => void after(20, resolve));
     }
   }

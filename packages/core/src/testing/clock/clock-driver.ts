@@ -22,7 +22,7 @@ export interface DriverOptions {
  * jumps.
  */
 const CLEANUP_JUMPS = 30;
-const HURRIED = 100;
+const LIMIT_AFTER_STALL = 100;
 
 /** Real ms between two checks whether blocked work continues. */
 const CHECK_INTERVAL = 10;
@@ -42,7 +42,7 @@ export class ClockDriver {
   /** The number of pending `advance` calls. */
   #targets = 0;
   /** The `advance` calls whose time has come. They resolve when all due timers have fired. */
-  #arrived: (() => void)[] = [];
+  #reached: (() => void)[] = [];
 
   /**
    * @param onStuck - Called when time can't go on: a first time, so that the body is cancelled, and again if that was
@@ -68,7 +68,7 @@ export class ClockDriver {
   }
 
   start(): void {
-    void this.#drive();
+    void this.#run();
   }
 
   stop(): void {
@@ -79,42 +79,45 @@ export class ClockDriver {
   async advance(ms: number): Promise<void> {
     requireFiniteDuration("advance", "ms", ms);
     this.#targets += 1;
-    await new Promise<void>((resolve) => this.#aim(ms, () => this.#arrived.push(resolve)));
+    await new Promise<void>((resolve) => this.#scheduleTarget(ms, () => this.#reached.push(resolve)));
   }
 
-  #aim(ms: number, arrive: () => void): void {
+  #scheduleTarget(ms: number, onReached: () => void): void {
     const step = Math.min(ms, MAX_DELAY);
-    this.#clock.setTimeout(() => (ms > step ? this.#aim(ms - step, arrive) : arrive()), step);
+    this.#clock.setTimeout(
+      () => (ms > step ? this.#scheduleTarget(ms - step, onReached) : onReached()),
+      step,
+    );
   }
 
-  async #drive(): Promise<void> {
+  async #run(): Promise<void> {
     for (;;) {
       const quiet = await this.#watch.idle(this.#limit, this.#isOver);
       if (this.#isOver()) return;
-      if (!quiet) this.#stall();
-      else if (this.#arrived.length > 0) await this.#arrive();
-      else if (this.#mayJump()) this.#jump();
-      else await this.#judge();
+      if (!quiet) this.#onStalled();
+      else if (this.#reached.length > 0) await this.#resolveReached();
+      else if (this.#canJump()) this.#jump();
+      else await this.#waitForTimer();
     }
   }
 
   /** Called when the process has been busy for too long, so that time could not advance. */
-  #stall(): void {
+  #onStalled(): void {
     const { stalledAfter } = this.#options;
-    const holdsUp = this.#arrived.length > 0 || this.#mayJump();
+    const delaysTimers = this.#reached.length > 0 || this.#canJump();
     // If no timer is held up, only a body that has made no progress itself is stuck.
-    if (!holdsUp && !this.#watch.hasStuck(this.#limit)) return;
-    if (this.#cleanupJumps > 0 && holdsUp) {
+    if (!delaysTimers && !this.#watch.hasStuck(this.#limit)) return;
+    if (this.#cleanupJumps > 0 && delaysTimers) {
       this.#cleanupJumps -= 1;
       this.#jump();
     } else {
-      this.#onStuck(this.#stalled());
+      this.#onStuck(this.#stalledError());
       this.#cleanupJumps = CLEANUP_JUMPS;
     }
-    this.#limit = Math.min(stalledAfter, HURRIED);
+    this.#limit = Math.min(stalledAfter, LIMIT_AFTER_STALL);
   }
 
-  #stalled(): VirtualClockError {
+  #stalledError(): VirtualClockError {
     const counts = new Map<string, number>();
     for (const type of this.#watch.pending) counts.set(type, (counts.get(type) ?? 0) + 1);
     const work = [...counts].map(
@@ -131,7 +134,7 @@ export class ClockDriver {
     });
   }
 
-  #mayJump(): boolean {
+  #canJump(): boolean {
     return this.#clock.countTimers() > 0 && (this.#options.autojump || this.#targets > 0);
   }
 
@@ -141,20 +144,20 @@ export class ClockDriver {
       const why = `time has jumped ${this.#options.jumps} times, and there is still no end (an interval that is never stopped?)`;
       return this.#onStuck(new VirtualClockError({ code: "BOUGH_ENDLESS", why, tree: snapshot() }));
     }
-    this.#call(() => this.#clock.next());
+    this.#callTimers(() => this.#clock.next());
   }
 
-  async #arrive(): Promise<void> {
-    this.#call(() => this.#clock.tick(0)); // timers for this very instant that were set after `advance` was called
+  async #resolveReached(): Promise<void> {
+    this.#callTimers(() => this.#clock.tick(0)); // timers for this very instant that were set after `advance` was called
     if (!(await this.#watch.idle(this.#limit, this.#isOver)) && !this.#isOver())
-      this.#onStuck(this.#stalled());
-    const arrived = this.#arrived.splice(0);
-    this.#targets -= arrived.length;
-    for (const resolve of arrived) resolve();
+      this.#onStuck(this.#stalledError());
+    const reached = this.#reached.splice(0);
+    this.#targets -= reached.length;
+    for (const resolve of reached) resolve();
   }
 
   /** A timer's callback that throws is an uncaught exception, as always. */
-  #call(move: () => void): void {
+  #callTimers(move: () => void): void {
     try {
       move();
     } catch (error) {
@@ -165,12 +168,12 @@ export class ClockDriver {
   }
 
   /** Called without a timer to jump to. Waits for one, or until nothing can happen any more. */
-  async #judge(): Promise<void> {
+  async #waitForTimer(): Promise<void> {
     const { blockedAfter, autojump } = this.#options;
     for (let since = now(); now() - since < blockedAfter;) {
       await (now() - since < CHECK_INTERVAL ? turn() : delay(CHECK_INTERVAL));
-      if (this.#isOver() || this.#mayJump()) return;
-      if (this.#watch.hasStuck(this.#limit)) return this.#stall();
+      if (this.#isOver() || this.#canJump()) return;
+      if (this.#watch.hasStuck(this.#limit)) return this.#onStalled();
       // Without our timers in place, another clock controls the time.
       if (this.#watch.isBusy() || installedClock() !== this.#clock) since = now();
     }

@@ -31,7 +31,7 @@ const poolWork: ReadonlySet<string> = new Set([
 ]);
 
 /** Resources whose callbacks run without an event from outside the process. */
-const clockwork: ReadonlySet<string> = new Set([
+const scheduledByProcess: ReadonlySet<string> = new Set([
   "PROMISE",
   "TickObject",
   "Microtask",
@@ -85,7 +85,7 @@ export class IdleWatch {
     this.#quiet = quiet;
     const init = (id: number, type: string, _: number, resource: object): void => {
       // A library can give its AsyncResource any name, and one of Node's means nothing then.
-      if (clockwork.has(type) ? type !== "Timeout" : resource instanceof AsyncResource) return;
+      if (scheduledByProcess.has(type) ? type !== "Timeout" : resource instanceof AsyncResource) return;
       this.resources.add(id, type, resource, init);
       if (type === "Timeout") return;
       this.#real.add(id);
@@ -94,7 +94,7 @@ export class IdleWatch {
       if (poolWork.has(type)) this.#requests.set(id, { type, since: now() });
     };
     const before = (id: number): void => {
-      if (id > this.#first ? !this.#real.has(id) : isClockwork(executionAsyncResource())) return;
+      if (id > this.#first ? !this.#real.has(id) : isScheduledByProcess(executionAsyncResource())) return;
       this.#called = true;
       this.#requests.delete(id);
     };
@@ -166,7 +166,7 @@ export class IdleWatch {
 }
 
 /** Whether a resource from before the clock calls back without anything having happened outside. */
-function isClockwork(resource: object): boolean {
+function isScheduledByProcess(resource: object): boolean {
   const { name } = (resource.constructor as { name?: string } | undefined) ?? {};
   return (
     resource instanceof AsyncResource ||

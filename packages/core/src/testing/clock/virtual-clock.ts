@@ -169,19 +169,19 @@ async function runUnder<T>(
   body: (scope: Scope, clock: VirtualClock) => T | PromiseLike<T>,
 ): Promise<T> {
   let node: ScopeNode | undefined;
-  let giveUp!: (error: unknown) => void;
-  const stuck = new Promise<never>((_, reject) => (giveUp = reject));
-  let windUp: (() => void) | undefined;
+  let rejectNow!: (error: unknown) => void;
+  const stuck = new Promise<never>((_, reject) => (rejectNow = reject));
+  let stopCleanupTimer: (() => void) | undefined;
   let first: VirtualClockError | undefined;
   const onStuck = (error: VirtualClockError): void => {
     first ??= error; // it shows the tree as it was before the cancellation
-    if (node === undefined || node.cancelled) giveUp(first);
+    if (node === undefined || node.cancelled) rejectNow(first);
     else fail(node, error);
   };
   /** The body has little time left: the next test has begun. */
   const isOver = (): boolean => {
-    if (windUp !== undefined || !run.isOver()) return false;
-    windUp = realTimer(CLEANUP_TIME, () => giveUp(first ?? node?.reason ?? signal?.reason));
+    if (stopCleanupTimer !== undefined || !run.isOver()) return false;
+    stopCleanupTimer = realTimer(CLEANUP_TIME, () => rejectNow(first ?? node?.reason ?? signal?.reason));
     // A signal has cancelled the scope by itself.
     if (signal?.aborted !== true) onStuck(abandoned());
     return false;
@@ -210,7 +210,7 @@ async function runUnder<T>(
     return await Promise.race([ended, stuck]);
   } finally {
     driver.stop();
-    windUp?.();
+    stopCleanupTimer?.();
     signal?.removeEventListener("abort", isOver);
   }
 }

@@ -99,7 +99,7 @@ export class VirtualTimer {
    * Called when its clock was removed. The timer continues in real time if it was set outside of the clock, or is the
    * housekeeping of a library (`unref()`); otherwise it never fires.
    */
-  outlive(scheduler: Scheduler): void {
+  clockRemoved(scheduler: Scheduler): void {
     this.#end();
     if (this.#callback === null || (this.#holds && !this.#isOutside)) return;
     this.#startReal(Math.max(1, this.#due - scheduler.now));
@@ -173,7 +173,7 @@ export class VirtualTimers {
     this.scheduler = scheduler;
     this.isOutside = isOutside;
     installed = this;
-    this.#restoreRefresh = this.#takeRefresh();
+    this.#restoreRefresh = this.#replaceRefresh();
   }
 
   start(timer: VirtualTimer, fire: () => void, delay: number, repeats: boolean): () => void {
@@ -211,7 +211,7 @@ export class VirtualTimers {
   remove(): void {
     installed = undefined;
     this.#restoreRefresh();
-    for (const timer of this.#pending) timer.outlive(this.scheduler);
+    for (const timer of this.#pending) timer.clockRemoved(this.scheduler);
     for (const [timer, stop] of this.#adopted) {
       stop();
       timer.refresh();
@@ -219,7 +219,7 @@ export class VirtualTimers {
   }
 
   /** Lets `refresh()` of a timer from before follow the clock. Those of Node itself, on sockets, stay real. */
-  #takeRefresh(): () => void {
+  #replaceRefresh(): () => void {
     const probe = real.setTimeout(() => undefined, 1) as unknown as NodeTimer;
     real.clearTimeout(probe as unknown as NodeJS.Timeout);
     const prototype = Object.getPrototypeOf(probe) as { refresh?: (this: NodeTimer) => NodeTimer };

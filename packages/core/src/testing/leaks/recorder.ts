@@ -107,7 +107,7 @@ function init(id: number, type: string, trigger: number, resource: object): void
   if (type === "TickObject") {
     tickStacks.set(id, { testRun, trigger, stack: captureStack(init) });
   } else if (request.test(type) || typeof (resource as { hasRef?: unknown }).hasRef === "function") {
-    const origin = trace(captureStack(init), trigger);
+    const origin = originOf(captureStack(init), trigger);
     recorded.set(id, { type, resource: new WeakRef(resource), testRun, origin, since: now() });
   }
 }
@@ -116,7 +116,7 @@ function init(id: number, type: string, trigger: number, resource: object): void
  * The origin of the resource with this stack. A resource that Node makes by itself has the origin of the resource
  * that triggered it. Examples are the socket of an accepted connection, and a server a tick after `listen`.
  */
-function trace(stack: RawStack, trigger: number): Origin {
+function originOf(stack: RawStack, trigger: number): Origin {
   const { frames, internal } = readStack(stack);
   let at = trigger;
   for (let step = 0; frames.length === 0 && step < MAX_STEPS; step++) {

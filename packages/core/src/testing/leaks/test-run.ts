@@ -11,12 +11,12 @@ import { setChildWatcher, watchChildren } from "../../kernel/child-watcher.js";
  */
 export class TestRun {
   /** Whether objects without a test run belong to it: the resources that modules made while they were loaded. */
-  readonly adoptsStrays: boolean;
+  readonly includesUnassigned: boolean;
   #handles: ScopeNode[] = [];
   #room = 1_000;
 
-  constructor(adoptsStrays: boolean) {
-    this.adoptsStrays = adoptsStrays;
+  constructor(includesUnassigned: boolean) {
+    this.includesUnassigned = includesUnassigned;
   }
 
   /** Adds a scope with an owner handle. Closed scopes are removed periodically. */
@@ -52,7 +52,7 @@ export function runAs<T>(testRun: TestRun, body: () => T): T {
 
 /** Whether an object of the run `other` counts for `testRun`. Without a test run all objects count. */
 export function countsFor(testRun: TestRun | undefined, other: TestRun | undefined): boolean {
-  return testRun === undefined || testRun === other || (other === undefined && testRun.adoptsStrays);
+  return testRun === undefined || testRun === other || (other === undefined && testRun.includesUnassigned);
 }
 
 /** The test runs of nodes whose parent has none; other nodes belong to the run of their parent. */

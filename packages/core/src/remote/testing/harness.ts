@@ -40,7 +40,7 @@ export interface EngineSubject {
   readonly wipe?: (() => void | Promise<void>) | undefined;
 }
 
-/** Takes a fault back. */
+/** Repairs a fault. */
 export type Undo = () => void | Promise<void>;
 
 /** The work of the job of the cases. */
@@ -59,8 +59,8 @@ export interface Script {
   readonly badCleanup?: boolean;
   /** The length of the result. */
   readonly size?: number;
-  /** The first attempt ignores its cancellation, as code that blocks the event loop does, until `stage.hear()`. */
-  readonly deaf?: boolean;
+  /** The first attempt ignores its cancellation, as code that blocks the event loop does, until `letIgnoringEnd()`. */
+  readonly ignoresCancellation?: boolean;
 }
 
 export interface Event {
@@ -81,22 +81,22 @@ export interface CaseDraft {
   readonly needs?: readonly (
     "cut" | "loseAnswers" | "stop" | "pause" | "refuseWrites" | "dropHints" | "wipe"
   )[];
-  readonly play: (stage: Stage) => Promise<void>;
+  readonly run: (harness: Harness) => Promise<void>;
 }
 
 let count = 0;
 const run = Math.random().toString(36).slice(2, 8);
 
 /** The processes of one case: owners and workers, each in a root scope, and what happened in the workers. */
-export class Stage {
+export class Harness {
   readonly subject: EngineSubject;
   readonly events: Event[] = [];
   readonly job: Job<Script, string>;
   readonly lease: number;
   readonly workerLease: number;
-  /** Lets the deaf attempt go on. */
-  hear: () => void = () => {};
-  readonly heard: Promise<void> = new Promise((resolve) => (this.hear = resolve));
+  /** Lets the attempt that ignores its cancellation end. */
+  letIgnoringEnd: () => void = () => {};
+  readonly ignoringEnds: Promise<void> = new Promise((resolve) => (this.letIgnoringEnd = resolve));
   readonly #scopes: ScopeHandle[] = [];
   readonly #undo: Undo[] = [];
 
@@ -138,8 +138,8 @@ export class Stage {
     return { scope, service };
   }
 
-  /** Makes a fault, which is repaired at the end of the case. */
-  async fault(make: (() => Undo | Promise<Undo>) | undefined): Promise<Undo> {
+  /** Injects a fault, which is repaired at the end of the case. */
+  async injectFault(make: (() => Undo | Promise<Undo>) | undefined): Promise<Undo> {
     assert(make !== undefined, "the case needs a fault that the subject does not have");
     const undo = await make();
     let isDone = false;
@@ -152,21 +152,21 @@ export class Stage {
     return once;
   }
 
-  of(tag: string, what?: Event["what"]): Event[] {
+  eventsOf(tag: string, what?: Event["what"]): Event[] {
     return this.events.filter((event) => event.tag === tag && (what === undefined || event.what === what));
   }
 
   /** Waits for something that happened in a worker. */
-  async seen(tag: string, what: Event["what"], count = 1, limit = 120_000): Promise<Event> {
+  async waitFor(tag: string, what: Event["what"], count = 1, limit = 120_000): Promise<Event> {
     const until = monotonicNow() + limit;
-    while (this.of(tag, what).length < count) {
+    while (this.eventsOf(tag, what).length < count) {
       assert(
         monotonicNow() < until,
-        `${count} × ${what} of ${tag} did not come: ${JSON.stringify(this.of(tag))}`,
+        `${count} × ${what} of ${tag} did not come: ${JSON.stringify(this.eventsOf(tag))}`,
       );
       await this.pause(2);
     }
-    return this.of(tag, what)[count - 1] as Event;
+    return this.eventsOf(tag, what)[count - 1] as Event;
   }
 
   /** Repeats a call of the port that does not get through, as `bough/remote` does. */
@@ -182,7 +182,7 @@ export class Stage {
   }
 
   /** Waits until the engine has a job of the case. */
-  async stored(scope: Scope, id: string, limit = 120_000): Promise<void> {
+  async waitUntilStored(scope: Scope, id: string, limit = 120_000): Promise<void> {
     const connection = await (await this.subject.engine("port")).open(scope);
     const ref: EngineRef = { queue: this.job.queue, id };
     const until = monotonicNow() + limit;
@@ -217,7 +217,7 @@ export class Stage {
       if (attempt <= (script.failures ?? 0)) throw new RangeError(`failed ${attempt}`);
       if (script.throws !== undefined)
         throw Object.assign(new RangeError(script.throws), { code: "E_SCRIPT" });
-      if (script.deaf === true && attempt === 1) await this.heard;
+      if (script.ignoresCancellation === true && attempt === 1) await this.ignoringEnds;
       else if (script.ms !== undefined) await sleep(own, script.ms);
       return script.size === undefined ? `${tag}:${attempt}` : "x".repeat(script.size);
     } catch (error) {

@@ -1,5 +1,5 @@
 import {
-  bare,
+  unwrap,
   childrenOf,
   classOfThis,
   contains,
@@ -23,7 +23,7 @@ import {
 } from "./owners.js";
 
 /** Finds code that certainly keeps an owner handle alive. Code that may not keep it is not reported. */
-export class Reach {
+export class ReferenceFinder {
   readonly #source: SourceCode;
 
   constructor(source: SourceCode) {
@@ -32,7 +32,7 @@ export class Reach {
 
   /** The functions that an argument is or contains, by name too, and `method.bind(this)`. */
   closuresIn(argument: AstNode): AstNode[] {
-    const at = bare(argument);
+    const at = unwrap(argument);
     if (at === undefined) return [];
     if (isFunction(at) || isBound(at)) return [at];
     if (at.type === "Identifier") {
@@ -56,22 +56,22 @@ export class Reach {
   }
 
   /** The part of an expression that makes its value hold the owner handle; `undefined` if it may not hold it. */
-  holdIn(owner: Owner, expression: unknown): AstNode | undefined {
-    const at = bare(expression);
+  referenceIn(owner: Owner, expression: unknown): AstNode | undefined {
+    const at = unwrap(expression);
     if (at === undefined) return undefined;
-    if (isFunction(at)) return this.mentionOf(owner, at);
+    if (isFunction(at)) return this.referenceInClosure(owner, at);
     if (at.type === "ThisExpression")
       return owner.holder !== undefined && classOfThis(at) === owner.holder ? at : undefined;
     const parts = isBound(at) ? at["arguments"] : (at["elements"] ?? at["properties"]);
     if (Array.isArray(parts)) {
       const values = parts.map((part: AstNode | null) => (part?.type === "Property" ? part["value"] : part));
-      return values.map((value) => this.holdIn(owner, value)).find((found) => found !== undefined);
+      return values.map((value) => this.referenceIn(owner, value)).find((found) => found !== undefined);
     }
     const variable = variableOf(this.#source, at);
     if (variable === undefined) return undefined;
     if (variable === owner.variable || this.#isAliasOf(owner, variable)) return at;
     const value = valueOf(variable);
-    return value !== undefined && isFunction(value) ? this.mentionOf(owner, value) : undefined;
+    return value !== undefined && isFunction(value) ? this.referenceInClosure(owner, value) : undefined;
   }
 
   /** Whether the variable is `self`, as in `const self = this`, or `state`, as in `const state = { handle }`. */
@@ -83,7 +83,7 @@ export class Reach {
     const parts = value.type === "ArrayExpression" ? value["elements"] : value["properties"];
     if (!Array.isArray(parts)) return variableOf(this.#source, value) === owner.variable;
     const part = parts.find((each: AstNode | null) => {
-      const held = each?.type === "Property" ? bare(each["value"]) : (each ?? undefined);
+      const held = each?.type === "Property" ? unwrap(each["value"]) : (each ?? undefined);
       return variableOf(this.#source, held) === owner.variable;
     }) as AstNode | undefined;
     if (part === undefined) return false;
@@ -91,8 +91,8 @@ export class Reach {
     return !readsOf(variable).some((identifier) => isWrittenTo(identifier, key));
   }
 
-  mentionOf(owner: Owner, closure: AstNode): AstNode | undefined {
-    if (isBound(closure)) return this.holdIn(owner, closure);
+  referenceInClosure(owner: Owner, closure: AstNode): AstNode | undefined {
+    if (isBound(closure)) return this.referenceIn(owner, closure);
     const { variable } = owner;
     if (variable !== undefined && !isDeclaredIn(variable, closure)) {
       const direct = readsOf(variable).find((identifier) => contains(closure, identifier));
@@ -132,7 +132,7 @@ function arrowInField(member: AstNode): AstNode | undefined {
   const own = (body["body"] as readonly AstNode[]).find(
     ({ type, key }) => type === "PropertyDefinition" && keyOf(key) === field,
   );
-  const value = bare(own?.["value"]);
+  const value = unwrap(own?.["value"]);
   return value?.type === "ArrowFunctionExpression" ? value : undefined;
 }
 

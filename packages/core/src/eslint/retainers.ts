@@ -1,5 +1,5 @@
 import {
-  bare,
+  unwrap,
   classOfThis,
   contains,
   findThis,
@@ -10,27 +10,27 @@ import {
   methodOf,
   nameOf,
   nodesIn,
-  outside,
+  parentOf,
   returnedBy,
   rootOf,
   targetOf,
   valueOfNumber,
   type AstNode,
 } from "./ast.js";
-import { isEndedByMaker, isEnding, isHandedOver, isKnown } from "./ended.js";
-import type { File } from "./file.js";
+import { isEndedByMaker, isEnding, isHandedOver, isKnown } from "./handle-ends.js";
+import type { LintedFile } from "./linted-file.js";
 import { functionsOfHandles } from "./handle-functions.js";
 import { isNothing, isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
 
 /** Something that keeps an owner handle alive. */
-export interface Pin {
+export interface Retainer {
   readonly node: AstNode;
   readonly messageId: "listener" | "timer" | "value" | "sibling" | "stored" | "mutual";
   readonly data: Readonly<Record<string, string>>;
 }
 
 /** Functions that a long-lived object keeps. */
-interface Kept {
+interface KeptClosures {
   readonly closures: readonly AstNode[];
   readonly messageId: "listener" | "timer";
   readonly by: string;
@@ -62,22 +62,22 @@ const LONG_SLEEP = 60_000;
  * Finds code that keeps an owner handle alive from outside of its scope, or by the variables that its functions
  * share.
  */
-export class Pins {
-  readonly #file: File;
+export class RetainerFinder {
+  readonly #file: LintedFile;
   readonly #owners: readonly Owner[];
 
-  constructor(file: File) {
+  constructor(file: LintedFile) {
     this.#file = file;
     this.#owners = file.owners
       .all()
       .filter(({ variable }) => variable === undefined || !isEndedByMaker(variable));
   }
 
-  *find(): Generator<Pin> {
+  *find(): Generator<Retainer> {
     const { calls, assignments } = this.#file;
     const functions = [...functionsOfHandles(this.#file)];
     for (const call of calls) {
-      const kept = this.#keptBy(call);
+      const kept = this.#closuresKeptBy(call);
       for (const owner of [...this.#owners, ...functions]) {
         if (kept !== undefined) yield* this.#keeps(owner, kept);
       }
@@ -101,11 +101,11 @@ export class Pins {
   // --- listeners and timers -------------------------------------------------------------------------------------
 
   /** The functions that a call registers with a long-lived object: an emitter or a timer. */
-  #keptBy(call: AstNode): Kept | undefined {
+  #closuresKeptBy(call: AstNode): KeptClosures | undefined {
     const args = call["arguments"] as readonly AstNode[];
     const timer = this.#timerOf(call);
     if (timer !== undefined) {
-      const closures = this.#file.reach.closuresIn(args[0] as AstNode);
+      const closures = this.#file.references.closuresIn(args[0] as AstNode);
       const repeats = timer === "setInterval" || closures.some((closure) => contains(closure, call));
       return repeats && !this.#isStopped(call) ? { closures, messageId: "timer", by: timer } : undefined;
     }
@@ -113,12 +113,12 @@ export class Pins {
     if (method === undefined || !listens.has(method.name) || !this.#isLongLived(rootOf(method.object)))
       return undefined;
     if (!isUnused(call) || args.some((arg) => this.#canBeTakenBack(arg))) return undefined;
-    const closures = args.flatMap((arg) => (isOptions(arg) ? [] : this.#file.reach.closuresIn(arg)));
+    const closures = args.flatMap((arg) => (isOptions(arg) ? [] : this.#file.references.closuresIn(arg)));
     return { closures, messageId: "listener", by: nameOf(rootOf(method.object)) ?? "" };
   }
 
   /** `window.onunload = () => …`, unless another assignment removes it. */
-  #handlerIn(target: AstNode, value: AstNode): Kept | undefined {
+  #handlerIn(target: AstNode, value: AstNode): KeptClosures | undefined {
     const name = target.type === "MemberExpression" ? nameOf(target["property"]) : undefined;
     if (name === undefined || !/^on[a-z]/.test(name)) return undefined;
     const isTakenAway = this.#file.assignments.some(
@@ -130,12 +130,12 @@ export class Pins {
     );
     if (isTakenAway) return undefined;
     const by = nameOf(rootOf(target)) ?? "";
-    return { closures: this.#file.reach.closuresIn(value), messageId: "listener", by };
+    return { closures: this.#file.references.closuresIn(value), messageId: "listener", by };
   }
 
-  *#keeps(owner: Owner, { closures, messageId, by }: Kept): Generator<Pin> {
+  *#keeps(owner: Owner, { closures, messageId, by }: KeptClosures): Generator<Retainer> {
     for (const closure of closures) {
-      const node = this.#file.reach.mentionOf(owner, closure);
+      const node = this.#file.references.referenceInClosure(owner, closure);
       if (node === undefined) continue;
       // A module-level handle lives as long as the module, unless only this function refers to it.
       const { variable } = owner;
@@ -146,7 +146,7 @@ export class Pins {
   }
 
   #timerOf(call: AstNode): string | undefined {
-    const callee = bare(call["callee"]);
+    const callee = unwrap(call["callee"]);
     const method = methodOf(call);
     const defs = callee?.type === "Identifier" ? (variableOf(this.#file.source, callee)?.defs ?? []) : [];
     const isGlobal =
@@ -162,10 +162,10 @@ export class Pins {
   #isStopped(call: AstNode): boolean {
     if (isUnused(call)) return false;
     const target = targetOf(call);
-    const variable = variableOf(this.#file.source, bare(target));
+    const variable = variableOf(this.#file.source, unwrap(target));
     if (variable === undefined) return true;
     return readsOf(variable).some((read) => {
-      const at = outside(read);
+      const at = parentOf(read);
       if (at?.type === "VariableDeclarator" || (at?.type === "AssignmentExpression" && at["left"] === read))
         return false;
       if (
@@ -179,7 +179,7 @@ export class Pins {
 
   /** A listener that has a name may be removed by its name, and a listener with another signal by that signal. */
   #canBeTakenBack(argument: AstNode): boolean {
-    const at = bare(argument);
+    const at = unwrap(argument);
     if (at?.type === "ObjectExpression") {
       const signal = (at["properties"] as readonly AstNode[]).find(
         (property) => nameOf(property["key"]) === "signal",
@@ -190,7 +190,7 @@ export class Pins {
     return (
       variable !== undefined &&
       readsOf(variable).some((read) => {
-        const call = outside(read);
+        const call = parentOf(read);
         const isRemoval = call?.type === "CallExpression" && removes.has(methodOf(call)?.name ?? "");
         return isRemoval && !this.#runsAtTheEnd(read);
       })
@@ -200,7 +200,7 @@ export class Pins {
   /** Whether a node stands in a cleanup of a scope with an owner, which never runs while the handle is kept. */
   #runsAtTheEnd(node: AstNode): boolean {
     const own = functionAround(node);
-    const call = own === undefined ? undefined : outside(own);
+    const call = own === undefined ? undefined : parentOf(own);
     if (call?.type !== "CallExpression") return false;
     const method = methodOf(call);
     return (
@@ -222,20 +222,20 @@ export class Pins {
 
   // --- references that a scope keeps ------------------------------------------------------------------------------
 
-  *#contextValue(call: AstNode): Generator<Pin> {
+  *#contextValue(call: AstNode): Generator<Retainer> {
     const method = methodOf(call);
     const owner = method?.name === "set" ? this.#file.owners.find(method.object) : undefined;
     const value = (call["arguments"] as readonly AstNode[])[1];
     if (owner === undefined || value === undefined) return;
     if (owner.variable !== undefined && isEndedByMaker(owner.variable)) return;
-    const node = this.#file.reach.holdIn(owner, value);
+    const node = this.#file.references.referenceIn(owner, value);
     if (node !== undefined) yield { node, messageId: "value", data: { name: owner.name } };
   }
 
   // --- functions of a handle --------------------------------------------------------------------------------------
 
   /** `registry.push(get)` */
-  *#stores(owner: Owner, call: AstNode): Generator<Pin> {
+  *#stores(owner: Owner, call: AstNode): Generator<Retainer> {
     const method = methodOf(call);
     const args = call["arguments"] as readonly AstNode[];
     const timer = this.#timerOf(call);
@@ -245,23 +245,23 @@ export class Pins {
     for (const arg of args) if (!this.#canBeTakenBack(arg)) yield* this.#stored(owner, arg);
   }
 
-  *#stored(owner: Owner, value: AstNode | undefined): Generator<Pin> {
-    const at = bare(value);
+  *#stored(owner: Owner, value: AstNode | undefined): Generator<Retainer> {
+    const at = unwrap(value);
     if (at === undefined || isFunction(at)) return;
-    const node = this.#file.reach.holdIn(owner, at);
+    const node = this.#file.references.referenceIn(owner, at);
     if (node !== undefined) yield { node, messageId: "stored", data: { name: owner.name } };
   }
 
   // --- closures that share their variables ------------------------------------------------------------------------
 
-  *#siblings(owner: Owner, variable: Variable): Generator<Pin> {
+  *#siblings(owner: Owner, variable: Variable): Generator<Retainer> {
     const { block } = variable.scope;
     const home = functionAround(variable.defs[0]?.node ?? block);
     const lasting = [...this.#lasting(owner)].find(
       (closure) => closure !== block && contains(block, closure),
     );
     if (lasting === undefined) return;
-    if (this.#file.reach.mentionOf(owner, lasting) !== undefined) return; // reported already
+    if (this.#file.references.referenceInClosure(owner, lasting) !== undefined) return; // reported already
     for (const read of readsOf(variable)) {
       const own = functionAround(read);
       if (own === undefined || own === home || isHandedOver(own)) continue;
@@ -270,7 +270,7 @@ export class Pins {
     }
   }
 
-  *#siblingsOfThis(owner: Owner): Generator<Pin> {
+  *#siblingsOfThis(owner: Owner): Generator<Retainer> {
     for (const lasting of this.#lasting(owner)) {
       const method = methodAround(lasting);
       if (method === undefined || classOfThis(lasting) !== owner.holder || findThis(lasting) !== undefined)
@@ -292,12 +292,12 @@ export class Pins {
    */
   *#lasting(owner: Owner): Generator<AstNode> {
     for (const call of this.#file.calls) {
-      const kept = this.#keptBy(call);
+      const kept = this.#closuresKeptBy(call);
       if (kept !== undefined) yield* kept.closures.filter(isFunction);
       if (this.#file.calleeOf(call) === undefined) continue;
       const [scope, ...rest] = call["arguments"] as readonly AstNode[];
       if (!this.#isScopeOf(owner, scope)) continue;
-      for (const closure of rest.flatMap((arg) => this.#file.reach.closuresIn(arg)))
+      for (const closure of rest.flatMap((arg) => this.#file.references.closuresIn(arg)))
         if (isFunction(closure) && this.#isEndless(closure)) yield closure;
     }
   }
@@ -307,9 +307,9 @@ export class Pins {
     const found = this.#file.owners.find(expression);
     if (found !== undefined)
       return owner.variable === undefined ? found.holder === owner.holder : found.variable === owner.variable;
-    const definition = variableOf(this.#file.source, bare(expression))?.defs[0];
+    const definition = variableOf(this.#file.source, unwrap(expression))?.defs[0];
     if (definition?.type !== "Parameter") return false;
-    const call = outside(definition.node);
+    const call = parentOf(definition.node);
     if (call?.type !== "CallExpression" || this.#file.calleeOf(call) !== "selfCleaning") return false;
     const made = this.#file.owners.find(targetOf(call));
     return owner.variable === undefined ? made?.holder === owner.holder : made?.variable === owner.variable;
@@ -324,7 +324,7 @@ export class Pins {
       if (/^(?:For|While|DoWhile)/.test(node.type)) {
         for (const inner of nodesIn(node, isOwn)) if (waits(inner)) return true;
       }
-      if (node.type === "AwaitExpression" && this.#isLongSleep(bare(node["argument"]))) return true;
+      if (node.type === "AwaitExpression" && this.#isLongSleep(unwrap(node["argument"]))) return true;
     }
     return false;
   }
@@ -334,7 +334,7 @@ export class Pins {
     if (call?.type !== "CallExpression") return false;
     if (this.#file.calleeOf(call) === "sleep")
       return valueOfNumber((call["arguments"] as readonly AstNode[])[1]) >= LONG_SLEEP;
-    const [callee] = this.#file.reach.closuresIn(call["callee"] as AstNode);
+    const [callee] = this.#file.references.closuresIn(call["callee"] as AstNode);
     const sleeps = callee === undefined ? undefined : returnedBy(callee);
     return (
       sleeps?.type === "CallExpression" &&
@@ -346,7 +346,7 @@ export class Pins {
   // --- handles that hold each other -----------------------------------------------------------------------------
 
   /** Workers that mention each other's handle. (`a.peer = b; b.peer = a` is collected: each gets a companion of the other.) */
-  *#mutual(): Generator<Pin> {
+  *#mutual(): Generator<Retainer> {
     const held = new Map<Variable, Map<Variable, AstNode>>();
     const note = (from: Variable, to: Variable, node: AstNode): void => {
       const known = held.get(from) ?? new Map<Variable, AstNode>();
@@ -357,10 +357,13 @@ export class Pins {
       const [scope, ...rest] = call["arguments"] as readonly AstNode[];
       for (const owner of this.#owners) {
         if (owner.variable === undefined || !this.#isScopeOf(owner, scope)) continue;
-        for (const closure of rest.flatMap((arg) => this.#file.reach.closuresIn(arg)))
+        for (const closure of rest.flatMap((arg) => this.#file.references.closuresIn(arg)))
           for (const other of this.#owners) {
             if (other.variable === undefined || other.variable === owner.variable) continue;
-            const node = this.#file.reach.mentionOf({ name: "", variable: other.variable }, closure);
+            const node = this.#file.references.referenceInClosure(
+              { name: "", variable: other.variable },
+              closure,
+            );
             if (node !== undefined) note(owner.variable, other.variable, node);
           }
       }

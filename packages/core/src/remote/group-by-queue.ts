@@ -1,5 +1,5 @@
 /** `Map.groupBy`, which Node 20 does not have. */
-export function byQueue<T extends { readonly queue: string }>(items: readonly T[]): Map<string, T[]> {
+export function groupByQueue<T extends { readonly queue: string }>(items: readonly T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {
     const group = groups.get(item.queue);

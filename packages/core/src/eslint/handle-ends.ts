@@ -5,15 +5,15 @@ import {
   methodOf,
   nameOf,
   nodesIn,
-  outside,
+  parentOf,
   type AstNode,
 } from "./ast.js";
 import { readsOf, type Variable } from "./owners.js";
 
 /** Methods by which an owner ends its scope, or waits for it. */
-const ends = new Set(["close", "cancel", "join", "shutdown", "asyncDispose", "dispose"]);
+const endingMethods = new Set(["close", "cancel", "join", "shutdown", "asyncDispose", "dispose"]);
 /** Methods of a stack or of another scope that end their argument. */
-const takers = new Set(["use", "adopt", "defer"]);
+const disposingMethods = new Set(["use", "adopt", "defer"]);
 
 /**
  * Whether the function that has made a handle also ends it: it closes the handle, waits for it, or passes it to code
@@ -24,32 +24,35 @@ export function isEndedByMaker(variable: Variable): boolean {
   if (definition === undefined) return false;
   const home = functionAround(definition);
   return readsOf(variable).some((read) => {
-    const call = outside(read);
+    const call = parentOf(read);
     const own = functionAround(read);
     if (own === home) {
       if (isEnd(read)) return true;
-      if (call?.type === "CallExpression" && (nameOf(call["callee"]) === "close" || takes(call, variable)))
+      if (
+        call?.type === "CallExpression" &&
+        (nameOf(call["callee"]) === "close" || disposesOf(call, variable))
+      )
         return true;
       // `await using closed = handle`
       return call?.type === "VariableDeclarator" && String(call.parent?.["kind"]).endsWith("using");
     }
-    const taker = own === undefined ? undefined : outside(own);
-    return taker?.type === "CallExpression" && functionAround(taker) === home && takes(taker, variable);
+    const taker = own === undefined ? undefined : parentOf(own);
+    return taker?.type === "CallExpression" && functionAround(taker) === home && disposesOf(taker, variable);
   });
 }
 
 /** `read.close()` and the like. */
 function isEnd(read: AstNode): boolean {
-  const member = outside(read);
-  const call = member === undefined ? undefined : outside(member);
+  const member = parentOf(read);
+  const call = member === undefined ? undefined : parentOf(member);
   if (member?.type !== "MemberExpression" || call?.type !== "CallExpression") return false;
   const method = methodOf(call);
-  return method !== undefined && contains(method.object, read) && ends.has(method.name);
+  return method !== undefined && contains(method.object, read) && endingMethods.has(method.name);
 }
 
-function takes(call: AstNode, variable: Variable): boolean {
+function disposesOf(call: AstNode, variable: Variable): boolean {
   const method = methodOf(call);
-  return method !== undefined && takers.has(method.name) && nameOf(method.object) !== variable.name;
+  return method !== undefined && disposingMethods.has(method.name) && nameOf(method.object) !== variable.name;
 }
 
 /** Whether a function ends a scope or an object: `() => handle.close()`, `() => this.stop()`. */
@@ -57,7 +60,7 @@ export function isEnding(closure: AstNode): boolean {
   for (const node of nodesIn(closure)) {
     if (node.type !== "CallExpression") continue;
     const name = methodOf(node)?.name ?? nameOf(node["callee"]);
-    if (name !== undefined && (ends.has(name) || name === "stop" || name === "destroy")) return true;
+    if (name !== undefined && (endingMethods.has(name) || name === "stop" || name === "destroy")) return true;
   }
   return false;
 }
@@ -67,13 +70,13 @@ export function isEnding(closure: AstNode): boolean {
  * cleanup that an effect of a framework returns.
  */
 export function isHandedOver(closure: AstNode): boolean {
-  const at = outside(closure);
+  const at = parentOf(closure);
   if (at?.type === "CallExpression" && at["callee"] !== closure) return isEnding(closure);
   const returns =
     at?.type === "ReturnStatement" || (at !== undefined && isFunction(at) && at["body"] === closure);
   if (!returns) return false;
   const maker = functionAround(closure);
-  const call = maker === undefined ? undefined : outside(maker);
+  const call = maker === undefined ? undefined : parentOf(maker);
   return call?.type === "CallExpression" && isEnding(closure);
 }
 
@@ -83,6 +86,6 @@ export function isKnown(variable: Variable, closure: AstNode): boolean {
   if (declaration?.type === "ExportNamedDeclaration") return true;
   return readsOf(variable).some((read) => {
     if (contains(closure, read)) return false;
-    return functionAround(read) !== undefined || outside(read)?.type.startsWith("Export") === true;
+    return functionAround(read) !== undefined || parentOf(read)?.type.startsWith("Export") === true;
   });
 }
