@@ -1,3 +1,4 @@
+import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./limits.js";
 import { isObject } from "./suppressed.js";
 
 /**
@@ -100,10 +101,6 @@ export function isForeignAbort(error: unknown): boolean {
   return isAbortByShape(error, code, names);
 }
 
-/** How many errors, and how many aggregates, are inspected inside one error. An error with more counts as a failure. */
-const MAX_ERRORS = 100_000;
-const MAX_AGGREGATES = 1_000;
-
 /**
  * Whether `error` is an `AggregateError` or a `SuppressedError` that contains, at any depth, at least one error, and
  * only errors for which `test` is true. `Promise.any` rejects with such an error when all its calls were aborted, and
@@ -127,7 +124,11 @@ export function consistsOf(error: unknown, test: (error: unknown) => boolean): b
       continue;
     }
     const inner = partsOf(part) ?? [];
-    if (inner.length === 0 || ++aggregates > MAX_AGGREGATES || parts.length + inner.length > MAX_ERRORS) {
+    if (
+      inner.length === 0 ||
+      ++aggregates > MAX_AGGREGATES ||
+      parts.length + inner.length > MAX_INNER_ERRORS
+    ) {
       return false;
     }
     for (const each of inner) parts.push(each); // the outer loop also visits these
@@ -141,7 +142,9 @@ function partsOf(error: unknown): unknown[] | undefined {
   try {
     if (isCalled(error, "AggregateError")) {
       const errors: unknown = Reflect.get(error, "errors");
-      return Array.isArray(errors) && errors.length <= MAX_ERRORS ? Array.from<unknown>(errors) : undefined;
+      return Array.isArray(errors) && errors.length <= MAX_INNER_ERRORS
+        ? Array.from<unknown>(errors)
+        : undefined;
     }
     if (isCalled(error, "SuppressedError") && "error" in error && "suppressed" in error)
       return [error.error, error.suppressed];
@@ -160,9 +163,6 @@ function isCalled(error: object, className: string): boolean {
 function hasDetails(details: unknown): boolean {
   return typeof details === "string" || Array.isArray(details);
 }
-
-/** How far to follow the prototypes: a proxy can have any number of them. */
-const MAX_CLASSES = 32;
 
 function classesOf(error: object): string[] {
   const classes: string[] = [];

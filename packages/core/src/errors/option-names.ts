@@ -1,3 +1,4 @@
+import { MAX_DISTANCE } from "./limits.js";
 import { quoteList } from "./describe.js";
 
 /** The options of one function, by name. Made by {@link optionNames}. */
@@ -42,9 +43,6 @@ function checkUnknown(operation: string, options: object, name: string, known: r
   const names = known.length === 0 ? "it has no options" : `there is ${quoteList(known)}`;
   throw new TypeError(`${operation}: options must not have ${JSON.stringify(name)}${hint}; ${names}`);
 }
-
-/** How many letters of a misspelt option may be wrong, missing or superfluous. */
-const MAX_DISTANCE = 3;
 
 function mostSimilar(name: string, known: readonly string[]): string | undefined {
   const most = Math.min(MAX_DISTANCE, Math.ceil(name.length / 2));

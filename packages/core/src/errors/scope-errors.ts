@@ -1,3 +1,4 @@
+import { MAX_NAMED_TASKS } from "./limits.js";
 import { BoughError } from "./bough-error.js";
 import { detached } from "./detach-stack.js";
 import { quotePath } from "./describe.js";
@@ -65,9 +66,6 @@ export class ScopeClosedError extends BoughError {
   }
 }
 
-/** How many tasks the message of a {@link StuckTasksError} names; `tasks` has all of them. */
-const NAMED_TASKS = 10;
-
 const unfinished: Readonly<Record<WaitingFor, string>> = {
   worker: "its worker has not returned",
   body: "its body has not returned",
@@ -104,9 +102,9 @@ export class StuckTasksError extends BoughError {
 
   constructor(path: string, grace: number, tasks: readonly TaskInfo[]) {
     const named = tasks
-      .slice(0, NAMED_TASKS)
+      .slice(0, MAX_NAMED_TASKS)
       .map((task) => `\n  ${task.path} (${whatIsStuck(task)}${annotated(task)}, ${task.age} ms old)`);
-    const more = tasks.length > NAMED_TASKS ? `\n  and ${tasks.length - NAMED_TASKS} more` : "";
+    const more = tasks.length > MAX_NAMED_TASKS ? `\n  and ${tasks.length - MAX_NAMED_TASKS} more` : "";
     const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);
     this.tasks = tasks;

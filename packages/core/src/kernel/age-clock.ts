@@ -1,3 +1,10 @@
+import {
+  MAX_CALENDAR_DRIFT,
+  MAX_EARLY,
+  MIN_EQUAL_READINGS,
+  SCOPES_PER_READING,
+  MAX_SMALL_INTEGER,
+} from "./limits.js";
 import { endNameCache, startNameCache } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 
@@ -50,8 +57,6 @@ class FakeClock implements Clock {
     if (missing > MAX_EARLY) this.#offset += missing;
   }
 }
-
-const MAX_EARLY = 2;
 
 /** The `setTimeout` that was in place when `current` was chosen. */
 let knownSetTimeout: unknown;
@@ -149,9 +154,6 @@ export function elapsed(): number {
   return currentClock().now() + offset;
 }
 
-/** If the calendar differs by more than this from the expected time, in ms, it was set. */
-const MAX_CALENDAR_DRIFT = 1_000;
-
 /** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar has been set to another time since. */
 export function instantIn(left: number, expected: number): number {
   const instant = calendarNow() + left;
@@ -173,13 +175,7 @@ export function instantLater(left: number): number {
 
 // ---- the ages in reports
 
-const SMALL = 2 ** 30;
 const microtask = Promise.resolve();
-
-/** How many equal readings in a row start the reuse of a reading. */
-const MIN_EQUAL_READINGS = 4;
-/** How many scopes then share a reading. */
-const SCOPES_PER_READING = 64;
 
 let lastReading = -1;
 let equalReadings = 0;
@@ -239,7 +235,7 @@ export function setBurstEnd(after: (callback: () => void) => void): void {
 /** A small integer for the first days, not a boxed double. */
 function wholeElapsed(): number {
   const ms = elapsed();
-  return ms < SMALL ? ms | 0 : Math.floor(ms);
+  return ms < MAX_SMALL_INTEGER ? ms | 0 : Math.floor(ms);
 }
 
 function endBurst(): void {

@@ -1,3 +1,4 @@
+import { MAX_MARKED_KEPT, MAX_NESTED_CANCELLATIONS } from "./limits.js";
 import { createReason, stampReason, type CancelledError } from "../errors/cancelled.js";
 import { CallbackHook, takeHook } from "./cancel-hooks.js";
 import { publishCancel } from "./diagnostics.js";
@@ -43,7 +44,7 @@ function markAndNotify(
   try {
     if (nodes === undefined) markSubtree(root, ready);
     else for (const node of nodes) marked[markedEnd++] = node;
-    if (nesting < MAX_NESTING) notifySubtree(root, reason, from, markedEnd, ready);
+    if (nesting < MAX_NESTED_CANCELLATIONS) notifySubtree(root, reason, from, markedEnd, ready);
     else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
   } catch (error) {
     const { steps } = interrupted;
@@ -63,16 +64,9 @@ function markAndNotify(
  */
 const marked: (ScopeNode | undefined)[] = [];
 let markedEnd = 0;
-/** The array is dropped after a cancellation with more entries than this. */
-const MAX_MARKED_KEPT = 1_000;
 
 /** The number of nested cancellations: each was begun by a listener of another. */
 let nesting = 0;
-/**
- * A more deeply nested cancellation only marks its subtree. The outermost one notifies it, so that a chain needs no
- * stack.
- */
-const MAX_NESTING = 32;
 const postponed: { root: ScopeNode; reason: CancelledError; nodes: readonly ScopeNode[] }[] = [];
 
 function notifyPostponed(ready: ScopeNode[]): void {

@@ -1,3 +1,4 @@
+import { MAX_UNHEARD_STARTS } from "./limits.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
 import { ageOf } from "./age-clock.js";
@@ -213,8 +214,6 @@ function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
   return isReplaced;
 }
 
-/** After this many starts without a subscriber, all channels are checked for subscribers. */
-const CHECK_AFTER = 64;
 let unheardStarts = 0;
 
 /**
@@ -222,7 +221,7 @@ let unheardStarts = 0;
  * before.
  */
 function recordUnheardStart(): undefined {
-  if (++unheardStarts < CHECK_AFTER) return;
+  if (++unheardStarts < MAX_UNHEARD_STARTS) return;
   unheardStarts = 0;
   if (channels.some(({ hasSubscribers }) => hasSubscribers)) return;
   listening = hasStores = false;

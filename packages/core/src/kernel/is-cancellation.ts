@@ -1,3 +1,4 @@
+import { MAX_CAUSES } from "./limits.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
@@ -28,9 +29,6 @@ export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[
     part === reason || hasCause(part, reason) || isForeignAbort(part) || anyOptionAccepts(node, part, broken);
   return broken.length === 0 && consistsOf(error, isOne) && broken.length === 0;
 }
-
-/** How many causes to follow; a chain can be circular. */
-const MAX_CAUSES = 100;
 
 function hasCause(error: unknown, reason: CancelledError | undefined): boolean {
   let at = error;

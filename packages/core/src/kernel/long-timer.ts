@@ -1,12 +1,10 @@
+import { MAX_DELAY } from "./limits.js";
 import { TIMERS_UNREFED } from "./state.js";
 import { inexactClock, isRealTimer, detectRealTimer } from "./age-clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
 /** The result of the global `setTimeout`: an object on Node, a number elsewhere and under some fake timers. */
 export type TimerHandle = ReturnType<typeof setTimeout>;
-
-/** The longest delay `setTimeout` takes; a longer one fires at once. */
-export const MAX_DELAY: number = 2 ** 31 - 1;
 
 /**
  * Sets a timer, with the global `setTimeout` that is installed at the moment of the call, so that fake timers work.

@@ -1,11 +1,10 @@
 import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
+import { MAX_DELAY } from "./limits.js";
 import { isOptedOutOfHold, optOutOfHold } from "./long-timer.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
 import { updateTimerHold, liveDescendants } from "./tree.js";
-
-const LONGEST_INTERVAL = 2 ** 31 - 1;
 
 /** Whether any scope has such timers. Most programs have none, and walk no tree. */
 let anyUnrefed = false;
@@ -68,7 +67,7 @@ export function hasOnlyUnheldBelow(root: ScopeNode): boolean {
 export function keepProcessAlive(): () => void {
   const set = realTimers.setInterval;
   const clear = realTimers.clearInterval;
-  const timer = set(() => undefined, LONGEST_INTERVAL);
+  const timer = set(() => undefined, MAX_DELAY);
   return () => clear(timer);
 }
 

@@ -1,3 +1,4 @@
+import { MAX_SIBLINGS } from "./limits.js";
 import { isForeignAbort } from "../errors/foreign-aborts.js";
 import { isObject, rejectionOf, setRejection, type Rejection } from "../errors/suppressed.js";
 import type { ScopeNode } from "./node.js";
@@ -89,9 +90,6 @@ function youngestBeside(node: ScopeNode): ScopeNode | undefined {
   if (last !== node) return last;
   return first === node ? undefined : node.previous;
 }
-
-/** How many siblings to check. There may be a hundred thousand. */
-const MAX_SIBLINGS = 1_000;
 
 /** Whether `node` is `other` or one of the siblings before it. */
 function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {

@@ -1,10 +1,8 @@
+import { MAX_FAILURE_TIMES } from "./limits.js";
 import { nameOfError } from "../errors/describe.js";
 import { elapsed } from "./age-clock.js";
 import type { ScopeNode, SurvivedFailures } from "./node.js";
 import { HANDLE, SUPERVISE } from "./state.js";
-
-/** How many times are kept, and so the largest number that a report may name. */
-const MAX_TIMES = 16;
 
 /** The failures that did not fail a scope: they led to another run, or the scope supervises its tasks. */
 class FailureLog implements SurvivedFailures {
@@ -20,7 +18,7 @@ class FailureLog implements SurvivedFailures {
   record(error: unknown): void {
     this.lastError = nameOfError(error);
     this.times.push(elapsed());
-    if (this.times.length > MAX_TIMES) this.times.shift();
+    if (this.times.length > MAX_FAILURE_TIMES) this.times.shift();
   }
 }
 

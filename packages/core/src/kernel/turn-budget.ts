@@ -1,13 +1,5 @@
+import { FIRST_TIMED_OPERATION, OPERATIONS_PER_TURN, TURN_SLICE } from "./limits.js";
 import { afterMicrotasks, onTurn, realNow } from "./platform.js";
-
-/** How many operations may complete in one turn of the event loop without having waited. */
-const MAX_PER_TURN = 100;
-/**
- * From this operation of a turn on, the turn is timed. This costs a callback of the event loop and reading the clock.
- */
-const FIRST_WATCHED = 50;
-/** How long the operations of one turn may take together, in ms. */
-const SLICE = 4;
 
 /**
  * Spreads operations that complete without waiting over the turns of the event loop, so that timers, signals and
@@ -23,14 +15,14 @@ export class TurnBudget {
   #duration = 0;
   #waiting: (() => void)[] = [];
   /** How many waiting operations continue in the next turn. */
-  #nextTurnSize = MAX_PER_TURN;
+  #nextTurnSize = OPERATIONS_PER_TURN;
 
   /** Counts an operation. Returns a promise to wait for if this turn has had too many. */
   take(): Promise<void> | undefined {
-    if (++this.#used < FIRST_WATCHED && !this.#isWatched) return undefined;
+    if (++this.#used < FIRST_TIMED_OPERATION && !this.#isWatched) return undefined;
     if (!this.#isWatched) this.#watch();
-    const isFree = this.#waiting.length === 0 && this.#used < MAX_PER_TURN;
-    if (isFree && realNow() - this.#startedAt <= SLICE) return undefined;
+    const isFree = this.#waiting.length === 0 && this.#used < OPERATIONS_PER_TURN;
+    if (isFree && realNow() - this.#startedAt <= TURN_SLICE) return undefined;
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -46,8 +38,9 @@ export class TurnBudget {
     this.#isWatched = false;
     this.#used = 0;
     const waiting = this.#waiting.length;
-    if (waiting === 0) return void (this.#nextTurnSize = MAX_PER_TURN);
-    if (this.#duration > SLICE) this.#nextTurnSize = Math.ceil((this.#nextTurnSize * SLICE) / this.#duration);
+    if (waiting === 0) return void (this.#nextTurnSize = OPERATIONS_PER_TURN);
+    if (this.#duration > TURN_SLICE)
+      this.#nextTurnSize = Math.ceil((this.#nextTurnSize * TURN_SLICE) / this.#duration);
     else if (waiting > this.#nextTurnSize) this.#nextTurnSize *= 2;
     const next = this.#waiting.splice(0, this.#nextTurnSize);
     this.#used = next.length;
