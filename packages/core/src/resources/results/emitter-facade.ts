@@ -4,6 +4,7 @@ import { toInner } from "./arguments.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { holdUntilClosed } from "./platform-objects.js";
+import { addWeakly, type WeakLists } from "./weak-lists.js";
 
 /** The methods that add a listener, their second argument. */
 const addMethods = new Set<PropertyKey>([
@@ -210,7 +211,7 @@ function holdEmitted({ handle, inner, results }: Lease, value: object): void {
 }
 
 /** The registrations that end with a signal. */
-const linksBySignal = new WeakMap<AbortSignal, Set<WeakRef<Link>>>();
+const linksBySignal: WeakLists<Link> = new WeakMap();
 
 /**
  * An event target removes a listener when its signal is aborted. Node still keeps that listener reachable from the
@@ -221,16 +222,9 @@ function removeOnAbort(options: unknown, link: Link): void {
   const signal: unknown = Reflect.get(options, "signal");
   if (!(signal instanceof AbortSignal)) return;
   if (signal.aborted) return EmitterFacade.aborted(link);
-  let links = linksBySignal.get(signal);
-  if (links === undefined) {
-    const added = (links = new Set<WeakRef<Link>>());
-    linksBySignal.set(signal, links);
-    signal.addEventListener("abort", () => endAll(added), { once: true });
-  }
   // Once per signal, which may live as long as the program.
-  if ((links.size & (links.size - 1)) === 0)
-    for (const known of links) if (known.deref() === undefined) links.delete(known);
-  links.add(new WeakRef(link));
+  const added = addWeakly(linksBySignal, signal, new WeakRef(link));
+  if (added !== undefined) signal.addEventListener("abort", () => endAll(added), { once: true });
 }
 
 function endAll(links: ReadonlySet<WeakRef<Link>>): void {
@@ -278,17 +272,12 @@ function closesLast({ _readableState: read, _writableState: write, setHeader }: 
 }
 
 /** The leases that end with an emitter. */
-const leasesByEmitter = new WeakMap<object, Set<WeakRef<Lease>>>();
+const leasesByEmitter: WeakLists<Lease> = new WeakMap();
 
 /** The listener reaches no lease: the inner object may keep the emitter. */
 function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
-  let leases = leasesByEmitter.get(subject);
-  if (leases !== undefined) {
-    for (const known of leases) if (known.deref() === undefined) leases.delete(known);
-    leases.add(lease);
-    return;
-  }
-  leasesByEmitter.set(subject, (leases = new Set([lease])));
+  const leases = addWeakly(leasesByEmitter, subject, lease);
+  if (leases === undefined) return;
   const end = (): void => {
     for (const known of leases) known.deref()?.end();
     leases.clear();

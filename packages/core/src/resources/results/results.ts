@@ -19,7 +19,7 @@ import { HandleObject } from "../handle/handle-object.js";
 import { canReachHandle, classOf, isPlain, MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
 import { promiseForCaller } from "./promises.js";
-import { isStreamPair, isStreamReader, streamFacade } from "./web-stream-facades.js";
+import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-stream-facades.js";
 
 /**
  * Converts a value that an inner object returns through its handle, or through a result. The inner object becomes the
@@ -188,12 +188,6 @@ function liveKind(value: object, args: readonly unknown[] | undefined): Kind | u
   return undefined;
 }
 
-function isWebStream(value: object): boolean {
-  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
-  if (ReadableStream !== undefined && value instanceof ReadableStream) return true;
-  return WritableStream !== undefined && value instanceof WritableStream;
-}
-
 /** A look into arrays and literals. */
 interface Search {
   readonly lease: Lease;
@@ -238,7 +232,7 @@ function holdWhileAlive(lease: Lease, value: object): void {
   hold(value, lease);
   for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, lease);
   const { body } = value as { body?: unknown };
-  if (typeof body === "object" && body !== null && isWebStream(body)) hold(body, lease);
+  if (isWebStream(body)) hold(body, lease);
 }
 
 /**

@@ -7,14 +7,23 @@ import type { Lease } from "./lease.js";
  * stream are lost, and so is its subclass.
  */
 export function streamFacade(value: object, lease: Lease): object | undefined {
-  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
-  if (ReadableStream !== undefined && value instanceof ReadableStream) {
-    return value.locked ? undefined : stand(readableFacade(value, lease), value);
-  }
-  if (WritableStream !== undefined && value instanceof WritableStream) {
-    return value.locked ? undefined : stand(writableFacade(value, lease), value);
-  }
+  if (isReadable(value)) return value.locked ? undefined : stand(readableFacade(value, lease), value);
+  if (isWritable(value)) return value.locked ? undefined : stand(writableFacade(value, lease), value);
   return undefined;
+}
+
+// A platform may lack the classes.
+
+function isReadable(value: unknown): value is ReadableStream<unknown> {
+  return typeof ReadableStream === "function" && value instanceof ReadableStream;
+}
+
+function isWritable(value: unknown): value is WritableStream<unknown> {
+  return typeof WritableStream === "function" && value instanceof WritableStream;
+}
+
+export function isWebStream(value: unknown): value is object {
+  return isReadable(value) || isWritable(value);
 }
 
 /** Whether `value` reads from a stream, or writes to one. The platform never takes one as an argument. */
@@ -25,10 +34,8 @@ export function isStreamReader(value: object): boolean {
 
 /** Whether `value` is a pair of streams, as a TransformStream is. */
 export function isStreamPair(value: object): boolean {
-  const { ReadableStream, WritableStream } = globalThis as Partial<typeof globalThis>;
-  if (ReadableStream === undefined || WritableStream === undefined) return false;
   const { readable, writable } = value as Record<string, unknown>;
-  return readable instanceof ReadableStream && writable instanceof WritableStream;
+  return isReadable(readable) && isWritable(writable);
 }
 
 function stand(facade: object, subject: object): object {
