@@ -8,7 +8,7 @@ import { withTimeLimit } from "../remote/time.js";
 import { BullmqConnection } from "./connection.js";
 import { Keys } from "./stored.js";
 
-/** How long a server that is about to start is waited for, in ms; ioredis itself would try for ever. */
+/** How long to wait for a server that is starting, in ms. ioredis would never give up. */
 const OPEN_LIMIT = 5_000;
 
 /** The options of {@link bullmqEngine}. */

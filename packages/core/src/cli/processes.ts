@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-// What the operating system knows about another process: whether it exists, whether it would survive SIGUSR1, and on
-// which ports it listens. The source is /proc on Linux, and ps and lsof elsewhere.
+// Asks the operating system about another process: whether it exists, whether SIGUSR1 would end it, and on which ports
+// it listens. The source is /proc on Linux, and ps and lsof elsewhere.
 
 /** The process can't be inspected. The command prints the message. */
 export class CannotInspect extends Error {

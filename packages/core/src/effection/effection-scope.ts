@@ -12,9 +12,9 @@ import type { Scope } from "../kernel/scope.js";
  * Like a daemon, it does not keep `scope` open while operations run in it. The operations find the bough scope, and so
  * the reason of a cancellation, in the Effection context `boughScope`.
  *
- * **Cancellation:** when `scope` is cancelled, or everything else in it has ended, the operations are halted, and
- * `scope` waits for that. From then on `run` and `spawn` throw the reason. Without bough, Effection would start
- * work that has no owner.
+ * **Cancellation:** the operations are halted when `scope` is cancelled, or when all other work in it has ended.
+ * `scope` waits for that. From then on `run` and `spawn` throw the reason. Without bough, Effection would start work
+ * that has no owner.
  *
  * **Failure:** an operation that fails halts the others, and its error, the same object, is the failure of `scope`,
  * even if the operation's task is awaited. To handle an error, catch it in the operation. Without bough, Effection

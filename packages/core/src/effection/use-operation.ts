@@ -11,8 +11,8 @@ import { nodeOf } from "../task/resolve.js";
 import { enterScope } from "../task/with-scope.js";
 
 /**
- * Uses an Effection resource, or any other operation, in a bough scope: resolves with its value, and keeps its
- * resources and the tasks that it spawned alive until `scope` ends.
+ * Runs an Effection resource, or any other operation, in a bough scope, and resolves with its value. Its resources and
+ * the tasks that it has spawned live until `scope` ends.
  *
  * They are torn down like a resource of `scope.use`: after the children of `scope` have settled, and in order with
  * the other cleanups. `scope` waits for that.

@@ -146,9 +146,9 @@ export function isCancelled(error: unknown): error is CancelledError {
 }
 
 /**
- * Makes a reason, without a stack trace unless it is `traced`. A trace costs microseconds, and with source maps
- * milliseconds; and a stack that was captured but not read keeps every receiver on it alive, which might be an owner
- * handle (see `docs/orphans.md`).
+ * Makes a reason, without a stack trace unless it is `traced`. A trace costs microseconds, and milliseconds with source
+ * maps. A stack that was captured but not read keeps every receiver on it alive, possibly an owner handle (see
+ * `docs/orphans.md`).
  */
 export function createReason(
   kind: Exclude<CancelKind, "deadline">,

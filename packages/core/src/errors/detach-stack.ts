@@ -1,7 +1,7 @@
 /**
- * Formats the stack trace of `error` now, and returns `error`. Until the stack is read, V8 keeps the frames
- * themselves, and with them the receiver of every method on the stack: an error made in a method of an owner handle
- * keeps the handle alive.
+ * Formats the stack trace of `error` now, and returns `error`. Until the stack is read, V8 keeps the frames, and so the
+ * receiver of every method on the stack. An error that is created in a method of an owner handle would keep the handle
+ * alive.
  */
 export function detached<E>(error: E): E {
   try {

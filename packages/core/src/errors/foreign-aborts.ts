@@ -68,8 +68,9 @@ function isAbortByShape(error: object, code: unknown, names: readonly unknown[])
     // enough: the abort of another operation may have been wrapped.
     ((code === "AbortError" || names.includes("GaxiosError")) &&
       (isNamedAbort(read(error, "cause")) || isNamedAbort(read(error, "error")))) ||
-    // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum:
-    // only with the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks the same.
+    // gRPC's status CANCELLED (grpc-js, nice-grpc, Connect) is the number 1, which can also be an exit code or an enum.
+    // So the error must have the `details` and the `metadata` of a ServiceError. A server that answers CANCELLED looks
+    // the same.
     (code === 1 && hasDetails(read(error, "details")) && isObject(read(error, "metadata"))) ||
     // ER_QUERY_INTERRUPTED by its number, for drivers that have no names. Node's own `errno`s are negative.
     read(error, "errno") === 1317

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
@@ -181,6 +181,18 @@ describe.each([
   );
 });
 
+/** Sends a part of an upload to `server`, and disconnects when its handler has been called. */
+async function breakOffUpload(server: Server, arrived: Promise<void>): Promise<void> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { socket } = new RawConnection((server.address() as AddressInfo).port);
+  socket.write(head + part);
+  await arrived;
+  await flush();
+  socket.destroy();
+}
+
 it.each([
   { host: "Express", name: "multiparty" },
   { host: "Express", name: "express.raw" },
@@ -205,14 +217,7 @@ it.each([
     };
     const server = createServer(host === "Express" ? app : (plain as never));
     if (host !== "Express") serverScope(server, { onCancelled });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    onTestFinished(() => void server.close());
-    const { socket } = new RawConnection((server.address() as AddressInfo).port);
-    socket.write(head + part);
-    await arrived.promise;
-    await flush();
-    socket.destroy();
+    await breakOffUpload(server, arrived.promise);
     await failed.promise;
     await expect.poll(() => statuses).toEqual([499]);
     await flush();
@@ -232,14 +237,7 @@ it.each(Object.keys(parsers))(
       );
     };
     const server = createServer((request, response) => void handle(request as Request, response as Response));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    onTestFinished(() => void server.close());
-    const { socket } = new RawConnection((server.address() as AddressInfo).port);
-    socket.write(head + part);
-    await arrived.promise;
-    await flush();
-    socket.destroy();
+    await breakOffUpload(server, arrived.promise);
     expect(await found.promise).toMatchObject({ status: 499 });
   },
 );

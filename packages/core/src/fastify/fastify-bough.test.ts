@@ -14,6 +14,15 @@ import defaultExport, { fastifyBough } from "./index.js";
 
 const boom = new Error("boom");
 
+/** Lets `server` listen, and opens a connection to it. */
+async function connectTo(server: http.Server): Promise<RawConnection> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = new RawConnection((server.address() as AddressInfo).port);
+  onTestFinished(() => void client.socket.destroy());
+  return client;
+}
+
 describe("fastifyBough", () => {
   it("applies its timeout to a route that was declared before it was registered", async () => {
     const app = Fastify();
@@ -440,10 +449,7 @@ describe("fastifyBough over sockets", () => {
       await sleep(request.scope, 60_000);
     });
     await app.ready();
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const client = new RawConnection((server.address() as AddressInfo).port);
-    onTestFinished(() => void client.socket.destroy());
+    const client = await connectTo(server);
     const { answer } = client.request();
     await arrived.promise;
     await app.close();
@@ -498,10 +504,7 @@ describe("fastifyBough over sockets", () => {
     // As Fastify does it, in the words of its API.
     const other = http.createServer((request, response) => app.routing(request, response));
     onTestFinished(() => void other.close());
-    other.listen(0, "127.0.0.1");
-    await once(other, "listening");
-    const client = new RawConnection((other.address() as AddressInfo).port);
-    onTestFinished(() => void client.socket.destroy());
+    const client = await connectTo(other);
     const { answer } = client.request();
     await arrived.promise;
     await app.close();

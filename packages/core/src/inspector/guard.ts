@@ -15,7 +15,7 @@ const loopback = ["localhost", "127.0.0.1", "[::1]"];
  *
  * - `Host`: the name of another domain that resolves to 127.0.0.1 (DNS rebinding)
  * - `Origin`, `Sec-Fetch-Site`: a script or a frame of another page
- * - the token: another program or another user of the machine. The socket of `listen()` is protected by its file mode
+ * - the token: another program, or another user of the machine. The socket of `listen()` is protected by its file mode
  *   instead.
  */
 export class Guard {

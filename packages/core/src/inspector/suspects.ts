@@ -26,8 +26,8 @@ export class Suspects {
   }
 
   /**
-   * Returns the suspects, their ancestors, and one unsuspicious child of each, if there is one: the rules need to know
-   * whether a scope has children, and whether all of them are blocked.
+   * Returns the suspects, their ancestors, and one unsuspicious child of each. The rules need the child to know whether
+   * a scope has children, and whether all of them are blocked.
    */
   nodes(findChild: (parent: Entry, isWanted: (child: Entry) => boolean) => Entry | undefined): NodeInfo[] {
     const chosen = new Set<Entry>();

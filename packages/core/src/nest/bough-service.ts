@@ -70,7 +70,7 @@ export class BoughService implements OnModuleInit {
   }
 
   /**
-   * Returns the scope of a request, as `@RequestScope()` does: for guards, interceptors and middleware.
+   * Returns the scope of a request for guards, interceptors and middleware, as `@RequestScope()` does for handlers.
    *
    * @param request - As `context.switchToHttp().getRequest()` returns it, or the first argument of middleware.
    * @throws {TypeError} If `request` is not a request of this app.

@@ -8,8 +8,8 @@ import { onTurn, realNow, setUnrefTimer } from "../kernel/platform.js";
 const REPEATS = 250;
 
 /**
- * The time starts again with each repetition, up to this long after the first signal. nodemon sends four signals, the last from
- * a shell that it starts for this purpose.
+ * Each repetition starts the time again, up to this long after the first signal, in ms. nodemon sends four signals, the
+ * last one from a shell.
  */
 const MAX_REPEATS = 1_000;
 

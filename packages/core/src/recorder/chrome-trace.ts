@@ -117,9 +117,9 @@ class Lane {
 /**
  * Turns a recording into a trace for Perfetto or `chrome://tracing`.
  *
- * Each root scope and each request has a track, which is used again when it has ended. What runs below it is nested in its
- * slice. Where siblings run at the same time, the later one gets a track of its own. A cancellation is an instant, with its
- * reason, on the scope where it began.
+ * Each root scope and each request has a track, which is used again when it has ended. What runs below it is nested in
+ * its slice. If siblings run at the same time, the later one gets a separate track. A cancellation is an instant, with
+ * its reason, on the scope where it began.
  *
  * @param recording - What a recorder has returned, or {@link decodeRecording}.
  * @returns The trace, for `JSON.stringify`.

@@ -11,9 +11,9 @@ const MAX_LENGTH = 256;
 const OVERHEAD = 64;
 
 /**
- * Maps names to numbers, so that a record has a fixed size. The table is bounded in bytes. Programs whose names contain
- * numbers (`order 4711`) have more names than fit in: when the table is full, names without a record are dropped; a
- * name that still does not fit is stored as its pattern (`order #`), and a pattern that does not fit as `(other)`.
+ * Maps names to numbers, so that a record has a fixed size. The table is bounded in bytes. When the table is full, it
+ * drops the names that no record has. Programs whose names contain numbers (`order 4711`) may need still more. Then a
+ * name is stored as its pattern (`order #`), or as `(other)` if the pattern does not fit either.
  */
 export class NameTable {
   readonly #numbers = new Map<string, number>();

@@ -1,9 +1,9 @@
 import type { CancelKind } from "../errors/cancelled.js";
 import type { Scope } from "../kernel/scope.js";
 
-// The port between `bough/remote` and a job engine. Queueing, claiming, retrying, delaying, storing results and noticing
-// dead workers are the engine's. An adapter adds one lease per owner process, one durable note per cancelled job, and
-// hints. `engineSuite` of `bough/remote/testing` judges an adapter.
+// The interface between `bough/remote` and a job engine. The engine queues, claims, retries and delays jobs, stores
+// results, and detects dead workers. An adapter adds one lease per owner process, one durable note per cancelled job,
+// and hints. `engineSuite` of `bough/remote/testing` tests an adapter.
 
 /** Names a job in an engine. A JSON value. */
 export interface EngineRef {
@@ -13,7 +13,7 @@ export interface EngineRef {
   readonly id: string;
 }
 
-/** The id of a job is its own in its queue only: what finds jobs of several queues needs both. */
+/** The key of a job among all queues. An id is unique in its queue only. */
 export function jobKey({ queue, id }: EngineRef): string {
   return `${queue}/${id}`;
 }
@@ -110,7 +110,7 @@ export type Outcome =
 /**
  * The state of a job in the engine:
  *
- * - `outcome`: it has ended, and nothing of it runs.
+ * - `outcome`: it has ended, including its cleanup.
  * - `running`: a worker holds it.
  * - `idle`: no worker holds it now. It is queued or delayed, or the lock of its worker has run out.
  * - `missing`: the engine does not have it.
@@ -147,7 +147,7 @@ export type Settlement =
 export interface Hint extends EngineRef {
   /** To an owner: the job has ended. Without any other field: it is worth asking. */
   readonly outcome?: Outcome | undefined;
-  /** To an owner: who runs it. */
+  /** To an owner: the worker that runs it. */
   readonly worker?: string | undefined;
   /** To an owner: how often the job has been started. */
   readonly attempt?: number | undefined;

@@ -55,7 +55,7 @@ const explanations: Readonly<Record<LostReason, string>> = {
 
 /** The outcome of a remote job is lost or unknown. The job is no longer running. */
 export class RemoteLostError extends BoughError {
-  /** What has happened to it. */
+  /** Why the job was lost. */
   readonly why: LostReason;
   /** `queue/id` of the job. */
   readonly job: string;

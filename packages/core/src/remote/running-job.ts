@@ -19,9 +19,9 @@ const RESERVE = 1 / 20;
 /**
  * A job in its worker's process: until when it may run, and why it was stopped.
  *
- * Two instants limit it, both on the monotonic clock of this process: the end of the lock that the engine gave to the worker,
- * and the end of the owner's lease as it was seen last. Both count from before the question was sent, so they are never later
- * than the engine's.
+ * Two instants limit it: the end of the worker's lock, and the end of the owner's lease as the engine last reported it.
+ * Both are on the monotonic clock of this process, counted from before the request was sent. So they are never later
+ * than on the engine's clock.
  */
 export class RunningJob {
   readonly delivery: Delivery;

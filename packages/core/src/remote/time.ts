@@ -55,8 +55,8 @@ class NoAnswerError extends Error {
 }
 
 /**
- * `promise`, but not for longer than `ms`: some clients keep a call for ever while they are offline, and nothing that decides
- * about a lease may wait for that.
+ * Waits for `promise`, for at most `ms`. Some clients keep a call pending as long as they are offline. Code that
+ * decides about a lease must not wait for that.
  */
 export function withTimeLimit<T>(promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -14,8 +14,8 @@ export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T>
  * Reads a source one item at a time, until it ends or `scope` does: for `for await`.
  *
  * The source is not touched before the first `next()`. From then on it belongs to this iteration. When the iteration
- * stops early, it cancels and unlocks a Web stream, it destroys a Node stream, removes its listeners and waits for
- * `close`, and it calls and awaits the `return()` of any other iterable.
+ * stops early, it cancels and unlocks a Web stream. It destroys a Node stream, removes its listeners, and waits for
+ * `close`. It calls and awaits the `return()` of any other iterable.
  *
  * **Cancellation:** when `scope` is cancelled, a pending read is abandoned, the source is closed as above, and then
  * `next()` rejects with the reason. The source of a Web stream receives the reason, too. An async generator can't be

@@ -17,7 +17,7 @@ export interface ExchangeHost<Exchange, Record> {
   onUnopenedEnd(exchange: Exchange): void;
 }
 
-/** A handler, as it is called: with the request, its scope, and what the host passes. */
+/** A handler. It receives the request, its scope, and the other arguments of the host. */
 export type AnyHandler = (this: unknown, request: never, scope: Scope, ...rest: never[]) => unknown;
 /** An application that takes requests: it is called without the scope. */
 export interface AnyApp {

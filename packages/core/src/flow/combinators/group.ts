@@ -27,9 +27,9 @@ export type WorkerResult<W> = W extends (scope: Scope) => infer R
 /**
  * The scope of a combinator, and the promise that the combinator returns.
  *
- * The scope is a child of the caller's scope. As with `withScope`, only the caller receives its failure, and it does not
- * settle before every member has settled. A member notifies the group synchronously when it settles; there is no promise
- * for each member. The subclass defines what a result means.
+ * The scope is a child of the caller's scope. As with `withScope`, only the caller receives its failure, and it does
+ * not settle before every member has settled. A member notifies the group synchronously when it settles; there is no
+ * promise for each member. The subclass defines how a result changes the outcome.
  */
 export abstract class Group<R> {
   readonly node: ScopeNode;

@@ -7,7 +7,7 @@ import { nodeOf } from "../../task/resolve.js";
 import type { Worker } from "../../task/run.js";
 
 /**
- * Runs `worker` as a daemon of `scope`: it is cancelled with `scope`, or when everything else in `scope` has ended.
+ * Runs `worker` as a daemon of `scope`: it is cancelled with `scope`, or when all other work of `scope` has ended.
  *
  * Unlike a daemon task it takes no slot of a `concurrency`, and there is no task to await: its failure is the failure of
  * `scope`.

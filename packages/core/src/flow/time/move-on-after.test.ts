@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, outcomeOf, rejection } from "../../../test/support/deferred.js";
 import { useFakeTime } from "../../../test/support/fake-time.js";
+import { turnsWhile } from "../../../test/support/turns.js";
 import { untilCancelled } from "../../../test/support/until-cancelled.js";
 import {
   createScope,
@@ -316,15 +317,6 @@ describe("moveOnAfter()", () => {
 
   it("rule 13: a loop whose time is up lets other code run", async () => {
     const scope = createScope();
-    let turns = 0;
-    let running = true;
-    setImmediate(function count() {
-      turns += 1;
-      if (turns === 3) running = false;
-      else setImmediate(count);
-    });
-    for (let calls = 0; running && calls < 100_000; calls++)
-      await moveOnAfter(scope, { timeout: 0 }, () => undefined);
-    expect(turns).toBe(3);
+    expect(await turnsWhile(() => moveOnAfter(scope, { timeout: 0 }, () => undefined))).toBe(3);
   });
 });

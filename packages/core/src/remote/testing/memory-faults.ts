@@ -28,7 +28,7 @@ export function faultOf<T>(faults: ReadonlyMap<string, T>, process: string): T |
   return faults.get(process) ?? faults.get("*");
 }
 
-/** One turn of the memory engine: what a round trip is to a server. */
+/** One round trip to the memory engine: a turn of the event loop. */
 export function roundTrip(latency: number): Promise<void> {
   if (latency === 0) return Promise.resolve();
   return new Promise((resolve) => void after(latency, resolve));

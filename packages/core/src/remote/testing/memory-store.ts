@@ -45,7 +45,7 @@ export interface MemoryConsumer {
   take(delivery: Delivery): void;
 }
 
-/** The jobs, leases, notes and listeners of a memory engine: what a server has. */
+/** The state of a memory engine: jobs, leases, notes and listeners. */
 export class MemoryStore {
   readonly #now: () => number;
   readonly #jobs = new Map<string, StoredJob>();

@@ -45,8 +45,8 @@ export class ClockDriver {
   #reached: (() => void)[] = [];
 
   /**
-   * @param onStuck - Called when time can't go on: a first time, so that the body is cancelled, and again if that was
-   *   not its end.
+   * @param onStuck - Called when time can't advance, to cancel the body. Called again if the body has not ended after
+   *   that.
    * @param isOver - Whether the clock is no longer needed.
    */
   constructor(

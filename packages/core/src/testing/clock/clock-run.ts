@@ -31,8 +31,8 @@ interface VitestTask {
 }
 
 /**
- * Whether the test that is running now has ended, asked later. vitest keeps it in its own global, and gives it a
- * result as soon as its time is up; of other runners only the signal is known that they give to a test.
+ * Returns a function that says whether the current test has ended. vitest has the test in a global, and sets its result
+ * when the test times out. For other runners, only the signal of the test is known.
  */
 function testWatch(): () => boolean {
   const worker = (globalThis as { __vitest_worker__?: { readonly current?: VitestTask } }).__vitest_worker__;

@@ -5,8 +5,8 @@ import { RealResources } from "./real-resources.js";
 
 /**
  * Work in a thread of libuv's pool, by the names of `async_hooks`: files, look-ups of names, cryptography. It reports
- * its end, and needs no other process for it. An exact list: work that isn't listed, such as a pending connection, may wait for
- * ever. zlib is missing, since its requests have no resource that ends.
+ * its end, and needs no other process for it. Other work, such as a pending connection, may never end. zlib is missing,
+ * since its requests have no resource that ends.
  */
 const poolWork: ReadonlySet<string> = new Set([
   "FSREQCALLBACK",
@@ -46,8 +46,8 @@ const scheduledByProcess: ReadonlySet<string> = new Set([
 const TURNS = 5;
 
 /**
- * So many events that call no JavaScript, or some for so many ms, are taken for something under way, such as the
- * handshake of TLS. More are V8's own: it wakes the loop up once a turn while it collects garbage or compiles for a loop
+ * Up to this many events that call no JavaScript, or fewer for up to this many ms, count as work in progress, such as a
+ * TLS handshake. More are V8's own: it wakes the loop up once a turn while it collects garbage or compiles for a loop
  * that computes.
  */
 const SILENT_EVENTS = 30;
@@ -147,8 +147,8 @@ export class IdleWatch {
   }
 
   /**
-   * Resolves with `true` when microtasks and I/O have nothing left to do; with `false` when they still have after
-   * `limit` real ms, or `isOver` says that it does not matter any more.
+   * Resolves with `true` when no microtask and no I/O is pending. Resolves with `false` if that takes longer than
+   * `limit` real ms, or when `isOver` returns true.
    */
   async idle(limit: number, isOver: () => boolean): Promise<boolean> {
     const start = now();

@@ -31,9 +31,9 @@ export class RetainedError extends BoughError {
 /**
  * Calls `make`, drops the result, and verifies that the result is then collected.
  *
- * If it isn't, the error names the path that keeps it: the references from a root of the garbage collector down
- * to it. For that it takes a heap snapshot, which stops the process for some seconds and needs the package
- * `@memlab/heap-analysis`, an optional peer dependency; without it the error says how to get it.
+ * If it isn't, the error names the path that keeps it: the references from a root of the garbage collector down to it.
+ * For that it takes a heap snapshot, which stops the process for some seconds. This needs the package
+ * `@memlab/heap-analysis`, an optional peer dependency. Without it, the error says how to install it.
  *
  * @param make - Makes the object, or a promise for it. It must not be an arrow that keeps it in an outer variable.
  * @throws {RetainedError} If the object is still alive (as a rejection).

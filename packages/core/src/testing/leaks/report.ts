@@ -31,8 +31,8 @@ const LISTED = 20;
 const FRAMES = 5;
 
 /**
- * Thrown when something is still alive at the end of a test. Its message lists each leak with its path, age, status
- * and where it was spawned; its stack is that of the first leak, so that a test runner shows that line.
+ * Thrown when something is still alive at the end of a test. Its message lists each leak with its path, age, status and
+ * where it was spawned. Its stack is that of the first leak, so that a test runner shows that line.
  */
 export class LeakError extends BoughError {
   /** The leaks, as data. */
