@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createScope, sleep, spawn, withScope, type Scope } from "../src/index.js";
 import { deferred } from "./support/deferred.js";
-import { nodes } from "./support/nodes.js";
+import { nodesForSlowTests } from "./support/nodes.js";
 import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
 
 // Rule 18: nothing recurses over the tree. Rule 6: nothing is left of it. In processes with an ordinary stack.
@@ -190,13 +190,8 @@ beforeAll(async () => {
 
 afterAll(() => folder.remove());
 
-const everywhere = process.env["BOUGH_ALL_NODES"] === "1";
-const current = Number(process.versions.node.split(".")[0]);
-
-for (const node of nodes()) {
-  const title = everywhere || node.major === current ? node.label : `Node ${node.major} (BOUGH_ALL_NODES=1)`;
-  const skipped = node.path === undefined || (!everywhere && node.major !== current);
-  describe.skipIf(skipped)(`on ${title}`, { timeout: 60_000 }, () => {
+for (const node of nodesForSlowTests()) {
+  describe.skipIf(node.path === undefined)(`on ${node.label}`, { timeout: 60_000 }, () => {
     for (const [name, { script, prints }] of Object.entries(scripts)) {
       it(`rule 18: ${name}`, async () => {
         expect(await folder.run(prelude + script, { node: node.path })).toMatchObject({

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nodes } from "./support/nodes.js";
+import { nodesForSlowTests } from "./support/nodes.js";
 import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
 
 // An exception inside the runtime, a stack overflow above all, reaches the caller and leaves no tree waiting. In
@@ -89,19 +89,14 @@ beforeAll(async () => {
 
 afterAll(() => folder.remove());
 
-const everywhere = process.env["BOUGH_ALL_NODES"] === "1";
-const current = Number(process.versions.node.split(".")[0]);
-
-for (const node of nodes()) {
-  const title = everywhere || node.major === current ? node.label : `Node ${node.major} (BOUGH_ALL_NODES=1)`;
-  const skipped = node.path === undefined || (!everywhere && node.major !== current);
+for (const node of nodesForSlowTests()) {
   const run = async (script: string, prints: string, ...flags: string[]): Promise<void> =>
     expect(await folder.run(prelude + script, { node: node.path, flags })).toMatchObject({
       code: 0,
       stdout: prints,
     });
 
-  describe.skipIf(skipped)(`on ${title}`, { timeout: 120_000 }, () => {
+  describe.skipIf(node.path === undefined)(`on ${node.label}`, { timeout: 120_000 }, () => {
     it("a missing base case rejects with the overflow, for every nested function, and everything settles", () =>
       run(
         Object.entries(kinds)
