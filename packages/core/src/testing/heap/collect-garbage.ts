@@ -1,15 +1,7 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { BoughError } from "../../errors/bough-error.js";
-import { collectedHandleCount } from "../../task/orphan.js";
-import { turn } from "../clock/real-time.js";
+import { collectWith, findCollector } from "../../task/forced-collection.js";
 
-/** An object that one collection frees may have kept another alive: a finalizer's held value, a weak map's entry. */
-const ROUNDS = 3;
-
-type Collect = () => void;
-
-let collect: Collect | undefined;
+let collect: (() => void) | undefined;
 
 /**
  * Collects all garbage, and lets the finalizers of collected objects run, such as those of dropped scope handles.
@@ -29,31 +21,11 @@ let collect: Collect | undefined;
  * ```
  */
 export async function collectGarbage(): Promise<void> {
-  collect ??= findCollect();
-  for (let round = 0; round < ROUNDS; round++) {
-    await turn(); // an object whose WeakRef was read lives until the end of the job
-    collect();
-    await finalizers();
-  }
-}
-
-/** Registries have a turn each. */
-async function finalizers(): Promise<void> {
-  for (let before = -1; before !== collectedHandleCount();) {
-    before = collectedHandleCount();
-    await turn();
-  }
-}
-
-function findCollect(): Collect {
-  const { gc, Bun } = globalThis as { gc?: Collect; Bun?: { gc: (sync: boolean) => void } };
-  if (Bun !== undefined) return () => Bun.gc(true);
-  if (typeof gc === "function") return gc;
-  setFlagsFromString("--expose-gc");
-  const exposed: unknown = runInNewContext("typeof gc === 'function' && gc");
-  if (typeof exposed === "function") return exposed as Collect;
-  throw new BoughError(
-    "BOUGH_NO_GC",
-    "collectGarbage: this engine has no gc(); run the test with Node, Deno or Bun",
-  );
+  collect ??= findCollector();
+  if (collect === undefined)
+    throw new BoughError(
+      "BOUGH_NO_GC",
+      "collectGarbage: this engine has no gc(); run the test with Node, Deno or Bun",
+    );
+  await collectWith(collect);
 }
