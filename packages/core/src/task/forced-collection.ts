@@ -37,7 +37,7 @@ export function findCollector(): (() => void) | undefined {
     const vm = process?.getBuiltinModule?.("node:vm") as
       { runInNewContext(code: string): unknown } | undefined;
     v8?.setFlagsFromString("--expose-gc");
-    return vm?.runInNewContext("typeof gc === 'function' ? gc : undefined") as (() => void) | undefined;
+    return vm?.runInNewContext("globalThis.gc") as (() => void) | undefined;
   } catch {
     return undefined;
   }

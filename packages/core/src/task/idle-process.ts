@@ -29,7 +29,7 @@ let isCollecting = false;
  * that were dropped are collected now, since nothing else would allocate.
  */
 export async function endDroppedBelow(root: ScopeNode): Promise<void> {
-  if (isCollecting || !isWatching || !hasOnlyUnheldBelow(root)) return;
+  if (!isWatching || !hasOnlyUnheldBelow(root)) return;
   await collectDropped(() => [root]);
 }
 
