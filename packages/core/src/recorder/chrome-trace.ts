@@ -1,4 +1,4 @@
-import { LanePool, type Span } from "./lanes.js";
+import { TrackPool, type Span } from "./track-pool.js";
 import type { RecordedEvent, Recording } from "./recording.js";
 import { recordedScopes, type RecordedScope } from "./scopes.js";
 
@@ -42,7 +42,7 @@ interface Slice extends Span {
 const PID = 1;
 
 /** A track with nested slices. */
-class Lane {
+class Track {
   readonly #events: TraceEvent[];
   readonly #where: Pick<TraceEvent, "pid" | "tid" | "cat" | "id">;
   readonly #isAsync: boolean;
@@ -58,14 +58,14 @@ class Lane {
     return this.#where.tid;
   }
 
-  /** Whether a slice fits on the lane: inside the slice of its parent, without overlapping a sibling. */
-  takes(slice: Slice): boolean {
+  /** Whether a slice fits on the track: inside the slice of its parent, without overlapping a sibling. */
+  fits(slice: Slice): boolean {
     this.#endBefore(slice);
     const top = this.#open.at(-1);
     return top !== undefined && top.scope.id === slice.scope.parent && slice.end <= top.end;
   }
 
-  /** Begins a slice that fits on the lane. */
+  /** Begins a slice that fits on the track. */
   begin(slice: Slice): void {
     this.#open.push(slice);
     const { name, id, kind } = slice.scope;
@@ -137,44 +137,44 @@ export function toChromeTrace(recording: Recording): ChromeTrace {
   const names: TraceEvent[] = [nameEvent("process_name", 0, "bough")];
   const traceEvents: TraceEvent[] = [];
   const slices = slicesOf(recordedScopes(recording), from, takenAt);
-  const lanes: Lane[] = [];
-  const laneOf = new Map<number, Lane>();
-  const tracks = new Map<string, LanePool<Lane>>();
-  const besides = new Map<number, LanePool<Lane>>();
-  const addLane = (tid: number, id?: number): Lane => {
-    const lane = new Lane(traceEvents, tid, id);
-    lanes.push(lane);
-    return lane;
+  const allTracks: Track[] = [];
+  const trackOf = new Map<number, Track>();
+  const rootPools = new Map<string, TrackPool<Track>>();
+  const siblingPools = new Map<number, TrackPool<Track>>();
+  const addTrack = (tid: number, id?: number): Track => {
+    const track = new Track(traceEvents, tid, id);
+    allTracks.push(track);
+    return track;
   };
   let lastTid = 0;
   let lastId = 0;
   /** Tracks for roots with the same name. */
-  const trackPool = (name: string): LanePool<Lane> =>
-    new LanePool((index) => {
+  const rootPool = (name: string): TrackPool<Track> =>
+    new TrackPool((index) => {
       const tid = ++lastTid;
       names.push(nameEvent("thread_name", tid, index === 0 ? name : `${name} (${index + 1})`));
-      return addLane(tid);
+      return addTrack(tid);
     });
-  const poolFor = ({ kind, name }: RecordedScope, above: Lane | undefined): LanePool<Lane> => {
+  const poolFor = ({ kind, name }: RecordedScope, above: Track | undefined): TrackPool<Track> => {
     if (kind !== "request" && above !== undefined)
-      return entry(besides, above.tid, () => new LanePool(() => addLane(above.tid, ++lastId)));
-    const track = kind === "request" ? "requests" : name.replace(/\d+/g, "#");
-    return entry(tracks, track, () => trackPool(track));
+      return entry(siblingPools, above.tid, () => new TrackPool(() => addTrack(above.tid, ++lastId)));
+    const trackName = kind === "request" ? "requests" : name.replace(/\d+/g, "#");
+    return entry(rootPools, trackName, () => rootPool(trackName));
   };
-  const laneFor = (slice: Slice): Lane => {
-    const above = slice.scope.parent === undefined ? undefined : laneOf.get(slice.scope.parent);
-    if (slice.scope.kind !== "request" && above?.takes(slice) === true) return above;
-    const lane = poolFor(slice.scope, above).take(slice);
-    lane.endAll(); // the pool gives it out when it is free
-    return lane;
+  const trackFor = (slice: Slice): Track => {
+    const above = slice.scope.parent === undefined ? undefined : trackOf.get(slice.scope.parent);
+    if (slice.scope.kind !== "request" && above?.fits(slice) === true) return above;
+    const track = poolFor(slice.scope, above).take(slice);
+    track.endAll(); // the pool gives it out when it is free
+    return track;
   };
   for (const slice of slices) {
-    const lane = laneFor(slice);
-    laneOf.set(slice.scope.id, lane);
-    lane.begin(slice);
-    for (const event of slice.scope.events) lane.mark(event);
+    const track = trackFor(slice);
+    trackOf.set(slice.scope.id, track);
+    track.begin(slice);
+    for (const event of slice.scope.events) track.mark(event);
   }
-  for (const lane of lanes) lane.endAll();
+  for (const track of allTracks) track.endAll();
   return {
     traceEvents: [...names, ...traceEvents.sort((a, b) => a.ts - b.ts)],
     displayTimeUnit: "ms",

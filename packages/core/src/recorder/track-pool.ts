@@ -1,15 +1,15 @@
-/** A span of time that occupies a lane, such as a slice of a trace. */
+/** A span of time that occupies a track, such as a slice of a trace. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * Assigns a lane to each span, with the smallest number of lanes. Spans must be passed in the order of their starts.
+ * Assigns a track to each span, with the smallest number of tracks. Spans must be passed in the order of their starts.
  */
-export class LanePool<L> {
-  /** A binary heap: the lane that becomes free first is at the top. */
-  readonly #heap: { freeAt: number; readonly lane: L }[] = [];
+export class TrackPool<L> {
+  /** A binary heap: the track that becomes free first is at the top. */
+  readonly #heap: { freeAt: number; readonly track: L }[] = [];
   readonly #make: (index: number) => L;
 
   constructor(make: (index: number) => L) {
@@ -22,12 +22,12 @@ export class LanePool<L> {
     if (first !== undefined && first.freeAt <= start) {
       first.freeAt = end;
       this.#sink();
-      return first.lane;
+      return first.track;
     }
-    const lane = this.#make(heap.length);
-    heap.push({ freeAt: end, lane });
+    const track = this.#make(heap.length);
+    heap.push({ freeAt: end, track });
     this.#rise();
-    return lane;
+    return track;
   }
 
   #rise(): void {
