@@ -2,7 +2,7 @@ import { createReason } from "../errors/cancelled.js";
 import { isThenable } from "../errors/describe.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
-import { beginDraining, markDrainable } from "../kernel/draining.js";
+import { beginDraining, markDrainable } from "../kernel/draining-rules.js";
 import { isClosed, isLive } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { report } from "../kernel/outcome.js";

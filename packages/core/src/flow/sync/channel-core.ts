@@ -1,4 +1,4 @@
-import { draining, isReceiveDenied, isForRunningWork, recordReceivedValue } from "../../kernel/draining.js";
+import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { Fifo } from "./fifo.js";
 import { type Queued, WaitQueue } from "./wait-queue.js";
@@ -61,10 +61,11 @@ export class ChannelCore<T> {
 
   /** Removes and returns a value, if there is one for `receiver`. */
   poll(receiver: ScopeNode | undefined): { value: T } | undefined {
-    if (draining.isPossible) {
+    const { rules } = draining;
+    if (rules !== undefined) {
       if (this.#holdsBack(receiver)) return undefined;
       const taken = this.#take();
-      if (taken !== undefined) recordReceivedValue(receiver);
+      if (taken !== undefined) rules.recordReceivedValue(receiver);
       return taken;
     }
     return this.#take();
@@ -88,7 +89,7 @@ export class ChannelCore<T> {
   }
 
   #push(value: T, isWork: boolean): void {
-    if (draining.isPossible && this.#origins === undefined) {
+    if (draining.rules !== undefined && this.#origins === undefined) {
       this.#origins = new Fifo();
       for (let index = this.#buffer.size; index > 0; index--) this.#origins.push(false);
     }
@@ -103,10 +104,10 @@ export class ChannelCore<T> {
    * @param sender - The scope that sends.
    */
   offer(value: T, sender: ScopeNode | undefined): boolean {
-    const isWork = draining.isPossible && isForRunningWork(sender);
+    const isWork = draining.rules?.isForRunningWork(sender) === true;
     const receiver = this.#nextReceiver(isWork);
     if (receiver !== undefined) {
-      if (draining.isPossible) recordReceivedValue(receiver.owner);
+      draining.rules?.recordReceivedValue(receiver.owner);
       receiver.accept(value);
     } else if (this.#buffer.size < this.capacity) {
       this.#push(value, isWork);
@@ -118,13 +119,13 @@ export class ChannelCore<T> {
   #nextReceiver(isWork: boolean): Receiver<T> | undefined {
     let receiver = this.#receivers.shift();
     if (!draining.hasBegun || isWork) return receiver;
-    for (; receiver !== undefined && isReceiveDenied(receiver.owner); receiver = this.#receivers.shift())
+    for (; receiver !== undefined && isDenied(receiver.owner); receiver = this.#receivers.shift())
       this.#heldBack.push(receiver);
     return receiver;
   }
 
   #holdsBack(receiver: ScopeNode | undefined): boolean {
-    return isReceiveDenied(receiver) && !this.#deliversToAll();
+    return isDenied(receiver) && !this.#deliversToAll();
   }
 
   /** Whether a value is, or lies in front of, one for running work. */
@@ -139,7 +140,7 @@ export class ChannelCore<T> {
       const taken = this.#take();
       if (taken === undefined) return;
       const receiver = this.#heldBack.shift() as Receiver<T>;
-      recordReceivedValue(receiver.owner);
+      draining.rules?.recordReceivedValue(receiver.owner);
       receiver.accept(taken.value);
     }
   }
@@ -176,4 +177,8 @@ export class ChannelCore<T> {
     this.#serveHeldBack();
     for (let at = this.#heldBack.shift(); at !== undefined; at = this.#heldBack.shift()) at.closed(closing);
   }
+}
+
+function isDenied(receiver: ScopeNode | undefined): boolean {
+  return draining.rules?.isReceiveDenied(receiver) === true;
 }

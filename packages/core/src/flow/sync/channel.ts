@@ -1,6 +1,6 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit, refuseOptions } from "../../errors/validate.js";
-import { isForRunningWork } from "../../kernel/draining.js";
+import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -207,7 +207,7 @@ class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   constructor(node: ScopeNode, value: T) {
     super(node);
     this.value = value;
-    this.isRunningWork = isForRunningWork(node);
+    this.isRunningWork = draining.rules?.isForRunningWork(node) === true;
   }
 
   get operation(): string {

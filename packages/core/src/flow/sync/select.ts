@@ -1,6 +1,6 @@
 import { isThenable } from "../../errors/describe.js";
 import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
-import { isForRunningWork } from "../../kernel/draining.js";
+import { draining } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/immediate-results.js";
@@ -313,7 +313,7 @@ class SendBranch extends Branch implements Sender<unknown> {
   }
 
   enter(): void {
-    this.isRunningWork = isForRunningWork(this.selection.owner);
+    this.isRunningWork = draining.rules?.isForRunningWork(this.selection.owner) === true;
     this.#core.addSender(this);
   }
 

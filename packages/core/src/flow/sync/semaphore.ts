@@ -1,5 +1,5 @@
 import { refuseOptions, requireCount } from "../../errors/validate.js";
-import { draining, isPermitDenied, recordAcquiredPermit } from "../../kernel/draining.js";
+import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
@@ -67,10 +67,10 @@ class FairSemaphore implements Semaphore {
 
   acquire(scope: Scope, extra?: unknown): Promise<Disposable> {
     return inScope("acquire", scope, extra, (node) => {
-      const getsNone = isPermitDenied(node);
+      const getsNone = isDenied(node);
       if (this.#free > 0 && !getsNone) {
         this.#free -= 1; // the queue is empty while a permit is free
-        if (draining.isPossible) recordAcquiredPermit(node);
+        draining.rules?.recordAcquiredPermit(node);
         return Promise.resolve(new Permit(this.#release, this.#held, node.id));
       }
       const acquisition = new Acquisition(node, this.#held);
@@ -87,11 +87,14 @@ class FairSemaphore implements Semaphore {
 
   #next(): Acquisition | undefined {
     let next = this.#queue.shift();
-    for (; next !== undefined && isPermitDenied(next.owner as ScopeNode); next = this.#queue.shift())
-      this.#heldBack.push(next);
-    if (next !== undefined && draining.isPossible) recordAcquiredPermit(next.owner as ScopeNode);
+    for (; next !== undefined && isDenied(next.owner); next = this.#queue.shift()) this.#heldBack.push(next);
+    if (next !== undefined) draining.rules?.recordAcquiredPermit(next.owner as ScopeNode);
     return next;
   }
+}
+
+function isDenied(acquirer: ScopeNode | undefined): boolean {
+  return acquirer !== undefined && draining.rules?.isPermitDenied(acquirer) === true;
 }
 
 class Acquisition extends QueuedWait<Disposable> {
