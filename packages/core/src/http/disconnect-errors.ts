@@ -6,8 +6,11 @@ import { read } from "../errors/foreign-aborts.js";
 // Such an error counts only if the client has disconnected (`isDisconnected` in messages.ts), since each can have
 // another cause, for example an upstream. Every other error is a failure.
 
-/** The message of the error with which `Deno.serve` rejects reading the body after a disconnect. */
-const brokenUpload = "Cannot read body as underlying resource unavailable";
+/** The messages of the errors with which `Deno.serve` rejects reading the body after a disconnect. */
+const brokenUploads: ReadonlySet<unknown> = new Set([
+  "Cannot read body as underlying resource unavailable", // at once: `request.text()`
+  "Cannot read request body as underlying resource unavailable", // in parts: `request.body`
+]);
 
 /** By `code`. */
 const codes: ReadonlySet<unknown> = new Set([
@@ -38,7 +41,6 @@ const messages: ReadonlySet<unknown> = new Set([
   "Part terminated early due to unexpected end of multipart data", // @fastify/busboy, dicer
   "Malformed part header", // busboy, of a part whose header was cut off
   "stream ended unexpectedly", // multiparty
-  brokenUpload, // Deno.serve
   "aborted", // node:http's request, also where a wrapper has dropped the code
 ]);
 
@@ -47,7 +49,7 @@ export function isDisconnectError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if (read(error, "name") === "AbortError") return true;
   if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type
-  return messages.has(read(error, "message")) || isCausedByBrokenRequest(error);
+  return messages.has(read(error, "message")) || isCausedByBrokenRequest(error) || isBrokenUpload(error);
 }
 
 /**
@@ -74,10 +76,15 @@ export function* causesOf(error: unknown): Generator<object, void, void> {
 }
 
 /**
- * Whether `error` itself proves the disconnect. `Deno.serve` has such an error, and aborts `request.signal` only after
- * the handler.
+ * Whether `error`, or what caused it, proves the disconnect by itself. `Deno.serve` has such an error, and aborts
+ * `request.signal` only after the handler. A `fetch` that forwards the body fails with it as the cause.
  */
 export function isBrokenUpload(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
-  return read(error, "name") === "BadResource" && read(error, "message") === brokenUpload;
+  for (const at of causesOf(error)) if (brokenUploads.has(read(at, "message"))) return true;
+  return false;
+}
+
+/** Whether the source of a response failed because the client of `request` disconnected: it reads the upload, for example. */
+export function isFromDisconnect(error: unknown, request: { readonly signal?: AbortSignal }): boolean {
+  return isBrokenUpload(error) || (isDisconnectError(error) && request.signal?.aborted === true);
 }

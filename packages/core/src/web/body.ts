@@ -1,15 +1,21 @@
+import { isFromDisconnect } from "../http/disconnect-errors.js";
 import { turn } from "../kernel/platform.js";
+import { lengthOf, type WithBody } from "./responses.js";
 
 // The bodies of responses: determines whether a body is complete, and relays one that is not. The relay reports whether
 // the body was sent, has failed, or was cancelled by the client. Nothing here depends on scopes.
 
 /** Receives the end of a body, once. */
 export interface BodyObserver {
+  readonly request: { readonly signal?: AbortSignal };
   /** The host has read the body to its end. */
   onSent(): void;
   /** The source of the body has failed, or has a chunk that the host refuses. */
   onFailed(error: unknown): void;
-  /** The host has cancelled the body before its end: the client has disconnected. */
+  /**
+   * The client has disconnected: the host has cancelled the body before its end, or the source has failed because it reads
+   * the upload.
+   */
   onBodyCancelled(): void;
 }
 
@@ -19,6 +25,8 @@ type Read = Awaited<ReturnType<Reader["read"]>>;
 /** The part of a body that was available. */
 export interface Peeked {
   readonly reader: Reader;
+  /** How many bytes the response announces; `NaN` if it does not say. */
+  readonly length: number;
   /** The whole body; `undefined` if there may be more of it. */
   readonly bytes: Uint8Array | undefined;
   /** The chunks, in order. */
@@ -37,8 +45,9 @@ const microtask = Promise.resolve();
 const MAX_MICROTASKS = 12;
 
 /** Reads the available part of a body: each part within one turn of the event loop. */
-export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
-  const reader = body.getReader();
+export async function peek(response: WithBody): Promise<Peeked> {
+  const length = lengthOf(response);
+  const reader = response.body.getReader();
   const ahead: Promise<Read>[] = [];
   const chunks: Uint8Array[] = [];
   for (;;) {
@@ -49,11 +58,17 @@ export async function peek(body: ReadableStream<unknown>): Promise<Peeked> {
     if (!read.isSettled) await turn(); // not shared: in workerd it would belong to one of the requests
     const { result } = read;
     if (result === undefined) break;
-    if (result.done) return { reader, bytes: concat(chunks), reads: ahead };
-    if (!(result.value instanceof Uint8Array) || chunks.length === MAX_CHUNKS) break;
+    if (result.done) return { reader, length, bytes: concat(chunks), reads: ahead };
+    if (!isBytes(result.value) || chunks.length === MAX_CHUNKS) break;
     chunks.push(result.value);
   }
-  return { reader, bytes: undefined, reads: ahead };
+  return { reader, length, bytes: undefined, reads: ahead };
+}
+
+/** Whether the value is a `Uint8Array`, of any realm. */
+export function isBytes(value: unknown): value is Uint8Array {
+  if (value instanceof Uint8Array) return true;
+  return ArrayBuffer.isView(value) && (value as Partial<Uint8Array>)[Symbol.toStringTag] === "Uint8Array";
 }
 
 interface TrackedRead {
@@ -96,7 +111,7 @@ export class BodyRelay {
   readonly #reader: Reader;
   readonly #reads: Promise<Read>[];
   readonly #observer: BodyObserver;
-  /** The remaining bytes, according to the header `content-length`. `NaN` if the length is unknown. */
+  /** The remaining bytes of the announced length. `NaN` if it is unknown. */
   #bytesLeft: number;
   #controller: ReadableStreamDefaultController<unknown> | undefined;
   #isFinished = false;
@@ -105,12 +120,11 @@ export class BodyRelay {
   /** Whether the last chunk was bytes. Some hosts refuse every other one. */
   #areBytes = true;
 
-  /** @param length - The value of the header `content-length`. */
-  constructor({ reader, reads }: Peeked, length: string | null, observer: BodyObserver) {
+  constructor({ reader, reads, length }: Peeked, observer: BodyObserver) {
     this.#reader = reader;
     this.#reads = [...reads];
     this.#observer = observer;
-    this.#bytesLeft = length === null ? Number.NaN : Number(length);
+    this.#bytesLeft = length;
     this.stream = new ReadableStream<unknown>(
       {
         start: (controller) => void (this.#controller = controller),
@@ -146,6 +160,10 @@ export class BodyRelay {
     } catch (error) {
       if (this.#isFinished) return;
       this.#isFinished = true;
+      if (isFromDisconnect(error, this.#observer.request)) {
+        this.#observer.onBodyCancelled();
+        return controller.close(); // some hosts print the error of a body, and nobody receives this one
+      }
       this.#observer.onFailed(error);
       controller.error(error);
     }

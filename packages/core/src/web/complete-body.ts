@@ -1,3 +1,5 @@
+import { isBytes } from "./body.js";
+
 // Determines from the data of its host whether the body of a response is complete. Otherwise the body must be read.
 // That disables the host's fast path for sending it, and takes more time than all other work for the request.
 
@@ -15,7 +17,7 @@ function isCached(response: object): boolean {
     if (!cached.has(symbol.description)) continue;
     const kept: unknown = Reflect.get(response, symbol);
     const body: unknown = Array.isArray(kept) ? kept[1] : kept;
-    if (typeof body === "string" || body instanceof Uint8Array) return true;
+    if (typeof body === "string" || isBytes(body)) return true;
   }
   return false;
 }

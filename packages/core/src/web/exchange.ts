@@ -24,7 +24,7 @@ import {
   withBody,
   withBytes,
   withStream,
-  type ResponseLike,
+  type WithBody,
 } from "./responses.js";
 import { makeAnswer } from "./hooks.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
@@ -276,16 +276,16 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   // ---- the body
 
   /** Sends a response whose body may take time, in a scope that is in use. */
-  async #send(response: ResponseLike): Promise<void> {
-    const peeked = await peek(response.body as ReadableStream<unknown>);
+  async #send(response: WithBody): Promise<void> {
+    const peeked = await peek(response);
     const { record } = this;
     if (record.isDone) {
       peeked.reader.cancel(record.node.reason).catch(() => undefined);
       return this.#settle(disconnected());
     }
     if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
-    this.#relay = new BodyRelay(peeked, response.headers.get("content-length"), this);
-    this.#settle(withStream(response, this.#relay.stream));
+    this.#relay = new BodyRelay(peeked, this);
+    this.#settle(withStream(response, this.#relay.stream, peeked.length));
     if (record.node.cancelled) record.watchHandler();
   }
 

@@ -13,6 +13,11 @@ export interface ResponseLike {
   readonly webSocket?: unknown;
 }
 
+/** A response with a body. */
+export interface WithBody extends ResponseLike {
+  readonly body: ReadableStream<unknown>;
+}
+
 const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /** Whether the value is a response: hosts take other values too, such as `undefined` for an upgraded request. */
@@ -26,11 +31,17 @@ export function statusOf(value: unknown): number {
 }
 
 /** The response, if its body may take time to be sent. */
-export function withBody(method: string, value: unknown): ResponseLike | undefined {
+export function withBody(method: string, value: unknown): WithBody | undefined {
   if (method === "HEAD" || !isResponse(value) || isUpgrade(value) || bodiless.has(value.status))
     return undefined;
-  // A body that was read is an error, which the host reports.
-  return value.body === null || value.body.locked || value.bodyUsed ? undefined : value;
+  // A body that was read is an error, which the host reports. In Bun, a body of node-fetch is a stream of Node.
+  return hasReadableBody(value) && !value.bodyUsed ? value : undefined;
+}
+
+/** Whether the response has a body, and nobody reads it. */
+function hasReadableBody(response: ResponseLike): response is WithBody {
+  const { body } = response;
+  return body !== null && !body.locked && typeof (body as Partial<ReadableStream>).getReader === "function";
 }
 
 /** Whether the host must take the connection over instead of answering. */
@@ -40,8 +51,12 @@ export function isUpgrade(value: unknown): boolean {
 }
 
 /** The same response, whose body is the stream. */
-export function withStream(response: ResponseLike, stream: ReadableStream<unknown>): Response {
-  return new Response(fixedLength(response, stream) as never, initOf(response));
+export function withStream(
+  response: ResponseLike,
+  stream: ReadableStream<unknown>,
+  length: number,
+): Response {
+  return new Response(ofLength(length, stream) as never, initOf(response));
 }
 
 /** The same response, whose body is complete, and which says how long it is as the first one would have. */
@@ -56,18 +71,56 @@ export function withBytes(response: ResponseLike, bytes: Uint8Array): Response {
 function initOf(response: ResponseLike): ResponseInit {
   // In workerd a response has further properties, which only the response itself can hand on.
   if ("webSocket" in response) return response;
-  const { status, statusText, headers } = response;
-  return { status, statusText, headers };
+  const { status, statusText } = response;
+  return { status, statusText, headers: headersOf(response) };
+}
+
+function headersOf(response: ResponseLike): Headers {
+  if (!isDecoded(response)) return response.headers;
+  const headers = new Headers(response.headers);
+  for (const name of encodingHeaders) headers.delete(name);
+  return headers;
+}
+
+/** The headers that no longer describe a body that `fetch` has decoded. */
+const encodingHeaders = ["content-encoding", "content-length"] as const;
+
+/**
+ * Whether the body is the decoded one, and the host knows it. Deno keeps that in a property of a response that was fetched, and
+ * sends such a response without the headers. workerd encodes every such body itself.
+ */
+function isDecoded(response: ResponseLike): boolean {
+  if (!response.headers.has("content-encoding")) return false;
+  if (lengthKey !== undefined) return true;
+  for (const symbol of Object.getOwnPropertySymbols(response))
+    if (symbol.description === "response")
+      return (
+        (Reflect.get(response, symbol) as { readonly bodyDecoded?: unknown } | undefined)?.bodyDecoded ===
+        true
+      );
+  return false;
+}
+
+/** In workerd, the key of the length of a stream: a bigint, or `undefined` if the length is unknown. */
+const lengthKey = Object.getOwnPropertySymbols(ReadableStream.prototype).find(
+  ({ description }) => description === "length",
+);
+
+/** The number of bytes that the response announces; `NaN` if it does not say. To be called before the body is read. */
+export function lengthOf(response: WithBody): number {
+  const known: unknown = lengthKey === undefined ? undefined : Reflect.get(response.body, lengthKey);
+  if (typeof known === "bigint") return Number(known);
+  const length = response.headers.get("content-length");
+  return length === null || isDecoded(response) ? Number.NaN : Number(length);
 }
 
 /** In workerd, the length of a stream is a property of the stream, and the header is not enough. */
-function fixedLength({ headers }: ResponseLike, body: ReadableStream<unknown>): ReadableStream<unknown> {
+function ofLength(length: number, body: ReadableStream<unknown>): ReadableStream<unknown> {
   const { FixedLengthStream } = globalThis as {
     readonly FixedLengthStream?: new (length: number) => TransformStream;
   };
-  const length = headers.get("content-length");
-  if (FixedLengthStream === undefined || length === null) return body;
-  const { readable, writable } = new FixedLengthStream(Number(length));
+  if (FixedLengthStream === undefined || Number.isNaN(length)) return body;
+  const { readable, writable } = new FixedLengthStream(length);
   // Its failure, or that of the client, ends the one and cancels the other.
   body.pipeTo(writable).catch(() => undefined);
   return readable;
@@ -88,6 +141,5 @@ export function disconnected(): Response {
 
 /** Discards a response that is not sent. */
 export function discard(value: unknown): void {
-  if (!isResponse(value) || value.body === null || value.body.locked) return;
-  value.body.cancel().catch(() => undefined);
+  if (isResponse(value) && hasReadableBody(value)) value.body.cancel().catch(() => undefined);
 }

@@ -99,7 +99,7 @@ export async function startWorkerd(script: string, form: Form): Promise<RunningH
     config,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [ (name = "main", worker = .app) ],
+  services = [ (name = "main", worker = .app), (name = "internet", network = (allow = ["local"])) ],
   sockets = [ (name = "http", address = "127.0.0.1:${port}", http = (), service = "main") ],
 );
 const app :Workerd.Worker = (

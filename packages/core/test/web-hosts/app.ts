@@ -1,6 +1,7 @@
 import { Hono, type Context, type Next } from "hono";
 import { sleep, spawn, type Scope } from "../../src/index.js";
 import { fetchBough, requestOutcome, requestScope, type FetchBough } from "../../src/web/index.js";
+import { bodyScenes } from "./body-scenes.js";
 
 // The application that every host serves: one path for each way in which a request can end, and what its scope came to.
 //
@@ -195,6 +196,7 @@ const scenes: Readonly<Record<string, Scene>> = {
   },
   // What only some hosts have: see the entries.
   upgrade: (request, _scope, note) => upgrade(request, note),
+  ...bodyScenes,
 };
 
 let upgrade: (request: Request, note: (text: string) => void) => Response = () =>

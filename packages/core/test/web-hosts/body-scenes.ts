@@ -1,0 +1,68 @@
+import type { Scope } from "../../src/index.js";
+
+// Scenes of test/web-bodies.test.ts: bodies that another server, the upload or memory provides, in a scope that is in use.
+
+const encoder = new TextEncoder();
+
+type BodyScene = (
+  request: Request,
+  scope: Scope,
+  note: (text: string) => void,
+) => Response | Promise<Response>;
+
+/** The server whose responses a handler passes on. */
+const upstreamOf = (request: Request): string => request.headers.get("x-upstream") ?? "";
+
+export const bodyScenes: Readonly<Record<string, BodyScene>> = {
+  "pass-on": (request, scope) => {
+    void scope.signal;
+    return fetch(upstreamOf(request), { signal: scope.signal });
+  },
+  "pass-on-unused": (request) => fetch(upstreamOf(request)),
+  "large-text": (_request, scope) => {
+    void scope.signal;
+    return new Response("a".repeat(300_000));
+  },
+  "large-bytes": (_request, scope) => {
+    void scope.signal;
+    return new Response(new Uint8Array(300_000).fill(97));
+  },
+  // Each part of an upload is read on its own.
+  "read-parts": async (request, scope) => {
+    void scope.signal;
+    const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+    let length = 0;
+    for (let read = await reader.read(); !read.done; read = await reader.read()) length += read.value.length;
+    return new Response(String(length));
+  },
+  echo: (request, scope) => {
+    void scope.signal;
+    return new Response((request.body as ReadableStream<Uint8Array>).pipeThrough(new TransformStream()));
+  },
+  // An upload that is sent on to another server.
+  "send-on": (request, scope) =>
+    fetch(upstreamOf(request), {
+      method: "POST",
+      body: request.body,
+      duplex: "half",
+      signal: scope.signal,
+    } as RequestInit),
+  // Without an end: notes how far it has come, at every megabyte.
+  flood: (_request, scope, note) => {
+    void scope.signal;
+    const part = encoder.encode("a".repeat(65_536));
+    let parts = 0;
+    return new Response(
+      new ReadableStream(
+        {
+          pull(controller) {
+            if (parts++ % 16 === 0) note("a megabyte");
+            controller.enqueue(part.slice());
+          },
+          cancel: () => note("cancel"),
+        },
+        { highWaterMark: 0 },
+      ),
+    );
+  },
+};
