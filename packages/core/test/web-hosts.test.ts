@@ -127,6 +127,13 @@ const scenes: readonly Scene[] = [
     leaves: 150,
     fate: gone,
   },
+  {
+    row: "… after its upload, which the handler has read",
+    path: "body-hang",
+    input: post("a".repeat(100_000)),
+    leaves: 150,
+    fate: gone,
+  },
   { row: "… while the response is streaming", path: "endless", leaves: "in the body", fate: gone },
   { row: "… while the response is streaming but idle", path: "idle", leaves: "in the body", fate: gone },
   {

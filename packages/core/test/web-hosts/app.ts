@@ -124,6 +124,11 @@ const scenes: Readonly<Record<string, Scene>> = {
     await sleep(scope, 100_000);
     return new Response("never");
   },
+  "body-hang": async (request, scope) => {
+    await request.text();
+    await sleep(scope, 100_000);
+    return new Response("never");
+  },
   upload: async (request, scope, note) => {
     void scope.signal;
     try {
