@@ -46,7 +46,7 @@ export const bodyScenes: Readonly<Record<string, BodyScene>> = {
       body: request.body,
       duplex: "half",
       signal: scope.signal,
-    } as RequestInit),
+    }),
   // Without an end: notes how far it has come, at every megabyte.
   flood: (_request, scope, note) => {
     void scope.signal;
