@@ -444,6 +444,17 @@ describe("selfCleaning(): thenables that are more than a promise", () => {
     expect(selected).toEqual({ key: "task", value: "done" });
   });
 
+  const withThen = (then: unknown, prototype: object | null): object =>
+    // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
+    Object.defineProperty(Object.create(prototype) as object, "then", { value: then });
+  it.each([
+    ["a literal", withThen(() => undefined, Object.prototype)],
+    ["an object that inherits it", Object.create(withThen(() => undefined, null)) as object],
+    ["a frozen object", Object.freeze(withThen(undefined, null))],
+  ])("refuses an inner object with a then method, and says why: %s", (_, inner) => {
+    expect(() => selfCleaning(() => inner)).toThrow(/with a then method, .*return an object that holds it/);
+  });
+
   it("accepts a frozen thenable", async () => {
     // oxlint-disable-next-line unicorn/no-thenable -- a thenable is what is tested
     const frozen = Object.freeze({ label: "query", then: (resolve: (value: number) => void) => resolve(1) });

@@ -214,7 +214,9 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
   const hint =
     inner instanceof Promise
       ? " (it can't be async: await first and pass the result to build, or await in a worker)"
-      : "";
+      : isObject && "then" in inner
+        ? " with a then method, which await would call (return an object that holds it)"
+        : "";
   const message = "selfCleaning: build must return an object with methods or fields";
   throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
 }

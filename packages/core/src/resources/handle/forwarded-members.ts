@@ -5,6 +5,7 @@ import {
   isConstructor,
   copyFunctionShape,
   originals,
+  showMembersOf,
   standInFor,
   type AnyFunction,
 } from "../results/function-stand-ins.js";
@@ -65,6 +66,7 @@ export function forwardMethod(
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
+  showMembersOf(prototype, name, method, forward);
   originals.set(forward, method);
   return forward;
 

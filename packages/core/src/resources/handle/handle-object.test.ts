@@ -1,6 +1,7 @@
 /* oxlint-disable typescript/no-misused-spread -- spreading an object is what is tested */
 import { mock } from "node:test";
-import { isDeepStrictEqual } from "node:util";
+import { inspect, isDeepStrictEqual } from "node:util";
+import "reflect-metadata";
 import { isReactive, reactive, readonly, shallowReactive } from "@vue/reactivity";
 import { describe, expect, it, vi } from "vitest";
 import { selfCleaning, spawn, type SelfCleaning } from "../../index.js";
@@ -381,6 +382,65 @@ describe("rule 24: a function in a field keeps its own properties", () => {
     void handle.plain;
     Object.assign(plain, { tag: "late" });
     expect((handle.plain as { tag?: string }).tag).toBe("late");
+  });
+});
+
+/* oxlint-disable typescript/unbound-method -- the method itself is what is tested */
+describe("rule 24: a method of a handle has the properties of the method that the class has now", () => {
+  const make = () => {
+    class Repo {
+      get(id: number): string {
+        return `real ${id}`;
+      }
+    }
+    return { Repo, handle: selfCleaning(() => new Repo(), quiet) };
+  };
+
+  it("a spy of Vitest on the prototype can be asserted and configured through the handle", () => {
+    const { Repo, handle } = make();
+    const spy = vi.spyOn(Repo.prototype, "get");
+    expect(handle.get(1)).toBe("real 1");
+    expect(handle.get).toHaveBeenCalledExactlyOnceWith(1);
+    vi.mocked(handle.get).mockReturnValue("configured");
+    expect([handle.get(2), new Repo().get(2)]).toEqual(["configured", "configured"]);
+    spy.mockRestore();
+    expect([handle.get(3), vi.isMockFunction(handle.get)]).toEqual(["real 3", false]);
+  });
+
+  it("a mock of node:test on the prototype, made before and after the first handle", () => {
+    const { Repo, handle } = make();
+    const later = mock.method(Repo.prototype, "get", () => "mock");
+    handle.get(1);
+    expect((handle.get as typeof later).mock.callCount()).toBe(1);
+    class Other extends Repo {}
+    const inherited = selfCleaning(() => new Other(), quiet);
+    inherited.get(1);
+    expect((inherited.get as typeof later).mock.callCount()).toBe(2);
+    later.mock.restore();
+    expect("mock" in handle.get).toBe(false);
+  });
+
+  it("what a decorator has noted on the method, before or after", () => {
+    const { Repo, handle } = make();
+    const method = Repo.prototype.get;
+    Object.assign(method, { route: "/:id" });
+    Reflect.defineMetadata("guards", ["admin"], method);
+    const shown = handle.get as typeof method & { route: string; seen?: boolean };
+    expect([shown.route, "route" in shown]).toEqual(["/:id", true]);
+    expect(Reflect.getMetadata("guards", shown)).toEqual(["admin"]);
+    shown.seen = true;
+    expect(method).toHaveProperty("seen", true);
+  });
+
+  it("is a function like any other: call, apply, bind, name, length, inspect", () => {
+    const { handle } = make();
+    expect([handle.get.call(handle, 1), handle.get.apply(handle, [2]), handle.get.bind(handle)(3)]).toEqual([
+      "real 1",
+      "real 2",
+      "real 3",
+    ]);
+    expect([handle.get.name, handle.get.length, handle.get instanceof Function]).toEqual(["get", 1, true]);
+    expect([inspect(handle.get), String(handle.get)]).toEqual(["[Function: get]", expect.any(String)]);
   });
 });
 

@@ -45,6 +45,54 @@ export function copyFunctionShape(original: AnyFunction, standIn: AnyFunction): 
   return standIn;
 }
 
+/**
+ * The prototype of a method of the class of handles: the members of the method that the class has now, such as the
+ * `mock` of a spy, the metadata of a decorator.
+ */
+class MembersOfMethod implements ProxyHandler<AnyFunction> {
+  readonly #prototype: object;
+  readonly #name: PropertyKey;
+
+  constructor(prototype: object, name: PropertyKey) {
+    this.#prototype = prototype;
+    this.#name = name;
+  }
+
+  has(original: AnyFunction, key: PropertyKey): boolean {
+    return Reflect.has(this.#current(original), key);
+  }
+
+  get(original: AnyFunction, key: PropertyKey): unknown {
+    const current = this.#current(original);
+    const value: unknown = Reflect.get(current, key);
+    if (typeof value !== "function" || key in Function.prototype || isConstructor(value)) return value;
+    return value.bind(current) as unknown; // `spy.mockReturnValue` configures `this`
+  }
+
+  set(original: AnyFunction, key: PropertyKey, value: unknown): boolean {
+    return Reflect.set(this.#current(original), key, value);
+  }
+
+  getPrototypeOf(original: AnyFunction): object {
+    return this.#current(original);
+  }
+
+  #current(original: AnyFunction): AnyFunction {
+    const found: unknown = Reflect.get(this.#prototype, this.#name);
+    return typeof found === "function" ? found : original;
+  }
+}
+
+/** Makes a method of the class of handles show the members of the method `name` of `prototype`. */
+export function showMembersOf(
+  prototype: object,
+  name: PropertyKey,
+  original: AnyFunction,
+  method: AnyFunction,
+): void {
+  Object.setPrototypeOf(method, new Proxy(original, new MembersOfMethod(prototype, name)));
+}
+
 /** A class, or a function that is used as one: it is a value, not a method. */
 export function isConstructor(value: AnyFunction): boolean {
   const own = Object.getOwnPropertyDescriptor(value, "prototype");
