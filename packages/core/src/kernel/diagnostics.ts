@@ -3,6 +3,7 @@ import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
 import { ageOf } from "./age-clock.js";
 import type { ScopeNode } from "./node.js";
+import { ignore } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
 import { BECAME_TASK, TASK, PUBLISHED } from "./state.js";
@@ -243,10 +244,8 @@ export function isListening(): boolean {
 
 /** Publishes that a scope without a body was created. Its end is published only if its start was. */
 export function publishOpen(node: ScopeNode, kind: ScopeKind): void {
-  if (listening) publishStart(node, kind)?.run(nothing);
+  if (listening) publishStart(node, kind)?.run(ignore);
 }
-
-function nothing(): void {}
 
 /** Publishes a start and calls the worker or body, both within the stores that are bound to the channel. */
 export interface StartInStores {

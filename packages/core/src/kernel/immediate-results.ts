@@ -2,6 +2,7 @@ import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import { ScopeClosedError } from "../errors/scope-errors.js";
 import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
+import { ignore } from "./observer.js";
 import { TurnBudget } from "./turn-budget.js";
 
 // Results of operations that settle without having waited. They are throttled: after a hundred in one turn of the event
@@ -38,7 +39,8 @@ export function throttle<T>(promise: Promise<T>, isHandled: boolean): Promise<T>
   return later;
 }
 
-const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+/** The result of an iterator that has ended. */
+export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
  * The result of `next()` of an iterator that has ended. Throttled, since a consumer may ignore the end and continue.
@@ -73,8 +75,6 @@ export function rejectUnlessLive(operation: string, node: ScopeNode): Promise<ne
 export function markHandled(promise: Promise<unknown>): void {
   promise.then(undefined, ignore);
 }
-
-function ignore(): void {}
 
 /**
  * Whether `node`, which is not a task, was cancelled by its own deadline. Only the code that awaits it can handle that. Any other

@@ -4,7 +4,7 @@ import { Fifo } from "../flow/sync/fifo.js";
 import type { Failure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
-import { markHandled, throttle } from "../kernel/immediate-results.js";
+import { done, markHandled, throttle } from "../kernel/immediate-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 
@@ -18,8 +18,6 @@ export interface Emitting {
 
 type Add = (source: Emitting, name: string | symbol, listener: (...values: unknown[]) => void) => void;
 type Result = IteratorResult<unknown, undefined>;
-
-const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** Buffers the events that were not requested yet, and queues the calls of `next()` that have no event yet. */
 export class EventIterator implements AsyncIterableIterator<unknown, undefined> {

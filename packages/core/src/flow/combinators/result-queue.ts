@@ -1,5 +1,5 @@
 import { type PromiseObserver, withResolvers } from "../../kernel/observer.js";
-import { markHandled } from "../../kernel/immediate-results.js";
+import { done, markHandled } from "../../kernel/immediate-results.js";
 import { Fifo } from "../sync/fifo.js";
 
 /** The failure or the reason that has ended a stream. */
@@ -10,8 +10,6 @@ export interface Failure {
   /** Whether the failure also goes to the receivers of a scope above. Then it counts as handled here. */
   readonly isHandled?: boolean;
 }
-
-export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** The results that the consumer has not requested yet, and its `next()` calls that have no result yet. */
 export class ResultQueue<R> {

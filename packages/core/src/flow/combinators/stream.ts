@@ -4,8 +4,8 @@ import { checkType, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import type { PromiseObserver } from "../../kernel/observer.js";
-import { throttledDone, hasExceededOwnTimeout, throttle } from "../../kernel/immediate-results.js";
+import { ignore, type PromiseObserver } from "../../kernel/observer.js";
+import { done, throttledDone, hasExceededOwnTimeout, throttle } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import {
   initialAttached,
@@ -19,7 +19,7 @@ import { startChild } from "../../task/child.js";
 import { combinatorNames } from "./combinator-options.js";
 import { Group, timeoutOption } from "./group.js";
 import { type ItemWorker, type MapOptions, checkMapOptions } from "./map.js";
-import { done, ResultQueue, type Failure } from "./result-queue.js";
+import { ResultQueue, type Failure } from "./result-queue.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
 /** The options of {@link stream}. */
@@ -108,8 +108,6 @@ export function streamFrom<T, R>(
 export function abandonReads(results: AsyncIterableIterator<unknown>): void {
   if (results instanceof Stream) results.abandon();
 }
-
-function ignore(): void {}
 
 class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** Not an owner handle: the tasks of a stream must not keep a handle alive. */

@@ -2,7 +2,7 @@ import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit, refuseOptions } from "../../errors/validate.js";
 import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { done, throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
 import { nodeOf } from "../../task/resolve.js";
@@ -244,8 +244,6 @@ interface Iteration<T> {
   ended: boolean;
   readonly pending: Set<PendingNext<T>>;
 }
-
-const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /** A pending `next()` of an iterator. Without a scope, only the channel or `return()` ends it. */
 class PendingNext<T> extends QueuedWait<Result<T>> implements Receiver<T> {

@@ -2,7 +2,7 @@ import { outOfRange, refuseOptions, requireDuration } from "../../errors/validat
 import { coarseElapsed, elapsed, instantIn } from "../../kernel/age-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { throttledDone, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { done, throttledDone, rejectUnlessLive } from "../../kernel/immediate-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
@@ -45,8 +45,6 @@ export function ticker(scope: Scope, ms: number, extra?: unknown): AsyncIterable
 }
 
 type Result = IteratorResult<number, undefined>;
-const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
-
 class Ticker implements AsyncIterableIterator<number, undefined> {
   readonly #node: ScopeNode;
   readonly #ms: number;
