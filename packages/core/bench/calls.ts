@@ -80,7 +80,7 @@ const perCallback = [
   ),
 ];
 
-/** What single calls cost. No targets: these are for the reader of docs/maintainers/performance.md. */
+/** The cost of single calls. They have no targets, and are for the reader of docs/maintainers/performance.md. */
 export const calls: Group = {
   name: "calls",
   async run(progress) {

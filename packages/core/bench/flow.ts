@@ -140,7 +140,7 @@ async function table(
   };
 }
 
-/** What the combinators cost, beside what one would use instead. */
+/** The cost of the combinators, beside the usual alternatives. */
 export const flow: Group = {
   name: "flow",
   run: async (progress) => [

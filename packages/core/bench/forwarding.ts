@@ -18,7 +18,7 @@ class Counter {
   }
 }
 
-/** What a caller would write by hand. */
+/** The same by hand. */
 class Facade {
   readonly #inner: Counter;
   constructor(inner: Counter) {
@@ -87,7 +87,7 @@ const handle = selfCleaning(() => new Counter(), { onOrphan: "ignore" });
 const taker = selfCleaning(() => new Taker(), { onOrphan: "ignore" });
 const literal = selfCleaning(() => ({ n: 0, add: (by: number): number => by + 1 }), { onOrphan: "ignore" });
 
-/** What the handle of `selfCleaning` adds to a call. */
+/** The cost that the handle of `selfCleaning` adds to a call. */
 export const forwarding: Group = {
   name: "forwarding",
   async run(progress) {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What is measured, in one unit: a column of a table. */
+/** A measured quantity in one unit: a column of a table. */
 export interface Metric {
   readonly name: string;
   readonly unit: "ns" | "bytes" | "count";

@@ -25,7 +25,7 @@ A full run writes bench/results/node-<major>.json; one with --quick, --only or -
 
 const built = fileURLToPath(new URL("../dist/index.js", import.meta.url));
 
-/** What the command line asked for. */
+/** The options of the command line. */
 export const options = {
   ...values,
   dist: resolve(values.dist ?? built),

@@ -8,7 +8,7 @@ import { rounds } from "./options.js";
 
 const REQUESTS = 100_000;
 const IN_A_TURN = 20;
-/** What a request leaves behind as garbage, in bytes. */
+/** The garbage of a request, in bytes. */
 const GARBAGE = 10_000;
 const HOUR = 3_600_000;
 

@@ -69,7 +69,7 @@ function bough(start: (doer: Doer, scope: Scope) => void): Make {
   return () => selfCleaning(build, { onOrphan: "ignore" });
 }
 
-/** What `sleep` needs at least: one promise that is rejected for each. */
+/** The minimum for `sleep`: one rejected promise for each. */
 const registry = new FinalizationRegistry<() => void>((stop) => stop());
 const reason = new Error("dropped");
 

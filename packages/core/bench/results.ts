@@ -4,7 +4,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Table } from "./harness.js";
 
-/** What one run has found, and where. */
+/** The results of one run, with the machine and the commit. */
 export interface Results {
   readonly node: string;
   readonly date: string;
@@ -32,7 +32,7 @@ export function circumstances(quick: boolean): Omit<Results, "groups"> {
   };
 }
 
-/** What is checked out, marked when the sources differ from it. */
+/** The commit that is checked out, marked if the sources differ from it. */
 function commit(): string {
   const git = (...args: string[]): string =>
     execFileSync("git", args, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();

@@ -35,7 +35,7 @@ function inScope(): (() => unknown) & Owner {
   return Object.assign(() => void spawn(handle, trivial), { close: () => handle.close() });
 }
 
-/** What each child would do by hand: follow the signal of its owner. */
+/** The work of each child by hand: it follows the signal of its owner. */
 function followers(): () => unknown {
   const owner = new AbortController();
   return () => {
@@ -46,7 +46,7 @@ function followers(): () => unknown {
 
 function ignore(): void {}
 
-/** What finished children leave behind in a parent that lives on. */
+/** The memory that finished children leave behind in a live parent. */
 export const retained: Group = {
   name: "retained",
   async run(progress) {

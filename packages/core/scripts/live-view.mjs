@@ -96,7 +96,7 @@ async function open(width, height, colorScheme) {
 
 const picture = (tab, name) => tab.screenshot({ path: `${folder}/${name}.png` });
 
-/** What is to be seen in a view. */
+/** The expected content of a view. */
 const views = {
   async tree(tab) {
     await tab.keyboard.press("1");

@@ -99,7 +99,7 @@ export class Client {
   }
 }
 
-/** What was checked, as a table. */
+/** The results of the checks, as a table. */
 export class Checks {
   failures = 0;
   #rows = [];

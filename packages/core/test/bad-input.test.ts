@@ -172,7 +172,7 @@ const table: Record<string, Row> = {
   },
 };
 
-/** What a message may say of a value. */
+/** How a message may quote a value. */
 function quoteOf(value: unknown): RegExp {
   if (value instanceof Date && Number.isNaN(value.getTime())) return /NaN|Invalid Date/;
   if (typeof value === "string") return literally(JSON.stringify(value));

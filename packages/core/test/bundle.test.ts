@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
 
-// What is built: it must load where there is no Node.
+// The built files: they must load where there is no Node.
 
 const core = fileURLToPath(new URL("..", import.meta.url));
 

@@ -11,7 +11,7 @@ const manifest = JSON.parse(readFileSync(new URL("package.json", core), "utf8"))
   dependencies: Record<string, string>;
 };
 
-/** What a user's bundle grows by, in kB: everything that `bough` exports, minified and compressed. */
+/** The growth of a user's bundle in kB: everything that `bough` exports, minified and compressed. */
 async function size(entry: string): Promise<number> {
   const { outputFiles } = await build({
     stdin: { contents: entry, resolveDir: fileURLToPath(new URL("src", core)), loader: "ts" },

@@ -3,7 +3,7 @@ import { run, sleep, spawn, suspend, useAbortSignal } from "effection";
 import pLimit from "p-limit";
 import { describe, expect, it } from "vitest";
 
-// What docs/comparison.md says about the other libraries that run here.
+// The statements of docs/comparison.md about the libraries that run here.
 
 describe("Effection, in docs/comparison.md", () => {
   it("stops the children of an operation that returns, and waits for their cleanup", async () => {

@@ -43,7 +43,7 @@ const program = `
   globalThis.process?.exit?.(0);
 `;
 
-/** What a host shows of a text, JSON, bytes, and a text with headers. */
+/** The responses of a host with a text, JSON, bytes, and a text with headers. */
 const shown: Readonly<Record<string, readonly string[]>> = {
   bun: ["text", "json", "bytes", "with headers", "clone"],
   deno: ["text", "json", "bytes"],

@@ -55,7 +55,7 @@ describe("rule 11: work that ends by the cancellation of a scope above need not 
       cancel(top, scope);
       await decided();
       expect(unhandled).toEqual([]);
-      // Whoever awaits it afterwards still gets the reason.
+      // Code that awaits it afterwards still gets the reason.
       expect(await rejection(floating as Promise<unknown>)).toBe(top.reason);
       expect(top.reason).toBeDefined();
     });

@@ -22,7 +22,8 @@ import { RawConnection } from "./support/http-clients.js";
 import { nodes } from "./support/nodes.js";
 import { scriptFolder } from "./support/run-script.js";
 
-// What real clients reject with when their signal aborts is the cancellation coming back, and no failure (rule 12).
+// The errors with which real clients reject when their signal aborts count as the cancellation, not as failures (rule
+// 12).
 
 let servers: SilentServers;
 beforeEach(async () => {

@@ -9,7 +9,7 @@ import {
 } from "../src/index.js";
 import { deferred, flush, outcomeOf, rejection, type Deferred } from "./support/deferred.js";
 
-// What every event does in every state of a scope. The first column names the event, the head the state; the words
+// The effect of every event in every state of a scope. The first column names the event, the head the state; the words
 // of the cells are what the functions below observe.
 
 const table = `

@@ -5,7 +5,7 @@ import plugin from "../src/eslint/index.js";
 import * as bough from "../src/index.js";
 import { collectGarbage } from "../src/testing/index.js";
 
-// What the lint rule flags keeps a handle alive, and what it leaves alone does not: each piece of code is linted, then run.
+// Code that the lint rule flags keeps a handle alive, and other code does not. Each piece of code is linted, then run.
 
 const loop = "for (;;) await sleep(own, 60_000);";
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, withScope, type ScopeHandle } from "../src/index.js";
 import { deferred, flush, outcomeOf, rejection } from "./support/deferred.js";
 
-// What the runtime adds to the outside world, it takes away again: listeners on foreign signals, and timers.
+// The runtime removes everything that it adds outside of itself: listeners on foreign signals, and timers.
 
 /** A foreign signal that counts its listeners. */
 function countedSignal(): {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { all, createScope, map, select, spawn, withScope } from "../src/index.js";
 import { deferred, flush, rejection } from "./support/deferred.js";
 
-// What users hand over may call back twice, throw when it is read, or be a function with a `then`. `await` and
+// Values of users may call back twice, throw when they are read, or be functions with a `then`. `await` and
 // Promise.race are safe from that, and so is bough.
 
 const thenable = (then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void) =>

@@ -34,7 +34,7 @@ beforeAll(() => {
 afterAll(() => instrumentation.disable());
 afterEach(() => exporter.reset());
 
-/** What a handler does with its request, whatever the framework: the text is its answer. */
+/** The work of a handler, for any framework. The text is its answer. */
 type Work = (scope: Scope, write: (chunk: string) => void) => Promise<string>;
 
 const frameworks: [string, (work: Work, options: { timeout?: number }) => Promise<Server>][] = [

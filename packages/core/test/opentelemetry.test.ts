@@ -39,7 +39,7 @@ import { deferred, flush, rejection } from "./support/deferred.js";
 import { untilCancelled } from "./support/until-cancelled.js";
 import "../src/effection/index.js";
 
-// What docs/diagnostics.md recommends, as it stands there, with the real OpenTelemetry.
+// The code of docs/diagnostics.md, unchanged, with the real OpenTelemetry.
 
 const core = fileURLToPath(new URL("..", import.meta.url));
 const exporter = new InMemorySpanExporter();
@@ -305,7 +305,7 @@ describe("rule 27: with the recipe for OpenTelemetry", () => {
 });
 
 describe("one trace per request", () => {
-  /** What each handler does, in the scope of its request. */
+  /** The work of each handler, in the scope of its request. */
   async function handle(scope: Scope, id: string): Promise<void> {
     await query(`auth ${id}`);
     await all(scope, [

@@ -46,7 +46,9 @@ const kinds: Record<string, string> = {
   "selfCleaning()": `void selfCleaning((own) => { go(own); return { some: "object" }; })`,
 };
 
-/** What is called at the very end of the stack, by recursion of the user's; `scope` is there, and things in it. */
+/**
+ * The calls at the very end of the stack, after a recursion of user code. They can use `scope` and the objects in it.
+ */
 const actions: Record<string, string> = {
   "spawn() of a function": `ignored(spawn(scope, () => 1))`,
   "spawn() of an async function": `ignored(spawn(scope, async () => 1))`,

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodes } from "./support/nodes.js";
 import { execute } from "./support/process.js";
 
-// What a user gets: the tarball, installed in an empty folder.
+// The package as a user gets it: the tarball, installed in an empty folder.
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;

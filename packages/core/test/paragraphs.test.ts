@@ -6,7 +6,7 @@ import { readExports } from "./support/doc-code.js";
 const src = new URL("../src/", import.meta.url).pathname;
 const exported = new Set([...readExports(src).values()].flatMap((names) => [...names]));
 
-/** What starts work, waits for it, or hands it on. */
+/** The functions that start work, wait for it, or pass it on. */
 const folders = ["flow", "streams", "effection"];
 const files = ["testing/clock/virtual-clock.ts", "task/with-scope.ts"];
 

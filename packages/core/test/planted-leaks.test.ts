@@ -66,7 +66,7 @@ describe("bough/vitest", () => {
         const failed = tests.filter((test) => test.status === "failed");
         expect([planted.length, tests.length]).toEqual([20, 40]);
         expect(failed.map((test) => test.title)).toEqual(planted.map((test) => test.title));
-        // What the file itself had started was closed: the check at its end has nothing to say.
+        // The file has closed all that it had started, so the check at its end reports nothing.
         expect(suite?.message).toBe("");
         for (const { failureMessages } of failed) {
           expect(failureMessages).toEqual([expect.stringMatching(/^LeakError: \d leaks?, still there/)]);

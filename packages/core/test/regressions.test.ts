@@ -9,7 +9,9 @@ import {
   type ScopeOptions,
 } from "../src/index.js";
 
-/** What was wrong once, each as the behaviour that it should have been. Found by the model check and by hand. */
+/**
+ * Faults of earlier versions, each as the behaviour that is correct. They were found by the model check and by hand.
+ */
 
 const never = (scope: Scope): Promise<never> => new Promise((_, reject) => scope.onCancel(reject));
 

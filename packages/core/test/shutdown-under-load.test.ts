@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => scripts.remove());
 
-/** What every one of them does: the answer is made by two tasks, and one handler is stuck. */
+/** The common part of all servers: two tasks create the answer, and one handler is stuck. */
 const shared = `
   const work = async (scope, body) => {
     await Promise.all([spawn(scope, (task) => sleep(task, Math.random() * 20)), spawn(scope, async () => 1)]);
@@ -113,7 +113,7 @@ describe.each(Object.keys(hosts))("%s under load", (host) => {
             else bad.push(body);
             if (complete === 300) inTheMiddle.resolve();
           } catch (error) {
-            // What was never accepted may be refused.
+            // Connections that were never accepted may be refused.
             if ((error as { code?: string }).code !== "ECONNREFUSED") bad.push(error);
             return;
           }

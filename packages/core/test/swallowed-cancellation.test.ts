@@ -23,7 +23,7 @@ import { nodes } from "./support/nodes.js";
 import { scriptFolder, type ScriptFolder } from "./support/run-script.js";
 import { starters, waits, type Operation } from "./support/scope-operations.js";
 
-/** Nobody calls so often between two turns of the event loop, unless nothing else gets its turn. */
+/** So many calls between two turns mean that the event loop is blocked. */
 const STARVED = 20_000;
 
 /** Calls `operation` again and again, whatever it rejects with, until the event loop has had three turns. */

@@ -22,9 +22,9 @@ interface Scene {
   readonly input?: Omit<RequestInput, "path">;
   /** When the client leaves: in the body, after so many ms, or never. */
   readonly leaves?: "in the body" | number;
-  /** What the client gets; `undefined` for nothing. */
+  /** The answer that the client gets; `undefined` if it gets none. */
   readonly answer?: Partial<Answer> | undefined;
-  /** What becomes of the scope. */
+  /** The end of the scope. */
   readonly fate: Partial<Fate>;
 }
 
@@ -271,7 +271,7 @@ for (const { name, label, form, start } of cases)
     });
   });
 
-/** What can be seen of an application without options: no deadline comes with a request, and no hook is told of its status. */
+/** The scenes of an application without options: no request has a deadline, and no hook is called. */
 function withoutOptions(host: HostName): readonly Scene[] {
   return scenes
     .filter(
@@ -283,7 +283,7 @@ function withoutOptions(host: HostName): readonly Scene[] {
     });
 }
 
-/** What the outcome of a scene is to match. Of a host that does not show it, the table says so: the outcome is another. */
+/** The expected outcome of a scene. A host with another outcome is listed in the table. */
 function patternOf({ answer, fate }: Scene, isShown: boolean): unknown {
   const pattern: Record<string, unknown> = { fate: contains({ kind: null, status: null, ...fate }) };
   if (answer !== undefined) pattern["answer"] = contains(answer);

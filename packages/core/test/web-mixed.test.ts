@@ -93,7 +93,7 @@ function reportRow(host: string): void {
   appendFileSync(report, `${JSON.stringify({ ...row, wrong: 0, left: 0, errors: 0 })}\n`);
 }
 
-/** What hosts print of themselves. */
+/** The output of the hosts themselves. */
 function isNotice(line: string): boolean {
   return /^listening |^Listening on |^Deno\.serve: request\.signal aborts on successful responses/.test(line);
 }

@@ -52,7 +52,7 @@ const byHand = "same job by hand";
 const all = ["plain", "control", "idle", "by hand, no join", byHand, "unused", "used", "all()"];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
 const targets: Readonly<Record<string, number>> = { unused: 0.97, used: 0.9, "all()": 0.9 };
-/** What these are to keep of the requests per second of the same job by hand. */
+/** The targets: the share of the requests per second of the same job by hand. */
 const handTargets: Readonly<Record<string, number>> = { used: 0.97, "all()": 1 };
 
 type Row = Record<string, string | number>;

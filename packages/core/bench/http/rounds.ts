@@ -65,7 +65,7 @@ export async function bundle(name: string): Promise<string> {
   return `${bundles}${name}.mjs`;
 }
 
-/** What runs a server. */
+/** The command that runs a server. */
 export interface Runtime {
   readonly execPath: string;
   readonly execArgv: string[];
@@ -119,7 +119,7 @@ export class Costs {
   readonly cpu: number[] = [];
 }
 
-/** What each variant cost in one generation. */
+/** The cost of each variant in one generation. */
 export async function generate(
   variants: readonly string[],
   startVariant: Start,

@@ -1,9 +1,9 @@
-// What the handlers of the benchmark do, by variant; and what a server says about itself.
+// The work of the handlers of the benchmark, by variant, and the report of a server about itself.
 
 import process from "node:process";
 import { all, spawn, type Scope } from "../../src/index.js";
 
-/** What a handler does, and what is mounted. */
+/** The work of a handler, and the integration that is mounted. */
 export interface Job {
   /** Whether the integration of bough is mounted. */
   readonly mounted: boolean;

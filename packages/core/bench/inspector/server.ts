@@ -9,7 +9,7 @@ import { inspector } from "../../src/inspector/index.js";
 import { jobOf } from "../http/work.js";
 
 const [scopes = "0", inspected] = process.argv.slice(2);
-/** What every request does: three child tasks, and a signal that is listened to. */
+/** The work of every request: three child tasks, and a signal with a listener. */
 const job = jobOf("used");
 const shop = createScope({ name: "shop" });
 for (let n = 0; n < Number(scopes); n++)

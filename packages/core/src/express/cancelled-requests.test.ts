@@ -29,7 +29,7 @@ async function listen(app: Express): Promise<() => RawConnection> {
   };
 }
 
-/** What the channel of ended scopes tells of scopes whose name is among these. */
+/** The messages of the channel of ended scopes about the scopes with these names. */
 function watchClosed(...names: string[]): { name: string; status: string; error: unknown }[] {
   const told: { name: string; status: string; error: unknown }[] = [];
   const listener = (message: unknown): void => {

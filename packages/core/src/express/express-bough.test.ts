@@ -35,7 +35,7 @@ describe.each([
   { major: 4, create: express4 },
 ])("expressBough() with Express $major", ({ create, major }) => {
   let logged: MockInstance;
-  /** What the app's own error handler got. */
+  /** The errors that the app's own error handler received. */
   let errors: unknown[];
 
   beforeEach(() => {

@@ -11,7 +11,7 @@ import { outgoingHeaders, requestOutcome, requestScope, serverScope, type Reques
 
 const boom = new Error("boom");
 
-/** What the handler of the docs did until there was `requestOutcome`, and others still do. */
+/** A handler that does not use `requestOutcome`. */
 const asOnceDocumented =
   (body: (scope: Scope, response: ServerResponse) => Promise<unknown>, options?: { timeout: number }) =>
   async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

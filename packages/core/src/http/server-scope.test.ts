@@ -374,7 +374,7 @@ describe("ServerScope.shutdown()", () => {
           else bad.push(body.length);
           if (complete === 200) half.resolve();
         } catch (error) {
-          // What was never accepted may be refused.
+          // Connections that were never accepted may be refused.
           if ((error as { code?: string }).code !== "ECONNREFUSED") bad.push(error);
           return;
         }

@@ -400,7 +400,7 @@ describe("onCancel()", () => {
 });
 
 describe("a rejection in a cancelled scope", () => {
-  /** What comes of a worker that rejects with what `make` makes of the reason. */
+  /** The outcome of a worker that rejects with the error that `make` creates from the reason. */
   async function endOf(make: (reason: CancelledError) => unknown): Promise<"cancelled" | "failed"> {
     const scope = createScope();
     const task = spawn(

@@ -48,7 +48,7 @@ function hear(name: string, listener: (message: Message) => void): void {
   stops.push(() => unsubscribe(`bough:${name}`, own));
 }
 
-/** What was heard, without what has no place in it: which channel, and of whom. */
+/** The received messages, shortened to the channel and the scope. */
 function log(): string[] {
   return heard.map(({ on, message: { scope } }) => `${on} ${scope.path}`);
 }

@@ -27,7 +27,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let programs = 0;
 
-/** What a program of its own prints until it ends by itself; it is killed if it does not. */
+/** The output of a separate program. The program is killed if it does not end by itself. */
 async function outputOf(body: string): Promise<string[]> {
   const file = join(folder, `program-${(programs += 1)}.mjs`);
   const imports = `import { close, createScope, selfCleaning, shield, sleep, spawn, ticker } from "./bough.mjs";

@@ -19,7 +19,7 @@ afterAll(() => {
   scripts.remove();
 });
 
-/** What every script has: a wait for the cancellation, and work that ignores it. */
+/** The helpers of every script: a wait for the cancellation, and work that ignores it. */
 const helpers = `
   const forever = (scope) => sleep(scope, Infinity);
   const deaf = () => new Promise(() => {});

@@ -31,7 +31,7 @@ const plain = ({ startedAt, from, takenAt, dropped, totals, events, alive }: Rec
   alive: [...alive],
 });
 
-/** What decoding throws. */
+/** The error that decoding throws. */
 function refusal(bytes: Uint8Array): BoughError {
   let thrown: unknown;
   try {

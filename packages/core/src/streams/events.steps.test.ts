@@ -65,9 +65,9 @@ function eventTarget(): Source {
   };
 }
 
-/** What `events` should do, without a promise. */
+/** A model of `events` without promises. */
 class Model {
-  /** What each `next()` should come to: a number, the end, or an error. */
+  /** The expected outcome of each `next()`: a number, the end, or an error. */
   readonly answers: unknown[] = [];
   ended = false;
   failure: unknown;

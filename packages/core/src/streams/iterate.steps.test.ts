@@ -24,7 +24,7 @@ import { createScope, type ScopeHandle } from "../index.js";
 import { snapshot } from "../inspect/index.js";
 import { iterate, toReadableStream } from "./index.js";
 
-/** What the consumer does: reads so many items, with a pause after each, and then more of it, or something else. */
+/** The moves of the consumer: it reads so many items, with a pause after each, and then continues or stops. */
 const consumers = fc.record({
   items: fc.integer({ min: 0, max: 3 }),
   pace: paces,
@@ -32,10 +32,10 @@ const consumers = fc.record({
 });
 type Consumer = typeof consumers extends fc.Arbitrary<infer C> ? C : never;
 
-/** What came of it. */
+/** The outcome. */
 class Findings {
   readonly values: number[] = [];
-  /** What it was told when there was no value. */
+  /** The outcome of a read without a value. */
   readonly ends: unknown[] = [];
 
   async of(
@@ -70,7 +70,7 @@ async function consume(reader: Reader, { items, pace, next }: Consumer, findings
   await reading;
 }
 
-/** Nothing is lost, nothing is given twice, and every failure is somebody's. */
+/** Each item is delivered exactly once, and every failure has a receiver. */
 function expectNothingLost(
   findings: Findings,
   source: Watched,
@@ -87,7 +87,7 @@ function expectNothingLost(
 }
 
 const kinds: SourceKind[] = ["an async iterator", "a ReadableStream", "a Readable", "a Duplex"];
-/** What both make of a source. */
+/** The outcomes of both for one source. */
 const readers: readonly (readonly [string, (scope: ScopeHandle, source: Watched["source"]) => Reader])[] = [
   [
     "iterate()",

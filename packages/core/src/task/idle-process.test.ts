@@ -17,7 +17,7 @@ const prelude = `
   process.on("exit", (code) => log("exit", code));
 `;
 
-/** What a program prints until it ends by itself. */
+/** The output of a program that ends by itself. */
 async function linesOf(source: string, node?: string): Promise<string[]> {
   const { stdout } = await folder.run(prelude + source, { node });
   return stdout.trim().split("\n");

@@ -19,7 +19,7 @@ function drop(name: string, onOrphan?: (info: OrphanInfo) => void): Scope {
   return view;
 }
 
-/** What ends the interval of each path, since no test waits for ten seconds. */
+/** The callbacks that end the interval of each path, since no test waits for ten seconds. */
 const intervalEnds = vi.hoisted((): (() => void)[] => []);
 
 vi.mock(import("../kernel/platform.js"), async (importOriginal) => {

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { flush, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, suppressed, withScope, type Scope, type Task } from "../index.js";
 
-/** What a task comes to must be the same whenever somebody asks: each test asks at all these moments. */
+/**
+ * The outcome of a task must not depend on the time at which it is awaited: each test awaits it at all these moments.
+ */
 type Ask = (task: Task<unknown>) => void;
 
 class Asked {

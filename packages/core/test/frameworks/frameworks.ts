@@ -21,7 +21,7 @@ import { importPage } from "../support/doc-module.js";
 
 // The frameworks of docs/frameworks, each with the glue that its page shows.
 
-/** What the handlers of a test do; `what` is a part of the path, or an argument. */
+/** The work of the handlers of a test; `what` is a part of the path, or an argument. */
 export type Work = (scope: Scope, what: string) => Promise<string>;
 
 export interface Framework {

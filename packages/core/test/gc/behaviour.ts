@@ -11,7 +11,7 @@ import {
 import { setTracing } from "../../src/kernel/call-site.js";
 import { collect, collectUntil, macrotask } from "./probe.js";
 
-/** What happens to a dropped scope, and what does not happen to others. */
+/** The effects of dropping a scope on that scope and on others. */
 export interface Behaviour {
   readonly log: readonly string[];
   readonly info: OrphanInfo | undefined;
@@ -101,7 +101,7 @@ interface WarningSource {
   on: (event: "warning", listener: (warning: { message: string; code?: string }) => void) => void;
 }
 
-/** What is warned of in the time after `act`: by the process, else on the console. */
+/** The warnings after `act`: of the process, or on the console if there is no process. */
 async function warningsOf(act: () => void): Promise<string[]> {
   const warnings: string[] = [];
   const { process } = globalThis as { process?: WarningSource };

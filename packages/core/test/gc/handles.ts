@@ -2,7 +2,7 @@
 import { createChannel, selfCleaning, sleep, spawn, type Channel, type Scope } from "../../src/index.js";
 import { collect, collectUntil, Probe } from "./probe.js";
 
-/** What a handle shows in a runtime: `got` is to be `want`. */
+/** The observed behaviour of a handle in a runtime: `got` must equal `want`. */
 export interface Finding {
   readonly name: string;
   readonly got: unknown;

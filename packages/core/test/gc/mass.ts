@@ -5,7 +5,7 @@ import { collect, macrotask } from "./probe.js";
 /** As many as in the document this project began with. */
 const COUNT = 65_536;
 
-/** What became of them, and of the memory in bytes. */
+/** How they ended, and the memory in bytes. */
 export interface MassReport {
   readonly count: number;
   readonly started: number;

@@ -2,7 +2,7 @@
 import { observeBehaviour, type Behaviour } from "./behaviour.js";
 import { runTable, type RowResult } from "./table.js";
 
-/** What the program finds out, in whichever host it runs. */
+/** The results of the program, in any host. */
 export interface Report {
   readonly rows: readonly RowResult[];
   readonly behaviour: Behaviour;

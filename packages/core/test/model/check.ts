@@ -222,7 +222,7 @@ export class Check {
     const started = real.filter(({ kind }) => kind === "start").map(({ of }) => of);
     const announced = this.#ledger.takeOpened().filter((name) => !this.#model.isHandle(name));
     assert.deepEqual(announced, started, "whose workers and bodies were called");
-    // What concerns different scopes may happen in any order, save what a cancellation calls.
+    // Events of different scopes may happen in any order, except the calls of a cancellation.
     const grouped = (events: readonly Event[]): Record<string, unknown[]> => {
       const groups: Record<string, unknown[]> = {};
       for (const { kind, of, what } of events) {

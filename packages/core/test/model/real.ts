@@ -179,7 +179,7 @@ export class RealTree implements Tree {
     }
   }
 
-  /** What a finished run must not leave behind. */
+  /** Everything that a finished run has left behind: must be nothing. */
   leftovers(): string[] {
     const left: string[] = [];
     const { first, hooks, extras } = backgroundNode;

@@ -478,7 +478,7 @@ export class ReferenceTree implements Tree {
     this.reports.push({ receiver: at?.name ?? "nobody", error });
   }
 
-  /** Nobody asked for the failures of a node that has settled. */
+  /** The failures of a settled node have no receiver. */
   #decide(node: Model): void {
     if (!node.delivered) {
       node.delivered = true;

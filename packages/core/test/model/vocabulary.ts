@@ -1,4 +1,7 @@
-/** What a model check says to both trees, the real one and the reference: plain data, so that it prints and shrinks. */
+/**
+ * The vocabulary of a model check for both trees, the real one and the reference. It is plain data, so that it can be
+ * printed and shrunk.
+ */
 
 /** How a worker, or a cleanup that was held up, ends. `abort` and `cause` look like a cancellation coming back. */
 export type Ending = "value" | "error" | "abort" | "cause" | "reason";
@@ -6,7 +9,7 @@ export type Ending = "value" | "error" | "abort" | "cause" | "reason";
 export interface WorkSpec {
   /** Ends at once (by a value, a throw or a promise), or when told to. */
   readonly mode: "held" | "value" | "throw" | "reject";
-  /** What it does when it is cancelled; `ignore`: nothing. */
+  /** Its reaction to a cancellation; `ignore`: none. */
   readonly reaction: Ending | "ignore";
   /** How it hears of that. */
   readonly hears: "callback" | "signal";
@@ -24,7 +27,7 @@ export interface NodeSpec {
   readonly signal?: number | undefined;
 }
 
-/** What code of the user's does when the runtime calls it. `at` names a node, `make` the node that it makes. */
+/** An action of user code that the runtime calls. `at` names a node, `make` the node that it makes. */
 export type Action =
   | { readonly do: "nothing" }
   | { readonly do: "throw"; readonly error: string }
@@ -83,7 +86,7 @@ export type Settlement =
   | { readonly status: "resolved"; readonly value: unknown }
   | { readonly status: "rejected"; readonly value: unknown };
 
-/** What can be seen of a node from outside. */
+/** The visible state of a node. */
 export interface Look {
   readonly state: string | undefined;
   readonly status: string | undefined;

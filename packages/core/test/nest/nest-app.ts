@@ -40,7 +40,7 @@ export interface TestApp {
 
 export interface AppInput extends ModuleMetadata {
   readonly options?: BoughModuleOptions;
-  /** What the app does before it listens. */
+  /** Called before the app listens. */
   readonly prepare?: (app: INestApplication) => void;
 }
 

@@ -28,7 +28,10 @@ async function addIdleHooks(app) {
   for (const name of ["onListen", "preClose", "onClose"]) app.addHook(name, async () => undefined);
 }
 
-/** What a suite can be run with; each is a function of the app for Fastify, and gives middleware for Express. */
+/**
+ * The integrations with which a suite can be run. Each is a function of the app for Fastify, and returns middleware for
+ * Express.
+ */
 const mounts = {
   fastify: {
     none: undefined,

@@ -3,7 +3,7 @@ import { background, sleep, spawn, type CancelledError, type Scope } from "../..
 import { pause, type Steps } from "./steps.js";
 import { untilCancelled } from "./until-cancelled.js";
 
-/** What a worker of a property test does. */
+/** The behaviour of a worker of a property test. */
 export interface Act {
   readonly waits: readonly number[];
   readonly end: "fails" | "returns" | "cancels itself" | "hangs";

@@ -177,7 +177,7 @@ function stateBreach(node: Node, path: string): string | undefined {
 /** The files that make nodes of the tree. Everything else starts children by `task/child.ts`, with the steps that belong to that. */
 const makersOfNodes = new Set(["kernel/scope-view.ts", "task/child.ts"]);
 const classesOfNodes = new Set(["ScopeNode", "ScopeView"]);
-/** Who puts nodes into the tree, and who takes them out. */
+/** The files that may add nodes to the tree, and that may remove them. */
 const callersInTree: ReadonlyMap<string, string> = new Map([
   ["link", "task/child.ts"],
   ["unlink", "kernel/lifecycle.ts"],

@@ -61,7 +61,7 @@ export const noKey = wrongType(undefined, null, "text", 1, {}, [], { name: "key"
 
 /** Some bad argument of a function: its name, what is bad, and a call with it. */
 export interface Argument {
-  /** What the message has to say, such as `spawn: worker`. */
+  /** The beginning of the message, such as `spawn: worker`. */
   readonly called: string;
   readonly kind: Kind;
   readonly call: (value: never, fixture: Fixture) => unknown;

@@ -28,12 +28,12 @@ export class Child {
     return this.#process.stdout;
   }
 
-  /** What it has printed on stdout so far. */
+  /** Its output on stdout so far. */
   get output(): string {
     return this.#stdout;
   }
 
-  /** What it has printed on stderr so far. */
+  /** Its output on stderr so far. */
   get errors(): string {
     return this.#stderr;
   }

@@ -11,8 +11,8 @@ interface AnyEvent {
 }
 
 /**
- * What breaks the rules of the trace event format, one line each: times that decrease, slices that do not end, end twice, or cross
- * another slice of their track, events without what their phase needs, tracks without a name.
+ * The breaches of the rules of the trace event format, one line each: times that decrease, slices that do not end, end
+ * twice, or cross another slice of their track, events without what their phase needs, tracks without a name.
  */
 export function traceFaults(trace: unknown): string[] {
   const faults: string[] = [];

@@ -23,7 +23,7 @@ export function flush(): Promise<void> {
   return new Promise((resolve) => realImmediate(resolve));
 }
 
-/** What a promise has come to once everything that needs no timer has run. Marks its rejection as handled. */
+/** The state of a promise once everything that needs no timer has run. Marks its rejection as handled. */
 export async function outcomeOf(promise: PromiseLike<unknown>): Promise<"pending" | "resolved" | "rejected"> {
   let outcome: "pending" | "resolved" | "rejected" = "pending";
   promise.then(
@@ -34,7 +34,7 @@ export async function outcomeOf(promise: PromiseLike<unknown>): Promise<"pending
   return outcome;
 }
 
-/** What `promise` rejects with; fails the test if it does not reject. */
+/** The error with which `promise` rejects. Fails the test if it does not reject. */
 export async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   let value: unknown;
   try {
@@ -45,7 +45,7 @@ export async function rejection(promise: PromiseLike<unknown>): Promise<unknown>
   throw new Error(`expected a rejection, got the value ${String(value)}`);
 }
 
-/** What `action` throws; fails the test if it does not throw. */
+/** The error that `action` throws. Fails the test if it does not throw. */
 export function thrown(action: () => unknown): unknown {
   let value: unknown;
   try {

@@ -42,7 +42,7 @@ export function blocksOfSource(path: string, text: string, exports: EntryExports
   return blocksOf(path, lines, exports);
 }
 
-/** What the public entries below `src` export by name. */
+/** The names that the public entries below `src` export. */
 export function readExports(src: string): EntryExports {
   const found = new Map<string, Set<string>>();
   const entries = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((path) =>

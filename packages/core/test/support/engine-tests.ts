@@ -11,7 +11,7 @@ interface Way {
 
 type Ways = (process: string) => Promise<Way>;
 
-/** What the cases of {@link testEngine} need of a server. */
+/** The interface to a server that the cases of {@link testEngine} use. */
 export interface TestServer {
   /** A new way to it. */
   readonly open: (process: string) => Promise<Way>;
@@ -86,7 +86,7 @@ export function testEngine(start: (scope: Scope) => Promise<TestServer>): void {
   });
 }
 
-/** What the ways to a server can do to it, as the processes of one case see it. */
+/** The faults of the connections to a server, for each process of a case. */
 function faultsOf(ways: Ways): Omit<EngineSubject, "engine"> {
   const all = ["owner", "other", "worker", "first", "second", "port"];
   return {

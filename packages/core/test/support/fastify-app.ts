@@ -22,7 +22,7 @@ export interface TestApp {
   readonly log: LogLine[];
   /** The failures that the app's own error handler got. */
   readonly errors: unknown[];
-  /** What it got of requests that are answered with 503 or 504. */
+  /** The errors that it got for requests that are answered with 503 or 504. */
   readonly cancellations: unknown[];
   /** The lines above level info, save those that trace a 503 or 504. */
   readonly complaints: () => LogLine[];

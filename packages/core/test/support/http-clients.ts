@@ -16,7 +16,7 @@ export interface Answer {
 }
 
 export interface Exchange {
-  /** What came, or what there was of it when the connection broke; `undefined` if nothing came. */
+  /** The answer, or the part of it that came before the connection broke; `undefined` if there was none. */
   readonly answer: Promise<Answer | undefined>;
   /** Settles when the first part of this exchange's body has come. */
   readonly started: Promise<void>;

@@ -11,7 +11,7 @@ import type {
 /** Keeps the books on what the diagnostics channels say, and notes what can't be true (rule 27). */
 export class Ledger {
   readonly breaches: string[] = [];
-  /** What is open by the books, and its parent. */
+  /** The scopes that should be open, with their parents. */
   readonly open: Map<Scope, Scope> = new Map<Scope, Scope>();
   readonly #seen = new Set<Scope>();
   readonly #tasks = new Set<Scope>();

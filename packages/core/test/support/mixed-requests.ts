@@ -19,10 +19,10 @@ interface Fate {
   kind?: string;
 }
 
-/** What became of the requests, by their ids. */
+/** The ends of the requests, by id. */
 export type Fates = Map<string, Fate>;
 
-/** What a handler does for the request `id`. */
+/** The work of the handler for the request `id`. */
 export async function work(scope: Scope, id: string, fates: Fates, hangs: boolean): Promise<void> {
   const fate: Fate = { scope };
   fates.set(id, fate);

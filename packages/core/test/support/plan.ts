@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Scope, Worker } from "../../src/index.js";
 
-/** What a worker of a property test does, at moments that a scheduler chooses. */
+/** The behaviour of a worker of a property test, at moments that a scheduler chooses. */
 export interface Plan {
   /** How many times it waits before it is done; 0 settles synchronously. */
   readonly steps: number;
@@ -96,7 +96,7 @@ export function sometime(schedule: fc.Scheduler, label: string, action: () => vo
   void schedule.schedule(tick(), label).then(action);
 }
 
-/** What `promise` comes to, with the scheduler running until then. */
+/** The outcome of `promise`, with the scheduler running until then. */
 export async function settle<T>(
   schedule: fc.Scheduler,
   promise: Promise<T>,

@@ -28,12 +28,12 @@ export class Proxy {
     return typeof bound === "object" ? (bound?.port ?? 0) : 0;
   }
 
-  /** Nothing gets through any more; new connections are accepted and stay silent. Returns what repairs that. */
+  /** Stops all traffic. New connections are accepted and stay silent. Returns a function that repairs this. */
   cut(): () => void {
     return this.#set("cut");
   }
 
-  /** Nothing gets through until it is repaired; then everything does: a server that was stopped, and goes on. */
+  /** Holds all traffic back until it is repaired, as a server does that is suspended and continues. */
   freeze(): () => void {
     this.#mode = "frozen";
     for (const { client, server } of this.#pairs) for (const each of [client, server]) each.pause();
@@ -43,7 +43,7 @@ export class Proxy {
     };
   }
 
-  /** What the client sends has its effect, and the answers get lost: a connection that is half open. */
+  /** Drops the answers, while requests have their effect: a connection that is half open. */
   loseAnswers(): () => void {
     return this.#set("no answers");
   }

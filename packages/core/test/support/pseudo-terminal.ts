@@ -100,7 +100,7 @@ export class PseudoTerminal {
     return readFileSync(join(this.#folder, "tty"), "utf8").trim();
   }
 
-  /** What is on the screen, without spaces at the ends of lines. */
+  /** The content of the screen, without spaces at the ends of lines. */
   get screen(): string {
     const { active } = this.#terminal.buffer;
     const lines = Array.from({ length: this.#terminal.rows }, (_, row) =>

@@ -32,7 +32,7 @@ const mayUse = new Set([
   "inspector/local-source.ts", // the delay of the event loop, of `node:perf_hooks`
 ]);
 
-/** What a node of the syntax tree uses of them, in words. */
+/** The use of such a global by a node of the syntax tree, in words. */
 export function globalsBreach(node: Node, parent: Node | undefined, path: string): string | undefined {
   if (mayUse.has(path)) return undefined;
   const used = usedGlobal(node, parent);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { after, listenersOf, paces, type Pace } from "./sources.js";
 import type { Steps } from "./steps.js";
 
-/** What a sink does. */
+/** The behaviour of a sink. */
 export interface SinkPlan {
   readonly writing: Pace;
   readonly ending: Pace;
@@ -27,9 +27,9 @@ export const sinkPlans: fc.Arbitrary<SinkPlan> = fc.record<SinkPlan>({
 export interface WatchedSink {
   readonly sink: WritableStream<number> | Writable;
   readonly failure: Error;
-  /** What it has thrown when it was aborted. */
+  /** The error that it has thrown when it was aborted. */
   readonly thrown: Error[];
-  /** What it was given, in order. */
+  /** The chunks that it has received, in order. */
   readonly given: number[];
   /** Whether everything was written and it has come to its end. */
   ended: boolean;

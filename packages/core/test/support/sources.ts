@@ -17,7 +17,7 @@ export function after(pace: Pace): Promise<void> | undefined {
   return pace === "tick" ? new Promise((resolve) => process.nextTick(resolve)) : flush();
 }
 
-/** What a source does: gives the numbers from 0, and then ends, fails or falls silent. */
+/** The behaviour of a source: it yields the numbers from 0, and then ends, fails or falls silent. */
 export interface SourcePlan {
   readonly items: number;
   readonly end: "ends" | "fails" | "is silent";
@@ -39,7 +39,7 @@ export const sourcePlans: fc.Arbitrary<SourcePlan> = fc.record<SourcePlan>({
 export interface Watched {
   readonly source: StreamSource<number>;
   readonly failure: Error;
-  /** What it has thrown when it was closed. */
+  /** The error that it has thrown when it was closed. */
   readonly thrown: Error[];
   /** Whether anything was asked of it. */
   begun: boolean;
@@ -54,7 +54,7 @@ export interface Watched {
 
 export type SourceKind = "an async iterator" | "a ReadableStream" | "a Readable" | "a Duplex";
 
-/** What there is to say of a source that nobody has read from. */
+/** The state of a source that was not read. */
 function untouched(): Omit<Watched, "source" | "isFree"> {
   return { failure: new Error("source"), thrown: [], begun: false, over: false, closes: 0, closed: 0 };
 }
@@ -185,7 +185,7 @@ export const makeSource: Readonly<Record<SourceKind, (plan: SourcePlan, steps: S
   "a Duplex": (plan, steps) => makeNode(Duplex, plan, steps),
 };
 
-/** What is begun and not over is closed once, and that is awaited. */
+/** A source that was begun and has not ended is closed once, and the close is awaited. */
 export function expectSourceClosed(source: Watched, kind: SourceKind, cut: boolean): void {
   if (source.begun && !source.over) expect([source.closes, source.closed]).toEqual([1, 1]);
   // A cancellation may meet the end of the source; and Node destroys its streams by itself.

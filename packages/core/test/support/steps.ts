@@ -21,7 +21,7 @@ const IDLE_TURNS = 4;
 export class Steps {
   count = 0;
   interrupted = false;
-  /** What the interruption is; for the scene to set. */
+  /** The interruption. The scene sets it. */
   interrupt: () => void = () => undefined;
   /** Whether nothing interrupts it unless everything is blocked. */
   readonly undisturbed: boolean;
@@ -130,7 +130,7 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Nothing waits for the cancellation of `scope` itself any more. */
+/** Checks that no listener of `scope` itself is left. */
 export function expectNoHooks(scope: Scope): void {
   expect(nodeOf("test", "scope", scope).hooks).toBeUndefined();
 }

@@ -25,7 +25,7 @@ export interface WebHost {
 
 export interface RunningHost {
   readonly port: number;
-  /** What the process has printed so far. */
+  /** The output of the process so far. */
   output(): string;
   stop(): Promise<void>;
 }
@@ -155,7 +155,7 @@ export function launch(
   return { child, output: () => output, closed, stop };
 }
 
-/** What a host says about a path that is not part of what is observed. */
+/** Requests a path of a host. The request is not part of the observations. */
 export async function ask(port: number, path: string): Promise<unknown> {
   const connection = new RawConnection(port);
   const answer = await connection.request({ path }).answer;

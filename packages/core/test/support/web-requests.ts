@@ -6,7 +6,7 @@ import { deferred, flush } from "./deferred.js";
 export interface WebExchange {
   readonly handle: FetchBough<Request, unknown[], Response>;
   readonly request: Request;
-  /** What the host gets. */
+  /** The response that the host gets. */
   readonly response: Promise<Response>;
   readonly scope: Scope;
   /** The reason, when the scope is cancelled. */

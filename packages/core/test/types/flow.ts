@@ -1,7 +1,7 @@
 // oxlint-disable require-yield -- operations here need not wait for anything
 /**
- * What the compiler must infer, and what it must refuse: `tsc` reads this file, and fails on an `@ts-expect-error`
- * that expects an error where there is none. It is never run.
+ * Types that the compiler must infer, and code that it must refuse: `tsc` reads this file, and fails on an
+ * `@ts-expect-error` that expects an error where there is none. It is never run.
  */
 import type { Operation } from "effection";
 import {

@@ -1,4 +1,7 @@
-/** What the compiler must infer of streams and of Effection, and what it must refuse. See `flow.ts`; it is never run. */
+/**
+ * Types that the compiler must infer for streams and for Effection, and code that it must refuse. See `flow.ts`; it is
+ * never run.
+ */
 import type { EventEmitter } from "node:events";
 import { Writable, type Readable } from "node:stream";
 import type { Operation, Scope as EffectionScope } from "effection";

@@ -12,14 +12,14 @@ import { bodyScenes } from "./body-scenes.js";
 //     /summary         the fates of all requests
 //     /shutdown        begins a shutdown
 
-/** What is known of a request. */
+/** The record of a request. */
 export interface Fate {
   kind?: string;
   /** The status that `onCancelled` was told. */
   status?: number;
   state: string;
   errors: number;
-  /** What the handler saw. */
+  /** The observations of the handler. */
   notes: string[];
 }
 
@@ -199,7 +199,7 @@ const scenes: Readonly<Record<string, Scene>> = {
       }),
     );
   },
-  // What only some hosts have: see the entries.
+  // Routes for some hosts only: see the entries.
   upgrade: (request, _scope, note) => upgrade(request, note),
   ...bodyScenes,
 };
@@ -215,7 +215,7 @@ export function setUpgrade(how: typeof upgrade): void {
 const entries = new Map<string, Entry>();
 const printed: string[] = [];
 
-/** What is printed as an error, whoever prints it. */
+/** Everything that is printed as an error, by any code. */
 export function watchErrors(): void {
   const { error } = console;
   console.error = (...args: unknown[]) => {

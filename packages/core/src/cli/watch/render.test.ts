@@ -229,7 +229,7 @@ describe("the sample in the guide", () => {
     state = update(state, { type: "warnings", warnings: [warning] });
     const sample = render(state, { columns: 104, rows: 16 }, (text) => text).map((line) => line.trimEnd());
     const guide = readFileSync(new URL("../../../../../docs/guide/observing.md", import.meta.url), "utf8");
-    // Where it differs, copy what was received into the guide.
+    // If it differs, copy the received text into the guide.
     expect(guide.slice(guide.indexOf("\n### Live, in the terminal"))).toContain(`\n${sample.join("\n")}\n`);
   });
 });

@@ -33,7 +33,7 @@ function open() {
     onResize: () => resizes++,
   });
   const taken = written.splice(0).join("");
-  /** What was written since the last call. */
+  /** The output since the last call. */
   const news = (): string => written.splice(0).join("");
   return { scope, terminal, keyboard, display, keys, news, taken, resizes: () => resizes };
 }

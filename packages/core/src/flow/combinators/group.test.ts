@@ -21,7 +21,7 @@ import {
 } from "../../index.js";
 import "../../effection/index.js";
 
-/** All that start workers at once. What is the same for them is tested here, for each. */
+/** The combinators that start several workers. Their common behaviour is tested here. */
 type Combinator = (scope: Scope, workers: readonly Worker<unknown>[]) => Promise<unknown>;
 const combinators: readonly (readonly [string, Combinator])[] = [
   ["all", all],
@@ -31,7 +31,7 @@ const combinators: readonly (readonly [string, Combinator])[] = [
   ["map", (scope, workers) => map(scope, workers, (worker, own) => worker(own))],
 ];
 
-/** All that failed is what the combinator rejected with, or suppressed there. */
+/** Every failure is the error that the combinator rejected with, or one that it suppressed. */
 function expectNoFailureLost(outcome: PromiseSettledResult<unknown>, { failures }: Theatre): void {
   if (failures.length === 0) return;
   const reason: unknown = outcome.status === "rejected" ? outcome.reason : undefined;

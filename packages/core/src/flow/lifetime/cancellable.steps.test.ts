@@ -18,9 +18,9 @@ interface Plan {
   /** When the operation ends by itself. */
   readonly duration: number;
   readonly end: "a value" | "an error";
-  /** What the operation does when it is stopped. */
+  /** The reaction of the operation to `stop`. */
   readonly stopped: "rejects" | "rejects later" | "gives its value" | "goes on";
-  /** What `stop` itself does. */
+  /** The outcome of `stop` itself. */
   readonly stop: "returns" | "throws" | "takes time" | "takes time and fails";
   readonly timeout: number;
   readonly ending: Ending;

@@ -27,7 +27,7 @@ const plans = fc
     hit: fc.constantFrom<("source" | "target")[]>("source", "target", "target"),
     ending: endings,
   })
-  // Nothing that happens to its source ends a task that waits for its cancellation.
+  // No event of the calling scope ends a task that waits for its cancellation.
   .filter(({ act, hit }) => !(act.end === "hangs" && hit === "source"));
 
 const [mine, both, theirs] = [

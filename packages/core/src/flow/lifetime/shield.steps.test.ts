@@ -35,7 +35,7 @@ class Stage {
   enteredAt = 0;
   /** When `outer` was cancelled. */
   outerAt = Infinity;
-  /** What the body has seen when it began. */
+  /** The state that the body saw at its start. */
   seen: unknown[] = [];
   result: Promise<number> | undefined;
 

@@ -31,7 +31,7 @@ interface Plan {
   readonly after: readonly number[];
   readonly end: "fails" | "returns" | "cancels itself" | "hangs";
   readonly child: "none" | "waits" | "fails" | "says so";
-  /** What it does when it is cancelled. */
+  /** Its reaction to a cancellation. */
   readonly cut: "lets it through" | "returns" | "says so";
   readonly cleanup: number;
   readonly cleanupFails: boolean;
@@ -59,7 +59,7 @@ const itself = new Error("itself");
 class Stage {
   called = 0;
   alive = 0;
-  /** What it said first while it could: what the caller has to get. */
+  /** Its first call of `started`, if it was in time: the caller must get this value. */
   said: { readonly value: number; readonly at: number } | undefined;
   /** In the order in which they were thrown. */
   readonly failures: unknown[] = [];

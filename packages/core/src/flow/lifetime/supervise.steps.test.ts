@@ -22,7 +22,7 @@ import {
   type Task,
 } from "../../index.js";
 
-/** What one run of the worker does. */
+/** One run of the worker. */
 interface Run {
   readonly waits: readonly number[];
   readonly end: "fails" | "returns" | "cancels itself" | "hangs";
@@ -72,7 +72,7 @@ class Stage {
   /** When each run began. */
   readonly starts: number[] = [];
   readonly restarts: { readonly error: unknown; readonly count: number; readonly at: number }[] = [];
-  /** What each run has thrown, in order. */
+  /** The error of each run, in order. */
   readonly errors: unknown[][] = [];
   /** The number of the last run if it has returned. */
   returned: number | undefined;

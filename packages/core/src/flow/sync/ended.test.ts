@@ -56,7 +56,7 @@ describe.each(Object.keys(waits))("%s", (name) => {
     expect(ended.state).toBe("closed");
     expect(timerCount()).toBe(timers);
     expect(await failed).toBeInstanceOf(ScopeClosedError);
-    // Whoever comes next gets what there is.
+    // The next caller gets the value or the permit.
     place.permit[Symbol.dispose]();
     await withScope(async (scope) => {
       expect(place.channel.tryReceive()).toBeUndefined();

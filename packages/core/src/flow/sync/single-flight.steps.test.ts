@@ -31,12 +31,12 @@ interface Plan {
   readonly calls: readonly Call[];
   readonly waits: readonly number[];
   readonly end: "returns" | "fails" | "cancels itself";
-  /** What a worker does when it is cancelled. */
+  /** The reaction of a worker to its cancellation. */
   readonly cut: "lets it through" | "returns" | "fails";
   readonly cleanup: number;
   readonly cleanupFails: boolean;
   readonly concurrency: number;
-  /** What interrupts it: the end of the owner, or the cancellation of a caller. */
+  /** The interruption: the end of the owner, or the cancellation of a caller. */
   readonly interruption: "is cancelled" | "is closed" | "fails" | 0 | 1;
 }
 

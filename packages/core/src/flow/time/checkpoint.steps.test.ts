@@ -12,7 +12,7 @@ import {
 } from "../../../test/support/steps.js";
 import { checkpoint, createScope, DeadlineExceededError, type Scope } from "../../index.js";
 
-/** What a computation costs between two checkpoints, in ms by the (fake) clock. */
+/** How long a computation takes between two checkpoints, in ms of the fake clock. */
 const costs = fc.array(fc.constantFrom(0, 1, 1, 1, 2), { minLength: 4, maxLength: 20 });
 const MOST = 2;
 
@@ -23,10 +23,10 @@ const LAG = 3;
 
 /** Computes, and watches how long timers and I/O have to wait. */
 class Computer {
-  /** What was computed since the event loop had its last turn. */
+  /** How long computations took since the last turn of the event loop. */
   spent = 0;
   mostSpent = 0;
-  /** What went on although it should not. */
+  /** The computations that continued although they should not. */
   readonly surprises: string[] = [];
   cancelledAt = Infinity;
   readonly #steps: Steps;

@@ -18,7 +18,7 @@ interface Plan {
   readonly timeout: number;
   readonly waits: readonly number[];
   readonly end: "returns" | "fails" | "hangs";
-  /** What the worker does when it is cancelled. */
+  /** The reaction of the worker to its cancellation. */
   readonly cut: "lets it through" | "returns" | "fails";
   readonly child: "none" | "waits" | "fails";
   readonly cleanup: number;

@@ -11,7 +11,7 @@ import {
 } from "../../../test/support/steps.js";
 import { createScope, ticker, type Scope } from "../../index.js";
 
-/** What the consumer does, one after the other. */
+/** The moves of the consumer, in order. */
 type Move = "asks" | "waits for all" | "returns" | { readonly busy: number };
 
 const moves: fc.Arbitrary<Move[]> = fc.array(
@@ -23,7 +23,7 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
   { minLength: 2, maxLength: 8 },
 );
 
-/** What a call of `next()` came to, and when: a tick, the end, or the reason. */
+/** The outcome of a call of `next()`, and its time: a tick, the end, or the reason. */
 interface Answer {
   readonly at: number;
   readonly is: unknown;
@@ -72,7 +72,7 @@ class Consumer {
     void answered.then(() => this.#pending.delete(answered));
   }
 
-  /** Nobody waits after that, so there is no timer. */
+  /** After that no reader waits, so there is no timer. */
   async #all(): Promise<void> {
     await Promise.all(this.#pending);
     expect(vi.getTimerCount()).toBe(0);

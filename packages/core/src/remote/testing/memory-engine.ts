@@ -12,7 +12,7 @@ export interface MemoryEngine extends Engine {
   as(process: string): Engine;
   /** Cuts a process off, or all of them. Its hints are lost meanwhile. @returns What connects it again. */
   cut(mode: CutMode, process?: string): () => void;
-  /** What happens to the hints for a process, or for all of them, from now on. */
+  /** Sets how hints to a process, or to all processes, are delivered from now on. */
   hints(mode: HintMode, process?: string): void;
   /** The delay of every call, in ms. Default 0: a call takes some microtasks. */
   latency(ms: number): void;

@@ -11,7 +11,7 @@ export type CutMode =
   /** They wait until the process is connected again, and have their effect then. */
   | "queue";
 
-/** What happens to hints. */
+/** How hints are delivered. */
 export type HintMode = "deliver" | "drop" | "twice";
 
 /** The faults of a process. */

@@ -21,7 +21,7 @@ import { withVirtualClock } from "../index.js";
 
 const HOUR = 3_600_000;
 const require = createRequire(import.meta.url);
-/** All that a clock replaces, as it is now. */
+/** The current values of all globals that a clock replaces. */
 const platform = (): object => ({
   ...(require("node:timers") as object),
   ...(require("node:timers/promises") as object),

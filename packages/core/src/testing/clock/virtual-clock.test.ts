@@ -28,7 +28,7 @@ const realNow = performance.now.bind(performance);
 
 afterEach(() => {
   vi.useRealTimers();
-  // Whatever a test did, the real ones are back.
+  // After each test the real timers are back.
   const now = { setTimeout, clearTimeout, setInterval, clearInterval, Date };
   if (!isDeepStrictEqual(now, real) || Object.hasOwn(performance, "now")) throw new Error("still fake");
 });

@@ -1,6 +1,6 @@
 import { planOf, type Line } from "./plan.js";
 
-/** What a chaos run came to. */
+/** The result of a chaos run. */
 export interface Verdict {
   readonly jobs: number;
   readonly ownersKilled: number;

@@ -1,6 +1,6 @@
 import { defineJob } from "../../../src/remote/index.js";
 
-/** What one of the jobs does, and what its owner does with it. It follows from its number. */
+/** The behaviour of one job and of its owner. It follows from the number of the job. */
 export interface Plan {
   readonly ms: number;
   readonly fails: boolean;

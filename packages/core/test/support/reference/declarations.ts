@@ -12,7 +12,7 @@ export interface Entry {
   readonly source: string;
 }
 
-/** What an entry exports under one name: all overloads of a function, or one declaration. */
+/** An export of an entry: all overloads of a function, or one declaration. */
 export interface Exported {
   readonly name: string;
   readonly isDefault: boolean;
@@ -84,7 +84,7 @@ export class DeclarationReader {
     return this.#local(source, file, name);
   }
 
-  /** What the files below `folder` that were read so far add to the types of other packages. */
+  /** The additions to types of other packages, by the files below `folder` that were read so far. */
   additionsBelow(folder: string): ts.ModuleDeclaration[] {
     return [...this.#files]
       .filter(([source]) => source.startsWith(`${folder}/`))

@@ -3,7 +3,7 @@ import { paramsOf, tagsOf } from "./comments.js";
 import { commentOf } from "./declarations.js";
 import { isMethod, membersOf, nameOf, parametersOf, type Reference } from "./pages.js";
 
-/** What the doc comments of the exported symbols leave out. */
+/** The missing parts of the doc comments of the exported symbols. */
 export function gapsOf({ symbols, entries, reader }: Reference): string[] {
   const modules = entries
     .filter(({ source }) => reader.moduleComment(source) === undefined)

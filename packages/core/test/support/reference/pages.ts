@@ -165,7 +165,7 @@ export class PageWriter {
       .join("\n\n");
   }
 
-  /** What the entry adds to the types of another package. */
+  /** The additions of the entry to the types of another package. */
   addition(module: ts.ModuleDeclaration): string {
     const body = module.body;
     if (body === undefined || !ts.isModuleBlock(body)) return "";
