@@ -9,7 +9,7 @@ import {
   standInFor,
   type AnyFunction,
 } from "../results/function-stand-ins.js";
-import { convertArgument, convertArguments, toInner } from "../results/arguments.js";
+import { convertArguments, mustConvert, toInner } from "../results/arguments.js";
 import { toCaller } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
@@ -41,27 +41,24 @@ export function forwardMethod(
       const count = args.length;
       if (inner === undefined || count > 2) return callGeneral(this, args);
       // In variables: V8 allocates no array for `args` while it is only read and applied.
-      let a = args[0];
-      let b = args[1];
-      let isConverted = false;
-      if (isReference(a)) {
-        a = toInner(HandleObject.leaseOf(this as HandleObject), a);
-        isConverted = a !== args[0];
-      }
-      if (isReference(b)) {
-        b = toInner(HandleObject.leaseOf(this as HandleObject), b);
-        isConverted ||= b !== args[1];
-      }
+      const a = args[0];
+      const b = args[1];
       let result: unknown;
       try {
-        const called = readMember(prototype, name) === expected ? method : currentMethod(inner, name);
-        result = Reflect.apply(called, inner, isConverted ? (count === 1 ? [a] : [a, b]) : args);
+        if (
+          (isReference(a) && mustConvert(this as HandleObject, a)) ||
+          (isReference(b) && mustConvert(this as HandleObject, b)) ||
+          readMember(prototype, name) !== expected
+        )
+          return callGeneral(this, [a, b].slice(0, count));
+        result = Reflect.apply(method, inner, args);
       } catch (error) {
         throw detached(error);
       }
-      if (!listens && (typeof result !== "object" || result === null) && typeof result !== "function")
-        return result;
-      if (result === inner && !listens) return this;
+      if (!listens) {
+        if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
+        if (result === inner) return this;
+      }
       return convertResult(this as HandleObject, result, [a, b].slice(0, count));
     },
   }[name as string] as AnyFunction;
@@ -109,8 +106,12 @@ function recordPendingCallback(owner: HandleObject, name: string | symbol, args:
   setPendingCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
 }
 
-function isReference(value: unknown): boolean {
-  return (typeof value === "object" && value !== null) || typeof value === "function";
+/** Numbers first: the engine recognizes a small one without reading memory. */
+function isReference(value: unknown): value is object {
+  return (
+    typeof value !== "number" &&
+    ((typeof value === "object" && value !== null) || typeof value === "function")
+  );
 }
 
 type ReadMember = (object: object, name: PropertyKey) => unknown;
@@ -214,20 +215,19 @@ export function writeField(
  * `const { get } = handle`, still holds the handle.
  */
 function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
-  if (isConstructor(method)) return method;
   const functions = HandleObject.functionsOf(owner);
   const known = functions.get(method);
   if (known !== undefined) return known;
+  if (isConstructor(method)) return method;
   if (HandleObject.existingLease(owner)?.results.fromCaller.has(method) === true) return method;
   const inner = HandleObject.innerOf(owner) as object;
   const { name } = method;
   const bound = {
     [name](...args: unknown[]): unknown {
-      const count = args.length;
-      if (count > 0 && isReference(args[0])) convertArgument(HandleObject.leaseOf(owner), args, 0);
-      if (count > 1) {
-        if (isReference(args[1])) convertArgument(HandleObject.leaseOf(owner), args, 1);
-        if (count > 2) convertArguments(HandleObject.leaseOf(owner), args, 2);
+      for (let index = 0; index < args.length; index++) {
+        const given = args[index];
+        if (isReference(given) && mustConvert(owner, given))
+          args[index] = toInner(HandleObject.leaseOf(owner), given);
       }
       let result: unknown;
       try {
@@ -235,7 +235,7 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
       } catch (error) {
         throw detached(error);
       }
-      if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
+      if (!isReference(result)) return result;
       return result === inner ? owner : toCaller(HandleObject.leaseOf(owner), result, args);
     },
   }[name] as AnyFunction;

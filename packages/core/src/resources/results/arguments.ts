@@ -73,6 +73,12 @@ function kindOfObject(value: object): Kind {
   }
 }
 
+/** Whether {@link toInner} replaces an argument. Most have been recorded before: a frequent call inlines no more than that. */
+export function mustConvert(owner: HandleObject, value: object): boolean {
+  const lease = HandleObject.leaseOf(owner);
+  return !lease.results.fromCaller.isMarked(value) && toInner(lease, value) !== value;
+}
+
 /** Applies {@link toInner} in place, from the argument `first` on. */
 export function convertArguments(lease: Lease, args: unknown[], first = 0): unknown[] {
   for (let index = first; index < args.length; index++) convertArgument(lease, args, index);
