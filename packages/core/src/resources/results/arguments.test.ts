@@ -284,4 +284,34 @@ describe("the arguments of a handle's method", () => {
     hostile.forEach((value, index) => expect(Object.is(store.at(index), value)).toBe(true));
     await close(store);
   });
+
+  it("rule 24: are converted in each call, also if they came in an array or literal before", async () => {
+    const inner = new Store();
+    const store = selfCleaning(() => inner, { onOrphan: "ignore" });
+    const peer = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+    const shown = store.rows();
+    store.put([store, peer, shown], { store, peer, shown }, peer);
+    expect([store.isMe(store), store.isRows(shown)]).toEqual([true, true]);
+    expect(inner.holds(2, peer)).toBe(false); // the inner object gets a weak handle
+    expect([store.at(2), store.at(0)]).toEqual([peer, [store, peer, shown]]);
+    await Promise.all([close(store), close(peer)]);
+  });
+
+  it.each<readonly [string, () => object, (container: never, later: () => number) => void]>([
+    ["an array", () => [run], (array: unknown[], later) => array.push(later)],
+    ["a literal", () => ({ run }), (literal: object, later) => Object.assign(literal, { later })],
+    ["a map", () => new Map([["run", run]]), (map: Map<string, unknown>, later) => map.set("later", later)],
+  ])(
+    "rule 24: are recorded with what was added to them since they were passed before: %s",
+    async (_, make, add) => {
+      const store = selfCleaning(() => new Store(), { onOrphan: "ignore" });
+      const later = (): number => 3;
+      const container = make();
+      store.put(container);
+      add(container as never, later);
+      store.put(container);
+      expect([...store.inside(1)].at(-1)).toBe(later);
+      await close(store);
+    },
+  );
 });

@@ -1,8 +1,9 @@
-import { subjectOf } from "../../kernel/stand-in.js";
+import { Mark, subjectOfMark } from "../../kernel/stand-in.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { recordCollection, recordContainer } from "./caller-objects.js";
 import { isPlatformData } from "./platform-objects.js";
+import { MAX_MEMBERS } from "./reachability.js";
 
 /**
  * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner object,
@@ -10,73 +11,105 @@ import { isPlatformData } from "./platform-objects.js";
  * unchanged, and recorded as the caller's.
  */
 export function toInner(lease: Lease, value: unknown): unknown {
-  if (typeof value === "function") {
-    const subject = subjectOf(value);
-    if (subject !== undefined) return isOwnFacade(lease, value, subject) ? subject : value;
-    lease.results.fromCaller.add(value);
-    return value;
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
+  return convertReference(lease, value, Mark.of(value));
+}
+
+/** Whether {@link toInner} replaces an argument. Most have been recorded before: a frequent call inlines no more than that. */
+export function mustConvert(owner: HandleObject, value: object): boolean {
+  const lease = HandleObject.leaseOf(owner);
+  const mark = Mark.of(value);
+  return mark !== lease.results.fromCaller && convertReference(lease, value, mark) !== value;
+}
+
+/**
+ * One function on purpose: V8 inlines a function of at most 460 bytecodes. If it inlined this one into the methods of
+ * handles, it would inline these into their callers no more, which takes five times as long for a call with a number.
+ *
+ * @param mark - The mark of `value`.
+ */
+function convertReference(lease: Lease, value: object, mark: object | undefined): object {
+  const { fromCaller } = lease.results;
+  if (mark !== undefined) {
+    if (mark === fromCaller) return value;
+    const subject = subjectOfMark(mark);
+    if (subject !== undefined) {
+      const isOwn = lease.results.facades.get(subject)?.deref() === value;
+      if (isOwn && !HandleObject.isHandle(value)) return subject;
+      if (typeof value === "function") return value;
+    }
   }
-  if (typeof value !== "object" || value === null) return value;
-  const { handle, results } = lease;
-  if (value === handle) return lease.inner;
-  const subject = subjectOf(value);
-  if (subject !== undefined && !HandleObject.isHandle(value) && isOwnFacade(lease, value, subject))
-    return subject;
-  // The frequent kinds first: the kind of a class takes a look-up.
-  const prototype = prototypeOf(value);
-  if (prototype === Array.prototype || isPlainPrototype(prototype)) {
-    recordContainer(results.fromCaller, value);
-    return value;
+  let kind: Kind | undefined = "own";
+  if (typeof value === "object") {
+    let prototype: object | null;
+    try {
+      prototype = Object.getPrototypeOf(value) as object | null;
+    } catch {
+      prototype = null; // a revoked proxy
+    }
+    // The frequent kinds first: the kind of a class takes a look-up.
+    if (prototype === null || prototype === Object.prototype) {
+      try {
+        let left = MAX_MEMBERS;
+        for (const key in value) {
+          const member: unknown = Object.getOwnPropertyDescriptor(value, key)?.value;
+          if ((typeof member === "object" && member !== null) || typeof member === "function") {
+            left = MAX_MEMBERS;
+            break;
+          }
+          if ((left -= 1) === 0) return value;
+        }
+        if (left < MAX_MEMBERS) return value;
+      } catch {
+        return value; // a proxy that throws
+      }
+      kind = "container";
+    } else if (prototype === Array.prototype) kind = "container";
+    else {
+      kind = kinds.get(prototype);
+      if (kind === undefined) {
+        kind = kindOfClass(prototype, value);
+        if (kind === "own") {
+          // The first one shows whether objects of this class can be marked.
+          fromCaller.add(value);
+          if (Mark.of(value) === undefined) kind = "unmarkable";
+          kinds.set(prototype, kind);
+          return value;
+        }
+        kinds.set(prototype, kind);
+      }
+    }
   }
-  const kind = kinds.get(prototype) ?? kindOfClass(prototype, value);
-  if (kind === "own") results.fromCaller.add(value);
-  else if (kind === "collection") recordCollection(results.fromCaller, value);
-  else if (kind === "handle" && handle !== undefined && HandleObject.isHandle(value))
-    return HandleObject.weakHandleFor(handle as HandleObject, value);
+  if (kind === "own") fromCaller.addUnchanging(value, mark);
+  else if (kind === "container") recordContainer(fromCaller, value);
+  else if (kind === "collection") recordCollection(fromCaller, value);
+  else if (kind === "unmarkable") fromCaller.add(value);
+  else if (kind === "handle") {
+    const { handle } = lease;
+    if (value === handle) return lease.inner;
+    if (handle !== undefined && HandleObject.isHandle(value))
+      return HandleObject.weakHandleFor(handle as HandleObject, value);
+  }
   return value;
-}
-
-/** The prototype of a revoked proxy is `null`. */
-function prototypeOf(value: object): object | null {
-  try {
-    return Object.getPrototypeOf(value) as object | null;
-  } catch {
-    return null;
-  }
-}
-
-function isPlainPrototype(prototype: object | null): prototype is null {
-  return prototype === null || prototype === Object.prototype;
 }
 
 /**
  * The kind of an argument, by its prototype. `data` has no functions, or is never converted, so it holds nothing when
- * it is returned; `own` is recorded as the caller's, and a `collection` with its members.
+ * it is returned; `own` is recorded as the caller's, and a `container` or `collection` with its members.
  */
-type Kind = "handle" | "data" | "own" | "collection";
+type Kind = "handle" | "data" | "own" | "unmarkable" | "container" | "collection";
 
 const kinds = new WeakMap<object, Kind>();
 
-function kindOfClass(prototype: object, value: object): Kind {
-  const kind = HandleObject.prototypes.has(prototype) ? "handle" : kindOfObject(value);
-  kinds.set(prototype, kind);
-  return kind;
-}
-
 /** Data only of the platform's classes: the first object of another class says nothing about the fields of the next. */
-function kindOfObject(value: object): Kind {
+function kindOfClass(prototype: object, value: object): Kind {
+  if (HandleObject.prototypes.has(prototype)) return "handle";
   try {
     if (value instanceof Map || value instanceof Set) return "collection";
     return isPlatformData(value) ? "data" : "own";
   } catch {
     return "own"; // a proxy that throws
   }
-}
-
-/** Whether {@link toInner} replaces an argument. Most have been recorded before: a frequent call inlines no more than that. */
-export function mustConvert(owner: HandleObject, value: object): boolean {
-  const lease = HandleObject.leaseOf(owner);
-  return !lease.results.fromCaller.isMarked(value) && toInner(lease, value) !== value;
 }
 
 /** Applies {@link toInner} in place, from the argument `first` on. */
@@ -90,8 +123,4 @@ export function convertArgument(lease: Lease, args: unknown[], index: number): v
   const given = args[index];
   const converted = toInner(lease, given);
   if (converted !== given) args[index] = converted;
-}
-
-function isOwnFacade({ results }: Lease, value: object, subject: object): boolean {
-  return results.facades.get(subject)?.deref() === value;
 }

@@ -1,66 +1,65 @@
+import { Mark } from "../../kernel/stand-in.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
-
-/** The base of classes that add private members to an existing object. */
-export class ExistingObject {
-  constructor(object?: object) {
-    // eslint-disable-next-line no-constructor-return -- the purpose of this class
-    if (object !== undefined) return object;
-  }
-}
 
 /**
  * The objects that were passed to the methods of one handle as arguments. If a method returns one, it belongs to the
  * caller and holds nothing.
  *
- * An object is marked with a private member, which no code can see. For a new object this takes a tenth of the time of
- * a `WeakSet`.
+ * An object that is always passed on as it is has this object as its mark.
  */
 export class CallerObjects {
-  /** The objects with the mark of another handle, and those that can't be marked. */
+  /** The mark of the objects that are looked at again when they are passed again. */
+  readonly #again: object = {};
+  /** The objects with another mark, and those that can't be marked. */
   #others: WeakSet<object> | undefined;
 
+  /** Adds an object that is converted when it is passed itself, or whose members may change. */
   add(value: object): void {
-    if (Mark.isOf(value, this)) return;
-    if (Mark.isMarked(value)) this.#addToOthers(value);
-    else this.#mark(value);
+    const mark = Mark.of(value);
+    if (mark === undefined) this.#tryToMark(value, this.#again);
+    else if (mark !== this && mark !== this.#again) this.#addToOthers(value);
+  }
+
+  /**
+   * Adds an object that is passed on as it is, always.
+   *
+   * @param mark - Its mark.
+   */
+  addUnchanging(value: object, mark: object | undefined): void {
+    if (mark === undefined) {
+      if (canMarkFrozen)
+        new Mark(value, this); // A `try` block would double the time.
+      else this.#tryToMark(value, this);
+    } else if (mark === this.#again) Mark.replace(value, this);
+    else if (mark !== this) this.#addToOthers(value);
   }
 
   has(value: object): boolean {
-    return Mark.isOf(value, this) || this.#others?.has(value) === true;
+    const mark = Mark.of(value);
+    return mark === this || mark === this.#again || this.#others?.has(value) === true;
   }
 
-  /** The fast part of {@link has}. */
-  isMarked(value: object): boolean {
-    return Mark.isOf(value, this);
+  #tryToMark(value: object, mark: object): void {
+    if (this.#others?.has(value) === true) return;
+    try {
+      new Mark(value, mark);
+    } catch {
+      this.#addToOthers(value); // engines may refuse private members on objects that are not extensible, or of another origin
+    }
   }
 
   #addToOthers(value: object): void {
     (this.#others ??= new WeakSet()).add(value);
   }
-
-  #mark(value: object): void {
-    try {
-      new Mark(value, this);
-    } catch {
-      this.#addToOthers(value); // engines may refuse private members on objects that are not extensible, or of another origin
-    }
-  }
 }
 
-class Mark extends ExistingObject {
-  readonly #given: CallerObjects;
+const canMarkFrozen = /* @__PURE__ */ marksFrozen();
 
-  constructor(value: object, given: CallerObjects) {
-    super(value);
-    this.#given = given;
-  }
-
-  static isMarked(value: object): boolean {
-    return #given in value;
-  }
-
-  static isOf(value: object, given: CallerObjects): boolean {
-    return #given in value && value.#given === given;
+function marksFrozen(): boolean {
+  try {
+    return new Mark(Object.freeze({}), {}) instanceof Object;
+  } catch {
+    return false;
   }
 }
 
