@@ -1,3 +1,4 @@
+import { integrations } from "./integrations.js";
 import type { ScopeNode } from "./node.js";
 
 /** A note of an integration on a scope, in snapshots and reports. */
@@ -16,6 +17,7 @@ export function setAnnotator(node: ScopeNode, key: string, annotator: Annotator 
     node.extras?.settings?.annotators?.delete(key);
     return;
   }
+  integrations.annotationText = annotationText;
   const settings = node.ensureSettings();
   settings.annotators ??= new Map();
   settings.annotators.set(key, annotator);
@@ -38,4 +40,9 @@ export function annotationsOf(node: ScopeNode): Map<string, Annotation> | undefi
     }
   }
   return found.size === 0 ? undefined : found;
+}
+
+function annotationText(node: ScopeNode): string | undefined {
+  const annotations = annotationsOf(node);
+  return annotations === undefined ? undefined : [...annotations.values()].map(({ text }) => text).join(", ");
 }

@@ -1,9 +1,9 @@
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
-import { annotationsOf } from "./annotations.js";
 import { cleanupName } from "./defers.js";
 import { BODY, CLEANING, CLOSED, ENDING, CANCELLED, HANDLE, NOTIFYING, TASK } from "./state.js";
 import { taskInfo } from "./diagnostics.js";
 import { waitsForDisposal } from "./held-failures.js";
+import { integrations } from "./integrations.js";
 import type { ScopeNode } from "./node.js";
 import { nextInSubtree } from "./tree.js";
 
@@ -38,15 +38,13 @@ export function stuckTasks(root: ScopeNode): TaskInfo[] {
 export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
   const cleaning = what === "cleanup" ? node.extras?.cleaning : undefined;
   const name = cleaning === undefined ? undefined : cleanupName(cleaning);
-  const annotations = annotationsOf(node);
+  const annotation = integrations.annotationText?.(node);
   return {
     ...taskInfo(node),
     waitingFor: what,
     ...(name === undefined ? {} : { cleanup: name }),
     ...(cleaning?.site === undefined ? {} : { deferredAt: cleaning.site }),
-    ...(annotations === undefined
-      ? {}
-      : { annotation: [...annotations.values()].map(({ text }) => text).join(", ") }),
+    ...(annotation === undefined ? {} : { annotation }),
   };
 }
 

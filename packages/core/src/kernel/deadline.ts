@@ -1,3 +1,4 @@
+import { integrations } from "./integrations.js";
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
 import { currentClock, instantIn, instantLater, instantNow, type Clock } from "./age-clock.js";
 import {
@@ -14,7 +15,6 @@ import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { cancelWith } from "./lifecycle.js";
 import { LongTimer } from "./long-timer.js";
-import { runChecks } from "./scope-checks.js";
 import { updateTimerHold } from "./tree.js";
 
 /** The moment at which a scope expires, on the clock of its timer, not on the calendar. */
@@ -96,7 +96,7 @@ export function effectiveDeadline(node: ScopeNode): Deadline | undefined {
 export function checkDeadline(node: ScopeNode): void {
   const owner = nearestDeadline(node);
   if (owner?.extras?.settings?.deadline?.isOver === true) expire(owner);
-  runChecks(node);
+  integrations.runChecks?.(node);
 }
 
 /**

@@ -10,7 +10,7 @@ import { firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
 import { reasonFor, type ReasonKind } from "./reason.js";
 import { hasFailedInside, recordRejection } from "./suppressed-failures.js";
-import { releaseIntegrations } from "./scope-checks.js";
+import { integrations } from "./integrations.js";
 import * as flag from "./state.js";
 import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree.js";
 
@@ -342,7 +342,8 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
 function releaseExternals(node: ScopeNode, settings: Settings): void {
   const { deadlineTimer, graceTimer, follower } = settings;
   settings.deadlineTimer = settings.graceTimer = settings.follower = undefined;
-  releaseIntegrations(settings);
+  settings.annotators = undefined;
+  integrations.removeCheck?.(settings);
   try {
     deadlineTimer?.clear();
     graceTimer?.clear();
