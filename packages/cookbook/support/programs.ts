@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 /** A recipe that runs as a program, for `await using`: it is killed if it is still there. */
 export interface Program extends AsyncDisposable {
   readonly kill: (signal: NodeJS.Signals) => void;
-  /** All that it has printed so far. */
+  /** Its output so far. */
   readonly output: () => string;
   /** Resolves when it has exited and its output is read. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;

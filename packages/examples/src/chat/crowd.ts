@@ -2,7 +2,7 @@ import type { Gateway } from "./gateway.js";
 import type { FakeModel } from "./fake-model.js";
 import { read, type Reading, type ReadOptions } from "./reader.js";
 
-/** What some readers do, all at once. */
+/** The behaviour of some readers, all at once. */
 export interface Scene {
   readonly name: string;
   readonly question: string;
@@ -35,7 +35,7 @@ export const scenes: readonly Scene[] = [
   { name: "read while the gateway shuts down", question: "tokens=100 first=50 pace=10", shutsDown: true },
 ];
 
-/** What came of a scene. */
+/** The outcome of a scene. */
 export interface Row {
   readonly scene: string;
   readonly readers: number;

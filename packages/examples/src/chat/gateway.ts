@@ -3,12 +3,12 @@ import type { Server } from "node:http";
 import type { ShutdownReport } from "bough/http";
 import type { Model } from "./answer.js";
 
-/** What a gateway needs. */
+/** The dependencies of a gateway. */
 export interface GatewayOptions {
   readonly model: Model;
   /** Milliseconds that a shutdown leaves to requests. */
   readonly grace: number;
-  /** What the page shows beside the answer. */
+  /** The data that the page shows beside the answer. */
   readonly stats: () => unknown;
 }
 

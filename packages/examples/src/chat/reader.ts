@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { framesOf, tokenOf } from "./frames.js";
 
-/** What a reader saw. */
+/** The observations of a reader. */
 export interface Reading {
   readonly status: number;
   /** How many tokens arrived. */

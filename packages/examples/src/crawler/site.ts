@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { sleep, withScope, type Scope } from "bough";
 
-/** What the site has seen of its visitors. */
+/** The requests that the site has received. */
 interface SiteStats {
   requests: number;
   /** How many requests it was answering at once, at most. */

@@ -13,7 +13,7 @@ Ctrl-C leaves only complete files behind.
                into a folder for temporary files
 --concurrency  how many downloads run at once (default: 4)`;
 
-/** What the command was asked to do. */
+/** The parsed command line. */
 export interface Arguments {
   readonly items: readonly Item[];
   readonly demo: boolean;

@@ -15,7 +15,7 @@ export class Item {
 }
 
 /**
- * What there is to download, each file once.
+ * The files to download, each once.
  *
  * @throws {Error} If a URL is none of HTTP's, has no name for a file, or has the name of another one.
  */

@@ -23,7 +23,7 @@ class Line implements Connection {
   }
 }
 
-/** What a test makes of its attempts: `log` has what happened, `settle` decides an attempt. */
+/** The attempts of a test: `log` records their events, `settle` decides an attempt. */
 function connector(): {
   connect: Connect<string, Line>;
   log: string[];

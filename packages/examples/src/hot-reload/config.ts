@@ -31,7 +31,7 @@ export class ConfigFile {
   }
 
   /**
-   * What comes after the last {@link read}, until `scope` is cancelled.
+   * The configurations after the last {@link read}, until `scope` is cancelled.
    *
    * @param interval - Milliseconds from one look to the next.
    * @param onBad - Told, once, why a file that changed is no configuration. The last good one stays.

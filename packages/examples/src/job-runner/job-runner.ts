@@ -1,6 +1,6 @@
 import { createChannel, supervise, type Channel, type Scope, type SuperviseOptions } from "bough";
 
-/** What a job is to the runner: whatever the handler understands. */
+/** A job. Only the handler interprets it. */
 export interface Job {
   readonly id: number;
 }
@@ -20,7 +20,7 @@ export interface JobRunnerOptions<J extends Job> extends SuperviseOptions {
 export class JobRunner<J extends Job> {
   readonly #jobs: Channel<J> = createChannel(Infinity);
   readonly #options: JobRunnerOptions<J>;
-  /** What the worker had in its hands when it crashed, and how often it was begun. */
+  /** The job that the worker was processing when it crashed, and how often it was started. */
   #current: { readonly job: J; readonly attempt: number } | undefined;
   #done = 0;
 

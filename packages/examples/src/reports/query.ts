@@ -6,10 +6,10 @@ import type { Pool } from "./pool.js";
 const ASK_AGAIN = 100;
 const GIVE_UP = 10_000;
 
-/** What the connections are called that ask to cancel a query of an application. */
+/** The name of the connections that cancel a query of an application. */
 export const cancelName = (applicationName = "bough"): string => `${applicationName}: cancel`;
 
-/** What Postgres calls it when it was asked to cancel a query, and did. */
+/** The error code of Postgres for a query that was cancelled on request. */
 const QUERY_CANCELED = "57014";
 
 /**

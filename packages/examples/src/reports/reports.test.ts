@@ -28,7 +28,7 @@ const because = (skip: boolean): string => (skip ? ` (skipped: ${missing})` : ""
 /** A request by a socket of its own, which shows every answer there is. */
 class Client {
   readonly #socket: Socket;
-  /** All that came, when the connection is closed. */
+  /** The received data, once the connection is closed. */
   readonly received: Promise<string>;
 
   constructor(url: string, path: string, headers: Record<string, string> = {}) {
@@ -73,7 +73,7 @@ describe.skipIf(skipped)(`reports${because(skipped)}`, { timeout: 20_000 }, () =
     scope = createScope(root, { name: "test" });
     watcher = await watchActivity(scope, database, applicationName);
   });
-  // Whatever a test does, it leaves no connection behind.
+  // No test leaves a connection behind.
   afterEach(async () => {
     await scope.close();
     await withScope(root, async (own) => {

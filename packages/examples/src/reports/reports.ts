@@ -13,7 +13,7 @@ export interface ReportsOptions {
   readonly grace: number;
   /** Connections to the database. Default 10. */
   readonly connections?: number;
-  /** What the connections are called in `pg_stat_activity`. Default `"reports"`. */
+  /** The name of the connections in `pg_stat_activity`. Default `"reports"`. */
   readonly applicationName?: string;
   readonly logger?: FastifyServerOptions["logger"];
 }

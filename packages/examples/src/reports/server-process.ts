@@ -9,7 +9,7 @@ export interface ServerProcess {
   kill(signal: NodeJS.Signals): void;
   /** Resolves with the exit code, or with the signal that it died of. */
   readonly ended: Promise<number | NodeJS.Signals | null>;
-  /** What it has written so far. */
+  /** Its output so far. */
   output(): string;
 }
 

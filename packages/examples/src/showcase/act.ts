@@ -10,9 +10,9 @@ export interface Act extends View {
   readonly introduction: readonly string[];
   /** Plays it, in a scope of its own. What it started is over when that scope has settled. */
   play(scope: Scope): Promise<void>;
-  /** What came of it, once it is over; stays on the screen. */
+  /** The outcome, once it is over. It stays on the screen. */
   summary(): readonly string[];
-  /** What must be true once it is over. */
+  /** The conditions that must be true once it is over. */
   checks(): readonly Check[];
 }
 

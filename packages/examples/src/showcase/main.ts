@@ -34,7 +34,7 @@ try {
       process.once(signal, stop);
       scope.defer(() => process.off(signal, stop));
     }
-    // Nobody reads any more: `npm start | head`. Node ignores the signal and reports an error instead.
+    // The reader has closed the pipe: `npm start | head`. Node ignores the signal and reports an error instead.
     process.stdout.on("error", () => void scope.cancel("SIGPIPE" satisfies Signal));
     if (values.serve === true) {
       await serveLive(scope, { plantStuck: values["plant-stuck"], print: (line) => console.log(line) });

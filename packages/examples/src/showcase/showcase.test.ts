@@ -22,7 +22,7 @@ afterEach(async () => {
   await vi.waitUntil(() => openSockets() === 0, 10_000);
 });
 
-/** What the process itself says: nothing of it can be miscounted by the showcase. */
+/** The counts of the process itself, which the showcase can't get wrong. */
 const openSockets = (): number =>
   process.getActiveResourcesInfo().filter((kind) => kind.startsWith("TCP")).length;
 

@@ -5,7 +5,7 @@ import { createChannel, type Channel, type Scope } from "bough";
 /** A statsd server, as far as counters go. */
 export interface StatsdListener {
   readonly port: number;
-  /** What arrived, one packet after the other. */
+  /** The received packets, in order. */
   readonly packets: Channel<string>;
   /** The sums by name; sampled counters are scaled up. */
   readonly counters: ReadonlyMap<string, number>;

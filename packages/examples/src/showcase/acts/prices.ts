@@ -20,7 +20,7 @@ const defaultPace: Pace = { fast: 80, slow: 350, chunk: 180, failing: 250 };
 /** Milliseconds until what is still there counts as left over. */
 const PATIENCE = 2_000;
 
-/** What the client sees of each ending. */
+/** The answer that the client sees for each ending. */
 const sightOf: Readonly<Record<Ending, Sight>> = {
   answered: 200,
   deadline: 504,
@@ -105,7 +105,7 @@ function endingChecks(visits: readonly Visit[], ledger: Ledger): Check[] {
   });
 }
 
-/** What became of the calls to the shop that never answers, and to the one that fails. */
+/** The ends of the calls to the shop that never answers, and to the one that fails. */
 function callChecks(visits: readonly Visit[], ledger: Ledger): Check[] {
   const silent = ledger.shop("silent");
   const failing = ledger.shop("failing");

@@ -3,7 +3,7 @@ import { sleep, spawn, withScope, type Scope } from "bough";
 import type { Ledger } from "./ledger.js";
 import { plan, type Visit } from "./visits.js";
 
-/** What a client saw: the status of its answer, or that it left without one. */
+/** The result for a client: the status of its answer, or that it left without one. */
 export type Sight = number | "hung up";
 
 /** Sends every client at its time; resolves when the last one is done. */

@@ -22,7 +22,7 @@ export interface Ended {
   readonly took: number;
 }
 
-/** What is known of one shop. */
+/** The record of one shop. */
 export interface Books {
   /** Sockets that are open, as the shop sees it. */
   sockets: () => number;
@@ -97,7 +97,7 @@ export class Ledger {
     increment(books.ended, state);
   }
 
-  /** What a client saw. */
+  /** Records the result for a client. */
   seen(sight: Sight): void {
     increment(this.sights, sight);
   }

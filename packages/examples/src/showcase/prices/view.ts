@@ -4,7 +4,7 @@ import type { Size } from "../terminal/stage.js";
 import type { Ended, Entry, Ledger } from "./ledger.js";
 import { shopNames } from "./shops.js";
 
-/** What each ending is called on the screen, in the order of the columns. */
+/** The name of each ending on the screen, in the order of the columns. */
 const endings = ["answered", "deadline", "disconnected", "failure"] as const;
 
 /** Draws a ledger. It only reads. */
@@ -67,7 +67,7 @@ export class PricesView {
     return [dim(above), bold(head), ...body].map((line) => `  ${line}`);
   }
 
-  /** What has ended, by how. */
+  /** The ended requests, by ending. */
   #past(): string {
     const counts = this.#ledger.endings;
     const [answered, ...cancelled] = endings.map((ending) => {
@@ -78,7 +78,7 @@ export class PricesView {
     return `${all}: ${answered}; cancelled: ${cancelled.join(", ")}`;
   }
 
-  /** What is alive. */
+  /** The live requests. */
   #present(): string {
     const seconds = ((performance.now() - this.#started) / 1_000).toFixed(1).padStart(5);
     const sockets = this.#ledger.total((books) => books.sockets());

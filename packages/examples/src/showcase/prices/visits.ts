@@ -27,7 +27,7 @@ const kinds: readonly Kind[] = [
   { shops: ["silent", "chunked", "slow", "fast"], within: 30_000, hangUpAfter: 2, ending: "disconnected" },
 ];
 
-/** What the crowd does. */
+/** The behaviour of the crowd. */
 export interface Schedule {
   readonly visits: number;
   /** Milliseconds from one visit to the next. */

@@ -9,7 +9,7 @@ export interface Size {
   readonly rows: number;
 }
 
-/** What can be looked at while it changes. */
+/** A display that changes. */
 export interface View {
   /** The whole picture, for a terminal: at most `size.rows` lines. */
   frame(size: Size): readonly string[];
@@ -30,7 +30,7 @@ export interface Stage {
   print(lines: readonly string[]): void;
 }
 
-/** What a stage needs of `process.stdout`. */
+/** The part of `process.stdout` that a stage uses. */
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;

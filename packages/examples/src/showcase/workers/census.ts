@@ -1,6 +1,6 @@
 import { getHeapStatistics, queryObjects } from "node:v8";
 
-/** What becomes of the workers, in the order in which it happens. */
+/** The states of the workers, in the order in which they occur. */
 export const phases = ["starting", "held", "dropped", "collected"] as const;
 export type Phase = (typeof phases)[number];
 
