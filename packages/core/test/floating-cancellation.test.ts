@@ -70,7 +70,7 @@ describe("rule 11: work that ends by the cancellation of a scope above need not 
     expect(await rejection(floating)).toBe(scope.reason);
   });
 
-  it.each(names)("begun by hundreds in a cancelled scope: %s", async (name) => {
+  it.each(names)("begun hundreds of times in a cancelled scope: %s", async (name) => {
     const scope = createScope();
     scope.cancel();
     const floating = Array.from({ length: 300 }, () => start(name, scope));

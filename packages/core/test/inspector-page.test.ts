@@ -209,7 +209,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, { timeout: 240_000
     expect(answer?.status()).toBe(403);
   });
 
-  it("keeps its contents when its server goes away, and goes on when it comes back", async () => {
+  it("keeps its contents when its server stops, and continues when the server is back", async () => {
     await using scope = createScope({ name: "shop" });
     const token = "a-token-that-stays-the-same";
     const first = inspector({ scope, token, interval: 200 });
@@ -228,7 +228,7 @@ describe.skipIf(!isThere)(`the page of the inspector${hint}`, { timeout: 240_000
     await tab.locator("#connection", { hasText: "live" }).waitFor();
   });
 
-  it("goes on after an answer that was cut off", async () => {
+  it("continues after an answer that was cut off", async () => {
     await using scope = createScope({ name: "shop" });
     const { tab, errors } = await open({ scope });
     await whenThere(tab, "shop");

@@ -278,7 +278,7 @@ for (const node of nodesForSlowTests()) {
         "undefined\ntrue\n",
       ));
 
-    it("whatever Error.stackTraceLimit is, it stops nothing, with or without tracing", () =>
+    it("no value of Error.stackTraceLimit stops a scope from working, with or without tracing", () =>
       run(
         `const mine = new Error("limit");
         const limits = [{ get() { throw mine; } }, { value: 0 }, { value: "all" }, { value: 5, writable: false }, { get: () => 3 }];

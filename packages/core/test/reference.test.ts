@@ -43,7 +43,7 @@ describe("docs/reference", () => {
 });
 
 describe("the doc comments of the exports", () => {
-  it("say what each symbol, parameter, result and option is", () => {
+  it("describe each symbol, parameter, result and option", () => {
     expect(gapsOf(reference)).toEqual([]);
   });
 

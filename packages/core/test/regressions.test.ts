@@ -139,7 +139,7 @@ describe("an option that fails while it is applied", () => {
     expect(await outcome(parent.join())).toBe("resolved");
   });
 
-  test("spawn() gives its slot back", async () => {
+  test("spawn() frees its slot", async () => {
     const parent = createScope({ concurrency: 1 });
     globalThis.setTimeout = fail as never;
     expect(() => spawn(parent, never, { timeout: 1_000 })).toThrow(failure);

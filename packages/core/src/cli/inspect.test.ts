@@ -32,7 +32,7 @@ const shop = `
 
 for (const { label, path = "", major } of nodes()) {
   describe.skipIf(path === "")(`bough inspect, on ${label}`, () => {
-    it("prints the tree of a process that nobody has prepared, and closes its inspector again", async () => {
+    it("prints the tree of an unprepared process, and closes its inspector again", async () => {
       const { child, pid } = await start(path, `${shop} console.log("ready");`);
       const { code, stdout, stderr } = await bough(path, "inspect", pid);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -56,7 +56,7 @@ async function startRecording(nodePath: string, pid: string, file: string): Prom
 
 for (const { label, path = "", major } of nodes()) {
   describe.skipIf(path === "")(`bough inspect --record, on ${label}`, () => {
-    it("records a process that nobody has prepared, for Perfetto, and leaves it as it was", async () => {
+    it("records an unprepared process for Perfetto, and leaves it unchanged", async () => {
       const { child, pid } = await command.start(path, shop);
       const file = fileOf(`trace-${major}.json`);
       const recording = await startRecording(path, pid, file);

@@ -149,7 +149,7 @@ describe("consistsOf()", () => {
     expect(consistsOf(nothingElse, isAbort)).toBe(false);
   });
 
-  it("gives up on a chain that never ends, or is too wide", () => {
+  it("stops at a chain that never ends, or is too wide", () => {
     const endless = (): object =>
       new Proxy(new AggregateError([]), {
         get: (target, key) => (key === "errors" ? [endless()] : (Reflect.get(target, key) as unknown)),

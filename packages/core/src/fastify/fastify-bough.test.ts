@@ -115,7 +115,7 @@ describe("fastifyBough", () => {
     expect(errors).toEqual([]);
   });
 
-  it("keeps what hooks have set on an answer in the handler's place", async () => {
+  it("keeps the headers that hooks have set on an answer of bough", async () => {
     const { app } = await makeApp({ timeout: 5 });
     const responses: number[] = [];
     app.addHook(

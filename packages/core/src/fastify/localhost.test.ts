@@ -99,7 +99,7 @@ describe.skipIf(!possible)("app.close() where localhost has two addresses", () =
     expect(scope).toMatchObject({ cancelled: false, state: "closed" });
   });
 
-  it("refuses properly what still comes to the second while the first is busy", async () => {
+  it("refuses requests to the second address properly while the first is busy", async () => {
     const { test, arrived, go, connect } = await start({ grace: 60_000 });
     const { answer } = connect(first).request({ path: "/slow" });
     await arrived;

@@ -108,7 +108,7 @@ describe("deaf: a task would not notice that it is cancelled", () => {
     expect(await titles(server)).toEqual([]);
   });
 
-  it("is silent about a young one", async () => {
+  it("is silent about a task that has just started", async () => {
     const server = openScope("server");
     spawn(server, never);
     expect(await titles(server)).toEqual([]);
@@ -124,7 +124,7 @@ describe("unclosed: many handles with nothing in them", () => {
     expect(kept).toHaveLength(12);
   });
 
-  it("is silent about those in which something runs, and about a few", async () => {
+  it("is silent about handles with running work, and about a few handles", async () => {
     const server = openScope("server");
     const kept = Array.from({ length: 12 }, () => createScope(server, { name: "cache", onOrphan: "ignore" }));
     for (const handle of kept) spawn(handle, (task) => sleep(task, 600_000));

@@ -268,7 +268,7 @@ describe("cancel()", () => {
 describe("onCancel()", () => {
   const error = new Error("of a callback");
 
-  it("rule 14: a callback that throws stops no other, and is a failure of its scope", async () => {
+  it("rule 14: a callback that throws does not stop the others, and is a failure of its scope", async () => {
     const log: string[] = [];
     const scope = createScope();
     const child = createScope(scope);

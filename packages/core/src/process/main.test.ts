@@ -92,7 +92,7 @@ for (const node of nodes()) {
         expect(await stopped(script, signal)).toEqual({ code, signal: null, stdout, stderr: "" });
       });
 
-      it("a signal that the body answers with a value still gives the signal's code", async () => {
+      it("a body that returns a value after a signal still ends with the exit code of the signal", async () => {
         const script = `await main((scope) => { log("ready"); return forever(scope).catch(() => 1); });`;
         expect(await stopped(script, "SIGTERM")).toMatchObject({ code: 143, stderr: "" });
       });
@@ -388,7 +388,7 @@ for (const node of nodes()) {
         });
       });
 
-      it("a pipe that was closed before the last output gives 141, too", async () => {
+      it("the exit code is 141, too, if the pipe was closed before the last output", async () => {
         const child = start(`
         await main(() => {
           const read = new Promise((resolve) => process.once("SIGUSR2", resolve));

@@ -67,7 +67,7 @@ for (const node of nodes()) {
       expect(result).toMatchObject({ code: 143, stdout: "cleaned up\nheard a mistake\n" });
     });
 
-    it("rule 33: a program that has chosen what unhandled rejections do is left alone", async () => {
+    it("rule 33: a program that has chosen how to treat unhandled rejections is not affected", async () => {
       const { stderr } = await run(`setTimeout(async () => { await sleep(scope, 60_000); }, 1);`, "", [
         "--unhandled-rejections=warn",
       ]);

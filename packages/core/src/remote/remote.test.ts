@@ -83,7 +83,7 @@ const errorOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-describe("what travels", () => {
+describe("values that are sent between processes", () => {
   it("R15: data are JSON, and __proto__ is dropped", () =>
     world([echoing], async ({ scope, remote }) => {
       const date = new Date(0);
@@ -321,7 +321,7 @@ describe("what travels", () => {
     }),
   );
 
-  it("R16, R19: errors and reasons that nobody of bough wrote are read without an error, and not too deeply", () => {
+  it("R16, R19: errors and reasons that bough did not write are read without an error, and not too deeply", () => {
     let deep: unknown = { error: { name: "E", message: "last" } };
     for (let n = 0; n < 50_000; n++)
       deep = { error: { name: 7, message: null, cause: deep, errors: 3, code: {} } };

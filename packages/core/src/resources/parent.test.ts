@@ -128,7 +128,7 @@ describe("rule 24: selfCleaning() with a parent", () => {
     expect(thrown(() => selfCleaning(parent, build))).toBeInstanceOf(ScopeClosedError);
   });
 
-  it("throws the error that build throws, and the parent goes on", async () => {
+  it("throws the error that build throws, and the parent continues", async () => {
     const parent = createScope();
     const cleanup = vi.fn<() => void>();
     const error = thrown(() =>

@@ -331,7 +331,7 @@ describe("rule 32: the shutdown of an application's requests", () => {
   });
 });
 
-describe("rule 35: an application in fetchBough, once somebody has listened to the channels", () => {
+describe("rule 35: an application in fetchBough, once a channel has had a subscriber", () => {
   it("has the scope of each request made at once, and published", async () => {
     const opened: string[] = [];
     const note = (message: unknown): void => {

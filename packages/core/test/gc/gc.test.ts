@@ -55,7 +55,7 @@ describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 19 on $label"
     expect(report.behaviour.site).toMatch(/:\d+:\d+/);
   });
 
-  it.skipIf(run === undefined)("what onOrphan throws goes to onError", () => {
+  it.skipIf(run === undefined)("an error that onOrphan throws goes to onError", () => {
     expect(report.behaviour.thrownByOnOrphan).toBe("from onOrphan");
   });
 

@@ -78,7 +78,7 @@ describe("the delay of retry()", () => {
     expect(await delayAfter(() => 2 ** 32)).toBe(2 ** 32);
   });
 
-  it("rule 22: is asked with the error and the number of the attempt, after retryIf and before onRetry", async () => {
+  it("rule 22: is called with the error and the number of the attempt, after retryIf and before onRetry", async () => {
     const scope = createScope();
     const log: unknown[] = [];
     const errors = [new Error("first"), new Error("second")];
@@ -112,7 +112,7 @@ describe("the delay of retry()", () => {
     ]);
   });
 
-  it("is not asked after the last attempt, nor if retryIf says no", async () => {
+  it("is not called after the last attempt, or if retryIf returns false", async () => {
     const scope = createScope();
     const spy = vi.fn<() => undefined>();
     const fails = (): Promise<never> => Promise.reject(failure);

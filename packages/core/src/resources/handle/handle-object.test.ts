@@ -420,7 +420,7 @@ describe("rule 24: a method of a handle has the properties of the method that th
     expect("mock" in handle.get).toBe(false);
   });
 
-  it("what a decorator has noted on the method, before or after", () => {
+  it("properties that a decorator has set on the method, before or after", () => {
     const { Repo, handle } = make();
     const method = Repo.prototype.get;
     Object.assign(method, { route: "/:id" });
@@ -502,7 +502,7 @@ describe("rule 24: freezing a handle freezes its inner object", () => {
 });
 
 describe("rule 24: the limits of a handle", () => {
-  it("what is defined on the handle, or assigned to a method's name, changes the handle and not the inner object", () => {
+  it("a property that is defined on the handle, or assigned to a method's name, changes the handle and not the inner object", () => {
     class Cache {
       size = 3;
       load(): string {

@@ -87,7 +87,7 @@ describe("rule 24: a member of a result holds the handle as the result does", ()
     expect([await emitter.ready, emitter.ready === done]).toEqual(["yes", false]);
   });
 
-  it("but an object with such members that the caller put in comes out unchanged", () => {
+  it("an object of the caller with such members is returned unchanged", () => {
     const store = selfCleaning(() => {
       const items: object[] = [];
       return { put: (item: object) => void items.push(item), all: () => items[items.length - 1] };
@@ -142,7 +142,7 @@ describe("rule 24: an object that the platform takes", () => {
   });
 });
 
-describe("rule 24: what an emitter of a method delivers later", () => {
+describe("rule 24: the objects that an emitter of a method emits later", () => {
   async function requestTo(port: number): Promise<IncomingMessage> {
     const open = (): ClientRequest =>
       selfCleaning(

@@ -224,7 +224,7 @@ describe("rule 24: a query that is built by its methods", () => {
     }
   }
 
-  it("stays one through its chain, and gives its value when it is awaited", async () => {
+  it("stays a query through its chain, and resolves with its value when it is awaited", async () => {
     const query = giving(new Query("from")).give();
     expect(query.where("x")).toBe(query);
     expect(query.where("y").limit()).toBeInstanceOf(Query);
@@ -531,7 +531,7 @@ describe("rule 24: an object or a function that can ask more of the handle", () 
   }
   const tellsFacades = (value: unknown): boolean => types.isProxy(value);
 
-  it("looks like it, runs with its private members, and gives facades in turn", async () => {
+  it("looks like it, runs with its private members, and returns facades, too", async () => {
     const own = new Collection([1, 2]);
     const shown = giving(own).give();
     expect(shown).toBeInstanceOf(Collection);
