@@ -193,6 +193,13 @@ const scenes: readonly Scene[] = [
     answer: { status: 101 },
     fate: finished,
   },
+  {
+    row: "… after the handler has waited",
+    path: "upgrade-late",
+    input: upgrade,
+    answer: { status: 101 },
+    fate: finished,
+  },
 ];
 
 /** The cells of the table: by row, by host. */

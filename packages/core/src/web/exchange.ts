@@ -27,6 +27,7 @@ import {
   type WithBody,
 } from "./responses.js";
 import { makeAnswer } from "./hooks.js";
+import { whenClientLeaves } from "./client-signal.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
@@ -196,10 +197,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     if (this.#hasReturned || this.record.isDone) return;
     const signal = this.request.signal as AbortSignal | undefined;
     if (signal === undefined) return;
-    const onAbort = (): void => this.#onClientDisconnect();
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#stopListening = () => signal.removeEventListener("abort", onAbort);
+    this.#stopListening = whenClientLeaves(signal, () => this.#onClientDisconnect());
   }
 
   #onClientDisconnect(): void {

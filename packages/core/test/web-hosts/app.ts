@@ -201,6 +201,10 @@ const scenes: Readonly<Record<string, Scene>> = {
   },
   // Routes for some hosts only: see the entries.
   upgrade: (request, _scope, note) => upgrade(request, note),
+  "upgrade-late": async (request, scope, note) => {
+    await sleep(scope, 100); // by then, the signal of the request is watched
+    return upgrade(request, note);
+  },
   ...bodyScenes,
 };
 
