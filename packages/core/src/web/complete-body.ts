@@ -15,8 +15,8 @@ const cached: ReadonlySet<string | undefined> = new Set(["cache", "serve fast bo
 function isCached(response: object): boolean {
   for (const symbol of Object.getOwnPropertySymbols(response)) {
     if (!cached.has(symbol.description)) continue;
-    const kept: unknown = Reflect.get(response, symbol);
-    const body: unknown = Array.isArray(kept) ? kept[1] : kept;
+    const stored: unknown = Reflect.get(response, symbol);
+    const body: unknown = Array.isArray(stored) ? stored[1] : stored;
     if (typeof body === "string" || isBytes(body)) return true;
   }
   return false;
@@ -24,18 +24,18 @@ function isCached(response: object): boolean {
 
 // Bun counts the bytes of a body in memory as memory of its response, but not those of a stream.
 
-type Measure = (value: object) => number;
+type MemorySize = (value: object) => number;
 
-const measure: Measure | undefined = findMeasure();
+const memorySizeOf: MemorySize | undefined = findMemorySizeOf();
 /** The size of a response without a body. */
-const emptySize = measure?.(new Response(null)) ?? 0;
-const countsBodies = measure !== undefined && isExact(measure);
+const emptySize = memorySizeOf?.(new Response(null)) ?? 0;
+const countsBodies = memorySizeOf !== undefined && countsOnlyBody(memorySizeOf);
 
-function findMeasure(): Measure | undefined {
+function findMemorySizeOf(): MemorySize | undefined {
   const { Bun, process } = globalThis as {
     readonly Bun?: unknown;
     readonly process?: {
-      getBuiltinModule?: (name: string) => { readonly estimateShallowMemoryUsageOf?: Measure } | undefined;
+      getBuiltinModule?: (name: string) => { readonly estimateShallowMemoryUsageOf?: MemorySize } | undefined;
     };
   };
   if (Bun === undefined) return undefined;
@@ -43,17 +43,17 @@ function findMeasure(): Measure | undefined {
 }
 
 /** Whether this version of Bun counts as described: only the body and the status text. */
-function isExact(size: Measure): boolean {
+function countsOnlyBody(size: MemorySize): boolean {
   const headers = { "content-type": "text/plain", "x-a": "b".repeat(100) };
   const init = { status: 404, statusText: "Missing", headers };
   const stream = new Response(new ReadableStream(), init);
   const text = new Response("a".repeat(1_000), init);
-  const bare = emptySize + init.statusText.length;
-  return size(stream) === bare && size(text) === bare + 1_000;
+  const sizeWithoutBody = emptySize + init.statusText.length;
+  return size(stream) === sizeWithoutBody && size(text) === sizeWithoutBody + 1_000;
 }
 
 /** A response that was fetched has a URL, and may be half received. */
 function isCounted(response: object): boolean {
   if (!(response instanceof Response) || response.url !== "" || response.bodyUsed) return false;
-  return (measure?.(response) ?? 0) > emptySize + response.statusText.length;
+  return (memorySizeOf?.(response) ?? 0) > emptySize + response.statusText.length;
 }

@@ -29,7 +29,7 @@ import type { WebServer } from "./web-server.js";
 // It ends as soon as nothing is left to wait for. A scope that is cancelled by other means starts at "cancel".
 
 /** How often to look whether everything has been answered, in ms. */
-const STEP = 50;
+const CHECK_INTERVAL = 50;
 
 /** Shuts down, once; see `ServerScope.shutdown`. */
 export function shutDown(server: WebServer, options?: ShutdownOptions): Promise<ShutdownReport> {
@@ -99,7 +99,7 @@ class Shutdown {
       timer = realTimers.setInterval(() => {
         const { node, records } = this.#server;
         if (records.every(({ response }) => response.hasEnded) && !isBusy(node)) resolve();
-      }, STEP);
+      }, CHECK_INTERVAL);
     });
     return { promise, stop: () => realTimers.clearInterval(timer) };
   }
