@@ -29,7 +29,7 @@ describe("the claims of the README", () => {
     ["all of it", /All of `bough` is under (\d+) kB minified and gzipped/, `export * from "./index.js";`],
     [
       "the part most people use",
-      /`spawn` and `withScope` alone under (\d+) kB/,
+      /`spawn` and `withScope` alone under ([\d.]+) kB/,
       `export { spawn, withScope } from "./index.js";`,
     ],
   ])("the size of %s", async (_, claim, entry) => {
