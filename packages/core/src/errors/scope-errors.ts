@@ -57,8 +57,12 @@ export type TaskStatus = "queued" | "running" | "succeeded" | "failed" | "cancel
  * ended. Nothing was started.
  */
 export class ScopeClosedError extends BoughError {
-  constructor(operation: string, path: string) {
-    super("BOUGH_SCOPE_CLOSED", `${operation}: scope ${quotePath(path)} is closed`);
+  /** @param hint - Why it has ended, if that may surprise, and what to do. */
+  constructor(operation: string, path: string, hint?: string) {
+    super(
+      "BOUGH_SCOPE_CLOSED",
+      `${operation}: scope ${quotePath(path)} is closed${hint === undefined ? "" : `: ${hint}`}`,
+    );
   }
 
   static {

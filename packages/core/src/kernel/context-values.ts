@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
 import { MissingContextError } from "../errors/missing-context-error.js";
-import { ScopeClosedError } from "../errors/scope-errors.js";
+import { closedError } from "./closed-error.js";
 import { requireType } from "../errors/validate.js";
 import { ContextKey } from "./context-key.js";
 import { setContextValues, type ContextValues } from "./context.js";
@@ -23,7 +23,7 @@ const contextValues: ContextValues = {
   },
 
   set(node, key, value) {
-    if ((node.flags & CLOSED) !== 0) throw new ScopeClosedError("set", node.path);
+    if ((node.flags & CLOSED) !== 0) throw closedError("set", node);
     if ((node.flags & BACKGROUND) !== 0) {
       throw new BoughError(
         "BOUGH_BACKGROUND",

@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
 import { isObject } from "../errors/suppressed.js";
-import { ScopeClosedError } from "../errors/scope-errors.js";
+import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { Defer, ScopeNode } from "./node.js";
@@ -22,7 +22,7 @@ export function defer(
   label: object | string = cleanup,
   site?: string,
 ): void {
-  if ((node.flags & CLOSED) !== 0) throw new ScopeClosedError(operation, node.path);
+  if ((node.flags & CLOSED) !== 0) throw closedError(operation, node);
   if ((node.flags & BACKGROUND) !== 0) {
     throw new BoughError(
       "BOUGH_BACKGROUND",

@@ -1,5 +1,6 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
-import { ScopeClosedError } from "../errors/scope-errors.js";
+import type { ScopeClosedError } from "../errors/scope-errors.js";
+import { closedError } from "./closed-error.js";
 import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { ignore } from "./observer.js";
@@ -12,7 +13,7 @@ import { TurnBudget } from "./turn-budget.js";
 /** The error of an operation in a scope that is cancelled or closed; `undefined` in a live scope. */
 function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
   if (node.reason !== undefined) return node.reason;
-  return (node.flags & CLOSED) === 0 ? undefined : new ScopeClosedError(operation, node.path);
+  return (node.flags & CLOSED) === 0 ? undefined : closedError(operation, node);
 }
 
 /** One budget for all scopes, so that many such workers together block no longer than one. */

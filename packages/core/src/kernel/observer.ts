@@ -16,6 +16,8 @@ export interface Observer {
   readonly isAwaited?: boolean;
   /** Whether the node is part of its parent's work: a member of `all` or `race`. Absent: no. */
   readonly isMember?: boolean;
+  /** For the errors of operations in the scope when it has ended; see `closedError`. Default: none. */
+  readonly closedHint?: string;
   /** Called if an exception inside the runtime interrupted `resolve` or `reject`. Default: these are called again. */
   readonly interrupted?: (error: unknown) => void;
 }

@@ -1,5 +1,5 @@
 import type { CancelledError } from "../errors/cancelled.js";
-import { ScopeClosedError } from "../errors/scope-errors.js";
+import { closedError } from "./closed-error.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { withResolvers } from "./observer.js";
@@ -77,7 +77,7 @@ export abstract class ScopedWait<T> extends Hook {
   }
 
   override ended(): void {
-    this.#end(new ScopeClosedError(this.operation, (this.node as ScopeNode).path));
+    this.#end(closedError(this.operation, this.node as ScopeNode));
   }
 
   /** Describes the wait. Only `bough/inspect` calls this, so subclasses compute the data here. */

@@ -1,4 +1,4 @@
-import { ScopeClosedError } from "../errors/scope-errors.js";
+import { closedError } from "../kernel/closed-error.js";
 import {
   abandonBody,
   beginBody,
@@ -102,7 +102,7 @@ function admits(operation: string, parent: ScopeNode, initialState: number): boo
   const isShield = initialState === initialShield;
   if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;
   const isWaiting = hasRunningBody(parent) || parent.first !== undefined;
-  if (isClosed(parent) || !(isWaiting || isShield)) throw new ScopeClosedError(operation, parent.path);
+  if (isClosed(parent) || !(isWaiting || isShield)) throw closedError(operation, parent);
   return true;
 }
 

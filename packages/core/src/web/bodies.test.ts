@@ -1,8 +1,10 @@
 import { PassThrough } from "node:stream";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { ScopeClosedError, sleep, spawn, type Scope } from "../index.js";
+import { rejection } from "../../test/support/deferred.js";
 import { exchange, ManualBody, nextPart, readerOf } from "../../test/support/web-requests.js";
-import type { CancelledOutcome } from "./index.js";
+import { fetchBough, requestScope, type CancelledOutcome } from "./index.js";
 
 // Bodies that did not begin in the handler: of the upload, of another realm, of another class. What real hosts do of them is
 // in test/web-bodies.test.ts.
@@ -86,3 +88,51 @@ describe("rule 35: a body of another kind", () => {
     body.destroy();
   });
 });
+
+describe("rule 35: a body that first uses the scope after the handler has returned", () => {
+  const message = (operation: string): string =>
+    `${operation}: scope "server/GET /" is closed: it ended when the handler returned. ` +
+    "If a stream uses it later, read its signal before you return the response";
+  const uses: Readonly<Record<string, (scope: Scope) => unknown>> = {
+    sleep: (scope) => sleep(scope, 1),
+    spawn: (scope) => spawn(scope, () => 1),
+    defer: (scope) => scope.defer(() => undefined),
+  };
+
+  it.each(["sleep", "spawn", "defer"])("fails with an error that says what to do: %s", async (operation) => {
+    const handle = fetchBough((_request: Request, scope) => bodyThat(() => uses[operation]?.(scope)));
+    const response = await handle(new Request("http://localhost/"));
+    const error = await rejection(response.text());
+    expect(error).toBeInstanceOf(ScopeClosedError);
+    expect((error as Error).message).toBe(message(operation));
+    await handle.shutdown();
+  });
+
+  it("fails in the same way if it is the first to ask for the scope", async () => {
+    const handle = fetchBough({
+      fetch: (request: Request) => bodyThat(() => sleep(requestScope(request), 1)),
+    });
+    const response = await handle(new Request("http://localhost/"));
+    expect(await rejection(response.text())).toMatchObject({ message: message("sleep") });
+    await handle.shutdown();
+  });
+
+  it("finds the scope open if the handler has read its signal", async () => {
+    const handle = fetchBough((_request: Request, scope) => {
+      void scope.signal;
+      return bodyThat(() => sleep(scope, 1));
+    });
+    expect(await (await handle(new Request("http://localhost/"))).text()).toBe("a");
+    await handle.shutdown();
+  });
+});
+
+/** A response with a body of one part, which is made by then. */
+function bodyThat(use: () => unknown): Response {
+  const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+    await use();
+    controller.enqueue(new TextEncoder().encode("a"));
+    controller.close();
+  };
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+}

@@ -14,6 +14,7 @@ import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome
 import { callHook, type Answer, type AnswerStatus, type Responder } from "../http/responder.js";
 import { isComplete } from "./complete-body.js";
 import type { ExchangeList, Listed } from "./exchange-list.js";
+import { endedAtReturn } from "./ended-scope.js";
 import { BodyRelay, peek, type BodyObserver } from "./body.js";
 import {
   answerWith,
@@ -325,6 +326,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
       return this.#host.onUnopenedEnd(this);
     }
     bodyReturned(this.node, undefined);
+    this.node.observer ??= endedAtReturn;
     this.#host.onEnd(this);
   }
 

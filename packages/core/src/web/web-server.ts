@@ -15,6 +15,7 @@ import type { AnyApp, AnyHandler, ExchangeHost } from "./exchange-host.js";
 import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
+import { endedAtReturn } from "./ended-scope.js";
 
 // The state of one `fetchBough`: its options and its open requests. It opens the scopes of requests. shutdown.ts takes
 // the steps of a shutdown.
@@ -112,7 +113,11 @@ export class WebServer
   makeNode(exchange: Exchange): ScopeNode {
     const { node: parent } = this;
     const { request, hostArguments } = exchange;
-    if (exchange.hasEnded) return makeEndedChild(parent, nameOfEnded(request), initialGroup);
+    if (exchange.hasEnded) {
+      const ended = makeEndedChild(parent, nameOfEnded(request), initialGroup);
+      ended.observer = endedAtReturn;
+      return ended;
+    }
     const name = this.#nameOf(request, hostArguments);
     if (!isOpen(parent)) {
       const late = makeCancelledChild(parent, name, initialGroup);
