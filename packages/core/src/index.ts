@@ -27,7 +27,7 @@ export type { ScopeHandle } from "./task/handle.js";
 export { isCancelled } from "./task/is-cancelled.js";
 export type { ScopeOptions, TaskOptions } from "./task/options.js";
 export type { Routine } from "./task/routine.js";
-export type { Worker } from "./task/run.js";
+export type { Worker } from "./task/worker.js";
 export { spawn } from "./task/spawn.js";
 export type { Task } from "./task/task.js";
 export { withScope } from "./task/with-scope.js";

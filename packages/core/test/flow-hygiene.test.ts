@@ -28,7 +28,7 @@ import {
   type Scope,
   type Worker,
 } from "../src/index.js";
-import { nodeOf } from "../src/task/resolve.js";
+import { nodeOf } from "../src/task/node-of.js";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });

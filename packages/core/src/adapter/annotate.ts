@@ -2,7 +2,7 @@ import { checkType, requireFunction, requireType } from "../errors/validate.js";
 import { setAnnotator, type Annotator } from "../kernel/annotations.js";
 import type { Scope } from "../kernel/scope.js";
 import { isClosed } from "../kernel/state.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /**
  * Adds a short note about `scope` to snapshots, to `formatTree`, and to the report of stuck tasks. For authors of

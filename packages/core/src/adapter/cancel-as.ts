@@ -6,7 +6,7 @@ import { cancelWith } from "../kernel/lifecycle.js";
 import { calendarNow } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
 import { isBackground, isLive } from "../kernel/state.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /** The options of {@link cancelAs}. */
 export interface CancelAsOptions {

@@ -1,6 +1,6 @@
 import { expireEarly } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /**
  * Lets the deadline of `scope` pass now. For authors of integrations: when another clock watches the same deadline and

@@ -2,7 +2,7 @@ import { checkType } from "../errors/validate.js";
 import { setCheck } from "../kernel/scope-checks.js";
 import type { Scope } from "../kernel/scope.js";
 import { isClosed } from "../kernel/state.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /**
  * Calls `check` in every `throwIfCancelled` and `checkpoint` of `scope` and of everything below it. For authors of

@@ -1,7 +1,7 @@
 import { requireFunction } from "../errors/validate.js";
 import type { Scope } from "../kernel/scope.js";
 import { isRoutine, type Routine } from "../task/routine.js";
-import type { Worker } from "../task/run.js";
+import type { Worker } from "../task/worker.js";
 import { runWithScope } from "./current-scope.js";
 
 /**

@@ -2,7 +2,7 @@ import { requireFunction } from "../errors/validate.js";
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /** Stores nodes only: a pending timer or promise reaction keeps its store alive, which must not keep an owner handle alive (rule 19). */
 const storage = new AsyncLocalStorage<ScopeNode>();

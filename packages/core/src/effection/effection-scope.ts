@@ -3,7 +3,7 @@ import { suspend, useScope, type Scope as EffectionScope } from "effection";
 import { attach } from "../flow/lifetime/attach.js";
 import { callSite } from "../kernel/call-site.js";
 import { withResolvers } from "../kernel/observer.js";
-import { rejectBeforeStart, markHandled } from "../kernel/immediate-results.js";
+import { rejectBeforeStart, markHandled } from "../kernel/throttled-results.js";
 import type { Scope } from "../kernel/scope.js";
 
 /**

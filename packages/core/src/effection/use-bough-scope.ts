@@ -7,7 +7,7 @@ import { openScope } from "../task/create-scope.js";
 import { boughScope } from "./run-operation.js";
 import type { ScopeOptions } from "../task/options.js";
 import { checkScopeOptions } from "../task/scope-options.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 /**
  * An Effection resource: a bough scope with the lifetime of the operation that requests it.

@@ -2,12 +2,12 @@ import { refuseOptions, requireFunction } from "../errors/validate.js";
 import { run, suspend, type Operation, type Task } from "effection";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { rejectBeforeStart } from "../kernel/immediate-results.js";
+import { rejectBeforeStart } from "../kernel/throttled-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { fail } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { boughScope } from "./run-operation.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { enterScope } from "../task/with-scope.js";
 
 /**

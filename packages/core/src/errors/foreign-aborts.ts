@@ -1,4 +1,4 @@
-import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./limits.js";
+import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./constants.js";
 import { isObject } from "./suppressed.js";
 
 /**

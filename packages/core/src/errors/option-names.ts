@@ -1,4 +1,4 @@
-import { MAX_DISTANCE } from "./limits.js";
+import { MAX_DISTANCE } from "./constants.js";
 import { quoteList } from "./describe.js";
 
 /** The options of one function, by name. Made by {@link optionNames}. */

@@ -1,4 +1,4 @@
-import { MAX_NAMED_TASKS } from "./limits.js";
+import { MAX_NAMED_TASKS } from "./constants.js";
 import { BoughError } from "./bough-error.js";
 import { detached } from "./detach-stack.js";
 import { quotePath } from "./describe.js";

@@ -3,7 +3,7 @@ import type { ContextKey } from "../kernel/context-key.js";
 import { createContextKey } from "../kernel/context-values.js";
 import { effectiveDeadline } from "../kernel/deadline.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 
 // Reads and writes the header that passes a deadline from one server to the next. This file sets no deadlines.
 

@@ -19,7 +19,7 @@ import {
 } from "../index.js";
 import { MainView } from "../process/main-scope.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { deferred, flush } from "../../test/support/deferred.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { serverScope, type ServerScope } from "./index.js";

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { publishStart } from "../kernel/diagnostics.js";
-import { expireCoarseTime, reuseUntilBurstEnd } from "../kernel/age-clock.js";
+import { expireCoarseTime, reuseUntilBurstEnd } from "../kernel/monotonic-clock.js";
 import { initialGroup, isCancelled } from "../kernel/state.js";
 import { addHook } from "../kernel/cancel-hooks.js";
 import type { Label } from "../kernel/node.js";

@@ -17,7 +17,7 @@ import { optionNames, type OptionNames } from "../errors/option-names.js";
 import { wrongType, checkDuration } from "../errors/validate.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { connectionsOf, protectSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfLimited } from "./open-request.js";

@@ -6,7 +6,7 @@ afterEach(() => void vi.resetModules());
 /** The packages' modules once more, of which no other test has made a server's scope. */
 async function load() {
   vi.resetModules();
-  const { coarseElapsed } = await import("../kernel/age-clock.js");
+  const { coarseElapsed } = await import("../kernel/monotonic-clock.js");
   const { serverScope } = await import("./index.js");
   return { coarseElapsed, serverScope };
 }

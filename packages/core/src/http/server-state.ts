@@ -7,7 +7,7 @@ import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
-import { setBurstEnd } from "../kernel/age-clock.js";
+import { setBurstEnd } from "../kernel/monotonic-clock.js";
 import { isFake, realTimers, setUnrefTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from "node:http";
 import type { Server } from "node:net";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { publishStuck } from "../kernel/diagnostics.js";
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import { isClosed } from "../kernel/state.js";
 import { realTimers } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";

@@ -222,7 +222,7 @@ function listeningOf({ extras, hooks }: ScopeNode, waits: boolean): readonly Lis
   const bits =
     (extras?.controller === undefined ? 0 : 1) |
     (hasCallback(hooks) ? 2 : 0) |
-    (extras?.looks === true ? 4 : 0) |
+    (extras?.polls === true ? 4 : 0) |
     (waits ? 8 : 0);
   return bits === 0 ? undefined : listeningBy[bits];
 }

@@ -1,7 +1,7 @@
-import type { Copy } from "../kernel/copies.js";
+import type { PackageCopy } from "../kernel/package-copies.js";
 
 /** A copy of the package with any format. */
-export type AnyCopy = Omit<Copy, "format"> & { readonly format: number };
+export type AnyCopy = Omit<PackageCopy, "format"> & { readonly format: number };
 
 /** The copies of the package that are loaded in this process, the oldest first, of any format. */
 export function knownCopies(): AnyCopy[] {
@@ -10,7 +10,7 @@ export function knownCopies(): AnyCopy[] {
 }
 
 /** Whether this code can read the nodes of a copy. */
-export function isReadable(copy: AnyCopy): copy is AnyCopy & Copy {
+export function isReadable(copy: AnyCopy): copy is AnyCopy & PackageCopy {
   return copy.format === 1;
 }
 

@@ -1,11 +1,11 @@
 import { refuseOptions } from "../errors/validate.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { nextInSubtree } from "../kernel/tree.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
 import { isLeftByClock } from "./left-by-clock.js";
 import { nest, type Snapshot } from "./unflatten.js";

@@ -1,11 +1,11 @@
-import type { Copy } from "../kernel/copies.js";
+import type { PackageCopy } from "../kernel/package-copies.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { nextInSubtree, type Cursor } from "../kernel/tree.js";
 
 // This file and what it imports also run in other processes: see agent.ts. So it takes the clocks as arguments.
 
 /** The tree of one copy of the package, or a part of it. */
-export type Tree = Pick<Copy, "root" | "cursors" | "elapsed">;
+export type Tree = Pick<PackageCopy, "root" | "cursors" | "elapsed">;
 
 /** How many scopes are described between two readings of the clock. */
 const NODES_PER_CLOCK_READ = 16;

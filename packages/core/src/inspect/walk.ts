@@ -1,12 +1,12 @@
 import { checkOptionsObject, requireDuration } from "../errors/validate.js";
 import { optionNames } from "../errors/option-names.js";
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { realNow, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cursors } from "../kernel/tree.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { nodeDescriber, type NodeInfo } from "./describe-node.js";
 import { TreeCursor } from "./tree-cursor.js";
 

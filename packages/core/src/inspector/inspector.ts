@@ -1,6 +1,6 @@
 import { BoughError } from "../errors/bough-error.js";
 import { checkType } from "../errors/validate.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { LocalSource } from "./local-source.js";
 import { checkPageOptions, type InspectorOptions } from "./options.js";
 import { createPage, type Inspector } from "./serve.js";

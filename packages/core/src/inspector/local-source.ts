@@ -3,13 +3,13 @@ import type { Look, NodeInfo } from "../inspect/index.js";
 import { LoopMeter } from "../inspect/loop-meter.js";
 import { nodeDescriber } from "../inspect/describe-node.js";
 import { TreeCursor } from "../inspect/tree-cursor.js";
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { calendarNow, realNow, turn } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { cursors } from "../kernel/tree.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { Activity } from "./activity.js";
 import type { LookSummary, PageSource } from "./page-source.js";
 

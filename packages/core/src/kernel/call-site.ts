@@ -75,8 +75,8 @@ function restoreLimit(limit: unknown): void {
 }
 
 /**
- * The frames of a stack that `captureStackTrace` has made, innermost first, whatever an `Error.prepareStackTrace` has made
- * of it: a text, with or without a first line, or the call sites themselves.
+ * The frames of a stack of `captureStackTrace`, innermost first. An `Error.prepareStackTrace` may have turned the stack
+ * into a text, with or without a first line, or into an array of call sites.
  */
 export function framesOf(stack: unknown): string[] {
   if (Array.isArray(stack)) return stack.every(isPrintable) ? stack.map(String) : [];

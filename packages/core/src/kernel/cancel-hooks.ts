@@ -2,8 +2,8 @@ import type { CancelledError } from "../errors/cancelled.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 
 /**
- * A listener for the cancellation of a scope: an entry of the doubly linked list `node.hooks`, so that adding and
- * removing one takes constant time (an AbortSignal scans its listeners for duplicates).
+ * A listener for the cancellation of a scope. It is an entry of the doubly linked list `node.hooks`, so adding and
+ * removing one takes constant time. An AbortSignal scans its listeners for duplicates.
  *
  * A primitive that waits, such as `sleep`, subclasses it: hook, timer and promise are then one object.
  */

@@ -1,4 +1,4 @@
-import { MAX_MARKED_KEPT, MAX_NESTED_CANCELLATIONS } from "./limits.js";
+import { MAX_MARKED_KEPT, MAX_NESTED_CANCELLATIONS } from "./constants.js";
 import { createReason, stampReason, type CancelledError } from "../errors/cancelled.js";
 import { CallbackHook, takeHook } from "./cancel-hooks.js";
 import { publishCancel } from "./diagnostics.js";
@@ -18,7 +18,7 @@ import { nextInSubtree } from "./tree.js";
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:
  *
- * 1. mark every descendant, so that no code sees a half-cancelled tree (no user code runs in this pass);
+ * 1. mark every descendant, before any user code runs: so no code sees a half-cancelled tree;
  * 2. fire signals and run hooks, parents first, children in spawn order.
  *
  * A subtree that was cancelled before keeps its own reason, and a shielded subtree is left alone. Afterwards `root` may be

@@ -1,6 +1,6 @@
 import { integrations } from "./integrations.js";
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
-import { currentClock, instantIn, instantLater, instantNow, type Clock } from "./age-clock.js";
+import { currentClock, instantIn, instantLater, instantNow, type Clock } from "./monotonic-clock.js";
 import {
   BODY,
   CANCELLED,

@@ -4,7 +4,7 @@ import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";
 import type { Defer, ScopeNode } from "./node.js";
-import { overflow } from "./kept-settlers.js";
+import { overflow } from "./promise-settlers.js";
 import { ignore } from "./observer.js";
 
 /**

@@ -1,7 +1,7 @@
-import { MAX_UNHEARD_STARTS } from "./limits.js";
+import { MAX_STARTS_WITHOUT_SUBSCRIBER } from "./constants.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, TaskStatus } from "../errors/scope-errors.js";
-import { ageOf } from "./age-clock.js";
+import { ageOf } from "./monotonic-clock.js";
 import type { ScopeNode } from "./node.js";
 import { ignore } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
@@ -215,15 +215,15 @@ function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
   return isReplaced;
 }
 
-let unheardStarts = 0;
+let startsWithoutSubscriber = 0;
 
 /**
  * Called when the channel of a start has no subscriber. If no channel has one, the next starts cost as little as
  * before.
  */
-function recordUnheardStart(): undefined {
-  if (++unheardStarts < MAX_UNHEARD_STARTS) return;
-  unheardStarts = 0;
+function countStartWithoutSubscriber(): undefined {
+  if (++startsWithoutSubscriber < MAX_STARTS_WITHOUT_SUBSCRIBER) return;
+  startsWithoutSubscriber = 0;
   if (channels.some(({ hasSubscribers }) => hasSubscribers)) return;
   listening = hasStores = false;
   for (const found of channels) watchForSubscribers(found);
@@ -263,11 +263,11 @@ export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): Star
 
 function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): StartInStores | undefined {
   if (kind === undefined) {
-    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return recordUnheardStart();
+    if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return countStartWithoutSubscriber();
     node.flags |= PUBLISHED;
     return publish(taskStart, new TaskMessage(node, "running"));
   }
-  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return recordUnheardStart();
+  if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return countStartWithoutSubscriber();
   node.flags |= PUBLISHED;
   node.ensureExtras().kind = kind;
   return publish(scopeOpen, { scope: node, parent: node.parent as ScopeNode, kind });

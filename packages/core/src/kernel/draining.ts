@@ -1,6 +1,8 @@
 import type { ScopeNode } from "./node.js";
 
-/** What channels and semaphores ask before they give something to a daemon; see `draining-rules.ts`. */
+/**
+ * Channels and semaphores ask these rules before they give a value or a permit to a daemon; see `draining-rules.ts`.
+ */
 export interface DrainingRules {
   isForRunningWork(node: ScopeNode | undefined): boolean;
   isReceiveDenied(node: ScopeNode | undefined): boolean;

@@ -10,8 +10,8 @@ import { CLOSED } from "./state.js";
 const heldFailures = new Map<ScopeNode, (node: ScopeNode) => void>();
 let stopWatchingProcessEnd: (() => void) | undefined;
 
-export function holdFailure(node: ScopeNode, decide: (node: ScopeNode) => void): void {
-  heldFailures.set(node, decide);
+export function holdFailure(node: ScopeNode, deliver: (node: ScopeNode) => void): void {
+  heldFailures.set(node, deliver);
   stopWatchingProcessEnd ??= beforeProcessEnd(() => {
     for (const each of heldFailures.keys()) releaseFailure(each);
   });
@@ -24,12 +24,12 @@ export function waitsForDisposal({ flags, previous, extras }: ScopeNode): boolea
 
 /** Delivers the failures of `node`: its handle was disposed of, or can't be any more. */
 export function releaseFailure(node: ScopeNode): void {
-  const decide = heldFailures.get(node);
-  if (decide === undefined) return;
+  const deliver = heldFailures.get(node);
+  if (deliver === undefined) return;
   heldFailures.delete(node);
   if (heldFailures.size === 0) {
     stopWatchingProcessEnd?.();
     stopWatchingProcessEnd = undefined;
   }
-  decide(node);
+  deliver(node);
 }

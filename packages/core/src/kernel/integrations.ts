@@ -1,6 +1,9 @@
 import type { ScopeNode, Settings } from "./node.js";
 
-/** What integrations add to scopes. Set by the first one that adds it, so that a bundle without integrations has none of it. */
+/**
+ * The functions of integrations. The first integration sets them, so a bundle without integrations does not contain
+ * them.
+ */
 export const integrations: {
   /** Calls the checks of `node` and its ancestors; see `scope-checks.ts`. `undefined` while no scope has a check. */
   runChecks: ((node: ScopeNode) => void) | undefined;

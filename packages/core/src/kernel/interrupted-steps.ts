@@ -1,17 +1,16 @@
 import type { ScopeNode } from "./node.js";
 
 /** Finishes a step for `node`. Appends to `ready` the nodes that may be able to settle because of it. */
-type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
+type FinishStep = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
 
 /**
  * Steps of the runtime that an exception interrupted, a stack overflow as a rule. They are finished in a microtask, where
  * the stack is empty, so that no scope waits for ever.
  *
- * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not say `steps.push`:**
- * right after an overflow there may be no room for a call of a JavaScript function or for an object literal. There
- * may be none for `push` either: the engine checks the stack where a call passes more arguments than the function
- * declares. Assignments need no room. The only function that is called is the engine's, with the one argument that it
- * declares:
+ * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not call `steps.push`.**
+ * Right after an overflow there may be no room for a call of a JavaScript function or for an object literal. There may
+ * be none for `push` either: the engine checks the stack where a call passes more arguments than the function declares.
+ * Assignments need no room. The only function that is called is the engine's, with the one argument that it declares:
  *
  *     const { steps } = interrupted;
  *     steps[steps.length] = finish;
@@ -20,7 +19,7 @@ type Finish = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
  *     interrupted.wake(undefined);
  */
 export const interrupted: {
-  /** Triples of a {@link Finish}, its node and its value. */
+  /** Triples of a {@link FinishStep}, its node and its value. */
   readonly steps: unknown[];
   /** Schedules the microtask: the resolver of a promise that was made in advance. Takes as many arguments as it declares. */
   wake: (value: undefined) => void;
@@ -41,7 +40,7 @@ function finishAll(advance: (node: ScopeNode) => void): void {
   for (let at = 0; at < steps.length; at += 3) {
     try {
       const ready: ScopeNode[] = [];
-      (steps[at] as Finish)(steps[at + 1] as ScopeNode, steps[at + 2] as never, ready);
+      (steps[at] as FinishStep)(steps[at + 1] as ScopeNode, steps[at + 2] as never, ready);
       for (const node of ready) advance(node);
     } catch (error) {
       void Promise.reject(error); // failed twice, the second time with an empty stack: must not be hidden

@@ -1,4 +1,4 @@
-import { MAX_CAUSES } from "./limits.js";
+import { MAX_CAUSES } from "./constants.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
@@ -11,7 +11,7 @@ import { UNDER_IS_CANCELLATION } from "./state.js";
  * 12). It does if one of these holds:
  *
  * 1. it is the reason, or has the reason among its causes, as the rejections of `timers/promises` and `events.once`
- *    have. Even a TypeError counts: code has set our reason as its cause;
+ * have. Even a TypeError counts if its cause is the reason;
  * 2. it is the rejection of a known client after an abort: see `errors/foreign-aborts.ts`;
  * 3. an option `isCancellation`, of this scope or of an ancestor, accepts it;
  * 4. it is an AggregateError or a SuppressedError that consists of such errors only.

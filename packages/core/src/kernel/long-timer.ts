@@ -1,6 +1,6 @@
-import { MAX_DELAY } from "./limits.js";
+import { MAX_DELAY } from "./constants.js";
 import { TIMERS_UNREFED } from "./state.js";
-import { inexactClock, isRealTimer, detectRealTimer } from "./age-clock.js";
+import { inexactClock, isRealTimer, detectRealTimer } from "./monotonic-clock.js";
 import { currentClearTimeout, currentSetTimeout, realTimers } from "./platform.js";
 
 /** The result of the global `setTimeout`: an object on Node, a number elsewhere and under some fake timers. */
@@ -18,7 +18,7 @@ export function setTimer<T>(callback: (owner: T, rest?: number) => void, ms: num
   return setUnusualTimer(callback, ms, owner, clock);
 }
 
-/** Apart from {@link setTimer}, so that the engine puts that into its callers. */
+/** Separate from {@link setTimer}, so that the engine inlines that function. */
 function setUnusualTimer<T>(
   callback: (owner: T, rest?: number) => void,
   ms: number,

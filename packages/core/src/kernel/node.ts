@@ -1,6 +1,6 @@
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
-import { coarseElapsed } from "./age-clock.js";
+import { coarseElapsed } from "./monotonic-clock.js";
 import type { ContextKey } from "./context-key.js";
 import type { LongTimer } from "./long-timer.js";
 import { nameOf } from "./name.js";
@@ -58,7 +58,7 @@ export abstract class ScopeNode implements Scope {
   declare value: unknown;
   /** Replaced by the name once the worker has been called, so that a node does not keep its worker's closure alive. */
   declare label: Label;
-  /** On the clock of `age-clock.ts`. */
+  /** On the clock of `monotonic-clock.ts`. */
   declare readonly startedAt: number;
   /** Unique in this copy of the package, in the order of creation. Names and paths are not unique. */
   declare readonly id: number;
@@ -139,8 +139,8 @@ export abstract class ScopeNode implements Scope {
 
   /**
    * The reason of the nearest ancestor that has one: every node in between was cancelled with it. It is not copied to
-   * every node, because a pointer from an old object to a new one costs the garbage collector more than all other steps
-   * of a cancellation. It is cached on distant nodes, so that a deep tree is not walked again from every level.
+   * every node: a pointer from an old object to a new one costs the garbage collector more than the rest of a
+   * cancellation. It is cached on distant nodes, so that a deep tree is not walked again from every level.
    */
   get reason(): CancelledError | undefined {
     if ((this.flags & CANCELLED) === 0) return undefined;
@@ -173,7 +173,7 @@ export abstract class ScopeNode implements Scope {
 
 /** Records that the worker checks for a cancellation. Snapshots and warnings report workers that never do. */
 export function recordCancelCheck(node: ScopeNode): void {
-  if (node.extras?.looks !== true) node.ensureExtras().looks = true;
+  if (node.extras?.polls !== true) node.ensureExtras().polls = true;
 }
 
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
@@ -195,10 +195,10 @@ export class Extras {
   site: string | undefined;
   settings: Settings | undefined;
   /** Whether `throwIfCancelled` or `checkpoint` was called: the worker checks for a cancellation. */
-  looks = false;
+  polls = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
   kind: ScopeKind | undefined;
-  /** What reports call the body, if it is not a function of the user. */
+  /** The name of the body in reports, if it is not a function of the user. */
   bodyKind: WaitingFor | undefined;
 }
 
@@ -258,7 +258,7 @@ export interface Defer {
   readonly open: () => void;
   readonly done: Promise<unknown>;
   readonly earlier: Defer | undefined;
-  /** What reports call the cleanup: the function, the resource, or a name. */
+  /** The name of the cleanup in reports comes from it: the function, the resource, or a name. */
   readonly label: object | string;
   /** Where it was deferred; recorded only while tracing is on. */
   readonly site: string | undefined;

@@ -1,5 +1,5 @@
 import type { WaitingFor } from "../errors/scope-errors.js";
-import { failToKeep, kept, makePromise } from "./kept-settlers.js";
+import { throwOverflow, lastSettlers, makePromise } from "./promise-settlers.js";
 import { isBun } from "./platform.js";
 
 /** Receives the outcome of a node, once, when the node settles. */
@@ -10,7 +10,7 @@ export interface Observer {
   readonly isReceiver?: () => boolean;
   /** The promise that the observer settles, if a caller may await one. */
   readonly promise?: Promise<unknown>;
-  /** What reports call the body while it runs. Absent: `body`, or `worker` for a task. */
+  /** The name of the body in reports while it runs. Absent: `body`, or `worker` for a task. */
   readonly bodyKind?: WaitingFor;
   /** Whether the body of the parent usually waits for the outcome. Absent: yes. */
   readonly isAwaited?: boolean;
@@ -33,7 +33,7 @@ export function ignore(): void {}
 export function withResolvers<T>(): PromiseObserver<T> {
   if (isBun) {
     const promise = makePromise<T>();
-    return { promise, resolve: kept.resolve, reject: kept.reject };
+    return { promise, resolve: lastSettlers.resolve, reject: lastSettlers.reject };
   }
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;
@@ -41,6 +41,6 @@ export function withResolvers<T>(): PromiseObserver<T> {
     resolve = res as (value: unknown) => void;
     reject = rej;
   });
-  if ((reject as unknown) === undefined) failToKeep(promise);
+  if ((reject as unknown) === undefined) throwOverflow(promise);
   return { promise, resolve, reject };
 }

@@ -3,11 +3,11 @@ import { taskInfo } from "./diagnostics.js";
 import type { ScopeNode, Settings, Waiter } from "./node.js";
 import { keepProcessAlive, hasUnrefedTimers } from "./process-hold.js";
 import { withResolvers, type Observer, type PromiseObserver } from "./observer.js";
-import { hasExceededOwnTimeout, markHandled, throttle } from "./immediate-results.js";
+import { hasExceededOwnTimeout, markHandled, throttle } from "./throttled-results.js";
 import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
 
-// The receivers of a node's outcome and failures: the pending calls of `join`, `close` and dispose; the option
-// `onError`; otherwise the platform's unhandled rejections. (`lifecycle.ts` calls the observer of a node.)
+// Delivers a node's outcome to the pending calls of `join`, `close` and dispose. Delivers its failures to the option
+// `onError`, otherwise to the platform as unhandled rejections. (`lifecycle.ts` calls the observer of a node.)
 
 /** Waits for `node` to settle. The returned waiter is `undefined` if the node has settled already. */
 export function wait(
@@ -74,7 +74,7 @@ function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
 
 /**
  * Returns the failure that a disposal rejects with. It skips a failure that code has received by awaiting the task in
- * which it happened: a block that rethrows it must throw the error itself, not a `SuppressedError` that holds it twice.
+ * which it happened. A block that rethrows it must throw the error itself, not a `SuppressedError` that holds it twice.
  * If the first failure was received, `suppressed(error)` lists the later ones.
  */
 function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {

@@ -6,7 +6,7 @@
  * | --------------------------------------------- | --------- | -------------------------------------- | --- |
  * | the user's time: `sleep`, timeouts, grace, …  | each call | `setTimeout`, `clearTimeout`           | a test's fake timers drive it. See `long-timer.ts` |
  * | the calendar: `deadline` as a date, instants  | each call | `Date.now`                             | a test sets the date |
- * | the monotonic clock that real timers go by    | at load   | `performance.now`                      | fakes replace it with one that begins at 0; `age-clock.ts` says which clock counts |
+ * | the monotonic clock that real timers go by    | at load   | `performance.now`                      | fakes replace it with one that begins at 0; `monotonic-clock.ts` says which clock counts |
  * | "after the microtasks that are queued now"    | at load   | a promise job, then `process.nextTick` | Jest and sinon fake `nextTick` and `queueMicrotask` by default: no scope would settle |
  * | a turn of the event loop                      | at load   | `setImmediate`, else `MessageChannel`  | Jest, sinon, vitest and `node:test` fake `setImmediate` by default |
  * | the runtime's own delays: sweeps of sockets   | at load   | `setTimeout`, `setInterval`            | sockets do not follow a fake clock |

@@ -1,6 +1,6 @@
 import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
-import { MAX_DELAY } from "./limits.js";
+import { MAX_DELAY } from "./constants.js";
 import { isOptedOutOfHold, optOutOfHold } from "./long-timer.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";

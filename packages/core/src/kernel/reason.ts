@@ -34,9 +34,9 @@ const ACTIVE: number =
   flag.BACKGROUND;
 
 /**
- * Cancels a node with kind `"closed"` if nothing in it could notice: it has no work, listener or cleanup, and no channel has a
- * subscriber. Most scopes are like that when they are closed. The reason is an error, which takes as long to make as all the
- * rest of `createScope()` and `close()`, so it is made when it is first read.
+ * Cancels a node with kind `"closed"` if nothing in it could notice: it has no work, listener or cleanup, and no
+ * channel has a subscriber. Most scopes are like that when they are closed. Creating the reason, an error, takes as
+ * long as the rest of `createScope()` and `close()`. So it is created when it is first read.
  *
  * @returns Whether it did. Then the caller advances the node.
  */

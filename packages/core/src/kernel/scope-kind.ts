@@ -1,6 +1,6 @@
 /**
- * The origin of a scope that is not a task: the function of that name, an HTTP server or request, one attempt of
- * `retry` or `supervise`, or a call of `do` of a `SingleFlight`.
+ * The origin of a scope that is not a task. Most values are names of functions. `server` and `request` are of HTTP,
+ * `attempt` is one run of `retry` or `supervise`, and `singleFlight` is one call of `do`.
  */
 export type ScopeKind =
   | "createScope"

@@ -5,7 +5,7 @@ import { callSite } from "./call-site.js";
 import { addHook, CallbackHook, removeHook, type Hook } from "./cancel-hooks.js";
 import type { ContextKey } from "./context-key.js";
 import { contextValues } from "./context.js";
-import { announceCopy } from "./copies.js";
+import { registerCopy } from "./package-copies.js";
 import { checkDeadline, effectiveDeadline } from "./deadline.js";
 import { deferCleanup, useResource } from "./defers.js";
 import { finishInterruptedSteps } from "./interrupted-steps.js";
@@ -116,5 +116,5 @@ function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
 /** The node above all roots; see `background`. */
 export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", BACKGROUND);
 
-announceCopy(backgroundNode);
+registerCopy(backgroundNode);
 finishInterruptedSteps(advance);

@@ -3,7 +3,7 @@ import { closedError } from "./closed-error.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import type { ScopeNode } from "./node.js";
 import { withResolvers } from "./observer.js";
-import { markHandled } from "./immediate-results.js";
+import { markHandled } from "./throttled-results.js";
 
 /** A wait of a scope's worker, as `bough/inspect` shows it. */
 export interface WaitInfo {

@@ -78,7 +78,7 @@ export const UNDER_IS_CANCELLATION: number = 1 << 27;
 /** The runtime has answered in place of the handler: the status is `cancelled`, but the parent was not cut short. */
 export const ANSWERED_BY_RUNTIME: number = 1 << 28;
 /** Waits for a slot of its parent's `concurrency`. */
-export const WAITING: number = 1 << 29;
+export const WAITS_FOR_SLOT: number = 1 << 29;
 
 /** The timers of this node don't keep the process alive: the option `holdsProcess: false`. */
 export const TIMERS_UNREFED: number = 1 << 31;
@@ -101,7 +101,7 @@ export const initialHandle: number = 0 | HANDLE;
  * A scope with a handle that can't settle before `clearBody`. Whether its timers keep the process alive is decided
  * later.
  */
-export const initialBuild: number = HANDLE | BODY | TIMERS_UNREFED;
+export const initialSelfCleaning: number = HANDLE | BODY | TIMERS_UNREFED;
 /** A scope whose body is its caller: a combinator that starts its members immediately, or a request. */
 export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
@@ -143,7 +143,7 @@ export function hasRunningBody(node: LifeCycle): boolean {
 
 /** Whether the worker may be called now: the node is not cancelled, and does not wait for a slot. */
 export function canBegin(node: LifeCycle): boolean {
-  return (node.flags & (CANCELLED | WAITING)) === 0;
+  return (node.flags & (CANCELLED | WAITS_FOR_SLOT)) === 0;
 }
 
 /**
@@ -265,11 +265,11 @@ export function closeUnlinked(node: LifeCycle): void {
 }
 
 export function waitForSlot(node: LifeCycle): void {
-  node.flags |= WAITING;
+  node.flags |= WAITS_FOR_SLOT;
 }
 
 export function takeSlot(node: LifeCycle): void {
-  node.flags &= ~WAITING;
+  node.flags &= ~WAITS_FOR_SLOT;
 }
 
 export function markCutShort(node: LifeCycle): void {

@@ -1,4 +1,4 @@
-import { MAX_SIBLINGS } from "./limits.js";
+import { MAX_SIBLINGS } from "./constants.js";
 import { isForeignAbort } from "../errors/foreign-aborts.js";
 import { isObject, rejectionOf, setRejection, type Rejection } from "../errors/suppressed.js";
 import type { ScopeNode } from "./node.js";
@@ -37,8 +37,8 @@ class RejectionSource implements Rejection {
     this.#parent = new WeakRef(parent);
     this.#startedAt = node.startedAt;
     this.#older = toWeakRef(parent.first === node ? undefined : node.previous);
-    this.#youngest = toWeakRef(youngestBeside(node));
-    this.#youngestRoot = toWeakRef(youngestBeside(rootOf(node)));
+    this.#youngest = toWeakRef(youngestSibling(node));
+    this.#youngestRoot = toWeakRef(youngestSibling(rootOf(node)));
     this.shared = shared;
     this.isFailure = node.extras?.errors !== undefined;
     if (!shared) afterMicrotasks(() => (this.#isRecent = false));
@@ -68,8 +68,8 @@ class RejectionSource implements Rejection {
     if (!this.#isRecent) return false;
     let branch: ScopeNode | undefined = node;
     while (branch !== undefined && branch.parent !== parent) branch = branch.parent;
-    if (branch !== undefined) return isNoYounger(branch, this.#youngest?.deref());
-    return root !== rootOf(parent) && isNoYounger(root, this.#youngestRoot?.deref());
+    if (branch !== undefined) return isSameOrOlder(branch, this.#youngest?.deref());
+    return root !== rootOf(parent) && isSameOrOlder(root, this.#youngestRoot?.deref());
   }
 }
 
@@ -84,7 +84,7 @@ function rootOf(node: ScopeNode): ScopeNode {
 }
 
 /** The youngest live sibling of `node`. Older siblings precede it in the list. */
-function youngestBeside(node: ScopeNode): ScopeNode | undefined {
+function youngestSibling(node: ScopeNode): ScopeNode | undefined {
   const first = node.parent?.first;
   const last = first?.previous;
   if (last !== node) return last;
@@ -92,7 +92,7 @@ function youngestBeside(node: ScopeNode): ScopeNode | undefined {
 }
 
 /** Whether `node` is `other` or one of the siblings before it. */
-function isNoYounger(node: ScopeNode, other: ScopeNode | undefined): boolean {
+function isSameOrOlder(node: ScopeNode, other: ScopeNode | undefined): boolean {
   const first = node.parent?.first;
   let at = other;
   for (let count = 0; count < MAX_SIBLINGS && at !== undefined; count++) {
@@ -110,7 +110,7 @@ function latestRejection(error: unknown): RejectionSource | undefined {
   return hasRejections ? (rejectionOf(error) as RejectionSource | undefined) : undefined;
 }
 
-/** The rejection that a failure may continue: one object for each failure, for all the scopes that it reaches. */
+/** The rejection that a failure may continue. There is one object for each failure and all scopes that it reaches. */
 export class EarlierRejection {
   readonly #error: unknown;
   readonly #source: RejectionSource;
@@ -122,7 +122,10 @@ export class EarlierRejection {
     this.#source = source;
   }
 
-  /** The error is the first failure of `node`. Called for a scope before its ancestors. */
+  /**
+   * The error has become the first failure of `node`. If that continues the earlier rejection, `node` continues its
+   * list. Called for a scope before its ancestors.
+   */
   continueIn(node: ScopeNode): void {
     const source = this.#source;
     this.#continues ||=
@@ -137,14 +140,17 @@ export function earlierRejectionOf(error: unknown): EarlierRejection | undefined
   return source === undefined ? undefined : new EarlierRejection(error, source);
 }
 
-/** Lists `errors`, which did not decide the outcome, with the failure that `node` is going to reject with. */
+/** Adds `errors`, which did not decide the outcome, to the list of the failure with which `node` will reject. */
 export function suppressFailures(node: ScopeNode, errors: readonly unknown[]): void {
   if (errors.length === 0) return;
   const suppressed = (node.ensureSettings().suppressed ??= new Set());
   for (const error of errors) suppressed.add(error);
 }
 
-/** Lists `errors` with the reason of `node`, which it rejects with. A reason belongs to one cancellation, so its list only grows. */
+/**
+ * Adds `errors` to the list of the reason with which `node` rejects. A reason belongs to one cancellation, so its list
+ * only grows.
+ */
 export function suppressUnderReason(node: ScopeNode, errors: readonly unknown[]): void {
   const reason = node.reason as object;
   if (errors.length > 0) storeRejection(node, reason, rejectionOf(reason)?.later ?? new Set(), errors, false);

@@ -1,6 +1,6 @@
-import { MAX_FAILURE_TIMES } from "./limits.js";
+import { MAX_FAILURE_TIMES } from "./constants.js";
 import { nameOfError } from "../errors/describe.js";
-import { elapsed } from "./age-clock.js";
+import { elapsed } from "./monotonic-clock.js";
 import type { ScopeNode, SurvivedFailures } from "./node.js";
 import { HANDLE, SUPERVISE } from "./state.js";
 

@@ -13,9 +13,9 @@ import type { ScopeNode } from "./node.js";
 import { announceChild } from "./child-watcher.js";
 
 /**
- * The tree is intrusive: a node is its own entry in its parent's doubly linked list of children, in spawn
- * order. `first.previous` is the last child; the last child's `next` is `undefined`. A child that has settled
- * is unlinked, so a scope that has run a million tasks is as small as one that has run none.
+ * The tree is intrusive: a node is itself an entry of its parent's doubly linked list of children, in spawn order.
+ * `first.previous` is the last child; the last child's `next` is `undefined`. A child that has settled is unlinked, so
+ * a scope that has run a million tasks is as small as one that has run none.
  */
 export function link(parent: ScopeNode, child: ScopeNode): void {
   const first = parent.first;

@@ -1,4 +1,4 @@
-import { FIRST_TIMED_OPERATION, OPERATIONS_PER_TURN, TURN_SLICE } from "./limits.js";
+import { FIRST_TIMED_OPERATION, OPERATIONS_PER_TURN, TURN_SLICE } from "./constants.js";
 import { afterMicrotasks, onTurn, realNow } from "./platform.js";
 
 /**

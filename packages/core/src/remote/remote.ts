@@ -6,7 +6,7 @@ import { createSemaphore } from "../flow/sync/semaphore.js";
 import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { startTask } from "../task/spawn.js";
 import type { Task } from "../task/task.js";
 import { jobKey, type Engine, type EngineRef, type JobState } from "./engine.js";

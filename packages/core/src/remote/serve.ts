@@ -4,7 +4,7 @@ import { start } from "../flow/lifetime/start.js";
 import { createSemaphore, type Semaphore } from "../flow/sync/semaphore.js";
 import { withResolvers } from "../kernel/observer.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { EngineClock } from "./engine-clock.js";
 import type { Consumer, Delivery, Engine, EngineConnection, Settlement } from "./engine.js";
 import { refusalOf, runJob, settleUnstarted, type ServiceSettings } from "./job-run.js";

@@ -1,4 +1,4 @@
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import { LongTimer } from "../kernel/long-timer.js";
 
 /**

@@ -2,8 +2,8 @@ import { describe } from "../errors/describe.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { publishStart } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
-import { clearBody, hasTimer, initialBuild, isCancelled } from "../kernel/state.js";
-import { nesting } from "../kernel/headroom.js";
+import { clearBody, hasTimer, initialSelfCleaning, isCancelled } from "../kernel/state.js";
+import { workerNesting } from "../kernel/stack-headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import { report } from "../kernel/outcome.js";
@@ -16,7 +16,7 @@ import { interrupted } from "../kernel/interrupted-steps.js";
 import { closeAndWait, closeByOwner, type CloseOptions } from "../task/close.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
 import type { ScopeOptions } from "../task/options.js";
-import { isScope, nodeOf } from "../task/resolve.js";
+import { isScope, nodeOf } from "../task/node-of.js";
 import { applyHoldsProcess, checkScopeOptions } from "../task/scope-options.js";
 import { linkChild, makeLiveChild } from "../task/child.js";
 import { endWhenIdle } from "../task/idle-process.js";
@@ -128,13 +128,13 @@ function construct(
   options: ScopeOptions | undefined,
   site: string | undefined,
 ): object {
-  const node = makeLiveChild("selfCleaning", parent, options?.name ?? build, initialBuild);
+  const node = makeLiveChild("selfCleaning", parent, options?.name ?? build, initialSelfCleaning);
   endWhenIdle();
   applyHoldsProcess(node, options);
   linkChild(node, options, site);
   node.dropWorker(); // the closure of `build` would live as long as the scope
   let handle: object;
-  nesting.depth += 1;
+  workerNesting.depth += 1;
   try {
     if (isCancelled(node)) throw node.reason as unknown;
     const stores = publishStart(node, "selfCleaning");
@@ -155,7 +155,7 @@ function construct(
     }
     throw error;
   } finally {
-    nesting.depth -= 1;
+    workerNesting.depth -= 1;
   }
   bodyDone(node);
   watchHandle(handle, node, options?.onOrphan, true);

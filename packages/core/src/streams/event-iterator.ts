@@ -4,7 +4,7 @@ import { Fifo } from "../flow/sync/fifo.js";
 import type { Failure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
-import { done, markHandled, throttle } from "../kernel/immediate-results.js";
+import { done, markHandled, throttle } from "../kernel/throttled-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 

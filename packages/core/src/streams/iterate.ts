@@ -3,7 +3,7 @@ import { streamFrom } from "../flow/combinators/stream.js";
 import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { isNodeReadable, NodeCursor, type NodeReadable } from "./node-cursor.js";
 import { isReadableStream, WebCursor } from "./web-cursor.js";
 

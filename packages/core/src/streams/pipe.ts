@@ -1,10 +1,10 @@
 import { refuseOptions, wrongType } from "../errors/validate.js";
-import { rejectBeforeStart } from "../kernel/immediate-results.js";
+import { rejectBeforeStart } from "../kernel/throttled-results.js";
 import { callSite } from "../kernel/call-site.js";
 import { defer } from "../kernel/defers.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { startTask } from "../task/spawn.js";
 import { enterScope } from "../task/with-scope.js";
 import { checkStreamSource, iterateFrom, type StreamSource } from "./iterate.js";

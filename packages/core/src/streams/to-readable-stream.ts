@@ -1,7 +1,7 @@
 import { refuseOptions } from "../errors/validate.js";
 import { abandonReads } from "../flow/combinators/stream.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import { checkStreamSource, iterate, type StreamSource } from "./iterate.js";
 
 /**

@@ -21,7 +21,7 @@ import {
   takeSlot,
   waitForSlot,
 } from "../kernel/state.js";
-import { checkHeadroom, nesting } from "../kernel/headroom.js";
+import { checkStackHeadroom, workerNesting } from "../kernel/stack-headroom.js";
 import type { ConcurrencyLimit, Label, ScopeNode } from "../kernel/node.js";
 import { withResolvers } from "../kernel/observer.js";
 import { publishStart } from "../kernel/diagnostics.js";
@@ -31,7 +31,7 @@ import { ScopeView } from "../kernel/scope-view.js";
 import { link, recountChildren } from "../kernel/tree.js";
 import { interrupted } from "../kernel/interrupted-steps.js";
 import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
-import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from "./run.js";
+import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from "./worker.js";
 
 /**
  * The only file that creates child nodes, in three steps, so that the caller can set the observer in between:
@@ -55,8 +55,8 @@ export function makeChild(
   options?: Pick<ScopeOptions, "onError">,
   startedAt?: number,
 ): ScopeNode {
-  checkHeadroom();
-  if (isOpen(parent) || admits(operation, parent, initialState))
+  checkStackHeadroom();
+  if (isOpen(parent) || acceptsChild(operation, parent, initialState))
     return new ScopeView(parent, label, initialState, startedAt);
   const node = makeCancelledChild(parent, label, initialState);
   // A callback that is added later can still throw; this is then the nearest receiver.
@@ -98,7 +98,7 @@ export function makeEndedChild(parent: ScopeNode, label: Label, initialState: nu
 }
 
 /** Whether a parent that is not open accepts a new child. `false`: the child starts cancelled. */
-function admits(operation: string, parent: ScopeNode, initialState: number): boolean {
+function acceptsChild(operation: string, parent: ScopeNode, initialState: number): boolean {
   const isShield = initialState === initialShield;
   if (isCancelled(parent) && !isShield && !isClosedByOwner(parent)) return false;
   const isWaiting = hasRunningBody(parent) || parent.first !== undefined;
@@ -152,8 +152,9 @@ export function linkChild(
  * Calls the worker of a node, synchronously, and follows its result. Links the node first, unless it is linked
  * already. Does not call the worker if the node is cancelled or waits for a slot.
  *
- * The worker is called from here, and both steps are one function, because workers nest: each level takes the stack frames
- * of `spawn`, of this function and of the worker. It throws only if there was no room on the stack to call the worker.
+ * The worker is called from here, and both steps are one function, because workers nest. Each level takes the stack
+ * frames of `spawn`, of this function and of the worker. It throws only if there was no room on the stack to call the
+ * worker.
  *
  * @param kind - Of a scope that is not a task.
  */
@@ -170,7 +171,7 @@ export function startChild<T>(
     if (!canBegin(node)) return;
     beginBody(node);
     result = running;
-    nesting.depth += 1;
+    workerNesting.depth += 1;
     const stores = publishStart(node, kind);
     result = stores === undefined ? worker(node) : stores.run(callWorker<T>, node, worker);
     workerReturned(node, result);
@@ -178,7 +179,7 @@ export function startChild<T>(
     let finish: (node: ScopeNode, value: unknown) => void = abandonStart;
     let value: unknown = error;
     if (result !== notCalled) {
-      nesting.depth -= 1;
+      workerNesting.depth -= 1;
       // If the runtime overflowed the stack, the result of the worker is kept.
       const hasResult = result !== running && error instanceof RangeError;
       try {
@@ -197,7 +198,7 @@ export function startChild<T>(
     if (result === notCalled) throw error;
     return;
   }
-  nesting.depth -= 1;
+  workerNesting.depth -= 1;
 }
 
 const notCalled = Symbol("not called");

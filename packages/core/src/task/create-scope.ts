@@ -9,7 +9,7 @@ import { abandonStart, linkChild, makeChild } from "./child.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import type { ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
-import { isScope, nodeOf } from "./resolve.js";
+import { isScope, nodeOf } from "./node-of.js";
 import { applyHoldsProcess, checkScopeOptions } from "./scope-options.js";
 
 /**

@@ -1,4 +1,4 @@
-import { rejectBeforeStart } from "../kernel/immediate-results.js";
+import { rejectBeforeStart } from "../kernel/throttled-results.js";
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { ContextKey } from "../kernel/context-key.js";
@@ -11,7 +11,7 @@ import { callSite } from "../kernel/call-site.js";
 import { scopeBrand } from "../errors/brands.js";
 import { refuseOptions } from "../errors/validate.js";
 import { closeAndWait, endAndWait, expectDisposal, type CloseOptions } from "./close.js";
-import { setHandles } from "./resolve.js";
+import { setHandles } from "./node-of.js";
 
 /**
  * The owner handle of a scope, which `createScope` returns. The code that holds it owns the lifetime of the scope; workers get

@@ -1,8 +1,8 @@
 import { refuseOptions } from "../errors/validate.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../kernel/immediate-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../kernel/throttled-results.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "./resolve.js";
+import { nodeOf } from "./node-of.js";
 
 /**
  * Begins an operation that waits in `scope`. Rejects without calling `begin` if `scope` is not a scope, is cancelled or has

@@ -1,15 +1,15 @@
 import { isCancelled as isCancelledAnywhere, type CancelledError } from "../errors/cancelled.js";
 import type { Scope } from "../kernel/scope.js";
-import { nodeOf } from "./resolve.js";
+import { nodeOf } from "./node-of.js";
 
 /**
  * Returns whether `error` is a cancellation of bough; with a scope, whether it is the cancellation of that scope.
  *
- * In a `catch`, pass the scope that the work runs in: without one, the timeout of an inner call,
- * and the cancellation of another task, look like your own cancellation.
+ * In a `catch`, pass the scope that the work runs in. Otherwise the timeout of an inner call, or the cancellation of
+ * another task, looks like your own cancellation.
  *
- * It recognises the reason itself. The error that a client makes of an aborted signal (for example axios' `CanceledError`) is
- * not a `CancelledError`; read `scope.cancelled` to know whether your scope is cancelled.
+ * It recognises the reason itself. The error with which a client rejects after an abort, such as axios'
+ * `CanceledError`, is not a `CancelledError`. Read `scope.cancelled` to know whether your scope is cancelled.
  *
  * @param error - Any value, typically the one that a `catch` received.
  * @param scope - The scope in question. Its cancellation is its own or that of an ancestor.

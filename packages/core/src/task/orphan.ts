@@ -1,7 +1,7 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { isThenable, quotePath } from "../errors/describe.js";
 import { publishOrphan, hasOrphanSubscribers } from "../kernel/diagnostics.js";
-import { ageOf } from "../kernel/age-clock.js";
+import { ageOf } from "../kernel/monotonic-clock.js";
 import { isCancelled, isClosed, isTask, markDroppable } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { OrphanInfo, OrphanPolicy } from "../kernel/diagnostics.js";
@@ -15,12 +15,12 @@ import { handleReleased, handleOpened } from "./collection-hint.js";
 import { warn } from "../kernel/warn.js";
 
 /**
- * The fallback of rule 19: cancels the scope of `handle` when the handle has been collected. (A `function` policy that
- * mentions the handle pins it, as any closure would.)
+ * The fallback of rule 19: cancels the scope of `handle` when the handle has been collected. A policy that is a
+ * function must not refer to the handle: it would keep the handle alive.
  *
- * @param dropped - Whether the user ends it by dropping it. Then it is registered without a token, since looking that
- * up is a quarter of the time that reclaiming takes: if it is closed all the same, its entry is emptied and goes with
- * the handle, while that of another handle is taken out.
+ * @param dropped - Whether the user usually drops it instead of closing it. Then it is registered without a token,
+ *   because looking a token up is a quarter of the work of a collection. If such a handle is closed, its entry is
+ *   emptied, and goes with the handle. The entry of any other handle is unregistered.
  */
 export function watchHandle(
   handle: object,
@@ -71,21 +71,21 @@ class HandleWatch implements Observer {
 type Registry = FinalizationRegistry<HandleWatch>;
 
 /**
- * A registry serves this many handles, then comes the next; the watch of a live scope keeps its own. V8 calls back for
- * one registry after the other, so the workers of one have stopped, and are still in the processor's cache, before those
- * of the next are stopped; and the table of a registry's tokens is small. With a single registry for 65,536 handles it
- * takes half as long again.
+ * A registry serves this many handles; then the next one is created. The watch of a live scope keeps its registry
+ * alive. V8 calls back for one registry after the other. So the workers of one registry stop while they are in the
+ * processor's cache, and the table of a registry's tokens is small. With a single registry for 65,536 handles it takes
+ * half as long again.
  */
-const HANDLES_EACH = 256;
+const HANDLES_PER_REGISTRY = 256;
 let registry: Registry | undefined;
-let places = 0;
+let roomInRegistry = 0;
 
 function nextRegistry(): Registry {
-  if (registry === undefined || places === 0) {
-    registry = new FinalizationRegistry(reclaim);
-    places = HANDLES_EACH;
+  if (registry === undefined || roomInRegistry === 0) {
+    registry = new FinalizationRegistry(handleCollected);
+    roomInRegistry = HANDLES_PER_REGISTRY;
   }
-  places -= 1;
+  roomInRegistry -= 1;
   return registry;
 }
 
@@ -96,7 +96,7 @@ export function collectedHandleCount(): number {
   return collected;
 }
 
-function reclaim({ node, policy }: HandleWatch): void {
+function handleCollected({ node, policy }: HandleWatch): void {
   collected += 1;
   // A cancelled scope ends by itself.
   if (node === undefined) return;
@@ -110,7 +110,7 @@ function reclaim({ node, policy }: HandleWatch): void {
   node.observer = undefined; // the registry has let go of it already
   handleReleased();
   const info = policy !== "ignore" || hasOrphanSubscribers() ? orphanInfo(node) : undefined;
-  cancelWith(node, reasonFor(node.path));
+  cancelWith(node, orphanReason(node.path));
   if (info === undefined) return;
   publishOrphan(node, info);
   if (policy !== "ignore") announce(node, info, policy);
@@ -120,7 +120,7 @@ let latest: CancelledError | undefined;
 const microtask = Promise.resolve();
 
 /** One reason for all scopes with the same path that are collected together, since the reasons would be equal. */
-function reasonFor(path: string): CancelledError {
+function orphanReason(path: string): CancelledError {
   if (latest === undefined) void microtask.then(() => (latest = undefined));
   if (latest?.scope !== path) latest = createReason("orphaned", path, undefined);
   return latest;

@@ -5,8 +5,8 @@ import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
 import { makeChild, startChild } from "./child.js";
 import { checkTaskOptions, type TaskOptions } from "./options.js";
-import { nodeOf } from "./resolve.js";
-import type { Worker } from "./run.js";
+import { nodeOf } from "./node-of.js";
+import type { Worker } from "./worker.js";
 import { NodeTask, type Task } from "./task.js";
 
 /**

@@ -2,7 +2,7 @@ import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
-import { markHandled, rejectThrottled } from "../kernel/immediate-results.js";
+import { markHandled, rejectThrottled } from "../kernel/throttled-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
@@ -30,8 +30,8 @@ export interface Task<T> extends Promise<T> {
 }
 
 /**
- * A thenable. Its promise is made when it is first awaited: most tasks are awaited through their scope, and a promise with its
- * resolving functions costs more than the rest of a task.
+ * A thenable. Its promise is created when it is first awaited. Most tasks are awaited through their scope, and a
+ * promise with its settlers costs more than the rest of a task.
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;

@@ -4,13 +4,13 @@ import { initialScope } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import { withResolvers } from "../kernel/observer.js";
-import { rejectBeforeStart, throttleIfStartedCancelled } from "../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../kernel/throttled-results.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
 import { makeLiveChild, startChild } from "./child.js";
 import { checkOptions, withScopeOptionNames, type ScopeOptions } from "./options.js";
-import { isScope, nodeOf } from "./resolve.js";
-import type { Worker } from "./run.js";
+import { isScope, nodeOf } from "./node-of.js";
+import type { Worker } from "./worker.js";
 
 /**
  * Runs `body` in a new scope, and resolves with its value when everything started in that scope has settled.
@@ -83,8 +83,8 @@ function parse<T>(given: readonly unknown[]): Arguments<T> {
   requireFunction("withScope", "body", body);
   if (parameters.length > 2)
     throw new TypeError(`withScope: pass (parent, options, body), not ${given.length} arguments`);
-  // With two values before the body the first must be a scope; a single one may be either, but not undefined:
-  // a parent that got lost must not make a root.
+  // Of two values before the body, the first must be a scope. A single value may be either, but not undefined: a parent
+  // that is missing by mistake must not result in a root.
   const hasParent = parameters.length === 2 || isScope(parameters[0]);
   const parent = hasParent ? nodeOf("withScope", "parent", parameters[0] as Scope) : backgroundNode;
   const options = parameters[hasParent ? 1 : 0] as ScopeOptions | undefined;

@@ -1,10 +1,10 @@
 import { isThenable } from "../errors/describe.js";
-import { expireCoarseTime, reuseReading } from "../kernel/age-clock.js";
+import { expireCoarseTime, reuseReading } from "../kernel/monotonic-clock.js";
 import { isListening } from "../kernel/diagnostics.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { kept, makePromise } from "../kernel/kept-settlers.js";
+import { lastSettlers, makePromise } from "../kernel/promise-settlers.js";
 import { onTurn } from "../kernel/platform.js";
 import { ignore, type Observer } from "../kernel/observer.js";
 import { isIdle } from "../http/scope-activity.js";
@@ -180,8 +180,8 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   #promise(): Promise<unknown> {
     const promise = makePromise<unknown>();
-    this.#resolve = kept.resolve;
-    this.#reject = kept.reject;
+    this.#resolve = lastSettlers.resolve;
+    this.#reject = lastSettlers.reject;
     return promise;
   }
 

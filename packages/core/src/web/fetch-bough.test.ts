@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, withScope } from "../index.js";
-import { coarseElapsed, elapsed } from "../kernel/age-clock.js";
+import { coarseElapsed, elapsed } from "../kernel/monotonic-clock.js";
 import { flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
 import { fetchBough, outgoingHeaders, requestOutcome, requestScope } from "./index.js";
 

@@ -24,7 +24,7 @@ import { StopHook } from "../http/shutdown-steps.js";
 import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
-import { nodeOf } from "../task/resolve.js";
+import { nodeOf } from "../task/node-of.js";
 import type { AnyApp, AnyHandler } from "./exchange-host.js";
 import type { Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";

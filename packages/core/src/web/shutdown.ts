@@ -1,5 +1,5 @@
 import type { TaskInfo } from "../errors/scope-errors.js";
-import { elapsed } from "../kernel/age-clock.js";
+import { elapsed } from "../kernel/monotonic-clock.js";
 import { publishStuck } from "../kernel/diagnostics.js";
 import { cancel } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";

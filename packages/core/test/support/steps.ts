@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, vi } from "vitest";
 import { suppressed, type Scope, type ScopeHandle } from "../../src/index.js";
 import { fail } from "../../src/kernel/lifecycle.js";
-import { nodeOf } from "../../src/task/resolve.js";
+import { nodeOf } from "../../src/task/node-of.js";
 import { flush } from "./deferred.js";
 
 /** So many turns of the microtasks everything gets before the event loop has its turn. */

@@ -1,10 +1,10 @@
 import { detached } from "../../errors/detach-stack.js";
 import { initialSupervisingGroup } from "../../kernel/state.js";
-import { isStackOverflow } from "../../kernel/headroom.js";
+import { isStackOverflow } from "../../kernel/stack-headroom.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
-import type { Worker } from "../../task/run.js";
+import type { Worker } from "../../task/worker.js";
 import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 

@@ -5,16 +5,16 @@ import type { ScopeKind } from "../../kernel/scope-kind.js";
 import { initialTask, isLive, markCutShort } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers, type Observer } from "../../kernel/observer.js";
-import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { interrupted } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
 import { bodyReturned, resumeBodyThrew, cancelWith, fail } from "../../kernel/lifecycle.js";
 import { suppressFailures, suppressUnderReason } from "../../kernel/suppressed-failures.js";
 import { linkChild, makeChild, makeLiveChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import type { Routine } from "../../task/routine.js";
-import type { Worker } from "../../task/run.js";
+import type { Worker } from "../../task/worker.js";
 import { checkCombinatorOptions, type CombinatorOptions } from "./combinator-options.js";
 
 /** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */

@@ -1,11 +1,11 @@
 import { initialScope } from "../../kernel/state.js";
-import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
 import { optionNames, type OptionNames } from "../../errors/option-names.js";
 import { requireFunction, checkLimit } from "../../errors/validate.js";
-import type { Worker } from "../../task/run.js";
+import type { Worker } from "../../task/worker.js";
 import { startChild } from "../../task/child.js";
 import { checkCombinatorOptions, combinatorNames, type CombinatorOptions } from "./combinator-options.js";
 import { Group, timeoutOption } from "./group.js";

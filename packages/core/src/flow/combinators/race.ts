@@ -3,7 +3,7 @@ import { initialSupervisingGroup } from "../../kernel/state.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail } from "../../kernel/lifecycle.js";
-import type { Worker } from "../../task/run.js";
+import type { Worker } from "../../task/worker.js";
 import type { CombinatorOptions } from "./combinator-options.js";
 import { Group, runGroup, type WorkerResult } from "./group.js";
 

@@ -1,5 +1,5 @@
 import { type PromiseObserver, withResolvers } from "../../kernel/observer.js";
-import { done, markHandled } from "../../kernel/immediate-results.js";
+import { done, markHandled } from "../../kernel/throttled-results.js";
 import { Fifo } from "../sync/fifo.js";
 
 /** The failure or the reason that has ended a stream. */

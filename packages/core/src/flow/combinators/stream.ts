@@ -5,7 +5,7 @@ import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail, throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ignore, type PromiseObserver } from "../../kernel/observer.js";
-import { done, throttledDone, hasExceededOwnTimeout, throttle } from "../../kernel/immediate-results.js";
+import { done, throttledDone, hasExceededOwnTimeout, throttle } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import {
   initialAttached,
@@ -14,7 +14,7 @@ import {
   markDelivered,
   markUndelivered,
 } from "../../kernel/state.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { startChild } from "../../task/child.js";
 import { combinatorNames } from "./combinator-options.js";
 import { Group, timeoutOption } from "./group.js";

@@ -3,8 +3,8 @@ import { initialAttached } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { makeLiveChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 
 /**
  * Runs `worker` as a daemon of `scope`: it is cancelled with `scope`, or when all other work of `scope` has ended.

@@ -3,8 +3,8 @@ import { recordFailedRun } from "../../kernel/survived-failures.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import type { ScopeOptions } from "../../task/options.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { enterScope } from "../../task/with-scope.js";
 
 /** The outcome of one run of a worker. */

@@ -5,9 +5,9 @@ import { callSite } from "../../kernel/call-site.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { enterScope } from "../../task/with-scope.js";
 import { checkCombinatorOptions, type CombinatorOptions } from "../combinators/combinator-options.js";
 

@@ -6,8 +6,8 @@ import { optionNames } from "../../errors/option-names.js";
 import { checkType, requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { checkTaskOptions, taskNames, type TaskOptions } from "../../task/options.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 

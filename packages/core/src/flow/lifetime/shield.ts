@@ -1,7 +1,7 @@
 import { initialShield } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers } from "../../kernel/observer.js";
-import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
@@ -12,8 +12,8 @@ import {
   requireFunction,
 } from "../../errors/validate.js";
 import { makeChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 
 /** The options of {@link shield}. */
 export interface ShieldOptions {

@@ -10,12 +10,12 @@ import { withResolvers, type Observer } from "../../kernel/observer.js";
 import { timeOut } from "../../kernel/deadline.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { rejectBeforeStart, markHandled, rejectThrottled } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, markHandled, rejectThrottled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
 import { makeChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 

@@ -1,5 +1,5 @@
-import { elapsed } from "../../kernel/age-clock.js";
-import { isStackOverflow } from "../../kernel/headroom.js";
+import { elapsed } from "../../kernel/monotonic-clock.js";
+import { isStackOverflow } from "../../kernel/stack-headroom.js";
 import { nameOf } from "../../kernel/name.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -9,8 +9,8 @@ import { isThenable } from "../../errors/describe.js";
 import { optionNames } from "../../errors/option-names.js";
 import { checkType, requireFunction, checkDuration, checkLimit } from "../../errors/validate.js";
 import { checkTaskOptions } from "../../task/options.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
 import { attempt } from "./attempt.js";

@@ -1,4 +1,4 @@
-import { subjectOf } from "../../kernel/stand-in.js";
+import { subjectOf } from "../../kernel/object-marks.js";
 import type { ChannelCore } from "./channel-core.js";
 
 type CoreOf = (value: object) => ChannelCore<unknown> | undefined;

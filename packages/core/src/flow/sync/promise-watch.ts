@@ -1,4 +1,4 @@
-import { nativeThen } from "../../task/run.js";
+import { nativeThen } from "../../task/worker.js";
 import { NodeTask, watchOutcome } from "../../task/task.js";
 import { WaitQueue, type Queued } from "./wait-queue.js";
 

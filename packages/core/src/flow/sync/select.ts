@@ -3,10 +3,10 @@ import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../error
 import { draining } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { closedError, type Channel } from "./channel.js";
 import { channelCore } from "./core-of-channel.js";
 import type { ChannelCore, Closing, Receiver, Sender } from "./channel-core.js";

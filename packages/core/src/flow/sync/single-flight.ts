@@ -3,12 +3,12 @@ import { callSite } from "../../kernel/call-site.js";
 import { cancel, fail } from "../../kernel/lifecycle.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Observer } from "../../kernel/observer.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { initialScope, initialTask } from "../../kernel/state.js";
 import { makeChild, makeLiveChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /** Shares work among callers that want the same result at the same time. Made by {@link createSingleFlight}. */

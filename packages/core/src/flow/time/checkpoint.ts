@@ -1,11 +1,11 @@
 import { refuseOptions } from "../../errors/validate.js";
-import { elapsed } from "../../kernel/age-clock.js";
+import { elapsed } from "../../kernel/monotonic-clock.js";
 import { checkDeadline } from "../../kernel/deadline.js";
 import { recordCancelCheck, type ScopeNode } from "../../kernel/node.js";
 import { turn } from "../../kernel/platform.js";
-import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 
 /** How long, in ms, all computations together may run before timers and I/O get a turn. */
 const SLICE_MS = 5;

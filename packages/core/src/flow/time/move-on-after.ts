@@ -14,12 +14,12 @@ import {
   rejectBeforeStart,
   hasExceededOwnTimeout,
   throttleIfStartedCancelled,
-} from "../../kernel/immediate-results.js";
+} from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { initialScope } from "../../kernel/state.js";
 import { makeLiveChild, startChild } from "../../task/child.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 
 /** The options of {@link moveOnAfter}: at least one of `timeout` and `deadline`. If both are given, the earlier one counts. */
 export interface MoveOnAfterOptions {

@@ -1,7 +1,7 @@
-import { isStackOverflow } from "../../kernel/headroom.js";
+import { isStackOverflow } from "../../kernel/stack-headroom.js";
 import { isCancellation } from "../../kernel/is-cancellation.js";
 import { nameOf } from "../../kernel/name.js";
-import { rejectBeforeStart } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart } from "../../kernel/throttled-results.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { suppressUnderReason } from "../../kernel/suppressed-failures.js";
@@ -10,8 +10,8 @@ import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
 import { isThenable } from "../../errors/describe.js";
 import { checkDuration, checkLimit, checkType, requireFunction, wrongType } from "../../errors/validate.js";
-import { nodeOf } from "../../task/resolve.js";
-import type { Worker } from "../../task/run.js";
+import { nodeOf } from "../../task/node-of.js";
+import type { Worker } from "../../task/worker.js";
 import { enterScope } from "../../task/with-scope.js";
 import { attempt } from "../lifetime/attempt.js";
 import {

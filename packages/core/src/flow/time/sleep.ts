@@ -1,7 +1,7 @@
 import { refuseOptions, requireDuration } from "../../errors/validate.js";
-import { coarseElapsed } from "../../kernel/age-clock.js";
+import { coarseElapsed } from "../../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
-import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import {
@@ -11,7 +11,7 @@ import {
   announceTimer,
   type TimerHandle,
 } from "../../kernel/long-timer.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 
 /**
  * Waits for `ms` milliseconds.

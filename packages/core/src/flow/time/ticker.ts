@@ -1,12 +1,12 @@
 import { outOfRange, refuseOptions, requireDuration } from "../../errors/validate.js";
-import { coarseElapsed, elapsed, instantIn } from "../../kernel/age-clock.js";
+import { coarseElapsed, elapsed, instantIn } from "../../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
-import { done, throttledDone, rejectUnlessLive } from "../../kernel/immediate-results.js";
+import { done, throttledDone, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 
 /**
  * Ticks every `ms` milliseconds: an async iterator whose values are the instants of the ticks in epoch ms, as with Go's

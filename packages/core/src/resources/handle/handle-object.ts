@@ -1,7 +1,7 @@
 import { isOptedOutOfHold } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
-import { ExistingObject } from "../../kernel/stand-in.js";
+import { ExistingObject } from "../../kernel/object-marks.js";
 import { Results, Lease, type Convert } from "../results/lease.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object

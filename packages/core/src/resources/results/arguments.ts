@@ -1,4 +1,4 @@
-import { Mark, subjectOfMark } from "../../kernel/stand-in.js";
+import { Mark, subjectOfMark } from "../../kernel/object-marks.js";
 import type { Lease } from "./lease.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { recordCollection, recordContainer } from "./caller-objects.js";

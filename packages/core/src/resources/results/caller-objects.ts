@@ -1,4 +1,4 @@
-import { Mark } from "../../kernel/stand-in.js";
+import { Mark } from "../../kernel/object-marks.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
 
 /**

@@ -1,5 +1,5 @@
 import { detached } from "../../errors/detach-stack.js";
-import { standFor } from "../../kernel/stand-in.js";
+import { setSubject } from "../../kernel/object-marks.js";
 import { isConstructor, standInFor, type AnyFunction } from "./function-stand-ins.js";
 import { convertArguments, toInner } from "./arguments.js";
 import type { Lease } from "./lease.js";
@@ -30,7 +30,7 @@ export class Facade implements ProxyHandler<object> {
   get proxy(): object {
     if (this.#proxy === undefined) {
       this.#proxy = new Proxy(proxyTarget(this.subject), this);
-      standFor(this.#proxy, this.subject);
+      setSubject(this.#proxy, this.subject);
     }
     return this.#proxy;
   }

@@ -1,7 +1,7 @@
 import { scopeBrand } from "../../errors/brands.js";
 import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/core-of-channel.js";
-import { standFor, subjectOf } from "../../kernel/stand-in.js";
+import { setSubject, subjectOf } from "../../kernel/object-marks.js";
 import { NodeTask } from "../../task/task.js";
 import { EmitterFacade, isEmitter } from "./emitter-facade.js";
 import {
@@ -264,7 +264,7 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
       return converted;
     },
   });
-  standFor(facade, value);
+  setSubject(facade, value);
   return facade;
 }
 
@@ -332,7 +332,7 @@ function handleResult(handle: HandleObject, value: HandleObject, asField: boolea
     const second = HandleObject.copyOf(value);
     hold(second, value);
     hold(second, lease);
-    standFor(second, value);
+    setSubject(second, value);
     return second;
   });
 }

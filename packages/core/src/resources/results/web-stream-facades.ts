@@ -1,4 +1,4 @@
-import { subjectOf, standFor } from "../../kernel/stand-in.js";
+import { subjectOf, setSubject } from "../../kernel/object-marks.js";
 import type { Lease } from "./lease.js";
 
 /**
@@ -41,7 +41,7 @@ export function isStreamPair(value: object): boolean {
 function stand(facade: object, subject: object): object {
   const prototype = Object.getPrototypeOf(subject) as object;
   if (Object.getPrototypeOf(facade) !== prototype) Object.setPrototypeOf(facade, prototype);
-  if (subjectOf(facade) === undefined) standFor(facade, subject);
+  if (subjectOf(facade) === undefined) setSubject(facade, subject);
   return facade;
 }
 

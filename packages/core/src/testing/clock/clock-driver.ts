@@ -1,7 +1,7 @@
 import { requireFiniteDuration } from "../../errors/validate.js";
 import { snapshot } from "../../inspect/index.js";
 import { realTimers } from "../../kernel/platform.js";
-import { MAX_DELAY } from "../../kernel/limits.js";
+import { MAX_DELAY } from "../../kernel/constants.js";
 import { delay, now, turn } from "./real-time.js";
 import { describeResource } from "../leaks/describe-resource.js";
 import { installedClock, type FakeClock } from "./fake-timers.js";

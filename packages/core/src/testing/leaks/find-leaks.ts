@@ -3,7 +3,7 @@ import { taskInfo } from "../../kernel/diagnostics.js";
 import { isTask, mayBeDropped } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { liveDescendants } from "../../kernel/tree.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { collectGarbage } from "../heap/collect-garbage.js";
 import { delay, now, turn } from "../clock/real-time.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";

@@ -1,7 +1,7 @@
 import type { Scope } from "../../kernel/scope.js";
 import { optionNames } from "../../errors/option-names.js";
 import { wrongType, checkType, requireFiniteDuration, checkOptionsObject } from "../../errors/validate.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { IgnoredLeaks } from "./ignored-leaks.js";
 import type { LeakReport } from "./report.js";
 

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { createScope, select, sleep, spawn, ticker, withScope } from "../../index.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { LongTimer, setTimer, announceTimer } from "../../kernel/long-timer.js";
-import { nodeOf } from "../../task/resolve.js";
+import { nodeOf } from "../../task/node-of.js";
 import { rejection } from "../../../test/support/deferred.js";
 import { expectNoLeaks, LeakError, withVirtualClock } from "../index.js";
 

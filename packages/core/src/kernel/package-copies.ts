@@ -1,9 +1,9 @@
-import { elapsed } from "./age-clock.js";
+import { elapsed } from "./monotonic-clock.js";
 import { createdNodes, type ScopeNode } from "./node.js";
 import { cursors, type Cursor } from "./tree.js";
 
-/** The part of one copy of the package in a process that `npx bough inspect` uses. */
-export interface Copy {
+/** A copy of the package in a process, as `npx bough inspect` sees it. A process may load several. */
+export interface PackageCopy {
   /** The version of the data that `bough inspect` reads: the fields of nodes and the bits of `state.ts`. */
   readonly format: 1;
   /** The node above all roots. */
@@ -23,11 +23,11 @@ export interface Copy {
  * The list holds the copies weakly, since a test runner or a development server may load the package many times. The
  * background node keeps its copy alive in `value`, which it does not use otherwise.
  */
-export function announceCopy(root: ScopeNode): void {
-  const copy: Copy = { format: 1, root, cursors, elapsed, created: createdNodes };
+export function registerCopy(root: ScopeNode): void {
+  const copy: PackageCopy = { format: 1, root, cursors, elapsed, created: createdNodes };
   root.value = copy;
   const found: unknown = Reflect.get(globalThis, copiesKey);
-  const others = Array.isArray(found) ? (found as WeakRef<Copy>[]) : [];
+  const others = Array.isArray(found) ? (found as WeakRef<PackageCopy>[]) : [];
   const copies = [...others.filter((other) => other.deref() !== undefined), new WeakRef(copy)];
   // Fails if globals are frozen. Then only the debugger does not work.
   Reflect.defineProperty(globalThis, copiesKey, { value: copies, configurable: true });

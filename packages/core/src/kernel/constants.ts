@@ -10,7 +10,7 @@ export const FIRST_TIMED_OPERATION = 50;
 /** How long the operations of one turn may take together, in ms. */
 export const TURN_SLICE = 4;
 
-// ---- age-clock.ts
+// ---- monotonic-clock.ts
 
 /** How much too early a timer may fire, in ms, as real ones do. */
 export const MAX_EARLY = 2;
@@ -31,7 +31,7 @@ export const MAX_DELAY: number = 2 ** 31 - 1;
 // ---- diagnostics.ts
 
 /** After this many starts without a subscriber, all channels are checked for subscribers. */
-export const MAX_UNHEARD_STARTS = 64;
+export const MAX_STARTS_WITHOUT_SUBSCRIBER = 64;
 
 // ---- cancellation.ts
 

@@ -1,7 +1,7 @@
-/** How deeply calls of workers are nested now: a worker that spawns a worker, all in one turn. */
-export const nesting = { depth: 0 };
+/** How deeply calls of workers are nested: a worker spawns a worker, which spawns a worker, all in one turn. */
+export const workerNesting = { depth: 0 };
 
-/** As deep as ordinary programs nest them, with room to spare: they pay nothing. */
+/** Ordinary programs nest workers less deeply than this, and pay nothing. */
 const SHALLOW = 8;
 
 /**
@@ -13,13 +13,13 @@ const words: readonly undefined[] = Array.from({ length: 6_144 }, () => undefine
 function nothing(): void {}
 
 /**
- * Throws a stack overflow early, while nothing was started and the callers above still have the room to clean up. It
- * is for a worker that spawns a worker that spawns a worker, without end.
+ * Throws a stack overflow early, for workers that spawn workers without end: nothing was started yet, and the callers
+ * still have enough room on the stack to clean up.
  *
  * @throws {RangeError} The engine's own.
  */
-export function checkHeadroom(): void {
-  if (nesting.depth > SHALLOW) Reflect.apply(nothing, undefined, words);
+export function checkStackHeadroom(): void {
+  if (workerNesting.depth > SHALLOW) Reflect.apply(nothing, undefined, words);
 }
 
 /** Whether `error` is the engine's error for a stack without room. */

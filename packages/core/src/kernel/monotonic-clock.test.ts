@@ -2,7 +2,7 @@ import { createServer, IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi, type MockInstance } from "vitest";
 import { flush } from "../../test/support/deferred.js";
-import type * as Clock from "./age-clock.js";
+import type * as Clock from "./monotonic-clock.js";
 import type { Scope } from "./scope.js";
 
 const loadedAt = 1_000_000;
@@ -13,7 +13,7 @@ describe("the clock of ages", () => {
   beforeEach(async () => {
     vi.resetModules();
     now = vi.spyOn(Object.getPrototypeOf(performance) as typeof performance, "now").mockReturnValue(loadedAt);
-    clock = await import("./age-clock.js"); // takes our clock for the real one
+    clock = await import("./monotonic-clock.js"); // takes our clock for the real one
     now.mockReturnValue(loadedAt + 10);
   });
 

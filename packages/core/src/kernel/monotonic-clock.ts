@@ -4,7 +4,7 @@ import {
   MIN_EQUAL_READINGS,
   SCOPES_PER_READING,
   MAX_SMALL_INTEGER,
-} from "./limits.js";
+} from "./constants.js";
 import { endNameCache, startNameCache } from "./name.js";
 import { calendarNow, currentSetTimeout, isDateReplaced, isFake, realNow, realTimers } from "./platform.js";
 

@@ -44,7 +44,8 @@ export function throttle<T>(promise: Promise<T>, isHandled: boolean): Promise<T>
 export const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
- * The result of `next()` of an iterator that has ended. Throttled, since a consumer may ignore the end and continue.
+ * The result of `next()` of an iterator that has ended. Throttled, because a consumer may ignore the end and call
+ * `next()` again.
  */
 export function throttledDone(): Promise<IteratorReturnResult<undefined>> {
   return throttle(Promise.resolve(done), false);

@@ -1,4 +1,4 @@
-// As `kernel/limits.ts`, for the files of this folder.
+// As `kernel/constants.ts`, for the files of this folder.
 
 // ---- foreign-aborts.ts
 

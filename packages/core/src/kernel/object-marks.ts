@@ -7,9 +7,9 @@ export class ExistingObject {
 }
 
 /**
- * The mark that bough adds to an object of somebody else: a private member, which no code can see. For a new object this
- * takes a tenth of the time of a `WeakMap`. One mark for all purposes, since to find that an object has none takes as
- * long as adding it.
+ * A mark that bough adds to a foreign object: a private member, which no other code can see. For a new object this
+ * takes a tenth of the time of a `WeakMap`. An object has one mark for all purposes, because finding that it has none
+ * takes as long as adding one.
  */
 export class Mark extends ExistingObject {
   #mark: object;
@@ -23,14 +23,14 @@ export class Mark extends ExistingObject {
     return #mark in value ? value.#mark : undefined;
   }
 
-  /** Of an object that has one. */
+  /** Replaces the mark of an object that has one. */
   static replace(value: object, mark: object): void {
     (value as Mark).#mark = mark;
   }
 }
 
-/** The mark of an object that stands for another one. */
-class StandIn {
+/** The mark of a facade, or of another proxy that bough hands out. */
+class SubjectMark {
   readonly subject: object;
 
   constructor(subject: object) {
@@ -38,9 +38,9 @@ class StandIn {
   }
 }
 
-/** Records that bough hands out the new object `standIn` in place of `subject`. */
-export function standFor(standIn: object, subject: object): void {
-  new Mark(standIn, new StandIn(subject));
+/** Records that bough hands out the new object `proxy` in place of `subject`. */
+export function setSubject(proxy: object, subject: object): void {
+  new Mark(proxy, new SubjectMark(subject));
 }
 
 /** The object that `value` stands for; `undefined` if it stands for itself. The result may stand for a third object. */
@@ -49,5 +49,5 @@ export function subjectOf(value: object): object | undefined {
 }
 
 export function subjectOfMark(mark: object | undefined): object | undefined {
-  return mark instanceof StandIn ? mark.subject : undefined;
+  return mark instanceof SubjectMark ? mark.subject : undefined;
 }
