@@ -1,5 +1,13 @@
 /* oxlint-disable eslint/no-console -- its output is what the test reads */
-import { createChannel, selfCleaning, sleep, spawn, type Channel, type Scope } from "../../src/index.js";
+import {
+  close,
+  createChannel,
+  selfCleaning,
+  sleep,
+  spawn,
+  type Channel,
+  type Scope,
+} from "../../src/index.js";
 import { collect, collectUntil, Probe } from "./probe.js";
 
 /** The observed behaviour of a handle in a runtime: `got` must equal `want`. */
@@ -209,6 +217,40 @@ async function truth(): Promise<Finding[]> {
   add("a stub on the prototype works", [handle.get(), stats().get()], [7, 7]);
   Stats.prototype.get = get;
   add("and goes when it is restored", [handle.get(), stats().get()], [0, 0]);
+  class Cache {
+    get(): string {
+      return "real";
+    }
+  }
+  // oxlint-disable-next-line typescript/unbound-method -- it is put back
+  const real = Cache.prototype.get;
+  const stub = Object.assign((): string => "stub", { calls: 3 });
+  Cache.prototype.get = stub;
+  const early = selfCleaning(() => new Cache(), quiet);
+  add(
+    "a stub that the first handle found works, with its properties",
+    [early.get(), callsOf(early)],
+    ["stub", 3],
+  );
+  Cache.prototype.get = real;
+  add("… and goes when it is restored", [early.get(), callsOf(early) === undefined], ["real", true]);
+  const feed = selfCleaning(() => new Cursor(), quiet);
+  add(
+    "a cursor can be the inner object, and be closed",
+    [await feed.toArray(), await closed(feed)],
+    [[1, 0], "closed"],
+  );
+  const registry = selfCleaning(() => {
+    const kept: object[] = [];
+    return { put: (item: object): number => kept.push(item), at: (index: number) => kept[index] };
+  }, quiet);
+  const given = [[stub], { on: { data: stub } }, new Map([["all", [stub]]]), new Set([[stub]])];
+  for (const item of given) registry.put(item);
+  add(
+    "a caller's arrays, literals and collections come back as they are",
+    given.map((item, index) => registry.at(index) === item),
+    [true, true, true, true],
+  );
   const failed = stats().fail("boom");
   add("late fields are seen by JSON", JSON.stringify(failed), '{"count":0,"lastError":"boom"}');
   add(
@@ -231,6 +273,15 @@ async function truth(): Promise<Finding[]> {
     [true, "TypeError"],
   );
   return found;
+}
+
+function callsOf(handle: object): unknown {
+  return (Reflect.get(handle, "get") as { calls?: number }).calls;
+}
+
+async function closed(handle: AsyncDisposable): Promise<string> {
+  await close(handle);
+  return "closed";
 }
 
 function throws(action: () => unknown): string {

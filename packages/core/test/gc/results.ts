@@ -435,7 +435,21 @@ export const partsInUse: readonly PinnedCase[] = [
       handle.run(() => undefined);
     },
   },
+  {
+    row: "an object that can have no facade, that one of its methods returned and the inner object keeps",
+    keptBy: /(?:Version|Response)\n\(its value in a WeakMap\) → Lease\n\.#strongHandle → Object$/,
+    run(probe, copy) {
+      giver(probe, () => (copy % 2 === 0 ? new Version() : new Response("body"))).give();
+    },
+  },
 ];
+
+class Version {
+  readonly #number = 1;
+  isNewerThan(other: Version): boolean {
+    return this.#number > other.#number;
+  }
+}
 
 async function readPages(pages: AsyncGenerator<Promise<number>[]>): Promise<void> {
   for await (const page of pages) silently(Promise.all(page));
