@@ -11,8 +11,8 @@ export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) 
 export class Results {
   /** The facades by result, so that a caller gets the same facade for the same result. */
   readonly facades: WeakMap<object, WeakRef<object>> = new WeakMap();
-  /** The promises of callers, by promise of the inner object. */
-  readonly promises: WeakMap<object, object> = new WeakMap();
+  /** The promises of callers, by promise of the inner object, for those that can't be marked (see `promises.ts`). */
+  readonly promises: WeakMap<object, Promise<unknown>> = new WeakMap();
   readonly fromCaller: CallerObjects = new CallerObjects();
 
   /** The facade of `subject`. `make` is called only if no facade is alive. */

@@ -1,5 +1,6 @@
 import { detached } from "../../errors/detach-stack.js";
-import type { Lease } from "./lease.js";
+import { Mark } from "../../kernel/object-marks.js";
+import type { Lease, Results } from "./lease.js";
 
 /**
  * Keeps the handle alive until `promise` is settled: code that can settle it reaches its reactions, and `convert` must
@@ -26,21 +27,42 @@ export function holdUntilSettled(
   ) as Promise<unknown>;
 }
 
+/** The mark of a promise of the inner object. */
+class Passed {
+  readonly results: Results;
+  /** The caller's promise. Removed when its value was converted: the inner object may keep its promise, which must not lead to the handle. */
+  promise: Promise<unknown> | undefined;
+
+  constructor(results: Results, promise: Promise<unknown>) {
+    this.results = results;
+    this.promise = promise;
+  }
+}
+
 /** Returns the caller's promise for a promise of the inner object. */
 export function promiseForCaller(
   lease: Lease,
   promise: Promise<unknown>,
   args: readonly unknown[],
 ): Promise<unknown> {
-  const { promises } = lease.results;
-  const known = promises.get(promise);
-  if (known !== undefined) return known as Promise<unknown>;
+  const { results } = lease;
+  const mark = Mark.of(promise);
+  const isOwn = mark instanceof Passed && mark.results === results;
+  const known = isOwn ? mark.promise : results.promises.get(promise);
+  if (known !== undefined) return known;
   const passed = holdUntilSettled(lease, promise, (value) => {
     const converted = lease.convert(lease, value, args);
-    // The inner object may keep its promise, which must not lead to the handle.
-    if (converted !== value) promises.delete(promise);
+    if (converted !== value) forget(results, promise);
     return converted;
   });
-  promises.set(promise, passed);
+  if (isOwn) mark.promise = passed;
+  else if (mark === undefined && Object.isExtensible(promise)) new Mark(promise, new Passed(results, passed));
+  else results.promises.set(promise, passed);
   return passed;
+}
+
+function forget(results: Results, promise: object): void {
+  const mark = Mark.of(promise);
+  if (mark instanceof Passed && mark.results === results) mark.promise = undefined;
+  else results.promises.delete(promise);
 }
