@@ -25,6 +25,8 @@ export class FakeModel {
   /** Tokens of all answers that were asked for. */
   planned = 0;
   generated = 0;
+  /** Tokens of stopped answers that were not generated. */
+  saved = 0;
   /** Answers that are being generated. */
   running = 0;
   /** By the id of the question: when its reader was found to be gone, by `performance.now()`. */
@@ -51,17 +53,24 @@ export class FakeModel {
     const scope = requestScope(request, response);
     this.#responses.add(response);
     this.running += 1;
+    let left = 0;
     scope.defer(() => {
       this.#responses.delete(response);
       this.running -= 1;
+      this.saved += left;
     });
     try {
       const { messages = [] } = (await json(request)) as { messages?: { content?: string }[] };
       const manner = mannerOf(messages.at(-1)?.content ?? "");
       scope.onCancel(() => this.stoppedAt.set(manner.id, performance.now()));
-      this.planned += manner.tokens;
+      left = manner.tokens;
+      this.planned += left;
       response.writeHead(200, { "content-type": "text/event-stream" });
-      await pipe(scope, this.#generate(scope, manner), response);
+      await pipe(
+        scope,
+        this.#generate(scope, manner, () => (left -= 1)),
+        response,
+      );
     } catch (error) {
       const { status = 400 } = requestOutcome(request, response, error);
       if (!response.headersSent) response.writeHead(status).end();
@@ -69,10 +78,15 @@ export class FakeModel {
   }
 
   /** Generates a token only when the one before it has been taken. */
-  async *#generate(scope: Scope, { tokens, first, pace, size }: Manner): AsyncGenerator<string> {
+  async *#generate(
+    scope: Scope,
+    { tokens, first, pace, size }: Manner,
+    onToken: () => void,
+  ): AsyncGenerator<string> {
     for (let index = 0; index < tokens; index++) {
       await sleep(scope, index === 0 ? first : pace);
       this.generated += 1;
+      onToken();
       const content = `${words[index % words.length]} `.padEnd(size, ".");
       yield `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
     }

@@ -70,8 +70,8 @@ async function servePage(): Promise<void> {
     scope.defer(() => fake.close());
     const model = url === undefined ? { url: await fake.listen(), name: "fake" } : { url, apiKey, name };
     const stats = () => {
-      const { planned, generated, running } = fake;
-      return { framework: values.framework, planned, generated, running };
+      const { planned, generated, running, saved } = fake;
+      return { framework: values.framework, planned, generated, running, saved };
     };
     const gateway = await create({
       model: { ...model, firstToken: 5_000, total: 60_000 },

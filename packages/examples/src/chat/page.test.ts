@@ -31,8 +31,8 @@ describe.skipIf(!hasChromium)(
       model = new FakeModel();
       const options = { url: await model.listen(), name: "fake", firstToken: 30_000, total: 60_000 };
       const stats = () => {
-        const { planned, generated, running } = model;
-        return { framework: "Express", planned, generated, running };
+        const { planned, generated, running, saved } = model;
+        return { framework: "Express", planned, generated, running, saved };
       };
       gateway = await (frameworks["Express"] as (typeof frameworks)[string])({
         model: options,
@@ -78,6 +78,9 @@ describe.skipIf(!hasChromium)(
       await shows(/you stopped reading$/);
       await vi.waitFor(() => expect(model.running).toBe(0), 10_000);
       await vi.waitFor(async () => expect(await numberAt("saved")).toBeGreaterThan(50_000), 10_000);
+      await ask("tokens=100000 first=10 pace=5");
+      await vi.waitFor(async () => expect(await numberAt("running")).toBe(1), 10_000);
+      expect(await numberAt("saved")).toBeGreaterThan(50_000); // of the first answer, while the second is generated
       expect(problems).toEqual([]);
     });
 
