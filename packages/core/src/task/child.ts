@@ -157,6 +157,7 @@ export function linkChild(
  * worker.
  *
  * @param kind - Of a scope that is not a task.
+ * @returns The promise whose outcome ends the body, if the worker has returned one.
  */
 export function startChild<T>(
   node: ScopeNode,
@@ -164,17 +165,18 @@ export function startChild<T>(
   options: (ScopeOptions & TaskOptions) | undefined,
   site: string | undefined,
   kind?: ScopeKind,
-): void {
+): Promise<unknown> | undefined {
   if (node.previous === undefined) linkChild(node, options, site, worker, enqueue);
   let result: unknown = notCalled;
+  let promise: Promise<unknown> | undefined;
   try {
-    if (!canBegin(node)) return;
+    if (!canBegin(node)) return undefined;
     beginBody(node);
     result = running;
     workerNesting.depth += 1;
     const stores = publishStart(node, kind);
     result = stores === undefined ? worker(node) : stores.run(callWorker<T>, node, worker);
-    workerReturned(node, result);
+    promise = workerReturned(node, result);
   } catch (error) {
     let finish: (node: ScopeNode, value: unknown) => void = abandonStart;
     let value: unknown = error;
@@ -183,7 +185,10 @@ export function startChild<T>(
       // If the runtime overflowed the stack, the result of the worker is kept.
       const hasResult = result !== running && error instanceof RangeError;
       try {
-        if (!hasResult) return bodyThrew(node, error);
+        if (!hasResult) {
+          bodyThrew(node, error);
+          return undefined;
+        }
       } catch {
         // It is repeated below.
       }
@@ -196,9 +201,10 @@ export function startChild<T>(
     steps[steps.length] = value;
     interrupted.wake(undefined);
     if (result === notCalled) throw error;
-    return;
+    return undefined;
   }
   workerNesting.depth -= 1;
+  return promise;
 }
 
 const notCalled = Symbol("not called");

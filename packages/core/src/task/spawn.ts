@@ -42,7 +42,7 @@ export function spawn<T>(scope: Scope, worker: Worker<T>, options?: TaskOptions)
   if (options !== undefined) checkTaskOptions("spawn", options);
   const node = makeTask(parent, worker, options);
   const task = new NodeTask<T>(node);
-  startChild(node, worker, options, callSite(spawn));
+  NodeTask.setWork(task, startChild(node, worker, options, callSite(spawn)));
   return task;
 }
 
@@ -55,7 +55,7 @@ export function startTask<T>(
 ): Task<T> {
   const node = makeTask(parent, worker, options);
   const task = new NodeTask<T>(node);
-  startChild(node, worker, options, site);
+  NodeTask.setWork(task, startChild(node, worker, options, site));
   return task;
 }
 

@@ -1,10 +1,11 @@
 import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
+import { ignore, withResolvers, type Observer, type PromiseObserver } from "../kernel/observer.js";
 import { markHandled, rejectThrottled } from "../kernel/throttled-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
+import { nativeThen } from "./run.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
 /**
@@ -35,9 +36,16 @@ export interface Task<T> extends Promise<T> {
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
+  /** What the worker has returned: the node settles with it, unless something in its scope takes longer. */
+  #work: Promise<unknown> | undefined = undefined;
 
   constructor(node: ScopeNode) {
     this.#node = node;
+  }
+
+  /** The task keeps the promise, and not the node: code that awaits it may hold an owner handle (rule 19). */
+  static setWork<T>(task: NodeTask<T>, work: Promise<unknown> | undefined): void {
+    task.#work = work;
   }
 
   /** Not by `instanceof`: for a task, a selfCleaning method returns a proxy, which has no private fields. */
@@ -71,11 +79,20 @@ export class NodeTask<T> implements Task<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    const settled = outcome<T>(this.#node);
+    const node = this.#node;
+    const work = this.#work;
+    if (work !== undefined && typeof onFulfilled === "function" && typeof onRejected === "function") {
+      if (!isClosed(node) && (node.observer === undefined || node.observer === receiver)) {
+        node.observer = receiver;
+        const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
+        return nativeThen.call(work, settle, settle) as Promise<A | B>;
+      }
+    }
+    const settled = outcome<T>(node);
     const derived = settled.then(onFulfilled, onRejected);
     if (typeof onRejected !== "function") {
       settled.then(undefined, () => {
-        if (wasCancelled(this.#node)) markHandled(derived);
+        if (wasCancelled(node)) markHandled(derived);
       });
     }
     return derived;
@@ -105,8 +122,27 @@ export class NodeTask<T> implements Task<T> {
  */
 export function watchOutcome(node: ScopeNode, isReceiver: () => boolean): Promise<unknown> {
   if (isClosed(node)) return outcome(node);
+  if (node.observer === receiver) return outcome(node);
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
+}
+
+/** The observer of a node whose outcome is taken with that of its worker's promise: see `afterWork`. */
+const receiver: Observer = { resolve: ignore, reject: ignore };
+
+/**
+ * Calls back with the outcome of `node`, whose worker's promise has settled. The reaction that ends the body has run before:
+ * it was added first.
+ */
+function afterWork<T, A, B>(
+  node: ScopeNode,
+  onFulfilled: (value: T) => A | PromiseLike<A>,
+  onRejected: (reason: unknown) => B | PromiseLike<B>,
+): A | B | PromiseLike<A | B> {
+  if (!isClosed(node)) return outcome<T>(node).then(onFulfilled, onRejected);
+  if (node.extras?.errors !== undefined) return onRejected(firstError(node));
+  if (isCutShort(node)) return onRejected(node.reason);
+  return onFulfilled(node.value as T);
 }
 
 /** Whether a task that has settled rejects only because it was cancelled: then it need not be awaited. */
@@ -121,7 +157,7 @@ function outcome<T>(node: ScopeNode): Promise<T> {
       const { promise, resolve, reject } = node.observer as PromiseObserver<T>;
       node.observer = { promise, resolve, reject };
     }
-    node.observer ??= withResolvers<T>();
+    if (node.observer === undefined || node.observer === receiver) node.observer = withResolvers<T>();
     return (node.observer as PromiseObserver<T>).promise;
   }
   markDelivered(node);

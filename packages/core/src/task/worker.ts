@@ -14,12 +14,14 @@ export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
 
 /**
  * Called when the worker of `node` has returned. Ends the body when the result settles; immediately for a plain value.
+ *
+ * @returns The promise whose outcome ends the body; `undefined` if the body has ended.
  */
-export function workerReturned(node: ScopeNode, result: unknown): void {
-  if (isPromise(result)) return follow(node, Promise.resolve(result));
-  const promise = promiseOf(node, result);
+export function workerReturned(node: ScopeNode, result: unknown): Promise<unknown> | undefined {
+  const promise = isPromise(result) ? Promise.resolve(result) : promiseOf(node, result);
   if (promise === undefined) bodyReturned(node, result);
   else follow(node, promise);
+  return promise;
 }
 
 /** Repeats {@link workerReturned}, which was interrupted. */
