@@ -298,7 +298,7 @@ function settle(node: ScopeNode): ScopeNode | undefined {
 /** Each step can be repeated: an exception may have interrupted between two of them. */
 function finishSettling(node: ScopeNode): ScopeNode | undefined {
   if (node.hooks !== undefined) dropHooks(node);
-  if (typeof node.label !== "string") node.dropWorker();
+  if (typeof node.label === "function") node.dropWorker();
   const { observer, extras } = node;
   if (extras !== undefined) {
     if (extras.errors !== undefined) recordRejection(node, extras.errors.keys(), !failsParent(node));

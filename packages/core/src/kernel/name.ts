@@ -1,6 +1,10 @@
+/** A function, or an object that finds its name when it is read. */
+export interface Named {
+  readonly name: string;
+}
+
 /** The default name of a scope that runs `worker`. */
-// oxlint-disable-next-line typescript/no-unsafe-function-type -- only its name is read
-export function nameOf(worker: Function): string {
+export function nameOf(worker: Named): string {
   if (worker === last) return lastName;
   const name = readName(worker);
   if (remembers) {
@@ -10,8 +14,7 @@ export function nameOf(worker: Function): string {
   return name;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-function-type -- as above
-function readName(worker: Function): string {
+function readName(worker: Named): string {
   try {
     const name: unknown = worker.name;
     if (typeof name === "string" && name !== "") return name;
@@ -24,8 +27,7 @@ function readName(worker: Function): string {
 // A program that starts many tasks with one function starts them in one go, and reading the name of a function is a sixth of a
 // `spawn`. So the last name is remembered, but not for long: until then the closure of the function stays alive.
 
-// oxlint-disable-next-line typescript/no-unsafe-function-type -- as above
-let last: Function | undefined;
+let last: Named | undefined;
 let lastName = "";
 let remembers = false;
 

@@ -3,16 +3,15 @@ import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { coarseElapsed } from "./monotonic-clock.js";
 import type { ContextKey } from "./context-key.js";
 import type { LongTimer } from "./long-timer.js";
-import { nameOf } from "./name.js";
+import { nameOf, type Named } from "./name.js";
 import type { Observer, PromiseObserver } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope, ScopeState } from "./scope.js";
 import type { SignalController } from "./signal-controller.js";
 import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 
-/** A name, or the function to take it from: reading `Function.name` costs as much as creating a promise. */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- only its name is read
-export type Label = string | Function;
+/** A name, or what has one, such as a function: reading `Function.name` costs as much as creating a promise. */
+export type Label = string | Named;
 
 let lastId = 0;
 

@@ -29,6 +29,7 @@ import {
 } from "./responses.js";
 import { makeAnswer } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
+import { defaultName } from "./request-name.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
@@ -87,6 +88,15 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     this.request = request;
     this.hostArguments = rest;
     this.#host = host;
+  }
+
+  /** The default name of the scope. */
+  get name(): string {
+    try {
+      return defaultName(this.request);
+    } catch {
+      return "request"; // Deno's does not know its URL any more
+    }
   }
 
   /** The scope of the request. Opened on the first read, if the handler was called without it. */
@@ -171,7 +181,10 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   #follow(result: unknown): void {
-    if (!isThenable(result)) return this.#onReturn(result);
+    if (!isThenable(result)) {
+      this.#node?.dropWorker(); // Bun forgets the URL of a request that was answered at once
+      return this.#onReturn(result);
+    }
     result.then(
       (value) => this.#onReturn(value),
       (error: unknown) => this.#onFailure(error),

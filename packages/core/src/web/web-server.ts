@@ -4,7 +4,7 @@ import { initialGroup, isCancelled, isClosed, isOpen } from "../kernel/state.js"
 import { addHook } from "../kernel/cancel-hooks.js";
 import { isListening, publishOpen, publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { onTurn, setUnrefTimer } from "../kernel/platform.js";
+import { isBun, onTurn, setUnrefTimer } from "../kernel/platform.js";
 import { incomingTimeout } from "../http/deadline-header.js";
 import { RequestRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
@@ -16,6 +16,7 @@ import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
+import { defaultName } from "./request-name.js";
 
 // The state of one `fetchBough`: its options and its open requests. It opens the scopes of requests. shutdown.ts takes
 // the steps of a shutdown.
@@ -114,11 +115,11 @@ export class WebServer
     const { node: parent } = this;
     const { request, hostArguments } = exchange;
     if (exchange.hasEnded) {
-      const ended = makeEndedChild(parent, nameOfEnded(request), initialGroup);
+      const ended = makeEndedChild(parent, exchange.name, initialGroup);
       ended.observer = endedAtReturn;
       return ended;
     }
-    const name = this.#nameOf(request, hostArguments);
+    const name = isBun && this.#policy.route === undefined ? exchange : this.#nameOf(request, hostArguments);
     if (!isOpen(parent)) {
       const late = makeCancelledChild(parent, name, initialGroup);
       if (!isCancelled(parent)) late.ownReason = createReason("shutdown", parent.path, undefined);
@@ -260,29 +261,13 @@ const WATCH_DELAY = 20;
  * would cost them more than all other work for a request.
  */
 const scheduleWatch: (callback: () => void) => void =
-  "Bun" in globalThis || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_DELAY) : onTurn;
+  isBun || "Deno" in globalThis ? (callback) => setUnrefTimer(callback, WATCH_DELAY) : onTurn;
 
 const exchangeKey: unique symbol = Symbol("bough.webRequest");
 
 /** The exchange of a request that goes through `fetchBough`. */
 export function exchangeOf(request: object): Exchange | undefined {
   return (request as RequestSlot)[exchangeKey];
-}
-
-/** Method and path, without the query, which may hold secrets. */
-function defaultName({ method, url }: Request): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return `${method} /`;
-  const query = url.indexOf("?", start);
-  return `${method} ${query < 0 ? url.slice(start) : url.slice(start, query)}`;
-}
-
-function nameOfEnded(request: Request): string {
-  try {
-    return defaultName(request);
-  } catch {
-    return "request"; // Deno's does not know its URL any more
-  }
 }
 
 type WaitUntil = (promise: Promise<unknown>) => void;
