@@ -256,7 +256,10 @@ for (const { name, label, form, start } of cases)
       const id = String(++count);
       const patience = expected === "yes" ? 15_000 : 2_000;
       const answer = await play(host.port, id, scene, patience);
-      const fate = await fateOf(host.port, id, patience);
+      const { name: scopeName, ...fate } = (await fateOf(host.port, id, patience)) ?? {};
+      // Read after the end: Bun has forgotten the URL of some requests then.
+      if (scopeName !== undefined)
+        expect(scopeName).toBe(`${scene.input?.method ?? "GET"} /${id}/${scene.path}`);
       const outcome = { answer, fate: { kind: null, status: null, ...fate } };
       expect(outcome).toEqual(patternOf(scene, expected === "yes"));
     });

@@ -39,6 +39,75 @@ describe("Task", () => {
     await scope.join();
   });
 
+  it("calls back before the scope does that ends with it", async () => {
+    const log: string[] = [];
+    const gate = deferred();
+    const whole = withScope(async (scope) => {
+      const task = spawn(scope, () => gate.promise);
+      void task.then(() => log.push("the task"), String);
+    });
+    void whole.then(() => log.push("the scope"));
+    await flush();
+    gate.resolve();
+    await whole;
+    await flush();
+    expect(log).toEqual(["the task", "the scope"]);
+  });
+
+  it("resumes the code that awaits it in order, also if its worker has returned before its children", async () => {
+    const log: string[] = [];
+    const gate = deferred();
+    const scope = createScope();
+    const task = spawn(scope, async (own) => {
+      spawn(own, () => gate.promise);
+      await Promise.resolve();
+      return "value";
+    });
+    const note = (name: string) => async (): Promise<void> => void log.push(`${name}: ${await task}`);
+    const awaits = [note("before")()];
+    await flush();
+    expect([task.status, log]).toEqual(["running", []]);
+    awaits.push(note("after")());
+    await flush();
+    expect(log).toEqual([]);
+    gate.resolve();
+    await Promise.all(awaits);
+    expect(log).toEqual(["before: value", "after: value"]);
+    await scope.join();
+  });
+
+  it("rejects with the failure of a child that outlives the worker, for those that awaited it before", async () => {
+    const scope = createScope({ supervise: true });
+    const gate = deferred();
+    const task = spawn(scope, async (own) => {
+      spawn(own, () => gate.promise);
+    });
+    const outcomes = Promise.all([rejection(Promise.all([task])), task.then(String, (thrown) => thrown)]);
+    await flush();
+    gate.reject(error);
+    expect(await outcomes).toEqual([error, error]);
+    await scope.join();
+  });
+
+  it("rejects with the reason if it is cancelled while it is awaited, when its worker has settled", async () => {
+    const scope = createScope({ supervise: true });
+    const gate = deferred();
+    const task = spawn(scope, async (own) => {
+      await gate.promise;
+      own.throwIfCancelled();
+    });
+    let caught: unknown;
+    const awaiting = rejection(Promise.all([task])).then((reason) => void (caught = reason));
+    await flush();
+    task.cancel("enough");
+    await flush();
+    expect(caught).toBeUndefined();
+    gate.resolve();
+    await awaiting;
+    expect(caught).toMatchObject({ kind: "explicit", cause: "enough" });
+    await scope.join();
+  });
+
   it("status goes from queued to running to one of three ends", async () => {
     const scope = createScope({ concurrency: 1, supervise: true });
     const gate = deferred();

@@ -105,12 +105,12 @@ export class NodeTask<T> implements Task<T> {
   finally(onFinally?: (() => void) | null): Promise<T> {
     const node = this.#node;
     const settled = outcome<T>(node);
-    const ignore = (): void => {
+    const dismiss = (): void => {
       if (wasCancelled(node)) markHandled(derived);
     };
     const derived: Promise<T> = settled.finally((): unknown => {
-      if (typeof onFinally !== "function") return ignore();
-      return Promise.resolve(onFinally() as unknown).then(ignore); // its own failure stays unhandled
+      if (typeof onFinally !== "function") return dismiss();
+      return Promise.resolve(onFinally() as unknown).then(dismiss); // its own failure stays unhandled
     });
     return derived;
   }

@@ -70,15 +70,10 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   #relay: BodyRelay | undefined = undefined;
   /** Whether the handler was called without the scope, and the scope was not read yet. */
   #isUnopened = false;
-  /** Whether the handler has not got to its first `await`. The scopes that it opens until then begin with its own. */
-  #isBeingCalled = true;
-  /** Whether the handler has returned or failed. */
-  #hasReturned = false;
-  /** Whether the handler's response is being prepared for the host. */
-  #hasBegun = false;
-  /** Whether the host has its response. */
-  #isSettled = false;
-  #hasEnded = false;
+  /** `called`: it has not got to its first `await`, and the scopes that it opens begin with its own. `returned`: or failed. */
+  #handler: "called" | "running" | "returned" = "called";
+  /** `begun`: it is being prepared for the host. `settled`: the host has it. `ended`: it has been sent. */
+  #response: "none" | "begun" | "settled" | "ended" = "none";
   #isDisconnected = false;
   /** Called when everything in the scope has ended. */
   #onScopeEnd: () => void = ignore;
@@ -113,7 +108,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   open(): ScopeNode {
     expireCoarseTime(); // another request may have held the event loop up
     const node = this.#host.makeNode(this);
-    if (this.#isBeingCalled) reuseReading();
+    if (this.#handler === "called") reuseReading();
     this.#node = node;
     if (this.#isUnopened) {
       this.#isUnopened = false;
@@ -175,16 +170,14 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   #wasCalled(promise: Promise<unknown>): Promise<unknown> {
-    this.#isBeingCalled = false;
+    if (this.#handler === "called") this.#handler = "running";
+    else this.#node?.dropWorker(); // Bun forgets the URL of a request that is answered at once
     expireCoarseTime();
     return promise;
   }
 
   #follow(result: unknown): void {
-    if (!isThenable(result)) {
-      this.#node?.dropWorker(); // Bun forgets the URL of a request that was answered at once
-      return this.#onReturn(result);
-    }
+    if (!isThenable(result)) return this.#onReturn(result);
     result.then(
       (value) => this.#onReturn(value),
       (error: unknown) => this.#onFailure(error),
@@ -200,7 +193,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   /** Answers a request whose handler is not called. */
   refuse(): Promise<unknown> {
-    this.#hasReturned = true;
+    this.#handler = "returned";
     const promise = this.#promise();
     this.record.end({ status: 503, error: this.node.reason });
     return this.#wasCalled(promise);
@@ -208,25 +201,25 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   /** Ends the request on a disconnect while the handler runs. */
   watchClient(): void {
-    if (this.#hasReturned || this.record.isDone) return;
+    if (!this.isHandlerRunning || this.record.isDone) return;
     const signal = this.request.signal as AbortSignal | undefined;
     if (signal === undefined) return;
     this.#stopListening = whenClientLeaves(signal, () => this.#onClientDisconnect());
   }
 
   #onClientDisconnect(): void {
-    if (this.#hasReturned) return;
+    if (!this.isHandlerRunning) return;
     this.#isDisconnected = true;
     this.record.done();
     // `respond` is making the answer, which will be discarded, as is what the handler returns.
-    if (this.record.isAnswered && !this.#isSettled) this.#settle(disconnected());
+    if (this.record.isAnswered && !this.#isSettled()) this.#settle(disconnected());
   }
 
   #onReturn(value: unknown): void {
     this.#endHandler();
     if (this.#isUnopened || this.#isFinishedBy(value)) return this.#finish(value);
     const { record } = this;
-    if (this.#isSettled || record.isAnswered) return discard(value);
+    if (this.#isSettled() || record.isAnswered) return discard(value);
     if (isUpgrade(value)) return this.#finish(value);
     if (this.#isDisconnected) {
       discard(value);
@@ -236,14 +229,14 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     if (isComplete(value)) return this.#finish(value);
     const response = withBody(this.request.method, value);
     if (response === undefined) return this.#finish(value);
-    this.#hasBegun = true;
+    this.#response = "begun";
     this.#send(response).catch((error: unknown) => this.#onFailure(error));
   }
 
   /** Whether the request ends with the response `value`: there is nothing else to wait for. */
   #isFinishedBy(value: unknown): boolean {
     const { node } = this;
-    if (this.#isSettled || node.cancelled) return false;
+    if (this.#isSettled() || node.cancelled) return false;
     return isIdle(node, this.#record) || (node.first === undefined && isComplete(value));
   }
 
@@ -251,14 +244,14 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
     const outcome = this.outcomeOf(error);
     this.#endHandler();
     const { record } = this;
-    if (this.#isSettled || record.isAnswered) {
+    if (this.#isSettled() || record.isAnswered) {
       if (outcome.status === undefined) reportUnreceived(record.node, outcome.error, record.node);
       return;
     }
     record.receive(error);
     if (outcome.status === undefined) {
       this.statusCode = 500;
-      this.#isSettled = true;
+      this.#response = "settled";
       this.#reject(outcome.error);
       return this.#end();
     }
@@ -279,7 +272,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   #endHandler(): void {
-    this.#hasReturned = true;
+    this.#handler = "returned";
     if (this.#stopListening === undefined) return;
     this.#stopListening();
     this.#stopListening = undefined;
@@ -319,6 +312,10 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   // ---- the end
 
+  #isSettled(): boolean {
+    return this.#response === "settled" || this.#response === "ended";
+  }
+
   /** Passes a complete response to the host, or one that it will not send. */
   #finish(value: unknown): void {
     if (isListening()) this.statusCode = statusOf(value); // for the inspector
@@ -327,12 +324,12 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   #settle(value: unknown): void {
-    this.#isSettled = true;
+    if (this.#response !== "ended") this.#response = "settled";
     this.#resolve(value);
   }
 
   #end(): void {
-    this.#hasEnded = true;
+    this.#response = "ended";
     if (this.#record !== undefined) return this.#record.done();
     if (this.#isUnopened) {
       this.#isUnopened = false;
@@ -344,7 +341,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   get writableEnded(): boolean {
-    return this.#hasEnded;
+    return this.#response === "ended";
   }
 
   // ---- answers in the handler's place
@@ -354,11 +351,11 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   get hasBegun(): boolean {
-    return this.#isSettled || this.#hasBegun;
+    return this.#response !== "none";
   }
 
   get hasEnded(): boolean {
-    return this.#hasEnded;
+    return this.#response === "ended";
   }
 
   get isDisconnected(): boolean {
@@ -370,7 +367,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   }
 
   get isHandlerRunning(): boolean {
-    return !this.#hasReturned;
+    return this.#handler !== "returned";
   }
 
   isSending(): boolean {
@@ -384,7 +381,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   #answerBy(response: unknown): void {
     if (!this.isAnswerable) return discard(response);
     this.statusCode = statusOf(response);
-    this.#hasEnded = true;
+    this.#response = "ended";
     this.#settle(response);
     onTurn(() => this.record.done()); // after the record has recorded the answer
   }

@@ -264,7 +264,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an `await` of a `Task` that one of its methods returned",
-    keptBy: byReactionOf(/\.observer → Object/),
+    keptBy: byReactionOf(/\.hooks → Sleep\n\.#resolve → .*\n.*/),
     run(probe) {
       const handle = selfCleaning((scope) => ({ start: () => spawn(scope, forever) }), probe.options);
       probe.watch(handle);

@@ -17,6 +17,8 @@ export interface Fate {
   kind?: string;
   /** The status that `onCancelled` was told. */
   status?: number;
+  /** The name of the scope. */
+  name: string;
   state: string;
   errors: number;
   /** The observations of the handler. */
@@ -259,6 +261,7 @@ function report(pathname: string): Response | undefined {
   if (entry === undefined) return Response.json(null);
   const { scope, notes, status } = entry;
   const fate: Fate = {
+    name: scope.name,
     state: scope.state,
     errors: scope.errors.length,
     notes,
