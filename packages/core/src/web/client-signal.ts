@@ -1,11 +1,15 @@
 // The signal of a request, by which its host says that the client has disconnected, while the handler runs.
 
 /**
- * Calls back when the signal of a request says that the client has disconnected, at once if it has said so.
+ * Calls back when the signal of a request, if its host has one, says that the client has disconnected, at once if it has said so.
  *
  * @returns How to stop listening; `undefined` if there is nothing more to wait for.
  */
-export function whenClientLeaves(signal: AbortSignal, onLeft: () => void): (() => void) | undefined {
+export function whenClientLeaves(
+  signal: AbortSignal | undefined,
+  onLeft: () => void,
+): (() => void) | undefined {
+  if (signal === undefined) return undefined;
   const onAbort = (): void => {
     if (!isUpgrade(signal.reason)) onLeft();
   };

@@ -29,7 +29,7 @@ import {
 } from "./responses.js";
 import { makeAnswer } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
-import { defaultName } from "./request-name.js";
+import { nameOfRequest } from "./request-name.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
@@ -87,11 +87,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   /** The default name of the scope. */
   get name(): string {
-    try {
-      return defaultName(this.request);
-    } catch {
-      return "request"; // Deno's does not know its URL any more
-    }
+    return nameOfRequest(this.request);
   }
 
   /** The scope of the request. Opened on the first read, if the handler was called without it. */
@@ -142,11 +138,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
 
   // ---- the handler
 
-  /**
-   * Calls the handler.
-   *
-   * @returns What the host receives.
-   */
+  /** Calls the handler. Returns what the host receives. */
   run(handler: AnyHandler, self: unknown): Promise<unknown> {
     const promise = this.#promise(); // first: a thenable may call back at once
     try {
@@ -202,9 +194,7 @@ export class Exchange implements Responder, Answer, BodyObserver, Observer, List
   /** Ends the request on a disconnect while the handler runs. */
   watchClient(): void {
     if (!this.isHandlerRunning || this.record.isDone) return;
-    const signal = this.request.signal as AbortSignal | undefined;
-    if (signal === undefined) return;
-    this.#stopListening = whenClientLeaves(signal, () => this.#onClientDisconnect());
+    this.#stopListening = whenClientLeaves(this.request.signal, () => this.#onClientDisconnect());
   }
 
   #onClientDisconnect(): void {

@@ -16,7 +16,7 @@ import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
-import { defaultName } from "./request-name.js";
+import { nameOfRequest } from "./request-name.js";
 
 // The state of one `fetchBough`: its options and its open requests. It opens the scopes of requests. shutdown.ts takes
 // the steps of a shutdown.
@@ -182,7 +182,7 @@ export class WebServer
 
   #nameOf(request: Request, rest: readonly unknown[]): string {
     const { route } = this.#policy;
-    if (typeof route !== "function") return route ?? defaultName(request);
+    if (typeof route !== "function") return route ?? nameOfRequest(request);
     try {
       const name: unknown = route(request as never, ...(rest as never[]));
       if (typeof name === "string") return name;
@@ -192,7 +192,7 @@ export class WebServer
       // oxlint-disable-next-line no-console -- where servers and frameworks print errors that are not handled
       console.error("The option route of fetchBough has failed", error);
     }
-    return defaultName(request);
+    return nameOfRequest(request);
   }
 
   #limit(exchange: Exchange): void {
