@@ -157,7 +157,7 @@ export function linkChild(
  * worker.
  *
  * @param kind - Of a scope that is not a task.
- * @returns The promise whose outcome ends the body, if the worker has returned one.
+ * @returns The promise whose outcome ends the body, if the worker has returned one. Its failure is handled.
  */
 export function startChild<T>(
   node: ScopeNode,
@@ -165,10 +165,10 @@ export function startChild<T>(
   options: (ScopeOptions & TaskOptions) | undefined,
   site: string | undefined,
   kind?: ScopeKind,
-): Promise<unknown> | undefined {
+): PromiseLike<unknown> | undefined {
   if (node.previous === undefined) linkChild(node, options, site, worker, enqueue);
   let result: unknown = notCalled;
-  let promise: Promise<unknown> | undefined;
+  let promise: PromiseLike<unknown> | undefined;
   try {
     if (!canBegin(node)) return undefined;
     beginBody(node);

@@ -37,14 +37,14 @@ export interface Task<T> extends Promise<T> {
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
   /** What the worker has returned: the node settles with it, unless something in its scope takes longer. */
-  #work: Promise<unknown> | undefined = undefined;
+  #work: PromiseLike<unknown> | undefined = undefined;
 
   constructor(node: ScopeNode) {
     this.#node = node;
   }
 
   /** The task keeps the promise, and not the node: code that awaits it may hold an owner handle (rule 19). */
-  static setWork<T>(task: NodeTask<T>, work: Promise<unknown> | undefined): void {
+  static setWork<T>(task: NodeTask<T>, work: PromiseLike<unknown> | undefined): void {
     task.#work = work;
   }
 

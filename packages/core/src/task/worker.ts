@@ -17,7 +17,7 @@ export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
  *
  * @returns The promise whose outcome ends the body; `undefined` if the body has ended.
  */
-export function workerReturned(node: ScopeNode, result: unknown): Promise<unknown> | undefined {
+export function workerReturned(node: ScopeNode, result: unknown): PromiseLike<unknown> | undefined {
   const promise = isPromise(result) ? Promise.resolve(result) : promiseOf(node, result);
   if (promise === undefined) bodyReturned(node, result);
   else follow(node, promise);
