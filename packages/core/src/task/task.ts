@@ -5,7 +5,7 @@ import { ignore, withResolvers, type Observer, type PromiseObserver } from "../k
 import { markHandled, rejectThrottled } from "../kernel/throttled-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
-import { nativeThen } from "./run.js";
+import { nativeThen } from "./worker.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
 /**
