@@ -107,8 +107,9 @@ function chooseNow(): () => number {
   const prototype = platform.Performance?.prototype;
   // Taken from the prototype: tests put another `now` on the object. Bun's prototype has none.
   const inherits = prototype !== undefined && "now" in prototype && prototype.isPrototypeOf(performance);
+  // oxlint-disable-next-line typescript/unbound-method -- called with its receiver
   const { now } = inherits ? prototype : performance;
-  return isBun ? () => performance.now() : now.bind(performance); // a bound function is slow there
+  return isBun ? () => now.call(performance) : now.bind(performance); // a bound function is slow there
 }
 
 const RealDate = originalOf(platform, "Date");

@@ -82,7 +82,7 @@ describe("Task", () => {
     const task = spawn(scope, async (own) => {
       spawn(own, () => gate.promise);
     });
-    const outcomes = Promise.all([rejection(Promise.all([task])), task.then(String, (thrown) => thrown)]);
+    const outcomes = Promise.all([rejection(Promise.all([task, task])), task.then(String, (thrown) => thrown)]);
     await flush();
     gate.reject(error);
     expect(await outcomes).toEqual([error, error]);
@@ -97,7 +97,7 @@ describe("Task", () => {
       own.throwIfCancelled();
     });
     let caught: unknown;
-    const awaiting = rejection(Promise.all([task])).then((reason) => void (caught = reason));
+    const awaiting = rejection(Promise.all([task, task])).then((reason) => void (caught = reason));
     await flush();
     task.cancel("enough");
     await flush();
