@@ -82,7 +82,10 @@ describe("Task", () => {
     const task = spawn(scope, async (own) => {
       spawn(own, () => gate.promise);
     });
-    const outcomes = Promise.all([rejection(Promise.all([task, task])), task.then(String, (thrown) => thrown)]);
+    const outcomes = Promise.all([
+      rejection(Promise.all([task, task])),
+      task.then(String, (thrown) => thrown),
+    ]);
     await flush();
     gate.reject(error);
     expect(await outcomes).toEqual([error, error]);
