@@ -8,8 +8,8 @@ const methods = ["closeIdleConnections", "closeAllConnections", "closeHttp2Sessi
 type Closing = Record<(typeof methods)[number] | "close", unknown>;
 
 /**
- * Calls `shutDown` when Fastify closes: after all `preClose` hooks of the app and its plugins, since they may end work
- * that the shutdown waits for, and before Fastify closes any connection.
+ * Calls `shutDown` when Fastify closes, before it closes any connection. All `preClose` hooks of the app and its
+ * plugins run first, because they may end work that the shutdown waits for.
  *
  * Fastify has no hook for that moment: `preClose` hooks run in the order they were added, each within `pluginTimeout`,
  * and `onClose` hooks run after the server has closed. But Fastify then calls methods of its server, which are replaced

@@ -47,7 +47,7 @@ export interface OutcomeSubject {
 /**
  * Returns the outcome of a request whose handler has failed with `error`.
  *
- * @param request - Absent: the request has no scope.
+ * @param request - `undefined` if the request has no scope.
  * @param isDisconnected - Whether the client has gone away.
  */
 export function outcomeOf(

@@ -44,7 +44,7 @@ export const answerTexts: Readonly<Record<AnswerStatus, string>> = {
   504: "Gateway Timeout",
 };
 
-/** The property of a response that a record reads without a responder. Most requests need no responder. */
+/** The part of a response that a record reads without a responder. Most requests need no responder. */
 export interface Answer {
   readonly writableEnded: boolean;
 }

@@ -46,10 +46,10 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
   /**
    * Shuts the server down: requests finish within the grace period, and are cancelled after it.
    *
-   * In this order: the `onShutdown` callbacks are called; after `drainDelay` the server stops listening, and closes
-   * idle connections; running requests, and tasks of the server's scope that are not daemons, get the grace period;
-   * then they are cancelled with kind `"shutdown"`, and get the same time again for their cleanup (at least one
-   * second); requests without a response get a 503, and are reported as stuck.
+   * First the `onShutdown` callbacks are called. After `drainDelay` the server stops listening, and closes idle
+   * connections. Running requests, and tasks of the server's scope that are not daemons, get the grace period. Then
+   * they are cancelled with kind `"shutdown"`, and get the same time again for their cleanup (at least one second).
+   * Finally, requests without a response get a 503, and are reported as stuck.
    *
    * @param options - `grace` and `drainDelay` in ms. Default: the server's.
    * @returns How the requests ended. A second call returns the same.
