@@ -119,7 +119,7 @@ export function convertArguments(lease: Lease, args: unknown[], first = 0): unkn
 }
 
 /** Converts one argument in place. Most are unchanged, and without a write V8 allocates no array for them. */
-export function convertArgument(lease: Lease, args: unknown[], index: number): void {
+function convertArgument(lease: Lease, args: unknown[], index: number): void {
   const given = args[index];
   const converted = toInner(lease, given);
   if (converted !== given) args[index] = converted;
