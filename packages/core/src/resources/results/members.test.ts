@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { types } from "node:util";
 import { MessageChannel, Worker, type MessagePort } from "node:worker_threads";
+import { customRef, effect, isRef, ref, shallowRef, stop } from "@vue/reactivity";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createChannel, selfCleaning, sleep, spawn, type Channel } from "../../index.js";
 import { collectGarbage } from "../../testing/index.js";
@@ -206,5 +207,76 @@ describe("rule 24: the objects that an emitter of a method emits later", () => {
     await collectGarbage();
     finish?.();
     expect(await text(response)).toBe("first last");
+  });
+});
+
+describe("rule 24: a value with accessors, such as a ref of Vue, holds the handle only while the caller has it", () => {
+  class Cell {
+    readonly dep = new Dependency();
+    #count = 0;
+    get value(): number {
+      return (this.#count += 1);
+    }
+  }
+  class Dependency {
+    readonly version = 1;
+    isNewer(version: number): boolean {
+      return this.version > version;
+    }
+  }
+  class Box {
+    readonly dep = new Dependency();
+    get value(): boolean {
+      return this.dep.isNewer(0);
+    }
+  }
+
+  it.each<readonly [string, () => { value: unknown }]>([
+    ["ref()", () => ref(1)],
+    ["shallowRef()", () => shallowRef(1)],
+    ["customRef()", () => customRef(() => ({ get: () => 1, set: () => undefined }))],
+    ["an accessor that uses a field", () => new Box()],
+    ["an accessor that uses private members", () => new Cell()],
+  ])("%s, alone and in a literal that the inner object keeps", async (_, make) => {
+    const kept = [make(), { cell: make() }] as const;
+    const give = (value: object): readonly [WeakRef<object>, object] => {
+      const handle = giving(value);
+      return [new WeakRef(handle), handle.give()];
+    };
+    const held = kept.map(give);
+    const dropped = kept.map((value) => give(value)[0]);
+    await collectGarbage();
+    expect(held.map(([handle]) => handle.deref() !== undefined)).toEqual([true, true]);
+    expect(dropped.map((handle) => handle.deref())).toEqual([undefined, undefined]);
+    const [[, alone], [, literal]] = held as [
+      [unknown, { value: unknown }],
+      [unknown, { cell: { value: unknown } }],
+    ];
+    expect([alone.value, literal.cell.value].every((value) => value === 1 || value === true)).toBe(true);
+  });
+
+  it("is collected with the handle although the inner object keeps it, and effects follow it until then", async () => {
+    const kept = ref(1);
+    const seen: number[] = [];
+    const start = (): readonly [WeakRef<object>, () => void] => {
+      const handle = giving(kept);
+      const shown = handle.give();
+      const runner = effect(() => void seen.push(shown.value));
+      return [new WeakRef(handle), () => stop(runner)];
+    };
+    const [handle, end] = start();
+    await collectGarbage();
+    kept.value = 2;
+    expect(seen).toEqual([1, 2]);
+    expect([handle.deref() === undefined, isRef(giving(kept).give())]).toEqual([false, true]);
+    end();
+    const drop = (): WeakRef<object> => {
+      const other = giving(kept);
+      other.give();
+      return new WeakRef(other);
+    };
+    const dropped = drop();
+    await collectGarbage();
+    expect([dropped.deref(), kept.value]).toEqual([undefined, 2]);
   });
 });

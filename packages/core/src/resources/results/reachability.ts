@@ -18,6 +18,7 @@ export function isPlain(value: object): boolean {
 /** The properties of the objects of a class, read from its source. */
 interface ClassInfo {
   readonly hasMethods: boolean;
+  readonly hasAccessors: boolean;
   /** Whether their methods or accessors use private members, which may hold any object. */
   readonly hasPrivateMembers: boolean;
   /** Whether its own class and the platform accept a proxy of one. */
@@ -92,7 +93,7 @@ function look(prototype: object): ClassInfo {
     }
   }
   const hasPrivateMembers = privateMembers && (methods || accessors);
-  return { hasMethods: methods, hasPrivateMembers, takesFacade };
+  return { hasMethods: methods, hasAccessors: accessors, hasPrivateMembers, takesFacade };
 }
 
 const native = /\{\s*\[native code\]\s*\}\s*$/;

@@ -132,22 +132,30 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
     const kind = liveKind(value, args);
     if (kind !== undefined) return kind;
     if (plain) return containerKind(lease, value, args);
-    const { hasMethods, hasPrivateMembers, takesFacade } = classOf(value);
+    const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
     if (hasMethods)
       return canReachHandle(value, (member) => member === lease.inner || isLiveMember(member))
         ? "object"
         : "itself";
     if (!takesFacade) return "data";
-    return hasPrivateMembers ? "object" : containerKind(lease, value, args);
+    return hasPrivateMembers ? "object" : containerKind(lease, value, args, hasAccessors);
   } catch {
     return "data";
   }
 }
 
-function containerKind(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
+/** @param hasAccessors - Whether `value` is of a class with accessors, which use what its fields hold. */
+function containerKind(
+  lease: Lease,
+  value: object,
+  args: readonly unknown[] | undefined,
+  hasAccessors = false,
+): Kind {
   const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
   if (containsLive(value, MAX_DEPTH, search)) return "container";
-  if (search.liveMembers.length === 0 || args === undefined) return "data";
+  if (search.liveMembers.length === 0) return "data";
+  if (hasAccessors) return "object";
+  if (args === undefined) return "data";
   if (search.liveMembers.some((member) => typeof member === "function")) return "container";
   for (const member of search.liveMembers) hold(member, lease);
   return "data";
@@ -219,9 +227,13 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (scopeBrand in member) return false;
   if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
-  const { hasMethods, hasPrivateMembers, takesFacade } = classOf(member);
-  if (!hasMethods)
-    return takesFacade && (hasPrivateMembers || (depth > 1 && containsLive(member, depth - 1, search)));
+  const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(member);
+  if (!hasMethods) {
+    if (!takesFacade || hasPrivateMembers) return takesFacade;
+    const known = search.liveMembers.length;
+    if (depth > 1 && containsLive(member, depth - 1, search)) return true;
+    return hasAccessors && search.liveMembers.length > known;
+  }
   if (canReachHandle(member, (field) => field === inner || isLiveMember(field))) return true;
   search.liveMembers.push(member);
   return false;
