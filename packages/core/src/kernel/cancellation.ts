@@ -18,7 +18,7 @@ import { nextInSubtree } from "./tree.js";
 /**
  * Cancels `root` and everything below it, in two passes and without recursion:
  *
- * 1. mark every descendant, before any user code runs: so no code sees a half-cancelled tree;
+ * 1. mark every descendant. No user code runs meanwhile, so none sees a half-cancelled tree;
  * 2. fire signals and run hooks, parents first, children in spawn order.
  *
  * A subtree that was cancelled before keeps its own reason, and a shielded subtree is left alone. Afterwards `root` may be

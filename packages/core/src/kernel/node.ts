@@ -10,7 +10,9 @@ import type { Scope, ScopeState } from "./scope.js";
 import type { SignalController } from "./signal-controller.js";
 import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
 
-/** A name, or what has one, such as a function: reading `Function.name` costs as much as creating a promise. */
+/**
+ * A name, or an object that has one, such as a function: reading `Function.name` costs as much as creating a promise.
+ */
 export type Label = string | Named;
 
 let lastId = 0;

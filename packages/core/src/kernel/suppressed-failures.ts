@@ -8,8 +8,8 @@ import { afterMicrotasks } from "./platform.js";
  * The latest rejection with an error object: the basis of `suppressed(error)`.
  *
  * A caller has only the error object, and one object can be thrown many times (a constant, a cached rejection). So each
- * rejection replaces the object's list, unless it is the same failure on its way up the tree: the scope that rejected
- * before is inside the scope that fails now.
+ * rejection replaces the object's list. The list stays only if it is the same failure on its way up the tree: the scope
+ * that rejected before is inside the scope that fails now.
  *
  * A scope can also be awaited from outside its parent: by a sibling, or by another tree. The tree does not record which
  * scope awaits which. If unrelated scopes have not thrown the object yet, the time decides: see

@@ -36,7 +36,7 @@ export interface Task<T> extends Promise<T> {
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
-  /** What the worker has returned: the node settles with it, unless something in its scope takes longer. */
+  /** The result of the worker. The node settles with it, unless other work in its scope takes longer. */
   #work: PromiseLike<unknown> | undefined = undefined;
 
   constructor(node: ScopeNode) {
