@@ -257,7 +257,7 @@ export const pinnedCases: readonly PinnedCase[] = [
   },
   {
     row: "an iterator of its methods that you hold",
-    keptBy: /Lease\n\.#strongHandle → Doer$/,
+    keptBy: /HandleRef\n\.#strongHandle → Doer$/,
     run(probe) {
       return doer(probe).list();
     },

@@ -250,7 +250,7 @@ async function readOneLine(probe: Probe): Promise<void> {
 export const resultsInUse: readonly PinnedCase[] = [
   {
     row: "a channel of its methods that is being read",
-    keptBy: /Lease\n\.#strongHandle → Source$/,
+    keptBy: /HandleRef\n\.#strongHandle → Source$/,
     run(probe, copy) {
       if (copy % 2 === 0) silently(readAll(source(probe).channel()));
       else silently(source(probe).open().then(readAll));

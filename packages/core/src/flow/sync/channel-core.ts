@@ -49,7 +49,7 @@ export class ChannelCore<T> {
   #origins: Fifo<boolean> | undefined;
   /** The number of values in the buffer that running work has sent. */
   #fromWork = 0;
-  /** The leases of facades of this channel. A closed channel no longer needs its senders. */
+  /** The references of facades of this channel. A closed channel no longer needs its senders. */
   #closeListeners: WeakRef<{ end(): void }>[] = [];
   /** At this length, the next listener removes the collected ones. */
   #fullAt = FEWEST_LISTENERS;

@@ -6,9 +6,9 @@ import {
   copyFunctionShape,
   originals,
   showMembersOf,
-  standInFor,
+  wrapFunction,
   type AnyFunction,
-} from "../results/function-stand-ins.js";
+} from "../results/function-wrappers.js";
 import { convertArguments, mustConvert, toInner } from "../results/arguments.js";
 import { toCaller } from "../results/results.js";
 import { setPendingCallback } from "../../task/orphan.js";
@@ -72,7 +72,7 @@ export function forwardMethod(
     const owner = HandleObject.handleOf(self);
     if (owner === undefined) return Reflect.apply(method, self, args);
     const inner = HandleObject.innerOf(owner) as object;
-    convertArguments(HandleObject.leaseOf(owner), args);
+    convertArguments(HandleObject.refOf(owner), args);
     let result: unknown;
     try {
       const called = readMember(prototype, name) === expected ? method : currentMethod(inner, name);
@@ -92,7 +92,7 @@ export function forwardMethod(
   ): unknown {
     const isInner = result === HandleObject.innerOf(owner);
     if (listens && (result === undefined || isInner)) recordPendingCallback(owner, name, args);
-    return isInner ? self : toCaller(HandleObject.leaseOf(owner), result, args);
+    return isInner ? self : toCaller(HandleObject.refOf(owner), result, args);
   }
 }
 
@@ -120,8 +120,8 @@ const byKey: ReadMember = (object, name) => (object as Record<PropertyKey, unkno
 const readers = new Map<PropertyKey, ReadMember>();
 
 /**
- * Returns a function that reads a member by name. In V8 before 13 (Node 20 and 22) reading by a variable name is slow
- * as soon as there are two names, so each name gets a generated function.
+ * Returns a function that reads a member by name. In V8 before 13 (Node 20 and 22), reading by a variable name is slow
+ * as soon as there are two names. So each name gets a generated function.
  */
 function memberReader(name: PropertyKey): ReadMember {
   if (!isOldV8 || typeof name !== "string" || !/^[\w$]+$/.test(name) || readers.size > 10_000) return byKey;
@@ -155,7 +155,7 @@ function currentMethod(inner: object, name: PropertyKey): AnyFunction {
 }
 
 /**
- * What the language does with a member that is read through another object: an accessor of a class runs with that object. The
+ * Reads a member through another object, as the language does: an accessor of a class runs with that object. The
  * accessor that shows a field can't find its handle then.
  */
 function readElsewhere(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
@@ -183,7 +183,7 @@ export function readField(self: unknown, key: PropertyKey, ofClass: object | und
   if (typeof value === "function") return boundFunction(owner, value);
   if (typeof value !== "object" || value === null) return value;
   if (HandleObject.isHandle(value)) return HandleObject.originalOf(owner, value);
-  return HandleObject.existingLease(owner)?.results.facades.get(value)?.deref() ?? value;
+  return HandleObject.existingRef(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
 export function writeField(
@@ -201,8 +201,7 @@ export function writeField(
     if (original === undefined) HandleObject.functionsOf(owner).set(value, value);
     else converted = original;
   } else if (value === self) converted = HandleObject.innerOf(owner);
-  else if (typeof value === "object" && value !== null)
-    converted = toInner(HandleObject.leaseOf(owner), value);
+  else if (typeof value === "object" && value !== null) converted = toInner(HandleObject.refOf(owner), value);
   try {
     return Reflect.set(HandleObject.innerOf(owner) as object, key, converted);
   } catch (error) {
@@ -211,7 +210,7 @@ export function writeField(
 }
 
 /**
- * Returns a function from a field or getter as a method that is bound to the handle: a caller that takes it off, as in
+ * Returns a function from a field or getter as a method that is bound to the handle. A caller that takes it off, as in
  * `const { get } = handle`, still holds the handle.
  */
 function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
@@ -219,7 +218,7 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
   const known = functions.get(method);
   if (known !== undefined) return known;
   if (isConstructor(method)) return method;
-  if (HandleObject.existingLease(owner)?.results.fromCaller.has(method) === true) return method;
+  if (HandleObject.existingRef(owner)?.results.fromCaller.has(method) === true) return method;
   const inner = HandleObject.innerOf(owner) as object;
   const { name } = method;
   const bound = {
@@ -227,7 +226,7 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
       for (let index = 0; index < args.length; index++) {
         const given = args[index];
         if (isReference(given) && mustConvert(owner, given))
-          args[index] = toInner(HandleObject.leaseOf(owner), given);
+          args[index] = toInner(HandleObject.refOf(owner), given);
       }
       let result: unknown;
       try {
@@ -236,11 +235,11 @@ function boundFunction(owner: HandleObject, method: AnyFunction): AnyFunction {
         throw detached(error);
       }
       if (!isReference(result)) return result;
-      return result === inner ? owner : toCaller(HandleObject.leaseOf(owner), result, args);
+      return result === inner ? owner : toCaller(HandleObject.refOf(owner), result, args);
     },
   }[name] as AnyFunction;
   const shown = hasOwnMembers(method)
-    ? standInFor(method, (_, args) => Reflect.apply(bound, undefined, args))
+    ? wrapFunction(method, (_, args) => Reflect.apply(bound, undefined, args))
     : copyFunctionShape(method, bound);
   functions.set(method, shown);
   return shown;

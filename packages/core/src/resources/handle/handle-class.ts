@@ -3,7 +3,7 @@ import { inspectCustom } from "../../kernel/scope.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { closeAndWait, closeByOwner, expectDisposal } from "../../task/close.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
-import { isConstructor } from "../results/function-stand-ins.js";
+import { isConstructor } from "../results/function-wrappers.js";
 import {
   assignedNames,
   buildMayGrow,

@@ -2,7 +2,7 @@ import { isOptedOutOfHold } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { ExistingObject } from "../../kernel/object-marks.js";
-import { Results, Lease, type Convert } from "../results/lease.js";
+import { Results, HandleRef, type Convert } from "../results/handle-ref.js";
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
 export type AnyFunction = Function;
@@ -13,9 +13,9 @@ export type AnyFunction = Function;
  */
 export const handleKey: unique symbol = Symbol("bough.handle");
 
-function makeLease(owner: object, inner: object, node: ScopeNode): Lease {
+function makeRef(owner: object, inner: object, node: ScopeNode): HandleRef {
   const process = isOptedOutOfHold(node) ? new ProcessHold(node) : undefined;
-  return new Lease(owner, inner, new Results(), HandleObject.factory.convert, process);
+  return new HandleRef(owner, inner, new Results(), HandleObject.factory.convert, process);
 }
 
 /** The functions of handle-class.ts that this module calls. */
@@ -36,7 +36,7 @@ export class HandleObject extends ExistingObject {
   readonly #inner: object;
   readonly #node: ScopeNode;
   readonly #serial = (lastSerial += 1);
-  #lease: Lease | undefined;
+  #ref: HandleRef | undefined;
   #functions: WeakMap<AnyFunction, AnyFunction> | undefined;
   #weakHandle: HandleObject | undefined;
   #isWeak = false;
@@ -88,12 +88,12 @@ export class HandleObject extends ExistingObject {
     );
   }
 
-  static leaseOf(owner: HandleObject): Lease {
-    return (owner.#lease ??= makeLease(owner, owner.#inner, owner.#node));
+  static refOf(owner: HandleObject): HandleRef {
+    return (owner.#ref ??= makeRef(owner, owner.#inner, owner.#node));
   }
 
-  static existingLease(owner: HandleObject): Lease | undefined {
-    return owner.#lease;
+  static existingRef(owner: HandleObject): HandleRef | undefined {
+    return owner.#ref;
   }
 
   static functionsOf(owner: HandleObject): WeakMap<AnyFunction, AnyFunction> {

@@ -1,5 +1,5 @@
 import { Mark, subjectOfMark } from "../../kernel/object-marks.js";
-import type { Lease } from "./lease.js";
+import type { HandleRef } from "./handle-ref.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { recordCollection, recordContainer } from "./caller-objects.js";
 import { isPlatformData } from "./platform-objects.js";
@@ -10,16 +10,16 @@ import { MAX_MEMBERS } from "./reachability.js";
  * a facade becomes its subject, and another handle becomes a weak handle of the same object. Every other value is
  * unchanged, and recorded as the caller's.
  */
-export function toInner(lease: Lease, value: unknown): unknown {
+export function toInner(ref: HandleRef, value: unknown): unknown {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
-  return convertReference(lease, value, Mark.of(value));
+  return convertReference(ref, value, Mark.of(value));
 }
 
 /** Whether {@link toInner} replaces an argument. Most have been recorded before: a frequent call inlines no more than that. */
 export function mustConvert(owner: HandleObject, value: object): boolean {
-  const lease = HandleObject.leaseOf(owner);
+  const ref = HandleObject.refOf(owner);
   const mark = Mark.of(value);
-  return mark !== lease.results.fromCaller && convertReference(lease, value, mark) !== value;
+  return mark !== ref.results.fromCaller && convertReference(ref, value, mark) !== value;
 }
 
 /**
@@ -28,13 +28,13 @@ export function mustConvert(owner: HandleObject, value: object): boolean {
  *
  * @param mark - The mark of `value`.
  */
-function convertReference(lease: Lease, value: object, mark: object | undefined): object {
-  const { fromCaller } = lease.results;
+function convertReference(ref: HandleRef, value: object, mark: object | undefined): object {
+  const { fromCaller } = ref.results;
   if (mark !== undefined) {
     if (mark === fromCaller) return value;
     const subject = subjectOfMark(mark);
     if (subject !== undefined) {
-      const isOwn = lease.results.facades.get(subject)?.deref() === value;
+      const isOwn = ref.results.facades.get(subject)?.deref() === value;
       if (isOwn && !HandleObject.isHandle(value)) return subject;
       if (typeof value === "function") return value;
     }
@@ -85,8 +85,8 @@ function convertReference(lease: Lease, value: object, mark: object | undefined)
   else if (kind === "collection") recordCollection(fromCaller, value);
   else if (kind === "unmarkable") fromCaller.add(value);
   else if (kind === "handle") {
-    const { handle } = lease;
-    if (value === handle) return lease.inner;
+    const { handle } = ref;
+    if (value === handle) return ref.inner;
     if (handle !== undefined && HandleObject.isHandle(value))
       return HandleObject.weakHandleFor(handle as HandleObject, value);
   }
@@ -113,14 +113,14 @@ function kindOfClass(prototype: object, value: object): Kind {
 }
 
 /** Applies {@link toInner} in place, from the argument `first` on. */
-export function convertArguments(lease: Lease, args: unknown[], first = 0): unknown[] {
-  for (let index = first; index < args.length; index++) convertArgument(lease, args, index);
+export function convertArguments(ref: HandleRef, args: unknown[], first = 0): unknown[] {
+  for (let index = first; index < args.length; index++) convertArgument(ref, args, index);
   return args;
 }
 
 /** Converts one argument in place. Most are unchanged, and without a write V8 allocates no array for them. */
-function convertArgument(lease: Lease, args: unknown[], index: number): void {
+function convertArgument(ref: HandleRef, args: unknown[], index: number): void {
   const given = args[index];
-  const converted = toInner(lease, given);
+  const converted = toInner(ref, given);
   if (converted !== given) args[index] = converted;
 }

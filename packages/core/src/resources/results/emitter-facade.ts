@@ -1,7 +1,7 @@
-import type { AnyFunction } from "./function-stand-ins.js";
+import type { AnyFunction } from "./function-wrappers.js";
 import { Facade } from "./facades.js";
 import { toInner } from "./arguments.js";
-import type { Lease } from "./lease.js";
+import type { HandleRef } from "./handle-ref.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { holdUntilClosed } from "./platform-objects.js";
 import { addWeakly, type WeakLists } from "./weak-lists.js";
@@ -82,9 +82,9 @@ export class EmitterFacade extends Facade {
   readonly #registered = new WeakMap<object, Listener>();
   readonly #links = new WeakMap<Listener, Link>();
 
-  constructor(subject: object, lease: Lease) {
-    super(subject, lease);
-    watchEnd(subject, new WeakRef(lease));
+  constructor(subject: object, ref: HandleRef) {
+    super(subject, ref);
+    watchEnd(subject, new WeakRef(ref));
   }
 
   override set(target: object, key: PropertyKey, value: unknown): boolean {
@@ -104,7 +104,7 @@ export class EmitterFacade extends Facade {
    * helpers use.
    */
   protected override field(key: PropertyKey, value: unknown): unknown {
-    if (typeof value !== "object" || value === null || value === this.subject || value === this.lease.inner)
+    if (typeof value !== "object" || value === null || value === this.subject || value === this.ref.inner)
       return super.field(key, value);
     if (typeof key !== "string" || key.startsWith("_")) return value;
     return value instanceof Promise || isEmitter(value) ? super.field(key, value) : value;
@@ -113,13 +113,12 @@ export class EmitterFacade extends Facade {
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
     if (self !== this.proxy) return super.call(key, own, self, args);
     if (pipingMethods.has(key) && isNodeStreamMethod(this.subject, key)) {
-      this.lease.holdProcessUntilEnd();
-      for (const value of args) toInner(this.lease, value); // recognized as the caller's own if it is returned
+      this.ref.holdProcessUntilEnd();
+      for (const value of args) toInner(this.ref, value); // recognized as the caller's own if it is returned
       const result: unknown = Reflect.apply(own, self, args);
       return result === self ? result : this.returned(key, result, args);
     }
-    if (addMethods.has(key) && (args[0] === "data" || args[0] === "readable"))
-      this.lease.holdProcessUntilEnd();
+    if (addMethods.has(key) && (args[0] === "data" || args[0] === "readable")) this.ref.holdProcessUntilEnd();
     if (addMethods.has(key)) args[1] = this.#registeredFor(args[1], true, args[2]);
     else if (removeMethods.has(key)) args[1] = this.#registeredFor(args[1], false);
     else if ((key === "write" || key === "end") && isNodeStreamMethod(this.subject, key))
@@ -176,11 +175,11 @@ export class EmitterFacade extends Facade {
   #holdUntilWritten(args: unknown[]): void {
     const last = Math.max(args.length - 1, 0);
     const callback = args[last];
-    const { proxy, lease } = this;
+    const { proxy, ref } = this;
     let waits = true; // a stream may call back twice
-    lease.acquire();
+    ref.acquire();
     const done = (...results: unknown[]): void => {
-      if (waits) lease.release();
+      if (waits) ref.release();
       waits = false;
       if (typeof callback === "function") Reflect.apply(callback, proxy, results);
     };
@@ -194,20 +193,20 @@ function registeredListener(link: Link): Listener {
   return function (this: unknown, ...args: unknown[]): unknown {
     const { facade, listener } = link;
     if (facade === undefined || listener === undefined) return undefined;
-    const { subject, lease, proxy } = facade;
+    const { subject, ref, proxy } = facade;
     const shown = args.map((value) => {
       if (value === subject) return proxy;
-      if (typeof value === "object" && value !== null && isEmitter(value)) holdEmitted(lease, value);
-      return value === lease.inner ? (lease.handle ?? value) : value;
+      if (typeof value === "object" && value !== null && isEmitter(value)) holdEmitted(ref, value);
+      return value === ref.inner ? (ref.handle ?? value) : value;
     });
     return Reflect.apply(listener, this === subject ? proxy : this, shown) as unknown;
   };
 }
 
 /** A response, a connection: it delivers on when the emitter that it came from is no longer used. */
-function holdEmitted({ handle, inner, results }: Lease, value: object): void {
+function holdEmitted({ handle, inner, results }: HandleRef, value: object): void {
   if (handle === undefined || value === inner || value === handle || results.fromCaller.has(value)) return;
-  holdUntilClosed(HandleObject.leaseOf(handle as HandleObject), value);
+  holdUntilClosed(HandleObject.refOf(handle as HandleObject), value);
 }
 
 /** The registrations that end with a signal. */
@@ -271,16 +270,16 @@ function closesLast({ _readableState: read, _writableState: write, setHeader }: 
   return states.every((state) => state.autoDestroy === true && state.emitClose === true);
 }
 
-/** The leases that end with an emitter. */
-const leasesByEmitter: WeakLists<Lease> = new WeakMap();
+/** The references that end with an emitter. */
+const refsByEmitter: WeakLists<HandleRef> = new WeakMap();
 
-/** The listener reaches no lease: the inner object may keep the emitter. */
-function watchEnd(subject: Emitting, lease: WeakRef<Lease>): void {
-  const leases = addWeakly(leasesByEmitter, subject, lease);
-  if (leases === undefined) return;
+/** The listener reaches no reference: the inner object may keep the emitter. */
+function watchEnd(subject: Emitting, ref: WeakRef<HandleRef>): void {
+  const refs = addWeakly(refsByEmitter, subject, ref);
+  if (refs === undefined) return;
   const end = (): void => {
-    for (const known of leases) known.deref()?.end();
-    leases.clear();
+    for (const known of refs) known.deref()?.end();
+    refs.clear();
   };
   try {
     if (typeof subject.on !== "function") {

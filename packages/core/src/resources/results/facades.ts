@@ -1,8 +1,8 @@
 import { detached } from "../../errors/detach-stack.js";
 import { setSubject } from "../../kernel/object-marks.js";
-import { isConstructor, standInFor, type AnyFunction } from "./function-stand-ins.js";
+import { isConstructor, wrapFunction, type AnyFunction } from "./function-wrappers.js";
 import { convertArguments, toInner } from "./arguments.js";
-import type { Lease } from "./lease.js";
+import type { HandleRef } from "./handle-ref.js";
 import { holdUntilSettled } from "./promises.js";
 
 interface Member {
@@ -17,13 +17,13 @@ interface Member {
  */
 export class Facade implements ProxyHandler<object> {
   readonly subject: object;
-  readonly lease: Lease;
+  readonly ref: HandleRef;
   #proxy: object | undefined;
   readonly #members = new Map<PropertyKey, Member>();
 
-  constructor(subject: object, lease: Lease) {
+  constructor(subject: object, ref: HandleRef) {
     this.subject = subject;
-    this.lease = lease;
+    this.ref = ref;
   }
 
   /** The facade. */
@@ -46,24 +46,24 @@ export class Facade implements ProxyHandler<object> {
     if (key === "constructor" || isConstructor(value)) return value;
     const known = this.#members.get(key);
     if (known?.own === value) return known.shown;
-    if (this.lease.results.fromCaller.has(value) && Object.hasOwn(this.subject, key)) return value;
+    if (this.ref.results.fromCaller.has(value) && Object.hasOwn(this.subject, key)) return value;
     const shown = this.method(key, value);
     this.#members.set(key, { own: value, shown });
     return shown;
   }
 
   set(_target: object, key: PropertyKey, value: unknown): boolean {
-    return Reflect.set(this.subject, key, toInner(this.lease, value), this.subject);
+    return Reflect.set(this.subject, key, toInner(this.ref, value), this.subject);
   }
 
   /** The value of a field or a getter. Reading it must not let an inner object hold the handle. */
   protected field(_key: PropertyKey, value: unknown): unknown {
     if (value === this.subject) return this.proxy;
-    return value === this.lease.inner ? (this.lease.handle ?? value) : this.lease.convert(this.lease, value);
+    return value === this.ref.inner ? (this.ref.handle ?? value) : this.ref.convert(this.ref, value);
   }
 
   protected method(key: PropertyKey, own: AnyFunction): AnyFunction {
-    return standInFor(own, (self, args) => this.call(key, own, self, args));
+    return wrapFunction(own, (self, args) => this.call(key, own, self, args));
   }
 
   /** `self` is another object for a method that was taken off, as in `const { open } = handle.tools()`. */
@@ -71,7 +71,7 @@ export class Facade implements ProxyHandler<object> {
     const receiver = self === this.proxy ? this.subject : self;
     let result: unknown;
     try {
-      result = Reflect.apply(own, receiver, convertArguments(this.lease, args));
+      result = Reflect.apply(own, receiver, convertArguments(this.ref, args));
     } catch (error) {
       this.threw(key);
       throw detached(error);
@@ -81,7 +81,7 @@ export class Facade implements ProxyHandler<object> {
   }
 
   protected returned(_key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
-    return this.lease.convert(this.lease, result, args);
+    return this.ref.convert(this.ref, result, args);
   }
 
   protected threw(_key: PropertyKey): void {
@@ -93,8 +93,8 @@ export class Facade implements ProxyHandler<object> {
 export class ThenableFacade extends Facade {
   readonly #endsOnce: boolean;
 
-  constructor(subject: object, lease: Lease, endsOnce: boolean) {
-    super(subject, lease);
+  constructor(subject: object, ref: HandleRef, endsOnce: boolean) {
+    super(subject, ref);
     this.#endsOnce = endsOnce;
   }
 
@@ -116,10 +116,10 @@ export class ThenableFacade extends Facade {
     if (waits) {
       if (typeof reactions[0] !== "function") reactions[0] = (value: unknown) => value;
       if (typeof reactions[1] !== "function") reactions[1] = rethrow;
-      this.lease.process?.acquire();
+      this.ref.process?.acquire();
     }
     const settled = (): void => {
-      if (waits) this.lease.process?.release();
+      if (waits) this.ref.process?.release();
       waits = false; // a thenable that is not a promise may call back twice
     };
     return reactions.map((reaction, index) =>
@@ -131,10 +131,10 @@ export class ThenableFacade extends Facade {
 
   #reacting(reaction: AnyFunction, settled: () => void, failed: boolean): (...values: unknown[]) => unknown {
     return (...values) => {
-      const { lease } = this;
+      const { ref } = this;
       settled();
-      const shown = values.map((value) => (failed ? detached(value) : lease.convert(lease, value, [])));
-      if (this.#endsOnce) lease.end();
+      const shown = values.map((value) => (failed ? detached(value) : ref.convert(ref, value, [])));
+      if (this.#endsOnce) ref.end();
       return Reflect.apply(reaction, undefined, shown) as unknown;
     };
   }
@@ -161,19 +161,19 @@ export class IteratorFacade extends Facade {
     if (typeof result !== "object" || result === null) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
     return holdUntilSettled(
-      this.lease,
+      this.ref,
       result as PromiseLike<unknown>,
       (step) => this.#step(step),
-      () => this.lease.end(),
+      () => this.ref.end(),
     );
   }
 
   protected override threw(key: PropertyKey): void {
-    if (key === "next" || key === "throw") this.lease.end();
+    if (key === "next" || key === "throw") this.ref.end();
   }
 
   #closed(result: unknown): unknown {
-    const end = (): void => this.lease.end();
+    const end = (): void => this.ref.end();
     if (result instanceof Promise) void result.then(end, end);
     else end();
     return result;
@@ -182,8 +182,8 @@ export class IteratorFacade extends Facade {
   #step(step: unknown): unknown {
     if (typeof step !== "object" || step === null) return step;
     const { done, value } = step as IteratorResult<unknown>;
-    const converted = this.lease.convert(this.lease, value, []);
-    if (done === true) this.lease.end();
+    const converted = this.ref.convert(this.ref, value, []);
+    if (done === true) this.ref.end();
     return converted === value ? step : { done, value: converted };
   }
 }
@@ -204,7 +204,7 @@ export class SubscriptionFacade extends Facade {
 
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
     const converted = super.returned(key, result, args);
-    if (SubscriptionFacade.endings.has(key)) this.lease.end();
+    if (SubscriptionFacade.endings.has(key)) this.ref.end();
     return converted;
   }
 }
@@ -215,9 +215,9 @@ export class MapFacade extends Facade {
     const [callback] = args;
     if (key !== "forEach" || self !== this.proxy || typeof callback !== "function")
       return super.call(key, own, self, args);
-    const { lease, proxy, subject } = this;
+    const { ref, proxy, subject } = this;
     const visit = (...members: unknown[]): void => {
-      const shown = members.map((value) => (value === subject ? proxy : lease.convert(lease, value, [])));
+      const shown = members.map((value) => (value === subject ? proxy : ref.convert(ref, value, [])));
       Reflect.apply(callback, args[1], shown);
     };
     return Reflect.apply(own, subject, [visit]) as unknown;
@@ -227,8 +227,8 @@ export class MapFacade extends Facade {
 /** An array or a literal with such results in it. */
 export class ContainerFacade extends Facade {
   protected override field(key: PropertyKey, value: unknown): unknown {
-    if (value === this.subject || value === this.lease.inner) return super.field(key, value);
-    return this.lease.convert(this.lease, value, []);
+    if (value === this.subject || value === this.ref.inner) return super.field(key, value);
+    return this.ref.convert(this.ref, value, []);
   }
 
   /** The built-in methods of arrays and objects read from `this`, so their `this` has to be the facade. */

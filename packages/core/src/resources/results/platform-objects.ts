@@ -1,4 +1,4 @@
-import { hold, releaseAll, type Lease } from "./lease.js";
+import { hold, releaseAll, type HandleRef } from "./handle-ref.js";
 
 const platformTypes = [Date, RegExp, Error, ArrayBuffer, Map, Set, WeakMap, WeakSet, Boolean, Number, String];
 
@@ -63,13 +63,13 @@ interface Emitting {
 const watched = new WeakSet<Emitting>();
 
 /** Makes an emitter hold the handle as long as it lives, at most until it emits `close`. */
-export function holdUntilClosed(lease: Lease, emitter: Emitting): void {
-  if (!hold(emitter, lease) || watched.has(emitter)) return;
+export function holdUntilClosed(ref: HandleRef, emitter: Emitting): void {
+  if (!hold(emitter, ref) || watched.has(emitter)) return;
   watched.add(emitter);
   releaseWhenClosed(emitter);
 }
 
-/** A separate function, so that the closure reaches no lease. */
+/** A separate function, so that the closure reaches no reference. */
 function releaseWhenClosed(emitter: Emitting): void {
   const end = (): void => releaseAll(emitter);
   try {

@@ -1,18 +1,18 @@
 import { detached } from "../../errors/detach-stack.js";
 import { Mark } from "../../kernel/object-marks.js";
-import type { Lease, Results } from "./lease.js";
+import type { HandleRef, Results } from "./handle-ref.js";
 
 /**
  * Keeps the handle alive until `promise` is settled: code that can settle it reaches its reactions, and `convert` must
- * reference a lease.
+ * reference a reference.
  */
 export function holdUntilSettled(
-  lease: Lease,
+  ref: HandleRef,
   promise: PromiseLike<unknown>,
   convert: (value: unknown) => unknown,
   failed?: () => void,
 ): Promise<unknown> {
-  const { process } = lease;
+  const { process } = ref;
   process?.acquire();
   return promise.then(
     (value) => {
@@ -41,17 +41,17 @@ class Passed {
 
 /** Returns the caller's promise for a promise of the inner object. */
 export function promiseForCaller(
-  lease: Lease,
+  ref: HandleRef,
   promise: Promise<unknown>,
   args: readonly unknown[],
 ): Promise<unknown> {
-  const { results } = lease;
+  const { results } = ref;
   const mark = Mark.of(promise);
   const isOwn = mark instanceof Passed && mark.results === results;
   const known = isOwn ? mark.promise : results.promises.get(promise);
   if (known !== undefined) return known;
-  const passed = holdUntilSettled(lease, promise, (value) => {
-    const converted = lease.convert(lease, value, args);
+  const passed = holdUntilSettled(ref, promise, (value) => {
+    const converted = ref.convert(ref, value, args);
     if (converted !== value) forget(results, promise);
     return converted;
   });

@@ -1,4 +1,4 @@
-import { isConstructor } from "./function-stand-ins.js";
+import { isConstructor } from "./function-wrappers.js";
 
 /** How many members of arrays and literals are looked at, all in all, and how deep. */
 export const MAX_MEMBERS = 64;
@@ -33,10 +33,10 @@ export function classOf(value: object): ClassInfo {
 }
 
 /**
- * Whether the methods of `value` may return an object that needs the handle, as `client.db().find()` does: `value`
- * has private members, or a field that leads to a `live` object or a function. It is false for classes that would not
- * accept a facade: those that read the private members of other objects than `this` (`#x in other`, `other.#x`), and
- * those of the platform.
+ * Whether the methods of `value` may return an object that needs the handle, as `client.db().find()` does: `value` has
+ * private members, or a field that leads to a `live` object or a function. It is false for classes that would not
+ * accept a facade: classes of the platform, and classes that read private members of other objects than `this` (`#x in
+ * other`, `other.#x`).
  */
 export function canReachHandle(value: object, live: (member: object) => boolean): boolean {
   const prototype = Object.getPrototypeOf(value) as object;
@@ -74,17 +74,17 @@ function hasLiveMember(
 
 function infoOf(prototype: object): ClassInfo {
   let info = classes.get(prototype);
-  if (info === undefined) classes.set(prototype, (info = look(prototype)));
+  if (info === undefined) classes.set(prototype, (info = readClass(prototype)));
   return info;
 }
 
-function look(prototype: object): ClassInfo {
+function readClass(prototype: object): ClassInfo {
   let [methods, accessors, privateMembers, takesFacade] = [false, false, false, true];
   for (let at: object | null = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.getPrototypeOf(at) === null) break; // what every object has
     const made: unknown = Object.getOwnPropertyDescriptor(at, "constructor")?.value;
     const source = typeof made === "function" ? sourceOf(made) : "";
-    takesFacade &&= !native.test(source) && !looksAtPeers(source, made);
+    takesFacade &&= !native.test(source) && !readsPeers(source, made);
     privateMembers ||= privates.test(source);
     for (const key of Reflect.ownKeys(at)) {
       const own = Object.getOwnPropertyDescriptor(at, key) as PropertyDescriptor;
@@ -103,7 +103,7 @@ const inside = /#[\w$]+\s+in\b/;
 const accessed =
   /([\w$)\]]+)\s*\??\.\s*#[\w$]|(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*([\w$]+)/g;
 
-function looksAtPeers(source: string, made: unknown): boolean {
+function readsPeers(source: string, made: unknown): boolean {
   if (inside.test(source)) return true;
   const { name } = made as { name?: unknown };
   for (const [, written, lowered] of source.matchAll(accessed)) {

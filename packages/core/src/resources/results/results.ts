@@ -12,9 +12,9 @@ import {
   SubscriptionFacade,
   ThenableFacade,
 } from "./facades.js";
-import { isConstructor, hasNoParameters, type AnyFunction } from "./function-stand-ins.js";
+import { isConstructor, hasNoParameters, type AnyFunction } from "./function-wrappers.js";
 import { convertArguments } from "./arguments.js";
-import { hold, release, type Lease } from "./lease.js";
+import { hold, release, type HandleRef } from "./handle-ref.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { canReachHandle, classOf, isPlain, MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
@@ -26,28 +26,28 @@ import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-s
  * handle. A value that can still deliver or call the inner object holds the handle, by the cheapest means:
  *
  * - a promise becomes a promise that settles with it, whose reaction holds the handle until then;
- * - a channel, a stream, an emitter, an iterable, a subscription, or a thenable with members becomes a facade that
- *   holds the handle until its end, since the inner object may keep the result itself;
+ * - a channel, a stream, an emitter, an iterable, a subscription, or a thenable with members becomes a facade, since
+ *   the inner object may keep the result itself. The facade holds the handle until its end;
  * - an array, a literal, a `Map` or a `Set` that contains such values or functions, a function, or an object whose
  *   methods may call the inner object becomes a facade, so that the results of its methods hold the handle in turn;
  * - any other object with methods stays the same object, and holds the handle as long as it lives.
  *
  * Data stays as it is, and holds nothing.
  */
-export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]): unknown {
+export function toCaller(ref: HandleRef, value: unknown, args?: readonly unknown[]): unknown {
   if ((typeof value !== "object" || value === null) && typeof value !== "function") return value;
-  const { handle, results } = lease;
+  const { handle, results } = ref;
   if (handle === undefined) return value;
-  if (value === lease.inner) return handle;
+  if (value === ref.inner) return handle;
   const known = results.facades.get(value)?.deref();
   if (known !== undefined) return known;
-  if (typeof value === "function") return functionResult(lease, value, args);
+  if (typeof value === "function") return functionResult(ref, value, args);
   if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
-  if (results.fromCaller.has(value) && !hasGainedResults(lease, value, args)) return value;
-  // A lease of its own may end before it: that of an iterator which yields promises ends with the last of them.
-  const lasting = HandleObject.leaseOf(handle as HandleObject);
+  if (results.fromCaller.has(value) && !hasGainedResults(ref, value, args)) return value;
+  // A reference of its own may end before it: that of an iterator which yields promises ends with the last of them.
+  const lasting = HandleObject.refOf(handle as HandleObject);
   if (isBarePromise(value)) return promiseForCaller(lasting, value, args ?? []);
-  const kind = kindOf(lease, value, args);
+  const kind = kindOf(ref, value, args);
   if (kind === "data") return value;
   if (kind === "platform") {
     holdUntilClosed(lasting, value);
@@ -57,12 +57,12 @@ export function toCaller(lease: Lease, value: unknown, args?: readonly unknown[]
     if (args !== undefined) holdWhileAlive(lasting, value);
     return value;
   }
-  return results.facadeOf(value, () => makeFacade(kind, value, lease.derive(), args));
+  return results.facadeOf(value, () => makeFacade(kind, value, ref.derive(), args));
 }
 
 /** Whether a method has put results of its own into the array or literal that it was called with and returns. */
-function hasGainedResults(lease: Lease, value: object, args: readonly unknown[] | undefined): boolean {
-  return args?.includes(value) === true && isPlain(value) && kindOf(lease, value, args) === "container";
+function hasGainedResults(ref: HandleRef, value: object, args: readonly unknown[] | undefined): boolean {
+  return args?.includes(value) === true && isPlain(value) && kindOf(ref, value, args) === "container";
 }
 
 type Kind =
@@ -80,65 +80,65 @@ type Kind =
   | "map"
   | "object";
 
-function makeFacade(kind: Kind, value: object, lease: Lease, args: readonly unknown[] = []): object {
+function makeFacade(kind: Kind, value: object, ref: HandleRef, args: readonly unknown[] = []): object {
   switch (kind) {
     case "stream":
-      return streamFacade(value, lease) ?? lockedStream(value, lease);
+      return streamFacade(value, ref) ?? lockedStream(value, ref);
     case "thenable":
-      return new ThenableFacade(value, lease, value instanceof Promise || isTask(value)).proxy;
+      return new ThenableFacade(value, ref, value instanceof Promise || isTask(value)).proxy;
     case "iterator":
-      return new IteratorFacade(value, lease).proxy;
+      return new IteratorFacade(value, ref).proxy;
     case "emitter":
-      holdBy(args.filter(isCallback), lease);
-      return new EmitterFacade(value, lease).proxy;
+      holdBy(args.filter(isCallback), ref);
+      return new EmitterFacade(value, ref).proxy;
     case "subscription":
-      holdCallbacks(lease, value, args);
-      return new SubscriptionFacade(value, lease).proxy;
+      holdCallbacks(ref, value, args);
+      return new SubscriptionFacade(value, ref).proxy;
     case "container":
-      return new ContainerFacade(value, lease).proxy;
+      return new ContainerFacade(value, ref).proxy;
     case "map":
-      return new MapFacade(value, lease).proxy;
+      return new MapFacade(value, ref).proxy;
     case "reader":
-      endWithReader(value as Reader, new WeakRef(lease));
-      return new Facade(value, lease).proxy;
+      endWithReader(value as Reader, new WeakRef(ref));
+      return new Facade(value, ref).proxy;
     default:
-      channelCore(value)?.onClose(new WeakRef(lease));
-      return new Facade(value, lease).proxy;
+      channelCore(value)?.onClose(new WeakRef(ref));
+      return new Facade(value, ref).proxy;
   }
 }
 
 type Reader = ReadableStreamDefaultReader | WritableStreamDefaultWriter;
 
-/** A separate function, so that the closure reaches no lease: the inner object may keep the reader. */
-function endWithReader(reader: Reader, lease: WeakRef<Lease>): void {
-  const end = (): void => lease.deref()?.end();
+/** A separate function, so that the closure reaches no reference: the inner object may keep the reader. */
+function endWithReader(reader: Reader, ref: WeakRef<HandleRef>): void {
+  const end = (): void => ref.deref()?.end();
   void reader.closed.then(end, end);
 }
 
 /** A stream that has a reader already. */
-function lockedStream(value: object, lease: Lease): object {
-  hold(value, lease);
+function lockedStream(value: object, ref: HandleRef): object {
+  hold(value, ref);
   return value;
 }
 
 /** The kind of a result. An object whose getter or proxy trap throws counts as data. */
-function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefined): Kind {
+function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): Kind {
   try {
-    if (Array.isArray(value)) return containerKind(lease, value, args);
+    if (Array.isArray(value)) return containerKind(ref, value, args);
     const plain = isPlain(value);
-    if (value instanceof Map || value instanceof Set) return mapKind(lease, value);
+    if (value instanceof Map || value instanceof Set) return mapKind(ref, value);
     if (!plain && isPlatformData(value)) return "data";
     if (scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
     const kind = liveKind(value, args);
     if (kind !== undefined) return kind;
-    if (plain) return containerKind(lease, value, args);
+    if (plain) return containerKind(ref, value, args);
     const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
     if (hasMethods)
-      return canReachHandle(value, (member) => member === lease.inner || isLiveMember(member))
+      return canReachHandle(value, (member) => member === ref.inner || isLiveMember(member))
         ? "object"
         : "itself";
     if (!takesFacade) return "data";
-    return hasPrivateMembers ? "object" : containerKind(lease, value, args, hasAccessors);
+    return hasPrivateMembers ? "object" : containerKind(ref, value, args, hasAccessors);
   } catch {
     return "data";
   }
@@ -146,26 +146,26 @@ function kindOf(lease: Lease, value: object, args: readonly unknown[] | undefine
 
 /** @param hasAccessors - Whether `value` is of a class with accessors, which use what its fields hold. */
 function containerKind(
-  lease: Lease,
+  ref: HandleRef,
   value: object,
   args: readonly unknown[] | undefined,
   hasAccessors = false,
 ): Kind {
-  const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
+  const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
   if (containsLive(value, MAX_DEPTH, search)) return "container";
   if (search.liveMembers.length === 0) return "data";
   if (hasAccessors) return "object";
   if (args === undefined) return "data";
   if (search.liveMembers.some((member) => typeof member === "function")) return "container";
-  for (const member of search.liveMembers) hold(member, lease);
+  for (const member of search.liveMembers) hold(member, ref);
   return "data";
 }
 
-function mapKind(lease: Lease, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): Kind {
-  const search: Search = { lease, left: MAX_MEMBERS, liveMembers: [] };
+function mapKind(ref: HandleRef, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): Kind {
+  const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
   const visit = (member: unknown): boolean =>
     (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) ||
-    (typeof member === "function" && !isConstructor(member) && !lease.results.fromCaller.has(member));
+    (typeof member === "function" && !isConstructor(member) && !ref.results.fromCaller.has(member));
   for (const member of value.values()) {
     if ((search.left -= 1) < 0) return "data";
     if (visit(member)) return "map";
@@ -198,7 +198,7 @@ function liveKind(value: object, args: readonly unknown[] | undefined): Kind | u
 
 /** A look into arrays and literals. */
 interface Search {
-  readonly lease: Lease;
+  readonly ref: HandleRef;
   left: number;
   /** The members that hold the handle by themselves. */
   readonly liveMembers: object[];
@@ -209,7 +209,7 @@ function containsLive(value: object, depth: number, search: Search): boolean {
     if ((search.left -= 1) < 0) return false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
-      if (!isConstructor(member) && !search.lease.results.fromCaller.has(member))
+      if (!isConstructor(member) && !search.ref.results.fromCaller.has(member))
         search.liveMembers.push(member);
     } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
   }
@@ -217,12 +217,12 @@ function containsLive(value: object, depth: number, search: Search): boolean {
 }
 
 function isLive(member: object, depth: number, search: Search): boolean {
-  const { inner, results } = search.lease;
+  const { inner, results } = search.ref;
   if (member === inner || member instanceof Promise) return true;
   if (results.fromCaller.has(member)) return false;
   if (Array.isArray(member)) return depth > 1 && containsLive(member, depth - 1, search);
   const plain = isPlain(member);
-  if (member instanceof Map || member instanceof Set) return mapKind(search.lease, member) === "map";
+  if (member instanceof Map || member instanceof Set) return mapKind(search.ref, member) === "map";
   if (!plain && isPlatformData(member)) return false;
   if (scopeBrand in member) return false;
   if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
@@ -240,39 +240,39 @@ function isLive(member: object, depth: number, search: Search): boolean {
 }
 
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
-function holdWhileAlive(lease: Lease, value: object): void {
-  hold(value, lease);
-  for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, lease);
+function holdWhileAlive(ref: HandleRef, value: object): void {
+  hold(value, ref);
+  for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, ref);
   const { body } = value as { body?: unknown };
-  if (isWebStream(body)) hold(body, lease);
+  if (isWebStream(body)) hold(body, ref);
 }
 
 /**
  * A function without parameters that a call with callbacks has returned ends a subscription. Any other function is like
  * a method: its results hold the handle, too.
  */
-function functionResult(lease: Lease, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
-  if (args === undefined || isConstructor(value) || lease.results.fromCaller.has(value)) return value;
+function functionResult(ref: HandleRef, value: AnyFunction, args: readonly unknown[] | undefined): unknown {
+  if (args === undefined || isConstructor(value) || ref.results.fromCaller.has(value)) return value;
   const ends = args.some(isCallback) && hasNoParameters(value);
-  return lease.results.facadeOf(value, () => {
-    const derived = lease.derive();
+  return ref.results.facadeOf(value, () => {
+    const derived = ref.derive();
     if (ends) holdCallbacks(derived, value, args);
     return functionFacade(derived, value, ends);
   });
 }
 
-/** A separate function, so that the closure reaches no other lease. */
-function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object {
+/** A separate function, so that the closure reaches no other reference. */
+function functionFacade(ref: HandleRef, value: AnyFunction, ends: boolean): object {
   const facade = new Proxy(value, {
     apply(_, self, args: unknown[]): unknown {
       let result: unknown;
       try {
-        result = Reflect.apply(value, self, convertArguments(lease, args));
+        result = Reflect.apply(value, self, convertArguments(ref, args));
       } catch (error) {
         throw detached(error);
       }
-      const converted = result === value ? facade : lease.convert(lease, result, args);
-      if (ends) lease.end();
+      const converted = result === value ? facade : ref.convert(ref, result, args);
+      if (ends) ref.end();
       return converted;
     },
   });
@@ -281,26 +281,26 @@ function functionFacade(lease: Lease, value: AnyFunction, ends: boolean): object
 }
 
 /** Makes the callbacks hold the handle as long as the inner object keeps them. */
-function holdCallbacks(lease: Lease, subscription: object, args: readonly unknown[]): void {
+function holdCallbacks(ref: HandleRef, subscription: object, args: readonly unknown[]): void {
   const callbacks = args.filter(isCallback);
-  holdBy(callbacks, lease);
-  for (const value of args) endOnAbort(lease, value);
+  holdBy(callbacks, ref);
+  for (const value of args) endOnAbort(ref, value);
   const { add, closed } = subscription as { add?: unknown; closed?: unknown };
   if (typeof add !== "function" || typeof closed !== "boolean") return;
   Reflect.apply(add, subscription, [
     () => {
-      lease.end();
-      for (const callback of callbacks) release(callback, lease);
+      ref.end();
+      for (const callback of callbacks) release(callback, ref);
     },
   ]);
 }
 
-function holdBy(callbacks: readonly object[], lease: Lease): void {
+function holdBy(callbacks: readonly object[], ref: HandleRef): void {
   for (const callback of callbacks) {
-    hold(callback, lease);
+    hold(callback, ref);
     if (typeof callback === "function") continue;
     for (const member of Object.values(callback))
-      if (typeof member === "function") hold(member as object, lease);
+      if (typeof member === "function") hold(member as object, ref);
   }
 }
 
@@ -308,15 +308,15 @@ function holdBy(callbacks: readonly object[], lease: Lease): void {
  * An abort signal among the arguments, or in an options literal, also ends a subscription. The signal does not reach
  * the handle.
  */
-function endOnAbort(lease: Lease, value: unknown): void {
+function endOnAbort(ref: HandleRef, value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   const signal: unknown = value instanceof AbortSignal ? value : Reflect.get(value, "signal");
   if (!(signal instanceof AbortSignal)) return;
-  const weak = new WeakRef(lease);
+  const weak = new WeakRef(ref);
   const end = (): void => weak.deref()?.end();
   if (signal.aborted) return end();
   signal.addEventListener("abort", end, { once: true });
-  lease.onEnd = () => signal.removeEventListener("abort", end);
+  ref.onEnd = () => signal.removeEventListener("abort", end);
 }
 
 /** A function, or an observer. */
@@ -338,12 +338,12 @@ function isCallback(value: unknown): value is object {
 function handleResult(handle: HandleObject, value: HandleObject, asField: boolean): object {
   const given = HandleObject.originalOf(handle, value);
   if (given !== value || asField || !HandleObject.isYounger(value, handle)) return given;
-  const lease = HandleObject.leaseOf(handle);
-  if (lease.results.fromCaller.has(value)) return value;
-  return lease.results.facadeOf(value, () => {
+  const ref = HandleObject.refOf(handle);
+  if (ref.results.fromCaller.has(value)) return value;
+  return ref.results.facadeOf(value, () => {
     const second = HandleObject.copyOf(value);
     hold(second, value);
-    hold(second, lease);
+    hold(second, ref);
     setSubject(second, value);
     return second;
   });

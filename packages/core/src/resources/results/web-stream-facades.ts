@@ -1,14 +1,14 @@
 import { subjectOf, setSubject } from "../../kernel/object-marks.js";
-import type { Lease } from "./lease.js";
+import type { HandleRef } from "./handle-ref.js";
 
 /**
  * Web streams can't have a facade, since functions that take one read its internal slots. So the caller gets a new
  * stream that reads from the inner one on demand, and holds the handle until that has ended. Own members of the inner
  * stream are lost, and so is its subclass.
  */
-export function streamFacade(value: object, lease: Lease): object | undefined {
-  if (isReadable(value)) return value.locked ? undefined : stand(readableFacade(value, lease), value);
-  if (isWritable(value)) return value.locked ? undefined : stand(writableFacade(value, lease), value);
+export function streamFacade(value: object, ref: HandleRef): object | undefined {
+  if (isReadable(value)) return value.locked ? undefined : stand(readableFacade(value, ref), value);
+  if (isWritable(value)) return value.locked ? undefined : stand(writableFacade(value, ref), value);
   return undefined;
 }
 
@@ -47,23 +47,23 @@ function stand(facade: object, subject: object): object {
 
 type Reader = ReadableStreamDefaultReader<unknown>;
 
-function readableFacade(subject: ReadableStream<unknown>, lease: Lease): ReadableStream<unknown> {
+function readableFacade(subject: ReadableStream<unknown>, ref: HandleRef): ReadableStream<unknown> {
   let reader: Reader | undefined;
   const source = {
     async pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
       reader ??= subject.getReader();
-      lease.process?.acquire();
+      ref.process?.acquire();
       let step: Awaited<ReturnType<Reader["read"]>>;
       try {
         step = await reader.read();
       } catch (error) {
-        lease.end();
+        ref.end();
         throw error;
       } finally {
-        lease.process?.release();
+        ref.process?.release();
       }
       if (!step.done) return controller.enqueue(step.value);
-      lease.end();
+      ref.end();
       controller.close();
       (controller as { byobRequest?: { respond(bytes: number): void } | null }).byobRequest?.respond(0);
     },
@@ -71,7 +71,7 @@ function readableFacade(subject: ReadableStream<unknown>, lease: Lease): Readabl
       try {
         await (reader ?? subject).cancel(reason);
       } finally {
-        lease.end();
+        ref.end();
       }
     },
   };
@@ -90,22 +90,22 @@ function readsBytes(stream: ReadableStream<unknown>): boolean {
   }
 }
 
-function writableFacade(subject: WritableStream<unknown>, lease: Lease): WritableStream<unknown> {
+function writableFacade(subject: WritableStream<unknown>, ref: HandleRef): WritableStream<unknown> {
   let writer: WritableStreamDefaultWriter<unknown> | undefined;
   const open = (): WritableStreamDefaultWriter<unknown> => (writer ??= subject.getWriter());
   const holding = async (work: Promise<void>): Promise<void> => {
-    lease.acquire();
+    ref.acquire();
     try {
       await work;
     } finally {
-      lease.release();
+      ref.release();
     }
   };
   const ending = async (work: Promise<void>): Promise<void> => {
     try {
       await holding(work);
     } finally {
-      lease.end();
+      ref.end();
     }
   };
   return new WritableStream({

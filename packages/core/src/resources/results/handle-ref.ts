@@ -5,7 +5,7 @@ import { CallerObjects } from "./caller-objects.js";
  * Converts a value that an inner object returns: see `toCaller`. `args` are the arguments of the call. They are absent
  * for the field of a result.
  */
-export type Convert = (lease: Lease, value: unknown, args?: readonly unknown[]) => unknown;
+export type Convert = (ref: HandleRef, value: unknown, args?: readonly unknown[]) => unknown;
 
 /** The results of the methods of a handle. It does not refer to the handle, and keeps no result alive. */
 export class Results {
@@ -26,19 +26,20 @@ export class Results {
 }
 
 /**
- * A releasable reference to a handle. A result in use holds a lease, and so the handle. When the result has been read
- * to its end, closed or unsubscribed, the lease ends, although the result itself may stay alive.
+ * A reference from a result to its handle: strong until `end()`, weak after it. So a result in use keeps the handle
+ * alive. The reference ends when the result has been read to its end, closed or unsubscribed, even if the result itself
+ * stays alive.
  *
- * The inner object must reach a lease only through an object of the caller that is removed at the end: a listener, or
- * the reaction of a pending promise.
+ * The inner object may reach a reference only through an object of the caller that is removed at that end: a listener,
+ * or the reaction of a pending promise.
  */
-export class Lease {
+export class HandleRef {
   readonly inner: object;
   readonly results: Results;
   readonly convert: Convert;
   /** Keeps the process alive while a caller waits for a result, if the timers of the scope do not. */
   readonly process: ProcessHold | undefined;
-  /** Called once, at the end of the lease. */
+  /** Called once, at the end of the reference. */
   onEnd: (() => void) | undefined;
   #isUsed = false;
   #acquired = 0;
@@ -64,22 +65,22 @@ export class Lease {
     return this.#strongHandle ?? this.#weakHandle?.deref();
   }
 
-  /** A further lease for a result that ends separately. */
-  derive(): Lease {
+  /** A further reference for a result that ends separately. */
+  derive(): HandleRef {
     const { handle, inner, results, convert, process } = this;
-    const lease = new Lease(handle ?? inner, inner, results, convert, process);
-    if (handle === undefined) lease.#strongHandle = undefined;
-    return lease;
+    const ref = new HandleRef(handle ?? inner, inner, results, convert, process);
+    if (handle === undefined) ref.#strongHandle = undefined;
+    return ref;
   }
 
-  /** Keeps the process alive until the lease ends. */
+  /** Keeps the process alive until the reference ends. */
   holdProcessUntilEnd(): void {
     if (this.#isUsed) return;
     this.#isUsed = true;
     this.acquire();
   }
 
-  /** Keeps the process alive until `release()`, or the end of the lease. */
+  /** Keeps the process alive until `release()`, or the end of the reference. */
   acquire(): void {
     if (this.process === undefined || this.#strongHandle === undefined) return;
     this.#acquired += 1;

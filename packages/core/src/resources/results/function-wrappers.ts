@@ -16,7 +16,7 @@ export function hasOwnMembers(original: AnyFunction): boolean {
 }
 
 /** Creates a function that looks like `original` and runs `call`. */
-export function standInFor(
+export function wrapFunction(
   original: AnyFunction,
   call: (self: unknown, args: unknown[]) => unknown,
 ): AnyFunction {
@@ -37,12 +37,12 @@ export function standInFor(
   );
 }
 
-/** Copies the properties of `original` to `standIn`. Later properties are found through the prototype. */
-export function copyFunctionShape(original: AnyFunction, standIn: AnyFunction): AnyFunction {
-  Object.defineProperty(standIn, "length", { value: original.length, configurable: true });
-  Object.setPrototypeOf(standIn, original);
-  originals.set(standIn, original);
-  return standIn;
+/** Copies the properties of `original` to `wrapper`. Later properties are found through the prototype. */
+export function copyFunctionShape(original: AnyFunction, wrapper: AnyFunction): AnyFunction {
+  Object.defineProperty(wrapper, "length", { value: original.length, configurable: true });
+  Object.setPrototypeOf(wrapper, original);
+  originals.set(wrapper, original);
+  return wrapper;
 }
 
 /**
