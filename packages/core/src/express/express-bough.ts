@@ -1,7 +1,8 @@
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
 import { openIfLimited, openRequest } from "../http/open-request.js";
-import { recordOf, type RequestRecord } from "../http/request.js";
+import type { RequestRecord } from "../http/request.js";
+import { latest, recordOf } from "../http/request-slots.js";
 import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
 import { serverOf } from "../http/request-scope.js";
 import {
@@ -83,19 +84,32 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   const site = callSite(expressBough);
   /** On each server whose requests have passed through this middleware. */
   const known: unique symbol = Symbol("bough.known");
+  /** The state of such a server. */
+  let knownState: object | undefined;
+  /** The prototype that an app gives its requests, and the app. */
+  let lastPrototype: unknown;
+  let lastApp: Request["app"] | undefined;
   const bind = (request: Request, response: Response): void => {
     if (timeout !== undefined) scopeOf(request, response).limit(timeout);
     if (hooks !== undefined) useHooks(request, response, hooks);
   };
   // On Node 20 every request of Express has its own hidden class, and reading a property takes a microsecond.
   return function bough(request: Request, response: Response, next: NextFunction): void {
-    const { server } = request.socket as { server?: Server & { [known]?: true } };
-    if (server !== undefined && server[known] === undefined) {
-      server[known] = true;
-      openServer(server, serverOptions, site);
-      adoptFirstRequest(request, response);
+    if (request !== latest.request || knownState === undefined || latest.server !== knownState) {
+      const { server } = request.socket as { server?: Server & { [known]?: true } };
+      if (server !== undefined && server[known] === undefined) {
+        server[known] = true;
+        openServer(server, serverOptions, site);
+        adoptFirstRequest(request, response);
+      }
+      knownState = serverOf(request);
     }
-    const app: Request["app"] | undefined = request.app; // a router may be used without an app
+    const prototype: unknown = Object.getPrototypeOf(request);
+    if (prototype !== lastPrototype) {
+      lastPrototype = prototype;
+      lastApp = request.app; // a router may be used without an app
+    }
+    const app = lastApp;
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
@@ -150,7 +164,8 @@ function addScope(request: Request, response: Response): void {
     configurable: true,
     enumerable: false,
     get: function scope(this: Request): Scope {
-      const { node } = scopeOf(this, hasApp ? (this.res as Response) : response);
+      const own = hasApp && this === latest.request ? (latest.response as Response | undefined) : undefined;
+      const { node } = scopeOf(this, own ?? (hasApp ? (this.res as Response) : response));
       recordSite(node, callSite(scope));
       return node;
     },

@@ -1,7 +1,7 @@
 import type { Application, Request } from "express";
 import type { Label } from "../kernel/node.js";
-import { recordOf } from "../http/request.js";
-import { nameOf } from "../http/messages.js";
+import { recordOf } from "../http/request-slots.js";
+import { DefaultName } from "../http/messages.js";
 
 // Finds the name of a route, which Express does not store, in the same way as Express finds the route.
 
@@ -30,7 +30,7 @@ interface Match {
  * scope is renamed when the route is known. The scope treats this label as a function, and reads only its `name`.
  */
 export function routeName(request: Request): Label {
-  return new RouteName(request) as unknown as Label;
+  return new RouteName(request);
 }
 
 class RouteName {
@@ -45,7 +45,7 @@ class RouteName {
     const name = nameByRoute(request);
     if (name !== undefined) return name;
     renameLater(request);
-    return nameOf(request);
+    return new DefaultName(request).name;
   }
 }
 

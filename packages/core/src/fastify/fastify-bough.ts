@@ -6,7 +6,8 @@ import { hasScopeStores } from "../kernel/diagnostics.js";
 import { protectSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";
-import { setResponder, recordOf, responderOf, type RequestRecord } from "../http/request.js";
+import type { RequestRecord } from "../http/request.js";
+import { setResponder, recordOf, responderOf } from "../http/request-slots.js";
 import {
   checkServerOptions,
   openServer,

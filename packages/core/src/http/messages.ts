@@ -58,11 +58,21 @@ export function socketOf(response: AnyResponse): Duplex | undefined {
   return ("socket" in response ? (response.socket as Duplex | null) : undefined) ?? undefined;
 }
 
-/** Method and path, for a request whose route is not known. Routers rewrite `url`; the query may hold secrets. */
-export function nameOf(request: AnyRequest): string {
-  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? "";
-  const query = url.indexOf("?");
-  return `${request.method} ${query < 0 ? url : url.slice(0, query)}`;
+/** Method and path, for a request whose route is not known. Put together when it is read: most names are not. */
+export class DefaultName {
+  readonly #request: AnyRequest;
+  readonly #url: string;
+
+  constructor(request: AnyRequest) {
+    this.#request = request;
+    this.#url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? ""; // routers rewrite `url`
+  }
+
+  get name(): string {
+    const url = this.#url;
+    const query = url.indexOf("?"); // it may hold secrets
+    return `${this.#request.method} ${query < 0 ? url : url.slice(0, query)}`;
+  }
 }
 
 /**

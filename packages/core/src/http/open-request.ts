@@ -10,10 +10,18 @@ import { cancel } from "../kernel/lifecycle.js";
 import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
 import { NodeResponder } from "./node-responder.js";
-import { recordOf, responderOf, setRecord, RequestRecord, type RequestHost } from "./request.js";
+import { RequestRecord, type RequestHost } from "./request.js";
+import { latest, recordOf, responderOf, setRecord } from "./request-slots.js";
 import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
-import { hasClosed, isUpgrade, nameOf, socketOf, type AnyRequest, type AnyResponse } from "./messages.js";
+import {
+  hasClosed,
+  isUpgrade,
+  DefaultName,
+  socketOf,
+  type AnyRequest,
+  type AnyResponse,
+} from "./messages.js";
 
 // Opens the scope of a request of `node:http` or `node:http2`, and detects the close of its response. Everything in
 // between is in request.ts.
@@ -45,9 +53,10 @@ export function openRequest(
 ): RequestRecord {
   expireCoarseTime(); // another request may have blocked the event loop
   const parent = server?.node ?? backgroundNode;
+  const isLatest = request === latest.request && response === latest.response;
   const responder = responderOf(request);
   const name = label ?? responder?.name;
-  const title = name ?? nameOf(request);
+  const title = name ?? new DefaultName(request);
   // A request that arrives after the cancellation of the server's scope has its reason, even if its owner has closed
   // it.
   const isLate = isCancelled(parent);
@@ -64,29 +73,32 @@ export function openRequest(
     addHook(node, record);
     const stores = publishStart(node, "request");
     if (stores !== undefined) {
-      stores.run(complete, record, server, handle);
+      stores.run(complete, record, server, isLatest, handle);
       return record;
     }
   } else {
     server?.addLateRequest(record);
     record.watchHandler();
   }
-  complete(record, server, handle);
+  complete(record, server, isLatest, handle);
   return record;
 }
 
 function complete(
   record: RequestRecord,
   server: ServerState | undefined,
+  isLatest: boolean,
   handle: (() => void) | undefined,
 ): void {
   const { request, response } = record;
-  listen(request, response, record);
-  if (server !== undefined) {
-    server.track(request, response); // this request may have caused the server's scope to be created
-    applyLimits(record, server);
+  // Before the listeners of loggers and metrics, which read the response.
+  response.prependListener("close", () => record.done());
+  if (!isLatest) {
+    listenToSockets(request, response, record);
+    server?.track(request, response); // this request may have caused the server's scope to be created
   }
-  if (hasClosed(request, response)) record.done();
+  if (server !== undefined) applyLimits(record, server);
+  if (isLatest ? response.destroyed : hasClosed(request, response)) record.done();
   handle?.();
 }
 
@@ -98,13 +110,8 @@ function applyLimits(record: RequestRecord, { timeout, deadlineHeader }: ServerS
   if (left !== undefined && record.limit(left)) record.hasIncomingDeadline = true;
 }
 
-function listen(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
-  const closed = (): void => {
-    response.removeListener("close", closed);
-    record.done();
-  };
-  // Before the listeners of loggers and metrics, which read the response.
-  response.prependListener("close", closed);
+/** Listens for what closes no response: the end of an upgraded socket, and the end of a connection before the response's turn. */
+function listenToSockets(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   const { socket } = request;
   // Almost every request. On Node 20 each look at a property of Express's objects takes a microsecond.
   if (

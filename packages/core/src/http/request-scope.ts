@@ -2,11 +2,12 @@ import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { callSite, recordSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
+import { isClosed } from "../kernel/state.js";
 import { setIsCancellation } from "../task/options.js";
 import { NodeResponder } from "./node-responder.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
-import { recordOf } from "./request.js";
+import { latest, recordOf } from "./request-slots.js";
 import { checkRequestOptions, type RequestScopeOptions } from "./request-options.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
@@ -59,7 +60,8 @@ export function requestScope(
   response: AnyResponse,
   options?: RequestScopeOptions,
 ): Scope {
-  checkMessages("requestScope", request, response);
+  const isLatest = request === latest.request && response === latest.response;
+  if (!isLatest) checkMessages("requestScope", request, response);
   if (options !== undefined) checkRequestOptions("requestScope", options);
   const site = callSite(requestScope);
   const record = recordOf(request) ?? openRequest(request, response, serverOf(request, site), options?.name);
@@ -123,6 +125,10 @@ export function requestOutcome(
 
 /** The state of the server that accepted a request, found through its socket. A mock has none. */
 export function serverOf(request: AnyRequest, site?: string): ServerState | undefined {
+  if (request === latest.request) {
+    const state = latest.server as ServerState;
+    if (!isClosed(state.node)) return state; // otherwise the server may listen again
+  }
   const server = (request.socket as { server?: Server } | undefined)?.server;
   return server === undefined ? undefined : serverStateOf(server, site);
 }

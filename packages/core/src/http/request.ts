@@ -12,7 +12,6 @@ import { reachesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
 import { printHookFailure, wasLogged, type Answer, type AnswerStatus, type Responder } from "./responder.js";
-import { recordKey, responderKey } from "./symbols.js";
 import { settlesWithin } from "./timed-waits.js";
 
 // One request with a scope, from the opening of the scope to the end of its response: how it ends, and with which
@@ -367,34 +366,4 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
       }
     });
   }
-}
-
-/** The slots of a request. See symbols.ts. */
-interface RequestSlots {
-  [recordKey]?: RequestRecord | undefined;
-  [responderKey]?: Responder;
-}
-
-/** The record of a request, if its scope has been opened. */
-export function recordOf(request: AnyRequest): RequestRecord | undefined {
-  return (request as RequestSlots)[recordKey];
-}
-
-export function setRecord(request: AnyRequest, record: RequestRecord): void {
-  (request as RequestSlots)[recordKey] = record;
-}
-
-/** The responder that a framework has set on a request. */
-export function responderOf(request: AnyRequest): Responder | undefined {
-  return (request as RequestSlots)[responderKey];
-}
-
-/** Sets the responder of a request. */
-export function setResponder(request: AnyRequest, responder: Responder): void {
-  const slots = request as RequestSlots;
-  slots[responderKey] = responder;
-  const record = slots[recordKey];
-  if (record === undefined) return;
-  record.responder = responder;
-  if (record.hasDefaultName && responder.name !== undefined) record.node.label = responder.name;
 }

@@ -22,6 +22,7 @@ import { connectionsOf, protectSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfLimited } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
+import { setLatest } from "./request-slots.js";
 import { serverScopeKey } from "./symbols.js";
 import {
   ServerHandle,
@@ -194,7 +195,8 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
 function listen(server: Server): void {
   const onRequest = (request: AnyRequest, response: AnyResponse): void => {
     const state = serverStateOf(server);
-    state.track(request, response);
+    if (state.track(request, response) && isPlain(request, response, server))
+      setLatest(request, response, state);
     openIfLimited(request, response, state);
   };
   if (!isHttp2(server)) return void server.prependListener("request", onRequest);
@@ -210,6 +212,17 @@ function listen(server: Server): void {
     server.off("newListener", follow);
     server.prependListener("request", onRequest);
   });
+}
+
+/** Whether a request came to this server over HTTP/1.1, and its response is the next one of its connection. */
+function isPlain(request: AnyRequest, response: AnyResponse, server: Server): boolean {
+  if (request.httpVersionMajor >= 2) return false;
+  const { socket } = request as { socket?: { server?: object } };
+  return (
+    socket !== undefined &&
+    socket === (response as { socket?: object | null }).socket &&
+    socket.server === server
+  );
 }
 
 function isHttp2(server: Server): boolean {

@@ -4,13 +4,14 @@ import type { ScopeNode } from "../kernel/node.js";
 import { useDirectSignals } from "./direct-signals.js";
 import { LastRequest, type Transport, type Connection, type OpenRequest } from "./connections.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
-import { recordOf, RequestRecord, responderOf, type RequestHost } from "./request.js";
+import { RequestRecord, type RequestHost } from "./request.js";
+import { forgetLatest, recordOf, responderOf } from "./request-slots.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
 import { setBurstEnd } from "../kernel/monotonic-clock.js";
 import { isFake, realTimers, setUnrefTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
-import { isResponse, nameOf, type AnyRequest, type AnyResponse } from "./messages.js";
+import { isResponse, DefaultName, type AnyRequest, type AnyResponse } from "./messages.js";
 
 /** An HTTP/2 session: `close` sends GOAWAY. */
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
@@ -89,19 +90,20 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     }
   }
 
-  /** Adds a request that has arrived. */
-  track(request: AnyRequest, response: AnyResponse): void {
+  /** Adds a request that has arrived. Returns false if it was added before. */
+  track(request: AnyRequest, response: AnyResponse): boolean {
     const { stream } = request as { stream?: Transport & { session?: Http2Session } };
     const transport = request.httpVersionMajor === 2 ? stream : (request.socket as Transport | undefined);
-    if (transport === undefined) return;
+    if (transport === undefined) return false;
     const known = transport[lastRequestKey];
     if (known?.server !== this) this.#connect(transport, new LastRequest(this, request, response));
-    else if (!known.add(request, response)) return;
+    else if (!known.add(request, response)) return false;
     if (stream?.session !== undefined) this.addSession(stream.session);
-    if (!this.closing || this.connections === "keep") return;
+    if (!this.closing || this.connections === "keep") return true;
     const { earlier } = transport[lastRequestKey] as LastRequest;
     if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise the connection would close before this answer
     keepAlive(response, false);
+    return true;
   }
 
   #connect(transport: Transport, connection: LastRequest): void {
@@ -110,6 +112,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     // Before Node closes the responses, so that their listeners see the status.
     transport.prependOnceListener("close", () => {
       this.#connections.delete(connection);
+      forgetLatest(connection.request);
       for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
         this.#onDisconnect(at);
     });
@@ -123,7 +126,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     markDisconnected(response);
     const responder = responderOf(request) ?? (this.hooks && this.createResponder(request, response));
     if (responder === undefined) return;
-    const path = `${this.node.path}/${responder.name ?? nameOf(request)}`;
+    const path = `${this.node.path}/${responder.name ?? new DefaultName(request).name}`;
     markLogged(request);
     responder.log({ status: 499, error: createReason("disconnected", path, undefined) }, false);
   }
@@ -147,6 +150,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   }
 
   onDone(record: RequestRecord): void {
+    forgetLatest(record.request);
     if (this.#lateRequests.size > 0) this.#lateRequests.delete(record);
     this.onRequestDone?.();
   }

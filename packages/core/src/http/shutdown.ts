@@ -10,7 +10,8 @@ import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, waitForBinding, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
-import { recordOf, RequestRecord } from "./request.js";
+import { RequestRecord } from "./request.js";
+import { recordOf } from "./request-slots.js";
 import type { ShutdownOptions, ShutdownReport } from "./server-handle.js";
 import type { ServerState } from "./server-state.js";
 import {

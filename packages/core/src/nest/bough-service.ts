@@ -5,7 +5,7 @@ import { BoughError } from "../errors/bough-error.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import type { Scope } from "../kernel/scope.js";
-import { recordOf } from "../http/request.js";
+import { recordOf } from "../http/request-slots.js";
 import type { ServerScope } from "../http/server-handle.js";
 import { openServer, serverStateOf } from "../http/server-scope.js";
 import type { CancelledOutcome } from "../http/outcome.js";
