@@ -437,7 +437,7 @@ export const partsInUse: readonly PinnedCase[] = [
   },
   {
     row: "an object that can have no facade, that one of its methods returned and the inner object keeps",
-    keptBy: /(?:Version|Response)\n\(its value in a WeakMap\) → Lease\n\.#strongHandle → Object$/,
+    keptBy: /(?:Version|Response)\n\(its value in a WeakMap\) → HandleRef\n\.#strongHandle → Object$/,
     run(probe, copy) {
       giver(probe, () => (copy % 2 === 0 ? new Version() : new Response("body"))).give();
     },
