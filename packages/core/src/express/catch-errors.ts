@@ -35,9 +35,9 @@ export function isPrepared(app: Application & Prepared): boolean {
 }
 
 /**
- * Calls {@link onError} before each of the app's error handlers, which would treat a disconnect as an error, and after
- * the last one, since error handlers can fail for the same reason. Layers are not moved, because requests are being
- * routed.
+ * Calls {@link onError} before each of the app's error handlers, because they would treat a disconnect as an error.
+ * Also calls it after the last one, because error handlers can fail for the same reason. Layers are not moved, because
+ * requests are being routed.
  */
 export function catchErrors(app: Application & Prepared): void {
   const { stack } = routerOf(app);

@@ -149,7 +149,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   afterPreClose(fastify, async (hasBegun) => {
     if (handedOver.has(server)) return;
     if (!hasBegun) return scope.state === "open" ? void (await scope.shutdown({ grace: 0 })) : undefined;
-    state.connections = policy();
+    state.connectionPolicy = policy();
     const { stuck } = await scope.shutdown({ drainDelay: 0 });
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
@@ -243,12 +243,12 @@ export function openRaw(request: FastifyRequest["raw"], state: ServerState): Req
  * running requests finish within `grace`. Fastify's own `request.signal` is different: it aborts as soon as a body has been
  * read.
  *
- * **Failure:** a handler that fails because its client has gone is not answered, and is logged as 499, at level info; the
- * error handlers do not get its error. A request that runs out of time is answered with 503, or with 504 if another server
- * ran out of time, and is logged once at level warn. `onCancelled` is called for all three. The answer is that of `respond`,
- * or of the app's own error handler, which gets the cancellation with a `statusCode`, or has the form of Fastify's errors.
- * Every other error reaches the error handlers unchanged. The failure of a task that nothing receives is logged as an error,
- * unless the options have an `onError`.
+ * **Failure:** a handler that fails because its client has gone is not answered. It is logged as 499, at level info,
+ * and the error handlers do not get its error. A request that runs out of time is answered with 503, or with 504 if
+ * another server ran out of time, and is logged once at level warn. `onCancelled` is called for all three. The answer
+ * is that of `respond`, or of the app's own error handler, which gets the cancellation with a `statusCode`, or has the
+ * form of Fastify's errors. Every other error reaches the error handlers unchanged. The failure of a task that nothing
+ * receives is logged as an error, unless the options have an `onError`.
  *
  * @example
  * ```ts

@@ -122,7 +122,7 @@ export class FastifyResponder extends NodeResponder {
     const outcome = outcomeOf(record, error, this.isDisconnected);
     record?.receive(error);
     if (outcome.status === undefined) {
-      // An error handler of the app may wait as well, and fail because the client goes away meanwhile.
+      // An error handler of the app may wait as well, and fail because the client disconnects.
       if (record !== undefined) this.#intercept();
       return false;
     }
@@ -131,7 +131,10 @@ export class FastifyResponder extends NodeResponder {
   }
 }
 
-/** Where Fastify keeps the route on a request. Each copy of Fastify has a symbol of its own; this is the first one's. */
+/**
+ * Where Fastify keeps the route on a request. Each copy of Fastify has a separate symbol; this is the symbol of the
+ * first one.
+ */
 let contextKey: symbol | undefined;
 
 /** The pattern of the route, as `request.routeOptions.url`, which makes an object and asks the router on each read. */
@@ -182,8 +185,8 @@ function continuationOf(
 }
 
 /**
- * Answers if the application has no `respond`: by its own error handler, which gets the cancellation as an error with a
- * `statusCode`, otherwise in the form of Fastify's errors, without a log.
+ * Answers if the application has no `respond`. Its error handler gets the cancellation as an error with a `statusCode`.
+ * Without an error handler, the answer has the form of Fastify's errors, and is not logged.
  */
 async function answerInPlace(
   { status, error }: CancelledOutcome,

@@ -13,7 +13,7 @@ import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";
 import { checkMessages, isDisconnected, type AnyRequest, type AnyResponse } from "./messages.js";
 
-// The way in for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
+// The API for handlers of `node:http`, and of frameworks without an integration: `requestScope()` and
 // `requestOutcome()`. Both find the server of a request through its socket.
 
 /**

@@ -11,7 +11,7 @@ import { LongTimer } from "../kernel/long-timer.js";
 import { reachesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
-import { printHookFailure, wasLogged, type Answer, type AnswerStatus, type Responder } from "./responder.js";
+import { printHookFailure, wasLogged, type Endable, type AnswerStatus, type Responder } from "./responder.js";
 import { settlesWithin } from "./timed-waits.js";
 
 // One request with a scope, from the opening of the scope to the end of its response: how it ends, and with which
@@ -43,7 +43,7 @@ const MAX_RESPOND = 1_000;
 const SILENCE_CHECK_INTERVAL = 50;
 
 /** The server of a request. */
-export interface RequestHost<Request extends object, Response extends Answer> {
+export interface RequestHost<Request extends object, Response extends Endable> {
   /** Creates the responder of a request, if its framework has not set one. */
   createResponder(request: Request, response: Response): Responder;
   /** Called when the response of a request is done. */
@@ -58,7 +58,7 @@ export interface RequestHost<Request extends object, Response extends Answer> {
  *
  * Not a subclass, because V8 does not inline the constructor of a subclass, and every request creates a record.
  */
-export class RequestRecord<Request extends object = AnyRequest, Response extends Answer = AnyResponse>
+export class RequestRecord<Request extends object = AnyRequest, Response extends Endable = AnyResponse>
   implements Hook, Observer
 {
   next: Hook | undefined = undefined;
@@ -69,7 +69,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   /** Whether the deadline came with the request, from another server. */
   hasIncomingDeadline = false;
   /** The socket of an upgraded request whose framework has given it a response as well. */
-  upgradedSocket: Answer | undefined = undefined;
+  upgradedSocket: Endable | undefined = undefined;
   /** Whether the scope is named by method and path, since the route was not known. */
   hasDefaultName = false;
   /** Finds the name of the route, if the scope was created before the route was known. */

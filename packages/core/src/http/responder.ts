@@ -45,7 +45,7 @@ export const answerTexts: Readonly<Record<AnswerStatus, string>> = {
 };
 
 /** The part of a response that a record reads without a responder. Most requests need no responder. */
-export interface Answer {
+export interface Endable {
   readonly writableEnded: boolean;
 }
 

@@ -616,7 +616,7 @@ describe("a server's scope that ends before its server", () => {
       response.end("answered");
     });
     const first = serverScope(bench.server);
-    serverStateOf(bench.server).connections = "leave";
+    serverStateOf(bench.server).connectionPolicy = "leave";
     const connection = new RawConnection(bench.port);
     await connection.request().answer;
     await first.shutdown();
@@ -638,7 +638,7 @@ describe("a server's scope that ends before its server", () => {
     });
     const scope = serverScope(bench.server);
     const state = serverStateOf(bench.server);
-    state.connections = "leave";
+    state.connectionPolicy = "leave";
     spawn(scope, () => held.promise);
     scope.cancel();
     await (

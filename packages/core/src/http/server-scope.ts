@@ -35,7 +35,7 @@ import { ServerState } from "./server-state.js";
 import { shutDown, stopHookOf } from "./shutdown.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 
-// The way in for a server: `serverScope()` makes the scope of a server once, listens to the server, and hands its owner the
+// The API for a server: `serverScope()` makes the scope of a server once, listens to the server, and returns the owner
 // handle. The options and the open requests of a server are in server-state.ts.
 
 /** The options of `serverScope`. On later calls for the same server, options that were given before are kept. */
@@ -48,7 +48,7 @@ export interface ServerScopeOptions extends OutcomeHooks<IncomingMessage, Server
   readonly grace?: number | undefined;
   /**
    * Milliseconds between the beginning of a shutdown and the end of listening, for load balancers that poll a readiness
-   * probe: the probe answers 503 while `draining`, and the server still takes requests. Default: 0.
+   * probe. Meanwhile `draining` is true, so the probe can answer 503, and the server still takes requests. Default: 0.
    */
   readonly drainDelay?: number | undefined;
   /** Milliseconds that each request has. Default: no limit. */

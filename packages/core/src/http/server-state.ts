@@ -17,7 +17,7 @@ import { isResponse, DefaultName, type AnyRequest, type AnyResponse } from "./me
 type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
 // The state of a server with a scope: its options, its open requests, and whether it shuts down. server-scope.ts
-// listens to the server, and shutdown.ts takes the steps of a shutdown.
+// listens to the server. shutdown.ts takes the steps of a shutdown.
 
 /** How long one reading of the clock serves for the ages of requests in reports, in ms. */
 const CLOCK_STEP = 5;
@@ -55,7 +55,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   deadlineHeader: string | boolean | undefined = undefined;
   /** Whether each connection must close after its next response. */
   closing = false;
-  connections: ConnectionPolicy = "drain";
+  connectionPolicy: ConnectionPolicy = "drain";
   /** Awaited after a `listen()` that a shutdown has interrupted, since the framework continues it. */
   afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called after each request, which may have been the last one. */
@@ -99,7 +99,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     if (known?.server !== this) this.#connect(transport, new LastRequest(this, request, response));
     else if (!known.add(request, response)) return false;
     if (stream?.session !== undefined) this.addSession(stream.session);
-    if (!this.closing || this.connections === "keep") return true;
+    if (!this.closing || this.connectionPolicy === "keep") return true;
     const { earlier } = transport[lastRequestKey] as LastRequest;
     if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise the connection would close before this answer
     keepAlive(response, false);
@@ -167,9 +167,10 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
 
   /** Lets each connection close after its next response. */
   closeConnections(): void {
-    if (this.connections === "leave") return;
+    if (this.connectionPolicy === "leave") return;
     this.closing = true;
-    if (this.connections !== "keep") for (const { response } of this.#connections) keepAlive(response, false);
+    if (this.connectionPolicy !== "keep")
+      for (const { response } of this.#connections) keepAlive(response, false);
     for (const session of this.sessions) this.#closeSession(session);
   }
 
@@ -178,7 +179,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
    * send.
    */
   #closeSession(session: Closable): void {
-    const lingers = this.connections !== "force" && !this.#lingering.has(session);
+    const lingers = this.connectionPolicy !== "force" && !this.#lingering.has(session);
     if (lingers) this.#lingering.add(session);
     else if (!session.closed) session.close();
   }

@@ -140,13 +140,13 @@ class Shutdown {
   /** Stops listening. Resolves when all connections are closed, or all requests answered if the policy is "leave". */
   async #close(): Promise<void> {
     if (this.#delay !== undefined) await this.#delay;
-    if (this.#state.connections === "leave") {
+    if (this.#state.connectionPolicy === "leave") {
       while (this.#countRequests() > 0)
         await new Promise((resolve) => realTimers.setTimeout(resolve, SWEEP_INTERVAL));
     } else {
       const bound = waitForBinding(this.#server);
       if (bound !== undefined && (await bound)) await this.#state.afterListen?.();
-      const lingers = this.#state.connections === "drain";
+      const lingers = this.#state.connectionPolicy === "drain";
       await new Promise<void>((resolve) => {
         this.#markClosed = resolve;
         stopListening(this.#server, lingers ? this.#state.sessions : undefined, resolve);
@@ -173,7 +173,7 @@ class Shutdown {
   /** Closes connections that are idle, silent or answered. */
   #sweep(): void {
     this.#checkAnswers?.();
-    if (this.#isClosed || this.#state.connections === "leave") return;
+    if (this.#isClosed || this.#state.connectionPolicy === "leave") return;
     const state = this.#state;
     const connections = this.#connections;
     state.adopt(connections);
@@ -249,7 +249,7 @@ class Shutdown {
   }
 
   #dropConnections(): void {
-    if (this.#state.connections === "leave") return;
+    if (this.#state.connectionPolicy === "leave") return;
     const responses = [...this.#state.openRequests(), ...this.#state.records].map(({ response }) => response);
     for (const response of responses) {
       // An upgraded socket has been destroyed before, if it had a scope.

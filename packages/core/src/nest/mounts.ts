@@ -66,7 +66,7 @@ export function mountOnFastify(adapter: Adapter, options: BoughModuleOptions): M
     },
     beforeShutdown: () => {
       const state = serverStateOf(server());
-      state.connections = handOverShutdown(server()) ?? state.connections;
+      state.connectionPolicy = handOverShutdown(server()) ?? state.connectionPolicy;
     },
   };
 }

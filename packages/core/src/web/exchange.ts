@@ -11,7 +11,7 @@ import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
-import { callHook, type Answer, type AnswerStatus, type Responder } from "../http/responder.js";
+import { callHook, type Endable, type AnswerStatus, type Responder } from "../http/responder.js";
 import { isComplete } from "./complete-body.js";
 import type { ExchangeList, Listed } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
@@ -52,7 +52,7 @@ export type WebRecord = RequestRecord<Request, Exchange>;
  * record: until there is one, the exchange is the observer of its scope. An application that is called without the scope
  * may never ask for it: then it is not made.
  */
-export class Exchange implements Responder, Answer, BodyObserver, Observer, Listed<Exchange> {
+export class Exchange implements Responder, Endable, BodyObserver, Observer, Listed<Exchange> {
   readonly request: Request;
   /** The arguments of the host after the request. */
   readonly hostArguments: readonly unknown[];
