@@ -85,6 +85,9 @@ export class NodeTask<T> implements Task<T> {
       if (!isClosed(node) && (node.observer === undefined || node.observer === receiver)) {
         node.observer = receiver;
         const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
+        // As in `follow`: the engine knows the receiver where its own `then` is called by name.
+        // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+        if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;
         return nativeThen.call(work, settle, settle) as Promise<A | B>;
       }
     }
