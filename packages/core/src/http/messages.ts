@@ -60,18 +60,18 @@ export function socketOf(response: AnyResponse): Duplex | undefined {
 
 /** Method and path, for a request whose route is not known. Put together when it is read: most names are not. */
 export class DefaultName {
-  readonly #request: AnyRequest;
+  readonly #method: string | undefined;
   readonly #url: string;
 
   constructor(request: AnyRequest) {
-    this.#request = request;
+    this.#method = request.method; // middleware may override it
     this.#url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? ""; // routers rewrite `url`
   }
 
   get name(): string {
     const url = this.#url;
     const query = url.indexOf("?"); // it may hold secrets
-    return `${this.#request.method} ${query < 0 ? url : url.slice(0, query)}`;
+    return `${this.#method} ${query < 0 ? url : url.slice(0, query)}`;
   }
 }
 

@@ -23,21 +23,32 @@ export const latest: {
   responder: Responder | undefined;
 } = { request: undefined, response: undefined, server: undefined, record: undefined, responder: undefined };
 
-/** Called when a request has arrived that has neither a record nor a responder, and whose response has the socket. */
-export function setLatest(
-  request: AnyRequest | undefined,
-  response: AnyResponse | undefined,
-  server: object | undefined,
-): void {
+/** Called when a request has arrived whose response has the socket. It may have slots: a server can emit it a second time. */
+export function setLatest(request: AnyRequest, response: AnyResponse, server: object): void {
   latest.request = request;
   latest.response = response;
   latest.server = server;
-  latest.record = latest.responder = undefined;
+  readSlots(request);
 }
 
-/** Releases a request that has ended. */
+function readSlots(request: AnyRequest): void {
+  const { [recordKey]: record, [responderKey]: responder } = request as RequestSlots;
+  latest.record = record;
+  latest.responder = responder;
+}
+
+/** Releases a request whose response has closed. */
 export function forgetLatest(request: AnyRequest): void {
-  if (request === latest.request) setLatest(undefined, undefined, undefined);
+  if (request === latest.request) clearLatest();
+}
+
+/** Releases the request of a socket that has closed. It may not be the last one of the socket (pipelining). */
+export function forgetLatestOf(socket: object): void {
+  if (latest.request?.socket === socket) clearLatest();
+}
+
+function clearLatest(): void {
+  latest.request = latest.response = latest.server = latest.record = latest.responder = undefined;
 }
 
 /** The record of a request, if its scope has been opened. */
@@ -46,8 +57,9 @@ export function recordOf(request: AnyRequest): RequestRecord | undefined {
 }
 
 export function setRecord(request: AnyRequest, record: RequestRecord): void {
-  if (request === latest.request) latest.record = record;
   (request as RequestSlots)[recordKey] = record;
+  if (request === latest.request) latest.record = record;
+  else if (latest.request !== undefined) readSlots(latest.request); // `request` may be a proxy of it
 }
 
 /** The responder that a framework has set on a request. */
@@ -58,8 +70,9 @@ export function responderOf(request: AnyRequest): Responder | undefined {
 /** Sets the responder of a request. */
 export function setResponder(request: AnyRequest, responder: Responder): void {
   const record = recordOf(request);
-  if (request === latest.request) latest.responder = responder;
   (request as RequestSlots)[responderKey] = responder;
+  if (request === latest.request) latest.responder = responder;
+  else if (latest.request !== undefined) readSlots(latest.request);
   if (record === undefined) return;
   record.responder = responder;
   if (record.hasDefaultName && responder.name !== undefined) record.node.label = responder.name;

@@ -5,7 +5,7 @@ import { useDirectSignals } from "./direct-signals.js";
 import { LastRequest, type Transport, type Connection, type OpenRequest } from "./connections.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { RequestRecord, type RequestHost } from "./request.js";
-import { forgetLatest, recordOf, responderOf } from "./request-slots.js";
+import { forgetLatest, forgetLatestOf, recordOf, responderOf } from "./request-slots.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
 import { setBurstEnd } from "../kernel/monotonic-clock.js";
@@ -112,7 +112,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     // Before Node closes the responses, so that their listeners see the status.
     transport.prependOnceListener("close", () => {
       this.#connections.delete(connection);
-      forgetLatest(connection.request);
+      forgetLatestOf(transport);
       for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
         this.#onDisconnect(at);
     });
