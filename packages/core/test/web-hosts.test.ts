@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { RawConnection, type Answer, type RequestInput } from "./support/http-clients.js";
 import {
   ask,
@@ -20,8 +20,8 @@ interface Scene {
   readonly row: string;
   readonly path: string;
   readonly input?: Omit<RequestInput, "path">;
-  /** When the client leaves: in the body, after so many ms, or never. */
-  readonly leaves?: "in the body" | number;
+  /** When the client leaves: in the body, a while after the handler has begun to wait, or never. */
+  readonly leaves?: "in the body" | "in the handler";
   /** The answer that the client gets; `undefined` if it gets none. */
   readonly answer?: Partial<Answer> | undefined;
   /** The end of the scope. */
@@ -119,19 +119,24 @@ const scenes: readonly Scene[] = [
     answer: { body: "abc", complete: true },
     fate: finished,
   },
-  { row: "the client disconnects while the handler is running", path: "hang", leaves: 150, fate: gone },
+  {
+    row: "the client disconnects while the handler is running",
+    path: "hang",
+    leaves: "in the handler",
+    fate: gone,
+  },
   {
     row: "… during its upload",
     path: "upload",
     input: { method: "POST", body: "abc", length: 10 },
-    leaves: 150,
+    leaves: "in the handler",
     fate: gone,
   },
   {
     row: "… after its upload, which the handler has read",
     path: "body-hang",
     input: post("a".repeat(100_000)),
-    leaves: 150,
+    leaves: "in the handler",
     fate: gone,
   },
   { row: "… while the response is streaming", path: "endless", leaves: "in the body", fate: gone },
@@ -319,7 +324,12 @@ async function play(
   const connection = new RawConnection(port);
   const exchange = connection.request({ ...input, path: `/${id}/${path}` });
   if (leaves === "in the body") await exchange.started;
-  if (typeof leaves === "number") await new Promise((resolve) => setTimeout(resolve, leaves));
+  if (leaves === "in the handler") {
+    const isWaiting = async (): Promise<boolean> =>
+      ((await ask(port, `/notes/${id}`)) as string[]).includes("waiting");
+    await vi.waitUntil(isWaiting, 30_000); // a busy machine may take longer to call the handler than any delay here
+    await new Promise((resolve) => setTimeout(resolve, 150)); // by then, the client is watched on every host
+  }
   if (leaves !== undefined) exchange.abort();
   const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), patience));
   const answer = await Promise.race([exchange.answer, late]);

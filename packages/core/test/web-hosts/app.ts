@@ -7,6 +7,7 @@ import { bodyScenes } from "./body-scenes.js";
 //
 //     /<id>/<scene>    plays a scene
 //     /fates/<id>      the fate of that request, as JSON
+//     /notes/<id>      the observations of its handler so far: without its scope, which finds its name when it is read
 //     /errors          what was printed with console.error
 //     /started         the ids of requests as they arrive, a line each
 //     /summary         the fates of all requests
@@ -122,17 +123,20 @@ const scenes: Readonly<Record<string, Scene>> = {
     const headers = { "content-length": "3" };
     return new Response(streamOf(scope, note, ["abc"], false), { headers });
   },
-  hang: async (_request, scope) => {
+  hang: async (_request, scope, note) => {
+    note("waiting");
     await sleep(scope, 100_000);
     return new Response("never");
   },
-  "body-hang": async (request, scope) => {
+  "body-hang": async (request, scope, note) => {
     await request.text();
+    note("waiting");
     await sleep(scope, 100_000);
     return new Response("never");
   },
   upload: async (request, scope, note) => {
     void scope.signal;
+    note("waiting");
     try {
       await request.text();
     } catch (error) {
@@ -256,8 +260,9 @@ function report(pathname: string): Response | undefined {
       [...entries].map(([id, { scope, status }]) => [id, scope.reason?.kind, scope.state, status]),
     );
   const [, first, id = ""] = pathname.split("/");
-  if (first !== "fates") return undefined;
+  if (first !== "fates" && first !== "notes") return undefined;
   const entry = entries.get(id);
+  if (first === "notes") return Response.json(entry?.notes ?? []);
   if (entry === undefined) return Response.json(null);
   const { scope, notes, status } = entry;
   const fate: Fate = {
@@ -311,8 +316,7 @@ function plainApp(): Handler {
 /** The application in Hono. */
 function hono(shutdown: () => Response): Hono {
   const app = new Hono();
-  app.get("/fates/:id", (c) => report(c.req.path) as Response);
-  for (const path of ["/errors", "/started", "/summary"])
+  for (const path of ["/fates/:id", "/notes/:id", "/errors", "/started", "/summary"])
     app.get(path, (c) => report(c.req.path) as Response);
   app.get("/shutdown", shutdown);
   app.all("/:id/:what", (c) => play(c.req.raw, requestScope(c.req.raw)));
