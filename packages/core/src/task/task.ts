@@ -31,8 +31,9 @@ export interface Task<T> extends Promise<T> {
 }
 
 /**
- * A thenable. Its promise is created when it is first awaited. Most tasks are awaited through their scope, and a
- * promise with its settlers costs more than the rest of a task.
+ * A thenable. Most tasks are awaited through their scope, and a promise with its settlers costs more than the rest of a
+ * task. So `await` reacts to the promise of the worker (see `afterWork`), and the task gets a promise of its own only if that
+ * is not enough.
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
@@ -124,8 +125,7 @@ export class NodeTask<T> implements Task<T> {
  * failures only if `isReceiver` returns true when the task settles.
  */
 export function watchOutcome(node: ScopeNode, isReceiver: () => boolean): Promise<unknown> {
-  if (isClosed(node)) return outcome(node);
-  if (node.observer === receiver) return outcome(node);
+  if (isClosed(node) || node.observer === receiver) return outcome(node);
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
 }
