@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { constants } from "node:os";
 import { delimiter, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { failureLines } from "./test-report.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const core = join(root, "packages/core");
@@ -162,28 +163,25 @@ async function gates(list) {
   return failed;
 }
 
-/** One vitest run; its totals come from the JSON report, so that they are what vitest counted. */
+/** One vitest run; what it counted and what failed comes from a report of its own. */
 async function suite(title, folder, name) {
   const report = join(cache, `${manifestOf(folder).name}-tests.json`);
+  mkdirSync(cache, { recursive: true });
   rmSync(report, { force: true });
-  const reporters = `--reporter=default --reporter=json --outputFile.json="${report}"`;
+  const reporters = `--reporter=default --reporter="${join(root, "scripts/test-report.mjs")}"`;
   const [command] = script(folder, name, reporters);
   const { code } = await step(title, async (verdict) => {
-    const result = await execute(command, { folder });
+    const result = await execute(command, { folder, env: { BOUGH_TEST_REPORT: report } });
     verdict(result.code === 0 ? "ok" : `FAILED (exit code ${result.code})`);
     return result;
   });
-  const totals = { code, passed: 0, failed: 0, skipped: 0 };
-  if (!existsSync(report)) return totals;
-  const result = JSON.parse(readFileSync(report, "utf8"));
-  totals.passed = result.numPassedTests;
-  totals.failed = result.numFailedTests;
-  totals.skipped = result.numPendingTests + result.numTodoTests;
-  // A file that could not even be loaded has no test that could fail.
-  totals.failed += result.testResults.filter(
-    (file) => file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"),
-  ).length;
-  return totals;
+  // A crash, a suite that did not run: no report.
+  const totals = existsSync(report)
+    ? JSON.parse(readFileSync(report, "utf8"))
+    : { passed: 0, failed: 0, skipped: 0, failures: [] };
+  // And vitest may fail without a failed test, for example when it does not come to its end.
+  if (code !== 0 && totals.failed === 0) totals.failed = 1;
+  return { code, ...totals };
 }
 
 async function test() {
@@ -198,19 +196,22 @@ async function test() {
     ])),
   );
   const totals = { passed: 0, failed: 0, skipped: 0 };
+  const details = {};
   // Without a build, what needs one would only repeat that in many words.
   const suites = [["testing bough", core, built ? "test:all" : "test"]];
   if (built) suites.push(["testing the examples", examples, "test:all"]);
   if (built) suites.push(["testing the cookbook", cookbook, "test:all"]);
   for (const [title, folder, name] of suites) {
     const result = await suite(title, folder, name);
-    for (const key of Object.keys(totals)) totals[key] += result[key] ?? 0;
+    for (const key of Object.keys(totals)) totals[key] += result[key];
     if (result.code !== 0) failed.push(title);
-    // Unhandled errors, a crash, a suite that did not run: no failed test, and yet a failure.
-    if (result.code !== 0 && result.failed === 0) totals.failed += 1;
+    details[title] = failureLines(result.failures);
   }
   totals.failed += failed.filter((title) => !title.startsWith("testing")).length;
-  for (const title of failed) say(`FAILED: ${title}`);
+  for (const title of failed) {
+    say(`FAILED: ${title}`);
+    for (const line of details[title] ?? []) console.log(line);
+  }
   say(failed.length === 0 ? "all gates and tests passed" : `${failed.length} step(s) failed`);
   const skipped = totals.skipped === 0 ? "" : `, ${totals.skipped} skipped`;
   // The last line of the run is for machines. A gate that failed counts as one failure.
