@@ -101,7 +101,7 @@ export class BullmqConsumer implements Consumer {
     return this.#worker.waitUntilReady();
   }
 
-  /** The token of the lock of a job, and how to extend such locks. */
+  /** The token of the lock of a job that runs here. */
   tokenOf(delivery: Delivery): string | undefined {
     return this.#tokens.get(delivery);
   }

@@ -52,7 +52,11 @@ export function checkDuration(operation: string, name: string, value: unknown): 
   if (value !== undefined) requireDuration(operation, name, value);
 }
 
-/** Requires a finite duration. @param why - Follows the value in the message for `Infinity`. */
+/**
+ * Requires a finite duration.
+ *
+ * @param why - Follows the value in the message for `Infinity`.
+ */
 export function requireFiniteDuration(operation: string, name: string, value: unknown, why = ""): void {
   requireDuration(operation, name, value);
   if (value === Infinity) throw outOfRange(operation, `${name} must be finite`, value, why);

@@ -345,7 +345,7 @@ export class RetainerFinder {
 
   // --- handles that hold each other -----------------------------------------------------------------------------
 
-  /** Workers that mention each other's handle. (`a.peer = b; b.peer = a` is collected: each gets a companion of the other.) */
+  /** Workers that mention each other's handle. (`a.peer = b; b.peer = a` is collected: each gets a weak handle of the other.) */
   *#mutual(): Generator<Retainer> {
     const held = new Map<Variable, Map<Variable, AstNode>>();
     const note = (from: Variable, to: Variable, node: AstNode): void => {

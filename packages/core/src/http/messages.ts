@@ -58,7 +58,7 @@ export function socketOf(response: AnyResponse): Duplex | undefined {
   return ("socket" in response ? (response.socket as Duplex | null) : undefined) ?? undefined;
 }
 
-/** Method and path, for a request whose route is not known. Put together when it is read: most names are not. */
+/** The name of a request whose route is not known: method and path. Joined on the first read, since most names are never read. */
 export class DefaultName {
   readonly #method: string | undefined;
   readonly #url: string;

@@ -13,11 +13,11 @@ import { isFake, realTimers, setUnrefTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
 import { isResponse, DefaultName, type AnyRequest, type AnyResponse } from "./messages.js";
 
-/** An HTTP/2 session: `close` sends GOAWAY. */
-type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
-
 // The state of a server with a scope: its options, its open requests, and whether it shuts down. server-scope.ts
 // listens to the server. shutdown.ts takes the steps of a shutdown.
+
+/** An HTTP/2 session: `close` sends GOAWAY. */
+type Closable = Pick<Http2Session, "close" | "destroy" | "closed">;
 
 /** How long one reading of the clock serves for the ages of requests in reports, in ms. */
 const CLOCK_STEP = 5;

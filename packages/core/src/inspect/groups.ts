@@ -2,8 +2,8 @@ import { checkOptionsObject, outOfRange, wrongType } from "../errors/validate.js
 import { optionNames } from "../errors/option-names.js";
 import type { NodeInfo, NodeKind } from "./describe-node.js";
 
-/** A property that the members of a group have in common. */ export type GroupBy =
-  "site" | "name" | "kind" | "state" | "wait";
+/** A property that the members of a group have in common. */
+export type GroupBy = "site" | "name" | "kind" | "state" | "wait";
 
 /** The options of {@link groupNodes}. */
 export interface GroupOptions {
@@ -24,8 +24,10 @@ export interface NodeGroup {
   readonly label: string;
   /** How many members it has. */
   readonly count: number;
-  /** The name of the oldest member. */ readonly name: string;
-  /** The kind of the oldest member. */ readonly kind: NodeKind;
+  /** The name of the oldest member. */
+  readonly name: string;
+  /** The kind of the oldest member. */
+  readonly kind: NodeKind;
   /** Percentiles of the ages in ms: half of the members are younger than `p50`. */
   readonly age: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
   /** The `id`s of the members, the oldest first. */

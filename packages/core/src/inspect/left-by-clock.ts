@@ -12,8 +12,9 @@ export function isLeftByClock(node: ScopeNode): boolean {
 }
 
 /**
- * Records the live scopes when a virtual clock begins. @returns A function that marks the live scopes that were created
- * since.
+ * Records the live scopes when a virtual clock begins.
+ *
+ * @returns A function that marks the live scopes that were created since.
  */
 export function recordScopesOfClock(): () => void {
   const before = new WeakSet<ScopeNode>(liveDescendants(backgroundNode));

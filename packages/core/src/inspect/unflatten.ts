@@ -6,7 +6,8 @@ export interface Snapshot extends Omit<NodeInfo, "cleanups" | "failures" | "wait
   readonly path: string;
   /** The earliest deadline on the way to the root, in epoch ms. */
   readonly deadline?: number;
-  /** The numbers of its contents. */ readonly counts: SnapshotCounts;
+  /** The numbers of its contents. */
+  readonly counts: SnapshotCounts;
   /** The live children in spawn order. */
   readonly children: readonly Snapshot[];
 }

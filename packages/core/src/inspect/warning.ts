@@ -20,7 +20,8 @@ export type WarningCode =
 
 /** Something that is most likely wrong. Plain data. */
 export interface Warning {
-  /** The kind of the warning. */ readonly code: WarningCode;
+  /** The kind of the warning. */
+  readonly code: WarningCode;
   /** One line, for people. */
   readonly title: string;
   /** Lines that help to find the cause: places, times, the caller of `cancel`. */

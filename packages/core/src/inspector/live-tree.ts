@@ -40,7 +40,8 @@ export class LiveTree {
   readonly byId: Map<number, Entry> = new Map();
   /** The number of queued children of a scope, by its id. */
   readonly queued: Map<number, number> = new Map();
-  /** The roots, in spawn order. */ readonly roots: Entry[] = [];
+  /** The roots, in spawn order. */
+  readonly roots: Entry[] = [];
   /** The oldest running requests, in spawn order. */
   readonly requests: Entry[] = [];
   readonly suspects: Suspects = new Suspects();

@@ -13,7 +13,8 @@ export interface Bar {
   readonly depth: number;
   readonly from: number;
   to: number | undefined;
-  /** Its status when it settled. */ outcome: string;
+  /** Its status when it settled. */
+  outcome: string;
 }
 
 interface Ending {

@@ -36,7 +36,8 @@ export interface Family {
 export interface Group {
   readonly key: string;
   readonly place: Place;
-  /** One of the scopes. */ sample: NodeInfo;
+  /** One of the scopes. */
+  sample: NodeInfo;
   look: number;
   count: number;
 }

@@ -72,7 +72,7 @@ export interface ScopeCloseMessage extends ScopeOpenMessage {
   readonly status: Exclude<TaskStatus, "queued" | "running">;
   /** Milliseconds since it was made, at the moment at which this is first read. */
   readonly age: number;
-  /** The failure or the reason that it rejects with, if it has failed or was cut short. */
+  /** The failure or the reason that it rejects with, if it has failed or was cancelled. */
   readonly error?: unknown;
 }
 
@@ -132,7 +132,7 @@ class CloseMessage implements ScopeCloseMessage {
   constructor(scope: ScopeNode, status: TaskStatus) {
     this.scope = scope;
     this.parent = scope.parent as ScopeNode;
-    this.kind = kindOf(scope);
+    this.kind = scope.extras?.kind as ScopeKind; // set when the opening was published
     this.status = status as ScopeCloseMessage["status"];
   }
 
@@ -304,11 +304,6 @@ function publishEnd(node: ScopeNode): void {
 }
 
 type EndMessage = (TaskMessage | CloseMessage) & { error?: unknown };
-
-/** A node that was published as a task and has become a scope since can only come from `start`. */
-function kindOf(node: ScopeNode): ScopeKind {
-  return node.extras?.kind ?? "start";
-}
 
 function isTask({ flags }: ScopeNode): boolean {
   return (flags & (TASK | BECAME_TASK)) === TASK;

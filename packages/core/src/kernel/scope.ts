@@ -18,12 +18,12 @@ export const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.cust
  *                            └─────────────────────┘
  * ```
  *
- * | state      | accepts children            | `cancelled` | settles                                  |
- * | ---------- | --------------------------- | ----------- | ---------------------------------------- |
- * | open       | yes                         | false       | no                                       |
- * | closing    | while a child is alive      | false       | when body, children and defers are done  |
- * | cancelling | no: they start cancelled | true        | when body, children and defers are done  |
- * | closed     | no                          | either      | it has                                   |
+ * | state      | accepts children         | `cancelled` | settles                                 |
+ * | ---------- | ------------------------ | ----------- | --------------------------------------- |
+ * | open       | yes                      | false       | no                                      |
+ * | closing    | while a child is alive   | false       | when body, children and defers are done |
+ * | cancelling | no: they start cancelled | true        | when body, children and defers are done |
+ * | closed     | no                       | either      | it has                                  |
  */
 export type ScopeState = "open" | "closing" | "cancelling" | "closed";
 

@@ -105,7 +105,7 @@ export const initialSelfCleaning: number = HANDLE | BODY | TIMERS_UNREFED;
 /** A scope whose body is its caller: a combinator that starts its members immediately, or a request. */
 export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
-/** Work that runs in parallel with the scope's body, and ends with the scope: a stream, `detach`. */
+/** Work that runs in parallel with the scope's body, and ends with the scope: a stream, `events`, `effectionScope`. */
 export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;
 export const initialShield: number = QUEUED | SHIELD;
 export const initialServer: number = HANDLE | SUPERVISE;

@@ -57,7 +57,7 @@ function afterUnlink(parent: ScopeNode, child: ScopeNode): void {
   if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === undefined) updateTimerHold(parent);
 }
 
-/** A position of a walk, which stands on a node between two turns of the event loop; see `inspect/walk.ts`. */
+/** A position of a walk, which stands on a node between two turns of the event loop; see `inspect/tree-cursor.ts`. */
 export interface Cursor {
   /** Called before `node` is unlinked. Its children have been unlinked before. */
   leave(node: ScopeNode): void;

@@ -4,7 +4,8 @@ import { recordedScopes, type RecordedScope } from "./scopes.js";
 
 /** An event of the trace event format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU */
 export interface TraceEvent {
-  /** The text that the viewer shows. */ readonly name: string;
+  /** The text that the viewer shows. */
+  readonly name: string;
   /**
    * `B` and `E`: a slice begins, ends. `b` and `e`: the same on a separate track. `i`, `n`: an instant. `M`: a name.
    */

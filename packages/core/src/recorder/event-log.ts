@@ -262,7 +262,7 @@ interface KnownCopy {
 /** If globals are frozen, the copies of the package are not registered. */
 const unknownCopy: KnownCopy = { index: 0, prototype: undefined, elapsed: () => 0 };
 
-/** Calls `visit` for every live node, with the current time on the clock of its `startedAt`. */
+/** Yields every live node, with the current time on the clock of its `startedAt`. */
 function* liveNodes(): Generator<readonly [ScopeNode, number], void, void> {
   for (const { root, elapsed } of knownCopies().filter(isReadable)) {
     const now = elapsed();

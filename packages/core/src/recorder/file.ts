@@ -8,8 +8,10 @@ import { RecordedData, type Recording, type RecordingHeader } from "./recording.
 //
 //   0  8 bytes  "BOUGHREC"
 //   8  uint32   version: 1
-// 12 uint32 length of the header in bytes 16 uint32 CRC-32 of all that follows 20 uint32 0 24 header JSON in UTF-8,
-// filled up with spaces to a multiple of 8 bytes
+//  12  uint32   length of the header in bytes
+//  16  uint32   CRC-32 of all that follows
+//  20  uint32   0
+//  24  header   JSON in UTF-8, filled up with spaces to a multiple of 8 bytes
 //      records  32 bytes each, see records.ts: first `alive` of the header, then `events`
 
 const MAGIC = "BOUGHREC";

@@ -20,7 +20,8 @@ export type EventType = (typeof eventTypes)[number];
 
 /** The final statuses by their numbers. */
 export const endStatuses = ["succeeded", "failed", "cancelled"] as const;
-/** The status of a settled scope. */ export type EndStatus = (typeof endStatuses)[number];
+/** The status of a settled scope. */
+export type EndStatus = (typeof endStatuses)[number];
 
 const ALIVE: number = eventTypes.indexOf("alive");
 

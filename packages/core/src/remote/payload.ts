@@ -16,7 +16,11 @@ export interface PayloadOptions {
   readonly codec: Codec | undefined;
 }
 
-/** Encodes a value as the text to send. @param what - Begins the message of an error: `the data of resize@2`. */
+/**
+ * Encodes a value as the text to send.
+ *
+ * @param what - Begins the message of an error: `the data of resize@2`.
+ */
 export async function encodePayload(
   what: string,
   value: unknown,

@@ -71,7 +71,9 @@ export class PendingJob {
   }
 
   /**
-   * Updates the state from an answer of the engine. @param known - The facts that were known when the engine was asked.
+   * Updates the state from an answer of the engine.
+   *
+   * @param known - The facts that were known when the engine was asked.
    */
   update(state: JobState, known: Known): void {
     if ("outcome" in state) return this.end({ outcome: state.outcome });

@@ -50,7 +50,11 @@ export class RunningJob {
     return this.#ownerEnd <= this.#lockEnd ? (this.delivery.envelope.lease ?? 0) * RESERVE * 2 : undefined;
   }
 
-  /** Updates the limits from an answer of the engine. @param lock - The length of the lock if this renewed it. */
+  /**
+   * Updates the limits from an answer of the engine.
+   *
+   * @param lock - The length of the lock if this renewed it.
+   */
   update(held: Held, askedAt: number, lock: number | undefined): void {
     if (held.cancelled !== undefined) return this.stop({ by: "note", reason: held.cancelled });
     if (held.lost) return this.stop({ by: "lost" });

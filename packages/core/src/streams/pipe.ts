@@ -94,7 +94,7 @@ async function transfer(
   startTask(own, watch, { daemon: true, name: "sink" }, site);
   // A write that waits for room would never end.
   const stop = own.onCancel((reason) => {
-    const [failure = reason] = own.errors; // of either side; who cancels from outside has a reason
+    const [failure = reason] = own.errors; // of either side; a cancellation from outside has no error, only a reason
     abort(failure).catch(() => undefined); // awaited below
   });
   try {

@@ -38,7 +38,11 @@ export function closeByOwner(node: ScopeNode, cause: unknown, api?: object): voi
   cancel(node, "closed", cause, api);
 }
 
-/** Closes or disposes of a scope for its owner handle. @param api - As for {@link closeByOwner}. */
+/**
+ * Closes or disposes of a scope for its owner handle.
+ *
+ * @param api - As for {@link closeByOwner}.
+ */
 export async function closeAndWait(
   node: ScopeNode,
   kind: "close" | "dispose",

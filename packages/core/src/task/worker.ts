@@ -60,8 +60,8 @@ function follow(node: ScopeNode, promise: Promise<unknown>): void {
   node.hooks?.previous?.follow?.(promise); // the last hook: often the wait whose promise the worker has returned
   node.dropWorker(); // while it runs, the node does not keep its closure alive
   if (isBun) return followInBun(node, promise);
-  // If `promise.then` is the native one, calling it as a method lets the engine inline it. oxlint-disable-next-line
-  // typescript/unbound-method -- only its identity matters
+  // If `promise.then` is the native one, calling it as a method lets the engine inline it.
+  // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
   if (promise.then === nativeThen) void promise.then(returned.bind(node), threw.bind(node));
   else void nativeThen.call(promise, returned.bind(node), threw.bind(node));
 }

@@ -285,8 +285,8 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  * Returns the meaning of a handler's failure for its request, for frameworks that catch the errors of handlers before
  * `fetchBough` does, such as Hono.
  *
- * - `{ status: 499 | 503 | 504, error }`: the request was cancelled. Endable with that status.
- * - `{ error }`: a failure. Endable 500 and report `error`. If a task of the request has failed, the handler usually gets the
+ * - `{ status: 499 | 503 | 504, error }`: the request was cancelled. Answer with that status.
+ * - `{ error }`: a failure. Answer 500 and report `error`. If a task of the request has failed, the handler usually gets the
  *   cancellation that followed; then `error` is the failure of the task.
  *
  * **Failure:** the failure counts as received: it is not reported again.

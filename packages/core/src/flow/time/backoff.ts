@@ -16,7 +16,11 @@ export interface BackoffOptions {
   readonly jitter?: boolean | undefined;
 }
 
-/** Checks the options and fills in the defaults. @throws {TypeError | RangeError} If an option is bad. */
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws {TypeError | RangeError} If an option is bad.
+ */
 export function readBackoff(operation: string, options: BackoffOptions): Backoff {
   const { minDelay = 100, maxDelay = 30_000, factor = 2, jitter = true } = options;
   checkDuration(operation, "minDelay", minDelay);

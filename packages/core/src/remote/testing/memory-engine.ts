@@ -10,7 +10,11 @@ import { MemoryStore, type StoredJobInfo } from "./memory-store.js";
 export interface MemoryEngine extends Engine {
   /** The engine as another process sees it: faults are for one process. The engine itself is the process `""`. */
   as(process: string): Engine;
-  /** Cuts a process off, or all of them. Its hints are lost meanwhile. @returns What connects it again. */
+  /**
+   * Cuts a process off, or all of them. Its hints are lost meanwhile.
+   *
+   * @returns A function that connects it again.
+   */
   cut(mode: CutMode, process?: string): () => void;
   /** Sets how hints to a process, or to all processes, are delivered from now on. */
   hints(mode: HintMode, process?: string): void;

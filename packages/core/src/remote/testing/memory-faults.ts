@@ -14,7 +14,7 @@ export type CutMode =
 /** How hints are delivered. */
 export type HintMode = "deliver" | "drop" | "twice";
 
-/** The faults of a process. */
+/** The faults of a memory engine, by the names of the processes that have them; `*` means all processes. */
 export interface Faults {
   readonly cuts: Map<string, CutMode>;
   readonly hints: Map<string, HintMode>;
@@ -23,12 +23,12 @@ export interface Faults {
   isReadOnly: boolean;
 }
 
-/** The fault that concerns a process now. */
+/** The fault of one kind that a process has now. */
 export function faultOf<T>(faults: ReadonlyMap<string, T>, process: string): T | undefined {
   return faults.get(process) ?? faults.get("*");
 }
 
-/** One round trip to the memory engine: a turn of the event loop. */
+/** One round trip to the memory engine: a microtask, unless the engine has a latency. */
 export function roundTrip(latency: number): Promise<void> {
   if (latency === 0) return Promise.resolve();
   return new Promise((resolve) => void after(latency, resolve));

@@ -22,6 +22,7 @@ export interface DriverOptions {
  * jumps.
  */
 const CLEANUP_JUMPS = 30;
+/** How long the process may be busy after that before the next jump, in real ms. */
 const LIMIT_AFTER_STALL = 100;
 
 /** Real ms between two checks whether blocked work continues. */

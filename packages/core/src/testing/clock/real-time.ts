@@ -13,7 +13,7 @@ export function delay(ms: number): Promise<void> {
 /** One turn of the event loop, in which closed handles and finalizers have their callbacks. */
 export const turn: () => Promise<void> = realTurn;
 
-/** Calls `callback` after `ms` real milliseconds. @returns Prevents it. */
+/** Calls `callback` after `ms` real milliseconds. Returns a function that prevents the call. */
 export function realTimer(ms: number, callback: () => void): () => void {
   const timer = realTimers.setTimeout(callback, ms);
   return () => realTimers.clearTimeout(timer);
