@@ -60,6 +60,7 @@ export interface ServerScope extends ScopeHandle, ShutdownNotice {
 
 /** The interface to the server that the handle and the shutdown of its scope use. */
 export interface DrainableServer {
+  readonly node: ScopeNode;
   readonly grace: number | undefined;
   readonly drainDelay: number | undefined;
   readonly draining: ShutdownAnnouncement;

@@ -6,6 +6,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { wait } from "../kernel/outcome.js";
 import { markEnding } from "../kernel/state.js";
 import { addServer, removeServer, type StoppableServer } from "../process/servers.js";
+import { unwatchHandle } from "../task/orphan.js";
 import {
   SHUTDOWN,
   type DrainableServer,
@@ -47,6 +48,7 @@ export function shutDownOnce(
   let start: (started: Promise<ShutdownReport>) => void = () => undefined;
   const report = new Promise<ShutdownReport>((resolve) => (start = resolve));
   reports.set(server, report);
+  unwatchHandle(server.node); // jobs have the grace period, even if the handle is dropped meanwhile
   server.draining.begin();
   start(run(grace, drainDelay));
   return report;

@@ -36,6 +36,14 @@ export function watchHandle(
   handleOpened();
 }
 
+/** From now on, the scope ends as if its handle were held. To be called when its end has begun. */
+export function unwatchHandle(node: ScopeNode): void {
+  const { observer } = node;
+  if (!(observer instanceof HandleWatch)) return;
+  observer.resolve();
+  node.observer = undefined;
+}
+
 /**
  * The value that a registry holds for a handle. It does not reach the handle. As the observer of the node, it releases
  * the node and its entry when the scope has ended.

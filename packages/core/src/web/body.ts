@@ -20,6 +20,7 @@ export interface BodyObserver {
 }
 
 type Reader = ReadableStreamDefaultReader<unknown>;
+type Controller = ReadableStreamDefaultController<unknown>;
 type Read = Awaited<ReturnType<Reader["read"]>>;
 
 /** The part of a body that was available. */
@@ -107,13 +108,13 @@ function concat(chunks: readonly Uint8Array[]): Uint8Array {
  * A host may cancel a body of known length once it has all bytes, instead of reading its end. So the bytes are counted.
  */
 export class BodyRelay {
-  readonly stream: ReadableStream<unknown>;
   readonly #reader: Reader;
   readonly #reads: Promise<Read>[];
   readonly #observer: BodyObserver;
   /** The remaining bytes of the announced length. `NaN` if it is unknown. */
   #bytesLeft: number;
-  #controller: ReadableStreamDefaultController<unknown> | undefined;
+  /** Weak, so that the scope does not hold the stream: a body that nobody can read any more is never sent. */
+  #controller: WeakRef<Controller> | undefined;
   #isFinished = false;
   #isPulled = false;
   #hasWritten = false;
@@ -125,10 +126,18 @@ export class BodyRelay {
     this.#reads = [...reads];
     this.#observer = observer;
     this.#bytesLeft = length;
-    this.stream = new ReadableStream<unknown>(
+  }
+
+  /**
+   * Creates the stream for the host.
+   *
+   * @param owner - What the stream holds as long as it can be read.
+   */
+  open(owner: unknown): ReadableStream<unknown> {
+    return new ReadableStream<unknown>(
       {
-        start: (controller) => void (this.#controller = controller),
-        pull: (controller) => this.#pull(controller),
+        start: (controller) => void (this.#controller = weakly(controller)),
+        pull: (controller) => this.#pull(controller, owner),
         cancel: (reason) => this.#cancel(reason),
       },
       { highWaterMark: 0 },
@@ -142,7 +151,7 @@ export class BodyRelay {
     return isSending;
   }
 
-  async #pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
+  async #pull(controller: Controller, _owner: unknown): Promise<void> {
     this.#isPulled = true;
     try {
       const { done, value } = await (this.#reads.shift() ?? this.#reader.read());
@@ -184,6 +193,10 @@ export class BodyRelay {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#reader.cancel(error).catch(() => undefined);
-    this.#controller?.error(error);
+    this.#controller?.deref()?.error(error);
   }
 }
+
+/** workerd has weak references with newer compatibility dates only. */
+const weakly = (controller: Controller): WeakRef<Controller> =>
+  typeof WeakRef === "function" ? new WeakRef(controller) : ({ deref: () => controller } as never);

@@ -27,7 +27,7 @@ import {
   withStream,
   type WithBody,
 } from "./responses.js";
-import { makeAnswer } from "./hooks.js";
+import { answerMaker } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
 import { nameOfRequest } from "./request-name.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
@@ -39,11 +39,11 @@ import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exch
 //      ├──the handler fails────────► 499, 503, 504, or the failure itself ────────────────────────────────────► ended
 //      ├──an answer in its place───► 500, 503, 504 ───────────────────────────────────────────────────────────► ended
 //      └──the client leaves────────► the scope ends; the handler's promise is awaited, and becomes 499
-//
 // `request.signal` counts in the state "running" only: Deno and Hono abort it after a success, Bun when a WebSocket closes.
 
 /** The record of a request that has an exchange. */
 export type WebRecord = RequestRecord<Request, Exchange>;
+type Host = ExchangeHost<Exchange, WebRecord>;
 
 /**
  * The response of one request, and the responder that answers in the handler's place.
@@ -60,7 +60,9 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   list: ExchangeList<Exchange> | undefined = undefined;
   later: Exchange | undefined = undefined;
   earlier: Exchange | undefined = undefined;
-  readonly #host: ExchangeHost<Exchange, WebRecord>;
+  readonly #host: Host;
+  /** The owner handle of the server, until the host has the response. Then the stream of its body holds the handle. */
+  #owner: object | undefined;
   #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
   /** Settle the promise of the host. */
@@ -79,10 +81,11 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #onScopeEnd: () => void = ignore;
   statusCode = 0;
 
-  constructor(request: Request, rest: readonly unknown[], host: ExchangeHost<Exchange, WebRecord>) {
+  constructor(request: Request, rest: readonly unknown[], host: Host, owner: object) {
     this.request = request;
     this.hostArguments = rest;
     this.#host = host;
+    this.#owner = owner;
   }
 
   /** The default name of the scope. */
@@ -95,7 +98,6 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     return this.#node ?? this.open();
   }
 
-  /** Created on the first use. */
   get record(): WebRecord {
     const node = this.#node ?? this.open();
     return (this.#record ??= this.#host.makeRecord(this, node));
@@ -180,6 +182,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     const promise = makePromise<unknown>();
     this.#resolve = lastSettlers.resolve;
     this.#reject = lastSettlers.reject;
+    lastSettlers.resolve = lastSettlers.reject = ignore; // they hold the promise, and with it the response
     return promise;
   }
 
@@ -199,8 +202,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   #onClientDisconnect(): void {
     if (!this.isHandlerRunning) return;
-    this.#isDisconnected = true;
-    this.record.done();
+    this.onBodyCancelled();
     // `respond` is making the answer, which will be discarded, as is what the handler returns.
     if (this.record.isAnswered && !this.#isSettled()) this.#settle(disconnected());
   }
@@ -216,8 +218,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
       return this.#settle(disconnected());
     }
     this.statusCode = statusOf(value);
-    if (isComplete(value)) return this.#finish(value);
-    const response = withBody(this.request.method, value);
+    const response = isComplete(value) ? undefined : withBody(this.request.method, value);
     if (response === undefined) return this.#finish(value);
     this.#response = "begun";
     this.#send(response).catch((error: unknown) => this.#onFailure(error));
@@ -241,7 +242,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     record.receive(error);
     if (outcome.status === undefined) {
       this.statusCode = 500;
-      this.#response = "settled";
+      this.#owner = undefined;
       this.#reject(outcome.error);
       return this.#end();
     }
@@ -263,8 +264,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   #endHandler(): void {
     this.#handler = "returned";
-    if (this.#stopListening === undefined) return;
-    this.#stopListening();
+    this.#stopListening?.();
     this.#stopListening = undefined;
   }
 
@@ -280,7 +280,8 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     }
     if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
     this.#relay = new BodyRelay(peeked, this);
-    this.#settle(withStream(response, this.#relay.stream, peeked.length));
+    this.#settle(withStream(response, this.#relay.open(this.#owner), peeked.length));
+    this.#resolve = this.#reject = ignore; // they hold the response, and with it the stream
     if (record.node.cancelled) record.watchHandler();
   }
 
@@ -315,6 +316,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   #settle(value: unknown): void {
     if (this.#response !== "ended") this.#response = "settled";
+    this.#owner = undefined;
     this.#resolve(value);
   }
 
@@ -376,10 +378,8 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     onTurn(() => this.record.done()); // after the record has recorded the answer
   }
 
-  get respond(): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
-    const respond = this.#host.hooks?.respond;
-    if (respond === undefined) return undefined;
-    return (outcome) => makeAnswer(respond, outcome, this.request, (response) => this.#answerBy(response));
+  get respond(): ReturnType<typeof answerMaker> {
+    return answerMaker(this.#host.hooks, this.request, (response) => this.#answerBy(response));
   }
 
   cutOff(): void {

@@ -183,11 +183,11 @@ export function fetchBough<Input extends Request, Rest extends unknown[], Output
   const serve = isApp
     ? (request: Input, ...rest: Rest): Promise<unknown> => {
         checkRequest("fetchBough", request);
-        return server.serveApp(request, rest, handler);
+        return server.serveApp(handle, request, rest, handler);
       }
     : function (this: unknown, request: Input, ...rest: Rest): Promise<unknown> {
         checkRequest("fetchBough", request);
-        return server.serve(request, rest, handler as unknown as AnyHandler, this);
+        return server.serve(handle, request, rest, handler as unknown as AnyHandler, this);
       };
   return Object.assign(serve as (request: Input, ...rest: Rest) => Promise<Output | Response>, {
     scope: handle,

@@ -23,8 +23,18 @@ export interface WebHooks<Input = never> {
     | undefined;
 }
 
-/** Has the application make the answer of a request. Without one, bough answers. */
-export async function makeAnswer(
+/** Has the application make the answer of a request; `undefined` if it has no hook for that. */
+export function answerMaker(
+  hooks: WebHooks | undefined,
+  request: Request,
+  answerBy: (response: unknown) => void,
+): ((outcome: CancelledOutcome) => Promise<void>) | undefined {
+  const respond = hooks?.respond;
+  return respond === undefined ? undefined : (outcome) => makeAnswer(respond, outcome, request, answerBy);
+}
+
+/** Without an answer of the application, bough answers. */
+async function makeAnswer(
   respond: NonNullable<WebHooks["respond"]>,
   outcome: CancelledOutcome,
   request: Request,

@@ -80,10 +80,17 @@ export class WebServer
   /**
    * Opens the scope of a request and calls the handler.
    *
+   * @param owner - The owner handle, which the request holds until it has ended.
    * @returns What the host receives.
    */
-  serve(request: Request, rest: readonly unknown[], handler: AnyHandler, self: unknown): Promise<unknown> {
-    const exchange = new Exchange(request, rest, this);
+  serve(
+    owner: object,
+    request: Request,
+    rest: readonly unknown[],
+    handler: AnyHandler,
+    self: unknown,
+  ): Promise<unknown> {
+    const exchange = new Exchange(request, rest, this, owner);
     (request as RequestSlot)[exchangeKey] = exchange;
     if (!isOpen(this.node)) return this.#serveLate(exchange, handler, self);
     const stores = publishStart(exchange.node, "request");
@@ -95,10 +102,10 @@ export class WebServer
    * Like {@link serve}, for an application, which is called without the scope. The scope is opened when it is first
    * read, unless it is needed earlier.
    */
-  serveApp(request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
+  serveApp(owner: object, request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
     if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
-      return this.serve(request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
-    const exchange = new Exchange(request, rest, this);
+      return this.serve(owner, request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
+    const exchange = new Exchange(request, rest, this, owner);
     (request as RequestSlot)[exchangeKey] = exchange;
     this.#unopened.add(exchange);
     return exchange.runApp(app);

@@ -20,7 +20,7 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "bough-gc-"));
   await build({
-    entryPoints: ["program.ts", "mass.ts", "handles.ts"].map((name) => join(here, name)),
+    entryPoints: ["program.ts", "mass.ts", "handles.ts", "requests.ts"].map((name) => join(here, name)),
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     ...anywhere,
@@ -88,6 +88,18 @@ describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 24 on $label"
     async () => {
       const findings = JSON.parse((await run?.(join(folder, "handles.mjs"))) ?? "") as Finding[];
       expect(findings.length).toBeGreaterThan(24);
+      expect(findings.filter(({ got, want }) => JSON.stringify(got) !== JSON.stringify(want))).toEqual([]);
+    },
+    90_000,
+  );
+});
+
+describe.each(runtimes().map((runtime) => ({ ...runtime })))("rule 20 on $label", ({ run }) => {
+  it.skipIf(run === undefined)(
+    "a fetchBough that was dropped serves its requests to their ends, and is collected then",
+    async () => {
+      const findings = JSON.parse((await run?.(join(folder, "requests.mjs"))) ?? "") as Finding[];
+      expect(findings.length).toBeGreaterThan(6);
       expect(findings.filter(({ got, want }) => JSON.stringify(got) !== JSON.stringify(want))).toEqual([]);
     },
     90_000,
