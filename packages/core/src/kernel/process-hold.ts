@@ -1,7 +1,7 @@
 import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import { MAX_DELAY } from "./constants.js";
-import { isOptedOutOfHold, optOutOfHold } from "./long-timer.js";
+import { isOptedOutOfHold, optOutOfHold } from "./timer-hold.js";
 import type { ScopeNode } from "./node.js";
 import { realTimers } from "./platform.js";
 import { updateTimerHold, liveDescendants } from "./tree.js";

@@ -4,13 +4,8 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
-import {
-  clearTimer,
-  setTimerHold,
-  setTimer,
-  announceTimer,
-  type TimerHandle,
-} from "../../kernel/long-timer.js";
+import { clearTimer, setTimer, announceTimer } from "../../kernel/long-timer.js";
+import { setTimerHold, type TimerHandle } from "../../kernel/timer-hold.js";
 import { nodeOf } from "../../task/node-of.js";
 
 /**

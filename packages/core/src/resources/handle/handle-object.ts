@@ -1,11 +1,9 @@
-import { isOptedOutOfHold } from "../../kernel/long-timer.js";
+import { isOptedOutOfHold } from "../../kernel/timer-hold.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
 import { ExistingObject } from "../../kernel/object-marks.js";
+import type { AnyFunction } from "../results/function-wrappers.js";
 import { Results, HandleRef, type Convert } from "../results/handle-ref.js";
-
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function of a user's object
-export type AnyFunction = Function;
 
 /**
  * An own property of handles, to find the handle of a Proxy, a reactive wrapper or `Object.create(handle)`, which have
