@@ -5,6 +5,7 @@ import { groupByQueue } from "../remote/group-by-queue.js";
 import type {
   Beat,
   BeatAnswer,
+  CancelRequest,
   ConsumeOptions,
   Consumer,
   Delivery,
@@ -17,7 +18,6 @@ import type {
   Outcome,
   Settlement,
   Topic,
-  WireReason,
 } from "../remote/engine.js";
 import { after, withTimeLimit } from "../remote/time.js";
 import { readHints, readReason } from "../remote/wire.js";
@@ -30,8 +30,6 @@ const MAX_HINT_BYTES = 64_000;
 const CLOCK_MARGIN = 120_000;
 /** A connection that does not answer a ping within this many ms is replaced. */
 const PING_INTERVAL = 3_000;
-
-type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
 /** A hint as JSON. */
 interface Message {
@@ -92,7 +90,7 @@ export class BullmqConnection implements EngineConnection {
   }
 
   /** One pipeline: Redis executes it in order, on one connection. */
-  async cancel(jobs: readonly Cancel[]): Promise<readonly JobState[]> {
+  async cancel(jobs: readonly CancelRequest[]): Promise<readonly JobState[]> {
     const { client, keys, onError } = this.#settings;
     const pipeline = client.pipeline();
     for (const job of jobs) {

@@ -3,7 +3,7 @@ import type { Redis } from "ioredis";
 import { calendarNow } from "../kernel/platform.js";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
 import { toEnvelope } from "../remote/envelope.js";
-import { after, withTimeLimit, monotonicNow } from "../remote/time.js";
+import { pause, withTimeLimit, monotonicNow } from "../remote/time.js";
 import { jobId, toFailedReason } from "./stored.js";
 
 /** How long one command of a release, or the closing of a worker, may take, in ms. */
@@ -48,7 +48,7 @@ class SteadyWorker extends Worker<Envelope, Outcome> {
       } catch (error) {
         if (!REFUSAL.test((error as Error).message) || monotonicNow() > until) throw error;
         this.emit("error", error as Error);
-        await new Promise<void>((resolve) => void after(REFUSAL_PAUSE, resolve));
+        await pause(REFUSAL_PAUSE);
       }
     }
   }

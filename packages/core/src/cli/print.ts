@@ -8,6 +8,7 @@ import {
   type Warning,
 } from "../inspect/index.js";
 import { oneLine } from "../inspect/labels.js";
+import { formatCount } from "./format-count.js";
 
 /** More similar siblings than this are printed as one line. */
 const MAX_SIMILAR = 5;
@@ -16,7 +17,10 @@ const MAX_SIMILAR = 5;
 export function printLook({ nodes }: Look, pid: number, all: boolean, warnings: readonly Warning[]): string {
   const scopes = nodes.filter(({ kind }) => kind !== "background");
   const tasks = scopes.filter(({ kind }) => kind === "task");
-  const lines = [`process ${pid}: ${count(scopes.length)} scopes, ${count(tasks.length)} of them tasks`, ""];
+  const lines = [
+    `process ${pid}: ${formatCount(scopes.length)} scopes, ${formatCount(tasks.length)} of them tasks`,
+    "",
+  ];
   for (const { title, detail } of warnings)
     lines.push(oneLine(`warning: ${title}`), ...detail.map((line) => `    ${oneLine(line)}`));
   if (warnings.length > 0) lines.push("");
@@ -49,7 +53,7 @@ function foldSiblings(siblings: readonly Snapshot[]): Snapshot[] {
     if (size <= MAX_SIMILAR) continue;
     const [first, ...others] = members;
     for (const id of others) dropped.add(id);
-    names.set(first as number, `${count(size)} × ${name}, the oldest:`);
+    names.set(first as number, `${formatCount(size)} × ${name}, the oldest:`);
   }
   return siblings
     .filter(({ id }) => !dropped.has(id))
@@ -57,5 +61,3 @@ function foldSiblings(siblings: readonly Snapshot[]): Snapshot[] {
 }
 
 const asNode = (node: Snapshot): NodeInfo => ({ ...node, ...node.counts });
-
-const count = (number: number): string => number.toLocaleString("en");

@@ -3,6 +3,7 @@ import { moveOnAfter, sleep, type Scope } from "../index.js";
 import { assemble } from "../recorder/file.js";
 import { decodeRecording } from "../recorder/index.js";
 import { DEFAULT_BYTES } from "../recorder/recorder.js";
+import { formatCount } from "./format-count.js";
 import { agentExpression } from "./agent-source.js";
 import { answerWithin } from "./answer-within.js";
 import type { DebuggingSession } from "./debugging-session.js";
@@ -72,15 +73,13 @@ export async function record(
     const recording = decodeRecording(await fetchRecording(scope, agent));
     await writeFile(file, contentOf(recording, format));
     const { dropped } = recording;
-    const older = dropped.events === 0 ? "" : `; ${count(dropped.events)} older ones did not fit`;
-    process.stdout.write(`${file}: ${count([...recording.events].length)} events${older}\n`);
+    const older = dropped.events === 0 ? "" : `; ${formatCount(dropped.events)} older ones did not fit`;
+    process.stdout.write(`${file}: ${formatCount([...recording.events].length)} events${older}\n`);
   } catch (error) {
     await rethrowUnlessEnded(scope, pid, error);
     throw new CannotInspect(`Process ${pid} has ended, and its recording is lost. No file was written.`);
   }
 }
-
-const count = (number: number): string => number.toLocaleString("en");
 
 /** Refuses a file that can't be written before anything is recorded. Leaves its content as it is. */
 async function checkFile(file: string): Promise<void> {

@@ -67,9 +67,3 @@ function safely(read: () => string): string {
     return "";
   }
 }
-
-/** Whether `await` would wait for `value`. May throw: a user's object may have a getter for `then`. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
-  return typeof (value as { then?: unknown }).then === "function";
-}

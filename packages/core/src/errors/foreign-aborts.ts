@@ -1,5 +1,5 @@
 import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./constants.js";
-import { isObject } from "./suppressed.js";
+import { isObject, read } from "./values.js";
 
 /**
  * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.
@@ -179,15 +179,6 @@ function classesOf(error: object): string[] {
     // a proxy with a trap that throws: only the properties read so far count
   }
   return classes;
-}
-
-/** Reads a property of a user's value, whose getters may throw. */
-export function read(object: object, key: string): unknown {
-  try {
-    return Reflect.get(object, key);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether the object itself has the property, with the value `undefined`. */

@@ -83,7 +83,7 @@ const unfinished: Readonly<Record<WaitingFor, string>> = {
   children: "its children have not ended",
 };
 
-function whatIsStuck({ status, waitingFor, cleanup, deferredAt }: TaskInfo): string {
+function unfinishedWork({ status, waitingFor, cleanup, deferredAt }: TaskInfo): string {
   if (waitingFor === undefined) return status;
   if (waitingFor !== "cleanup") return unfinished[waitingFor];
   const name = cleanup === undefined ? "" : ` ${JSON.stringify(cleanup)}`;
@@ -91,7 +91,8 @@ function whatIsStuck({ status, waitingFor, cleanup, deferredAt }: TaskInfo): str
   return `a cleanup${name}${site} ${unfinished.cleanup}`;
 }
 
-const annotated = ({ annotation }: TaskInfo): string => (annotation === undefined ? "" : `, ${annotation}`);
+const annotationOf = ({ annotation }: TaskInfo): string =>
+  annotation === undefined ? "" : `, ${annotation}`;
 
 /**
  * The grace period has passed: a scope was cancelled, and some of its work has not ended. The scope settles when that
@@ -107,7 +108,7 @@ export class StuckTasksError extends BoughError {
   constructor(path: string, grace: number, tasks: readonly TaskInfo[]) {
     const named = tasks
       .slice(0, MAX_NAMED_TASKS)
-      .map((task) => `\n  ${task.path} (${whatIsStuck(task)}${annotated(task)}, ${task.age} ms old)`);
+      .map((task) => `\n  ${task.path} (${unfinishedWork(task)}${annotationOf(task)}, ${task.age} ms old)`);
     const more = tasks.length > MAX_NAMED_TASKS ? `\n  and ${tasks.length - MAX_NAMED_TASKS} more` : "";
     const head = `Scope ${quotePath(path)} still has work ${grace} ms after it was cancelled:`;
     super("BOUGH_STUCK_TASKS", head + named.join("") + more);

@@ -1,3 +1,5 @@
+import { isObject } from "./values.js";
+
 /** The record of an error that a scope has rejected with; see `kernel/suppressed-failures.ts`. A later rejection with the same error replaces it. */
 export interface Rejection {
   /** The later failures of that scope, and of the scopes inside it that rejected with the same error. */
@@ -41,9 +43,4 @@ export function rejectionOf(error: unknown): Rejection | undefined {
 /** Replaces the record of `error`. */
 export function setRejection(error: object, rejection: Rejection): void {
   rejections.set(error, rejection);
-}
-
-/** Whether later failures can be attached to `error`. */
-export function isObject(error: unknown): error is object {
-  return (typeof error === "object" && error !== null) || typeof error === "function";
 }

@@ -5,6 +5,7 @@ import { outcomeOf } from "../http/outcome.js";
 import { recordOf } from "../http/request-slots.js";
 import { serverOf } from "../http/request-scope.js";
 import { routeName } from "./route-name.js";
+import { stackOf } from "./router-stack.js";
 
 // Passes the errors of handlers to their requests before the app's error handlers run. For that, it wraps the error
 // handlers in the layers of the app's router.
@@ -14,10 +15,6 @@ type Handle = (error: unknown, request: Request, response: Response, next: NextF
 /** A layer of Express's router, one per middleware: the part that both majors have. */
 interface Layer {
   handle: Handle;
-}
-
-interface Router {
-  readonly stack: Layer[];
 }
 
 const prepared: unique symbol = Symbol("bough.prepared");
@@ -40,7 +37,7 @@ export function isPrepared(app: Application & Prepared): boolean {
  * requests are being routed.
  */
 export function catchErrors(app: Application & Prepared): void {
-  const { stack } = routerOf(app);
+  const stack = stackOf<Layer>(app);
   if (app[prepared] === stack.length) return;
   for (const layer of stack)
     if (layer.handle.length === 4 && !guardedHandlers.has(layer.handle)) layer.handle = guard(layer.handle);
@@ -56,11 +53,6 @@ function guard(handle: Handle): Handle {
   };
   guardedHandlers.add(guarded);
   return guarded;
-}
-
-/** Express 4 has `_router`, and throws on `router`. Express 5 has `router` only. */
-function routerOf(app: Application): Router {
-  return (app as { _router?: Router })._router ?? (app as unknown as { router: Router }).router;
 }
 
 /** Ends a cancelled request, and passes every other error on. Its four parameters make it an error handler to Express. */

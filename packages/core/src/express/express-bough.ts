@@ -89,7 +89,7 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   /** The prototype that an app gives its requests, and the app. */
   let lastPrototype: unknown;
   let lastApp: Request["app"] | undefined;
-  const bind = (request: Request, response: Response): void => {
+  const applyOptions = (request: Request, response: Response): void => {
     if (timeout !== undefined) scopeOf(request, response).limit(timeout);
     if (hooks !== undefined) useHooks(request, response, hooks);
   };
@@ -115,12 +115,12 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
     if (hasScopeStores() && recordOf(request) === undefined) {
       openRequest(request, response, serverOf(request), routeName(request), () => {
-        bind(request, response);
+        applyOptions(request, response);
         next();
       });
       return;
     }
-    bind(request, response);
+    applyOptions(request, response);
     next();
   };
 }

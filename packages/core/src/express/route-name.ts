@@ -2,6 +2,7 @@ import type { Application, Request } from "express";
 import type { Label } from "../kernel/node.js";
 import { recordOf } from "../http/request-slots.js";
 import { DefaultName } from "../http/messages.js";
+import { stackOf } from "./router-stack.js";
 
 // Finds the name of a route, which Express does not store, in the same way as Express finds the route.
 
@@ -73,7 +74,7 @@ function patternOf(request: Request, route: { path?: unknown }): string {
   if (known !== undefined) return known;
   const app = request.app as Application | undefined; // a router may be used without one
   const prefix = app === undefined ? "" : app.path();
-  const stack = app === undefined ? [] : stackOf(app);
+  const stack = app === undefined ? [] : stackOf<Layer>(app);
   if (stack.some((layer) => layer.route === route)) {
     const pattern = join(prefix, textOf(route.path));
     patternsOfApps.set(route, pattern);
@@ -119,12 +120,6 @@ function patternFrom({ path, params }: Match): string {
       return name === undefined || segment === "" ? segment : `:${name}`;
     })
     .join("/");
-}
-
-/** Express 4 has `_router`, and throws on `router`. Express 5 has `router` only. */
-function stackOf(app: Application): Layer[] {
-  const router = (app as { _router?: object })._router ?? (app as unknown as { router: object }).router;
-  return (router as { stack: Layer[] }).stack;
 }
 
 /** The text of a pattern: the source of a regular expression, or several patterns joined by `|`. */

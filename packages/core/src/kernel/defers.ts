@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isObject } from "../errors/suppressed.js";
+import { isObject } from "../errors/values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { BACKGROUND, CLOSED } from "./state.js";

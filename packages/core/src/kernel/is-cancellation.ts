@@ -1,7 +1,8 @@
 import { MAX_CAUSES } from "./constants.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
-import { consistsOf, isForeignAbort, read } from "../errors/foreign-aborts.js";
+import { consistsOf, isForeignAbort } from "../errors/foreign-aborts.js";
+import { read } from "../errors/values.js";
 import type { ScopeNode } from "./node.js";
 import { report } from "./outcome.js";
 import { UNDER_IS_CANCELLATION } from "./state.js";

@@ -216,7 +216,7 @@ export function hasStoppedDaemons(node: LifeCycle): boolean {
 }
 
 /** Whether the node has a timer whose hold on the process follows its children. */
-export function hasTimer(node: LifeCycle): boolean {
+export function hasDeadlineTimer(node: LifeCycle): boolean {
   return (node.flags & HAS_DEADLINE_TIMER) !== 0;
 }
 

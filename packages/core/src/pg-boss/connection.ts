@@ -6,18 +6,17 @@ import { groupByQueue } from "../remote/group-by-queue.js";
 import type {
   Beat,
   BeatAnswer,
+  CancelRequest,
   ConsumeOptions,
   Consumer,
   Delivery,
   EngineConnection,
-  EngineRef,
   Envelope,
   Held,
   Hint,
   JobState,
   Settlement,
   Topic,
-  WireReason,
 } from "../remote/engine.js";
 import { readHints } from "../remote/wire.js";
 import { PgBossConsumer } from "./consumer.js";
@@ -34,8 +33,6 @@ const RETENTION_SECONDS = 14 * 86_400;
 /** NOTIFY takes less than 8,000 bytes. */
 const MAX_NOTIFY = 7_900;
 const CLEANUP_INTERVAL = 60_000;
-
-type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
 interface Settings {
   readonly pool: Pool;
@@ -95,7 +92,7 @@ export class PgBossConnection implements EngineConnection {
     return this.#ownersOf(jobs);
   }
 
-  async cancel(jobs: readonly Cancel[]): Promise<readonly JobState[]> {
+  async cancel(jobs: readonly CancelRequest[]): Promise<readonly JobState[]> {
     const { pool, schemas, boss, onError } = this.#settings;
     await addNotes(pool, schemas, jobs);
     for (const { queue, id, reason } of jobs) this.#hint({ queue }, { queue, id, reason });

@@ -2,9 +2,9 @@ import type { Pool } from "pg";
 import type { JobWithMetadata, PgBoss } from "pg-boss";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
 import { toEnvelope } from "../remote/envelope.js";
-import { after, withTimeLimit, monotonicNow, Pause } from "../remote/time.js";
+import { pause, withTimeLimit, monotonicNow, Pause } from "../remote/time.js";
 import { jobId, queueName, storable } from "./names.js";
-import { count, retryCountsOf, type Schemas } from "./side-tables.js";
+import { countReturn, retryCountsOf, type Schemas } from "./side-tables.js";
 
 interface Settings {
   readonly pool: Pool;
@@ -145,7 +145,7 @@ export class PgBossConsumer implements Consumer {
       return;
     }
     if ("release" in settlement && settlement.delay !== undefined) await pause(settlement.delay);
-    await count(
+    await countReturn(
       pool,
       schemas,
       { queue: envelope.queue, id: jobId(envelope) },
@@ -154,8 +154,4 @@ export class PgBossConsumer implements Consumer {
     await boss.fail(name, held, { bough: "retry" in settlement ? storable(settlement.retry) : null });
     released();
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => void after(ms, resolve));
 }

@@ -1,5 +1,5 @@
 import type { Pool } from "pg";
-import type { EngineRef, JobState, Outcome, WireReason } from "../remote/engine.js";
+import type { CancelRequest, EngineRef, JobState, Outcome, WireReason } from "../remote/engine.js";
 import { jobId, queueName, storable } from "./names.js";
 
 // The tables that the adapter adds to pg-boss: two tables in a schema beside it. `lease` has one row for each owner
@@ -87,11 +87,7 @@ export async function renewLease(
 }
 
 /** Adds notes that jobs are cancelled. The first note of a job counts. */
-export async function addNotes(
-  pool: Pool,
-  { side }: Schemas,
-  jobs: readonly (EngineRef & { readonly reason: WireReason; readonly keep: number })[],
-): Promise<void> {
+export async function addNotes(pool: Pool, { side }: Schemas, jobs: readonly CancelRequest[]): Promise<void> {
   const unique = [...new Map(jobs.map((job) => [`${job.queue}/${job.id}`, job])).values()];
   await pool.query(
     `INSERT INTO ${side}.note AS n (name, id, reason, expires)
@@ -109,7 +105,7 @@ export async function addNotes(
 }
 
 /** Counts that a job goes back to its queue. */
-export async function count(
+export async function countReturn(
   pool: Pool,
   { side }: Schemas,
   ref: EngineRef,

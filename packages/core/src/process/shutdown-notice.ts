@@ -1,5 +1,5 @@
 import { createReason } from "../errors/cancelled.js";
-import { isThenable } from "../errors/describe.js";
+import { isThenable } from "../errors/values.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
 import { beginDraining, markDrainable } from "../kernel/draining-rules.js";

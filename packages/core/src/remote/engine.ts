@@ -260,6 +260,9 @@ export interface EngineConnection {
   ): Promise<Consumer>;
 }
 
+/** A job to cancel, as {@link EngineConnection.cancel} gets it. */
+export type CancelRequest = Parameters<EngineConnection["cancel"]>[0][number];
+
 /**
  * A job engine, as `bough/remote` needs it: the port that an adapter implements.
  *

@@ -3,6 +3,7 @@ import { Batcher } from "./batcher.js";
 import { EngineClock } from "./engine-clock.js";
 import {
   jobKey,
+  type CancelRequest,
   type EngineConnection,
   type EngineRef,
   type Envelope,
@@ -12,14 +13,12 @@ import {
 } from "./engine.js";
 import { OwnerLease } from "./owner-lease.js";
 import type { PendingJob } from "./pending-job.js";
-import { after, withTimeLimit, monotonicNow, Pause } from "./time.js";
+import { after, pause, withTimeLimit, monotonicNow, Pause } from "./time.js";
 
 /** How many jobs one heartbeat asks about. The next heartbeats ask about the others. */
 const MAX_ASKED = 1_000;
 /** How often a lease is renewed within its length. */
 export const HEARTBEATS_PER_LEASE = 5;
-
-type Cancel = EngineRef & { readonly reason: WireReason; readonly keep: number };
 
 /**
  * An owner process: its lease, its heartbeats, and the jobs that it waits for. It does not depend on scopes and tasks.
@@ -37,7 +36,7 @@ export class Owner {
   readonly #jobs = new Map<string, Set<PendingJob>>();
   readonly #pause = new Pause();
   readonly #submits: Batcher<Envelope, { readonly owner?: string | undefined }>;
-  readonly #cancels: Batcher<Cancel, JobState>;
+  readonly #cancels: Batcher<CancelRequest, JobState>;
   #lease: OwnerLease;
   #held: PromiseObserver<OwnerLease> | undefined;
   #stopLeaseTimers = new Map<OwnerLease, () => void>();
@@ -308,6 +307,6 @@ export class Owner {
   }
 
   #retryPause(): Promise<void> {
-    return new Promise((resolve) => void after(Math.min(this.interval / 4, 250), resolve));
+    return pause(Math.min(this.interval / 4, 250));
   }
 }

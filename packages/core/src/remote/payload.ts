@@ -1,4 +1,5 @@
-import { describe, isThenable } from "../errors/describe.js";
+import { describe } from "../errors/describe.js";
+import { isThenable } from "../errors/values.js";
 import { RemoteRefusedError } from "./errors.js";
 import type { Parser, StandardSchema } from "./job.js";
 

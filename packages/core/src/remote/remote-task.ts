@@ -38,11 +38,8 @@ export type Draft = Pick<
  * Fails the task with the error of a result. The worker's process has already decided that it is neither to be retried
  * nor a cancellation.
  */
-function fail(task: ScopeNode, error: unknown): never {
-  return task.cancelled ? throwFailure(task, error) : raise(error);
-}
-
-function raise(error: unknown): never {
+function failTask(task: ScopeNode, error: unknown): never {
+  if (task.cancelled) throwFailure(task, error);
   throw error;
 }
 
@@ -67,7 +64,7 @@ export async function runRemote<Out>(
   task.throwIfCancelled();
   using _room = await settings.takeRoom?.(task);
   place = "submitting";
-  const lease = await untilCancelled(task, owner.held());
+  const lease = await unlessCancelled(task, owner.held());
   const keep = Math.max(60_000, 4 * owner.leaseLength);
   const { deadline } = task;
   const pending = new PendingJob({
@@ -132,7 +129,7 @@ async function settleOutcome<Out>(
   payload: PayloadOptions,
 ): Promise<Out> {
   const outcome = readOutcome(received);
-  if (outcome === undefined) return fail(task, unreadable(key));
+  if (outcome === undefined) return failTask(task, unreadable(key));
   switch (outcome.t) {
     case "value":
       try {
@@ -143,10 +140,10 @@ async function settleOutcome<Out>(
           payload.codec,
         );
       } catch (error) {
-        return fail(task, error);
+        return failTask(task, error);
       }
     case "error":
-      return fail(task, decodeThrown(outcome.error, outcome));
+      return failTask(task, decodeThrown(outcome.error, outcome));
     case "lost":
       if (task.cancelled) throw task.reason as CancelledError;
       throw new RemoteLostError(key, "worker");
@@ -169,7 +166,7 @@ function causeOf({ reason }: Extract<Outcome, { t: "cancelled" }>): ErrorOptions
 }
 
 /** Waits for `promise`, or for the cancellation of `task`. */
-async function untilCancelled<T>(task: ScopeNode, promise: Promise<T>): Promise<T> {
+async function unlessCancelled<T>(task: ScopeNode, promise: Promise<T>): Promise<T> {
   let stop = (): boolean => false;
   const cancelled = new Promise<never>((_, reject) => {
     stop = task.onCancel(reject);

@@ -25,7 +25,7 @@ import {
 } from "./remote-options.js";
 import { reporterOf } from "./reporter.js";
 import { runRemote, unreadable, type Draft, type RemoteSettings } from "./remote-task.js";
-import { after } from "./time.js";
+import { after, pause } from "./time.js";
 import { decodeThrown, encodeReason, encodeThrown, readOutcome } from "./wire.js";
 
 const DAY = 86_400_000;
@@ -265,7 +265,7 @@ class EngineRemote implements Remote {
     };
     while ((await owner.cancelRef(ref, reason, DAY)) === undefined) {
       if (this.#isClosed) throw new ScopeClosedError("remote.cancel", "remote");
-      await new Promise<void>((resolve) => void after(owner.interval / 4, resolve));
+      await pause(owner.interval / 4);
     }
   }
 

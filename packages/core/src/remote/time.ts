@@ -27,6 +27,11 @@ export function after(ms: number, callback: () => void, isHeld = true): () => vo
   return () => timer.clear();
 }
 
+/** Resolves after `ms`, on the clock of {@link monotonicNow}. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void after(ms, resolve));
+}
+
 /** A pause that can be ended early. */
 export class Pause {
   #end: (() => void) | undefined;

@@ -2,7 +2,7 @@ import { describe } from "../errors/describe.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { publishStart } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
-import { clearBody, hasTimer, initialSelfCleaning, isCancelled } from "../kernel/state.js";
+import { clearBody, hasDeadlineTimer, initialSelfCleaning, isCancelled } from "../kernel/state.js";
 import { workerNesting } from "../kernel/stack-headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
@@ -202,7 +202,7 @@ function buildThrew(node: ScopeNode, error: unknown): void {
 /** While `build` runs, the scope can't settle: its workers may fail at once. */
 function bodyDone(node: ScopeNode): void {
   clearBody(node);
-  if (hasTimer(node)) updateTimerHold(node);
+  if (hasDeadlineTimer(node)) updateTimerHold(node);
   advance(node);
 }
 

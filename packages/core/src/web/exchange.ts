@@ -1,4 +1,4 @@
-import { isThenable } from "../errors/describe.js";
+import { isThenable } from "../errors/values.js";
 import { expireCoarseTime, reuseReading } from "../kernel/monotonic-clock.js";
 import { isListening } from "../kernel/diagnostics.js";
 import { isReturnedCancellation } from "../kernel/is-cancellation.js";

@@ -3,6 +3,7 @@ import { formatDuration } from "../../inspect/duration.js";
 import { shortSite } from "../../inspect/groups.js";
 import { oneLine, plural } from "../../inspect/labels.js";
 import { waitOf } from "../../inspect/similar.js";
+import { formatCount } from "../format-count.js";
 import { detailLines, helpLines, warningLines } from "./screens.js";
 import { selectedIndex, visibleRows, type State, type VisibleRow } from "./model.js";
 import type { Line, Paint, Style } from "./paint.js";
@@ -68,14 +69,14 @@ function headerLines(state: State, columns: number): Line[] {
   const space = Math.max(2, columns - widthOf(oneLine(left)) - right.length);
   const states = (["running", "queued", "cancelling", "closing"] as const)
     .filter((name) => counts[name] > 0)
-    .map((name) => `${count(counts[name])} ${name}`);
+    .map((name) => `${formatCount(counts[name])} ${name}`);
   const rates = state.rates;
   return [
     [[title, "bold"], [`  ${runtime}`], [" ".repeat(space)], [right, state.paused ? "yellow" : "dim"]],
     [
-      [`${count(counts.scopes)} scopes`],
+      [`${formatCount(counts.scopes)} scopes`],
       [rates === undefined ? "" : ` +${rate(rates.created)}/s -${rate(rates.settled)}/s`, "dim"],
-      [`  ${count(counts.tasks)} tasks${states.length === 0 ? "" : `: ${states.join(", ")}`}`],
+      [`  ${formatCount(counts.tasks)} tasks${states.length === 0 ? "" : `: ${states.join(", ")}`}`],
       [counts.requests === 0 ? "" : `  ${plural(counts.requests, "request")}`],
     ],
     ...problemLine(state),
@@ -182,7 +183,7 @@ function treeLines(state: State, columns: number, page: number): Line[] {
     .map((row, index) => rowLine(row, summary.at, columns, top + index === selected));
   if (room < page)
     lines.push([
-      [`${count(summary.omitted)} scopes in more rows are not shown: / filters, t folds`, "yellow"],
+      [`${formatCount(summary.omitted)} scopes in more rows are not shown: / filters, t folds`, "yellow"],
     ]);
   return lines;
 }
@@ -193,12 +194,12 @@ function rowLine(row: VisibleRow, at: number, columns: number, selected: boolean
   const marker = !row.hasChildren ? " " : row.isClosed ? "▸" : "▾";
   const deep = row.depth > MAX_INDENT ? `(${row.depth}) ` : "";
   const indent = "  ".repeat(Math.min(row.depth, MAX_INDENT));
-  const hidden = row.hidden > 0 ? ` (${count(row.hidden)} below)` : "";
+  const hidden = row.hidden > 0 ? ` (${formatCount(row.hidden)} below)` : "";
   const name = fit(
     oneLine(`${indent}${marker} ${deep}${row.name}${hidden}  ${kindAndState(node)}`),
     widths.name,
   );
-  const number = row.count > 1 ? count(row.count) : "";
+  const number = row.count > 1 ? formatCount(row.count) : "";
   const styles: Style[] = selected ? ["selected"] : node.reason === undefined ? [] : ["yellow"];
   const line: Line = [
     [fit(number, COUNT, "right"), ...(selected ? styles : (["bold"] as const))],
@@ -262,7 +263,5 @@ function footer(state: State): Line {
   ]);
 }
 
-const count = (number: number): string => number.toLocaleString("en");
-
 const rate = (perSecond: number): string =>
-  perSecond < 10 ? String(Math.round(perSecond * 10) / 10) : count(Math.round(perSecond));
+  perSecond < 10 ? String(Math.round(perSecond * 10) / 10) : formatCount(Math.round(perSecond));

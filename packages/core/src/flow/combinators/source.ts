@@ -1,5 +1,5 @@
 import type { CancelledError } from "../../errors/cancelled.js";
-import { isObject } from "../../errors/suppressed.js";
+import { isObject } from "../../errors/values.js";
 import { wrongType } from "../../errors/validate.js";
 import { Hook, addHook, removeHook } from "../../kernel/cancel-hooks.js";
 import { isCancellation } from "../../kernel/is-cancellation.js";
@@ -18,7 +18,7 @@ import { isClosed } from "../../kernel/state.js";
 export type Source<T> = Iterable<T> | AsyncIterable<T> | ((scope: Scope) => Iterable<T> | AsyncIterable<T>);
 
 /** The iterator of a source, sync or async. */
-interface Cursor<T> {
+interface SourceIterator<T> {
   readonly async: boolean;
   next(): IteratorResult<T> | PromiseLike<IteratorResult<T>>;
   /** Calls `return()` of the source, if it has one, and waits for it. */
@@ -30,7 +30,7 @@ export function checkSource(operation: string, source: unknown): void {
   if (typeof source !== "function") iteratorMethod(operation, source);
 }
 
-export function openSource<T>(operation: string, source: Source<T>, scope: Scope): Cursor<T> {
+export function openSource<T>(operation: string, source: Source<T>, scope: Scope): SourceIterator<T> {
   const items = typeof source === "function" ? source(scope) : source;
   const { method, async } = iteratorMethod(operation, items);
   const iterator = Reflect.apply(method, items, []) as Iterator<T> | AsyncIterator<T>;
@@ -98,21 +98,21 @@ export class SourceReader<T> extends Hook {
   }
 
   /** Reads until the source is exhausted. */
-  async readAll(cursor: Cursor<T>): Promise<void> {
+  async readAll(iterator: SourceIterator<T>): Promise<void> {
     const node = this.#node;
     addHook(node, this);
     for (let index = 0; ; index++) {
       while (!this.#receiver.hasRoom() && !node.cancelled) await this.#roomFreed();
-      if (node.cancelled) return this.#close(cursor);
-      let step = cursor.next();
-      if (cursor.async) {
+      if (node.cancelled) return this.#close(iterator);
+      let step = iterator.next();
+      if (iterator.async) {
         const received = await this.#nextStep(Promise.resolve(step));
-        if (received === undefined) return this.#close(cursor);
+        if (received === undefined) return this.#close(iterator);
         step = received;
       }
       const { done, value } = checkStep(step as IteratorResult<T>);
       if (done === true) break;
-      if (node.cancelled) return this.#close(cursor); // the source has cancelled it
+      if (node.cancelled) return this.#close(iterator); // the source has cancelled it
       this.#receiver.accept(value, index);
     }
     removeHook(node, this);
@@ -141,8 +141,8 @@ export class SourceReader<T> extends Hook {
     }
   }
 
-  async #close(cursor: Cursor<T>): Promise<never> {
-    await cursor.close();
+  async #close(iterator: SourceIterator<T>): Promise<never> {
+    await iterator.close();
     throw this.#node.reason as CancelledError;
   }
 

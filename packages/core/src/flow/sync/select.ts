@@ -1,4 +1,4 @@
-import { isThenable } from "../../errors/describe.js";
+import { isThenable } from "../../errors/values.js";
 import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
 import { draining } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";

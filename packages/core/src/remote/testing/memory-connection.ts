@@ -1,19 +1,18 @@
 import type {
   Beat,
   BeatAnswer,
+  CancelRequest,
   ConsumeOptions,
   Consumer,
   Delivery,
   EngineConnection,
-  EngineRef,
   Envelope,
   Hint,
   JobState,
   Settlement,
   Topic,
-  WireReason,
 } from "../engine.js";
-import { after, withTimeLimit, monotonicNow } from "../time.js";
+import { pause, withTimeLimit, monotonicNow } from "../time.js";
 import { faultOf, roundTrip, type Faults } from "./memory-faults.js";
 import type { MemoryConsumer, MemoryStore } from "./memory-store.js";
 
@@ -35,9 +34,7 @@ export class MemoryConnection implements EngineConnection {
     return this.#call(true, () => jobs.map((job) => this.#store.submit(job)));
   }
 
-  cancel(
-    jobs: readonly (EngineRef & { readonly reason: WireReason; readonly keep: number })[],
-  ): Promise<readonly JobState[]> {
+  cancel(jobs: readonly CancelRequest[]): Promise<readonly JobState[]> {
     return this.#call(true, () => jobs.map((job) => this.#store.cancel(job)));
   }
 
@@ -130,7 +127,7 @@ export class MemoryConnection implements EngineConnection {
     for (let isStored = false; !isStored && monotonicNow() < until;) {
       const call = this.#call(true, () => this.#store.settle(delivery, settlement)).then(() => true);
       isStored = await withTimeLimit(call, lease).catch(() => false);
-      if (!isStored) await new Promise<void>((resolve) => void after(20, resolve));
+      if (!isStored) await pause(20);
     }
   }
 

@@ -1,4 +1,4 @@
-import { after } from "../time.js";
+import { pause } from "../time.js";
 
 /** How the calls of a process that is cut off end. */
 export type CutMode =
@@ -30,6 +30,5 @@ export function faultOf<T>(faults: ReadonlyMap<string, T>, process: string): T |
 
 /** One round trip to the memory engine: a microtask, unless the engine has a latency. */
 export function roundTrip(latency: number): Promise<void> {
-  if (latency === 0) return Promise.resolve();
-  return new Promise((resolve) => void after(latency, resolve));
+  return latency === 0 ? Promise.resolve() : pause(latency);
 }

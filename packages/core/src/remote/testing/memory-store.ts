@@ -1,6 +1,7 @@
 import {
   jobKey,
   type BeatAnswer,
+  type CancelRequest,
   type Delivery,
   type EngineRef,
   type Envelope,
@@ -83,11 +84,7 @@ export class MemoryStore {
     return { owner: envelope.owner };
   }
 
-  cancel({
-    reason,
-    keep,
-    ...ref
-  }: EngineRef & { readonly reason: WireReason; readonly keep: number }): JobState {
+  cancel({ reason, keep, ...ref }: CancelRequest): JobState {
     const key = jobKey(ref);
     const job = this.#jobs.get(key);
     if (job?.outcome !== undefined) return { outcome: job.outcome };

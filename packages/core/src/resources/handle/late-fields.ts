@@ -1,3 +1,5 @@
+import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
+
 /**
  * Whether an object of a class may get fields after its constructor has run. Only a Proxy can answer `in` and list keys
  * for another object, and a Proxy makes each call of a method five to ten times slower. So a handle is a Proxy only if
@@ -44,18 +46,7 @@ export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey
   return names;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
-function sourceOf(code: Function): string {
-  try {
-    // oxlint-disable-next-line typescript/unbound-method -- it is given its `this`
-    return Reflect.apply(Function.prototype.toString, code, []);
-  } catch {
-    return ""; // a proxy of a function has none
-  }
-}
-
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
-function assigns(inner: object, code: Function, names: RegExp): boolean {
+function assigns(inner: object, code: AnyFunction, names: RegExp): boolean {
   const source = sourceOf(code);
   if (names === ownNames && computed.test(source)) return true;
   for (const [, name = ""] of source.matchAll(names)) if (!(name in inner)) return true;
@@ -63,8 +54,7 @@ function assigns(inner: object, code: Function, names: RegExp): boolean {
 }
 
 /** The getters with which handles show the fields of their inner objects. */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- a getter
-export const shownFields: WeakSet<Function> = new WeakSet();
+export const shownFields: WeakSet<AnyFunction> = new WeakSet();
 
 /** Defines a field of the inner object on its handle. */
 export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;

@@ -39,7 +39,7 @@ function convertReference(ref: HandleRef, value: object, mark: object | undefine
       if (typeof value === "function") return value;
     }
   }
-  let kind: Kind | undefined = "own";
+  let kind: ArgumentKind | undefined = "own";
   if (typeof value === "object") {
     let prototype: object | null;
     try {
@@ -97,12 +97,12 @@ function convertReference(ref: HandleRef, value: object, mark: object | undefine
  * The kind of an argument, by its prototype. `data` has no functions, or is never converted, so it holds nothing when
  * it is returned; `own` is recorded as the caller's, and a `container` or `collection` with its members.
  */
-type Kind = "handle" | "data" | "own" | "unmarkable" | "container" | "collection";
+type ArgumentKind = "handle" | "data" | "own" | "unmarkable" | "container" | "collection";
 
-const kinds = new WeakMap<object, Kind>();
+const kinds = new WeakMap<object, ArgumentKind>();
 
 /** Data only of the platform's classes: the first object of another class says nothing about the fields of the next. */
-function kindOfClass(prototype: object, value: object): Kind {
+function kindOfClass(prototype: object, value: object): ArgumentKind {
   if (HandleObject.prototypes.has(prototype)) return "handle";
   try {
     if (value instanceof Map || value instanceof Set) return "collection";

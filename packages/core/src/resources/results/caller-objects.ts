@@ -1,3 +1,4 @@
+import { isObject } from "../../errors/values.js";
 import { Mark } from "../../kernel/object-marks.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
 
@@ -96,7 +97,7 @@ function recordElements(given: CallerObjects, array: unknown[], budget: number, 
   for (let index = 0; index < count; index++) {
     const member = array[index];
     // The frequent kinds first: this halves the time for long arrays.
-    if (typeof member === "number" || typeof member === "string" || !isReference(member)) continue;
+    if (typeof member === "number" || typeof member === "string" || !isObject(member)) continue;
     isOwn = true;
     left = recordMember(given, member, left, depth);
   }
@@ -111,7 +112,7 @@ function recordProperties(given: CallerObjects, literal: object, budget: number,
     if (left === budget) isOwn = false;
     if ((left -= 1) < 0) break;
     const member: unknown = Object.getOwnPropertyDescriptor(literal, key)?.value;
-    if (!isReference(member)) continue;
+    if (!isObject(member)) continue;
     isOwn = true;
     left = recordMember(given, member, left, depth);
   }
@@ -123,7 +124,7 @@ function recordValues(given: CallerObjects, value: Collection, budget: number, d
   let left = budget;
   for (const member of value.values()) {
     if ((left -= 1) < 0) break;
-    if (isReference(member)) left = recordMember(given, member, left, depth);
+    if (isObject(member)) left = recordMember(given, member, left, depth);
   }
   return left;
 }
@@ -142,8 +143,4 @@ function recordMember(given: CallerObjects, member: object, left: number, depth:
   }
   given.add(member);
   return left;
-}
-
-function isReference(value: unknown): value is object {
-  return (typeof value === "object" && value !== null) || typeof value === "function";
 }

@@ -62,7 +62,7 @@ interface StreamState {
   readonly emitClose?: boolean;
 }
 
-interface Emitting {
+interface EmitterLike {
   readonly readable?: boolean;
   readonly writable?: boolean;
   readonly _readableState?: StreamState;
@@ -264,7 +264,7 @@ function isNodeStreamMethod(subject: object, key: PropertyKey): boolean {
  * Whether it emits `close` after its `end` or `finish`, and may emit something in between: a request of `node:http` has
  * finished when it is sent, and emits its response then.
  */
-function closesLast({ _readableState: read, _writableState: write, setHeader }: Emitting): boolean {
+function closesLast({ _readableState: read, _writableState: write, setHeader }: EmitterLike): boolean {
   const states = [read, write].filter((state) => state !== undefined);
   if (states.length === 0) return typeof setHeader === "function";
   return states.every((state) => state.autoDestroy === true && state.emitClose === true);
@@ -274,7 +274,7 @@ function closesLast({ _readableState: read, _writableState: write, setHeader }: 
 const refsByEmitter: WeakLists<HandleRef> = new WeakMap();
 
 /** The listener reaches no reference: the inner object may keep the emitter. */
-function watchEnd(subject: Emitting, ref: WeakRef<HandleRef>): void {
+function watchEnd(subject: EmitterLike, ref: WeakRef<HandleRef>): void {
   const refs = addWeakly(refsByEmitter, subject, ref);
   if (refs === undefined) return;
   const end = (): void => {

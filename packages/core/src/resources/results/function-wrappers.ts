@@ -7,6 +7,11 @@ export type AnyFunction = Function;
  */
 export const originals: WeakMap<AnyFunction, AnyFunction> = new WeakMap();
 
+/** The source code of a function. Of a proxy or a bound function it has the form `function () { [native code] }`. */
+export function sourceOf(value: AnyFunction): string {
+  return Function.prototype.toString.call(value);
+}
+
 /** The own properties that every function has. */
 const standardProperties = new Set<PropertyKey>(["length", "name", "prototype", "arguments", "caller"]);
 
@@ -115,7 +120,7 @@ function isGenerator(value: AnyFunction): boolean {
  */
 export function hasNoParameters(value: AnyFunction): boolean {
   if (value.length > 0) return false;
-  const source = Function.prototype.toString.call(value);
+  const source = sourceOf(value);
   const close = source.indexOf(")");
   const parameters = source.slice(source.indexOf("(") + 1, close);
   return parameters.trim() === "" && !/\barguments\b/.test(source);

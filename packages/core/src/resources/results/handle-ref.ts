@@ -41,7 +41,7 @@ export class HandleRef {
   readonly process: ProcessHold | undefined;
   /** Called once, at the end of the reference. */
   onEnd: (() => void) | undefined;
-  #isUsed = false;
+  #holdsProcess = false;
   #acquired = 0;
   #strongHandle: object | undefined;
   #weakHandle: WeakRef<object> | undefined;
@@ -75,8 +75,8 @@ export class HandleRef {
 
   /** Keeps the process alive until the reference ends. */
   holdProcessUntilEnd(): void {
-    if (this.#isUsed) return;
-    this.#isUsed = true;
+    if (this.#holdsProcess) return;
+    this.#holdsProcess = true;
     this.acquire();
   }
 

@@ -54,23 +54,23 @@ export function isPassedOn(emitter: object): boolean {
   });
 }
 
-interface Emitting {
+interface EmitterLike {
   on?: (event: string, listener: () => void) => unknown;
   addEventListener?: (event: string, listener: () => void) => unknown;
 }
 
 /** The emitters that have a listener which releases what they hold. */
-const watched = new WeakSet<Emitting>();
+const watched = new WeakSet<EmitterLike>();
 
 /** Makes an emitter hold the handle as long as it lives, at most until it emits `close`. */
-export function holdUntilClosed(ref: HandleRef, emitter: Emitting): void {
+export function holdUntilClosed(ref: HandleRef, emitter: EmitterLike): void {
   if (!hold(emitter, ref) || watched.has(emitter)) return;
   watched.add(emitter);
   releaseWhenClosed(emitter);
 }
 
 /** A separate function, so that the closure reaches no reference. */
-function releaseWhenClosed(emitter: Emitting): void {
+function releaseWhenClosed(emitter: EmitterLike): void {
   const end = (): void => releaseAll(emitter);
   try {
     if (typeof emitter.on === "function") emitter.on("close", end);

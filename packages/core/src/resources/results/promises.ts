@@ -28,7 +28,7 @@ export function holdUntilSettled(
 }
 
 /** The mark of a promise of the inner object. */
-class Passed {
+class PassedPromise {
   readonly results: Results;
   /** The caller's promise. Removed when its value was converted: the inner object may keep its promise, which must not lead to the handle. */
   promise: Promise<unknown> | undefined;
@@ -47,7 +47,7 @@ export function promiseForCaller(
 ): Promise<unknown> {
   const { results } = ref;
   const mark = Mark.of(promise);
-  const isOwn = mark instanceof Passed && mark.results === results;
+  const isOwn = mark instanceof PassedPromise && mark.results === results;
   const known = isOwn ? mark.promise : results.promises.get(promise);
   if (known !== undefined) return known;
   const passed = holdUntilSettled(ref, promise, (value) => {
@@ -56,13 +56,14 @@ export function promiseForCaller(
     return converted;
   });
   if (isOwn) mark.promise = passed;
-  else if (mark === undefined && Object.isExtensible(promise)) new Mark(promise, new Passed(results, passed));
+  else if (mark === undefined && Object.isExtensible(promise))
+    new Mark(promise, new PassedPromise(results, passed));
   else results.promises.set(promise, passed);
   return passed;
 }
 
 function forget(results: Results, promise: object): void {
   const mark = Mark.of(promise);
-  if (mark instanceof Passed && mark.results === results) mark.promise = undefined;
+  if (mark instanceof PassedPromise && mark.results === results) mark.promise = undefined;
   else results.promises.delete(promise);
 }

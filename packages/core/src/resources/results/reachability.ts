@@ -1,4 +1,4 @@
-import { isConstructor } from "./function-wrappers.js";
+import { isConstructor, sourceOf } from "./function-wrappers.js";
 
 /** How many members of arrays and literals are looked at, all in all, and how deep. */
 export const MAX_MEMBERS = 64;
@@ -111,13 +111,4 @@ function readsPeers(source: string, made: unknown): boolean {
     if (whose !== "this" && whose !== name) return true;
   }
   return false;
-}
-
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- any function has a source
-function sourceOf(made: Function): string {
-  try {
-    return Function.prototype.toString.call(made);
-  } catch {
-    return "{ [native code] }"; // a proxy
-  }
 }

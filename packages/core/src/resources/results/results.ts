@@ -65,7 +65,7 @@ function hasGainedResults(ref: HandleRef, value: object, args: readonly unknown[
   return args?.includes(value) === true && isPlain(value) && kindOf(ref, value, args) === "container";
 }
 
-type Kind =
+type ResultKind =
   | "data"
   | "itself"
   | "platform"
@@ -80,7 +80,7 @@ type Kind =
   | "map"
   | "object";
 
-function makeFacade(kind: Kind, value: object, ref: HandleRef, args: readonly unknown[] = []): object {
+function makeFacade(kind: ResultKind, value: object, ref: HandleRef, args: readonly unknown[] = []): object {
   switch (kind) {
     case "stream":
       return streamFacade(value, ref) ?? lockedStream(value, ref);
@@ -122,7 +122,7 @@ function lockedStream(value: object, ref: HandleRef): object {
 }
 
 /** The kind of a result. An object whose getter or proxy trap throws counts as data. */
-function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): Kind {
+function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): ResultKind {
   try {
     if (Array.isArray(value)) return containerKind(ref, value, args);
     const plain = isPlain(value);
@@ -150,7 +150,7 @@ function containerKind(
   value: object,
   args: readonly unknown[] | undefined,
   hasAccessors = false,
-): Kind {
+): ResultKind {
   const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
   if (containsLive(value, MAX_DEPTH, search)) return "container";
   if (search.liveMembers.length === 0) return "data";
@@ -161,7 +161,7 @@ function containerKind(
   return "data";
 }
 
-function mapKind(ref: HandleRef, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): Kind {
+function mapKind(ref: HandleRef, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): ResultKind {
   const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
   const visit = (member: unknown): boolean =>
     (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) ||
@@ -179,7 +179,7 @@ function isLiveMember(member: object): boolean {
   );
 }
 
-function liveKind(value: object, args: readonly unknown[] | undefined): Kind | undefined {
+function liveKind(value: object, args: readonly unknown[] | undefined): ResultKind | undefined {
   const members = value as Record<PropertyKey, unknown>;
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
   if (has("then")) return "thenable";

@@ -1,0 +1,21 @@
+// Looks at values of users: a proxy or a getter may throw.
+
+/** Whether `value` is an object or a function. */
+export function isObject(value: unknown): value is object {
+  return (typeof value === "object" && value !== null) || typeof value === "function";
+}
+
+/** Whether `await` would wait for `value`. May throw: a user's object may have a getter for `then`. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
+  return typeof (value as { then?: unknown }).then === "function";
+}
+
+/** Reads a property. `undefined` if that throws. */
+export function read(object: object, key: string): unknown {
+  try {
+    return Reflect.get(object, key);
+  } catch {
+    return undefined;
+  }
+}
