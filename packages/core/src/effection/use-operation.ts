@@ -65,14 +65,14 @@ function begin<T>(scope: Scope, operation: () => Operation<T>, site: string | un
   requireFunction("useOperation", "operation", operation);
   const name = operation.name === "" ? "useOperation" : operation.name;
   const body = async (own: Scope): Promise<T> => {
-    const kept = new Kept(node, operation);
-    own.onCancel(() => void kept.halt().catch(() => undefined)); // awaited below
+    const ongoing = new OngoingOperation(node, operation);
+    own.onCancel(() => void ongoing.halt().catch(() => undefined)); // awaited below
     try {
-      const value = await kept.value;
-      defer(node, "useOperation", () => kept.halt(), operation, site);
+      const value = await ongoing.value;
+      defer(node, "useOperation", () => ongoing.halt(), operation, site);
       return value;
     } catch (error) {
-      await kept.halt();
+      await ongoing.halt();
       throw own.reason ?? error;
     }
   };
@@ -80,7 +80,7 @@ function begin<T>(scope: Scope, operation: () => Operation<T>, site: string | un
 }
 
 /** An operation that stays active after it has its value. */
-class Kept<T> {
+class OngoingOperation<T> {
   readonly value: Promise<T>;
   readonly #task: Task<void>;
   #halted: Promise<void> | undefined;

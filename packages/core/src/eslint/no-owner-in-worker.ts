@@ -168,7 +168,7 @@ class RuleRun {
     if (this.#imported.size === 0 && this.#namespaces.size === 0) return;
     for (const [target, value] of this.#copies) this.#owners.addCopy(target, value);
     for (const call of this.#calls) this.#checkCall(call);
-    const pins = new RetainerFinder({
+    const retainers = new RetainerFinder({
       source: this.#context.sourceCode,
       owners: this.#owners,
       references: this.#references,
@@ -176,7 +176,7 @@ class RuleRun {
       assignments: this.#assignments,
       calleeOf: (call) => this.#calleeOf(call),
     });
-    for (const { node, messageId, data } of pins.find()) this.#report(node, messageId, data);
+    for (const { node, messageId, data } of retainers.find()) this.#report(node, messageId, data);
   }
 
   #checkCall(call: AstNode): void {

@@ -36,16 +36,20 @@ export interface RouteBoughOptions {
 }
 
 /** The options of Fastify's own `register`, which it passes on. */
-interface Registered {
+interface RegisterOptions {
   readonly prefix?: unknown;
   readonly logLevel?: unknown;
   readonly logSerializers?: unknown;
 }
 
-const registeredNames = optionNames<Registered>({ prefix: true, logLevel: true, logSerializers: true });
+const registerOptionNames = optionNames<RegisterOptions>({
+  prefix: true,
+  logLevel: true,
+  logSerializers: true,
+});
 const fastifyBoughOptionNames: OptionNames = {
   all: serverScopeOptionNames.all,
-  has: (name) => serverScopeOptionNames.has(name) || registeredNames.has(name),
+  has: (name) => serverScopeOptionNames.has(name) || registerOptionNames.has(name),
 };
 const routeBoughOptionNames = optionNames<RouteBoughOptions>({ timeout: true });
 
@@ -77,7 +81,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
     logLevel: _level,
     logSerializers: _serializers,
     ...serverOptions
-  } = others as Registered & typeof others;
+  } = others as RegisterOptions & typeof others;
   const hooks: Hooks = { onCancelled, respond };
   checkServerOptions("fastifyBough", options as ServerScopeOptions, fastifyBoughOptionNames);
   // Fastify calls the plugin later, when no code of the user is on the stack.
@@ -107,14 +111,14 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
     if (hasScopeStores() && recordOf(request.raw) === undefined)
       return void openRequest(request.raw, reply.raw, state, undefined, () => {
-        bound(request);
+        applyLimits(request);
         done();
       });
-    bound(request);
+    applyLimits(request);
     done();
   });
 
-  const bound = (request: FastifyRequest): void => {
+  const applyLimits = (request: FastifyRequest): void => {
     const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
     if (limit !== undefined && limit !== Infinity) openRaw(request.raw, state).limit(limit);
     else if (header !== undefined && header in request.raw.headers) openRaw(request.raw, state);

@@ -117,11 +117,11 @@ export function wasLogged(request: object): boolean {
   return logged.has(request);
 }
 
-type Hook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
+type OutcomeHook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
 
 /** Calls a hook of the application. A failure of the hook is reported and does not affect the request. */
 export async function callHook(
-  hook: Hook | undefined,
+  hook: OutcomeHook | undefined,
   outcome: CancelledOutcome,
   request: unknown,
   response: unknown,

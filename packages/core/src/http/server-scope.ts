@@ -78,7 +78,7 @@ export const serverScopeOptionNames: OptionNames = optionNames<ServerScopeOption
 });
 
 /** The slot of a server. See symbols.ts. */
-interface Attached {
+interface ServerSlot {
   [serverScopeKey]?: NodeServerHandle | undefined;
 }
 
@@ -140,7 +140,7 @@ export function openServer(
   site: string | undefined,
 ): ServerScope {
   const known =
-    typeof server === "object" && server !== null ? (server as Attached)[serverScopeKey] : undefined;
+    typeof server === "object" && server !== null ? (server as ServerSlot)[serverScopeKey] : undefined;
   // A server can listen again when it was closed.
   const handle = known !== undefined && known.state !== "closed" ? known : undefined;
   if (handle !== undefined && options === noOptions) return handle;
@@ -164,8 +164,8 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   const state = new ServerState(node);
   const handle = new NodeServerHandle(node, server, state);
   const isRefused = isClosed(node);
-  const before = (server as Attached)[serverScopeKey];
-  (server as Attached)[serverScopeKey] = handle;
+  const before = (server as ServerSlot)[serverScopeKey];
+  (server as ServerSlot)[serverScopeKey] = handle;
   if (before !== undefined && !server.listening)
     state.previousState = previousOf(NodeServerHandle.stateOf(before));
   update(handle, options);
@@ -174,8 +174,8 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
   if (before === undefined) {
     listen(server);
     server.on("close", () => {
-      const state = (server as Attached)[serverScopeKey];
-      if (state !== undefined) end(NodeServerHandle.stateOf(state));
+      const current = (server as ServerSlot)[serverScopeKey];
+      if (current !== undefined) end(NodeServerHandle.stateOf(current));
     });
   }
   state.adopt(connections);

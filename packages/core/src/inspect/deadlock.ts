@@ -27,7 +27,7 @@ export function findDeadlock({ look, childrenOf, byId }: History): Warning[] {
       title: `${blocked.size} scopes wait for each other's permits`,
       detail: cycle.map((id, index) => {
         const next = cycle[(index + 1) % cycle.length] as number;
-        return `${describe(byId.get(id))} waits for ${describe(byId.get(next))}`;
+        return `${quotedName(byId.get(id))} waits for ${quotedName(byId.get(next))}`;
       }),
       nodes: [...blocked].slice(0, 100),
     },
@@ -67,5 +67,5 @@ function cycleIn(
   return at === undefined ? path : path.slice(path.indexOf(at));
 }
 
-const describe = (node: NodeInfo | undefined): string =>
+const quotedName = (node: NodeInfo | undefined): string =>
   node === undefined ? "?" : JSON.stringify(node.name);

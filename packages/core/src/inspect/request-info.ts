@@ -11,7 +11,7 @@ export interface RequestInfo {
 }
 
 /** The properties of a request's observer (`http/request.ts`, `web/exchange.ts`) that this file reads. */
-interface RequestRecord {
+interface ObservedRequest {
   readonly request?: { readonly method?: unknown };
   readonly response?: { readonly headersSent?: unknown; readonly statusCode?: unknown };
   /** Instead of a response: 0 until there is one. */
@@ -25,7 +25,7 @@ interface RequestRecord {
  * @param observer - The observer of the node. Pass it for a settled node, which has lost it.
  */
 export function requestOf(node: ScopeNode, observer: unknown = node.observer): RequestInfo | undefined {
-  const record = observer as RequestRecord | undefined;
+  const record = observer as ObservedRequest | undefined;
   const method = record?.request?.method;
   if (typeof method !== "string") return undefined;
   record?.updateName?.(); // the route may not have been known when the scope was made

@@ -52,7 +52,7 @@ const DEFAULT_SIGNALS = (["SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"] as const).f
 );
 
 /** Checked options with all defaults. */
-export interface Settings {
+export interface MainSettings {
   readonly name: string;
   readonly grace: number;
   readonly drainDelay: number;
@@ -61,7 +61,7 @@ export interface Settings {
   readonly isCancellation: MainOptions["isCancellation"];
 }
 
-export function readOptions(body: unknown, options: MainOptions | undefined): Settings {
+export function readOptions(body: unknown, options: MainOptions | undefined): MainSettings {
   requireFunction("main", "body", body);
   if (options !== undefined) checkOptionsObject("main", options, mainOptionNames);
   const {

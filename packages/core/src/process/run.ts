@@ -13,7 +13,7 @@ import { onTurn, realTimers } from "../kernel/platform.js";
 import { endDroppedBelow } from "../task/idle-process.js";
 import { nodeOf } from "../task/node-of.js";
 import { startTask } from "../task/spawn.js";
-import type { Settings } from "./options.js";
+import type { MainSettings } from "./options.js";
 import { ShutdownAnnouncement } from "./shutdown-notice.js";
 import { UnawaitedCancellations } from "./unawaited-cancellations.js";
 import { MainView, type MainScope } from "./main-scope.js";
@@ -29,7 +29,7 @@ const IDLE_CHECK = 1_000;
 
 /** One call of `main`: listens to signals while the scope is open, and ends the process. */
 export class Run {
-  readonly #settings: Settings;
+  readonly #settings: MainSettings;
   /** Keeps the process alive while the scope waits for a signal: a signal listener does not. */
   readonly #hold = new LongTimer(Infinity, () => {});
   readonly #output: OutputGuard;
@@ -48,7 +48,7 @@ export class Run {
   #cancelledAt = 0;
   #ended = false;
 
-  constructor(settings: Settings) {
+  constructor(settings: MainSettings) {
     this.#settings = settings;
     this.#output = new OutputGuard(() => this.#stop("SIGPIPE"));
   }

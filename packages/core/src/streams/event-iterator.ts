@@ -9,14 +9,14 @@ import type { Scope } from "../kernel/scope.js";
 import { cancel, fail } from "../kernel/lifecycle.js";
 
 /** The common part of event targets and emitters. */
-export interface Emitting {
+export interface AnyEmitter {
   /** Whether a listener receives one argument, the event. */
   readonly single: boolean;
   add(name: string | symbol, listener: (...values: unknown[]) => void): void;
   remove(name: string | symbol, listener: (...values: unknown[]) => void): void;
 }
 
-type Add = (source: Emitting, name: string | symbol, listener: (...values: unknown[]) => void) => void;
+type Add = (source: AnyEmitter, name: string | symbol, listener: (...values: unknown[]) => void) => void;
 type Result = IteratorResult<unknown, undefined>;
 
 /** Buffers the events that were not requested yet, and queues the calls of `next()` that have no event yet. */

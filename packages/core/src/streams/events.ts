@@ -2,8 +2,8 @@ import { callSite } from "../kernel/call-site.js";
 import type { Scope } from "../kernel/scope.js";
 import { optionNames } from "../errors/option-names.js";
 import { wrongType, checkType, checkLimit, checkOptionsObject } from "../errors/validate.js";
-import { EventIterator, type Emitting } from "./event-iterator.js";
-import { hasMethods } from "./node-cursor.js";
+import { EventIterator, type AnyEmitter } from "./event-iterator.js";
+import { hasMethods } from "./node-reader.js";
 
 type Listener = (...values: unknown[]) => void;
 
@@ -93,7 +93,7 @@ export function events(
 }
 
 /** An object that is both counts as an emitter, as in `events.on` of Node. */
-function sourceOf(target: unknown): Emitting {
+function sourceOf(target: unknown): AnyEmitter {
   if (hasMethods(target, "on", "off")) {
     const emitter = target as EventEmitterLike;
     return {

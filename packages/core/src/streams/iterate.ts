@@ -4,8 +4,8 @@ import { callSite } from "../kernel/call-site.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { nodeOf } from "../task/node-of.js";
-import { isNodeReadable, NodeCursor, type NodeReadable } from "./node-cursor.js";
-import { isReadableStream, WebCursor } from "./web-cursor.js";
+import { isNodeReadable, NodeReader, type NodeReadable } from "./node-reader.js";
+import { isReadableStream, WebReader } from "./web-reader.js";
 
 /** The sources of {@link iterate}: a Web stream, a Node stream (an async iterable to the compiler), or any iterable. */
 export type StreamSource<T> = ReadableStream<T> | AsyncIterable<T> | Iterable<T> | NodeReadable;
@@ -65,8 +65,8 @@ export function iterateFrom<T>(
 const identity = <T>(item: T): T => item;
 
 function open<T>(source: StreamSource<T>, scope: Scope): AsyncIterable<T> | Iterable<T> {
-  if (isReadableStream(source)) return new WebCursor<T>(source, scope);
-  if (isNodeReadable(source)) return new NodeCursor<T>(source, scope);
+  if (isReadableStream(source)) return new WebReader<T>(source, scope);
+  if (isNodeReadable(source)) return new NodeReader<T>(source, scope);
   return source;
 }
 

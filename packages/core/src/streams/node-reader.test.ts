@@ -2,14 +2,14 @@ import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { background } from "../index.js";
 import { flush } from "../../test/support/deferred.js";
-import { NodeCursor } from "./node-cursor.js";
+import { NodeReader } from "./node-reader.js";
 
-describe("NodeCursor", () => {
+describe("NodeReader", () => {
   it("settles a next() that is pending when it is closed", async () => {
-    const cursor = new NodeCursor(new PassThrough(), background);
-    const next = cursor.next();
+    const reader = new NodeReader(new PassThrough(), background);
+    const next = reader.next();
     await flush();
-    await cursor.return();
+    await reader.return();
     expect(await next).toEqual({ done: true, value: undefined });
   });
 });

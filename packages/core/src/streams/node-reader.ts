@@ -51,7 +51,7 @@ export function closesAfterEnd(stream: { readonly closed?: boolean }): boolean {
  * Reads a Node `Readable`. It does not use the stream's async iterator. That one leaves listeners on a stream that it
  * destroys, and ends before the stream is closed. Its `return()` waits for a pending read.
  */
-export class NodeCursor<T> implements AsyncIterableIterator<T, undefined> {
+export class NodeReader<T> implements AsyncIterableIterator<T, undefined> {
   readonly #stream: NodeReadable;
   readonly #listeners: ReadonlyMap<string, Listener>;
   readonly #node: ScopeNode;

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { closesAfterEnd, hasMethods, emitsClose } from "./node-cursor.js";
+import { closesAfterEnd, hasMethods, emitsClose } from "./node-reader.js";
 import type { Sink } from "./sink.js";
 
 type Listener = (...values: unknown[]) => void;

@@ -11,7 +11,7 @@ export function isReadableStream(value: unknown): value is ReadableStream<unknow
  * Reads a `ReadableStream`. It does not use the stream's async iterator, whose `return()` waits for a pending read,
  * perhaps for ever. A reader's `cancel()` ends the read.
  */
-export class WebCursor<T> implements AsyncIterableIterator<T, undefined> {
+export class WebReader<T> implements AsyncIterableIterator<T, undefined> {
   readonly #reader: ReadableStreamDefaultReader<T>;
   readonly #scope: ScopeNode;
   #ended = false;

@@ -28,7 +28,7 @@ interface OwnClock extends FakeClock {
   uninstall(): void;
 }
 
-type Set = (callback: () => void, delay?: number, ...given: unknown[]) => unknown;
+type SetTimer = (callback: () => void, delay?: number, ...given: unknown[]) => unknown;
 
 const faked = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] as const;
 
@@ -97,8 +97,8 @@ function useVirtualTimers(clock: OwnClock, isOutside: () => boolean): VirtualTim
     clearTimeout: (timer) => Reflect.apply(clearTimeout, clock, [timer]),
   };
   const timers = new VirtualTimers(scheduler, isOutside);
-  const setter = (original: Set, repeats: boolean): Set => {
-    const set: Set = (callback, delay, ...given) => {
+  const setter = (original: SetTimer, repeats: boolean): SetTimer => {
+    const set: SetTimer = (callback, delay, ...given) => {
       // The library refuses a callback that is not a function with its own error.
       if (typeof callback !== "function") return Reflect.apply(original, clock, [callback, delay]);
       return timers.create(callback, delay, given, repeats);
@@ -108,8 +108,8 @@ function useVirtualTimers(clock: OwnClock, isOutside: () => boolean): VirtualTim
   const clearer = (original: unknown): unknown =>
     Object.assign((timer: unknown) => timers.clear(timer), original);
   Object.assign(clock, {
-    setTimeout: setter(setTimeout as Set, false),
-    setInterval: setter(setInterval as Set, true),
+    setTimeout: setter(setTimeout as SetTimer, false),
+    setInterval: setter(setInterval as SetTimer, true),
     clearTimeout: clearer(clearTimeout),
     clearInterval: clearer(clearInterval),
   });
