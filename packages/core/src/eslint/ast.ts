@@ -61,7 +61,7 @@ export function keyOf(key: unknown): string | undefined {
   return name !== undefined && isNode(key) && key.type === "PrivateIdentifier" ? `#${name}` : name;
 }
 
-/** The class whose instance `this` is at `node`; `undefined` where `this` is something else. */
+/** The class whose instance `this` is at `node`; `undefined` where `this` is another object. */
 export function classOfThis(node: AstNode): AstNode | undefined {
   for (let at = node.parent; at !== undefined && at !== null; at = at.parent) {
     if (at.type === "MethodDefinition" || at.type === "PropertyDefinition") {

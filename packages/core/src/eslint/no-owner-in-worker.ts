@@ -22,9 +22,10 @@ export interface Rule {
 }
 
 /**
- * Finds the mistakes that defeat the finalization fallback: a worker (or a builder, a cleanup, a callback) that
- * mentions the owner handle of its own scope, or the `this` that holds it; and code outside of the scope that keeps
- * the handle, see `RetainerFinder`. Such a reference keeps the handle alive, so dropping the handle cancels nothing.
+ * Finds references that keep an owner handle alive, so that dropping the handle cancels nothing:
+ *
+ * - a worker, builder, cleanup or callback mentions the owner handle of its own scope, or the `this` that holds it;
+ * - code outside of the scope keeps the handle; see `RetainerFinder`.
  *
  * Code that might not keep the handle alive is not flagged: `test/lint-gc.test.ts` lints code and runs it.
  */

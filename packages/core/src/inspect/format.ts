@@ -8,8 +8,8 @@ import type { Snapshot } from "./unflatten.js";
 const MAX_INDENT = 32;
 
 /**
- * Formats a snapshot as a tree, one line for each scope: its name, kind, state (unless open), age, deadline and waits,
- * and where it was spawned if that was recorded.
+ * Formats a snapshot as a tree, one line for each scope. A line has the name, kind, state (unless open), age, deadline and
+ * waits of the scope, and the line where it was spawned if that was recorded.
  *
  * @param snapshot - The result of `snapshot()`.
  * @returns Lines without a final line break.

@@ -218,8 +218,8 @@ function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
 let startsWithoutSubscriber = 0;
 
 /**
- * Called when the channel of a start has no subscriber. If no channel has one, the next starts cost as little as
- * before.
+ * Called when the channel of a start has no subscriber. If no channel has one, the next starts cost as little as without
+ * any earlier subscriber.
  */
 function countStartWithoutSubscriber(): undefined {
   if (++startsWithoutSubscriber < MAX_STARTS_WITHOUT_SUBSCRIBER) return;

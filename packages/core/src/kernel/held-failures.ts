@@ -22,7 +22,7 @@ export function waitsForDisposal({ flags, previous, extras }: ScopeNode): boolea
   return (flags & CLOSED) !== 0 && previous !== undefined && extras?.settings?.holdFailure !== undefined;
 }
 
-/** Delivers the failures of `node`: its handle was disposed of, or can't be any more. */
+/** Delivers the failures of `node`. Called when its handle was disposed of, or can't be disposed of any more. */
 export function releaseFailure(node: ScopeNode): void {
   const deliver = heldFailures.get(node);
   if (deliver === undefined) return;

@@ -13,7 +13,7 @@ const words: readonly undefined[] = Array.from({ length: 6_144 }, () => undefine
 function nothing(): void {}
 
 /**
- * Throws a stack overflow early, for workers that spawn workers without end: nothing was started yet, and the callers
+ * Throws a stack overflow early, for workers that spawn workers without end. Nothing was started yet, and the callers
  * still have enough room on the stack to clean up.
  *
  * @throws {RangeError} The engine's own.

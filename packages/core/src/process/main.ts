@@ -24,14 +24,14 @@ let current: Run | undefined;
  * | a signal                      | 128 + its number, unless the program has set one  |                                     |
  * | by force                      | that of the signal, or 1                          | the stuck tasks                     |
  *
- * **Servers:** before the cancellation, the servers of the process that have a scope (`serverScope`, `expressBough`,
- * `fastifyBough`) begin to shut down, for any cause: they stop listening, and requests have their grace period. The scope
+ * **Servers:** before the cancellation, for any cause, the servers of the process that have a scope (`serverScope`,
+ * `expressBough`, `fastifyBough`) begin to shut down. They stop listening, and requests have their grace period. The scope
  * waits for that before its cleanups run. `scope.onShutdown(callback)`, `scope.draining` and `scope.drainSignal` announce
  * the beginning.
  *
  * **Cancellation:** a second signal forces the exit, and so does the end of `grace`, counted from the cancellation. A
- * signal that arrives within 250 ms of the one before counts as the same signal, for up to a second in all: watchers
- * and process groups deliver a Ctrl-C twice. The end of `grace` also ends a process that has failed or was asked to
+ * signal that arrives within 250 ms of the one before counts as the same signal, for up to a second in all. Watchers and
+ * process groups deliver a Ctrl-C twice. The end of `grace` also ends a process that has failed or was asked to
  * stop, and that is kept alive from outside of the scope. Only a forced exit calls `process.exit`, which may lose
  * output to a pipe.
  *

@@ -7,7 +7,7 @@ type Sample = readonly [suffix: string, labels: Readonly<Record<string, string>>
 /**
  * Writes the counts of a recording in the text format of Prometheus:
  *
- * - `bough_scopes_alive`: what was alive when the recording was taken, by kind
+ * - `bough_scopes_alive`: the scopes that were alive when the recording was taken, by kind
  * - `bough_scopes_started_total`, `bough_scopes_settled_total`: by kind, the latter by status, too
  * - `bough_cancellations_total`: by the kind of the reason
  * - `bough_stuck_total`, `bough_orphans_total`

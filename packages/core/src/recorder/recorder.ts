@@ -33,7 +33,7 @@ export interface Recorder extends Disposable {
 /**
  * Starts a flight recorder for all scopes of the process. It keeps the latest events, in memory that is allocated once.
  * The recorder keeps numbers and names, no scope, value or error, and does not keep the process alive. {@link
- * Recorder.take} returns what was recorded, for {@link encodeRecording}, {@link toChromeTrace}, {@link toPrometheus}
+ * Recorder.take} returns a recording, for {@link encodeRecording}, {@link toChromeTrace}, {@link toPrometheus}
  * and {@link recordedScopes}.
  *
  * It listens to the diagnostics channels, until `stop()`.

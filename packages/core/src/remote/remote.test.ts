@@ -84,7 +84,7 @@ const errorOf = (promise: PromiseLike<unknown>): Promise<unknown> =>
   );
 
 describe("values that are sent between processes", () => {
-  it("R15: data are JSON, and __proto__ is dropped", () =>
+  it("data are JSON, and __proto__ is dropped", () =>
     world([echoing], async ({ scope, remote }) => {
       const date = new Date(0);
       expect(await remote.spawn(scope, echo, { date, list: [1, "ü", null], none: undefined })).toEqual({
@@ -107,7 +107,7 @@ describe("values that are sent between processes", () => {
     ["a toJSON that throws", { toJSON: () => raise("no") }],
     ["more than maxSize", "x".repeat(101)],
     ["more bytes than maxSize, in fewer characters", "ü".repeat(60)],
-  ])("R19: data that are %s are refused before they are submitted", (_, data) =>
+  ])("data that are %s are refused before they are submitted", (_, data) =>
     world(
       [],
       async ({ engine, scope, remote }) => {
@@ -122,7 +122,7 @@ describe("values that are sent between processes", () => {
     ),
   );
 
-  it("R19: a result that can't travel fails the task", () => {
+  it("a result that can't travel fails the task", () => {
     const big = defineJob<undefined, unknown>("big");
     return world(
       [implement(big, () => "x".repeat(200)), implement(wait, () => 1n as never)],
@@ -153,7 +153,7 @@ describe("values that are sent between processes", () => {
   const even = (value: unknown): number =>
     (value as number) % 2 === 0 ? (value as number) : raise("must be even");
 
-  it("R19: each side checks the values that it receives, by a Standard Schema or a function, and a job that does not fit never runs", () => {
+  it("each side checks the values that it receives, by a Standard Schema or a function, and a job that does not fit never runs", () => {
     const job = defineJob<number, number>("checked", { parse: positive, parseResult: even });
     const seen: number[] = [];
     return world([implement(job, (_, n) => (seen.push(n), n / 5))], async ({ scope, remote }) => {
@@ -171,7 +171,7 @@ describe("values that are sent between processes", () => {
     });
   });
 
-  it("R19: a codec changes the payload that the engine stores, and both sides read it", async () => {
+  it("a codec changes the payload that the engine stores, and both sides read it", async () => {
     const codec = {
       encode: async (json: string) => json.split("").toReversed().join(""),
       decode: (text: string) => text.split("").toReversed().join(""),
@@ -196,7 +196,7 @@ describe("values that are sent between processes", () => {
     expect(results).toEqual(["secret", expect.objectContaining({ name: "RemoteRefusedError" })]);
   });
 
-  it("R19, R16: redact changes errors before they leave their process", () =>
+  it("redact changes errors before they leave their process", () =>
     world(
       [implement(wait, () => raise("password 123", new Error("inner 123")))],
       async ({ scope, remote }) => {
@@ -222,7 +222,7 @@ describe("values that are sent between processes", () => {
     ["throws", () => raise("redact failed for password 123")],
     ["returns nothing", () => undefined],
     ["returns no error", () => ["password 123"]],
-  ])("R19: nothing of an error leaves its process when redact %s", (_, redact) =>
+  ])("nothing of an error leaves its process when redact %s", (_, redact) =>
     world(
       [implement(wait, () => raise("password 123", new Error("password 123")))],
       async ({ scope, remote }) => {
@@ -244,7 +244,7 @@ describe("values that are sent between processes", () => {
     ["decode throws", { decode: () => raise("no key") }, "the data of echo@1 can't be read"],
     ["decode returns no JSON", { decode: () => "{" }, "the data of echo@1 can't be read"],
     ["decode returns no string", { decode: () => undefined as never }, "the data of echo@1 can't be read"],
-  ])("R19: a job fails when its codec's %s", (_, broken, message) => {
+  ])("a job fails when its codec's %s", (_, broken, message) => {
     const codec = { encode: (json: string) => json, decode: (text: string) => text, ...broken };
     return world(
       [echoing],
@@ -267,7 +267,7 @@ describe("values that are sent between processes", () => {
       "a schema that rejects",
       { "~standard": { version: 1, vendor: "v", validate: () => Promise.reject(new Error("no number")) } },
     ],
-  ])("R19: a job whose data are checked by %s is refused, and not tried again", (_, parse) => {
+  ])("a job whose data are checked by %s is refused, and not tried again", (_, parse) => {
     const job = defineJob<number>("checked", { parse });
     return world([implement(job, () => raise("called"))], async ({ scope, remote }) => {
       const error = await errorOf(remote.spawn(scope, job, 1, { attempts: 5 }));
@@ -277,7 +277,7 @@ describe("values that are sent between processes", () => {
     });
   });
 
-  it("R19: __proto__ is dropped from context values and from what was thrown, too", () => {
+  it("__proto__ is dropped from context values and from what was thrown, too", () => {
     const key = createContextKey<{ a: object }>("key");
     const evil = (): { a: object } => JSON.parse('{"a":{"__proto__":{"x":1}}}') as { a: object };
     const context = defineJob<undefined, unknown>("context");
@@ -306,7 +306,7 @@ describe("values that are sent between processes", () => {
     ["an error without an error", { t: "error" }],
     ["a value that is no JSON", { t: "value", body: "{" }],
     ["a value that is no text", { t: "value", body: 7 }],
-  ])("R19: an outcome that is %s is refused", (_, outcome) =>
+  ])("an outcome that is %s is refused", (_, outcome) =>
     world([], async ({ engine, scope, remote }) => {
       await withScope(scope, async (own) => {
         const connection = await engine.as("foreign").open(own);
@@ -321,7 +321,7 @@ describe("values that are sent between processes", () => {
     }),
   );
 
-  it("R16, R19: errors and reasons that bough did not write are read without an error, and not too deeply", () => {
+  it("errors and reasons that bough did not write are read without an error, and not too deeply", () => {
     let deep: unknown = { error: { name: "E", message: "last" } };
     for (let n = 0; n < 50_000; n++)
       deep = { error: { name: 7, message: null, cause: deep, errors: 3, code: {} } };
@@ -343,13 +343,13 @@ describe("values that are sent between processes", () => {
     ["nothing", undefined, null],
     ["an object", { a: 1 }, { a: 1 }],
     ["a symbol", Symbol("s"), "Symbol(s)"],
-  ])("R16: %s that was thrown arrives as the plain value", (_, thrown, expected) =>
+  ])("%s that was thrown arrives as the plain value", (_, thrown, expected) =>
     world([implement(wait, () => Promise.reject(thrown))], async ({ scope, remote }) => {
       expect(await errorOf(remote.spawn(scope, wait, 1))).toEqual(expected);
     }),
   );
 
-  it("R16: causes travel four levels deep, and the errors of an AggregateError with them", () => {
+  it("causes travel four levels deep, and the errors of an AggregateError with them", () => {
     let error = new Error("5");
     for (const n of [4, 3, 2, 1, 0]) error = new Error(String(n), { cause: error });
     const copy = decodeThrown(
@@ -362,7 +362,7 @@ describe("values that are sent between processes", () => {
     expect(copy.remote.stack?.length).toBeLessThanOrEqual(8_192);
   });
 
-  it("R15: keys of the same name are refused, since values travel by name", async () => {
+  it("keys of the same name are refused, since values travel by name", async () => {
     const keys = [createContextKey("a"), createContextKey("a")];
     await withScope(async (scope) => {
       await expect(connectRemote(scope, memoryEngine(), { contexts: keys })).rejects.toThrow(RangeError);
@@ -371,7 +371,7 @@ describe("values that are sent between processes", () => {
 });
 
 describe("leases and clocks", () => {
-  it("R6, R7: the difference of the clocks is narrowed by each answer, and measured again when a clock was set", () => {
+  it("the difference of the clocks is narrowed by each answer, and measured again when a clock was set", () => {
     const clock = new EngineClock();
     const now = monotonicNow();
     clock.sample(now, 1_000_050, now + 100);
@@ -383,7 +383,7 @@ describe("leases and clocks", () => {
     expect(clock.certainlyPast(1_060_300)).toBeGreaterThanOrEqual(now + 300);
   });
 
-  it("R6: a deadline holds when the engine's clock is a minute away, and when it is set during the job", () =>
+  it("a deadline holds when the engine's clock is a minute away, and when it is set during the job", () =>
     world([waiting], async ({ engine, scope, remote }) => {
       engine.stepClock(-60_000);
       await sleep(scope, 10_000);
@@ -395,7 +395,7 @@ describe("leases and clocks", () => {
       expect(monotonicNow() - began).toBeLessThan(5_100);
     }));
 
-  it("R7, R22: a clock of the engine that jumps forward ends the lease: the jobs end, then their tasks, and new ones work", () =>
+  it("a clock of the engine that jumps forward ends the lease: the jobs end, then their tasks, and new ones work", () =>
     world([waiting], async ({ engine, scope, remote }) => {
       const task = remote.spawn(scope, wait, 600_000);
       await sleep(scope, 100);
@@ -406,7 +406,7 @@ describe("leases and clocks", () => {
       expect(await remote.spawn(scope, wait, 10)).toBe("done");
     }));
 
-  it("R7: a renewal that waited in an offline queue does not revive a lease that was believed lost", () =>
+  it("a renewal that waited in an offline queue does not revive a lease that was believed lost", () =>
     world([waiting], async ({ engine, scope, remote }) => {
       const task = remote.spawn(scope, wait, 600_000);
       await sleep(scope, 100);
@@ -418,7 +418,7 @@ describe("leases and clocks", () => {
       expect(await remote.spawn(scope, wait, 10)).toBe("done");
     }));
 
-  it("R21: an owner that is cut off for half its lease keeps its jobs, in each way a client can be offline", async () => {
+  it("an owner that is cut off for half its lease keeps its jobs, in each way a client can be offline", async () => {
     for (const mode of ["reject", "hang", "queue"] as const)
       await world([waiting], async ({ engine, scope, remote }) => {
         const task = remote.spawn(scope, wait, 30_000);
@@ -433,7 +433,7 @@ describe("leases and clocks", () => {
       });
   });
 
-  it("R21: an onError that throws stops neither heartbeats nor submits, and its error is an unhandled rejection", () => {
+  it("an onError that throws stops neither heartbeats nor submits, and its error is an unhandled rejection", () => {
     const broken = new Error("the logger has failed");
     const options = {
       onError: (): never => {
@@ -458,7 +458,7 @@ describe("leases and clocks", () => {
     );
   });
 
-  it("R9: a worker that can't see an owner gives its job back, and the job of a living owner is not lost", () =>
+  it("a worker that can't see an owner gives its job back, and the job of a living owner is not lost", () =>
     world([waiting], async ({ engine, scope, remote }) => {
       const task = remote.spawn(scope, wait, 40_000);
       await sleep(scope, 100);
@@ -468,7 +468,7 @@ describe("leases and clocks", () => {
       expect(await task).toBe("done");
     }));
 
-  it("R9: a job that does not yield to the event loop sees the end of its lease in throwIfCancelled", () =>
+  it("a job that does not yield to the event loop sees the end of its lease in throwIfCancelled", () =>
     world(
       [
         implement(wait, async (own) => {
@@ -488,7 +488,7 @@ describe("leases and clocks", () => {
       },
     ));
 
-  it("R10: a job survives lostRetries lost workers and no more", async () => {
+  it("a job survives lostRetries lost workers and no more", async () => {
     for (const lostRetries of [0, 2]) {
       let starts = 0;
       let error: unknown;
@@ -518,7 +518,7 @@ describe("leases and clocks", () => {
 });
 
 describe("a remote task in its tree", () => {
-  it("R17: maxPending makes further tasks wait in order, and a cancelled one leaves the queue at once", () =>
+  it("maxPending makes further tasks wait in order, and a cancelled one leaves the queue at once", () =>
     world(
       [waiting],
       async ({ engine, scope, remote }) => {
@@ -538,7 +538,7 @@ describe("a remote task in its tree", () => {
       { owner: { maxPending: 2 } },
     ));
 
-  it("R20: a snapshot shows where the job is, who runs it, and for whom; so does the report of stuck tasks", async () => {
+  it("a snapshot shows where the job is, who runs it, and for whom; so does the report of stuck tasks", async () => {
     let end = (): void => {};
     const stubborn = implement(wait, () => new Promise<string>((resolve) => (end = () => resolve("late"))));
     await world([stubborn], async ({ scope, remote }) => {
@@ -562,7 +562,7 @@ describe("a remote task in its tree", () => {
     });
   });
 
-  it("R13, R20: a snapshot says why a job could not be submitted yet", () =>
+  it("a snapshot says why a job could not be submitted yet", () =>
     world([waiting], async ({ engine, scope, remote }) => {
       expect(await remote.spawn(scope, wait, 1)).toBe("done");
       engine.readOnly(true);
@@ -575,7 +575,7 @@ describe("a remote task in its tree", () => {
       expect(await task).toBe("done");
     }));
 
-  it("R25, R1: closing the owner's scope ends jobs that were spawned in another scope, with kind closed", async () => {
+  it("closing the owner's scope ends jobs that were spawned in another scope, with kind closed", async () => {
     const kinds: unknown[] = [];
     const job = implement(wait, async (own) => {
       own.onCancel(({ kind }) => kinds.push(kind));
@@ -600,7 +600,7 @@ describe("a remote task in its tree", () => {
     });
   });
 
-  it("R14, R25: closing the owner's scope ends the waits in other scopes, and waits for a job that they cancel", () =>
+  it("closing the owner's scope ends the waits in other scopes, and waits for a job that they cancel", () =>
     world([waiting], async ({ engine, scope }) => {
       const owner = createScope(scope, { name: "other owner" });
       const remote = await connectRemote(owner, engine);
@@ -616,7 +616,7 @@ describe("a remote task in its tree", () => {
       expect(await errorOf(remote.attach(scope, ref))).toBeInstanceOf(ScopeClosedError);
     }));
 
-  it("R14, R25: a wait that cancels its job ends with the owner's scope if the engine does not answer", async () => {
+  it("a wait that cancels its job ends with the owner's scope if the engine does not answer", async () => {
     for (const mode of ["reject", "hang"] as const)
       await world([waiting], async ({ engine, scope }) => {
         const owner = createScope(scope, { name: "other owner" });
@@ -630,7 +630,7 @@ describe("a remote task in its tree", () => {
       });
   });
 
-  it("R14: a wait that can't cancel its job asks again after a pause", () => {
+  it("a wait that can't cancel its job asks again after a pause", () => {
     const errors: unknown[] = [];
     return world(
       [waiting],
@@ -651,7 +651,7 @@ describe("a remote task in its tree", () => {
     );
   });
 
-  it("R1: a task in a cancelled scope starts cancelled and submits nothing", () =>
+  it("a task in a cancelled scope starts cancelled and submits nothing", () =>
     world([], async ({ engine, scope, remote }) => {
       const handle = createScope(scope);
       handle.cancel("before");
@@ -661,7 +661,7 @@ describe("a remote task in its tree", () => {
       expect(engine.unfinished).toEqual([]);
     }));
 
-  it("R1, R8: a handle that is dropped is an orphan, and the remote does not keep it", async () => {
+  it("a handle that is dropped is an orphan, and the remote does not keep it", async () => {
     const scope = createScope({ name: "root", supervise: true });
     const engine = memoryEngine();
     const service = await serve(scope, engine, [waiting]);
@@ -676,7 +676,7 @@ describe("a remote task in its tree", () => {
     await scope.close();
   });
 
-  it("R2: after close no socket, timer or scope is left", async () => {
+  it("after close no socket, timer or scope is left", async () => {
     const scope = createScope({ name: "root", supervise: true });
     const engine = memoryEngine();
     await serve(scope, engine, [waiting]);
@@ -701,7 +701,7 @@ describe("ids", () => {
   ];
 
   it.each(["deliver", "drop", "twice"] as const)(
-    "R12: jobs of different queues may have the same id: each has its own outcome (hints: %s)",
+    "jobs of different queues may have the same id: each has its own outcome (hints: %s)",
     (hints) =>
       world(both, async ({ engine, scope, remote }) => {
         engine.hints(hints);
@@ -711,7 +711,7 @@ describe("ids", () => {
       }),
   );
 
-  it("R12: cancelling a job leaves the job with the same id in another queue alone", () =>
+  it("cancelling a job leaves the job with the same id in another queue alone", () =>
     world(both, async ({ scope, remote }) => {
       const stays = remote.spawn(scope, wait, 2_000, { id: "same" });
       const ends = remote.spawn(scope, other, 60_000, { id: "same" });
@@ -775,7 +775,7 @@ describe("interleavings", () => {
   }
 
   it.each(["deliver", "drop", "twice"] as const)(
-    "R2, R3: a cancellation at each moment settles the task after the job, and nothing starts later (hints: %s)",
+    "a cancellation at each moment settles the task after the job, and nothing starts later (hints: %s)",
     async (hints) => {
       const outcomes = new Set<unknown>();
       for (const at of moments) {
@@ -788,7 +788,7 @@ describe("interleavings", () => {
   );
 
   it.each(["owner", "worker"])(
-    "R8, R9, R11: %s is cut off at each moment: the job never runs twice at the same time, or after its task",
+    "%s is cut off at each moment: the job never runs twice at the same time, or after its task",
     async (process) => {
       for (const mode of ["hang", "queue"] as const)
         for (const at of moments.filter((moment) => moment % 2 === 0)) {

@@ -26,8 +26,8 @@ export interface Service {
 /**
  * Runs jobs in this process, as child scopes of `scope`, until it is drained or cancelled.
  *
- * A job's scope is cancelled when its owner's task is, when the owner's lease has ended, and when this process can't be sure
- * that it still holds the job.
+ * A job's scope is cancelled when its owner's task is cancelled or the owner's lease has ended. It is also cancelled when
+ * this process can't be sure that it still holds the job.
  *
  * **Cancellation:** cancelling `scope` cancels the jobs that run and gives them back to the engine, for another worker. Call
  * `drain` to let them finish.

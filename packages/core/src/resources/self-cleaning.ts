@@ -69,8 +69,8 @@ export type Buildable<T> = [T] extends [never]
  * @throws {CancelledError} The reason, if the scope starts cancelled, because of `parent` or `options`; `build` is not
  *   called.
  * @throws {ScopeClosedError} If `parent` has ended.
- * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or an object that no handle
- *   can stand for: a promise, a function, an array, a scope.
+ * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or returns a promise, a function,
+ *   an array or a scope: no handle can replace these.
  * @example
  * ```ts
  * class Cache {
@@ -166,8 +166,8 @@ function construct(
  * Closes an owner handle: cancels its scope (kind `"closed"`) and waits until the workers have stopped and the cleanups have
  * run.
  *
- * Accepts a handle of {@link selfCleaning}, which has no `close` method of bough, and every handle of a scope, where it
- * does the same as the handle's own `close()`.
+ * It is for handles of {@link selfCleaning}, which have no `close` method of bough. It also accepts every handle of a
+ * scope, and then does the same as the handle's own `close()`.
  *
  * @param handle - What `selfCleaning`, `createScope` or `serverScope` returned.
  * @param options - The `cause`, and `grace` in ms.

@@ -20,8 +20,8 @@ import { applyHoldsProcess, checkScopeOptions } from "./scope-options.js";
  * warning reports it (see `onOrphan`). This is only a fallback, which runs at an unpredictable time.
  *
  * **Without a parent this makes a ROOT**, also when it is called inside a worker. Below a parent, the scope is
- * cancelled with it, and the parent does not settle before it has; a failure that no `join` or `close` receives is
- * then the parent's. In a parent that is cancelled already, it starts cancelled.
+ * cancelled with it, and the parent does not settle before it has. A failure that no `join` or `close` receives is then a
+ * failure of the parent. In a parent that is cancelled already, it starts cancelled.
  *
  * @param parent - The scope it belongs to; without it, a root.
  * @param options - Name, deadline, limits, receivers; `timeout` and `grace` in ms.

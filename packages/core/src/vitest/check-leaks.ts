@@ -13,7 +13,7 @@ const HOOK_MARGIN = 5_000;
  * checks the work that `beforeAll` and the file itself have started.
  *
  * A test fails with a `LeakError` when something that was started in it, or in its `beforeEach`, is still there after
- * its `afterEach`: a scope or a task, or a timer, socket, server, child process or thread. Tests that run at the
+ * its `afterEach`. Leaks are scopes, tasks, timers, sockets, servers, child processes and threads. Tests that run at the
  * same time don't see each other's. A test that has failed anyway is not checked.
  *
  * @param options - What to ignore, and for how many ms to wait, from the end of each test.

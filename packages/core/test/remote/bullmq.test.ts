@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
     expect(calls["publish"]).toBeLessThan(0.5);
   });
 
-  it("R23: a worker that gives its jobs back wakes another one, also if it was woken for them itself", async () => {
+  it("a worker that gives its jobs back wakes another one, also if it was woken for them itself", async () => {
     const scope = createScope();
     const redis = await startRedis(scope);
     const engine = bullmqEngine({ connection: redis.url });
@@ -114,7 +114,7 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
     await scope.close();
   });
 
-  it("R6, R22: a worker whose clock is far ahead does not remove the results of others", async () => {
+  it("a worker whose clock is far ahead does not remove the results of others", async () => {
     const scope = createScope();
     const redis = await startRedis(scope);
     const engine = bullmqEngine({ connection: redis.url });
@@ -134,7 +134,7 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
     await scope.close();
   });
 
-  it("R19, R24: messages on its channels and values at its keys that are not of bough end nothing", async () => {
+  it("messages on its channels and values at its keys that are not of bough end nothing", async () => {
     const scope = createScope({ supervise: true, onError: () => {} });
     const redis = await startRedis(scope);
     const errors: unknown[] = [];

@@ -10,7 +10,7 @@ const missing = { bullmq: whyNoRedis(), "pg-boss": await whyNoPostgres() } as co
 describe.concurrent("300 jobs while their owners and workers are killed (kill -9)", () => {
   for (const engine of ["bullmq", "pg-boss"] as const) {
     const why = missing[engine];
-    const title = `R2, R8, R11: no outcome of a living owner is lost or wrong, and nothing runs beside itself: ${engine}`;
+    const title = `no outcome of a living owner is lost or wrong, and nothing runs beside itself: ${engine}`;
     it.skipIf(why !== undefined)(
       `${title}${why === undefined ? "" : ` (skipped: ${why})`}`,
       async () => {

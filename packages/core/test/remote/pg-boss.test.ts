@@ -61,7 +61,7 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
   });
 
   it.concurrent(
-    "R18: owners and workers go on while a newer pg-boss migrates its schema, and so does a process that starts later",
+    "owners and workers go on while a newer pg-boss migrates its schema, and so does a process that starts later",
     async () => {
       const scope = createScope({ supervise: true, onError: () => {} });
       const { url } = await startPostgres(scope);

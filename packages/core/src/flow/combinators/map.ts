@@ -33,9 +33,9 @@ export type ItemWorker<T, R> = (item: T, scope: Scope, index: number) => ReturnT
  * failure, the same object. Only the caller receives it.
  *
  * **Cancellation:** when `scope` is cancelled, so are the tasks and the source. The source's `return()` is called and
- * awaited, then the promise rejects with the reason. A source that may wait for a long time should be a function of the
- * scope, which is cancelled with the rest: an async generator runs its `return()` only after its pending read. If `scope`
- * is already cancelled, the source is not opened.
+ * awaited, then the promise rejects with the reason. If `scope` is already cancelled, the source is not opened. If a
+ * source may wait for a long time, pass a function of the scope, which is cancelled with the rest. An async generator
+ * runs its `return()` only after its pending read.
  *
  * @param scope - The owner of the tasks.
  * @param items - Any iterable or async iterable, or a function of the scope that returns one. Promises among the

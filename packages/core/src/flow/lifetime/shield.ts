@@ -28,8 +28,8 @@ const shieldOptionNames = /* @__PURE__ */ optionNames<ShieldOptions>({ name: tru
 /**
  * Runs `worker` in a scope that is not cancelled with the scopes around it, until a time limit.
  *
- * Use it to log out of a server, to flush a buffer, or to end a transaction; also in a `defer` of a scope that is closing
- * or cancelled. Tasks spawned inside are shielded too. `get` still finds the context values of the scopes around it. The
+ * Use it to log out of a server, to flush a buffer, or to end a transaction. It also works in a `defer` of a scope that is
+ * closing or cancelled. Tasks spawned inside are shielded too. `get` still finds the context values of the scopes around it. The
  * enclosing scope waits for it. The deadlines of the scopes around it do not apply inside: only `timeout` does.
  *
  * **Cancellation:** when `timeout` has passed since the call, the scope is cancelled: with the reason of `scope` if that

@@ -47,7 +47,7 @@ const startOptionNames = /* @__PURE__ */ optionNames<StartOptions>({ name: true,
  * in the worker's scope has settled; `scope` is not cancelled. A worker that ends without having called `started` has
  * failed with the code `BOUGH_NOT_STARTED`. A later failure is a failure of `scope`, as with `spawn`.
  *
- * **Cancellation:** when `scope` is cancelled before the worker has called `started`, so is the worker, and the promise
+ * **Cancellation:** when `scope` is cancelled before the worker has called `started`, so is the worker. The promise
  * rejects with the reason once everything in the worker's scope has settled. `started` has no effect then. If `scope` is
  * already cancelled, the worker is not called. When `timeout` passes before the worker has called `started`, the worker is
  * cancelled with a `DeadlineExceededError`, and the promise rejects with that.

@@ -57,8 +57,8 @@ export interface Channel<T> extends AsyncIterable<T> {
   /**
    * Receives a value from the buffer or from a sender that waits, if there is one. Does not wait.
    *
-   * @returns `{ closed: false, value }`; or `{ closed: true, cause }` if the channel is closed and has no value left, with
-   *   the argument of `close`; or `undefined` if it is empty and a value may still come.
+   * @returns `{ closed: false, value }` if there is a value. `undefined` if there is none and one may still come.
+   *   `{ closed: true, cause }` with the argument of `close` if the channel is closed and empty.
    */
   tryReceive(): Received<T> | undefined;
 

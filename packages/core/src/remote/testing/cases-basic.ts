@@ -9,10 +9,10 @@ import { defineJob, implement } from "../job.js";
 import { serve } from "../serve.js";
 import { errorOf, outcomeOf, type CaseDraft } from "./harness.js";
 
-/** Cases without a fault: rows 1, 5, 6, 7 and 8 of the matrix as far as they need none. */
+/** Cases without a fault. */
 export const basicCases: readonly CaseDraft[] = [
   {
-    name: "R1: a job returns its value to its owner's task",
+    name: "a job returns its value to its owner's task",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -26,7 +26,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R2, R4: a cancelled job gets the kind, the path and the cause, and its task settles after the cleanup",
+    name: "a cancelled job gets the kind, the path and the cause, and its task settles after the cleanup",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -45,7 +45,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R4: the failure of a sibling cancels the job with kind failure and the error as its cause",
+    name: "the failure of a sibling cancels the job with kind failure and the error as its cause",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -64,7 +64,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R3: a job that is cancelled while it is queued settles without a worker, and never starts",
+    name: "a job that is cancelled while it is queued settles without a worker, and never starts",
     async run(harness) {
       const { scope, remote } = await harness.owner();
       const { job } = harness;
@@ -79,7 +79,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R3, R13: a job that is cancelled before it is durable never starts",
+    name: "a job that is cancelled before it is durable never starts",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -98,7 +98,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R5: a value that comes after the cancellation is kept, and a failing cleanup is a failure",
+    name: "a value that comes after the cancellation is kept, and a failing cleanup is a failure",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -114,7 +114,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R6: a job that runs out of time fails with its task's own DeadlineExceededError",
+    name: "a job that runs out of time fails with its task's own DeadlineExceededError",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -126,7 +126,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R6: a deadline that passes in the queue, or before the call, keeps the job from starting",
+    name: "a deadline that passes in the queue, or before the call, keeps the job from starting",
     async run(harness) {
       const { scope, remote } = await harness.owner();
       const queued = remote.spawn(scope, harness.job, { tag: "a" }, { timeout: 100 });
@@ -140,7 +140,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R12: an id that exists is the same job for its owner, and is refused to another",
+    name: "an id that exists is the same job for its owner, and is refused to another",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner("owner");
@@ -157,7 +157,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R12: jobs of different queues may have the same id, and different owners",
+    name: "jobs of different queues may have the same id, and different owners",
     async run(harness) {
       const second = defineJob<{ ms: number }, string>(`${harness.job.name}-second`);
       const { scope: workerScope } = await harness.worker();
@@ -180,7 +180,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R10, R16: a job that fails is tried again as often as it may be, and then fails with the error of the last time",
+    name: "a job that fails is tried again as often as it may be, and then fails with the error of the last time",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -192,7 +192,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R16: an error keeps its name, message and code, and is no instance of its class",
+    name: "an error keeps its name, message and code, and is no instance of its class",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -205,7 +205,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R24: a result that is bigger than a hint arrives, and so does none",
+    name: "a result that is bigger than a hint arrives, and so does none",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -222,7 +222,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R15: context values and the trace context travel, if both sides list the key",
+    name: "context values and the trace context travel, if both sides list the key",
     async run(harness) {
       const tenant = createContextKey<string>("tenant");
       const secret = createContextKey<string>("secret", "none");
@@ -253,7 +253,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R18: a worker never sees another version of its job, and gives a newer envelope back",
+    name: "a worker never sees another version of its job, and gives a newer envelope back",
     async run(harness) {
       const next = defineJob<{ tag: string }, string>(harness.job.name, { version: 2 });
       await harness.worker("old");
@@ -286,7 +286,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R17: workers of several queues run no more than concurrency jobs at once",
+    name: "workers of several queues run no more than concurrency jobs at once",
     async run(harness) {
       const jobs = [1, 2, 3].map((n) => defineJob(`${harness.job.name}-q${n}`));
       let now = 0;
@@ -309,7 +309,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R23: drain fetches no more and lets the running jobs finish",
+    name: "drain fetches no more and lets the running jobs finish",
     async run(harness) {
       const { service } = await harness.worker("first", { concurrency: 1 });
       const { scope, remote } = await harness.owner();
@@ -325,7 +325,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R23: cancelling a worker's scope cancels its jobs and gives them back, and another worker runs them",
+    name: "cancelling a worker's scope cancels its jobs and gives them back, and another worker runs them",
     async run(harness) {
       const first = await harness.worker("first");
       const { scope, remote } = await harness.owner();
@@ -340,7 +340,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R2, R25: closing an owner's scope cancels its jobs, waits for them, and leaves nothing",
+    name: "closing an owner's scope cancels its jobs, waits for them, and leaves nothing",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -363,7 +363,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R12, R13: two processes that submit one id at the same time make one job",
+    name: "two processes that submit one id at the same time make one job",
     async run(harness) {
       await harness.worker();
       const owners = await Promise.all(["a", "b", "c"].map((name) => harness.owner(name)));
@@ -379,7 +379,7 @@ export const basicCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R1: the concurrency of the local scope bounds what is queued, and a daemon job ends with its scope",
+    name: "the concurrency of the local scope bounds what is queued, and a daemon job ends with its scope",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();

@@ -6,7 +6,7 @@ import { errorOf, type CaseDraft } from "./harness.js";
 /** Cases of detached jobs. */
 export const detachedCases: readonly CaseDraft[] = [
   {
-    name: "R14: a detached job is attached to before and after its end, from another process, and more than once",
+    name: "a detached job is attached to before and after its end, from another process, and more than once",
     async run(harness) {
       await harness.worker();
       const { remote } = await harness.owner("owner");
@@ -27,7 +27,7 @@ export const detachedCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R14: cancelling an attached task leaves the job alone, or cancels it if that is asked for",
+    name: "cancelling an attached task leaves the job alone, or cancels it if that is asked for",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -47,7 +47,7 @@ export const detachedCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R14: remote.cancel cancels a detached job, running or queued, also twice and after its end",
+    name: "remote.cancel cancels a detached job, running or queued, also twice and after its end",
     async run(harness) {
       const { scope, remote } = await harness.owner();
       const queued = await remote.detach(harness.job, { tag: "q" });
@@ -68,7 +68,7 @@ export const detachedCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R14: a detached job outlives its process, and starts after its delay",
+    name: "a detached job outlives its process, and starts after its delay",
     async run(harness) {
       const { scope, remote } = await harness.owner("owner");
       const began = monotonicNow();

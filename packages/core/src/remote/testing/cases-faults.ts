@@ -19,10 +19,10 @@ function assertNeverBeside(harness: Harness, tag: string): void {
   }
 }
 
-/** Cases with faults: rows 2, 3, 4 and 9 of the matrix. */
+/** Cases with faults: a process that is cut off, a server that stops, hints and data that are lost. */
 export const faultCases: readonly CaseDraft[] = [
   {
-    name: "R8, R7: an owner that is cut off: its job is cancelled within the lease, and its task then rejects",
+    name: "an owner that is cut off: its job is cancelled within the lease, and its task then rejects",
     needs: ["cut"],
     async run(harness) {
       await harness.worker();
@@ -44,7 +44,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R8: the queued jobs of an owner that is gone are dropped when they are fetched",
+    name: "the queued jobs of an owner that is gone are dropped when they are fetched",
     needs: ["cut"],
     async run(harness) {
       const { scope, remote } = await harness.owner();
@@ -62,7 +62,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R9, R10, R11: a worker that is cut off cancels its job before another one starts it",
+    name: "a worker that is cut off cancels its job before another one starts it",
     needs: ["cut"],
     async run(harness) {
       await harness.worker("first");
@@ -81,7 +81,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R10: with onWorkerLost fail a job runs at most once, and its task rejects when its worker is lost",
+    name: "with onWorkerLost fail a job runs at most once, and its task rejects when its worker is lost",
     needs: ["cut"],
     async run(harness) {
       await harness.worker("first");
@@ -95,7 +95,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R2: a job that is being cancelled when its only worker is lost settles, without any worker",
+    name: "a job that is being cancelled when its only worker is lost settles, without any worker",
     needs: ["cut"],
     async run(harness) {
       await harness.worker();
@@ -113,7 +113,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R11: the late result of a worker whose lock ran out is refused",
+    name: "the late result of a worker whose lock ran out is refused",
     needs: ["cut"],
     async run(harness) {
       await harness.worker("first");
@@ -131,7 +131,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R21: an outage that is shorter than half of the lease loses nothing and repeats nothing",
+    name: "an outage that is shorter than half of the lease loses nothing and repeats nothing",
     needs: ["stop"],
     async run(harness) {
       const lease = 3 * harness.lease; // stopping and starting a server takes some time, too
@@ -154,7 +154,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R21: an outage that is longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
+    name: "an outage that is longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
     needs: ["stop"],
     async run(harness) {
       await harness.worker();
@@ -171,7 +171,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R24: results and cancellations arrive without any hint, by the heartbeats",
+    name: "results and cancellations arrive without any hint, by the heartbeats",
     needs: ["dropHints"],
     async run(harness) {
       await harness.worker();
@@ -190,7 +190,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R22: a job that the engine has lost is missing, and the task rejects within two heartbeats",
+    name: "a job that the engine has lost is missing, and the task rejects within two heartbeats",
     needs: ["wipe"],
     async run(harness) {
       const { scope, remote } = await harness.owner();
@@ -205,7 +205,7 @@ export const faultCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R2: a cancellation of many jobs in one scope settles all, wherever they are",
+    name: "a cancellation of many jobs in one scope settles all, wherever they are",
     async run(harness) {
       await harness.worker("worker", { concurrency: 10 });
       const { scope, remote } = await harness.owner();

@@ -46,30 +46,30 @@ async function endsTheLease(harness: Harness, fault: () => Undo | Promise<Undo>)
   assert.equal(harness.eventsOf("a", "start").length, 1);
 }
 
-/** Cases of what a server does, of what is in its queues, and of many owners: rows 4, 5, 8 and 9 of the matrix. */
+/** Cases with faults of a server, with foreign data in its queues, and with many owners. */
 export const serverCases: readonly CaseDraft[] = [
   {
-    name: "R21: a server that answers nothing for a while, its connections open, loses nothing and repeats nothing",
+    name: "a server that answers nothing for a while, its connections open, loses nothing and repeats nothing",
     needs: ["pause"],
     run: (harness) => survives(harness, () => harness.subject.pause?.() as never),
   },
   {
-    name: "R21: a server that answers nothing for longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
+    name: "a server that answers nothing for longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
     needs: ["pause"],
     run: (harness) => endsTheLease(harness, () => harness.subject.pause?.() as never),
   },
   {
-    name: "R13, R21: a server that takes no writes for a while loses nothing and repeats nothing, not even a result of that time",
+    name: "a server that takes no writes for a while loses nothing and repeats nothing, not even a result of that time",
     needs: ["refuseWrites"],
     run: (harness) => survives(harness, () => harness.subject.refuseWrites?.() as never),
   },
   {
-    name: "R21: a server that takes no writes for longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
+    name: "a server that takes no writes for longer than the lease ends the jobs, then their tasks, and a new job works afterwards",
     needs: ["refuseWrites"],
     run: (harness) => endsTheLease(harness, () => harness.subject.refuseWrites?.() as never),
   },
   {
-    name: "R12, R13, R24: calls whose answers get lost are repeated without harm: each job is started once, and has its result",
+    name: "calls whose answers get lost are repeated without harm: each job is started once, and has its result",
     needs: ["loseAnswers"],
     async run(harness) {
       const lease = 3 * harness.lease;
@@ -91,7 +91,7 @@ export const serverCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R4, R15, R16: results have any characters; errors, paths and causes with them arrive, too",
+    name: "results have any characters; errors, paths and causes with them arrive, too",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -112,7 +112,7 @@ export const serverCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R18, R19: a job in the queue that bough did not submit is refused, and a reason of an unknown kind is an explicit one",
+    name: "a job in the queue that bough did not submit is refused, and a reason of an unknown kind is an explicit one",
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
@@ -140,7 +140,7 @@ export const serverCases: readonly CaseDraft[] = [
     },
   },
   {
-    name: "R7, R8: of many owners on one worker each has its own lease: the jobs of those that are gone end, the others' go on",
+    name: "of many owners on one worker each has its own lease: the jobs of those that are gone end, the others' go on",
     async run(harness) {
       const owners = harness.subject.owners ?? 40;
       await harness.worker("worker", { concurrency: owners });

@@ -6,7 +6,7 @@ import { Harness, type CaseDraft, type EngineSubject } from "./harness.js";
 
 /** One case of {@link engineSuite}, for any test runner. */
 export interface EngineCase {
-  /** A sentence; it begins with the numbers of the semantics that it shows. */
+  /** The behaviour that the case checks, as a sentence. */
   readonly name: string;
   /** Why it can't run: the faults that the subject can't make. `undefined` if it can. */
   readonly skipped: string | undefined;

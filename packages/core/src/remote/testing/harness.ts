@@ -10,7 +10,7 @@ import type { RemoteOptions, ServeOptions } from "../remote-options.js";
 import { serve, type Service } from "../serve.js";
 import { monotonicNow } from "../time.js";
 
-/** An engine to be judged by {@link engineSuite}, and how to break it. */
+/** The engine that {@link engineSuite} tests, and the faults that can be injected into it. */
 export interface EngineSubject {
   /** The engine as the process of that name sees it. */
   readonly engine: (process: string) => Engine | Promise<Engine>;
@@ -74,7 +74,7 @@ export interface Event {
   readonly cause?: unknown;
 }
 
-/** A case: what it shows, and how. */
+/** A case of the suite. */
 export interface CaseDraft {
   readonly name: string;
   /** The faults that it needs. */

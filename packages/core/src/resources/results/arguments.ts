@@ -24,7 +24,7 @@ export function mustConvert(owner: HandleObject, value: object): boolean {
 
 /**
  * One function on purpose: V8 inlines a function of at most 460 bytecodes. If it inlined this one into the methods of
- * handles, it would inline these into their callers no more, which takes five times as long for a call with a number.
+ * handles, these would be too large to be inlined into their callers. A call with a number would take five times as long.
  *
  * @param mark - The mark of `value`.
  */

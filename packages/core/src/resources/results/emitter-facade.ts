@@ -203,7 +203,7 @@ function registeredListener(link: Link): Listener {
   };
 }
 
-/** A response, a connection: it delivers on when the emitter that it came from is no longer used. */
+/** A response, a connection: it may still deliver when the emitter that it came from is not used any more. */
 function holdEmitted({ handle, inner, results }: HandleRef, value: object): void {
   if (handle === undefined || value === inner || value === handle || results.fromCaller.has(value)) return;
   holdUntilClosed(HandleObject.refOf(handle as HandleObject), value);
@@ -261,8 +261,8 @@ function isNodeStreamMethod(subject: object, key: PropertyKey): boolean {
 }
 
 /**
- * Whether it emits `close` after its `end` or `finish`, and may emit something in between: a request of `node:http` has
- * finished when it is sent, and emits its response then.
+ * Whether it emits `close` after its `end` or `finish`, and may emit something in between. For example, a request of
+ * `node:http` has finished when it is sent, and emits its response later.
  */
 function closesLast({ _readableState: read, _writableState: write, setHeader }: EmitterLike): boolean {
   const states = [read, write].filter((state) => state !== undefined);

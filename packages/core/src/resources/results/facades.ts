@@ -98,7 +98,7 @@ export class ThenableFacade extends Facade {
     this.#endsOnce = endsOnce;
   }
 
-  /** Symbols mark what a promise or a task is. */
+  /** Fields with a symbol as their key identify promises and tasks, and are not converted. */
   protected override field(key: PropertyKey, value: unknown): unknown {
     return typeof key === "string" || value === this.subject ? super.field(key, value) : value;
   }
@@ -109,7 +109,7 @@ export class ThenableFacade extends Facade {
     return Reflect.apply(own, this.subject, this.#reactions(key, args)) as unknown;
   }
 
-  /** Holding the handle until the thenable has settled. */
+  /** The caller's reactions, which hold the handle until the thenable has settled. Those of `then` also hold the process. */
   #reactions(key: "then" | "catch" | "finally", args: readonly unknown[]): unknown[] {
     const reactions = [...args];
     let waits = key === "then";

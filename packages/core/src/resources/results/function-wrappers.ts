@@ -51,8 +51,8 @@ export function copyFunctionShape(original: AnyFunction, wrapper: AnyFunction): 
 }
 
 /**
- * The prototype of a method of the class of handles: the members of the method that the class has now, such as the
- * `mock` of a spy, the metadata of a decorator.
+ * The prototype of a method of the class of handles. It shows the members that the method of the inner object's class has
+ * now, such as the `mock` of a spy, or the metadata of a decorator.
  */
 class MembersOfMethod implements ProxyHandler<AnyFunction> {
   readonly #prototype: object;

@@ -30,8 +30,8 @@ export class Results {
  * alive. The reference ends when the result has been read to its end, closed or unsubscribed, even if the result itself
  * stays alive.
  *
- * The inner object may reach a reference only through an object of the caller that is removed at that end: a listener,
- * or the reaction of a pending promise.
+ * The inner object may reach a reference only through an object of the caller that is removed at that end. Examples are a
+ * listener, and the reaction of a pending promise.
  */
 export class HandleRef {
   readonly inner: object;

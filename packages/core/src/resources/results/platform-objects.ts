@@ -59,7 +59,7 @@ interface EmitterLike {
   addEventListener?: (event: string, listener: () => void) => unknown;
 }
 
-/** The emitters that have a listener which releases what they hold. */
+/** The emitters that {@link releaseWhenClosed} listens to. */
 const watched = new WeakSet<EmitterLike>();
 
 /** Makes an emitter hold the handle as long as it lives, at most until it emits `close`. */

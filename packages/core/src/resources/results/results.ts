@@ -28,8 +28,8 @@ import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-s
  * - a promise becomes a promise that settles with it, whose reaction holds the handle until then;
  * - a channel, a stream, an emitter, an iterable, a subscription, or a thenable with members becomes a facade, since
  *   the inner object may keep the result itself. The facade holds the handle until its end;
- * - an array, a literal, a `Map` or a `Set` that contains such values or functions, a function, or an object whose
- *   methods may call the inner object becomes a facade, so that the results of its methods hold the handle in turn;
+ * - an array, a literal, a `Map` or a `Set` that contains such values or functions becomes a facade. So does a function,
+ *   and an object whose methods may call the inner object. The results of its methods hold the handle in turn;
  * - any other object with methods stays the same object, and holds the handle as long as it lives.
  *
  * Data stays as it is, and holds nothing.
@@ -44,7 +44,7 @@ export function toCaller(ref: HandleRef, value: unknown, args?: readonly unknown
   if (typeof value === "function") return functionResult(ref, value, args);
   if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
   if (results.fromCaller.has(value) && !hasGainedResults(ref, value, args)) return value;
-  // A reference of its own may end before it: that of an iterator which yields promises ends with the last of them.
+  // Not the reference of the result, which may end earlier: an iterator that yields promises ends with the last of them.
   const lasting = HandleObject.refOf(handle as HandleObject);
   if (isBarePromise(value)) return promiseForCaller(lasting, value, args ?? []);
   const kind = kindOf(ref, value, args);
@@ -332,8 +332,8 @@ function isCallback(value: unknown): value is object {
 
 /**
  * Another handle. A handle that was passed in as an argument goes back as it was. A handle that was made after
- * `handle` may need the workers of `handle`: the caller gets a second handle of the same object that holds both,
- * since the inner object may keep the first.
+ * `handle` may need the workers of `handle`. For it, the caller gets a second handle of the same object, which holds
+ * both: the inner object may keep the first.
  */
 function handleResult(handle: HandleObject, value: HandleObject, asField: boolean): object {
   const given = HandleObject.originalOf(handle, value);

@@ -91,8 +91,8 @@ let installed: ClockRun | undefined;
  * `MockClock` with `autojump_threshold`.
  *
  * Meanwhile the global `setTimeout`, `setInterval` and their `clear…`, `Date` and `performance.now` are those of
- * `@sinonjs/fake-timers`, an optional peer dependency, and `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
- * follow them; the real ones are back when the promise settles. So all timers of bough follow the clock, Effection's `sleep`,
+ * `@sinonjs/fake-timers`, an optional peer dependency. `AbortSignal.timeout`, `node:timers` and `node:timers/promises`
+ * follow them. The real ones are back when the promise settles. So all timers of bough follow the clock, Effection's `sleep`,
  * and your own code. Between jumps time stands still. Sockets, files, `setImmediate`, and timers that were set before stay
  * real. A process warning names a timer that can't follow the clock.
  *
@@ -110,8 +110,8 @@ let installed: ClockRun | undefined;
  * @param options - When the process counts as idle, and when as blocked; times in ms.
  * @returns What `body` returned.
  * @throws {VirtualClockError} (as a rejection) If everything is blocked, stays busy, or goes on for ever.
- * @throws {BoughError} (as a rejection) If a virtual clock is installed already (there is one `setTimeout` in a
- *   process: don't nest them, nor use them in tests that run at the same time), or the library is not there.
+ * @throws {BoughError} (as a rejection) If the library is not there, or a virtual clock is installed already. A process has
+ *   one `setTimeout`: don't nest virtual clocks, nor use them in tests that run at the same time.
  * @throws {TypeError | RangeError} (as a rejection) If an argument is bad. Nothing was started.
  * @example
  * ```ts

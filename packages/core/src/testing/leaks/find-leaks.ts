@@ -25,8 +25,8 @@ import { plain } from "./stack.js";
 const MAX_PAUSE = 100;
 
 /**
- * Finds leaks: scopes that were not closed, tasks that have not settled, and other resources that keep the process alive,
- * such as timers, sockets, servers, child processes and threads.
+ * Finds leaks: scopes that were not closed, tasks that have not settled, and other resources that keep the process alive.
+ * Such resources are timers, sockets, servers, child processes and threads.
  *
  * A resource that is found at first may be about to end. So the search is repeated, with growing pauses, until nothing is left
  * or `timeout` has passed.
@@ -35,7 +35,7 @@ const MAX_PAUSE = 100;
  * of the whole process. It does not know where an object was made that is older than `recordOrigins()`.
  *
  * @param options - Where to look, what to ignore, and for how long to wait, in ms.
- * @returns What is left, scopes first, parents before their children. Empty when all is well.
+ * @returns The leaks, scopes first, parents before their children. Empty if there are none.
  * @throws {TypeError | RangeError} If an option is bad (as a rejection).
  * @example
  * ```ts
