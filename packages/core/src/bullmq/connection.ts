@@ -66,9 +66,7 @@ export class BullmqConnection implements EngineConnection {
         settings.onError(error); // not of bough
       }
     });
-    subscriber.on("ready", () => {
-      for (const listener of this.#listeners.values()) listener(); // messages sent since then are lost
-    });
+    subscriber.on("ready", () => void this.#subscribeAgain());
     this.#ping();
   }
 
@@ -165,6 +163,17 @@ export class BullmqConnection implements EngineConnection {
     const channel = this.#settings.keys.channel(topic);
     this.#listeners.set(channel, listener);
     await this.#settings.subscriber.subscribe(channel);
+  }
+
+  async #subscribeAgain(): Promise<void> {
+    if (this.#listeners.size === 0) return;
+    try {
+      await this.#settings.subscriber.subscribe(...this.#listeners.keys());
+    } catch (error) {
+      if (!this.#isClosed) this.#settings.onError(error);
+      return; // the next connection tries again
+    }
+    for (const listener of this.#listeners.values()) listener(); // the messages until now are lost
   }
 
   async consume(

@@ -55,8 +55,10 @@ async function open(
   { connection, prefix = "bough", ...options }: BullmqEngineOptions,
 ): Promise<EngineConnection> {
   const onError = reporterOf(options.onError);
-  const client = connectTo(connection);
-  const subscriber = connectTo(connection, false);
+  const client = connectTo(connection, {});
+  // A connection with subscriptions may not send what the ready check sends. ioredis would renew the subscriptions
+  // without a handler for their failure, an unhandled rejection.
+  const subscriber = connectTo(connection, { enableReadyCheck: false, autoResubscribe: false });
   for (const each of [client, subscriber]) {
     each.on("error", onError);
     scope.defer(() => each.disconnect());
@@ -67,17 +69,18 @@ async function open(
   return opened;
 }
 
-/** @param readyCheck - Whether the connection may send other commands than those of a subscriber. */
-function connectTo(connection: string | RedisOptions, readyCheck = true): Redis {
+function connectTo(connection: string | RedisOptions, own: RedisOptions): Redis {
   const options: RedisOptions = {
-    maxRetriesPerRequest: null, // BullMQ demands it; `bough/remote` gives each call a limit
     retryStrategy: (times) => Math.min(50 * times, 500), // BullMQ's own waits a second and more
     connectTimeout: 2_000,
     keepAlive: 5_000,
     reconnectOnError: ({ message }) => message.startsWith("READONLY"), // it is a replica now: look for the primary
-    enableReadyCheck: readyCheck,
+  };
+  const fixed: RedisOptions = {
+    maxRetriesPerRequest: null, // BullMQ demands it; `bough/remote` gives each call a limit
+    ...own,
   };
   return typeof connection === "string"
-    ? new Redis(connection, options)
-    : new Redis({ ...options, ...connection, maxRetriesPerRequest: null });
+    ? new Redis(connection, { ...options, ...fixed })
+    : new Redis({ ...options, ...connection, ...fixed });
 }

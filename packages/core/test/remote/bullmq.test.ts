@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { describe, expect, it, vi } from "vitest";
 import { bullmqEngine } from "../../src/bullmq/index.js";
 import { withResolvers } from "../../src/kernel/observer.js";
-import { createScope, map, sleep, withScope } from "../../src/index.js";
+import { createScope, map, sleep, withScope, type Scope } from "../../src/index.js";
 import { connectRemote, defineJob, implement, serve } from "../../src/remote/index.js";
 import { testEngine } from "../support/engine-tests.js";
 import { Proxy } from "../support/proxy.js";
@@ -186,6 +186,95 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
     await plain.close();
     client.disconnect();
     await scope.close();
+  });
+
+  describe("the connection for messages", () => {
+    const open = async (scope: Scope) => {
+      const redis = await startRedis(scope);
+      const proxy = new Proxy({ port: redis.port }, /\r\nsubscribe\r\n/i);
+      const url = `redis://127.0.0.1:${await proxy.listen({ port: 0 })}`;
+      scope.defer(() => proxy.close());
+      const client = new Redis(redis.port);
+      scope.defer(() => client.disconnect());
+      const errors: unknown[] = [];
+      const unhandled: unknown[] = [];
+      const listener = (reason: unknown): void => void unhandled.push(reason);
+      process.on("unhandledRejection", listener);
+      scope.defer(() => process.off("unhandledRejection", listener));
+      /** The number that Redis has given to the connection that has subscribed. */
+      const subscriber = async (): Promise<string | undefined> =>
+        /^id=(\d+)/.exec((await client.client("LIST", "TYPE", "PUBSUB")) as string)?.[1];
+      const subscriberAfter = async (before: string | undefined): Promise<void> => {
+        for (;;) {
+          const now = await subscriber();
+          if (now !== undefined && now !== before) return;
+          await sleep(scope, 5);
+        }
+      };
+      const engine = bullmqEngine({ connection: url, onError: (error) => errors.push(error) });
+      return { client, proxy, engine, errors, unhandled, subscriber, subscriberAfter };
+    };
+
+    it("R25: closing while it subscribes again after an outage leaves no rejection unhandled", async () => {
+      const scope = createScope();
+      const { proxy, engine, unhandled, subscriber, subscriberAfter } = await open(scope);
+      const owner = createScope();
+      await connectRemote(owner, engine);
+      const first = await subscriber();
+      expect(first).toBeDefined();
+      proxy.cut()(); // ends the connections
+      const undo = proxy.dropHints(); // the next subscription gets no answer
+      await subscriberAfter(first);
+      await owner.close();
+      while ((await subscriber()) !== undefined) await sleep(scope, 5); // Redis knows that it has gone
+      undo();
+      expect(unhandled).toEqual([]);
+      await scope.close();
+    });
+
+    it("R19: it has its channels again after an outage, and asks for what it has missed when they are there", async () => {
+      const scope = createScope();
+      const { client, proxy, engine, unhandled, subscriber, subscriberAfter } = await open(scope);
+      const connection = await engine.open(scope);
+      const hints: unknown[] = [];
+      const asked = withResolvers<void>();
+      const arrived = withResolvers<void>();
+      await connection.watch({ queue: "one@1" }, (hint) => {
+        hints.push(hint);
+        if (hint === undefined) asked.resolve(undefined);
+        else arrived.resolve(undefined);
+      });
+      await connection.watch({ queue: "two@1" }, () => {});
+      const channels = (): Promise<string[]> => client.pubsub("CHANNELS", "*") as Promise<string[]>;
+      const before = (await channels()).toSorted();
+      expect(before).toHaveLength(2);
+      const first = await subscriber();
+      proxy.cut()();
+      await subscriberAfter(first);
+      await asked.promise;
+      expect((await channels()).toSorted()).toEqual(before);
+      const hint = { queue: "one@1", id: "x" };
+      await connection.hint({ queue: "one@1" }, [hint]);
+      await arrived.promise;
+      expect(hints).toEqual([undefined, hint]);
+      expect(unhandled).toEqual([]);
+      await scope.close();
+    });
+
+    it("R24: a subscription that Redis refuses after an outage is reported, and ends nothing", async () => {
+      const scope = createScope();
+      const { client, proxy, engine, errors, unhandled } = await open(scope);
+      const double = defineJob<number, number>("double");
+      await serve(scope, engine, [implement(double, (_, n) => 2 * n)]);
+      const remote = await connectRemote(scope, engine, { lease: 1_000 });
+      await client.acl("SETUSER", "default", "resetchannels");
+      proxy.cut()();
+      while (!errors.some((error) => String(error).startsWith("ReplyError: NOPERM"))) await sleep(scope, 5);
+      await client.acl("SETUSER", "default", "allchannels");
+      expect(await remote.spawn(scope, double, 2)).toBe(4);
+      expect(unhandled).toEqual([]);
+      await scope.close();
+    });
   });
 });
 
