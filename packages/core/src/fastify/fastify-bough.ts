@@ -88,14 +88,6 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
   const onError = logTo(new WeakRef(fastify));
   const scope = openServer(fastify.server, { onError, ...serverOptions }, undefined);
   const state = serverStateOf(fastify.server);
-  const header = deadlineHeaderOf(state.deadlineHeader);
-  const { server } = fastify;
-  let listens = false;
-  const policy = (): ConnectionPolicy => connectionPolicyOf(fastify, listens);
-  closePolicies.set(server, policy);
-  // Fastify makes a new `routeOptions` on each read. Routes that were declared before may have options.
-  let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
-
   fastify.decorate("scope", scope);
   fastify.decorateRequest("scope", {
     getter: function scope(this: FastifyRequest): Scope {
@@ -104,6 +96,32 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
       return node;
     },
   });
+
+  addRequestHooks(fastify, state, hooks, timeout);
+  addShutdownHooks(fastify, scope, state);
+};
+
+/** Gives each request its responder, and its scope if it is limited, and receives the failures of its handler. */
+function addRequestHooks(
+  fastify: FastifyInstance,
+  state: ServerState,
+  hooks: Hooks,
+  timeout: number | undefined,
+): void {
+  const { server } = fastify;
+  const header = deadlineHeaderOf(state.deadlineHeader);
+  // Fastify makes a new `routeOptions` on each read. Routes that were declared before may have options.
+  let looksAtRoutes = fastify.printRoutes() !== NO_ROUTES;
+
+  const applyLimits = (request: FastifyRequest): void => {
+    const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
+    if (limit !== undefined && limit !== Infinity) openRaw(request.raw, state).limit(limit);
+    else if (header !== undefined && header in request.raw.headers) openRaw(request.raw, state);
+    else if (isFromOtherServer(request, server)) {
+      protectSending((request.raw.socket as unknown as { server: Server }).server);
+      openRaw(request.raw, state);
+    }
+  };
 
   fastify.addHook("onRequest", (request, reply, done) => {
     const responder = new FastifyResponder(request, reply, hooks);
@@ -117,16 +135,6 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
     applyLimits(request);
     done();
   });
-
-  const applyLimits = (request: FastifyRequest): void => {
-    const limit = (looksAtRoutes ? request.routeOptions.config.bough?.timeout : undefined) ?? timeout;
-    if (limit !== undefined && limit !== Infinity) openRaw(request.raw, state).limit(limit);
-    else if (header !== undefined && header in request.raw.headers) openRaw(request.raw, state);
-    else if (isFromOtherServer(request, server)) {
-      protectSending((request.raw.socket as unknown as { server: Server }).server);
-      openRaw(request.raw, state);
-    }
-  };
 
   // If `done` is not called, neither the error handlers nor the log get the error.
   fastify.addHook("onError", (request, reply, error, done) => {
@@ -143,7 +151,14 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
     checkDuration("fastifyBough", "config.bough.timeout", config?.bough?.timeout);
     if (config?.bough?.timeout !== undefined) looksAtRoutes = true;
   });
+}
 
+/** Shuts the server's scope down when Fastify closes. */
+function addShutdownHooks(fastify: FastifyInstance, scope: ServerScope, state: ServerState): void {
+  const { server } = fastify;
+  let listens = false;
+  const policy = (): ConnectionPolicy => connectionPolicyOf(fastify, listens);
+  closePolicies.set(server, policy);
   const { onListen, afterListen } = watchListen();
   fastify.addHook("onListen", async () => {
     listens = true;
@@ -157,7 +172,7 @@ const plugin: FastifyPluginAsync<FastifyBoughOptions> = async (fastify, options)
     const { stuck } = await scope.shutdown({ drainDelay: 0 });
     if (stuck.length > 0) fastify.log.warn({ stuck }, "requests or tasks are stuck");
   });
-};
+}
 
 /**
  * Holds the app weakly, in a separate function: the server's scope must not reference the server, which holds its
