@@ -10,11 +10,11 @@ import { stackOf } from "./router-stack.js";
 // Passes the errors of handlers to their requests before the app's error handlers run. For that, it wraps the error
 // handlers in the layers of the app's router.
 
-type Handle = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
+type ErrorHandler = (error: unknown, request: Request, response: Response, next: NextFunction) => unknown;
 
 /** A layer of Express's router, one per middleware: the part that both majors have. */
 interface Layer {
-  handle: Handle;
+  handle: ErrorHandler;
 }
 
 const prepared: unique symbol = Symbol("bough.prepared");
@@ -24,7 +24,7 @@ interface Prepared {
   [prepared]?: number;
 }
 
-const guardedHandlers = new WeakSet<Handle>();
+const guardedHandlers = new WeakSet<ErrorHandler>();
 
 /** Whether {@link catchErrors} has seen the app. */
 export function isPrepared(app: Application & Prepared): boolean {
@@ -45,8 +45,8 @@ export function catchErrors(app: Application & Prepared): void {
   app[prepared] = stack.length;
 }
 
-function guard(handle: Handle): Handle {
-  const guarded: Handle = (error, request, response, next) => {
+function guard(handle: ErrorHandler): ErrorHandler {
+  const guarded: ErrorHandler = (error, request, response, next) => {
     let result: unknown;
     onError(error, request, response, () => (result = handle(error, request, response, next)));
     return result;

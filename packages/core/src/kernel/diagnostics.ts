@@ -145,7 +145,7 @@ class CloseMessage implements ScopeCloseMessage {
   }
 }
 
-interface Channel<M> {
+interface DiagnosticsChannel<M> {
   readonly hasSubscribers: boolean;
   subscribe?: ((listener: unknown) => unknown) | undefined;
   bindStore?: ((store: unknown, transform?: unknown) => unknown) | undefined;
@@ -157,13 +157,13 @@ interface Channel<M> {
 }
 
 interface Host {
-  getBuiltinModule?: (name: string) => { channel?(name: string): Channel<never> } | undefined;
+  getBuiltinModule?: (name: string) => { channel?(name: string): DiagnosticsChannel<never> } | undefined;
 }
 
 /** Not imported, since browsers have no such module. */
 const host = (globalThis as { process?: Host }).process;
 const module = host?.getBuiltinModule?.("node:diagnostics_channel");
-const noChannel: Channel<unknown> = { hasSubscribers: false, publish() {} };
+const noChannel: DiagnosticsChannel<unknown> = { hasSubscribers: false, publish() {} };
 
 /**
  * Whether a channel has had a subscriber, which may still listen. Reading `hasSubscribers` of each channel would cost a
@@ -175,9 +175,9 @@ let listening = false;
 let hasStores = false;
 
 /** The channels of the platform. */
-const channels: Channel<never>[] = [];
+const channels: DiagnosticsChannel<never>[] = [];
 
-function channel<M>(name: string): Channel<M> {
+function channel<M>(name: string): DiagnosticsChannel<M> {
   const found = module?.channel?.(`bough:${name}`);
   if (found === undefined) return noChannel;
   channels.push(found);
@@ -186,7 +186,7 @@ function channel<M>(name: string): Channel<M> {
 }
 
 /** Sets `listening` and `hasStores`, now or when the channel gets a subscriber or a store. */
-function watchForSubscribers(found: Channel<never>): void {
+function watchForSubscribers(found: DiagnosticsChannel<never>): void {
   if (found.hasSubscribers || !replaceUntilCalled(found, "subscribe")) listening = true;
   if ((found._stores?.size ?? 0) > 0 || !replaceUntilCalled(found, "bindStore")) hasStores = true;
 }
@@ -194,10 +194,10 @@ function watchForSubscribers(found: Channel<never>): void {
 type Method = "subscribe" | "bindStore";
 
 /** The methods that are replaced at the moment. */
-const replacedMethods = new Map<Channel<never>, Set<Method>>();
+const replacedMethods = new Map<DiagnosticsChannel<never>, Set<Method>>();
 
 /** Replaces a method until its next call. Returns whether the channel can be changed. */
-function replaceUntilCalled(found: Channel<never>, method: Method): boolean {
+function replaceUntilCalled(found: DiagnosticsChannel<never>, method: Method): boolean {
   const original = found[method];
   if (original === undefined && method === "bindStore") return true;
   const replaced = replacedMethods.get(found) ?? new Set();
@@ -273,10 +273,11 @@ function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): StartInSto
   return publish(scopeOpen, { scope: node, parent: node.parent as ScopeNode, kind });
 }
 
-function publish<M>(channel: Channel<M>, message: M): StartInStores | undefined {
+function publish<M>(channel: DiagnosticsChannel<M>, message: M): StartInStores | undefined {
   if (hasStores && typeof channel.runStores === "function")
     return {
-      run: (call, ...args) => (channel as Required<Channel<M>>).runStores(message, call, undefined, ...args),
+      run: (call, ...args) =>
+        (channel as Required<DiagnosticsChannel<M>>).runStores(message, call, undefined, ...args),
     };
   channel.publish(message);
   return undefined;
@@ -293,8 +294,8 @@ export function publishSettled(node: ScopeNode): void {
 }
 
 function publishEnd(node: ScopeNode): void {
-  const isOfTask = isTask(node);
-  const channel = (isOfTask ? taskSettle : scopeClose) as Channel<EndMessage>;
+  const isOfTask = startedAsTask(node);
+  const channel = (isOfTask ? taskSettle : scopeClose) as DiagnosticsChannel<EndMessage>;
   if (!channel.hasSubscribers) return;
   const status = statusOf(node);
   const message: EndMessage = isOfTask ? new TaskMessage(node, status) : new CloseMessage(node, status);
@@ -305,7 +306,7 @@ function publishEnd(node: ScopeNode): void {
 
 type EndMessage = (TaskMessage | CloseMessage) & { error?: unknown };
 
-function isTask({ flags }: ScopeNode): boolean {
+function startedAsTask({ flags }: ScopeNode): boolean {
   return (flags & (TASK | BECAME_TASK)) === TASK;
 }
 

@@ -1,7 +1,7 @@
 import { isCancelled } from "../errors/cancelled.js";
 import { attach } from "../flow/lifetime/attach.js";
 import { Fifo } from "../flow/sync/fifo.js";
-import type { Failure } from "../flow/combinators/result-queue.js";
+import type { StreamFailure } from "../flow/combinators/result-queue.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
 import { done, markHandled, throttle } from "../kernel/throttled-results.js";
@@ -26,7 +26,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   readonly #requests = new Fifo<PromiseObserver<Result>>();
   #ended = false;
   /** The next call of `next()` rejects with this. */
-  #failure: Failure | undefined;
+  #failure: StreamFailure | undefined;
   #node: ScopeNode | undefined;
   #removals: (() => void)[] = [];
 
@@ -76,7 +76,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
     if (this.#ready.size > this.#buffer) this.#ready.shift();
   }
 
-  end(failure: Failure | undefined): void {
+  end(failure: StreamFailure | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#removeListeners();

@@ -3,7 +3,7 @@ import { done, markHandled } from "../../kernel/throttled-results.js";
 import { Fifo } from "../sync/fifo.js";
 
 /** The failure or the reason that has ended a stream. */
-export interface Failure {
+export interface StreamFailure {
   readonly error: unknown;
   /** Whether it is the reason of the scope: then it is not a failure. */
   readonly isReason?: boolean;
@@ -16,7 +16,7 @@ export class ResultQueue<R> {
   /** How many results were requested so far. */
   requested = 0;
   /** The failure that ended the stream, until the consumer has received it. */
-  failure: Failure | undefined = undefined;
+  failure: StreamFailure | undefined = undefined;
   ended = false;
   readonly #ordered: boolean;
   #ready = new Map<number, R>();
@@ -49,7 +49,7 @@ export class ResultQueue<R> {
   }
 
   /** Ends the queue. The results that are ready are delivered first, then the failure, once. */
-  end(failure: Failure | undefined): void {
+  end(failure: StreamFailure | undefined): void {
     if (this.ended) return;
     this.ended = true;
     this.failure = failure;
@@ -74,7 +74,7 @@ export class ResultQueue<R> {
     });
   }
 
-  takeFailure(): Failure | undefined {
+  takeFailure(): StreamFailure | undefined {
     const failure = this.failure;
     this.failure = undefined;
     this.#onTaken?.();

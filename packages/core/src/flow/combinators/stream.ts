@@ -19,7 +19,7 @@ import { startChild } from "../../task/child.js";
 import { combinatorNames } from "./combinator-options.js";
 import { Group, timeoutOption } from "./group.js";
 import { type ItemWorker, type MapOptions, checkMapOptions } from "./map.js";
-import { ResultQueue, type Failure } from "./result-queue.js";
+import { ResultQueue, type StreamFailure } from "./result-queue.js";
 import { checkSource, SourceReader, openSource, type ItemReceiver, type Source } from "./source.js";
 
 /** The options of {@link stream}. */
@@ -177,7 +177,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   /** Starts the work. Returns false if there is none to start: the scope refuses it, or it has no time. */
   #begin(): boolean {
     try {
-      const onSettled = (failure?: Failure): boolean => this.#finish(failure);
+      const onSettled = (failure?: StreamFailure): boolean => this.#finish(failure);
       const owner = new StreamScope(this.#site, this.#scope, this.#options, onSettled);
       this.#owner = owner;
       startChild(owner.node, (own) => this.#work(own), timeoutOption(this.#options), this.#site, "stream");
@@ -204,7 +204,7 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
   }
 
   /** Called when the scope of the stream has settled. Returns whether no failure is left for the consumer to read. */
-  #finish(failure: Failure | undefined): boolean {
+  #finish(failure: StreamFailure | undefined): boolean {
     const isReason = failure?.isReason === true;
     if (failure !== undefined) this.#results.discard();
     this.#results.end(isReason && this.#returning ? undefined : failure);
@@ -230,7 +230,7 @@ class StreamScope extends Group<void> {
     site: string | undefined,
     scope: Scope,
     options: StreamOptions,
-    onSettled: (failure?: Failure) => boolean,
+    onSettled: (failure?: StreamFailure) => boolean,
   ) {
     super("stream", site, scope, initialAttached, options);
     const node = this.node;

@@ -63,7 +63,7 @@ const shieldOptionNames = /* @__PURE__ */ optionNames<ShieldOptions>({ name: tru
 export function shield<T>(scope: Scope, options: ShieldOptions, worker: Worker<T>): Promise<T> {
   try {
     const parent = nodeOf("shield", "scope", scope);
-    checkOptions(options);
+    checkShieldOptions(options);
     requireFunction("shield", "worker", worker);
     return enter(parent, options, worker);
   } catch (error) {
@@ -79,7 +79,7 @@ function enter<T>(parent: ScopeNode, { name, timeout }: ShieldOptions, worker: W
   return throttleIfStartedCancelled(node, observer.promise);
 }
 
-function checkOptions(options: unknown): asserts options is ShieldOptions {
+function checkShieldOptions(options: unknown): asserts options is ShieldOptions {
   checkOptionsObject("shield", options, shieldOptionNames);
   const { name, timeout } = options as Partial<ShieldOptions>;
   checkType("shield", "name", "string", name);

@@ -149,7 +149,7 @@ class BufferedChannel<T> implements Channel<T> {
   send(scope: Scope, value: T, extra?: unknown): Promise<void> {
     return inScope("send", scope, extra, (node) => {
       const core = this.#core;
-      if (core.closing !== undefined) return rejectThrottled(closedError("send", core.closing));
+      if (core.closing !== undefined) return rejectThrottled(channelClosedError("send", core.closing));
       if (core.offer(value, node)) return Promise.resolve();
       const wait = new PendingSend(node, value);
       core.addSender(wait);
@@ -162,7 +162,7 @@ class BufferedChannel<T> implements Channel<T> {
       const core = this.#core;
       const ready = core.poll(node);
       if (ready !== undefined) return Promise.resolve(ready.value);
-      if (core.closing !== undefined) return rejectThrottled(closedError("receive", core.closing));
+      if (core.closing !== undefined) return rejectThrottled(channelClosedError("receive", core.closing));
       const wait = new PendingReceive<T>(node);
       core.addReceiver(wait);
       return wait.promise;
@@ -195,7 +195,7 @@ class BufferedChannel<T> implements Channel<T> {
   }
 }
 
-export function closedError(operation: string, { cause }: Closing): ChannelClosedError {
+export function channelClosedError(operation: string, { cause }: Closing): ChannelClosedError {
   return new ChannelClosedError(operation, cause === undefined ? undefined : { cause });
 }
 
@@ -219,7 +219,7 @@ class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   }
 
   closed(closing: Closing): void {
-    this.fail(closedError("send", closing));
+    this.fail(channelClosedError("send", closing));
   }
 }
 
@@ -234,7 +234,7 @@ class PendingReceive<T> extends QueuedWait<T> implements Receiver<T> {
   }
 
   closed(closing: Closing): void {
-    this.fail(closedError("receive", closing));
+    this.fail(channelClosedError("receive", closing));
   }
 }
 

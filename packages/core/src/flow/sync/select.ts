@@ -7,7 +7,7 @@ import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/thro
 import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/node-of.js";
-import { closedError, type Channel } from "./channel.js";
+import { channelClosedError, type Channel } from "./channel.js";
 import { channelCore } from "./core-of-channel.js";
 import type { ChannelCore, Closing, Receiver, Sender } from "./channel-core.js";
 import { PromiseWatch, type PromiseWatcher } from "./promise-watch.js";
@@ -287,7 +287,7 @@ class ReceiveBranch extends Branch implements Receiver<unknown> {
   }
 
   closed(closing: Closing): void {
-    this.selection.fail(closedError("select", closing));
+    this.selection.fail(channelClosedError("select", closing));
   }
 }
 
@@ -322,7 +322,7 @@ class SendBranch extends Branch implements Sender<unknown> {
   }
 
   closed(closing: Closing): void {
-    this.selection.fail(closedError("select", closing));
+    this.selection.fail(channelClosedError("select", closing));
   }
 }
 

@@ -81,7 +81,7 @@ export function moveOnAfter<T>(
 ): Promise<T | undefined> {
   try {
     const parent = nodeOf("moveOnAfter", "scope", scope);
-    checkOptions(options);
+    checkMoveOnAfterOptions(options);
     requireFunction("moveOnAfter", "worker", worker);
     return enter(parent, options, worker);
   } catch (error) {
@@ -109,7 +109,7 @@ function enter<T>(
   return throttleIfStartedCancelled(node, promise);
 }
 
-function checkOptions(options: unknown): asserts options is MoveOnAfterOptions {
+function checkMoveOnAfterOptions(options: unknown): asserts options is MoveOnAfterOptions {
   checkOptionsObject("moveOnAfter", options, moveOnAfterOptionNames);
   const { name, timeout, deadline } = options as Partial<MoveOnAfterOptions>;
   checkType("moveOnAfter", "name", "string", name);

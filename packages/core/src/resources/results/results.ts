@@ -85,7 +85,7 @@ function makeFacade(kind: ResultKind, value: object, ref: HandleRef, args: reado
     case "stream":
       return streamFacade(value, ref) ?? lockedStream(value, ref);
     case "thenable":
-      return new ThenableFacade(value, ref, value instanceof Promise || isTask(value)).proxy;
+      return new ThenableFacade(value, ref, value instanceof Promise || isTaskOrFacade(value)).proxy;
     case "iterator":
       return new IteratorFacade(value, ref).proxy;
     case "emitter":
@@ -360,6 +360,6 @@ function isBarePromise(value: object): value is Promise<unknown> {
   }
 }
 
-function isTask(value: object): boolean {
+function isTaskOrFacade(value: object): boolean {
   return NodeTask.nodeOf(value) !== undefined || (subjectOf(value) !== undefined && "status" in value);
 }

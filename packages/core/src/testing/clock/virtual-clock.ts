@@ -128,7 +128,7 @@ export async function withVirtualClock<T>(
   options: VirtualClockOptions = {},
 ): Promise<T> {
   requireFunction("withVirtualClock", "body", body);
-  const { start, settings } = checkOptions(options);
+  const { start, settings } = checkClockOptions(options);
   for (let other = installed; other !== undefined; other = installed) {
     refuseUnlessOver(other);
     await other.removed;
@@ -238,7 +238,7 @@ function warnOnce(run: ClockRun): (timer: RealTimer) => void {
   };
 }
 
-function checkOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
+function checkClockOptions(options: VirtualClockOptions): { start: number; settings: DriverOptions } {
   checkOptionsObject("withVirtualClock", options, virtualClockOptionNames);
   const { autojump = true, start = Date.now(), quiet = 0, blockedAfter = 500 } = options;
   const { stalledAfter = 3_000, jumps = 100_000 } = options;

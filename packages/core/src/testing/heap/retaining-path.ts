@@ -26,8 +26,10 @@ export function retainersOf(heap: Heap, walk: HeapWalk, target: HeapNode): Retai
   const edges = walk.pathTo(target);
   const sites = sitesOf(heap, edges);
   // The way through the tree of scopes says nothing, only the scope where it ends.
-  const shown = edges.filter(({ toNode }, index) => !isScope(toNode) || !isScope(edges[index + 1]?.toNode));
-  const path = shown.map((edge) => `${describeEdge(edge)} ${describeNode(edge.toNode, sites)}`.trim());
+  const shown = edges.filter(
+    ({ toNode }, index) => !isScopeNode(toNode) || !isScopeNode(edges[index + 1]?.toNode),
+  );
+  const path = shown.map((edge) => `${describeEdge(edge)} ${describeHeapNode(edge.toNode, sites)}`.trim());
   return { path, site: [...sites.values()].findLast(isUsers), partner: partnerOf(heap, walk, target, edges) };
 }
 
@@ -57,20 +59,24 @@ function partnerOf(
 
 /** A scope, or that of something that waits in one: a timer leads to it, and not to the tree. */
 function scopeOf(node: HeapNode): HeapNode | undefined {
-  if (isScope(node)) return node;
+  if (isScopeNode(node)) return node;
   const scope = node.type === "object" ? property(node, "node") : undefined;
-  return isScope(scope) ? scope : undefined;
+  return isScopeNode(scope) ? scope : undefined;
 }
 
 /** The scope of an owner handle. */
 function scopeBehind(node: HeapNode): HeapNode | undefined {
   if (node.name === "NodeTask") return undefined; // a task points at its scope, and owns nothing
   const scope = property(node, "#node");
-  return isScope(scope) ? scope : undefined;
+  return isScopeNode(scope) ? scope : undefined;
 }
 
 function isWithin(scope: HeapNode, outer: HeapNode): boolean {
-  for (let at: HeapNode | undefined = scope; at !== undefined && isScope(at); at = property(at, "parent")) {
+  for (
+    let at: HeapNode | undefined = scope;
+    at !== undefined && isScopeNode(at);
+    at = property(at, "parent")
+  ) {
     if (at.id === outer.id) return true;
   }
   return false;
@@ -120,26 +126,26 @@ function siteAt(filename: string, line: number, column: number): string | undefi
   return readStack({ stack }).frames[0];
 }
 
-function isScope(node: HeapNode | undefined): boolean {
+function isScopeNode(node: HeapNode | undefined): boolean {
   return node?.name === "ScopeView" && node.type === "object";
 }
 
 function describeEdge(edge: HeapEdge): string {
   const { type, name_or_index: name, fromNode, toNode } = edge;
   if (pairOf(edge) !== undefined) return "(its value in a WeakMap) →";
-  if (isScope(fromNode) && isScope(toNode)) return "(tree of scopes) →";
+  if (isScopeNode(fromNode) && isScopeNode(toNode)) return "(tree of scopes) →";
   if (type === "property") return `.${name} →`;
   if (type === "element") return `[${name}] →`;
   if (type === "context") return `variable ${name} →`;
   return type === "internal" ? `(${name}) →` : "";
 }
 
-function describeNode(node: HeapNode, sites: ReadonlyMap<number, string>): string {
+function describeHeapNode(node: HeapNode, sites: ReadonlyMap<number, string>): string {
   const { name, type } = node;
   const site = sites.get(node.nodeIndex);
   if (type === "closure") return `function ${name === "" ? "(anonymous)" : name}${inside(site)}`;
   if (site !== undefined) return `a suspended function${inside(site)}`;
-  if (isScope(node)) return `scope ${scopePathOf(node)}`;
+  if (isScopeNode(node)) return `scope ${scopePathOf(node)}`;
   if (name === "system / Context") return "the variables of a closure";
   return name === "" ? `(${type})` : name;
 }
@@ -151,7 +157,11 @@ function inside(site: string | undefined): string {
 
 function scopePathOf(scope: HeapNode): string {
   const names: string[] = [];
-  for (let at: HeapNode | undefined = scope; at !== undefined && isScope(at); at = property(at, "parent")) {
+  for (
+    let at: HeapNode | undefined = scope;
+    at !== undefined && isScopeNode(at);
+    at = property(at, "parent")
+  ) {
     names.unshift(textOf(property(at, "label")) || "anonymous");
   }
   return names.slice(1).join("/"); // without the background
