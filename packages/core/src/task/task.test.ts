@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { deferred, flush, rejection } from "../../test/support/deferred.js";
-import { createScope, spawn, withScope, type Scope } from "../index.js";
+import { createScope, select, spawn, withScope, type Scope } from "../index.js";
 
 const error = new Error("boom");
 
@@ -73,6 +73,38 @@ describe("Task", () => {
     gate.resolve();
     await Promise.all(awaits);
     expect(log).toEqual(["before: value", "after: value"]);
+    await scope.join();
+  });
+
+  it.each([
+    ["succeeds", false, false, [1, 3, 4, 6, 7, 8]],
+    ["succeeds after its worker", false, true, [1, 3, 4, 6, 7, 8]],
+    ["fails", true, false, [1, 2, 4, 5, 6, 7, 8]],
+    ["fails after its worker", true, true, [1, 2, 4, 5, 6, 7, 8]],
+  ])("rule 11: calls back in the order of the calls, by whichever method, if it %s", async (...row) => {
+    const [, fails, hasChild, order] = row;
+    const scope = createScope({ supervise: true });
+    const gate = deferred();
+    const end = (): Promise<void> => gate.promise.then(() => (fails ? Promise.reject(error) : undefined));
+    const task = spawn(scope, hasChild ? async (own) => void spawn(own, end) : end);
+    const log: number[] = [];
+    const note = (number: number) => (): void => void log.push(number);
+    const asked = Promise.allSettled([
+      task.then(note(1), note(1)),
+      task.catch(note(2)),
+      task.then(note(3)),
+      task.finally(note(4)),
+      task.then(undefined, note(5)),
+      select(scope, { task }),
+      task.then(note(6), note(6)),
+      (async () => await task)().finally(note(8)),
+      task.finally(note(7)),
+    ]);
+    await flush();
+    expect(log).toEqual([]);
+    gate.resolve();
+    await asked;
+    expect(log).toEqual(order);
     await scope.join();
   });
 

@@ -80,52 +80,74 @@ export class NodeTask<T> implements Task<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
-    const node = this.#node;
-    const work = this.#work;
-    if (work !== undefined && typeof onFulfilled === "function" && typeof onRejected === "function") {
-      if (!isClosed(node) && (node.observer === undefined || node.observer === receiver)) {
-        node.observer = receiver;
-        const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
-        // As in `follow`: the engine knows the receiver where its own `then` is called by name.
-        // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-        if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;
-        return nativeThen.call(work, settle, settle) as Promise<A | B>;
-      }
-    }
-    const settled = outcome<T>(node);
-    const derived = settled.then(onFulfilled, onRejected);
-    if (typeof onRejected !== "function") {
-      settled.then(undefined, () => {
-        if (wasCancelled(node)) markHandled(derived);
-      });
-    }
-    return derived;
+    if (typeof onFulfilled === "function" && typeof onRejected === "function")
+      return react(this.#node, this.#work, onFulfilled, onRejected);
+    return thenOne(this.#node, this.#work, onFulfilled, onRejected);
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
-    return outcome<T>(this.#node).catch(onRejected);
+    return this.then(undefined, onRejected);
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
+    if (typeof onFinally !== "function") return this.then();
+    const after = async (): Promise<void> => onFinally();
     const node = this.#node;
-    const settled = outcome<T>(node);
-    const dismiss = (): void => {
-      if (wasCancelled(node)) markHandled(derived);
-    };
-    const derived: Promise<T> = settled.finally((): unknown => {
-      if (typeof onFinally !== "function") return dismiss();
-      return Promise.resolve(onFinally() as unknown).then(dismiss); // its own failure stays unhandled
-    });
+    const derived: Promise<T> = this.then(
+      (value) => after().then(() => value),
+      (reason: unknown) =>
+        after().then(() => {
+          if (wasCancelled(node)) markHandled(derived);
+          throw reason;
+        }),
+    );
     return derived;
   }
+}
+
+/** `then` with one function. A separate function, since the closure would cost every call of `then`. */
+function thenOne<T, A, B>(
+  node: ScopeNode,
+  work: PromiseLike<unknown> | undefined,
+  onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+  onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+): Promise<A | B> {
+  const fulfilled = typeof onFulfilled === "function" ? onFulfilled : (value: T) => value as unknown as A;
+  if (typeof onRejected === "function") return react(node, work, fulfilled, onRejected);
+  const derived = react(node, work, fulfilled, (reason): never => {
+    if (wasCancelled(node)) markHandled(derived);
+    throw reason;
+  });
+  return derived;
+}
+
+/** Calls one of the functions with the outcome of `node`. All code that awaits a task is called in the order in which it asked. */
+function react<T, A, B>(
+  node: ScopeNode,
+  work: PromiseLike<unknown> | undefined,
+  onFulfilled: (value: T) => A | PromiseLike<A>,
+  onRejected: (reason: unknown) => B | PromiseLike<B>,
+): Promise<A | B> {
+  if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== receiver))
+    return outcome<T>(node).then(onFulfilled, onRejected);
+  node.observer = receiver;
+  const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
+  // As in `follow`: the engine knows the receiver where its own `then` is called by name.
+  // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+  if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;
+  return nativeThen.call(work, settle, settle) as Promise<A | B>;
 }
 
 /**
  * The promise for the outcome of a task, for a caller that may lose interest. The caller counts as the receiver of the task's
  * failures only if `isReceiver` returns true when the task settles.
  */
-export function watchOutcome(node: ScopeNode, isReceiver: () => boolean): Promise<unknown> {
-  if (isClosed(node) || node.observer === receiver) return outcome(node);
+export function watchOutcome(
+  task: NodeTask<unknown>,
+  node: ScopeNode,
+  isReceiver: () => boolean,
+): Promise<unknown> {
+  if (isClosed(node) || node.observer === receiver) return task.then();
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
 }

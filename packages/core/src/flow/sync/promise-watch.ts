@@ -23,7 +23,7 @@ export class PromiseWatch {
     const watched =
       node === undefined
         ? Promise.resolve(promise) // a thenable may call back twice, or with another promise
-        : watchOutcome(node, () => !this.#queue.empty);
+        : watchOutcome(promise as NodeTask<unknown>, node, () => !this.#queue.empty);
     void Reflect.apply(nativeThen, watched, [
       (value: unknown) => this.#settle({ status: "fulfilled", value }),
       (reason: unknown) => this.#settle({ status: "rejected", reason }),
