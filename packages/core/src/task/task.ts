@@ -90,7 +90,7 @@ export class NodeTask<T> implements Task<T> {
   }
 
   finally(onFinally?: (() => void) | null): Promise<T> {
-    if (typeof onFinally !== "function") return this.then();
+    if (typeof onFinally !== "function") return this.then(undefined);
     const after = async (): Promise<void> => onFinally();
     const node = this.#node;
     const derived: Promise<T> = this.then(
@@ -147,7 +147,7 @@ export function watchOutcome(
   node: ScopeNode,
   isReceiver: () => boolean,
 ): Promise<unknown> {
-  if (isClosed(node) || node.observer === receiver) return task.then();
+  if (isClosed(node) || node.observer === receiver) return task.then(undefined);
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
 }
