@@ -4,7 +4,6 @@ import type { TaskStatus } from "../errors/scope-errors.js";
 import { annotationsOf } from "../kernel/annotations.js";
 import type { CancelHook, Extras, ScopeNode, SurvivedFailures } from "../kernel/node.js";
 import type { ScopeState } from "../kernel/scope.js";
-import type { WaitInfo } from "../kernel/scoped-wait.js";
 import {
   hasHandle,
   hasRunningBody,
@@ -16,6 +15,7 @@ import {
 } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import { requestOf, type RequestInfo } from "./request-info.js";
+import { describeWait, isWait, type WaitInfo } from "./waits.js";
 
 /**
  * How a scope was made: by `spawn` (task), `createScope` (handle), `withScope` (scope), a server (request), or not by
@@ -147,7 +147,7 @@ export function describeNode(
   if (kind === "task") info.status = statusOf(node);
   if (isDaemon(node)) info.daemon = true;
   if (reason !== undefined) info.reason = plainReason(reason, reasons);
-  const waits = hooks === undefined ? undefined : waitsOf(hooks);
+  const waits = hooks === undefined ? undefined : waitsOf(hooks, now);
   if (waits !== undefined) info.waits = waits;
   const listens = listeningOf(node, waits !== undefined);
   if (listens !== undefined) info.listens = listens;
@@ -201,13 +201,12 @@ function kindOf(node: ScopeNode): NodeKind {
 /** A scope can have a hundred thousand waits: only the first ones are described. */
 export const MAX_WAITS = 8;
 
-function waitsOf(first: CancelHook | undefined): WaitInfo[] | undefined {
+function waitsOf(first: CancelHook | undefined, now: number): WaitInfo[] | undefined {
   let waits: WaitInfo[] | undefined;
   for (let hook = first; hook !== undefined; hook = hook.next) {
-    const wait = (hook as { describeWait?(): WaitInfo }).describeWait?.();
-    if (wait === undefined) continue;
+    if (!isWait(hook)) continue;
     waits ??= [];
-    waits.push(wait);
+    waits.push(describeWait(hook, now));
     if (waits.length === MAX_WAITS) break;
   }
   return waits;
@@ -229,7 +228,7 @@ function listeningOf({ extras, hooks }: ScopeNode, waits: boolean): readonly Lis
 
 function hasCallback(first: CancelHook | undefined): boolean {
   for (let hook = first, looked = 0; hook !== undefined && looked < MAX_WAITS; hook = hook.next, looked++)
-    if (!("describeWait" in hook)) return true;
+    if (!isWait(hook)) return true;
   return false;
 }
 

@@ -15,7 +15,7 @@ export type {
 } from "../kernel/diagnostics.js";
 export type { ScopeKind } from "../kernel/scope-kind.js";
 export { setTracing } from "../kernel/call-site.js";
-export type { WaitInfo } from "../kernel/scoped-wait.js";
+export type { WaitInfo } from "./waits.js";
 export type { Listening, NodeInfo, NodeKind, ReasonInfo, SurvivedInfo } from "./describe-node.js";
 export { diffNodes, type TreeDiff } from "./diff.js";
 export { flatten } from "./flatten.js";

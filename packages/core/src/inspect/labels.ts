@@ -1,4 +1,4 @@
-import type { WaitInfo } from "../kernel/scoped-wait.js";
+import type { WaitInfo } from "./waits.js";
 import { formatDuration } from "./duration.js";
 
 /**

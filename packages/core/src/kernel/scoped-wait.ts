@@ -5,20 +5,6 @@ import type { ScopeNode } from "./node.js";
 import { withResolvers } from "./observer.js";
 import { markHandled } from "./throttled-results.js";
 
-/** A wait of a scope's worker, as `bough/inspect` shows it. */
-export interface WaitInfo {
-  /** The public function: `sleep`, `receive`, `acquire`, … */
-  readonly operation: string;
-  /** Milliseconds until its timer fires. */
-  readonly left?: number;
-  /** Its position in its queue, from 1. Only for the first hundred. */
-  readonly position?: number;
-  /** The number of waits in that queue. */
-  readonly of?: number;
-  /** The `id`s of all scopes that hold permits of the semaphore. Absent if there are more than 16. */
-  readonly heldBy?: readonly number[];
-}
-
 /**
  * A wait in a scope. `sleep`, `receive`, `acquire`, `select` and all others are subclasses. Exactly one of these ends
  * the wait:
@@ -29,6 +15,8 @@ export interface WaitInfo {
  *
  * In the last two cases `withdraw` removes the wait from its queue or clears its timer. The rejection is marked as
  * handled, since the receivers of the scope's outcome get the same error (rule 11).
+ *
+ * `bough/inspect` describes a wait by its fields: `operation`, `due`, `queue`, `held` (`inspect/waits.ts`).
  *
  * The hook, the promise and the fields of the subclass are one object, since a program may have a hundred thousand
  * waits.
@@ -78,11 +66,6 @@ export abstract class ScopedWait<T> extends Hook {
 
   override ended(): void {
     this.#end(closedError(this.operation, this.node as ScopeNode));
-  }
-
-  /** Describes the wait. Only `bough/inspect` calls this, so subclasses compute the data here. */
-  describeWait(): WaitInfo {
-    return { operation: this.operation };
   }
 
   #unhook(): void {

@@ -3,7 +3,6 @@ import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
-import type { WaitInfo } from "../../kernel/scoped-wait.js";
 import { QueuedWait, WaitQueue } from "./wait-queue.js";
 
 /** A limited number of permits. Made by {@link createSemaphore}. */
@@ -58,8 +57,8 @@ class FairSemaphore implements Semaphore {
   /** The waits of daemons whose scope drains: see `draining.ts`. */
   readonly #heldBack = new WaitQueue<Acquisition>();
 
-  /** The permits that are held, as a list, newest first: reports name the holders. */
-  readonly #held = new HeldPermits();
+  /** The permits that are held: reports name the holders. */
+  readonly #held: HeldPermits = { first: undefined };
 
   constructor(permits: number) {
     this.#free = permits;
@@ -98,39 +97,21 @@ function isDenied(acquirer: ScopeNode | undefined): boolean {
 }
 
 class Acquisition extends QueuedWait<Disposable> {
-  readonly #held: HeldPermits;
+  readonly held: HeldPermits;
 
   constructor(node: ScopeNode, held: HeldPermits) {
     super(node);
-    this.#held = held;
+    this.held = held;
   }
 
   get operation(): string {
     return "acquire";
   }
-
-  override describeWait(): WaitInfo {
-    const heldBy = this.#held.holders();
-    return { ...super.describeWait(), ...(heldBy === undefined ? {} : { heldBy }) };
-  }
 }
 
-/** If there are more holders than this, a report names none, because a partial list would look complete. */
-const MAX_HOLDERS = 16;
-
-/** A list whose entries are the permits themselves. */
-class HeldPermits {
-  first: Permit | undefined = undefined;
-
-  /** The `id`s of the scopes that acquired the permits; `undefined` if they are too many. */
-  holders(): number[] | undefined {
-    const ids: number[] = [];
-    for (let at = this.first; at !== undefined; at = at.older) {
-      if (ids.length === MAX_HOLDERS) return undefined;
-      ids.push(at.holder);
-    }
-    return ids;
-  }
+/** A list whose entries are the permits themselves, newest first. */
+interface HeldPermits {
+  first: Permit | undefined;
 }
 
 class Permit implements Disposable {

@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../../kernel/node.js";
-import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
 
 /** An entry of a {@link WaitQueue}. */
 export interface Queued {
@@ -7,9 +7,6 @@ export interface Queued {
   ahead: Queued | undefined;
   behind: Queued | undefined;
 }
-
-/** Positions farther back are not counted: inspecting a queue must not take quadratic time. */
-const MAX_POSITION = 100;
 
 /** A wait that is its own entry in a queue. */
 export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
@@ -32,15 +29,6 @@ export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
 
   protected override withdraw(): void {
     this.queue?.remove(this);
-  }
-
-  override describeWait(): WaitInfo {
-    const of = this.queue?.size ?? 0;
-    let position = 1;
-    let ahead = this.ahead;
-    for (; ahead !== undefined && position < MAX_POSITION; ahead = ahead.ahead) position += 1;
-    const known = of > 0 && ahead === undefined ? { position } : {};
-    return { operation: this.operation, ...known, ...(of > 0 ? { of } : {}) };
   }
 }
 

@@ -3,7 +3,7 @@ import { coarseElapsed } from "../../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { clearTimer, setTimer, announceTimer } from "../../kernel/long-timer.js";
 import { setTimerHold, type TimerHandle } from "../../kernel/timer-hold.js";
 import { nodeOf } from "../../task/node-of.js";
@@ -45,11 +45,11 @@ export function sleep(scope: Scope, ms: number, extra?: unknown): Promise<void> 
 class Sleep extends ScopedWait<void> {
   #timer: TimerHandle | undefined;
   /** On the clock of `coarseElapsed`. */
-  readonly #due: number;
+  readonly due: number;
 
   constructor(node: ScopeNode, ms: number) {
     super(node);
-    this.#due = coarseElapsed() + ms;
+    this.due = coarseElapsed() + ms;
     if (ms !== Infinity) this.#start(ms);
   }
 
@@ -77,11 +77,5 @@ class Sleep extends ScopedWait<void> {
 
   protected override withdraw(): void {
     clearTimer(this.#timer);
-  }
-
-  override describeWait(): WaitInfo {
-    return this.#due === Infinity
-      ? { operation: "sleep" }
-      : { operation: "sleep", left: Math.max(0, this.#due - coarseElapsed()) };
   }
 }

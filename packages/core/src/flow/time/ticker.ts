@@ -4,7 +4,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
 import { done, throttledDone, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { ScopedWait, type WaitInfo } from "../../kernel/scoped-wait.js";
+import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import { nodeOf } from "../../task/node-of.js";
 
@@ -105,13 +105,13 @@ class Tick extends ScopedWait<Result> {
   readonly #iteration: Iteration;
   readonly #timer: LongTimer | undefined;
   /** On the clock of `coarseElapsed`. */
-  readonly #due: number;
+  readonly due: number;
 
   constructor(node: ScopeNode, iteration: Iteration, delay: number, instant: () => number) {
     super(node);
     this.#iteration = iteration;
     iteration.pending.add(this);
-    this.#due = coarseElapsed() + delay;
+    this.due = coarseElapsed() + delay;
     if (delay !== Infinity)
       this.#timer = new LongTimer(delay, () => this.#finish({ done: false, value: instant() }), node);
   }
@@ -131,12 +131,6 @@ class Tick extends ScopedWait<Result> {
   returned(): void {
     this.#timer?.clear();
     this.#finish(done);
-  }
-
-  override describeWait(): WaitInfo {
-    return this.#due === Infinity
-      ? { operation: "ticker" }
-      : { operation: "ticker", left: Math.max(0, this.#due - coarseElapsed()) };
   }
 
   #finish(result: Result): void {
