@@ -1,5 +1,6 @@
 import { createContext, run, type Context, type Operation } from "effection";
 import type { CancelledError } from "../errors/cancelled.js";
+import { workKind } from "../errors/scope-errors.js";
 import { addHook, Hook, removeHook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
@@ -14,7 +15,7 @@ export const boughScope: Context<Scope> = createContext<Scope>("bough.scope");
  */
 export async function runOperation(node: ScopeNode, operation: Operation<unknown>): Promise<unknown> {
   if (node.cancelled) throw node.reason as CancelledError;
-  node.ensureExtras().bodyKind = "operation";
+  node.ensureExtras().bodyKind = workKind("operation", "its Effection operation has not ended");
   const task = run(function* () {
     yield* boughScope.set(node);
     return yield* operation;

@@ -70,22 +70,25 @@ export class ScopeClosedError extends BoughError {
   }
 }
 
-const unfinished: Readonly<Record<WaitingFor, string>> = {
+/** What a report says of unfinished work. */
+const unfinished: Partial<Record<WaitingFor, string>> = {
   worker: "its worker has not returned",
   body: "its body has not returned",
-  operation: "its Effection operation has not ended",
-  source: "its source has not ended",
   cleanup: "has not finished",
-  response: "its handler has not answered",
-  client: "its answer has not reached the client",
   close: "its owner has not closed it",
   notification: "the listeners of its cancellation are still running",
   children: "its children have not ended",
 };
 
+/** A kind of work that not every program has. It brings the words for reports with it. */
+export function workKind<K extends WaitingFor>(kind: K, words: string): K {
+  unfinished[kind] = words;
+  return kind;
+}
+
 function unfinishedWork({ status, waitingFor, cleanup, deferredAt }: TaskInfo): string {
   if (waitingFor === undefined) return status;
-  if (waitingFor !== "cleanup") return unfinished[waitingFor];
+  if (waitingFor !== "cleanup") return unfinished[waitingFor] ?? waitingFor;
   const name = cleanup === undefined ? "" : ` ${JSON.stringify(cleanup)}`;
   const site = deferredAt === undefined ? "" : `, deferred at ${deferredAt},`;
   return `a cleanup${name}${site} ${unfinished.cleanup}`;

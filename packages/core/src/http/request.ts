@@ -1,4 +1,5 @@
 import type { CancelledError } from "../errors/cancelled.js";
+import { workKind } from "../errors/scope-errors.js";
 import { effectiveDeadline, setDeadline } from "../kernel/deadline.js";
 import { isTimedOut, markAnswered, markClosedByOwner, markCutShort } from "../kernel/state.js";
 import type { Hook } from "../kernel/cancel-hooks.js";
@@ -11,7 +12,14 @@ import { LongTimer } from "../kernel/long-timer.js";
 import { reachesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
-import { printHookFailure, wasLogged, type Endable, type AnswerStatus, type Responder } from "./responder.js";
+import {
+  printHookFailure,
+  unanswered,
+  wasLogged,
+  type Endable,
+  type AnswerStatus,
+  type Responder,
+} from "./responder.js";
 import { settlesWithin } from "./timed-waits.js";
 
 // One request with a scope, from the opening of the scope to the end of its response: how it ends, and with which
@@ -107,7 +115,9 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** What reports call the body of the scope. */
   get bodyKind(): "response" | "client" {
-    return this.responder.hasEnded ? "client" : "response";
+    return this.responder.hasEnded
+      ? workKind("client", "its answer has not reached the client")
+      : unanswered();
   }
 
   /** A request may be below a scope whose body has nothing to do with it. */

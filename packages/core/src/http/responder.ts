@@ -1,3 +1,4 @@
+import { workKind } from "../errors/scope-errors.js";
 import { checkType } from "../errors/validate.js";
 import type { CancelledOutcome } from "./outcome.js";
 
@@ -118,6 +119,11 @@ export function wasLogged(request: object): boolean {
 }
 
 type OutcomeHook = (outcome: CancelledOutcome, request: never, response: never) => unknown;
+
+/** What a scope waits for, in reports, until its request is answered. */
+export function unanswered(): "response" {
+  return workKind("response", "its handler has not answered");
+}
 
 /** Calls a hook of the application. A failure of the hook is reported and does not affect the request. */
 export async function callHook(

@@ -25,11 +25,12 @@ function isDrainable(node: ScopeNode): boolean {
 }
 
 /**
- * Whether `at` does its own work: a spawned task, but not a member of `all` or `race`, which is part of its parent's
- * work.
+ * Whether `at` does its own work: a spawned task or an item of a source, but not a member of `all` or `race`, which is
+ * part of its parent's work.
  */
 function isIndependent(at: ScopeNode): boolean {
-  return (at.flags & TASK) !== 0 && at.observer?.isMember !== true;
+  if ((at.flags & TASK) === 0) return false;
+  return at.observer?.isMember !== true || at.parent?.extras?.bodyKind === "source";
 }
 
 /**

@@ -14,7 +14,7 @@ export interface Observer {
   readonly bodyKind?: WaitingFor;
   /** Whether the body of the parent usually waits for the outcome. Absent: yes. */
   readonly isAwaited?: boolean;
-  /** Whether the node is part of its parent's work: a member of `all` or `race`. Absent: no. */
+  /** Whether the node is a member of a combinator. Absent: no. */
   readonly isMember?: boolean;
   /** For the errors of operations in the scope when it has ended; see `closedError`. Default: none. */
   readonly closedHint?: string;

@@ -11,7 +11,7 @@ import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
 import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
-import { callHook, type Endable, type AnswerStatus, type Responder } from "../http/responder.js";
+import { callHook, unanswered, type Endable, type AnswerStatus, type Responder } from "../http/responder.js";
 import { isComplete } from "./complete-body.js";
 import type { ExchangeList, Listed } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
@@ -118,7 +118,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   // ---- the scope
 
   get bodyKind(): "response" {
-    return "response";
+    return unanswered();
   }
 
   get isAwaited(): boolean {

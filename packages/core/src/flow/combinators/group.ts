@@ -74,11 +74,6 @@ export abstract class Group<R> {
     return [];
   }
 
-  /** Whether its members are parts of its caller's work, and not work on the items of a source. */
-  get isPartOfCaller(): boolean {
-    return true;
-  }
-
   /** Called when there are no workers. */
   noWorkers(): void {}
 
@@ -159,7 +154,7 @@ class MemberObserver implements Observer {
   }
 
   get isMember(): boolean {
-    return this.#group.isPartOfCaller;
+    return true;
   }
 
   /** The runtime was interrupted, so the state that the group keeps of its members may be wrong. */

@@ -82,7 +82,6 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
 
   constructor(scope: Scope, worker: ItemWorker<T, R>, options: MapOptions | undefined) {
     super("map", callSite(map), scope, initialScope, options);
-    this.node.ensureExtras().bodyKind = "source";
     this.#worker = worker;
     this.#room = options?.concurrency ?? Infinity;
     this.#reader = new SourceReader(this.node, this);
@@ -99,10 +98,6 @@ class MapGroup<T, R> extends Group<R[]> implements ItemReceiver<T> {
 
   hasRoom(): boolean {
     return this.#room > 0;
-  }
-
-  override get isPartOfCaller(): boolean {
-    return false;
   }
 
   accept(item: T, index: number): void {

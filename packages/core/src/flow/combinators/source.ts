@@ -1,4 +1,5 @@
 import type { CancelledError } from "../../errors/cancelled.js";
+import { workKind } from "../../errors/scope-errors.js";
 import { isObject } from "../../errors/values.js";
 import { wrongType } from "../../errors/validate.js";
 import { Hook, addHook, removeHook } from "../../kernel/cancel-hooks.js";
@@ -84,6 +85,7 @@ export class SourceReader<T> extends Hook {
 
   constructor(node: ScopeNode, receiver: ItemReceiver<T>) {
     super();
+    node.ensureExtras().bodyKind = workKind("source", "its source has not ended");
     this.#node = node;
     this.#receiver = receiver;
   }

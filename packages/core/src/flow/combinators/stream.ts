@@ -274,7 +274,6 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
     concurrency: number,
   ) {
     super("items", site, scope, initialScope);
-    this.node.ensureExtras().bodyKind = "source";
     this.#worker = worker;
     this.#results = results;
     this.#concurrency = concurrency;
@@ -295,10 +294,6 @@ class StreamGroup<T, R> extends Group<void> implements ItemReceiver<T> {
   /** The item that the consumer is processing counts until it requests the next. */
   hasRoom(): boolean {
     return this.#started < this.#results.requested - 1 + this.#concurrency;
-  }
-
-  override get isPartOfCaller(): boolean {
-    return false;
   }
 
   accept(item: T, index: number): void {
