@@ -4,7 +4,7 @@ import type { TaskInfo } from "../errors/scope-errors.js";
 import { publishStuck } from "../kernel/diagnostics.js";
 import { elapsed } from "../kernel/monotonic-clock.js";
 import { isClosed } from "../kernel/state.js";
-import { realTimers } from "../kernel/platform.js";
+import { realIntervals, realTimers } from "../kernel/platform.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { wait } from "../kernel/outcome.js";
 import { stopUpload } from "./node-responder.js";
@@ -104,7 +104,7 @@ class Shutdown {
     const atStart = this.#countRequests();
     if (this.#delay !== undefined) await this.#delay;
     state.closeConnections();
-    const sweeper = realTimers.setInterval(() => this.#sweep(), SWEEP_INTERVAL);
+    const sweeper = realIntervals.setInterval(() => this.#sweep(), SWEEP_INTERVAL);
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
     try {
@@ -125,7 +125,7 @@ class Shutdown {
         await settlesWithin(MAX_FLUSH, this.#answersSent(), realTimers);
       }
     } finally {
-      realTimers.clearInterval(sweeper);
+      realIntervals.clearInterval(sweeper);
       this.#dropConnections();
     }
     if (isClosed(node)) await wait(node, "close", this).promise; // rejects with a failed cleanup

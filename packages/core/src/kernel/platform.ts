@@ -79,16 +79,28 @@ export const isBun: boolean = "Bun" in globalThis;
 export const realTimers: {
   readonly setTimeout: typeof setTimeout;
   readonly clearTimeout: typeof clearTimeout;
-  readonly setInterval: typeof setInterval;
-  readonly clearInterval: typeof clearInterval;
-  readonly queueMicrotask: typeof queueMicrotask;
 } = {
   setTimeout: originalOf(platform, "setTimeout"),
   clearTimeout: originalOf(platform, "clearTimeout"),
-  setInterval: originalOf(platform, "setInterval"),
-  clearInterval: originalOf(platform, "clearInterval"),
-  queueMicrotask: originalOf(platform, "queueMicrotask"),
 };
+
+/** The same for intervals. */
+export const realIntervals: {
+  readonly setInterval: typeof setInterval;
+  readonly clearInterval: typeof clearInterval;
+} = /* @__PURE__ */ findIntervals();
+
+function findIntervals(): typeof realIntervals {
+  return {
+    setInterval: originalOf(platform, "setInterval"),
+    clearInterval: originalOf(platform, "clearInterval"),
+  };
+}
+
+export const realQueueMicrotask: typeof queueMicrotask = /* @__PURE__ */ originalOf(
+  platform,
+  "queueMicrotask",
+);
 
 const { setTimeout: realSetTimeout } = realTimers;
 

@@ -3,7 +3,7 @@ import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import { MAX_DELAY } from "./constants.js";
 import { isOptedOutOfHold, optOutOfHold } from "./timer-hold.js";
 import type { ScopeNode } from "./node.js";
-import { realTimers } from "./platform.js";
+import { realIntervals } from "./platform.js";
 import { updateTimerHold, liveDescendants } from "./tree.js";
 
 /** Whether any scope has such timers. Most programs have none, and walk no tree. */
@@ -65,8 +65,7 @@ export function hasOnlyUnheldBelow(root: ScopeNode): boolean {
 
 /** Keeps the process alive until the returned function is called. */
 export function keepProcessAlive(): () => void {
-  const set = realTimers.setInterval;
-  const clear = realTimers.clearInterval;
+  const { setInterval: set, clearInterval: clear } = realIntervals;
   const timer = set(() => undefined, MAX_DELAY);
   return () => clear(timer);
 }

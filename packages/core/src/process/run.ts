@@ -9,7 +9,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { onTurn, realTimers } from "../kernel/platform.js";
+import { onTurn, realIntervals } from "../kernel/platform.js";
 import { endDroppedBelow } from "../task/idle-process.js";
 import { nodeOf } from "../task/node-of.js";
 import { startTask } from "../task/spawn.js";
@@ -83,7 +83,7 @@ export class Run {
     };
     const watch = (): void => {
       if (this.#ended) return;
-      this.#idleCheck = realTimers.setInterval(check, IDLE_CHECK);
+      this.#idleCheck = realIntervals.setInterval(check, IDLE_CHECK);
       onTurn(check); // the scope has not processed the result yet
     };
     if (result instanceof Promise) result.then(watch, watch);
@@ -144,7 +144,7 @@ export class Run {
     });
     this.#output.end();
     this.#hold.clear();
-    realTimers.clearInterval(this.#idleCheck);
+    realIntervals.clearInterval(this.#idleCheck);
     if (this.#grace === undefined) return;
     process.channel?.unref(); // it would keep a worker of node:cluster alive after its servers have closed
     const rest = Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT);

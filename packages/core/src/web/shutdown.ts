@@ -4,7 +4,7 @@ import { publishStuck } from "../kernel/diagnostics.js";
 import { cancel } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { wait } from "../kernel/outcome.js";
-import { realTimers } from "../kernel/platform.js";
+import { realIntervals, realTimers } from "../kernel/platform.js";
 import { isClosed } from "../kernel/state.js";
 import type { ShutdownOptions, ShutdownReport } from "../http/server-handle.js";
 import {
@@ -94,14 +94,14 @@ class Shutdown {
 
   /** Resolves when every answer has been ended and no task is left. */
   #allAnswered(): { readonly promise: Promise<void>; readonly stop: () => void } {
-    let timer: ReturnType<typeof realTimers.setInterval> | undefined;
+    let timer: ReturnType<typeof realIntervals.setInterval> | undefined;
     const promise = new Promise<void>((resolve) => {
-      timer = realTimers.setInterval(() => {
+      timer = realIntervals.setInterval(() => {
         const { node, records } = this.#server;
         if (records.every(({ response }) => response.hasEnded) && !isBusy(node)) resolve();
       }, CHECK_INTERVAL);
     });
-    return { promise, stop: () => realTimers.clearInterval(timer) };
+    return { promise, stop: () => realIntervals.clearInterval(timer) };
   }
 
   /** Resolves when the application has made the last answers in the place of handlers. */

@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import { realTimers } from "../../src/kernel/platform.js";
+import { realIntervals } from "../../src/kernel/platform.js";
 
 /**
  * Fakes the intervals of this process, and with them those by which bough watches its sockets. Those are real otherwise,
@@ -11,8 +11,8 @@ export function fakeSweeps(): () => void {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
   const { setInterval, clearInterval } = globalThis;
   const spies = [
-    vi.spyOn(realTimers, "setInterval").mockImplementation(setInterval),
-    vi.spyOn(realTimers, "clearInterval").mockImplementation(clearInterval),
+    vi.spyOn(realIntervals, "setInterval").mockImplementation(setInterval),
+    vi.spyOn(realIntervals, "clearInterval").mockImplementation(clearInterval),
   ];
   return () => {
     for (const spy of spies) spy.mockRestore();

@@ -1,6 +1,6 @@
 import { requireFiniteDuration } from "../../errors/validate.js";
 import { snapshot } from "../../inspect/index.js";
-import { realTimers } from "../../kernel/platform.js";
+import { realQueueMicrotask } from "../../kernel/platform.js";
 import { MAX_DELAY } from "../../kernel/constants.js";
 import { delay, now, turn } from "./real-time.js";
 import { describeResource } from "../leaks/describe-resource.js";
@@ -162,7 +162,7 @@ export class ClockDriver {
     try {
       move();
     } catch (error) {
-      realTimers.queueMicrotask(() => {
+      realQueueMicrotask(() => {
         throw error;
       });
     }

@@ -1,5 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
-import { realTimers as real } from "../../kernel/platform.js";
+import { realIntervals, realTimers as real } from "../../kernel/platform.js";
 import { captureStack, isInternal, readFrames } from "../leaks/stack.js";
 
 /** A scheduler of callbacks: a clock of `@sinonjs/fake-timers`, or the platform. */
@@ -76,7 +76,8 @@ export class VirtualTimer {
   }
 
   #startReal(delay: number): void {
-    const { setTimeout, setInterval, clearTimeout } = real;
+    const { setTimeout, clearTimeout } = real;
+    const { setInterval } = realIntervals;
     const timer = (this.#repeats ? setInterval : setTimeout)(() => this.#fire(), delay);
     this.#real = timer as unknown as NodeTimer;
     startedAgain.add(timer);
