@@ -6,7 +6,7 @@ import { watchGrace } from "./grace.js";
 import { interrupted } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
-import { earlierRejectionOf, type EarlierRejection } from "./suppressed-failures.js";
+import { earlierRejectionOf, type ContinueRejection } from "./suppressed-failures.js";
 import type { SignalController } from "./signal-controller.js";
 import { recordSupervisedFailure } from "./survived-failures.js";
 import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
@@ -247,12 +247,12 @@ function record(
   node: ScopeNode,
   error: unknown,
   origin: ScopeNode,
-  earlier: EarlierRejection | undefined,
+  earlier: ContinueRejection | undefined,
 ): boolean {
   const extras = node.ensureExtras();
   if (extras.errors === undefined) {
     extras.errors = new Map();
-    earlier?.continueIn(node);
+    earlier?.(node);
   }
   if (extras.errors.has(error)) return false;
   extras.errors.set(error, origin);

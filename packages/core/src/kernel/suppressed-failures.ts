@@ -111,34 +111,22 @@ function latestRejection(error: unknown): RejectionSource | undefined {
   return hasRejections ? (rejectionOf(error) as RejectionSource | undefined) : undefined;
 }
 
-/** The rejection that a failure may continue. There is one object for each failure and all scopes that it reaches. */
-export class EarlierRejection {
-  readonly #error: unknown;
-  readonly #source: RejectionSource;
-  readonly #above = new Set<ScopeNode>();
-  #continues = false;
+/** Called when an error has become the first failure of a scope, for each scope that it reaches, the innermost first. */
+export type ContinueRejection = (node: ScopeNode) => void;
 
-  constructor(error: unknown, source: RejectionSource) {
-    this.#error = error;
-    this.#source = source;
-  }
-
-  /**
-   * The error has become the first failure of `node`. If that continues the earlier rejection, `node` continues its
-   * list. Called for a scope before its ancestors.
-   */
-  continueIn(node: ScopeNode): void {
-    const source = this.#source;
-    this.#continues ||=
-      this.#error === node.reason || source.isInside(node, this.#above) || source.mayReach(node);
-    if (this.#continues) node.ensureSettings().suppressed = source.later;
-  }
-}
-
-/** Returns `undefined` for most errors: no scope has rejected with them. */
-export function earlierRejectionOf(error: unknown): EarlierRejection | undefined {
+/**
+ * For an error that a scope has rejected with before: returns a function that lets the scopes that the failure reaches
+ * continue the list of that rejection, if it is the same failure. Returns `undefined` for most errors.
+ */
+export function earlierRejectionOf(error: unknown): ContinueRejection | undefined {
   const source = latestRejection(error);
-  return source === undefined ? undefined : new EarlierRejection(error, source);
+  if (source === undefined) return undefined;
+  const above = new Set<ScopeNode>();
+  let continues = false;
+  return (node) => {
+    continues ||= error === node.reason || source.isInside(node, above) || source.mayReach(node);
+    if (continues) node.ensureSettings().suppressed = source.later;
+  };
 }
 
 /** Adds `errors`, which did not decide the outcome, to the list of the failure with which `node` will reject. */
