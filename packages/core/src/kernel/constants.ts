@@ -54,3 +54,8 @@ export const MAX_SIBLINGS = 1_000;
 
 /** How many times of survived failures are kept, and so the largest number that a report may name. */
 export const MAX_FAILURE_TIMES = 16;
+
+// ---- stack-headroom.ts
+
+/** Ordinary programs nest workers less deeply than this, and pay nothing. */
+export const SHALLOW = 8;

@@ -1,8 +1,7 @@
+import { SHALLOW } from "./constants.js";
+
 /** How deeply calls of workers are nested: a worker spawns a worker, which spawns a worker, all in one turn. */
 export const workerNesting = { depth: 0 };
-
-/** Ordinary programs nest workers less deeply than this, and pay nothing. */
-const SHALLOW = 8;
 
 /**
  * The room on the stack that the runtime and the platform may need to handle a failure at the deepest level: 6,144

@@ -1,12 +1,10 @@
 import { turn } from "../kernel/platform.js";
+import { COLLECTIONS } from "./constants.js";
 import { collectedHandleCount } from "./orphan.js";
-
-/** An object that one collection frees may have kept another alive: a finalizer's held value, a weak map's entry. */
-const ROUNDS = 3;
 
 /** Collects all garbage with `collect`, and waits until the finalizers of the collected handles have run. */
 export async function collectWith(collect: () => void): Promise<void> {
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < COLLECTIONS; round++) {
     await turn(); // an object whose WeakRef was read lives until the end of the job
     collect();
     // Registries have a turn each.

@@ -12,6 +12,7 @@ import { setUnrefTimer } from "../kernel/platform.js";
 import { releaseFailure } from "../kernel/held-failures.js";
 import { cancelWith } from "../kernel/lifecycle.js";
 import { liveDescendants } from "../kernel/tree.js";
+import { HANDLES_PER_REGISTRY, MAX_PATHS, REPORT_INTERVAL } from "./constants.js";
 import { handleReleased, handleOpened } from "./collection-hint.js";
 import { warn } from "../kernel/warn.js";
 
@@ -79,13 +80,6 @@ class HandleWatch implements Observer {
 
 type Registry = FinalizationRegistry<HandleWatch>;
 
-/**
- * A registry serves this many handles; then the next one is created. The watch of a live scope keeps its registry
- * alive. V8 calls back for one registry after the other. So the workers of one registry stop while they are in the
- * processor's cache, and the table of a registry's tokens is small. With a single registry for 65,536 handles it takes
- * half as long again.
- */
-const HANDLES_PER_REGISTRY = 256;
 let registry: Registry | undefined;
 let roomInRegistry = 0;
 
@@ -168,11 +162,7 @@ function orphanInfo(node: ScopeNode): OrphanInfo {
   };
 }
 
-/** How long further orphans of a path are counted before they are reported together, in ms. */
-const INTERVAL = 10_000;
-/** How many paths are counted separately. */
-const MAX_PATHS = 1_000;
-/** The number of further orphans by path, for the warnings of the last {@link INTERVAL}. */
+/** The number of further orphans by path, for the warnings of the last {@link REPORT_INTERVAL}. */
 const recentPaths = new Map<string, number>();
 
 /** Warns immediately about the first orphan of a path, and later about the following ones in one warning. */
@@ -184,7 +174,7 @@ function warnOrphan(info: OrphanInfo, callback: string | undefined): void {
     return;
   }
   recentPaths.set(key, 0);
-  setUnrefTimer(() => warnFurtherOrphans(key), INTERVAL);
+  setUnrefTimer(() => warnFurtherOrphans(key), REPORT_INTERVAL);
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", messageOf(info, callback));
 }
 
@@ -193,7 +183,7 @@ function warnFurtherOrphans(key: string): void {
   recentPaths.delete(key);
   if (more === 0) return;
   const which = key === "" ? "of other paths" : `named ${quotePath(key)}`;
-  const message = `${more} more ${more === 1 ? "scope" : "scopes"} ${which} ${more === 1 ? "was" : "were"} dropped without being closed, and cancelled, in ${INTERVAL / 1_000} s`;
+  const message = `${more} more ${more === 1 ? "scope" : "scopes"} ${which} ${more === 1 ? "was" : "were"} dropped without being closed, and cancelled, in ${REPORT_INTERVAL / 1_000} s`;
   warn("BoughOrphanWarning", "BOUGH_ORPHAN", message);
 }
 

@@ -1,5 +1,6 @@
 import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
+import { FEWEST_LISTENERS } from "../constants.js";
 import { Fifo } from "./fifo.js";
 import { type Queued, WaitQueue } from "./wait-queue.js";
 
@@ -24,9 +25,6 @@ export interface Sender<T> extends Queued {
   sent(): void;
   closed(closing: Closing): void;
 }
-
-/** A channel with fewer close listeners does not search them for listeners that were collected. */
-const FEWEST_LISTENERS = 64;
 
 /**
  * The state of a channel.

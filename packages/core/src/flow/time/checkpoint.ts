@@ -6,12 +6,7 @@ import { turn } from "../../kernel/platform.js";
 import { rejectBeforeStart, markHandled, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { nodeOf } from "../../task/node-of.js";
-
-/** How long, in ms, all computations together may run before timers and I/O get a turn. */
-const SLICE_MS = 5;
-
-/** How many calls use up a slice, too: under a fake clock that stands still, no slice would ever end by time. */
-const MAX_CALLS = 10_000;
+import { MAX_CALLS, SLICE_MS } from "../constants.js";
 
 let sliceStart = -SLICE_MS;
 let calls = 0;

@@ -2,6 +2,7 @@ import { describe } from "../../errors/describe.js";
 import { inspectCustom } from "../../kernel/scope.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { closeAndWait, closeByOwner, expectDisposal } from "../../task/close.js";
+import { MAX_BUILDS, MAX_FIELDS } from "../constants.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-wrappers.js";
 import {
@@ -28,10 +29,6 @@ interface Wrapper {
 
 /** The wrappers by the prototype of the inner object. */
 const wrappers = new WeakMap<object, Wrapper>();
-/** Objects used as dictionaries have an unlimited number of keys. */
-const MAX_FIELDS = 1_000;
-/** Most classes have one `build` function. A check takes a microsecond. */
-const MAX_BUILDS = 8;
 /** The keys that only a handle has. */
 const handleOnlyKeys: ReadonlySet<PropertyKey> = new Set([handleKey, Symbol.asyncDispose, Symbol.dispose]);
 

@@ -3,7 +3,7 @@ import type { HandleRef } from "./handle-ref.js";
 import { HandleObject } from "../handle/handle-object.js";
 import { recordCollection, recordContainer } from "./caller-objects.js";
 import { isPlatformData } from "./platform-objects.js";
-import { MAX_MEMBERS } from "./reachability.js";
+import { MAX_MEMBERS } from "../constants.js";
 
 /**
  * Converts an argument that a caller passes to an inner object through its handle. The handle becomes the inner object,

@@ -1,6 +1,6 @@
 import { isObject } from "../../errors/values.js";
 import { Mark } from "../../kernel/object-marks.js";
-import { MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
+import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
 
 /**
  * The objects that were passed to the methods of one handle as arguments. If a method returns one, it belongs to the

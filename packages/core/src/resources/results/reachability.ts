@@ -1,9 +1,5 @@
 import { isConstructor, sourceOf } from "./function-wrappers.js";
 
-/** How many members of arrays and literals are looked at, all in all, and how deep. */
-export const MAX_MEMBERS = 64;
-export const MAX_DEPTH = 8;
-
 /** Whether the kind of a value depends on its members: a literal or an array. */
 export function isPlain(value: object): boolean {
   let prototype: object | null;

@@ -16,7 +16,8 @@ import { isConstructor, hasNoParameters, type AnyFunction } from "./function-wra
 import { convertArguments } from "./arguments.js";
 import { hold, release, type HandleRef } from "./handle-ref.js";
 import { HandleObject } from "../handle/handle-object.js";
-import { canReachHandle, classOf, isPlain, MAX_DEPTH, MAX_MEMBERS } from "./reachability.js";
+import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
+import { canReachHandle, classOf, isPlain } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-stream-facades.js";
