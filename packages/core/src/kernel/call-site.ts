@@ -1,4 +1,5 @@
 import { requireType } from "../errors/validate.js";
+
 type Process = { env?: Record<string, string | undefined> };
 
 let tracing = (globalThis as { process?: Process }).process?.env?.["BOUGH_TRACE"] === "1";

@@ -1,6 +1,6 @@
 import { integrations } from "./integrations.js";
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
-import { currentClock, instantIn, instantLater, instantNow, type Clock } from "./monotonic-clock.js";
+import { adjustedInstant, currentClock, expectedInstant, instantIn, type Clock } from "./monotonic-clock.js";
 import {
   BODY,
   CANCELLED,
@@ -23,7 +23,7 @@ class ClockDeadline implements Deadline {
   readonly timeout: number | undefined;
   readonly #clock: Clock;
   readonly #at: number;
-  /** In epoch ms. For a duration, it may be `undefined` until it is read; see `instantNow`. */
+  /** In epoch ms. For a duration, it may be `undefined` until it is read; see `expectedInstant`. */
   #date: number | undefined;
 
   constructor(clock: Clock, left: number, timeout: number | undefined, date: number | undefined) {
@@ -49,7 +49,7 @@ class ClockDeadline implements Deadline {
    */
   get instant(): number {
     const { left } = this;
-    return (this.#date = this.#date === undefined ? instantLater(left) : instantIn(left, this.#date));
+    return (this.#date = this.#date === undefined ? instantIn(left) : adjustedInstant(left, this.#date));
   }
 }
 
@@ -73,7 +73,7 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
   const clock = currentClock(); // only now: setting the timer may have changed it
   settings.deadline =
     left === timeout
-      ? new ClockDeadline(clock, left, timeout, instantNow(clock, left))
+      ? new ClockDeadline(clock, left, timeout, expectedInstant(clock, left))
       : new ClockDeadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
   node.flags |= HAS_DEADLINE_TIMER;

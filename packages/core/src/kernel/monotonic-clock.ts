@@ -155,21 +155,21 @@ export function elapsed(): number {
 }
 
 /** The instant in epoch ms that is `left` ms away: `expected`, unless the calendar has been set to another time since. */
-export function instantIn(left: number, expected: number): number {
+export function adjustedInstant(left: number, expected: number): number {
   const instant = calendarNow() + left;
   return Math.abs(instant - expected) > MAX_CALENDAR_DRIFT ? Math.round(instant) : expected;
 }
 
 /**
- * The `expected` instant of a later {@link instantIn}. `undefined` if {@link instantLater} can compute it when it is read: the
- * real clock and the real calendar advance together. A test may advance only one of them.
+ * The `expected` instant of a later {@link adjustedInstant}. `undefined` if {@link instantIn} can compute it when it is read:
+ * the real clock and the real calendar advance together. A test may advance only one of them.
  */
-export function instantNow(clock: Clock, left: number): number | undefined {
+export function expectedInstant(clock: Clock, left: number): number | undefined {
   return clock === realClock && !isDateReplaced() ? undefined : calendarNow() + left;
 }
 
 /** The instant in epoch ms that is `left` ms away. Rounded up: the calendar has whole ms, and the current one has begun. */
-export function instantLater(left: number): number {
+export function instantIn(left: number): number {
   return Math.ceil(calendarNow() + left);
 }
 

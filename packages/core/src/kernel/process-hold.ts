@@ -30,8 +30,8 @@ function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, voi
   }
 }
 
-/** Whether a timer below `root` would keep the process alive if it were held. */
-export function hasUnheldTimer(root: ScopeNode): boolean {
+/** Whether there is a timer below `root` that {@link startHolding} would let keep the process alive. */
+export function hasTimerToHold(root: ScopeNode): boolean {
   for (const node of liveScopesThatMayHold(root)) {
     if ((node.flags & TIMERS_UNREFED) === 0) continue;
     if (hasDeadline(node) && node.first !== undefined) return true;
@@ -56,8 +56,8 @@ export function startHolding(root: ScopeNode): void {
   }
 }
 
-/** Whether `root` has children, and the timers of none of them hold the process yet: they are scopes of `selfCleaning`. */
-export function hasOnlyUnheldBelow(root: ScopeNode): boolean {
+/** Whether `root` has children, and no timer of theirs keeps the process alive yet: they are scopes of `selfCleaning`. */
+export function hasOnlyUnheldChildren(root: ScopeNode): boolean {
   for (let node = root.first; node !== undefined; node = node.next)
     if ((node.flags & TIMERS_UNREFED) === 0 || isOptedOutOfHold(node)) return false;
   return root.first !== undefined;

@@ -77,6 +77,7 @@ export const UNDER_IS_CANCELLATION: number = 1 << 27;
 
 /** The runtime has answered in place of the handler: the status is `cancelled`, but the parent was not cut short. */
 export const ANSWERED_BY_RUNTIME: number = 1 << 28;
+
 /** Waits for a slot of its parent's `concurrency`. */
 export const WAITS_FOR_SLOT: number = 1 << 29;
 

@@ -1,4 +1,4 @@
-import { hasOnlyUnheldBelow, hasUnheldTimer, startHolding } from "../kernel/process-hold.js";
+import { hasOnlyUnheldChildren, hasTimerToHold, startHolding } from "../kernel/process-hold.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { beforeProcessEnd } from "../kernel/platform.js";
 import { backgroundNode } from "../kernel/scope-view.js";
@@ -29,7 +29,7 @@ let isCollecting = false;
  * that were dropped are collected now, since nothing else would allocate.
  */
 export async function endDroppedBelow(root: ScopeNode): Promise<void> {
-  if (!isWatching || !hasOnlyUnheldBelow(root)) return;
+  if (!isWatching || !hasOnlyUnheldChildren(root)) return;
   await collectDropped(() => [root]);
 }
 
@@ -50,6 +50,6 @@ async function collectDropped(find: () => readonly ScopeNode[]): Promise<void> {
 function rootsWithUnheldTimers(): ScopeNode[] {
   const found: ScopeNode[] = [];
   for (let node = backgroundNode.first; node !== undefined; node = node.next)
-    if (hasUnheldTimer(node)) found.push(node);
+    if (hasTimerToHold(node)) found.push(node);
   return found;
 }

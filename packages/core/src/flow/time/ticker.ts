@@ -1,5 +1,5 @@
 import { outOfRange, refuseOptions, requireDuration } from "../../errors/validate.js";
-import { coarseElapsed, elapsed, instantIn } from "../../kernel/monotonic-clock.js";
+import { adjustedInstant, coarseElapsed, elapsed } from "../../kernel/monotonic-clock.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { calendarNow } from "../../kernel/platform.js";
 import { done, throttledDone, rejectUnlessLive } from "../../kernel/throttled-results.js";
@@ -83,7 +83,7 @@ class Ticker implements AsyncIterableIterator<number, undefined> {
   /** The instant of a tick by the system clock, which may have been changed since the start. */
   #instant(passed: number): number {
     const expected = this.#epoch + passed;
-    const instant = instantIn(this.#start + passed - elapsed(), expected);
+    const instant = adjustedInstant(this.#start + passed - elapsed(), expected);
     this.#epoch += instant - expected;
     return instant;
   }
