@@ -67,8 +67,8 @@ export class CancelledError extends BoughError {
   /** The path of the scope on which the cancellation began. */
   readonly scope: string;
   /** Private, so that a deep comparison in a test ignores it. */
-  #at: number | undefined = undefined;
-  #by: string | undefined = undefined;
+  #at: number | undefined;
+  #by: string | undefined;
 
   constructor(
     kind: CancelKind,
@@ -153,7 +153,7 @@ export function isCancelled(error: unknown): error is CancelledError {
 export function createReason(
   kind: Exclude<CancelKind, "deadline">,
   scope: string,
-  cause: unknown,
+  cause?: unknown,
   traced = false,
 ): CancelledError {
   const make = (): CancelledError => {

@@ -104,7 +104,7 @@ class TaskMessage implements TaskStartMessage {
   readonly scope: ScopeNode;
   readonly parent: ScopeNode;
   readonly #status: TaskStatus;
-  #task: TaskInfo | undefined = undefined;
+  #task: TaskInfo | undefined;
 
   constructor(scope: ScopeNode, status: TaskStatus) {
     this.scope = scope;
@@ -127,7 +127,7 @@ class CloseMessage implements ScopeCloseMessage {
   readonly parent: ScopeNode;
   readonly kind: ScopeKind;
   readonly status: ScopeCloseMessage["status"];
-  #age: number | undefined = undefined;
+  #age: number | undefined;
 
   constructor(scope: ScopeNode, status: TaskStatus) {
     this.scope = scope;

@@ -67,7 +67,7 @@ import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree
  */
 
 /** Cancels `node` and its subtree. Returns whether this call did it. `api` is the public function that was called, if any. */
-export function cancel(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: object): boolean {
+export function cancel(node: ScopeNode, kind: ReasonKind, cause?: unknown, api?: object): boolean {
   if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
   cancelWith(node, reasonFor(node, kind, cause, api));
   return true;
@@ -221,7 +221,7 @@ export function advance(start: ScopeNode): void {
 let resuming = false;
 
 /** Continues with `node` from wherever an exception interrupted it, and then with `others`. */
-export function resume(node: ScopeNode, others: readonly ScopeNode[] | undefined): void {
+export function resume(node: ScopeNode, others?: readonly ScopeNode[]): void {
   resuming = true; // an exception is reported now, since the stack is empty; another attempt would fail again
   try {
     const ready: ScopeNode[] = [];
@@ -268,7 +268,7 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
   for (const daemon of daemons) {
     if ((daemon.flags & (flag.CANCELLED | flag.CLOSED)) !== 0) continue;
     work.push(daemon);
-    cancelTree(daemon, reasonFor(daemon, "closed", undefined), work);
+    cancelTree(daemon, reasonFor(daemon, "closed"), work);
   }
 }
 

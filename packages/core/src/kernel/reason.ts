@@ -15,7 +15,7 @@ import * as flag from "./state.js";
 export type ReasonKind = Exclude<CancelKind, "deadline">;
 
 /** The reason of a cancellation that begins at `node`. While tracing is on it says where `api` was called. */
-export function reasonFor(node: ScopeNode, kind: ReasonKind, cause: unknown, api?: object): CancelledError {
+export function reasonFor(node: ScopeNode, kind: ReasonKind, cause?: unknown, api?: object): CancelledError {
   const reason = createReason(kind, node.path, cause, isTracing());
   const site = api === undefined ? undefined : callSite(api as Api);
   if (site !== undefined) setCancelSite(reason, site);

@@ -133,7 +133,7 @@ export function linkChild(
     }
     if (options !== undefined) applyOptions(node, options);
     // A daemon that is started after the other daemons were stopped: all other work has ended.
-    if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed", undefined);
+    if (isDaemon(node) && hasStoppedDaemons(parent)) cancel(node, "closed");
   } catch (error) {
     try {
       abandonStart(node, error); // immediately, so that its slot is free when the caller receives the error
@@ -162,8 +162,8 @@ export function linkChild(
 export function startChild<T>(
   node: ScopeNode,
   worker: Worker<T>,
-  options: (ScopeOptions & TaskOptions) | undefined,
-  site: string | undefined,
+  options?: ScopeOptions & TaskOptions,
+  site?: string,
   kind?: ScopeKind,
 ): PromiseLike<unknown> | undefined {
   if (node.previous === undefined) linkChild(node, options, site, worker, enqueue);
@@ -216,7 +216,7 @@ function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknow
   waitForSlot(node);
   void gate.promise.then(() => {
     takeSlot(node);
-    startChild(node, worker, undefined, undefined);
+    startChild(node, worker);
   });
   limit.enqueue(node, gate.resolve as () => void);
 }
@@ -229,5 +229,5 @@ export function abandonStart(node: ScopeNode, error: unknown): void {
   node.observer = undefined;
   abandonBody(node);
   recountChildren(node.parent as ScopeNode);
-  if (!cancel(node, "closed", error)) resume(node, undefined);
+  if (!cancel(node, "closed", error)) resume(node);
 }

@@ -32,7 +32,7 @@ export function expectDisposal(node: ScopeNode): void {
  *
  * @param api - The public function, whose caller the reason shows while tracing is on.
  */
-export function closeByOwner(node: ScopeNode, cause: unknown, api?: object): void {
+export function closeByOwner(node: ScopeNode, cause?: unknown, api?: object): void {
   if (isLive(node)) markClosedByOwner(node);
   if (cancelIdle(node, cause)) return advance(node);
   cancel(node, "closed", cause, api);

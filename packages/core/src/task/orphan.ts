@@ -125,7 +125,7 @@ const microtask = Promise.resolve();
 /** One reason for all scopes with the same path that are collected together, since the reasons would be equal. */
 function orphanReason(path: string): CancelledError {
   if (latest === undefined) void microtask.then(() => (latest = undefined));
-  if (latest?.scope !== path) latest = createReason("orphaned", path, undefined);
+  if (latest?.scope !== path) latest = createReason("orphaned", path);
   return latest;
 }
 

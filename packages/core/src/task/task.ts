@@ -38,7 +38,7 @@ export interface Task<T> extends Promise<T> {
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
   /** The result of the worker. The node settles with it, unless other work in its scope takes longer. */
-  #work: PromiseLike<unknown> | undefined = undefined;
+  #work: PromiseLike<unknown> | undefined;
 
   constructor(node: ScopeNode) {
     this.#node = node;

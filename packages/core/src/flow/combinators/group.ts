@@ -106,7 +106,7 @@ export abstract class Group<R> {
       if (isLive(child)) losers.push(child);
     }
     if (losers.length === 0) return;
-    const reason = createReason("closed", this.node.path, undefined);
+    const reason = createReason("closed", this.node.path);
     for (const loser of losers) if (isLive(loser)) cancelWith(loser, reason);
   }
 

@@ -16,7 +16,7 @@ export class ResultQueue<R> {
   /** How many results were requested so far. */
   requested = 0;
   /** The failure that ended the stream, until the consumer has received it. */
-  failure: StreamFailure | undefined = undefined;
+  failure: StreamFailure | undefined;
   ended = false;
   readonly #ordered: boolean;
   #ready = new Map<number, R>();
@@ -49,7 +49,7 @@ export class ResultQueue<R> {
   }
 
   /** Ends the queue. The results that are ready are delivered first, then the failure, once. */
-  end(failure: StreamFailure | undefined): void {
+  end(failure?: StreamFailure): void {
     if (this.ended) return;
     this.ended = true;
     this.failure = failure;

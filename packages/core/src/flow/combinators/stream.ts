@@ -166,8 +166,8 @@ class Stream<T, R> implements AsyncIterableIterator<R, undefined> {
     this.#returning = true;
     this.#results.discard();
     const owner = this.#owner;
-    if (owner === undefined) this.#results.end(undefined);
-    else cancel(owner.node, "closed", undefined);
+    if (owner === undefined) this.#results.end();
+    else cancel(owner.node, "closed");
     await owner?.promise;
     const failure = this.#results.takeFailure();
     if (failure !== undefined && failure.error !== owner?.node.reason) throw failure.error;

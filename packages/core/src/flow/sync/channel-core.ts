@@ -51,14 +51,14 @@ export class ChannelCore<T> {
   #closeListeners: WeakRef<{ end(): void }>[] = [];
   /** At this length, the next listener removes the collected ones. */
   #fullAt = FEWEST_LISTENERS;
-  closing: Closing | undefined = undefined;
+  closing: Closing | undefined;
 
   constructor(capacity: number) {
     this.capacity = capacity;
   }
 
   /** Removes and returns a value, if there is one for `receiver`. */
-  poll(receiver: ScopeNode | undefined): { value: T } | undefined {
+  poll(receiver?: ScopeNode): { value: T } | undefined {
     const { rules } = draining;
     if (rules !== undefined) {
       if (this.#holdsBack(receiver)) return undefined;
@@ -101,7 +101,7 @@ export class ChannelCore<T> {
    *
    * @param sender - The scope that sends.
    */
-  offer(value: T, sender: ScopeNode | undefined): boolean {
+  offer(value: T, sender?: ScopeNode): boolean {
     const isWork = draining.rules?.isForRunningWork(sender) === true;
     const receiver = this.#nextReceiver(isWork);
     if (receiver !== undefined) {

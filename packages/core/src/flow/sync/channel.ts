@@ -171,12 +171,12 @@ class BufferedChannel<T> implements Channel<T> {
 
   trySend(value: T): boolean {
     const core = this.#core;
-    return core.closing === undefined && core.offer(value, undefined);
+    return core.closing === undefined && core.offer(value);
   }
 
   tryReceive(): Received<T> | undefined {
     const core = this.#core;
-    const ready = core.poll(undefined);
+    const ready = core.poll();
     if (ready !== undefined) return { closed: false, value: ready.value };
     return core.closing === undefined ? undefined : { closed: true, cause: core.closing.cause };
   }
@@ -191,7 +191,7 @@ class BufferedChannel<T> implements Channel<T> {
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<T> {
-    return new ChannelIterator(this.#core, undefined);
+    return new ChannelIterator(this.#core);
   }
 }
 
@@ -292,7 +292,7 @@ class ChannelIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #node: ScopeNode | undefined;
   readonly #iteration: Iteration<T> = { ended: false, pending: new Set() };
 
-  constructor(core: ChannelCore<T>, node: ScopeNode | undefined) {
+  constructor(core: ChannelCore<T>, node?: ScopeNode) {
     this.#core = core;
     this.#node = node;
   }

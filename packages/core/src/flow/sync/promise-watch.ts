@@ -15,7 +15,7 @@ export interface PromiseWatcher extends Queued {
  */
 export class PromiseWatch {
   static readonly #watches = new WeakMap<PromiseLike<unknown>, PromiseWatch>();
-  outcome: PromiseSettledResult<unknown> | undefined = undefined;
+  outcome: PromiseSettledResult<unknown> | undefined;
   readonly #queue = new WaitQueue<PromiseWatcher>();
 
   private constructor(promise: PromiseLike<unknown>) {

@@ -227,7 +227,7 @@ class Selection extends ScopedWait<Taken> {
   /** Whether {@link fail} was called. */
   declare failed: boolean;
 
-  take(key: string, value: unknown): void {
+  take(key: string, value?: unknown): void {
     this.withdraw();
     this.succeed({ key, value });
   }
@@ -318,7 +318,7 @@ class SendBranch extends Branch implements Sender<unknown> {
   }
 
   sent(): void {
-    this.selection.take(this.key, undefined);
+    this.selection.take(this.key);
   }
 
   closed(closing: Closing): void {
@@ -373,7 +373,7 @@ class TimeoutBranch extends Branch {
   enter(): void {
     if (this.#ms === Infinity) return;
     const { owner } = this.selection;
-    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key, undefined), owner);
+    this.#timer = new LongTimer(this.#ms, () => this.selection.take(this.key), owner);
   }
 
   override leave(): void {

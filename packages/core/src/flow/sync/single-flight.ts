@@ -154,7 +154,7 @@ class Flight<K, T> implements Observer {
   left(): void {
     if (this.#settled || !this.#callers.empty) return;
     this.#free();
-    cancel(this.#task, "closed", undefined);
+    cancel(this.#task, "closed");
   }
 
   /** From now on a call for the key starts anew. */

@@ -34,8 +34,8 @@ export abstract class QueuedWait<T> extends ScopedWait<T> implements Queued {
 
 /** A first-come, first-served queue as a linked list: an entry can leave from the middle in constant time. */
 export class WaitQueue<W extends Queued> {
-  #first: Queued | undefined = undefined;
-  #last: Queued | undefined = undefined;
+  #first: Queued | undefined;
+  #last: Queued | undefined;
 
   #size = 0;
 

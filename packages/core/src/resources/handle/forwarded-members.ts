@@ -168,7 +168,7 @@ function readElsewhere(self: unknown, key: PropertyKey, ofClass: object | undefi
 }
 
 /** Reads an accessor or a field. Its value is not the result of a call, so it does not keep the handle alive. */
-export function readField(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
+export function readField(self: unknown, key: PropertyKey, ofClass?: object): unknown {
   const direct = HandleObject.innerOf(self);
   const owner = direct === undefined ? HandleObject.handleOf(self) : (self as HandleObject);
   const inner = direct ?? HandleObject.innerOf(owner);
@@ -186,12 +186,7 @@ export function readField(self: unknown, key: PropertyKey, ofClass: object | und
   return HandleObject.existingRef(owner)?.results.facades.get(value)?.deref() ?? value;
 }
 
-export function writeField(
-  self: unknown,
-  key: PropertyKey,
-  value: unknown,
-  ofClass: object | undefined,
-): boolean {
+export function writeField(self: unknown, key: PropertyKey, value: unknown, ofClass?: object): boolean {
   const owner = HandleObject.handleOf(self);
   if (owner === undefined) return Reflect.set(ofClass ?? (Object.create(null) as object), key, value, self);
   if (HandleObject.isFrozen(owner)) return false;

@@ -39,7 +39,7 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
   const isLiteral = prototype === null || isObjectPrototype(prototype);
   let wrapper = prototype === null ? undefined : wrappers.get(prototype);
   if (wrapper === undefined) {
-    const grows = !isLiteral && mayGrow(inner, undefined);
+    const grows = !isLiteral && mayGrow(inner);
     wrapper = { construct: wrapperClass(prototype), fields: new Map(), grows, buildsLeft: MAX_BUILDS };
     if (prototype !== null) wrappers.set(prototype, wrapper);
   }
@@ -66,7 +66,7 @@ const factory: HandleFactory = { copy: createHandle, convert: toCaller };
 
 function compareFields(owner: HandleObject): void {
   const inner = HandleObject.innerOf(owner) as object;
-  syncFields(owner, inner, handleOnlyKeys, (at, from, key) => defineField(at, from, key, undefined));
+  syncFields(owner, inner, handleOnlyKeys, (at, from, key) => defineField(at, from, key));
 }
 
 function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
@@ -123,11 +123,7 @@ function forward(
 }
 
 /** @param ofClass - The prototype that has the member. Read through another object, it is that object's. */
-function field(
-  key: PropertyKey,
-  original: PropertyDescriptor,
-  ofClass: object | undefined,
-): PropertyDescriptor {
+function field(key: PropertyKey, original: PropertyDescriptor, ofClass?: object): PropertyDescriptor {
   const made: PropertyDescriptor = { configurable: true, enumerable: original.enumerable ?? false };
   const read = function (this: unknown): unknown {
     return readField(this, key, ofClass);
@@ -146,7 +142,7 @@ function defineField(
   handle: object,
   inner: object,
   key: PropertyKey,
-  fields: Map<PropertyKey, PropertyDescriptor> | undefined,
+  fields?: Map<PropertyKey, PropertyDescriptor>,
 ): void {
   const own = Object.getOwnPropertyDescriptor(inner, key);
   if (own === undefined) return;
@@ -155,7 +151,7 @@ function defineField(
     Object.defineProperty(handle, key, known);
     return;
   }
-  const made = field(key, own, undefined);
+  const made = field(key, own);
   if (fields !== undefined && fields.size < MAX_FIELDS) fields.set(key, made);
   Object.defineProperty(handle, key, made);
 }
@@ -172,8 +168,8 @@ const lateMembers: ProxyHandler<object> = {
     const inner = HandleObject.innerOf(owner) as object;
     if (key === "toJSON") compareFields(owner); // `JSON.stringify` reads `toJSON` before it lists the keys
     if (isInherited(key, inner)) return Reflect.get(target, key, receiver);
-    if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
-    return readField(receiver, key, undefined);
+    if (Object.hasOwn(inner, key) && Object.isExtensible(owner)) defineField(owner, inner, key);
+    return readField(receiver, key);
   },
   set(target, key, value, receiver): boolean {
     if (key === handleKey) return Reflect.set(target, key, value, receiver);
@@ -182,8 +178,8 @@ const lateMembers: ProxyHandler<object> = {
     const inner = HandleObject.innerOf(owner) as object;
     const isKnown = key in inner; // a member of the class, or a later field
     if (!isKnown && !Object.isExtensible(owner)) return false;
-    const done = writeField(receiver, key, value, undefined);
-    if (done && Object.isExtensible(owner)) defineField(owner, inner, key, undefined);
+    const done = writeField(receiver, key, value);
+    if (done && Object.isExtensible(owner)) defineField(owner, inner, key);
     return done;
   },
 };
@@ -217,7 +213,7 @@ async function disposeHandle(this: unknown): Promise<void> {
 
 /** `using` can't wait: the inner object is disposed of once the workers have stopped. */
 function disposeWithoutWaiting(this: object): void {
-  closeByOwner(HandleObject.nodeOf(HandleObject.handleOf(this)) as ScopeNode, undefined);
+  closeByOwner(HandleObject.nodeOf(HandleObject.handleOf(this)) as ScopeNode);
 }
 
 function showInner(this: object): unknown {

@@ -7,7 +7,7 @@ import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
  * is slower. A handle that should be a Proxy and is not updates its keys less often: when an unknown field is read, and
  * when the handle is converted to JSON.
  */
-export function mayGrow(inner: object, build: unknown): boolean {
+export function mayGrow(inner: object, build?: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
     for (const key of Reflect.ownKeys(at)) {

@@ -175,12 +175,10 @@ function mapKind(ref: HandleRef, value: ReadonlyMap<unknown, unknown> | Readonly
 }
 
 function isLiveMember(member: object): boolean {
-  return (
-    HandleObject.isHandle(member) || (!isPlatformData(member) && liveKind(member, undefined) !== undefined)
-  );
+  return HandleObject.isHandle(member) || (!isPlatformData(member) && liveKind(member) !== undefined);
 }
 
-function liveKind(value: object, args: readonly unknown[] | undefined): ResultKind | undefined {
+function liveKind(value: object, args?: readonly unknown[]): ResultKind | undefined {
   const members = value as Record<PropertyKey, unknown>;
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
   if (has("then")) return "thenable";
@@ -226,7 +224,7 @@ function isLive(member: object, depth: number, search: Search): boolean {
   if (member instanceof Map || member instanceof Set) return mapKind(search.ref, member) === "map";
   if (!plain && isPlatformData(member)) return false;
   if (scopeBrand in member) return false;
-  if (HandleObject.isHandle(member) || liveKind(member, undefined) !== undefined) return true;
+  if (HandleObject.isHandle(member) || liveKind(member) !== undefined) return true;
   if (plain) return depth > 1 && containsLive(member, depth - 1, search);
   const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(member);
   if (!hasMethods) {
