@@ -5,8 +5,8 @@ import { BSON } from "mongodb";
 type Command = Record<string, unknown>;
 
 /**
- * A server of MongoDB's wire protocol that knows no data: it says hello, and lets `answer` decide about other commands. npm
- * brings no MongoDB; this shows what the driver sends, and when it breaks off.
+ * A server of MongoDB's wire protocol without data. It answers `hello`, and `answer` decides about other commands. npm has no
+ * package of MongoDB itself. This server shows which commands the driver sends, and when it closes a connection.
  */
 export async function startMongodb(
   answer: (command: Command, socket: Socket) => Command | undefined,

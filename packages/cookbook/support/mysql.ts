@@ -12,8 +12,8 @@ interface ServerConnection {
 }
 
 /**
- * A server of MySQL's protocol whose queries end only when they are killed, for `await using`. npm brings no MySQL; mysql2
- * brings the other side of its protocol, which shows what is asked on which connection.
+ * A server of MySQL's protocol whose queries end only when they are killed, for `await using`. npm has no package of MySQL
+ * itself. mysql2 implements the server's side of the protocol, which shows the queries of each connection.
  */
 export async function startMysql(): Promise<
   AsyncDisposable & { readonly port: number; readonly asked: readonly string[] }

@@ -1,5 +1,5 @@
-// One command: every way of doing a job takes its turn in every round, in a process for each group, so that none has to
-// do with what another has left of the heap. See docs/maintainers/performance.md.
+// Runs all groups of benchmarks, each in a separate process, so that no group collects the garbage of another. Within a group,
+// every row has a turn in every round. See docs/maintainers/performance.md.
 
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { circumstances, save } from "./results.js";
 
 const core = fileURLToPath(new URL("../", import.meta.url));
 
-/** Builds bough if its sources are newer than what is built. */
+/** Builds bough if its sources are newer than the build. */
 function build(): void {
   const sources = readdirSync(`${core}src`, { recursive: true, encoding: "utf8" });
   const newest = Math.max(...sources.map((path) => statSync(`${core}src/${path}`).mtimeMs));

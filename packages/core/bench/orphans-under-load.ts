@@ -3,8 +3,8 @@ import { selfCleaning, sleep, spawn } from "./bough.js";
 import { collect, interleave, nsSince, type Case, type Group } from "./harness.js";
 import { rounds } from "./options.js";
 
-// How many dropped handles are alive at once in a process that is busy with something else, and how long it takes from a
-// drop to the stop of its worker. Nobody forces a collection: V8 decides when it collects.
+// Measures how many dropped handles are alive at once in a process that is busy with other work, and the time from the drop
+// of a handle to the stop of its worker. No collection is forced: V8 decides when it collects.
 
 const REQUESTS = 100_000;
 const IN_A_TURN = 20;

@@ -16,10 +16,10 @@ export class Load {
   }
 
   /**
-   * Sends requests while `goesOn` says so, one at a time on each connection; resolves with the seconds it took.
+   * Sends requests while `goesOn` returns true, one at a time on each connection. Resolves with the seconds it took.
    *
-   * It never sleeps meanwhile. A client that does is woken by the system call with which the server answers, on the
-   * server's time; and the slower a server is, the more often its client has fallen asleep.
+   * It never sleeps. A sleeping client is woken by the system call with which the server answers, in the server's time.
+   * A slower server has more sleeping clients.
    */
   async run(goesOn: () => boolean): Promise<number> {
     let running = true;

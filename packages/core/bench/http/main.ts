@@ -1,5 +1,5 @@
-// What an app with the integration keeps of the plain app's requests per second, and of the processor time that a
-// request costs its server, which other load on the machine disturbs less; and the heap before and after a load.
+// Compares an app with the integration with the plain app: by requests per second, and by the processor time of a request,
+// which other load on the machine disturbs less. With `--seconds`, also the heap before and after a load.
 //
 //     npm run bench:http -- [--framework fastify] [--variant used] [--node /path/to/node] [--generations 4]
 //         [--rounds 300] [--requests 250] [--warm-up 30000] [--seconds 60]

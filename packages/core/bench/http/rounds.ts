@@ -1,6 +1,6 @@
-// Compares servers that run in processes of their own: every variant takes its turn in every round, in rounds of some ten ms,
-// since the speed of a machine drifts. Two processes that run the same code differ by some percent, as long as they live, so
-// each generation starts them all anew.
+// Compares servers, each in a separate process. The speed of a machine drifts, so each round lasts some ten ms, and every
+// variant has a turn in it. Two processes that run the same code differ by some percent for as long as they live, so each
+// generation starts all of them anew.
 
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-// What Hono on each fetch-style host keeps of its speed with `bough/web`: mounted and unused, compared with the app without it;
-// used with three tasks, compared with the same job by hand. `bench:http` says what the variants do.
+// Measures the share of its speed that Hono keeps with `bough/web`, on each fetch-style host. Mounted and unused, it is compared
+// with the app without it; with three tasks, with the same job by hand. `bench:http` describes the variants.
 //
 //     npm run bench:web -- [--host bun] [--host deno] [--host node-server] [--variant used] [--generations 4] [--rounds 150]
 //         [--requests 500] [--warm-up 30000] [--connections 50]

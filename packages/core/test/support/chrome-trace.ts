@@ -11,8 +11,12 @@ interface AnyEvent {
 }
 
 /**
- * The breaches of the rules of the trace event format, one line each: times that decrease, slices that do not end, end
- * twice, or cross another slice of their track, events without what their phase needs, tracks without a name.
+ * Checks a trace against the trace event format. Returns a line for each breach:
+ *
+ * - a time that decreases;
+ * - a slice that does not end, ends twice, or crosses another slice of its track;
+ * - an event without a field that its phase needs;
+ * - a track without a name.
  */
 export function traceFaults(trace: unknown): string[] {
   const faults: string[] = [];

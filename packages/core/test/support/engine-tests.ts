@@ -30,8 +30,8 @@ const load = process.env["BOUGH_LOAD"] === undefined ? {} : { owners: 1_000, job
 const AT_ONCE = 12;
 
 /**
- * The cases of `engineSuite` with a real server. Most of their time is waiting for locks to run out, so they run at the same
- * time; those that break the server itself do so one after the other, on another one.
+ * Runs the cases of `engineSuite` with a real server. They mostly wait for locks to expire, so they run at the same time. Cases
+ * that break the server itself run one after the other, on another server.
  */
 export function testEngine(start: (scope: Scope) => Promise<TestServer>): void {
   const names = engineSuite({

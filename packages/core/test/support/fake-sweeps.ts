@@ -2,10 +2,10 @@ import { vi } from "vitest";
 import { realIntervals } from "../../src/kernel/platform.js";
 
 /**
- * Fakes the intervals of this process, and with them those by which bough watches its sockets. Those are real otherwise,
- * whatever a test fakes.
+ * Fakes the intervals of this process, including those by which bough watches its sockets. Other fake timers do not replace
+ * the latter.
  *
- * @returns What makes them real again.
+ * @returns A function that restores them.
  */
 export function fakeSweeps(): () => void {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });

@@ -8,7 +8,7 @@ import type {
   TaskStartMessage,
 } from "../../src/inspect/index.js";
 
-/** Keeps the books on what the diagnostics channels say, and notes what can't be true (rule 27). */
+/** Follows the messages of the diagnostics channels, and notes contradictions (rule 27). */
 export class Ledger {
   readonly breaches: string[] = [];
   /** The scopes that should be open, with their parents. */

@@ -7,8 +7,9 @@ import { serverScope } from "../../src/http/index.js";
 import { serverStateOf } from "../../src/http/server-scope.js";
 import { sleep, spawn, type Scope } from "../../src/index.js";
 
-// Many requests, with parsed bodies and clients that hang up, over connections that are kept alive: not one cancelled that was
-// answered, not one that went on when its client had gone, nothing left behind, and nothing logged as an error.
+// Sends many requests over connections that are kept alive, with parsed bodies and with clients that disconnect. Checks that no
+// answered request was cancelled, that none continued after its client had left, and that nothing was left behind or logged as
+// an error.
 
 /** How many requests each server gets: `npm run test:mixed` sets it to ten thousand. */
 const TOTAL = Number(process.env["BOUGH_MIXED"] ?? 2_000);
@@ -35,7 +36,7 @@ export async function work(scope: Scope, id: string, fates: Fates, hangs: boolea
 }
 
 /**
- * Sends the requests to a server whose handlers call {@link work} for `/:id/:what`, and checks what became of them.
+ * Sends the requests to a server whose handlers call {@link work} for `/:id/:what`, and checks how they ended.
  *
  * @param logged - What the server has logged as an error.
  */

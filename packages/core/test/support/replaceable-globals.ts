@@ -21,7 +21,7 @@ const members: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 
 const modules = new Set(["node:timers", "node:timers/promises", "node:perf_hooks"]);
 
-/** May use them: the module that takes them for all others, and what puts a fake clock in their place. */
+/** The files that may use them: the module that takes them for all others, and those that install a fake clock. */
 const mayUse = new Set([
   "kernel/platform.ts",
   "testing/clock/fake-timers.ts",

@@ -5,18 +5,18 @@ import { fail } from "../../src/kernel/lifecycle.js";
 import { nodeOf } from "../../src/task/node-of.js";
 import { flush } from "./deferred.js";
 
-/** So many turns of the microtasks everything gets before the event loop has its turn. */
+/** How many turns the microtasks get before the event loop has a turn. */
 const HOPS = 10;
 
-/** Every so many of them, what `process.nextTick` has put off has its turn, too. */
+/** After this many turns of the microtasks, the callbacks of `process.nextTick` have a turn. */
 const TICK = 4;
 
-/** After so many turns of the event loop without a timer nothing more will happen. */
+/** After this many turns of the event loop without a timer, nothing more will happen. */
 const IDLE_TURNS = 4;
 
 /**
- * Plays a scene step by step: each turn of the microtasks is one, each turn of the event loop, each (fake) timer, and
- * each `point()` in the scene's own code. At one of them something interrupts it.
+ * Plays a scene step by step. A step is a turn of the microtasks, a turn of the event loop, a (fake) timer, or a `point()` in
+ * the scene's own code. At one of the steps, the scene is interrupted.
  */
 export class Steps {
   count = 0;
@@ -26,7 +26,7 @@ export class Steps {
   /** Whether nothing interrupts it unless everything is blocked. */
   readonly undisturbed: boolean;
   readonly #at: number;
-  /** For how many turns of the event loop nothing is known to have happened. */
+  /** How many turns of the event loop have passed in which nothing is known to have happened. */
   #idle = 0;
 
   constructor(at: number) {
@@ -53,7 +53,7 @@ export class Steps {
   /**
    * Lets things happen until `promise` has settled. The interruption comes at the latest when everything is blocked.
    *
-   * @throws {Error} If everything is blocked even so: somebody was not woken.
+   * @throws {Error} If everything is blocked even after the interruption: a wait was not ended.
    */
   async play<T>(promise: PromiseLike<T>): Promise<PromiseSettledResult<T>> {
     let result: PromiseSettledResult<T> | undefined;

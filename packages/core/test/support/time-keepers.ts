@@ -6,11 +6,11 @@ import { realTimers, turn } from "../../src/kernel/platform.js";
 
 /** Something that is in charge of the time of a test: fake timers, or a calendar that is wrong. */
 export interface TimeKeeper {
-  /** Takes over. Returns what gives the globals back. */
+  /** Takes over. Returns a function that restores the globals. */
   install(): () => void;
-  /** Lets `ms` milliseconds pass, and everything happen that follows from it. */
+  /** Lets `ms` milliseconds pass, and waits until everything that follows from it has happened. */
   advance(ms: number): Promise<void>;
-  /** Sets the calendar to another time, where that is no matter of the timers. */
+  /** Sets the calendar to another time, if the timers do not depend on it. */
   setCalendar(): void;
   /** Its time passes only with `advance`. */
   readonly isFake: boolean;
@@ -44,7 +44,7 @@ function faked(
   };
 }
 
-/** Timers that are set by what a timer has brought about are met within that. */
+/** Within this time, timers that were set by the effects of another timer fire, too. */
 const STEP = 5;
 
 /** Real timers, and a calendar that `read` makes of the real one. */

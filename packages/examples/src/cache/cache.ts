@@ -25,7 +25,7 @@ export class Cache<T> {
     return this;
   }
 
-  /** Forgets what has expired at each interval, until `scope` is cancelled. */
+  /** Removes the expired entries at each interval, until `scope` is cancelled. */
   async run(scope: Scope, interval: number): Promise<void> {
     scope.defer(() => this.onStopped?.());
     for await (const now of ticker(scope, interval)) {

@@ -1,6 +1,6 @@
 import { selfCleaning, shield, spawn, ticker, type Scope, type SelfCleaning } from "bough";
 
-/** Takes what was evicted, to write it somewhere, say. */
+/** Receives an evicted entry, for example to store it elsewhere. */
 type Evict<T> = (key: string, value: T, scope: Scope) => Promise<void>;
 
 export interface LruOptions<T> {
@@ -8,7 +8,7 @@ export interface LruOptions<T> {
   readonly capacity: number;
   /** Milliseconds that an entry lives. */
   readonly lifetime: number;
-  /** Milliseconds from one eviction of what has expired to the next. */
+  /** Milliseconds between two evictions of expired entries. */
   readonly interval: number;
   readonly onEvict: Evict<T>;
 }
@@ -44,7 +44,7 @@ export class LruCache<T> {
     return entry.value;
   }
 
-  /** Evicts what has expired, entry by entry. One that has begun is finished even when `scope` is cancelled. */
+  /** Evicts the expired entries one by one. An eviction that has begun is finished even when `scope` is cancelled. */
   async evictExpired(scope: Scope): Promise<void> {
     const now = Date.now();
     for (const [key, { value, expires }] of this.#entries) {
@@ -58,7 +58,7 @@ export class LruCache<T> {
 
 /**
  * Makes a cache with an evicter. `close(cache)` is Istio's finalizer, awaited: `w.stopEvicter <- true` and
- * `w.evicterTerminated.Wait()`. Dropping the cache does the same, and nobody has to wait.
+ * `w.evicterTerminated.Wait()`. Dropping the cache does the same, without a caller that waits.
  */
 export function createLruCache<T>(options: LruOptions<T>): SelfCleaning<LruCache<T>> {
   return selfCleaning(

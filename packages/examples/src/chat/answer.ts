@@ -2,8 +2,8 @@ import { createScope, sleep, spawn, type CancelledError, type Scope, type ScopeH
 import type { ShutdownNotice } from "bough/http";
 import { framesOf } from "./frames.js";
 
-// The gateway itself. It knows no framework: express.ts, fastify.ts and hono.ts each give it the scope of a request and send what
-// it yields.
+// The gateway itself. It depends on no framework: express.ts, fastify.ts and hono.ts each pass it the scope of a request, and
+// send the frames that it yields.
 
 /** A server that speaks the API of OpenAI, and how long to wait for it. */
 export interface Model {
@@ -38,8 +38,8 @@ export class HttpError extends Error {
  * **Cancellation:** when the reader leaves, `scope` is cancelled, and the request to the model with it. The first token and the
  * whole answer have their deadlines. When `server` begins to shut down, the answer ends with a last event.
  *
- * **Failure:** what goes wrong before the first token rejects, so that the reader gets a status: 400 for a bad question, 502 for
- * an error of the model, 504 for a deadline. After it the reader gets a last event.
+ * **Failure:** before the first token, a failure rejects, so that the reader gets a status: 400 for a bad question, 502 for an
+ * error of the model, 504 for a deadline. After the first token, the reader gets a last event instead.
  *
  * @param scope - That of the request.
  * @param question - The body of the request.
@@ -53,7 +53,7 @@ export async function openAnswer(
 ): Promise<AsyncIterable<string>> {
   const { messages } = (question ?? {}) as { messages?: unknown };
   if (!Array.isArray(messages)) throw new HttpError(400, "the body must have messages");
-  // A scope of its own: when its time is up, or the server shuts down, there is still a request to send the last event to.
+  // A separate scope: when its time is up, or the server shuts down, the request can still send the last event.
   const answer = createScope(scope, { name: "answer", timeout: model.total });
   try {
     const patience = spawn(answer, (task) => sleep(task, Infinity), {
@@ -98,7 +98,7 @@ async function* relay(
   try {
     for (let next = first; next.done !== true; next = await frames.next()) yield next.value;
   } catch (error) {
-    scope.throwIfCancelled(); // the reader has left: nobody is there for a last event
+    scope.throwIfCancelled(); // the reader has left, and gets no last event
     yield lastEvent(answer.reason, error);
   } finally {
     stop();

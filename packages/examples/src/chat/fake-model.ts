@@ -20,7 +20,7 @@ export interface Manner {
   readonly id: number;
 }
 
-/** A model that speaks the API of OpenAI over HTTP, and counts what it generates. */
+/** A model that speaks the API of OpenAI over HTTP, and counts the tokens that it generates. */
 export class FakeModel {
   /** Tokens of all answers that were asked for. */
   planned = 0;

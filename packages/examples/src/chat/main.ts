@@ -1,4 +1,4 @@
-// Without arguments: readers of every kind ask each gateway, and a table says what was saved.
+// Without arguments: readers of every kind ask each gateway, and a table shows how many tokens were saved.
 // With --page: serves the page until Ctrl-C, on Express, or on the framework that --framework names.
 
 import { once } from "node:events";

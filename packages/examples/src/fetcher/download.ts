@@ -3,9 +3,9 @@ import { withScope, type Scope } from "bough";
 import type { Item } from "./items.js";
 
 /**
- * Downloads `item` into the file `path`, which is there when all of it is, and not before.
+ * Downloads `item` into the file `path`, which does not exist before the download is complete.
  *
- * **Cancellation:** ends the request and removes what has arrived. A download that is complete when the cancellation comes
+ * **Cancellation:** ends the request and removes the part that has arrived. A download that is complete when the cancellation comes
  * is kept: the file is renamed in one step, so there is nothing to shield.
  *
  * @throws {Error} (as a rejection) What `fetch` rejects with, or that the server answered something other than 200.

@@ -65,7 +65,7 @@ function explain(error: unknown): string {
   return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
-/** A daemon: it draws until everything else in the scope is done. */
+/** A daemon: it draws until all other work in the scope is done. */
 function spawnPainter(scope: Scope, items: readonly Item[], stage: Stage): void {
   const view = createProgress(items, stage.paint);
   spawn(

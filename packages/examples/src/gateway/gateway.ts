@@ -24,8 +24,8 @@ export type Line =
   { readonly name: string; readonly body: unknown } | { readonly name: string; readonly error: string };
 
 /**
- * A gateway with one route, `/merged`: asks all upstreams at once and streams what they say, a line of JSON each, in
- * the order in which they answer. An upstream that fails or is late costs its own line only.
+ * A gateway with one route, `/merged`: asks all upstreams at once and streams their answers, a line of JSON each, in
+ * the order in which they arrive. An upstream that fails or is late costs its own line only.
  */
 export function createGateway({ upstreams, timeout, upstreamTimeout, audit }: GatewayOptions): Server {
   const app = express();
@@ -37,7 +37,7 @@ export function createGateway({ upstreams, timeout, upstreamTimeout, audit }: Ga
     response.type("application/x-ndjson");
     for await (const line of lines) response.write(`${JSON.stringify(line)}\n`);
     response.end();
-    // Not the request's affair: it goes on when the response is done, and a shutdown waits for it.
+    // In the server's scope: it continues when the response is done, and a shutdown waits for it.
     spawn(serverScope(server), ({ signal }) => audit(request.path, signal), { name: "audit" });
   });
   const server = createServer(app);

@@ -14,7 +14,7 @@ async function listen(scope: Scope): Promise<Address> {
   return new Address("127.0.0.1", (server.address() as AddressInfo).port);
 }
 
-/** A port that nobody listens on: it was free a moment ago. */
+/** A port without a listener: it was free a moment ago. */
 function refusing(): Promise<Address> {
   return withScope(listen);
 }

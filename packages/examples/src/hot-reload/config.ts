@@ -6,7 +6,7 @@ export interface Config {
   readonly prefix: string;
 }
 
-/** In one step, so that nobody reads half of it. */
+/** In one step, so that no reader sees half of it. */
 export async function writeConfig(file: string, config: Config): Promise<void> {
   await writeFile(`${file}.new`, JSON.stringify(config));
   await rename(`${file}.new`, file);

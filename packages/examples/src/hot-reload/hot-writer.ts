@@ -24,7 +24,7 @@ export class HotWriter {
     }
   }
 
-  /** From now on messages go to `sink`. Resolves when the old one has handled what was queued for it. */
+  /** From now on messages go to `sink`. Resolves when the old sink has received the messages that were queued for it. */
   async replace(sink: Sink): Promise<void> {
     const old = this.#current;
     this.#current = createWriter(sink);

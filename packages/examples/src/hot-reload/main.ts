@@ -1,5 +1,5 @@
-// Prints how many workers the original's two writers leave behind, what becomes of the messages that are written while a
-// configuration file is rewritten and reloaded, and what the compaction loop does until it is stopped.
+// Prints four results: how many workers the original's two writers leave behind; whether messages are lost while a configuration
+// file is rewritten and reloaded; whether a closed queue is drained; what a storage keeps that compacts itself.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

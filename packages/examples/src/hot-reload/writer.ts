@@ -50,8 +50,8 @@ export function createLeakyWriter(owner: Scope, sink: Sink): Writer {
 }
 
 /**
- * A writer whose worker stops when `end` has drained the queue, or when nobody holds the writer any more. In the second
- * case, as after `close(writer)`, what is still queued is dropped: `end` what must not be lost.
+ * A writer whose worker stops when `end` has drained the queue, or when the writer was dropped. In the second case, as after
+ * `close(writer)`, queued messages are lost. Call `end` to have them written.
  */
 export function createWriter(sink: Sink): SelfCleaning<Writer> {
   return selfCleaning((scope) => createLeakyWriter(scope, sink), {

@@ -1,7 +1,7 @@
 import { createScope, type Scope } from "bough";
 import { LeakError, verifyNoLeaks } from "bough/testing";
 
-/** A test of the original: what it runs in a scope that is still open afterwards. */
+/** A test of the original, whose body runs in a scope that is still open afterwards. */
 export interface LeakTest {
   readonly name: string;
   readonly body: (parent: Scope) => void | Promise<void>;

@@ -16,7 +16,7 @@ export interface Member {
   readonly kill: () => void;
 }
 
-/** An API and its workers, each in a process of its own, and what they report. */
+/** An API and its workers, each in a separate process, and the events that they report. */
 export class Farm {
   readonly events: Event[] = [];
   readonly #scope: Scope;

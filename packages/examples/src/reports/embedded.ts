@@ -41,8 +41,9 @@ export function whyNotEmbedded(): string | undefined {
 }
 
 /**
- * Finds the programs in the npm package for this platform. Postgres refuses to run as root: then they are copied into
- * `folder`, since the user `nobody` may not enter the folders of root, and `folder` is given to `nobody`.
+ * Finds the programs in the npm package for this platform. Postgres refuses to run as root, and the user `nobody` may not
+ * enter the folders of root. So if this process runs as root, the programs are copied into `folder`, and `folder` is given
+ * to `nobody`.
  */
 export async function findPrograms(folder: string): Promise<Programs> {
   const missing = whyNotEmbedded();

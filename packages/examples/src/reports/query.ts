@@ -16,11 +16,11 @@ const QUERY_CANCELED = "57014";
  * Runs a query on a connection of `pool`, and returns its rows.
  *
  * **Cancellation:** `pg` has no way to cancel, and a connection that is closed leaves its query running. So the database
- * is asked, on a second connection, to cancel the query; this waits until the query has ended there, and rejects with
- * the reason. The connection then goes back to the pool. Rows that arrived before that are returned nevertheless.
+ * is asked, on a second connection, to cancel the query. The call waits until the query has ended there, and rejects
+ * with the reason. The connection then goes back to the pool. If the rows arrive before that, they are returned.
  *
- * **Failure:** that of the database. If it can't be asked within ten seconds, the connection is dropped and the failure
- * says so, for then the query may still run: that is no mere cancellation.
+ * **Failure:** the error of the database. If the database can't be asked within ten seconds, the connection is dropped.
+ * The query may then still run, so the call rejects with an error that tells this, and not with the reason.
  *
  * @throws {CancelledError} The reason of `scope` (as a rejection).
  */

@@ -1,5 +1,5 @@
-// Prints what a statsd server receives from senders that are forgotten and from senders that are closed, what
-// becomes of a cache with a janitor, and how many background workers are left of each.
+// Prints the messages that a statsd server receives from senders that are dropped and from senders that are closed. Then does
+// the same for a cache with a janitor, and prints how many background workers each leaves behind.
 
 import { close, createChannel, sleep, withScope, type Channel, type Scope } from "bough";
 import { collectGarbage } from "bough/testing";

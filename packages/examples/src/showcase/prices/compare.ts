@@ -6,8 +6,8 @@ import type { Ledger } from "./ledger.js";
 import { serve } from "./serve.js";
 
 /**
- * The price-comparison server. `GET /?shops=fast,slow` asks these shops at the same time and answers with all their prices, or
- * with an error when one fails (502) or they take longer than the client's header `x-request-timeout-ms` says (504).
+ * The price-comparison server. `GET /?shops=fast,slow` asks these shops at the same time and answers with all their prices. It
+ * answers 502 if a shop fails, and 504 if the time in the client's header `x-request-timeout-ms` is over.
  *
  * Everything that a request starts lives in the request's scope, a child of the server's. However the request ends, the
  * calls that are still out are cancelled, and awaited, before it has ended.
