@@ -82,34 +82,26 @@ export function expressBough(options: ExpressBoughOptions = {}): RequestHandler 
   const hooks: Hooks | undefined =
     onCancelled === undefined && respond === undefined ? undefined : { onCancelled, respond };
   const site = callSite(expressBough);
-  /** On each server whose requests have passed through this middleware. */
+  /** On each server whose requests have passed through this middleware. It holds no server, and no app. */
   const known: unique symbol = Symbol("bough.known");
-  /** The state of such a server. */
-  let knownState: object | undefined;
-  /** The prototype that an app gives its requests, and the app. */
-  let lastPrototype: unknown;
-  let lastApp: Request["app"] | undefined;
   const applyOptions = (request: Request, response: Response): void => {
     if (timeout !== undefined) scopeOf(request, response).limit(timeout);
     if (hooks !== undefined) useHooks(request, response, hooks);
   };
-  // On Node 20 every request of Express has its own hidden class, and reading a property takes a microsecond.
+  // On Node 20 every request of Express has its own hidden class, and reading one of its properties takes a microsecond.
   return function bough(request: Request, response: Response, next: NextFunction): void {
-    if (request !== latest.request || knownState === undefined || latest.server !== knownState) {
+    if (request !== latest.request || latest.server?.integration !== known) {
       const { server } = request.socket as { server?: Server & { [known]?: true } };
       if (server !== undefined && server[known] === undefined) {
         server[known] = true;
         openServer(server, serverOptions, site);
         adoptFirstRequest(request, response);
       }
-      knownState = serverOf(request);
+      const state = serverOf(request);
+      if (state !== undefined) state.integration = known;
     }
-    const prototype: unknown = Object.getPrototypeOf(request);
-    if (prototype !== lastPrototype) {
-      lastPrototype = prototype;
-      lastApp = request.app; // a router may be used without an app
-    }
-    const app = lastApp;
+    // Each app has a prototype for its requests, whose property it is. A router may be used without an app.
+    const { app } = Object.getPrototypeOf(request) as { readonly app?: Request["app"] };
     if ((app === undefined || !isPrepared(app)) && !("scope" in request)) addScope(request, response);
     if (app !== undefined) catchErrors(app);
     // For tracing, the handler runs in the stores that are bound to the diagnostics channel of scopes.
@@ -158,14 +150,22 @@ function scopeOf(request: Request, response: Response): RequestRecord {
 
 /** Defines `scope` once, on the prototype that the app's requests share. A router without an app has no such prototype. */
 function addScope(request: Request, response: Response): void {
-  const hasApp = request.app !== undefined;
-  const target: object = hasApp ? (request.app as unknown as { request: object }).request : request;
+  const { app } = request as unknown as { app?: { readonly request: object } };
+  if (app !== undefined) defineScope(app.request, responseOf);
+  else defineScope(request, () => response);
+}
+
+function responseOf(request: Request): Response {
+  return request === latest.request ? (latest.response as Response) : (request.res as Response);
+}
+
+/** A function of its own: its getter holds the variables around it, as long as an app lives. */
+function defineScope(target: object, responseOf: (request: Request) => Response): void {
   Object.defineProperty(target, "scope", {
     configurable: true,
     enumerable: false,
     get: function scope(this: Request): Scope {
-      const own = hasApp && this === latest.request ? (latest.response as Response | undefined) : undefined;
-      const { node } = scopeOf(this, own ?? (hasApp ? (this.res as Response) : response));
+      const { node } = scopeOf(this, responseOf(this));
       recordSite(node, callSite(scope));
       return node;
     },

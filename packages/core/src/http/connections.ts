@@ -109,18 +109,31 @@ export interface OpenRequest {
 /** The socket or HTTP/2 stream of a request. */
 export interface Transport {
   [lastRequestKey]?: LastRequest;
-  prependOnceListener(event: "close", listener: () => void): unknown;
+  /** A mock may be any object. */
+  prependOnceListener?(event: "close", listener: () => void): unknown;
 }
 
-/** The last request of a connection. One object serves all requests of the connection, to make each cheaper. */
+/** The server of a request. */
+interface ConnectionOwner {
+  /** Called when the connection has closed. */
+  onClose(connection: LastRequest): void;
+}
+
+/**
+ * The last request of a connection to a server. One object serves all requests of the connection, to make each cheaper.
+ */
 export class LastRequest implements OpenRequest {
   /** The state of the server. A server that listens again after `close()` has a new one. */
-  readonly server: object;
+  readonly server: ConnectionOwner;
+  /** The same for another server, to which a handler passes requests on. */
+  next: LastRequest | undefined = undefined;
+  /** Whether the transport is the mock of a test or of a serverless platform, which may never close. */
+  isMock = false;
   request: AnyRequest;
   response: AnyResponse;
   earlier: OpenRequest | undefined = undefined;
 
-  constructor(server: object, request: AnyRequest, response: AnyResponse) {
+  constructor(server: ConnectionOwner, request: AnyRequest, response: AnyResponse) {
     this.server = server;
     this.request = request;
     this.response = response;

@@ -53,6 +53,12 @@ export function isUpgrade(request: AnyRequest, response: AnyResponse): boolean {
   return upgrade && request.httpVersionMajor !== 2;
 }
 
+/** Whether a request came through no server: in a test, or on a serverless platform. Its connection may never close. */
+export function isMock(request: AnyRequest): boolean {
+  const { socket } = request as { socket?: { server?: object } };
+  return request.httpVersionMajor !== 2 && socket?.server === undefined;
+}
+
 /** The socket of an upgraded request. */
 export function socketOf(response: AnyResponse): Duplex | undefined {
   return ("socket" in response ? (response.socket as Duplex | null) : undefined) ?? undefined;

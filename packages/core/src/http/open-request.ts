@@ -16,6 +16,7 @@ import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import {
   hasClosed,
+  isMock,
   isUpgrade,
   DefaultName,
   socketOf,
@@ -113,6 +114,7 @@ function applyLimits(record: RequestRecord, { timeout, deadlineHeader }: ServerS
 /** Listens for what closes no response: the end of an upgraded socket, and the end of a connection before the response's turn. */
 function listenToSockets(request: AnyRequest, response: AnyResponse, record: RequestRecord): void {
   const { socket } = request;
+  if (isMock(request)) response.once("finish", () => onNextTick(() => record.done())); // `end` may still run
   // Almost every request. On Node 20 each look at a property of Express's objects takes a microsecond.
   if (
     (request as { upgrade?: boolean }).upgrade === false &&

@@ -18,13 +18,17 @@ export const latest: {
   request: AnyRequest | undefined;
   response: AnyResponse | undefined;
   /** The state of the server. */
-  server: object | undefined;
+  server: { readonly integration: unknown } | undefined;
   record: RequestRecord | undefined;
   responder: Responder | undefined;
 } = { request: undefined, response: undefined, server: undefined, record: undefined, responder: undefined };
 
 /** Called when a request has arrived whose response has the socket. It may have slots: a server can emit it a second time. */
-export function setLatest(request: AnyRequest, response: AnyResponse, server: object): void {
+export function setLatest(
+  request: AnyRequest,
+  response: AnyResponse,
+  server: { readonly integration: unknown },
+): void {
   latest.request = request;
   latest.response = response;
   latest.server = server;

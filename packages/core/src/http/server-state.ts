@@ -11,7 +11,7 @@ import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
 import { setBurstEnd } from "../kernel/monotonic-clock.js";
 import { isFake, realTimers, setUnrefTimer } from "../kernel/platform.js";
 import { lastRequestKey, markDisconnected } from "./symbols.js";
-import { isResponse, DefaultName, type AnyRequest, type AnyResponse } from "./messages.js";
+import { isMock, isResponse, DefaultName, type AnyRequest, type AnyResponse } from "./messages.js";
 
 // The state of a server with a scope: its options, its open requests, and whether it shuts down. server-scope.ts
 // listens to the server. shutdown.ts takes the steps of a shutdown.
@@ -62,6 +62,8 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   onRequestDone: (() => void) | undefined = undefined;
   /** The responder of requests without a framework. */
   Responder: typeof NodeResponder = NodeResponder;
+  /** Identifies the middleware that has seen this state last, and need not find it again. */
+  integration: symbol | undefined = undefined;
   /** The application's hooks for cancelled requests. */
   hooks: OutcomeHooks<never, never> | undefined = undefined;
   /** Settles when a shutdown has closed the connections. `undefined` before the shutdown. */
@@ -95,27 +97,52 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
     const { stream } = request as { stream?: Transport & { session?: Http2Session } };
     const transport = request.httpVersionMajor === 2 ? stream : (request.socket as Transport | undefined);
     if (transport === undefined) return false;
-    const known = transport[lastRequestKey];
-    if (known?.server !== this) this.#connect(transport, new LastRequest(this, request, response));
-    else if (!known.add(request, response)) return false;
+    let connection = transport[lastRequestKey];
+    while (connection !== undefined && connection.server !== this) connection = connection.next;
+    if (connection === undefined) connection = this.#connect(transport, request, response);
+    else if (!connection.add(request, response)) return false;
+    if (connection.isMock) this.#trackMock(connection);
     if (stream?.session !== undefined) this.addSession(stream.session);
     if (!this.closing || this.connectionPolicy === "keep") return true;
-    const { earlier } = transport[lastRequestKey] as LastRequest;
+    const { earlier } = connection;
     if (earlier !== undefined) keepAlive(earlier.response, true); // otherwise the connection would close before this answer
     keepAlive(response, false);
     return true;
   }
 
-  #connect(transport: Transport, connection: LastRequest): void {
-    transport[lastRequestKey] = connection;
+  #connect(transport: Transport, request: AnyRequest, response: AnyResponse): LastRequest {
+    const connection = new LastRequest(this, request, response);
+    connection.isMock = isMock(request);
     this.#connections.add(connection);
+    const first = transport[lastRequestKey];
+    if (first !== undefined) {
+      connection.next = first.next;
+      first.next = connection;
+      return connection;
+    }
+    transport[lastRequestKey] = connection;
     // Before Node closes the responses, so that their listeners see the status.
-    transport.prependOnceListener("close", () => {
-      this.#connections.delete(connection);
+    transport.prependOnceListener?.("close", () => {
       forgetLatestOf(transport);
-      for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
-        this.#onDisconnect(at);
+      for (let at = transport[lastRequestKey]; at !== undefined; at = at.next) at.server.onClose(at);
     });
+    return connection;
+  }
+
+  /** Removes the connection of a mock at the end of its last response, which may not close either. */
+  #trackMock(connection: LastRequest): void {
+    const { response } = connection;
+    this.#connections.add(connection);
+    for (const event of ["finish", "close"])
+      response.once(event, () => {
+        if (connection.response === response) this.#connections.delete(connection);
+      });
+  }
+
+  onClose(connection: LastRequest): void {
+    this.#connections.delete(connection);
+    for (let at: OpenRequest | undefined = connection; at !== undefined; at = at.earlier)
+      this.#onDisconnect(at);
   }
 
   /** Ends a request whose connection has closed. Its outcome is 499 unless it was answered. */
