@@ -58,55 +58,42 @@ export function toCaller(ref: HandleRef, value: unknown, args?: readonly unknown
     if (args !== undefined) holdWhileAlive(lasting, value);
     return value;
   }
-  return results.facadeOf(value, () => makeFacade(kind, value, ref.derive(), args));
+  return results.facadeOf(value, () => kind(value, ref.derive(), args ?? []));
 }
 
 /** Whether a method has put results of its own into the array or literal that it was called with and returns. */
 function hasGainedResults(ref: HandleRef, value: object, args: readonly unknown[] | undefined): boolean {
-  return args?.includes(value) === true && isPlain(value) && kindOf(ref, value, args) === "container";
+  return args?.includes(value) === true && isPlain(value) && kindOf(ref, value, args) === containerKind;
 }
 
-type ResultKind =
-  | "data"
-  | "itself"
-  | "platform"
-  | "reader"
-  | "stream"
-  | "thenable"
-  | "iterator"
-  | "iterable"
-  | "emitter"
-  | "subscription"
-  | "container"
-  | "map"
-  | "object";
+/** Creates the facade of a result of one kind. */
+type MakeFacade = (value: object, ref: HandleRef, args: readonly unknown[]) => object;
 
-function makeFacade(kind: ResultKind, value: object, ref: HandleRef, args: readonly unknown[] = []): object {
-  switch (kind) {
-    case "stream":
-      return streamFacade(value, ref) ?? lockedStream(value, ref);
-    case "thenable":
-      return new ThenableFacade(value, ref, value instanceof Promise || isTaskOrFacade(value)).proxy;
-    case "iterator":
-      return new IteratorFacade(value, ref).proxy;
-    case "emitter":
-      holdBy(args.filter(isCallback), ref);
-      return new EmitterFacade(value, ref).proxy;
-    case "subscription":
-      holdCallbacks(ref, value, args);
-      return new SubscriptionFacade(value, ref).proxy;
-    case "container":
-      return new ContainerFacade(value, ref).proxy;
-    case "map":
-      return new MapFacade(value, ref).proxy;
-    case "reader":
-      endWithReader(value as Reader, new WeakRef(ref));
-      return new Facade(value, ref).proxy;
-    default:
-      channelCore(value)?.onClose(new WeakRef(ref));
-      return new Facade(value, ref).proxy;
-  }
-}
+/** What becomes of a result: a facade, or the result itself, which may hold the handle. */
+type ResultKind = MakeFacade | "data" | "itself" | "platform";
+
+const streamKind: MakeFacade = (value, ref) => streamFacade(value, ref) ?? lockedStream(value, ref);
+const thenableKind: MakeFacade = (value, ref) =>
+  new ThenableFacade(value, ref, value instanceof Promise || isTaskOrFacade(value)).proxy;
+const iteratorKind: MakeFacade = (value, ref) => new IteratorFacade(value, ref).proxy;
+const emitterKind: MakeFacade = (value, ref, args) => {
+  holdBy(args.filter(isCallback), ref);
+  return new EmitterFacade(value, ref).proxy;
+};
+const subscriptionKind: MakeFacade = (value, ref, args) => {
+  holdCallbacks(ref, value, args);
+  return new SubscriptionFacade(value, ref).proxy;
+};
+const containerKind: MakeFacade = (value, ref) => new ContainerFacade(value, ref).proxy;
+const mapKind: MakeFacade = (value, ref) => new MapFacade(value, ref).proxy;
+const readerKind: MakeFacade = (value, ref) => {
+  endWithReader(value as Reader, new WeakRef(ref));
+  return new Facade(value, ref).proxy;
+};
+const objectKind: MakeFacade = (value, ref) => {
+  channelCore(value)?.onClose(new WeakRef(ref));
+  return new Facade(value, ref).proxy;
+};
 
 type Reader = ReadableStreamDefaultReader | WritableStreamDefaultWriter;
 
@@ -125,53 +112,69 @@ function lockedStream(value: object, ref: HandleRef): object {
 /** The kind of a result. An object whose getter or proxy trap throws counts as data. */
 function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): ResultKind {
   try {
-    if (Array.isArray(value)) return containerKind(ref, value, args);
-    const plain = isPlain(value);
-    if (value instanceof Map || value instanceof Set) return mapKind(ref, value);
-    if (!plain && isPlatformData(value)) return "data";
-    if (scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
-    const kind = liveKind(value, args);
-    if (kind !== undefined) return kind;
-    if (plain) return containerKind(ref, value, args);
-    const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
-    if (hasMethods)
-      return canReachHandle(value, (member) => member === ref.inner || isLiveMember(member))
-        ? "object"
-        : "itself";
-    if (!takesFacade) return "data";
-    return hasPrivateMembers ? "object" : containerKind(ref, value, args, hasAccessors);
+    const kind = kindBySelf(ref, value, args);
+    if (kind === mapKind) return hasLiveEntry(ref, value as Collection) ? mapKind : "data";
+    return kind === "literal" || kind === "record"
+      ? kindByMembers(ref, value, args, kind === "record")
+      : kind;
   } catch {
     return "data";
   }
 }
 
-/** @param hasAccessors - Whether `value` is of a class with accessors, which use what its fields hold. */
-function containerKind(
+/**
+ * The kind of an object without a look at its members. They decide for a map, a `literal` (or an array, or an object of a
+ * class without methods), and a `record`: one with accessors, which use what its fields hold.
+ */
+function kindBySelf(
+  ref: HandleRef,
+  value: object,
+  args?: readonly unknown[],
+): ResultKind | "literal" | "record" {
+  if (Array.isArray(value)) return "literal";
+  const plain = isPlain(value);
+  if (value instanceof Map || value instanceof Set) return mapKind;
+  if ((!plain && isPlatformData(value)) || scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
+  const kind = liveKind(value, args);
+  if (kind !== undefined) return kind;
+  if (plain) return "literal";
+  const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
+  if (hasMethods)
+    return canReachHandle(value, (member) => member === ref.inner || isLiveMember(member))
+      ? objectKind
+      : "itself";
+  if (!takesFacade) return "data";
+  if (hasPrivateMembers) return objectKind;
+  return hasAccessors ? "record" : "literal";
+}
+
+function kindByMembers(
   ref: HandleRef,
   value: object,
   args: readonly unknown[] | undefined,
-  hasAccessors = false,
+  isRecord: boolean,
 ): ResultKind {
   const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
-  if (containsLive(value, MAX_DEPTH, search)) return "container";
+  if (containsLive(value, MAX_DEPTH, search)) return containerKind;
   if (search.liveMembers.length === 0) return "data";
-  if (hasAccessors) return "object";
+  if (isRecord) return objectKind;
   if (args === undefined) return "data";
-  if (search.liveMembers.some((member) => typeof member === "function")) return "container";
+  if (search.liveMembers.some((member) => typeof member === "function")) return containerKind;
   for (const member of search.liveMembers) hold(member, ref);
   return "data";
 }
 
-function mapKind(ref: HandleRef, value: ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>): ResultKind {
+type Collection = ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>;
+
+function hasLiveEntry(ref: HandleRef, value: Collection): boolean {
   const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
-  const visit = (member: unknown): boolean =>
-    (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) ||
-    (typeof member === "function" && !isConstructor(member) && !ref.results.fromCaller.has(member));
   for (const member of value.values()) {
-    if ((search.left -= 1) < 0) return "data";
-    if (visit(member)) return "map";
+    if ((search.left -= 1) < 0) return false;
+    if (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) return true;
+    if (typeof member === "function" && !isConstructor(member) && !ref.results.fromCaller.has(member))
+      return true;
   }
-  return "data";
+  return false;
 }
 
 function isLiveMember(member: object): boolean {
@@ -181,17 +184,17 @@ function isLiveMember(member: object): boolean {
 function liveKind(value: object, args?: readonly unknown[]): ResultKind | undefined {
   const members = value as Record<PropertyKey, unknown>;
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
-  if (has("then")) return "thenable";
-  if (isWebStream(value)) return "stream";
-  if (isStreamReader(value)) return "reader";
-  if (isEmitter(value)) return isPassedOn(value) ? "platform" : "emitter";
-  if (has(Symbol.asyncIterator)) return has("next") ? "iterator" : "iterable";
-  if (has("next") && has(Symbol.iterator)) return "iterator";
-  if (has("unsubscribe")) return "subscription";
-  if (has("subscribe")) return "iterable";
-  if (isStreamPair(value)) return "container";
+  if (has("then")) return thenableKind;
+  if (isWebStream(value)) return streamKind;
+  if (isStreamReader(value)) return readerKind;
+  if (isEmitter(value)) return isPassedOn(value) ? "platform" : emitterKind;
+  if (has(Symbol.asyncIterator)) return has("next") ? iteratorKind : objectKind;
+  if (has("next") && has(Symbol.iterator)) return iteratorKind;
+  if (has("unsubscribe")) return subscriptionKind;
+  if (has("subscribe")) return objectKind;
+  if (isStreamPair(value)) return containerKind;
   if (args === undefined || !args.some(isCallback)) return undefined;
-  for (const ending of SubscriptionFacade.endings) if (has(ending)) return "subscription";
+  for (const ending of SubscriptionFacade.endings) if (has(ending)) return subscriptionKind;
   return undefined;
 }
 
@@ -216,26 +219,19 @@ function containsLive(value: object, depth: number, search: Search): boolean {
 }
 
 function isLive(member: object, depth: number, search: Search): boolean {
-  const { inner, results } = search.ref;
-  if (member === inner || member instanceof Promise) return true;
-  if (results.fromCaller.has(member)) return false;
-  if (Array.isArray(member)) return depth > 1 && containsLive(member, depth - 1, search);
-  const plain = isPlain(member);
-  if (member instanceof Map || member instanceof Set) return mapKind(search.ref, member) === "map";
-  if (!plain && isPlatformData(member)) return false;
-  if (scopeBrand in member) return false;
-  if (HandleObject.isHandle(member) || liveKind(member) !== undefined) return true;
-  if (plain) return depth > 1 && containsLive(member, depth - 1, search);
-  const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(member);
-  if (!hasMethods) {
-    if (!takesFacade || hasPrivateMembers) return takesFacade;
-    const known = search.liveMembers.length;
+  const { ref, liveMembers } = search;
+  if (member === ref.inner || member instanceof Promise) return true;
+  if (ref.results.fromCaller.has(member)) return false;
+  if (HandleObject.isHandle(member)) return true;
+  const kind = kindBySelf(ref, member);
+  if (kind === mapKind) return hasLiveEntry(ref, member as Collection);
+  if (kind === "literal" || kind === "record") {
+    const known = liveMembers.length;
     if (depth > 1 && containsLive(member, depth - 1, search)) return true;
-    return hasAccessors && search.liveMembers.length > known;
+    return kind === "record" && liveMembers.length > known;
   }
-  if (canReachHandle(member, (field) => field === inner || isLiveMember(field))) return true;
-  search.liveMembers.push(member);
-  return false;
+  if (kind === "itself") liveMembers.push(member);
+  return kind !== "data" && kind !== "itself";
 }
 
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
