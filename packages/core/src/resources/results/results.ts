@@ -69,7 +69,7 @@ function hasGainedResults(ref: HandleRef, value: object, args: readonly unknown[
 /** Creates the facade of a result of one kind. */
 type MakeFacade = (value: object, ref: HandleRef, args: readonly unknown[]) => object;
 
-/** What becomes of a result: a facade, or the result itself, which may hold the handle. */
+/** A kind of result: the function that makes its facade, or the name of a kind whose results have none. */
 type ResultKind = MakeFacade | "data" | "itself" | "platform";
 
 const streamKind: MakeFacade = (value, ref) => streamFacade(value, ref) ?? lockedStream(value, ref);
@@ -113,7 +113,7 @@ function lockedStream(value: object, ref: HandleRef): object {
 function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): ResultKind {
   try {
     const kind = kindBySelf(ref, value, args);
-    if (kind === mapKind) return hasLiveEntry(ref, value as Collection) ? mapKind : "data";
+    if (kind === mapKind) return someEntryHolds(ref, value as Collection) ? mapKind : "data";
     return kind === "literal" || kind === "record"
       ? kindByMembers(ref, value, args, kind === "record")
       : kind;
@@ -135,12 +135,12 @@ function kindBySelf(
   const plain = isPlain(value);
   if (value instanceof Map || value instanceof Set) return mapKind;
   if ((!plain && isPlatformData(value)) || scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
-  const kind = liveKind(value, args);
+  const kind = deliveringKind(value, args);
   if (kind !== undefined) return kind;
   if (plain) return "literal";
   const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
   if (hasMethods)
-    return canReachHandle(value, (member) => member === ref.inner || isLiveMember(member))
+    return canReachHandle(value, (member) => member === ref.inner || canDeliver(member))
       ? objectKind
       : "itself";
   if (!takesFacade) return "data";
@@ -154,34 +154,37 @@ function kindByMembers(
   args: readonly unknown[] | undefined,
   isRecord: boolean,
 ): ResultKind {
-  const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
-  if (containsLive(value, MAX_DEPTH, search)) return containerKind;
-  if (search.liveMembers.length === 0) return "data";
+  const search: Search = { ref, left: MAX_MEMBERS, holders: [] };
+  if (someMemberHolds(value, MAX_DEPTH, search)) return containerKind;
+  if (search.holders.length === 0) return "data";
   if (isRecord) return objectKind;
   if (args === undefined) return "data";
-  if (search.liveMembers.some((member) => typeof member === "function")) return containerKind;
-  for (const member of search.liveMembers) hold(member, ref);
+  if (search.holders.some((member) => typeof member === "function")) return containerKind;
+  for (const member of search.holders) hold(member, ref);
   return "data";
 }
 
 type Collection = ReadonlyMap<unknown, unknown> | ReadonlySet<unknown>;
 
-function hasLiveEntry(ref: HandleRef, value: Collection): boolean {
-  const search: Search = { ref, left: MAX_MEMBERS, liveMembers: [] };
+/** As {@link someMemberHolds}, for the entries of a collection. */
+function someEntryHolds(ref: HandleRef, value: Collection): boolean {
+  const search: Search = { ref, left: MAX_MEMBERS, holders: [] };
   for (const member of value.values()) {
     if ((search.left -= 1) < 0) return false;
-    if (typeof member === "object" && member !== null && isLive(member, MAX_DEPTH, search)) return true;
+    if (typeof member === "object" && member !== null && memberHolds(member, MAX_DEPTH, search)) return true;
     if (typeof member === "function" && !isConstructor(member) && !ref.results.fromCaller.has(member))
       return true;
   }
   return false;
 }
 
-function isLiveMember(member: object): boolean {
-  return HandleObject.isHandle(member) || (!isPlatformData(member) && liveKind(member) !== undefined);
+/** Whether a member is a handle, or a value that can deliver further values. */
+function canDeliver(member: object): boolean {
+  return HandleObject.isHandle(member) || (!isPlatformData(member) && deliveringKind(member) !== undefined);
 }
 
-function liveKind(value: object, args?: readonly unknown[]): ResultKind | undefined {
+/** The kind of a value that can deliver further values: a promise, a stream, an emitter, an iterator. `undefined` for any other. */
+function deliveringKind(value: object, args?: readonly unknown[]): ResultKind | undefined {
   const members = value as Record<PropertyKey, unknown>;
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
   if (has("then")) return thenableKind;
@@ -198,39 +201,42 @@ function liveKind(value: object, args?: readonly unknown[]): ResultKind | undefi
   return undefined;
 }
 
-/** A look into arrays and literals. */
+/** A search through the members of a result, and through their members. */
 interface Search {
   readonly ref: HandleRef;
+  /** How many further members may be visited. */
   left: number;
-  /** The members that hold the handle by themselves. */
-  readonly liveMembers: object[];
+  /** The functions, and objects with methods, that can hold the handle by themselves, without a facade around them. */
+  readonly holders: object[];
 }
 
-function containsLive(value: object, depth: number, search: Search): boolean {
+/** Whether the facade of an array or literal must hold the handle. Adds to {@link Search.holders}. */
+function someMemberHolds(value: object, depth: number, search: Search): boolean {
   for (const key in value) {
     if ((search.left -= 1) < 0) return false;
     const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
-      if (!isConstructor(member) && !search.ref.results.fromCaller.has(member))
-        search.liveMembers.push(member);
-    } else if (typeof member === "object" && member !== null && isLive(member, depth, search)) return true;
+      if (!isConstructor(member) && !search.ref.results.fromCaller.has(member)) search.holders.push(member);
+    } else if (typeof member === "object" && member !== null && memberHolds(member, depth, search))
+      return true;
   }
   return false;
 }
 
-function isLive(member: object, depth: number, search: Search): boolean {
-  const { ref, liveMembers } = search;
+/** Whether a member, or a member of it, needs a facade around the whole, so that it holds the handle. */
+function memberHolds(member: object, depth: number, search: Search): boolean {
+  const { ref, holders } = search;
   if (member === ref.inner || member instanceof Promise) return true;
   if (ref.results.fromCaller.has(member)) return false;
   if (HandleObject.isHandle(member)) return true;
   const kind = kindBySelf(ref, member);
-  if (kind === mapKind) return hasLiveEntry(ref, member as Collection);
+  if (kind === mapKind) return someEntryHolds(ref, member as Collection);
   if (kind === "literal" || kind === "record") {
-    const known = liveMembers.length;
-    if (depth > 1 && containsLive(member, depth - 1, search)) return true;
-    return kind === "record" && liveMembers.length > known;
+    const known = holders.length;
+    if (depth > 1 && someMemberHolds(member, depth - 1, search)) return true;
+    return kind === "record" && holders.length > known;
   }
-  if (kind === "itself") liveMembers.push(member);
+  if (kind === "itself") holders.push(member);
   return kind !== "data" && kind !== "itself";
 }
 
