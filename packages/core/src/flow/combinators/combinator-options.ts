@@ -18,7 +18,8 @@ export interface CombinatorOptions {
 /** For {@link optionNames} of a function whose options extend {@link CombinatorOptions}. */
 export const combinatorNames = { name: true, timeout: true } as const;
 
-const combinatorOptionNames: OptionNames = /* @__PURE__ */ optionNames<CombinatorOptions>(combinatorNames);
+export const combinatorOptionNames: OptionNames =
+  /* @__PURE__ */ optionNames<CombinatorOptions>(combinatorNames);
 
 /** Checks the object, its names, and the options that all combinators have. */
 export function checkCombinatorOptions(

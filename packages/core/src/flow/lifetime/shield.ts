@@ -4,7 +4,6 @@ import { withResolvers } from "../../kernel/observer.js";
 import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
 import { callSite } from "../../kernel/call-site.js";
-import { optionNames } from "../../errors/option-names.js";
 import {
   checkOptionsObject,
   checkType,
@@ -14,6 +13,7 @@ import {
 import { makeChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/node-of.js";
 import type { Worker } from "../../task/worker.js";
+import { combinatorOptionNames } from "../combinators/combinator-options.js";
 
 /** The options of {@link shield}. */
 export interface ShieldOptions {
@@ -22,8 +22,6 @@ export interface ShieldOptions {
   /** How long the worker may run, in milliseconds from the call; finite. Required. */
   readonly timeout: number;
 }
-
-const shieldOptionNames = /* @__PURE__ */ optionNames<ShieldOptions>({ name: true, timeout: true });
 
 /**
  * Runs `worker` in a scope that is not cancelled with the scopes around it, until a time limit.
@@ -80,7 +78,7 @@ function enter<T>(parent: ScopeNode, { name, timeout }: ShieldOptions, worker: W
 }
 
 function checkShieldOptions(options: unknown): asserts options is ShieldOptions {
-  checkOptionsObject("shield", options, shieldOptionNames);
+  checkOptionsObject("shield", options, combinatorOptionNames);
   const { name, timeout } = options as Partial<ShieldOptions>;
   checkType("shield", "name", "string", name);
   requireFiniteDuration("shield", "timeout", timeout, ": nothing else can cancel the shielded work");

@@ -1,7 +1,6 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { createDeadlineReason, type DeadlineExceededError } from "../../errors/cancelled.js";
-import { optionNames } from "../../errors/option-names.js";
-import { checkDuration, checkOptionsObject, checkType, requireFunction } from "../../errors/validate.js";
+import { requireFunction } from "../../errors/validate.js";
 import { initialScope, isClosed, promoteToTask } from "../../kernel/state.js";
 import { addHook, Hook, removeHook } from "../../kernel/cancel-hooks.js";
 import { nameOf } from "../../kernel/name.js";
@@ -18,6 +17,7 @@ import { nodeOf } from "../../task/node-of.js";
 import type { Worker } from "../../task/worker.js";
 import { startTask } from "../../task/spawn.js";
 import type { Task } from "../../task/task.js";
+import { checkCombinatorOptions } from "../combinators/combinator-options.js";
 
 /** Called once by a worker when it is ready, with a value for the caller of {@link start}. */
 export type Started<R> = (value: R) => void;
@@ -35,8 +35,6 @@ export interface StartOptions {
    */
   readonly timeout?: number | undefined;
 }
-
-const startOptionNames = /* @__PURE__ */ optionNames<StartOptions>({ name: true, timeout: true });
 
 /**
  * Starts `worker` as a child task of `scope` and waits until it calls `started`, as Trio's `nursery.start` does.
@@ -78,9 +76,7 @@ export function start<R = void>(
 ): Promise<R> {
   try {
     requireFunction("start", "worker", worker);
-    checkOptionsObject("start", options, startOptionNames);
-    checkType("start", "name", "string", options.name);
-    checkDuration("start", "timeout", options.timeout);
+    checkCombinatorOptions("start", options);
     return launch(nodeOf("start", "scope", scope), worker, options, callSite(start));
   } catch (error) {
     return rejectBeforeStart(error);

@@ -1,12 +1,5 @@
 import { optionNames } from "../../errors/option-names.js";
-import {
-  checkDuration,
-  checkInstant,
-  checkOptionsObject,
-  checkType,
-  requireFunction,
-  wrongType,
-} from "../../errors/validate.js";
+import { checkInstant, requireFunction, wrongType } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers } from "../../kernel/observer.js";
@@ -20,6 +13,7 @@ import { initialScope } from "../../kernel/state.js";
 import { makeLiveChild, startChild } from "../../task/child.js";
 import { nodeOf } from "../../task/node-of.js";
 import type { Worker } from "../../task/worker.js";
+import { checkCombinatorOptions, type CombinatorOptions } from "../combinators/combinator-options.js";
 
 /** The options of {@link moveOnAfter}: at least one of `timeout` and `deadline`. If both are given, the earlier one counts. */
 export interface MoveOnAfterOptions {
@@ -110,10 +104,8 @@ function enter<T>(
 }
 
 function checkMoveOnAfterOptions(options: unknown): asserts options is MoveOnAfterOptions {
-  checkOptionsObject("moveOnAfter", options, moveOnAfterOptionNames);
-  const { name, timeout, deadline } = options as Partial<MoveOnAfterOptions>;
-  checkType("moveOnAfter", "name", "string", name);
-  checkDuration("moveOnAfter", "timeout", timeout);
+  checkCombinatorOptions("moveOnAfter", options as CombinatorOptions, moveOnAfterOptionNames);
+  const { timeout, deadline } = options as Partial<MoveOnAfterOptions>;
   checkInstant("moveOnAfter", "deadline", deadline);
   if (timeout === undefined && deadline === undefined)
     throw wrongType("moveOnAfter", "options must have a timeout or a deadline", options);
