@@ -170,10 +170,11 @@ export class ChannelCore<T> {
     const closing = { cause };
     this.closing = closing;
     for (const end of this.#closeListeners.splice(0)) end.deref()?.end();
-    for (let at = this.#receivers.shift(); at !== undefined; at = this.#receivers.shift()) at.closed(closing);
-    for (let at = this.#senders.shift(); at !== undefined; at = this.#senders.shift()) at.closed(closing);
+    const end = (waiting: Receiver<T> | Sender<T>): void => waiting.closed(closing);
+    this.#receivers.drain(end);
+    this.#senders.drain(end);
     this.#serveHeldBack();
-    for (let at = this.#heldBack.shift(); at !== undefined; at = this.#heldBack.shift()) at.closed(closing);
+    this.#heldBack.drain(end);
   }
 }
 

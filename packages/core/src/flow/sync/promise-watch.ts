@@ -45,6 +45,6 @@ export class PromiseWatch {
 
   #settle(outcome: PromiseSettledResult<unknown>): void {
     this.outcome = outcome;
-    for (let at = this.#queue.shift(); at !== undefined; at = this.#queue.shift()) at.settled(outcome);
+    this.#queue.drain((watcher) => watcher.settled(outcome));
   }
 }

@@ -181,7 +181,7 @@ class Flight<K, T> implements Observer {
     if (this.#settled) return;
     this.#settled = true;
     this.#free();
-    for (let at = this.#callers.shift(); at !== undefined; at = this.#callers.shift()) deliver(at);
+    this.#callers.drain(deliver);
   }
 }
 

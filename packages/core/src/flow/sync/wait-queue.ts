@@ -67,6 +67,11 @@ export class WaitQueue<W extends Queued> {
     return first as W | undefined;
   }
 
+  /** Removes the entries one by one, also those that are added in the meantime. */
+  drain(each: (waiter: W) => void): void {
+    for (let first = this.shift(); first !== undefined; first = this.shift()) each(first);
+  }
+
   remove(waiter: Queued): void {
     const { ahead, behind } = waiter;
     if (ahead === undefined) this.#first = behind;
