@@ -28,8 +28,8 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
       },
       subject: (ways) => ({
         engine: async (process) => bullmqEngine({ connection: (await ways(process)).url }),
-        lease: 2_000,
-        workerLease: 2_000,
+        lease: 3_000,
+        workerLease: 3_000,
         lostWithin: 3_000,
         stop: () => redis.crash(),
         refuseWrites: async () => {

@@ -20,6 +20,12 @@ export interface TestServer {
 
 /** Cases that concern all who use the server. */
 const ofTheServer = /outage|has lost|takes no writes/;
+/** Cases that take as long as some leases, since they wait for one to run out or to be renewed. */
+const waitsForLease =
+  /is lost|cut off|late result|of many owners|is gone|without any hint|leaves nothing|answers nothing|get lost/;
+/** The lease of the other cases, in ms. It does not run out on a machine that pauses for seconds. */
+const LONG_LEASE = 9_000;
+
 /** Cases that wait longest. */
 const isLong = /is lost|cut off|late result|of many owners/;
 
@@ -58,9 +64,12 @@ export function testEngine(start: (scope: Scope) => Promise<TestServer>): void {
       return way;
     };
     try {
-      const found = engineSuite({ ...faultsOf(ways), ...load, ...server.subject(ways) }).find(
-        (each) => each.name === name,
-      );
+      const subject = { ...faultsOf(ways), ...load, ...server.subject(ways) };
+      const leases =
+        ofTheServer.test(name) || waitsForLease.test(name)
+          ? {}
+          : { lease: LONG_LEASE, workerLease: LONG_LEASE };
+      const found = engineSuite({ ...subject, ...leases }).find((each) => each.name === name);
       expect(found?.skipped).toBeUndefined();
       await found?.run();
     } finally {

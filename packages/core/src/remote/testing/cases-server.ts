@@ -143,12 +143,12 @@ export const serverCases: readonly CaseDraft[] = [
     name: "of many owners on one worker each has its own lease: the jobs of those that are gone end, the others' go on",
     async run(harness) {
       const owners = harness.subject.owners ?? 40;
-      await harness.worker("worker", { concurrency: owners });
+      const lease = 3 * harness.lease;
+      await harness.worker("worker", { concurrency: owners, lease });
       const { scope } = await harness.owner();
       const connection = await (await harness.subject.engine("port")).open(scope);
       const ids = Array.from({ length: owners }, () => crypto.randomUUID());
       const living = ids.filter((_, n) => n % 2 === 0);
-      const lease = 3 * harness.lease;
       const renew = async (some: readonly string[], fresh: boolean): Promise<number> => {
         const { now } = await harness.repeated(() => connection.heartbeat({}));
         for (let at = 0; at < some.length; at += 50)
