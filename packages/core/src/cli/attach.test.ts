@@ -72,7 +72,7 @@ describe("bough inspect", () => {
     const { child, pid } = await command.start(node, shop);
     expect(await inspect(pid).ending()).toMatchObject({ code: 0 });
     await child.printed("left");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const)(
@@ -84,7 +84,7 @@ describe("bough inspect", () => {
       watching.kill(signal);
       await watching.ending();
       await child.printed("left");
-      await closed(portOf(child));
+      await closed(child);
     },
   );
 
@@ -95,7 +95,7 @@ describe("bough inspect", () => {
     await looks(outer, 1);
     outer.kill("SIGKILL");
     await child.printed("left");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("leaves the process unchanged when the reader of its output has closed the pipe", async () => {
@@ -105,7 +105,7 @@ describe("bough inspect", () => {
     watching.stdout.destroy();
     await watching.ending();
     await child.printed("left");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("leaves a process unchanged that has not loaded bough", async () => {
@@ -113,7 +113,7 @@ describe("bough inspect", () => {
     onTestFinished(() => child.kill("SIGKILL"));
     await child.printed("ready");
     expect((await inspect(String(child.pid)).ending()).stderr).toContain("has not loaded bough");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("leaves a process with a busy loop unchanged as soon as the loop is over", async () => {
@@ -126,9 +126,9 @@ describe("bough inspect", () => {
     );
     await child.printed("busy");
     expect((await inspect(pid).ending()).stdout).toContain("the event loop is blocked");
-    expect(await isOpen(portOf(child))).toBe(true);
+    expect(await isOpen(await portOf(child))).toBe(true);
     writeFileSync(file, "");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("closes the inspector of a process that opens it after the command has given up", async () => {
@@ -141,7 +141,7 @@ describe("bough inspect", () => {
     expect(child.errors).toBe("");
     writeFileSync(file, "");
     await child.reported("listening on");
-    await closed(portOf(child));
+    await closed(child);
     process.kill(child.pid, 0);
   });
 });
@@ -159,7 +159,7 @@ describe("two commands at once", () => {
     second.kill("SIGTERM");
     expect((await second.ending()).stderr).not.toContain("inspector");
     await child.printed("left");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("a single inspection does not disturb a command that watches", async () => {
@@ -168,7 +168,7 @@ describe("two commands at once", () => {
     await looks(watching, 1);
     expect(await inspect(pid).ending()).toMatchObject({ code: 0, stderr: "" });
     await looks(watching, watching.output.split("\nbackground").length + 2);
-    expect(await isOpen(portOf(child))).toBe(true);
+    expect(await isOpen(await portOf(child))).toBe(true);
   });
 });
 
@@ -199,7 +199,7 @@ describe("bough inspect sends no signal", () => {
     );
     child.kill("SIGCONT");
     expect(await inspect(pid).ending()).toMatchObject({ code: 0 });
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it.skipIf(!canUnshare())(

@@ -38,9 +38,9 @@ for (const { label, path = "", major } of nodes()) {
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toContain(`process ${pid}: 10 scopes, 9 of them tasks`);
       expect(stdout).toMatch(/└─ shop {2}handle/);
-      expect(stdout).toMatch(/├─ 8 × job #, the oldest: {2}task · [^\n]* · sleep, 9\.9 min left/);
+      expect(stdout).toMatch(/├─ 8 × job #, the oldest: {2}task · [^\n]* · sleep, 9\.\d+ min left/);
       expect(stdout).toMatch(/└─ stuck {2}task/);
-      await closed(portOf(child));
+      await closed(child);
     });
 
     it("names the function and the line of a busy loop", async () => {
@@ -189,6 +189,6 @@ describe("bough inspect prints why it can't inspect a process, and does not affe
     const { child, pid } = await start(execPath, `${shop} console.log("ready");`, "--inspect=0");
     expect((await bough(execPath, "inspect", pid)).stdout).toContain("8 × job #");
     expect((await bough(execPath, "inspect", pid)).stdout).toContain("8 × job #");
-    await fetch(`http://127.0.0.1:${portOf(child)}/json/list`).then((response) => response.json());
+    await fetch(`http://127.0.0.1:${await portOf(child)}/json/list`).then((response) => response.json());
   });
 });

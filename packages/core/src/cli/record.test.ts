@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Child } from "../../test/support/child.js";
 import { traceFaults } from "../../test/support/chrome-trace.js";
-import { closed, inspectCommand, portOf, type InspectCommand } from "../../test/support/inspect-command.js";
+import { closed, inspectCommand, type InspectCommand } from "../../test/support/inspect-command.js";
 import { nodes } from "../../test/support/nodes.js";
 import { parsePrometheus } from "../../test/support/prometheus.js";
 import { decodeRecording, recordedScopes, type ChromeTrace } from "../recorder/index.js";
@@ -71,7 +71,7 @@ for (const { label, path = "", major } of nodes()) {
       expect(traceFaults(trace)).toEqual([]);
       const names = new Set(trace.traceEvents.map(({ name }) => name));
       for (const name of ["shop", "old", "order", "stock", "pay"]) expect(names).toContain(name);
-      await closed(portOf(child));
+      await closed(child);
       await expectNoSubscribers(child);
     });
   });
@@ -111,7 +111,7 @@ describe("bough inspect --record", () => {
       stdout: expect.stringMatching(/until\.prom: /),
     });
     expect(parsePrometheus(readFileSync(file, "utf8")).size).toBeGreaterThan(5);
-    await closed(portOf(child));
+    await closed(child);
     await expectNoSubscribers(child);
   });
 

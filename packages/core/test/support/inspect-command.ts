@@ -86,12 +86,14 @@ export async function inspectCommand(): Promise<InspectCommand> {
 }
 
 /** The port of the inspector, by what Node says when it starts it. */
-export function portOf(child: Child): number {
+export async function portOf(child: Child): Promise<number> {
+  await child.reported("For help, see");
   return Number(/ws:\/\/127\.0\.0\.1:(\d+)/.exec(child.errors)?.[1]);
 }
 
-/** Waits until nothing listens on a port. */
-export async function closed(port: number): Promise<void> {
+/** Waits until the inspector of a process, which has been open, listens no longer. */
+export async function closed(child: Child): Promise<void> {
+  const port = await portOf(child);
   expect(port).toBeGreaterThan(0);
   for (;;) {
     const socket = connect(port, "127.0.0.1");

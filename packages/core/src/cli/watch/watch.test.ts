@@ -1,12 +1,7 @@
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { Child } from "../../../test/support/child.js";
-import {
-  closed,
-  inspectCommand,
-  portOf,
-  type InspectCommand,
-} from "../../../test/support/inspect-command.js";
+import { closed, inspectCommand, type InspectCommand } from "../../../test/support/inspect-command.js";
 import { noTerminal, PseudoTerminal } from "../../../test/support/pseudo-terminal.js";
 
 let command: InspectCommand;
@@ -58,7 +53,7 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
     expect(terminal.isOtherScreen).toBe(false);
     expect(terminal.isCursorShown).toBe(true);
     expect(terminal.screen.trim()).toBe("");
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("follows keys: details, filter, every scope, warnings, help", async () => {
@@ -110,7 +105,7 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
       expect(await terminal.ending()).not.toBe(0);
       expect(terminal.isOtherScreen).toBe(false);
       expect(terminal.isCursorShown).toBe(true);
-      await closed(portOf(child));
+      await closed(child);
     },
   );
 
@@ -120,7 +115,7 @@ suite(`bough inspect --watch on a terminal${noTerminal === undefined ? "" : ` ($
     terminal.send("\x03");
     expect(await terminal.ending()).toBe(0);
     expect(terminal.isOtherScreen).toBe(false);
-    await closed(portOf(child));
+    await closed(child);
   });
 
   it("prints the last state when the process ends", async () => {
