@@ -4,6 +4,8 @@ import type { ScopeNode } from "./node.js";
 
 const drainableScopes = new WeakSet<ScopeNode>();
 const drainingScopes = new WeakSet<ScopeNode>();
+/** Whether a scope has begun to drain. */
+let hasBegun = false;
 /** By daemon: the number of received values for which it has not acquired a permit yet. */
 const receivedValues = new WeakMap<ScopeNode, number>();
 
@@ -15,7 +17,7 @@ export function markDrainable(node: ScopeNode): void {
 
 /** Begins to drain: the daemons of `node` receive no new work from now on. */
 export function beginDraining(node: ScopeNode): void {
-  draining.hasBegun = true;
+  hasBegun = true;
   drainingScopes.add(node);
 }
 
@@ -49,7 +51,7 @@ function enclosingDaemon(node: ScopeNode | undefined, own: boolean): ScopeNode |
  * Whether a value that `node` sends belongs to running work: `node` is part of a request or a task of a scope that may
  * drain. A value from a daemon is new work. So is one from the scope itself, until the shutdown has begun.
  */
-function isForRunningWork(node: ScopeNode | undefined): boolean {
+export function isForRunningWork(node: ScopeNode | undefined): boolean {
   if (node === undefined) return false;
   if (isDrainable(node)) return drainingScopes.has(node);
   let own = true;
@@ -61,21 +63,21 @@ function isForRunningWork(node: ScopeNode | undefined): boolean {
 }
 
 /** Whether `node` may receive only values of running work: it belongs to a daemon whose scope drains. */
-function isReceiveDenied(node: ScopeNode | undefined): boolean {
-  if (!draining.hasBegun) return false;
+export function isReceiveDenied(node: ScopeNode | undefined): boolean {
+  if (!hasBegun) return false;
   const daemon = enclosingDaemon(node, false);
   return daemon !== undefined && drainingScopes.has(daemon.parent as ScopeNode);
 }
 
 /** Records that `node` has received a value. */
-function recordReceivedValue(node: ScopeNode | undefined): void {
+export function recordReceivedValue(node: ScopeNode | undefined): void {
   const daemon = enclosingDaemon(node, false);
   if (daemon !== undefined) receivedValues.set(daemon, (receivedValues.get(daemon) ?? 0) + 1);
 }
 
 /** Whether `node` may not acquire a permit, since it would be for new work. */
 function isPermitDenied(node: ScopeNode): boolean {
-  if (!draining.hasBegun) return false;
+  if (!hasBegun) return false;
   const daemon = enclosingDaemon(node, true);
   if (daemon === undefined || !drainingScopes.has(daemon.parent as ScopeNode)) return false;
   return (receivedValues.get(daemon) ?? 0) === 0;
@@ -97,8 +99,6 @@ function recordAcquiredPermit(node: ScopeNode): void {
  */
 const rules: DrainingRules = {
   isForRunningWork,
-  isReceiveDenied,
-  recordReceivedValue,
   isPermitDenied,
   recordAcquiredPermit,
 };

@@ -2,6 +2,7 @@ import { createReason } from "../errors/cancelled.js";
 import { isThenable } from "../errors/values.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
+import { guardChannels } from "../flow/sync/channel-guard.js";
 import { beginDraining, markDrainable } from "../kernel/draining-rules.js";
 import { isClosed, isLive } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -52,6 +53,7 @@ export class ShutdownAnnouncement {
   constructor(node: ScopeNode) {
     this.#node = node;
     markDrainable(node);
+    guardChannels();
   }
 
   get hasBegun(): boolean {

@@ -1,4 +1,3 @@
-import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { FEWEST_LISTENERS } from "../constants.js";
 import { Fifo } from "./fifo.js";
@@ -26,31 +25,48 @@ export interface Sender<T> extends Queued {
   closed(closing: Closing): void;
 }
 
+/** What a channel does for the daemons of scopes that drain; see `channel-guard.ts`. */
+export interface ChannelGuard<T> {
+  /** Whether `sender` sends for running work. */
+  isWork(sender: ScopeNode | undefined): boolean;
+  /** Whether there is no value for `receiver` now. */
+  holdsBack(receiver: ScopeNode | undefined): boolean;
+  /** `receiver` has received a value. */
+  received(receiver: ScopeNode | undefined): void;
+  /** A value was added to the buffer. */
+  pushed(isWork: boolean): void;
+  /** The first value was removed from the buffer. */
+  shifted(): void;
+  /** Removes and returns the receiver of a value. */
+  nextReceiver(isWork: boolean): Receiver<T> | undefined;
+  addReceiver(receiver: Receiver<T>): void;
+  /** Called when there may be a value for a receiver that was held back. */
+  serveHeldBack(): void;
+  close(closing: Closing): void;
+}
+
+/** Has a function once this process has a scope that may drain. */
+export const channelGuards: { create: (<T>(core: ChannelCore<T>) => ChannelGuard<T>) | undefined } = {
+  create: undefined,
+};
+
 /**
  * The state of a channel.
  *
  * A value passes from its sender to its receiver, or into the buffer, in one synchronous step in which both leave their
  * queues. So it can't be lost or delivered twice. Receivers wait only while the buffer is empty and no sender waits;
- * senders wait only while the buffer is full.
- *
- * A receiver of a daemon whose scope drains is the exception: it waits although the buffer has values, until running
- * work has sent one of them (rule 32). Then it also gets the values in front of that one. A closed channel makes no
- * receiver wait.
+ * senders wait only while the buffer is full. A guard makes an exception of the receivers of daemons.
  */
 export class ChannelCore<T> {
   readonly capacity: number;
-  readonly #buffer = new Fifo<T>();
-  readonly #receivers = new WaitQueue<Receiver<T>>();
-  readonly #senders = new WaitQueue<Sender<T>>();
-  readonly #heldBack = new WaitQueue<Receiver<T>>();
-  /** For each buffered value, whether running work has sent it; kept in a process that has a scope which may drain. */
-  #origins: Fifo<boolean> | undefined;
-  /** The number of values in the buffer that running work has sent. */
-  #fromWork = 0;
+  readonly buffer: Fifo<T> = new Fifo();
+  readonly receivers: WaitQueue<Receiver<T>> = new WaitQueue();
+  readonly senders: WaitQueue<Sender<T>> = new WaitQueue();
+  #guard: ChannelGuard<T> | undefined;
   /** The references of facades of this channel. A closed channel no longer needs its senders. */
   #closeListeners: WeakRef<{ end(): void }>[] = [];
   /** At this length, the next listener removes the collected ones. */
-  #fullAt = FEWEST_LISTENERS;
+  #fullAt: number = FEWEST_LISTENERS;
   closing: Closing | undefined;
 
   constructor(capacity: number) {
@@ -59,41 +75,39 @@ export class ChannelCore<T> {
 
   /** Removes and returns a value, if there is one for `receiver`. */
   poll(receiver?: ScopeNode): { value: T } | undefined {
-    const { rules } = draining;
-    if (rules !== undefined) {
-      if (this.#holdsBack(receiver)) return undefined;
-      const taken = this.#take();
-      if (taken !== undefined) rules.recordReceivedValue(receiver);
-      return taken;
-    }
-    return this.#take();
+    const guard = this.#findGuard();
+    if (guard === undefined) return this.take();
+    if (guard.holdsBack(receiver)) return undefined;
+    const taken = this.take();
+    if (taken !== undefined) guard.received(receiver);
+    return taken;
   }
 
-  #take(): { value: T } | undefined {
-    if (this.#buffer.size > 0) {
-      const value = this.#buffer.shift() as T;
-      if (this.#origins?.shift() === true) this.#fromWork -= 1;
-      const sender = this.#senders.shift();
+  #findGuard(): ChannelGuard<T> | undefined {
+    return channelGuards.create === undefined ? undefined : (this.#guard ??= channelGuards.create(this));
+  }
+
+  /** Removes and returns the first value. */
+  take(): { value: T } | undefined {
+    if (this.buffer.size > 0) {
+      const value = this.buffer.shift() as T;
+      this.#guard?.shifted();
+      const sender = this.senders.shift();
       if (sender !== undefined) {
         this.#push(sender.value, sender.isRunningWork);
         sender.sent();
       }
       return { value };
     }
-    const sender = this.#senders.shift();
+    const sender = this.senders.shift();
     if (sender === undefined) return undefined;
     sender.sent();
     return { value: sender.value };
   }
 
   #push(value: T, isWork: boolean): void {
-    if (draining.rules !== undefined && this.#origins === undefined) {
-      this.#origins = new Fifo();
-      for (let index = this.#buffer.size; index > 0; index--) this.#origins.push(false);
-    }
-    this.#buffer.push(value);
-    this.#origins?.push(isWork);
-    if (isWork) this.#fromWork += 1;
+    this.buffer.push(value);
+    this.#guard?.pushed(isWork);
   }
 
   /**
@@ -102,57 +116,29 @@ export class ChannelCore<T> {
    * @param sender - The scope that sends.
    */
   offer(value: T, sender?: ScopeNode): boolean {
-    const isWork = draining.rules?.isForRunningWork(sender) === true;
-    const receiver = this.#nextReceiver(isWork);
+    const guard = this.#findGuard();
+    const isWork = guard !== undefined && guard.isWork(sender);
+    const receiver = guard === undefined ? this.receivers.shift() : guard.nextReceiver(isWork);
     if (receiver !== undefined) {
-      draining.rules?.recordReceivedValue(receiver.owner);
+      guard?.received(receiver.owner);
       receiver.accept(value);
-    } else if (this.#buffer.size < this.capacity) {
+    } else if (this.buffer.size < this.capacity) {
       this.#push(value, isWork);
-      this.#serveHeldBack();
+      guard?.serveHeldBack();
     } else return false;
     return true;
   }
 
-  #nextReceiver(isWork: boolean): Receiver<T> | undefined {
-    let receiver = this.#receivers.shift();
-    if (!draining.hasBegun || isWork) return receiver;
-    for (; receiver !== undefined && isDenied(receiver.owner); receiver = this.#receivers.shift())
-      this.#heldBack.push(receiver);
-    return receiver;
-  }
-
-  #holdsBack(receiver: ScopeNode | undefined): boolean {
-    return isDenied(receiver) && !this.#deliversToAll();
-  }
-
-  /** Whether a value is, or lies in front of, one for running work. */
-  #deliversToAll(): boolean {
-    if (this.closing !== undefined || this.#fromWork > 0) return true;
-    for (const sender of this.#senders) if (sender.isRunningWork) return true;
-    return false;
-  }
-
-  #serveHeldBack(): void {
-    while (!this.#heldBack.empty && this.#deliversToAll()) {
-      const taken = this.#take();
-      if (taken === undefined) return;
-      const receiver = this.#heldBack.shift() as Receiver<T>;
-      draining.rules?.recordReceivedValue(receiver.owner);
-      receiver.accept(taken.value);
-    }
-  }
-
   /** Adds a receiver to the queue. There must be no value for it, and the channel must not be closed. */
   addReceiver(receiver: Receiver<T>): void {
-    const isEmpty = this.#buffer.size === 0 && this.#senders.empty;
-    (isEmpty ? this.#receivers : this.#heldBack).push(receiver);
+    if (this.#guard === undefined) this.receivers.push(receiver);
+    else this.#guard.addReceiver(receiver);
   }
 
   /** Adds a sender to the queue. The channel must be full and not closed. */
   addSender(sender: Sender<T>): void {
-    this.#senders.push(sender);
-    this.#serveHeldBack();
+    this.senders.push(sender);
+    this.#guard?.serveHeldBack();
   }
 
   /** Calls `end()` of the object when the channel is closed, immediately if it is. Does not keep the object alive. */
@@ -171,13 +157,8 @@ export class ChannelCore<T> {
     this.closing = closing;
     for (const end of this.#closeListeners.splice(0)) end.deref()?.end();
     const end = (waiting: Receiver<T> | Sender<T>): void => waiting.closed(closing);
-    this.#receivers.drain(end);
-    this.#senders.drain(end);
-    this.#serveHeldBack();
-    this.#heldBack.drain(end);
+    this.receivers.drain(end);
+    this.senders.drain(end);
+    this.#guard?.close(closing);
   }
-}
-
-function isDenied(receiver: ScopeNode | undefined): boolean {
-  return draining.rules?.isReceiveDenied(receiver) === true;
 }

@@ -1,0 +1,95 @@
+import { isForRunningWork, isReceiveDenied, recordReceivedValue } from "../../kernel/draining-rules.js";
+import type { ScopeNode } from "../../kernel/node.js";
+import {
+  channelGuards,
+  type ChannelCore,
+  type ChannelGuard,
+  type Closing,
+  type Receiver,
+} from "./channel-core.js";
+import { Fifo } from "./fifo.js";
+import { WaitQueue } from "./wait-queue.js";
+
+/** Lets channels tell running work from new work: called once this process has a scope that may drain. */
+export function guardChannels(): void {
+  channelGuards.create = createGuard;
+}
+
+function createGuard<T>(core: ChannelCore<T>): ChannelGuard<T> {
+  return new DrainingGuard(core);
+}
+
+/**
+ * A receiver of a daemon whose scope drains waits although the channel has values, until running work has sent one of
+ * them (rule 32). Then it also gets the values in front of that one. A closed channel makes no receiver wait.
+ */
+class DrainingGuard<T> implements ChannelGuard<T> {
+  readonly #core: ChannelCore<T>;
+  readonly #heldBack = new WaitQueue<Receiver<T>>();
+  /** For each value in the buffer, whether running work has sent it. */
+  readonly #origins = new Fifo<boolean>();
+  /** The number of values in the buffer that running work has sent. */
+  #fromWork = 0;
+
+  constructor(core: ChannelCore<T>) {
+    this.#core = core;
+    for (let index = core.buffer.size; index > 0; index--) this.#origins.push(false);
+  }
+
+  isWork(sender: ScopeNode | undefined): boolean {
+    return isForRunningWork(sender);
+  }
+
+  holdsBack(receiver: ScopeNode | undefined): boolean {
+    return isReceiveDenied(receiver) && !this.#deliversToAll();
+  }
+
+  received(receiver: ScopeNode | undefined): void {
+    recordReceivedValue(receiver);
+  }
+
+  pushed(isWork: boolean): void {
+    this.#origins.push(isWork);
+    if (isWork) this.#fromWork += 1;
+  }
+
+  shifted(): void {
+    if (this.#origins.shift() === true) this.#fromWork -= 1;
+  }
+
+  nextReceiver(isWork: boolean): Receiver<T> | undefined {
+    const { receivers } = this.#core;
+    let receiver = receivers.shift();
+    for (; receiver !== undefined && !isWork && isReceiveDenied(receiver.owner); receiver = receivers.shift())
+      this.#heldBack.push(receiver);
+    return receiver;
+  }
+
+  addReceiver(receiver: Receiver<T>): void {
+    const { buffer, receivers, senders } = this.#core;
+    (buffer.size === 0 && senders.empty ? receivers : this.#heldBack).push(receiver);
+  }
+
+  serveHeldBack(): void {
+    while (!this.#heldBack.empty && this.#deliversToAll()) {
+      const taken = this.#core.take();
+      if (taken === undefined) return;
+      const receiver = this.#heldBack.shift() as Receiver<T>;
+      recordReceivedValue(receiver.owner);
+      receiver.accept(taken.value);
+    }
+  }
+
+  close(closing: Closing): void {
+    this.serveHeldBack();
+    this.#heldBack.drain((receiver) => receiver.closed(closing));
+  }
+
+  /** Whether a value is, or lies in front of, one for running work. */
+  #deliversToAll(): boolean {
+    const { closing, senders } = this.#core;
+    if (closing !== undefined || this.#fromWork > 0) return true;
+    for (const sender of senders) if (sender.isRunningWork) return true;
+    return false;
+  }
+}
