@@ -138,6 +138,7 @@ function kindBySelf(
   const kind = deliveringKind(value, args);
   if (kind !== undefined) return kind;
   if (plain) return "literal";
+  if (HandleObject.isHandle(value)) return objectKind; // a member: a result that is a handle has been converted
   const { hasMethods, hasAccessors, hasPrivateMembers, takesFacade } = classOf(value);
   if (hasMethods)
     return canReachHandle(value, (member) => member === ref.inner || canDeliver(member))
@@ -228,7 +229,6 @@ function memberHolds(member: object, depth: number, search: Search): boolean {
   const { ref, holders } = search;
   if (member === ref.inner || member instanceof Promise) return true;
   if (ref.results.fromCaller.has(member)) return false;
-  if (HandleObject.isHandle(member)) return true;
   const kind = kindBySelf(ref, member);
   if (kind === mapKind) return someEntryHolds(ref, member as Collection);
   if (kind === "literal" || kind === "record") {
