@@ -7,11 +7,12 @@
 // Rounds of 1,000 requests scatter six times as much as those of 250; see rounds.ts. `npm run bench:web` has the fetch-style
 // hosts.
 // `control` is the plain app once more: what differs there is noise. `idle` is the plain app with a middleware or a hook
-// that does nothing: what mounting anything costs. `used` is a handler with a scope, its signal and three tasks; `all()` is
-// as `used`, with `all` for the three tasks in the place of `spawn` and `Promise.all`.
+// that does nothing: what mounting anything costs. `used` is a handler with a scope, its signal and three tasks, awaited
+// with `Promise.all`; `used, in turn` awaits them one after the other; `all()` is as `used`, with `all` for the three tasks in the
+// place of `spawn` and `Promise.all`.
 // `same job by hand` does what `used` does without bough: an AbortController per request, a listener for the client's
 // leaving, an abort on the first failure, and `Promise.allSettled` of the three tasks before the answer. The last column
-// compares `used` and `all()` with it. `by hand, no join` has the controller and the listener alone.
+// compares those three with it. `by hand, no join` has the controller and the listener alone.
 //
 // `--seconds` measures the heap instead of the speed, before and after a load of so many seconds.
 
@@ -49,11 +50,26 @@ const { values } = parseArgs({
 const plan = planOf(values);
 const frameworks = values.framework ?? ["http", "fastify", "express", "express4"];
 const byHand = "same job by hand";
-const all = ["plain", "control", "idle", "by hand, no join", byHand, "unused", "used", "all()"];
+const all = [
+  "plain",
+  "control",
+  "idle",
+  "by hand, no join",
+  byHand,
+  "unused",
+  "used",
+  "used, in turn",
+  "all()",
+];
 const variants = all.filter((name) => name === "plain" || (values.variant ?? all).includes(name));
-const targets: Readonly<Record<string, number>> = { unused: 0.97, used: 0.9, "all()": 0.9 };
+const targets: Readonly<Record<string, number>> = {
+  unused: 0.97,
+  used: 0.9,
+  "used, in turn": 0.9,
+  "all()": 0.9,
+};
 /** The targets: the share of the requests per second of the same job by hand. */
-const handTargets: Readonly<Record<string, number>> = { used: 0.97, "all()": 1 };
+const handTargets: Readonly<Record<string, number>> = { used: 0.97, "used, in turn": 0.97, "all()": 1 };
 
 type Row = Record<string, string | number>;
 

@@ -42,6 +42,13 @@ async function listening(signal: AbortSignal, work: () => Promise<unknown>): Pro
 const scopedWork = (scope: Scope): Promise<unknown> =>
   listening(scope.signal, () => Promise.all([spawn(scope, part), spawn(scope, part), spawn(scope, part)]));
 
+/** The same with each task awaited in turn: the engine awaits a task in fewer steps than `Promise.all` does. */
+const awaitedInTurn = (scope: Scope): Promise<unknown> =>
+  listening(scope.signal, async () => {
+    const [first, second, third] = [spawn(scope, part), spawn(scope, part), spawn(scope, part)] as const;
+    return [await first, await second, await third];
+  });
+
 /** The same by the combinator. */
 const combinedWork = (scope: Scope): Promise<unknown> =>
   listening(scope.signal, () => all(scope, [part, part, part]));
@@ -67,14 +74,16 @@ function unjoinedWork({ signal }: AbortController): Promise<unknown> {
 /** The job of a variant. */
 export function jobOf(variant: string | undefined): Job {
   const used = variant === "used";
+  const inTurn = variant === "used, in turn";
   const combined = variant === "all()";
   const byHand = variant === "same job by hand";
   const unjoined = variant === "by hand, no join";
   return {
-    mounted: variant === "unused" || used || combined,
+    mounted: variant === "unused" || used || inTurn || combined,
     idle: variant === "idle",
     work(controller, scope) {
       if (used) return scopedWork(scope());
+      if (inTurn) return awaitedInTurn(scope());
       if (combined) return combinedWork(scope());
       if (byHand) return handWork(controller());
       return unjoined ? unjoinedWork(controller()) : plainWork();
