@@ -98,7 +98,6 @@ function recordAcquiredPermit(node: ScopeNode): void {
  * a daemon waits for decides: running work, or other code.
  */
 const rules: DrainingRules = {
-  isForRunningWork,
   isPermitDenied,
   recordAcquiredPermit,
 };

@@ -1,11 +1,10 @@
 import type { ScopeNode } from "./node.js";
 
 /**
- * Semaphores ask these rules before they give a permit to a daemon, and channels whether running work sends; see
- * `draining-rules.ts`. Values are given by `flow/sync/channel-guard.ts`.
+ * Semaphores ask these rules before they give a permit to a daemon; see `draining-rules.ts`. For channels there is
+ * `flow/sync/channel-guard.ts`.
  */
 export interface DrainingRules {
-  isForRunningWork(node: ScopeNode | undefined): boolean;
   isPermitDenied(node: ScopeNode): boolean;
   recordAcquiredPermit(node: ScopeNode): void;
 }

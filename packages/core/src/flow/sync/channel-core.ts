@@ -19,8 +19,10 @@ export interface Receiver<T> extends Queued {
 /** A pending send. */
 export interface Sender<T> extends Queued {
   readonly value: T;
-  /** See `draining.ts`. */
-  readonly isRunningWork: boolean;
+  /** The scope that waits. */
+  readonly owner: ScopeNode | undefined;
+  /** Whether it sends for running work. Set by the guard. */
+  isRunningWork?: boolean;
   sent(): void;
   closed(closing: Closing): void;
 }
@@ -40,6 +42,7 @@ export interface ChannelGuard<T> {
   /** Removes and returns the receiver of a value. */
   nextReceiver(isWork: boolean): Receiver<T> | undefined;
   addReceiver(receiver: Receiver<T>): void;
+  senderAdded(sender: Sender<T>): void;
   /** Called when there may be a value for a receiver that was held back. */
   serveHeldBack(): void;
   close(closing: Closing): void;
@@ -94,7 +97,7 @@ export class ChannelCore<T> {
       this.#guard?.shifted();
       const sender = this.senders.shift();
       if (sender !== undefined) {
-        this.#push(sender.value, sender.isRunningWork);
+        this.#push(sender.value, sender.isRunningWork === true);
         sender.sent();
       }
       return { value };
@@ -138,7 +141,7 @@ export class ChannelCore<T> {
   /** Adds a sender to the queue. The channel must be full and not closed. */
   addSender(sender: Sender<T>): void {
     this.senders.push(sender);
-    this.#guard?.serveHeldBack();
+    this.#guard?.senderAdded(sender);
   }
 
   /** Calls `end()` of the object when the channel is closed, immediately if it is. Does not keep the object alive. */

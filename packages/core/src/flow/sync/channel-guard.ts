@@ -6,6 +6,7 @@ import {
   type ChannelGuard,
   type Closing,
   type Receiver,
+  type Sender,
 } from "./channel-core.js";
 import { Fifo } from "./fifo.js";
 import { WaitQueue } from "./wait-queue.js";
@@ -70,6 +71,11 @@ class DrainingGuard<T> implements ChannelGuard<T> {
     (buffer.size === 0 && senders.empty ? receivers : this.#heldBack).push(receiver);
   }
 
+  senderAdded(sender: Sender<T>): void {
+    sender.isRunningWork = isForRunningWork(sender.owner);
+    this.serveHeldBack();
+  }
+
   serveHeldBack(): void {
     while (!this.#heldBack.empty && this.#deliversToAll()) {
       const taken = this.#core.take();
@@ -89,7 +95,7 @@ class DrainingGuard<T> implements ChannelGuard<T> {
   #deliversToAll(): boolean {
     const { closing, senders } = this.#core;
     if (closing !== undefined || this.#fromWork > 0) return true;
-    for (const sender of senders) if (sender.isRunningWork) return true;
+    for (const sender of senders) if (sender.isRunningWork === true) return true;
     return false;
   }
 }

@@ -1,6 +1,5 @@
 import { BoughError } from "../../errors/bough-error.js";
 import { checkLimit, refuseOptions } from "../../errors/validate.js";
-import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { done, throttledDone, rejectThrottled, rejectUnlessLive } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
@@ -202,12 +201,10 @@ export function channelClosedError(operation: string, { cause }: Closing): Chann
 /** A pending `send`. */
 class PendingSend<T> extends QueuedWait<void> implements Sender<T> {
   readonly value: T;
-  readonly isRunningWork: boolean;
 
   constructor(node: ScopeNode, value: T) {
     super(node);
     this.value = value;
-    this.isRunningWork = draining.rules?.isForRunningWork(node) === true;
   }
 
   get operation(): string {

@@ -1,6 +1,5 @@
 import { isThenable } from "../../errors/values.js";
 import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
-import { draining } from "../../kernel/draining.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { rejectBeforeStart, rejectUnlessLive, throttle } from "../../kernel/throttled-results.js";
@@ -173,6 +172,11 @@ abstract class Branch implements Queued {
     this.selection = undefined as never;
   }
 
+  /** The scope that waits. */
+  get owner(): ScopeNode | undefined {
+    return this.selection.owner;
+  }
+
   /** Calls user code, which may send, close and cancel. So it runs before any branch is polled. */
   prepare(): void {}
 
@@ -266,10 +270,6 @@ class ReceiveBranch extends Branch implements Receiver<unknown> {
     this.channel = channel;
   }
 
-  get owner(): ScopeNode | undefined {
-    return this.selection.owner;
-  }
-
   poll(): boolean {
     const ready = this.#core.poll(this.owner);
     if (ready !== undefined) this.accept(ready.value);
@@ -293,7 +293,6 @@ class ReceiveBranch extends Branch implements Receiver<unknown> {
 
 class SendBranch extends Branch implements Sender<unknown> {
   readonly value: unknown;
-  isRunningWork = false;
   readonly #core: ChannelCore<unknown>;
   /** The argument that was passed as the channel. A facade keeps the owner of its receivers alive. */
   readonly channel: unknown;
@@ -307,13 +306,12 @@ class SendBranch extends Branch implements Sender<unknown> {
 
   poll(): boolean {
     if (this.#core.closing !== undefined) this.closed(this.#core.closing);
-    else if (this.#core.offer(this.value, this.selection.owner)) this.sent();
+    else if (this.#core.offer(this.value, this.owner)) this.sent();
     else return false;
     return true;
   }
 
   enter(): void {
-    this.isRunningWork = draining.rules?.isForRunningWork(this.selection.owner) === true;
     this.#core.addSender(this);
   }
 
