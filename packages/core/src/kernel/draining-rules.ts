@@ -1,6 +1,11 @@
-import { draining, type DrainingRules } from "./draining.js";
 import { DAEMON, HANDLE, TASK } from "./state.js";
 import type { ScopeNode } from "./node.js";
+
+// Which values and permits the daemons of a scope may receive once its shutdown has begun (rule 32).
+//
+// The scopes of servers and of `main` drain before they are cancelled: running work continues, and no new work begins.
+// A daemon that serves running work must continue; a daemon that takes new work must not. The sender of the value that
+// a daemon waits for decides: running work, or other code. The guards in `flow/sync` apply these rules.
 
 const drainableScopes = new WeakSet<ScopeNode>();
 const drainingScopes = new WeakSet<ScopeNode>();
@@ -11,7 +16,6 @@ const receivedValues = new WeakMap<ScopeNode, number>();
 
 /** Marks a node that will drain before it ends. */
 export function markDrainable(node: ScopeNode): void {
-  draining.rules = rules;
   drainableScopes.add(node);
 }
 
@@ -76,7 +80,7 @@ export function recordReceivedValue(node: ScopeNode | undefined): void {
 }
 
 /** Whether `node` may not acquire a permit, since it would be for new work. */
-function isPermitDenied(node: ScopeNode): boolean {
+export function isPermitDenied(node: ScopeNode): boolean {
   if (!hasBegun) return false;
   const daemon = enclosingDaemon(node, true);
   if (daemon === undefined || !drainingScopes.has(daemon.parent as ScopeNode)) return false;
@@ -84,20 +88,8 @@ function isPermitDenied(node: ScopeNode): boolean {
 }
 
 /** Records that `node` has acquired a permit, for a value that it has received if there is one. */
-function recordAcquiredPermit(node: ScopeNode): void {
+export function recordAcquiredPermit(node: ScopeNode): void {
   const daemon = enclosingDaemon(node, true);
   const values = daemon === undefined ? undefined : receivedValues.get(daemon);
   if (values !== undefined && values > 0) receivedValues.set(daemon as ScopeNode, values - 1);
 }
-
-/**
- * Decides which values and permits the daemons of a scope may receive once its shutdown has begun (rule 32).
- *
- * The scopes of servers and of `main` drain before they are cancelled: running work continues, and no new work begins.
- * A daemon that serves running work must continue; a daemon that takes new work must not. The sender of the value that
- * a daemon waits for decides: running work, or other code.
- */
-const rules: DrainingRules = {
-  isPermitDenied,
-  recordAcquiredPermit,
-};

@@ -3,6 +3,7 @@ import { isThenable } from "../errors/values.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
 import { guardChannels } from "../flow/sync/channel-guard.js";
+import { guardSemaphores } from "../flow/sync/permit-guard.js";
 import { beginDraining, markDrainable } from "../kernel/draining-rules.js";
 import { isClosed, isLive } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -54,6 +55,7 @@ export class ShutdownAnnouncement {
     this.#node = node;
     markDrainable(node);
     guardChannels();
+    guardSemaphores();
   }
 
   get hasBegun(): boolean {

@@ -1,5 +1,4 @@
 import { refuseOptions, requireCount } from "../../errors/validate.js";
-import { draining } from "../../kernel/draining.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
@@ -51,11 +50,24 @@ export function createSemaphore(permits: number, extra?: unknown): Semaphore {
   return new FairSemaphore(permits);
 }
 
+/** What a semaphore does for the daemons of scopes that drain; see `permit-guard.ts`. */
+export interface PermitGuard {
+  /** Whether `node` may not acquire a permit now. */
+  denies(node: ScopeNode): boolean;
+  /** `node` has acquired a permit. */
+  acquired(node: ScopeNode): void;
+  /** Lets a wait wait without a permit. */
+  holdBack(queue: WaitQueue<QueuedWait<Disposable>>, wait: QueuedWait<Disposable>): void;
+  /** Removes and returns the wait that gets the next permit. */
+  next(queue: WaitQueue<QueuedWait<Disposable>>): QueuedWait<Disposable> | undefined;
+}
+
+/** Has a guard once this process has a scope that may drain. */
+export const semaphoreGuard: { current: PermitGuard | undefined } = { current: undefined };
+
 class FairSemaphore implements Semaphore {
   #free: number;
-  readonly #queue = new WaitQueue<Acquisition>();
-  /** The waits of daemons whose scope drains: see `draining.ts`. */
-  readonly #heldBack = new WaitQueue<Acquisition>();
+  readonly #queue = new WaitQueue<QueuedWait<Disposable>>();
 
   /** The permits that are held: reports name the holders. */
   readonly #held: HeldPermits = { first: undefined };
@@ -66,34 +78,26 @@ class FairSemaphore implements Semaphore {
 
   acquire(scope: Scope, extra?: unknown): Promise<Disposable> {
     return inScope("acquire", scope, extra, (node) => {
-      const getsNone = isDenied(node);
-      if (this.#free > 0 && !getsNone) {
+      const guard = semaphoreGuard.current;
+      const isDenied = guard?.denies(node) === true;
+      if (this.#free > 0 && !isDenied) {
         this.#free -= 1; // the queue is empty while a permit is free
-        draining.rules?.recordAcquiredPermit(node);
+        guard?.acquired(node);
         return Promise.resolve(new Permit(this.#release, this.#held, node.id));
       }
       const acquisition = new Acquisition(node, this.#held);
-      (getsNone ? this.#heldBack : this.#queue).push(acquisition);
+      if (isDenied) guard?.holdBack(this.#queue, acquisition);
+      else this.#queue.push(acquisition);
       return acquisition.promise;
     });
   }
 
   readonly #release = (): void => {
-    const next = this.#next();
+    const guard = semaphoreGuard.current;
+    const next = guard === undefined ? this.#queue.shift() : guard.next(this.#queue);
     if (next === undefined) this.#free += 1;
     else next.succeed(new Permit(this.#release, this.#held, (next.owner as ScopeNode).id));
   };
-
-  #next(): Acquisition | undefined {
-    let next = this.#queue.shift();
-    for (; next !== undefined && isDenied(next.owner); next = this.#queue.shift()) this.#heldBack.push(next);
-    if (next !== undefined) draining.rules?.recordAcquiredPermit(next.owner as ScopeNode);
-    return next;
-  }
-}
-
-function isDenied(acquirer: ScopeNode | undefined): boolean {
-  return acquirer !== undefined && draining.rules?.isPermitDenied(acquirer) === true;
 }
 
 class Acquisition extends QueuedWait<Disposable> {
