@@ -23,8 +23,9 @@ let collections: FinalizationRegistry<undefined> | undefined;
 
 export function handleOpened(): void {
   open += 1;
-  if (open < MIN_OPEN_HANDLES || isPending || open < 2 * least) return;
-  hint();
+  if (open < MIN_OPEN_HANDLES || isPending || open < 2 * least || !isNode) return;
+  isPending = true;
+  void Promise.resolve().then(hint); // finalizers don't run before the end of the job: it would free no handle now
 }
 
 export function handleReleased(): void {
@@ -36,16 +37,15 @@ interface Host {
   readonly process?: { readonly versions?: { readonly v8?: string } };
 }
 
+/** A browser may have little address space. */
 const isNode = (globalThis as Host).process?.versions?.v8 !== undefined;
 
 function hint(): void {
-  if (!isNode) return; // a browser may have little address space
   collections ??= new FinalizationRegistry(() => {
     isPending = false;
     least = open;
   });
   collections.register({}, undefined);
-  isPending = true;
   try {
     void new ArrayBuffer(REPORTED_BYTES).byteLength;
   } catch {

@@ -21,8 +21,8 @@ import { warn } from "../kernel/warn.js";
  * function must not refer to the handle: it would keep the handle alive.
  *
  * @param dropped - Whether the user usually drops it instead of closing it. Then it is registered without a token,
- *   because looking a token up is a quarter of the work of a collection. If such a handle is closed, its entry is
- *   emptied, and goes with the handle. The entry of any other handle is unregistered.
+ *   because looking a token up is a quarter of the work of a collection. If such a handle is closed, its entry goes
+ *   with the handle. The entry of any other handle is unregistered.
  */
 export function watchHandle(
   handle: object,
@@ -32,9 +32,9 @@ export function watchHandle(
 ): void {
   if (typeof FinalizationRegistry !== "function" || isClosed(node)) return;
   if (policy !== "warn") markDroppable(node);
-  const watch = new HandleWatch(node, policy, nextRegistry());
+  const watch = dropped ? sharedWatch(policy) : new HandleWatch(policy, nextRegistry(), node);
   node.observer = watch;
-  watch.registry.register(handle, watch, dropped ? undefined : watch);
+  watch.registry.register(handle, node, dropped ? undefined : watch);
   handleOpened();
 }
 
@@ -47,18 +47,19 @@ export function unwatchHandle(node: ScopeNode): void {
 }
 
 /**
- * The value that a registry holds for a handle. It does not reach the handle. As the observer of the node, it releases
- * the node and its entry when the scope has ended.
+ * The observer of a node whose handle is watched. The registry holds the node for the handle, so neither reaches the
+ * handle. Handles that need no token share one, as long as they have the same policy and the same registry.
  */
 class HandleWatch implements Observer {
-  node: ScopeNode | undefined;
   readonly policy: OrphanPolicy;
   readonly registry: Registry;
+  /** Set if the entry is unregistered when this node has ended. */
+  readonly node: ScopeNode | undefined;
 
-  constructor(node: ScopeNode, policy: OrphanPolicy, registry: Registry) {
-    this.node = node;
+  constructor(policy: OrphanPolicy, registry: Registry, node: ScopeNode | undefined) {
     this.policy = policy;
     this.registry = registry;
+    this.node = node;
   }
 
   /** The watch is not a receiver: a failure stays unhandled. */
@@ -67,18 +68,27 @@ class HandleWatch implements Observer {
   }
 
   resolve(): void {
-    this.node = undefined;
     handleReleased();
-    this.registry.unregister(this);
+    if (this.node !== undefined) this.registry.unregister(this);
   }
 
   /** If the failure waits for a disposal, the handle may still be collected instead. */
   reject(): void {
     if (this.node?.extras?.settings?.holdFailure === undefined) this.resolve();
+    else handleReleased();
   }
 }
 
-type Registry = FinalizationRegistry<HandleWatch>;
+let lastShared: HandleWatch | undefined;
+
+function sharedWatch(policy: OrphanPolicy): HandleWatch {
+  const registry = nextRegistry();
+  if (lastShared?.registry !== registry || lastShared.policy !== policy)
+    lastShared = new HandleWatch(policy, registry, undefined);
+  return lastShared;
+}
+
+type Registry = FinalizationRegistry<ScopeNode>;
 
 let registry: Registry | undefined;
 let roomInRegistry = 0;
@@ -99,18 +109,14 @@ export function collectedHandleCount(): number {
   return collected;
 }
 
-function handleCollected({ node, policy }: HandleWatch): void {
+function handleCollected(node: ScopeNode): void {
   collected += 1;
-  // A cancelled scope ends by itself.
-  if (node === undefined) return;
-  if (isClosed(node)) {
-    handleReleased();
-    return releaseFailure(node);
-  }
+  if (isClosed(node)) return releaseFailure(node);
   const settings = node.extras?.settings;
   if (settings !== undefined) settings.holdFailure = undefined; // no code has the handle, so none can dispose of it
-  if (isCancelled(node)) return;
-  node.observer = undefined; // the registry has let go of it already
+  if (isCancelled(node)) return; // it ends by itself
+  const { policy } = node.observer as HandleWatch;
+  node.observer = undefined;
   handleReleased();
   const info = policy !== "ignore" || hasOrphanSubscribers() ? orphanInfo(node) : undefined;
   cancelWith(node, orphanReason(node.path));

@@ -52,7 +52,9 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
     );
     handle = new construct(inner, node, new Proxy(shell, traps));
   } else handle = new construct(inner, node);
-  for (const key of Reflect.ownKeys(inner)) {
+  // Both together take half of the time of `Reflect.ownKeys`.
+  for (const key of Object.getOwnPropertyNames(inner)) defineField(handle, inner, key, fields);
+  for (const key of Object.getOwnPropertySymbols(inner)) {
     if (key === Symbol.asyncDispose) continue; // the handle has its own
     if (key === Symbol.dispose)
       Object.defineProperty(handle, key, { value: disposeWithoutWaiting, configurable: true });

@@ -11,19 +11,24 @@ export function mayGrow(inner: object, build?: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
     for (const key of Reflect.ownKeys(at)) {
-      const own: PropertyDescriptor = Object.getOwnPropertyDescriptor(at, key) ?? {};
-      for (const part of ["value", "get", "set"] as const) {
-        const code: unknown = own[part];
-        if (typeof code === "function" && assigns(inner, code, ownNames)) return true;
-      }
+      const own: PropertyDescriptor | undefined = Object.getOwnPropertyDescriptor(at, key);
+      if (
+        own !== undefined &&
+        (isGrowing(inner, own.value) || isGrowing(inner, own.get) || isGrowing(inner, own.set))
+      )
+        return true;
     }
   }
   return buildMayGrow(inner, build);
 }
 
+function isGrowing(inner: object, code: unknown): boolean {
+  return typeof code === "function" && assigns(inner, code, true);
+}
+
 /** The same for the source of a `build` function: it contains the workers, which may use any name for the object. */
 export function buildMayGrow(inner: object, build: unknown): boolean {
-  return typeof build === "function" && assigns(inner, build, anyNames);
+  return typeof build === "function" && assigns(inner, build, false);
 }
 
 const ownNames =
@@ -40,17 +45,50 @@ export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey
     if (Object.hasOwn(at, "hasOwnProperty")) break;
     for (const { value } of Object.values(Object.getOwnPropertyDescriptors(at)) as { value?: unknown }[]) {
       if (typeof value !== "function") continue;
-      for (const [, name = ""] of sourceOf(value).matchAll(ownNames)) names.add(name);
+      for (const name of assignmentsOf(value).own) names.add(name);
     }
   }
   return names;
 }
 
-function assigns(inner: object, code: AnyFunction, names: RegExp): boolean {
+/** @param isOwn - Whether `code` is a member of the object, and not another function that may use any name for it. */
+function assigns(inner: object, code: AnyFunction, isOwn: boolean): boolean {
+  const { own, any, isComputed } = assignmentsOf(code);
+  return (isOwn && isComputed) || (isOwn ? own : any).some((name) => !(name in inner));
+}
+
+/** The assignments in a source. */
+interface Assignments {
+  readonly source: string;
+  /** The names of the fields that are assigned to by `this` or its usual copies. */
+  readonly own: readonly string[];
+  /** The names of the fields that are assigned to by any expression. */
+  readonly any: readonly string[];
+  readonly isComputed: boolean;
+}
+
+/**
+ * By the length of the source. A literal has other functions each time it is evaluated, with the same sources. To
+ * compare two of these takes a tenth of the time of a search, and less than their hashes would.
+ */
+const knownAssignments = new Map<number, Assignments[]>();
+/** The functions of a literal often have one length. */
+const MAX_OF_LENGTH = 8;
+const MAX_LENGTHS = 1_000;
+
+function assignmentsOf(code: AnyFunction): Assignments {
   const source = sourceOf(code);
-  if (names === ownNames && computed.test(source)) return true;
-  for (const [, name = ""] of source.matchAll(names)) if (!(name in inner)) return true;
-  return false;
+  let known = knownAssignments.get(source.length);
+  if (known === undefined) {
+    if (knownAssignments.size === MAX_LENGTHS) knownAssignments.clear();
+    knownAssignments.set(source.length, (known = []));
+  }
+  for (const each of known) if (each.source === source) return each;
+  if (known.length === MAX_OF_LENGTH) known.length = 0;
+  const names = (pattern: RegExp): string[] => Array.from(source.matchAll(pattern), ([, name = ""]) => name);
+  const found = { source, own: names(ownNames), any: names(anyNames), isComputed: computed.test(source) };
+  known.push(found);
+  return found;
 }
 
 /** The getters with which handles show the fields of their inner objects. */
