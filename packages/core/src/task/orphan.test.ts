@@ -1,6 +1,6 @@
 /* oxlint-disable unicorn/no-thenable -- a thenable is what is tested */
 import { describe, expect, it, vi } from "vitest";
-import { createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
+import { close, createScope, selfCleaning, spawn, type OrphanInfo, type Scope } from "../index.js";
 import { deferred, outcomeOf } from "../../test/support/deferred.js";
 import { collectGarbage } from "../testing/index.js";
 
@@ -50,6 +50,30 @@ describe("orphans that are collected together", () => {
     expect(orphans.map(Number).toSorted((a, b) => a - b)).toEqual(
       Array.from({ length: count }, (_, index) => index),
     );
+  });
+
+  it("rule 20: are reported as each one's own onOrphan says, also beside objects that were closed or have failed", async () => {
+    const seen: string[] = [];
+    const make = (name: string, onOrphan: "ignore" | ((info: OrphanInfo) => void)): object =>
+      selfCleaning((scope) => ({ scope }), { name, onOrphan, onError: () => undefined });
+    const fails = (scope: Scope): object => {
+      spawn(scope, () => Promise.reject(new Error("lost")));
+      return {};
+    };
+    const first = (info: OrphanInfo): void => void seen.push(`first ${info.path}`);
+    const second = (info: OrphanInfo): void => void seen.push(`second ${info.path}`);
+    const closing: Promise<void>[] = [];
+    for (let index = 0; index < 300; index++) {
+      make(`a${index}`, first);
+      make(`b${index}`, second);
+      make(`c${index}`, "ignore");
+      closing.push(close(make(`d${index}`, first) as AsyncDisposable));
+      selfCleaning(fails, { name: `e${index}`, onOrphan: first, onError: () => undefined });
+    }
+    await Promise.all(closing);
+    await collectGarbage();
+    const expected = Array.from({ length: 300 }, (_, index) => [`first a${index}`, `second b${index}`]);
+    expect(seen.toSorted()).toEqual(expected.flat().toSorted());
   });
 
   it("rule 20: does not report closed handles of the same registry, and reports the others", async () => {

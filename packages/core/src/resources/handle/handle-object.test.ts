@@ -225,6 +225,57 @@ describe("rule 24: fields that inner code sets later", () => {
   });
 });
 
+describe("rule 24: late fields of literals with equal or similar functions", () => {
+  interface Late {
+    grow(): void;
+    late?: number;
+  }
+  const keysAfter = (make: () => Late): string[] => {
+    const handle = selfCleaning(make, quiet);
+    handle.grow();
+    return Object.keys(handle);
+  };
+
+  it("are listed for every one of the literals of one place", () => {
+    const make = (): Late => ({
+      grow() {
+        this.late = 1;
+      },
+    });
+    expect([1, 2, 3].map(() => keysAfter(make))).toEqual(Array(3).fill(["grow", "late"]));
+  });
+
+  it("are listed if another function is as long, and assigns to a known field or to none", () => {
+    const make = (statement: string): (() => Late) =>
+      // oxlint-disable-next-line typescript/no-implied-eval -- as long as one another to the character
+      new Function(`return { x: 0, grow() { ${statement}; } };`) as () => Late;
+    const kinds = ["this.x = 1", "this.y = 1", "this.x + 11"].map(make);
+    for (let round = 0; round < 3; round++)
+      expect(kinds.map((kind) => keysAfter(kind))).toEqual([
+        ["x", "grow"],
+        ["x", "grow", "y"],
+        ["x", "grow"],
+      ]);
+  });
+
+  it("are listed after more functions of one length than are remembered", () => {
+    for (const letter of "abcdefghijklmnopq") {
+      // oxlint-disable-next-line typescript/no-implied-eval -- each function needs another source
+      const make = new Function(`return { grow() { this.${letter} = 1; } };`) as () => Late;
+      expect(keysAfter(make)).toEqual(["grow", letter]);
+      expect(keysAfter(make)).toEqual(["grow", letter]);
+    }
+  });
+
+  it("are listed if the fields of another literal with the same functions were known", () => {
+    const grow = function (this: Late): void {
+      this.late = 1;
+    };
+    expect(keysAfter(() => ({ late: 0, grow }))).toEqual(["late", "grow"]);
+    expect(keysAfter(() => ({ grow }))).toEqual(["grow", "late"]);
+  });
+});
+
 describe("rule 24: a handle behind another object", () => {
   class Cache {
     size = 3;

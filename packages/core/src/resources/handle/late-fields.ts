@@ -12,14 +12,17 @@ export function mayGrow(inner: object, build?: unknown): boolean {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
     for (const key of Reflect.ownKeys(at)) {
       const own: PropertyDescriptor | undefined = Object.getOwnPropertyDescriptor(at, key);
-      if (
-        own !== undefined &&
-        (isGrowing(inner, own.value) || isGrowing(inner, own.get) || isGrowing(inner, own.set))
-      )
-        return true;
+      if (own !== undefined && isAnyGrowing(inner, own)) return true;
     }
   }
   return buildMayGrow(inner, build);
+}
+
+function isAnyGrowing(
+  inner: object,
+  { value, get, set }: { value?: unknown; get?: unknown; set?: unknown },
+): boolean {
+  return isGrowing(inner, value) || isGrowing(inner, get) || isGrowing(inner, set);
 }
 
 function isGrowing(inner: object, code: unknown): boolean {
