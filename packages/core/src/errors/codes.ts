@@ -39,7 +39,7 @@ export type BoughErrorCode =
   | "BOUGH_PROCESS_HELD"
   /** `serverScope`: the server already has another `parent`. `BoughModule`: imported twice, or no supported HTTP server. */
   | "BOUGH_SERVER_SCOPE"
-  /** `requestScope` or `requestOutcome` of `bough/web`, a decorator of `bough/nest`: the request has no scope. */
+  /** `requestScope` of `bough/web`, a decorator of `bough/nest`: the request has no scope. */
   | "BOUGH_NO_REQUEST_SCOPE"
 
   // bough/inspector

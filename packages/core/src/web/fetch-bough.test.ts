@@ -208,26 +208,37 @@ describe("requestScope()", () => {
     expect(await (await handle(new Request(url))).text()).toBe("server/GET /users/:id");
   });
 
-  it.each([
-    ["requestScope", requestScope],
-    ["requestOutcome", (request: Request) => requestOutcome(request, new Error("x"))],
-  ])(
-    "%s refuses a request that did not go through fetchBough, and a copy of one that did",
-    async (name, call) => {
-      const error = thrown(() => call(get())) as { code: string; message: string };
-      expect(error.code).toBe("BOUGH_NO_REQUEST_SCOPE");
-      expect(error.message).toContain(`${name}: the request did not go through fetchBough`);
-      const handle = fetchBough((request: Request) => {
-        call(new Request(request));
-        return new Response("x");
-      });
-      expect(await rejection(handle(get()))).toMatchObject({ code: "BOUGH_NO_REQUEST_SCOPE" });
-      expect(thrown(() => call(1 as never))).toBeInstanceOf(TypeError);
-    },
-  );
+  it("requestScope refuses a request that did not go through fetchBough, and a copy of one that did", async () => {
+    const error = thrown(() => requestScope(get())) as { code: string; message: string };
+    expect(error.code).toBe("BOUGH_NO_REQUEST_SCOPE");
+    expect(error.message).toContain("requestScope: the request did not go through fetchBough");
+    const handle = fetchBough((request: Request) => new Response(requestScope(new Request(request)).path));
+    expect(await rejection(handle(get()))).toMatchObject({ code: "BOUGH_NO_REQUEST_SCOPE" });
+    expect(thrown(() => requestScope(1 as never))).toBeInstanceOf(TypeError);
+  });
 });
 
 describe("requestOutcome()", () => {
+  it("says of a request that did not go through fetchBough that it has failed, so that an error handler never fails", () => {
+    const failure = new Error("x");
+    expect(requestOutcome(get(), failure)).toEqual({ error: failure });
+    expect(requestOutcome(get(), undefined)).toEqual({ error: undefined });
+    expect(thrown(() => requestOutcome(1 as never, failure))).toBeInstanceOf(TypeError);
+  });
+
+  it("says that a cancelled request did not go through fetchBough, if it is given a copy of the request", async () => {
+    const handle = fetchBough(
+      async (request: Request, scope) => {
+        const error = await rejection(sleep(scope, 1_000));
+        const outcome = requestOutcome(new Request(request), error);
+        expect(outcome).toMatchObject({ error: { code: "BOUGH_NO_REQUEST_SCOPE", cause: error } });
+        return new Response(String(outcome.status));
+      },
+      { timeout: 1 },
+    );
+    expect(await (await handle(get())).text()).toBe("undefined");
+  });
+
   it("is for frameworks that catch the failures of handlers themselves", async () => {
     const onCancelled = vi.fn<() => void>();
     const handle = fetchBough(

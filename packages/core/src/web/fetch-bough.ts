@@ -1,4 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
+import { isCancelled } from "../errors/cancelled.js";
 import { optionNames } from "../errors/option-names.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { checkDuration, wrongType } from "../errors/validate.js";
@@ -291,10 +292,11 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  *
  * **Failure:** the failure counts as received: it is not reported again.
  *
+ * A request that did not go through `fetchBough`, such as one of `app.request()` in a test, has only failures.
+ *
  * @param request - The request that `fetchBough` was called with.
  * @param error - The failure of the handler.
  * @returns What the error means for the request.
- * @throws {BoughError} If the request did not go through `fetchBough`.
  * @throws {TypeError} If `request` is not a request.
  * @example
  * ```ts
@@ -314,7 +316,11 @@ export function requestScope(request: Request, options?: RequestScopeOptions): S
  * ```
  */
 export function requestOutcome(request: Request, error: unknown): RequestOutcome {
-  const exchange = exchangeFor("requestOutcome", request);
+  checkRequest("requestOutcome", request);
+  const exchange = exchangeOf(request);
+  // An error handler must not fail: in @hono/node-ws, for example, that would end the process.
+  if (exchange === undefined)
+    return { error: isCancelled(error) ? withoutScope("requestOutcome", { cause: error }) : error };
   const { record } = exchange;
   const outcome = exchange.outcomeOf(error);
   record.receive(error);
@@ -325,9 +331,14 @@ export function requestOutcome(request: Request, error: unknown): RequestOutcome
 function exchangeFor(operation: string, request: Request): Exchange {
   checkRequest(operation, request);
   const exchange = exchangeOf(request);
-  if (exchange !== undefined) return exchange;
-  throw new BoughError(
+  if (exchange === undefined) throw withoutScope(operation);
+  return exchange;
+}
+
+function withoutScope(operation: string, options?: ErrorOptions): BoughError {
+  return new BoughError(
     "BOUGH_NO_REQUEST_SCOPE",
     `${operation}: the request did not go through fetchBough; pass the request object that it received (in Hono c.req.raw), not a copy`,
+    options,
   );
 }
