@@ -1,3 +1,4 @@
+import { Hono, type Context, type Next } from "hono";
 import { describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, withScope } from "../index.js";
 import { coarseElapsed, elapsed } from "../kernel/monotonic-clock.js";
@@ -326,6 +327,35 @@ describe("rule 35: ctx.waitUntil", () => {
     await kept[0];
     expect(cleanups).toEqual(["ran"]);
     expect((await response).status).toBe(499);
+  });
+
+  it("is found in the execution context of Hono, by a handler that is a middleware", async () => {
+    const { ctx, kept } = host();
+    const app = new Hono();
+    const handle = fetchBough((_request: Request, _scope, c: Context, next: Next) =>
+      next().then(() => c.res),
+    );
+    app.use(async (c, next) => void (await handle(c.req.raw, c, next)));
+    app.get("/", async (c) => {
+      await flush();
+      return c.text("x");
+    });
+    await app.fetch(get(), {}, { ...ctx, passThroughOnException: () => undefined, props: {} });
+    await kept[0];
+    expect(kept).toHaveLength(1);
+  });
+
+  it("is looked for once where Hono has no execution context, whose getter throws", async () => {
+    const read = vi.fn<() => never>(() => {
+      throw new Error("This context has no ExecutionContext");
+    });
+    const context = Object.defineProperty({}, "executionCtx", { get: read });
+    const handle = fetchBough(async (_request: Request, _scope, _c: object) => {
+      await flush();
+      return new Response("x");
+    });
+    for (let request = 0; request < 3; request++) expect((await handle(get(), context)).status).toBe(200);
+    expect(read).toHaveBeenCalledOnce();
   });
 
   it("may be a method of the request, as in srvx", async () => {

@@ -17,6 +17,7 @@ import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
 import { nameOfRequest } from "./request-name.js";
+import { WaitUntilFinder } from "./wait-until.js";
 
 // The state of one `fetchBough`: its options and its open requests. It opens the scopes of requests. shutdown.ts takes
 // the steps of a shutdown.
@@ -56,6 +57,7 @@ export class WebServer
   /** The requests whose clients are watched if they are still being handled when {@link scheduleWatch} calls back. */
   readonly #unwatched = new ExchangeList<Exchange>();
   #isWatching = false;
+  readonly #waitUntil = new WaitUntilFinder();
 
   get hooks(): WebHooks | undefined {
     return this.#policy.hooks;
@@ -155,7 +157,7 @@ export class WebServer
 
   /** Ends a request on a disconnect, and lets the host wait for its scope. */
   #follow(exchange: Exchange): void {
-    const waitUntil = waitUntilOf(exchange.request, exchange.hostArguments);
+    const waitUntil = this.#waitUntil.find(exchange.request, exchange.hostArguments);
     if (waitUntil !== undefined) {
       waitUntil(exchange.settled());
       exchange.watchClient(); // at once: in workerd a turn for all requests would belong to one of them
@@ -275,21 +277,4 @@ const exchangeKey: unique symbol = Symbol("bough.webRequest");
 /** The exchange of a request that goes through `fetchBough`. */
 export function exchangeOf(request: object): Exchange | undefined {
   return (request as RequestSlot)[exchangeKey];
-}
-
-type WaitUntil = (promise: Promise<unknown>) => void;
-
-/** The host's function to stay alive: from an argument, as in workers, or from the request, as in srvx. */
-function waitUntilOf(request: Request, rest: readonly unknown[]): WaitUntil | undefined {
-  for (const holder of rest) {
-    const waitUntil = waitUntilIn(holder);
-    if (waitUntil !== undefined) return waitUntil;
-  }
-  return waitUntilIn(request);
-}
-
-function waitUntilIn(holder: unknown): WaitUntil | undefined {
-  if (typeof holder !== "object" || holder === null) return undefined;
-  const { waitUntil } = holder as { readonly waitUntil?: unknown };
-  return typeof waitUntil === "function" ? (promise) => void waitUntil.call(holder, promise) : undefined;
 }
