@@ -1,5 +1,5 @@
-// The numbers at which the functions of this folder change their behaviour, by the file that uses them. This file imports nothing, so bundlers write each number
-// where it is used.
+// The numbers at which the functions of this folder change their behaviour, by the file that uses them. This file imports
+// nothing, so bundlers write each number where it is used.
 
 // ---- sync/channel-core.ts
 

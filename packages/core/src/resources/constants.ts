@@ -1,5 +1,5 @@
-// The numbers at which `selfCleaning` changes its behaviour, by the file that uses them. This file imports nothing, so bundlers write each number
-// where it is used.
+// The numbers at which `selfCleaning` changes its behaviour, by the file that uses them. This file imports nothing, so
+// bundlers write each number where it is used.
 
 // ---- results
 
@@ -14,3 +14,10 @@ export const MAX_DEPTH = 8;
 export const MAX_FIELDS = 1_000;
 /** How many `build` functions of a class are checked. Most have one. A check takes a microsecond. */
 export const MAX_BUILDS = 8;
+
+// ---- handle/late-fields.ts
+
+/** How many sources of one length are remembered. The functions of a literal often have one length. */
+export const MAX_OF_LENGTH = 8;
+/** Of how many lengths. */
+export const MAX_LENGTHS = 1_000;

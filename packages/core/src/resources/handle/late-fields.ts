@@ -1,3 +1,4 @@
+import { MAX_LENGTHS, MAX_OF_LENGTH } from "../constants.js";
 import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
 
 /**
@@ -75,9 +76,6 @@ interface Assignments {
  * compare two of these takes a tenth of the time of a search, and less than their hashes would.
  */
 const knownAssignments = new Map<number, Assignments[]>();
-/** The functions of a literal often have one length. */
-const MAX_OF_LENGTH = 8;
-const MAX_LENGTHS = 1_000;
 
 function assignmentsOf(code: AnyFunction): Assignments {
   const source = sourceOf(code);
