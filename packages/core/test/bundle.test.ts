@@ -11,10 +11,14 @@ import { describe, expect, it } from "vitest";
 
 const core = fileURLToPath(new URL("..", import.meta.url));
 
-/** Of what a user's bundle grows by, in bytes, minified and compressed. `from` is a folder of this package. */
-async function bundledSize(names: string, from: "src" | "dist"): Promise<number> {
+/** What a user's bundle grows by, minified. `from` is a folder of this package; `*` are all names. */
+async function bundled(names: string, from: "src" | "dist"): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents: `export { ${names} } from "./${from}/index.js";`, resolveDir: core, loader: "ts" },
+    stdin: {
+      contents: `export ${names === "*" ? names : `{ ${names} }`} from "./${from}/index.js";`,
+      resolveDir: core,
+      loader: "ts",
+    },
     bundle: true,
     minify: true,
     write: false,
@@ -23,7 +27,12 @@ async function bundledSize(names: string, from: "src" | "dist"): Promise<number>
     external: ["effection"],
     logLevel: "error",
   });
-  return gzipSync(outputFiles[0]?.contents ?? new Uint8Array(), { level: 9 }).length;
+  return outputFiles[0]?.text ?? "";
+}
+
+/** Its size in bytes, compressed. */
+async function bundledSize(names: string, from: "src" | "dist"): Promise<number> {
+  return gzipSync(await bundled(names, from), { level: 9 }).length;
 }
 
 /** The modules of Node that remain in `code` once it is bundled for a browser, dependencies and all. */
@@ -85,6 +94,13 @@ describe("dist/index.js", () => {
   ])("adds to a bundle what is imported, and nothing of the other functions: %s", async (names) => {
     const [built, sources] = [await bundledSize(names, "dist"), await bundledSize(names, "src")];
     expect(built).toBeLessThan(sources * 1.02);
+  });
+
+  it("has no code that only a server, the inspector or Effection needs, in a bundle with all functions", async () => {
+    const bundle = await bundled("*", "src");
+    expect(bundle).toContain("has not finished"); // the words of a report
+    const others = ["has not answered", "has not reached the client", "operation has not ended", "heldBy"];
+    expect(others.filter((text) => bundle.includes(text))).toEqual([]);
   });
 
   it("would fail the check above if it did", async () => {
