@@ -4,9 +4,10 @@
 //     npm run bench:web -- [--host bun] [--host deno] [--host node-server] [--variant used] [--generations 4] [--rounds 150]
 //         [--requests 500] [--warm-up 30000] [--connections 50]
 //
-// Each cell is the median of all rounds, and their quartiles; then whether the median has met its target. The row `control` is the
-// plain app once more: as far as it is from 1, so uncertain are the others. **By processor time** counts more: one process makes all the
-// requests, so a fast host waits for it, and the requests per second are its own.
+// Each cell is the median of all rounds, and their quartiles; then whether the median has met its target. The rows `control`
+// are the plain app and the same job by hand once more: as far as they are from 1, so uncertain are the others. **By
+// processor time** counts more: one process makes all the requests, so a fast host waits for it, and the requests per second
+// are its own.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -39,17 +40,28 @@ const plan = planOf(values);
 
 const plain = "plain";
 const byHand = "same job by hand";
+const byHandAgain = "same job by hand, control";
 /** Of each variant: what it is compared with, and how much of that it is to keep. */
 const comparisons: Readonly<Record<string, { readonly base: string; readonly target?: number }>> = {
   control: { base: plain },
   [byHand]: { base: plain },
+  [byHandAgain]: { base: byHand },
   unused: { base: plain, target: 0.97 },
   used: { base: byHand, target: 0.95 },
   "used, in turn": { base: byHand, target: 0.95 },
   "all()": { base: byHand, target: 0.95 },
 };
 const wanted = values.variant ?? Object.keys(comparisons);
-const compared = Object.entries(comparisons).filter(([variant]) => wanted.includes(variant));
+const controls = new Map([
+  [plain, "control"],
+  [byHand, byHandAgain],
+]);
+/** The variants that are wanted, and the controls of what they are compared with. */
+const compared = Object.entries(comparisons).filter(
+  ([variant, { base }]) =>
+    wanted.includes(variant) ||
+    (controls.get(base) === variant && wanted.some((one) => comparisons[one]?.base === base)),
+);
 const variants = [...new Set(compared.flatMap(([variant, { base }]) => [base, variant]))];
 
 const runtimes: Readonly<Record<string, () => Runtime>> = {

@@ -76,7 +76,7 @@ export function jobOf(variant: string | undefined): Job {
   const used = variant === "used";
   const inTurn = variant === "used, in turn";
   const combined = variant === "all()";
-  const byHand = variant === "same job by hand";
+  const byHand = variant === "same job by hand" || variant === "same job by hand, control";
   const unjoined = variant === "by hand, no join";
   return {
     mounted: variant === "unused" || used || inTurn || combined,
