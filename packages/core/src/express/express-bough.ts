@@ -159,7 +159,7 @@ function responseOf(request: Request): Response {
   return request === latest.request ? (latest.response as Response) : (request.res as Response);
 }
 
-/** A function of its own: its getter holds the variables around it, as long as an app lives. */
+/** A separate function: the getter holds the variables around it as long as the app lives. */
 function defineScope(target: object, responseOf: (request: Request) => Response): void {
   Object.defineProperty(target, "scope", {
     configurable: true,

@@ -1,7 +1,7 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { hasOnError, report } from "../kernel/outcome.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { isDelivered, isTask } from "../kernel/state.js";
 import { causesOf, isDisconnectError } from "./disconnect-errors.js";
 
@@ -57,7 +57,7 @@ export function outcomeOf(
 ): RequestOutcome {
   const node = request?.node;
   const reason = node?.reason;
-  const isCancellation = node !== undefined && reason !== undefined && isReturnedCancellation(node, error);
+  const isCancellation = node !== undefined && reason !== undefined && isCancellationOf(node, error);
   if (isCancellation && request !== undefined && reason !== undefined) {
     if (reason.kind === "disconnected") return { status: 499, error: reason };
     if (reason.kind === "deadline") return { status: request.deadlineStatus, error: reason };
@@ -69,6 +69,15 @@ export function outcomeOf(
   const deadline = deadlineIn(error);
   if (deadline !== undefined) return { status: 504, error: deadline };
   return { error: isCancellation && reason?.kind === "failure" ? reason.cause : error };
+}
+
+/**
+ * Returns the failure that `error` stands for: that of a task, if it has cancelled the request and `error` follows from the
+ * cancellation. Otherwise `error`.
+ */
+export function failureBehind(node: ScopeNode, error: unknown): unknown {
+  const { reason } = node;
+  return reason?.kind === "failure" && isCancellationOf(node, error) ? reason.cause : error;
 }
 
 /**

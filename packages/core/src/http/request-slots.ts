@@ -3,9 +3,9 @@ import type { RequestRecord } from "./request.js";
 import type { Responder } from "./responder.js";
 import { recordKey, responderKey } from "./symbols.js";
 
-// Finds the record and the responder of a request. They are properties of the request, and those of the request that arrived last
-// are in variables as well: most handlers open the scope of their request before the next one arrives, and on Node 20 each look
-// at a property of a request of Express takes a microsecond.
+// Finds the record and the responder of a request. They are properties of the request. For the request that arrived last they are
+// in variables as well, because most handlers open the scope of their request before the next one arrives. On Node 20, reading a
+// property of a request of Express takes a microsecond.
 
 /** The slots of a request. See symbols.ts. */
 interface RequestSlots {

@@ -6,12 +6,17 @@ import type { Hook } from "../kernel/cancel-hooks.js";
 import type { ScopeNode } from "../kernel/node.js";
 import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
 import { reachesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
-import { brokenOffOutcome, outcomeOf, reportUnreceived, type CancelledOutcome } from "./outcome.js";
+import {
+  brokenOffOutcome,
+  failureBehind,
+  outcomeOf,
+  reportUnreceived,
+  type CancelledOutcome,
+} from "./outcome.js";
 import {
   printHookFailure,
   unanswered,
@@ -351,10 +356,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   /** Records that the framework has received `error`, so that it is not reported again. */
   receive(error: unknown): void {
-    const { reason } = this.node;
-    (this.#received ??= []).push(error);
-    if (reason?.kind === "failure" && isReturnedCancellation(this.node, error))
-      this.#received.push(reason.cause);
+    (this.#received ??= []).push(error, failureBehind(this.node, error));
   }
 
   ended(): void {}

@@ -195,7 +195,7 @@ function create(server: Server, options: ServerScopeOptions, site: string | unde
 function listen(server: Server): void {
   const onRequest = (request: AnyRequest, response: AnyResponse): void => {
     const state = serverStateOf(server);
-    if (state.track(request, response) && isPlain(request, response, server))
+    if (state.track(request, response) && isNextOnConnection(request, response, server))
       setLatest(request, response, state);
     openIfLimited(request, response, state);
   };
@@ -215,7 +215,7 @@ function listen(server: Server): void {
 }
 
 /** Whether a request came to this server over HTTP/1.1, and its response is the next one of its connection. */
-function isPlain(request: AnyRequest, response: AnyResponse, server: Server): boolean {
+function isNextOnConnection(request: AnyRequest, response: AnyResponse, server: Server): boolean {
   if (request.httpVersionMajor >= 2) return false;
   const { socket } = request as { socket?: { server?: object } };
   return (

@@ -31,8 +31,8 @@ function isDrainable(node: ScopeNode): boolean {
 }
 
 /**
- * Whether `at` does its own work: a spawned task or an item of a source, but not a member of `all` or `race`, which is
- * part of its parent's work.
+ * Whether `at` does its own work: a spawned task, or an item of a source. A member of `all` or `race` is part of its
+ * parent's work.
  */
 function isIndependent(at: ScopeNode): boolean {
   if ((at.flags & TASK) === 0) return false;

@@ -67,9 +67,9 @@ function notBoolean(verdict: unknown): TypeError {
  * Like {@link isCancellation}, for code that can't record a failure in `node`. The exceptions of options
  * `isCancellation` go to the nearest `onError`.
  */
-export function isReturnedCancellation(node: ScopeNode, error: unknown): boolean {
+export function isCancellationOf(node: ScopeNode, error: unknown): boolean {
   const broken: unknown[] = [];
-  const isReturned = isCancellation(node, error, broken);
+  const result = isCancellation(node, error, broken);
   for (const thrown of broken) report(node, thrown, node);
-  return isReturned;
+  return result;
 }

@@ -46,8 +46,8 @@ import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree
  * 1. The reason is stored in N. N and every node below it, except shielded and already cancelled subtrees, are marked. No
  *    user code runs meanwhile.
  * 2. The channel `bough:scope:cancel` publishes.
- * 3. For N, then for each marked node, parents first and children in spawn order: its grace period starts, the listeners
- *    of its signal run, then its hooks (`onCancel`, waits) in the order they were added.
+ * 3. N is notified, then each marked node, parents first and children in spawn order. The grace period of the node starts.
+ *    Then the listeners of its signal run, and then its hooks (`onCancel`, waits) in the order they were added.
  * 4. The marked nodes that have nothing left to wait for settle, after all listeners have run.
  *
  * **Failure of N**: it is recorded in N and in each ancestor up to the first that keeps failures to itself, and that one is
@@ -364,7 +364,7 @@ function deliverUnreceived(node: ScopeNode): void {
     node.flags |= flag.DELIVERED;
     const parent = node.parent as ScopeNode;
     if (
-      (node.flags & (flag.HANDLE | flag.FAILS_PARENT)) !== 0 &&
+      (node.flags & flag.REPORTS_TO_PARENT) !== 0 &&
       (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0
     ) {
       const ready: ScopeNode[] = [];

@@ -20,8 +20,8 @@ export const CLOSED: number = 1 << 3;
 export const TASK: number = 1 << 4;
 /** Owned by a handle: from `createScope` or `selfCleaning`, or of a server. */
 export const HANDLE: number = 1 << 5;
-/** Has no handle, but a failure that no code has received goes to its parent, as with a {@link HANDLE}. */
-export const FAILS_PARENT: number = 1 << 30;
+/** When it has settled, the failures that no code has received go to its parent: it has a handle, or is attached to its scope. */
+export const REPORTS_TO_PARENT: number = 1 << 30;
 /** Cancelled when all other work of its scope has ended. */
 export const DAEMON: number = 1 << 6;
 /** A failing child does not fail this node. */
@@ -97,19 +97,19 @@ export const initialDaemon: number = TASK | QUEUED | DAEMON;
 /** A scope whose body is about to be called. */
 export const initialScope: number = 0 | QUEUED;
 /** A scope that a handle holds open. */
-export const initialHandle: number = 0 | HANDLE;
+export const initialHandle: number = HANDLE | REPORTS_TO_PARENT;
 /**
  * A scope with a handle that can't settle before `clearBody`. Whether its timers keep the process alive is decided
  * later.
  */
-export const initialSelfCleaning: number = HANDLE | BODY | TIMERS_UNREFED;
+export const initialSelfCleaning: number = HANDLE | REPORTS_TO_PARENT | BODY | TIMERS_UNREFED;
 /** A scope whose body is its caller: a combinator that starts its members immediately, or a request. */
 export const initialGroup: number = 0 | BODY;
 export const initialSupervisingGroup: number = BODY | SUPERVISE;
 /** Work that runs in parallel with the scope's body, and ends with the scope: a stream, `events`, `effectionScope`. */
-export const initialAttached: number = DAEMON | FAILS_PARENT | QUEUED;
+export const initialAttached: number = DAEMON | REPORTS_TO_PARENT | QUEUED;
 export const initialShield: number = QUEUED | SHIELD;
-export const initialServer: number = HANDLE | SUPERVISE;
+export const initialServer: number = HANDLE | REPORTS_TO_PARENT | SUPERVISE;
 
 // ---- Predicates
 
@@ -179,7 +179,7 @@ export function hasHandle(node: LifeCycle): boolean {
 
 /** Whether the node outlives the call that created it: it has a handle, or is attached to its scope. */
 export function isHandleOrAttached(node: LifeCycle): boolean {
-  return (node.flags & (HANDLE | FAILS_PARENT)) !== 0;
+  return (node.flags & REPORTS_TO_PARENT) !== 0;
 }
 
 /** Whether cancellation kept the body or a child from finishing. */

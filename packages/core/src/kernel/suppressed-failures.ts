@@ -115,8 +115,8 @@ function latestRejection(error: unknown): RejectionSource | undefined {
 export type ContinueRejection = (node: ScopeNode) => void;
 
 /**
- * For an error that a scope has rejected with before: returns a function that lets the scopes that the failure reaches
- * continue the list of that rejection, if it is the same failure. Returns `undefined` for most errors.
+ * Returns a function for an error that a scope has rejected with before; `undefined` for most errors. If the failure is the
+ * same one, the function lets the scopes that it reaches continue the list of that rejection.
  */
 export function earlierRejectionOf(error: unknown): ContinueRejection | undefined {
   const source = latestRejection(error);

@@ -3,12 +3,11 @@ import { Logger, type ArgumentsHost, type OnModuleInit } from "@nestjs/common";
 import type { HttpAdapterHost } from "@nestjs/core";
 import { BoughError } from "../errors/bough-error.js";
 import type { CancelledError } from "../errors/cancelled.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
 import type { Scope } from "../kernel/scope.js";
 import { recordOf } from "../http/request-slots.js";
 import type { ServerScope } from "../http/server-handle.js";
 import { openServer, serverStateOf } from "../http/server-scope.js";
-import type { CancelledOutcome } from "../http/outcome.js";
+import { failureBehind, type CancelledOutcome } from "../http/outcome.js";
 import type { AnyRequest } from "../http/messages.js";
 import type { Adapter } from "./adapter.js";
 import { mountOnExpress, mountOnFastify, type Mount } from "./mounts.js";
@@ -159,10 +158,7 @@ function failureOf(
   if (mount.end(error, request, host.getArgByIndex<never>(1))) return undefined;
   // After the failure of a task the filters get that failure, which may be an `HttpException` with a status.
   const node = recordOf((request as { raw?: AnyRequest }).raw ?? (request as AnyRequest))?.node;
-  const reason = node?.reason;
-  const isConsequence =
-    node !== undefined && reason?.kind === "failure" && isReturnedCancellation(node, error);
-  return { error: isConsequence ? reason?.cause : error };
+  return { error: node === undefined ? error : failureBehind(node, error) };
 }
 
 function hasAdapter({ httpAdapter }: HttpAdapterHost): boolean {

@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../kernel/node.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { isCancellationOf } from "../kernel/is-cancellation.js";
 
 /**
  * Keeps a cancellation that is not awaited from ending the process during its shutdown. Event handlers and cron
@@ -20,7 +20,7 @@ export class UnawaitedCancellations {
   }
 
   readonly #onUnhandled = (error: unknown): void => {
-    if (isReturnedCancellation(this.#node, error)) return;
+    if (isCancellationOf(this.#node, error)) return;
     // Left to the other listeners. Without one, it is an uncaught exception by default.
     if (process.listenerCount("unhandledRejection") === 1) throw error;
   };

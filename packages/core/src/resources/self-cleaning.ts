@@ -8,7 +8,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import { report } from "../kernel/outcome.js";
 import type { Scope } from "../kernel/scope.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { updateTimerHold } from "../kernel/tree.js";
@@ -224,7 +224,7 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
 /** The promise of an async `build`: no caller will await it. */
 function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
   promise.catch((error: unknown) => {
-    if (!isReturnedCancellation(node, error)) report(node, error, node);
+    if (!isCancellationOf(node, error)) report(node, error, node);
   });
 }
 

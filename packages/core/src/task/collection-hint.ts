@@ -37,7 +37,7 @@ interface Host {
   readonly process?: { readonly versions?: { readonly v8?: string } };
 }
 
-/** A browser may have little address space. */
+/** Only Node gets the hint: a browser may have little address space. */
 const isNode = (globalThis as Host).process?.versions?.v8 !== undefined;
 
 function hint(): void {

@@ -44,7 +44,7 @@ export class NodeTask<T> implements Task<T> {
     this.#node = node;
   }
 
-  /** The task keeps the promise, and not the node: code that awaits it may hold an owner handle (rule 19). */
+  /** The promise is stored in the task and not in its node, because code that awaits it may hold an owner handle (rule 19). */
   static setWork<T>(task: NodeTask<T>, work: PromiseLike<unknown> | undefined): void {
     task.#work = work;
   }
@@ -128,9 +128,9 @@ function react<T, A, B>(
   onFulfilled: (value: T) => A | PromiseLike<A>,
   onRejected: (reason: unknown) => B | PromiseLike<B>,
 ): Promise<A | B> {
-  if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== receiver))
+  if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== workObserver))
     return outcome<T>(node).then(onFulfilled, onRejected);
-  node.observer = receiver;
+  node.observer = workObserver;
   const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
   // As in `follow`: the engine knows the receiver where its own `then` is called by name.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
@@ -147,13 +147,13 @@ export function watchOutcome(
   node: ScopeNode,
   isReceiver: () => boolean,
 ): Promise<unknown> {
-  if (isClosed(node) || node.observer === receiver) return task.then(undefined);
+  if (isClosed(node) || node.observer === workObserver) return task.then(undefined);
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
 }
 
 /** The observer of a node whose outcome is taken with that of its worker's promise: see `afterWork`. */
-const receiver: Observer = { resolve: ignore, reject: ignore };
+const workObserver: Observer = { resolve: ignore, reject: ignore };
 
 /**
  * Calls back with the outcome of `node`, whose worker's promise has settled. The reaction that ends the body has run before:
@@ -182,7 +182,7 @@ function outcome<T>(node: ScopeNode): Promise<T> {
       const { promise, resolve, reject } = node.observer as PromiseObserver<T>;
       node.observer = { promise, resolve, reject };
     }
-    if (node.observer === undefined || node.observer === receiver) node.observer = withResolvers<T>();
+    if (node.observer === undefined || node.observer === workObserver) node.observer = withResolvers<T>();
     return (node.observer as PromiseObserver<T>).promise;
   }
   markDelivered(node);

@@ -113,7 +113,7 @@ export class BodyRelay {
   readonly #observer: BodyObserver;
   /** The remaining bytes of the announced length. `NaN` if it is unknown. */
   #bytesLeft: number;
-  /** Weak, so that the scope does not hold the stream: a body that nobody can read any more is never sent. */
+  /** Weak, so that the scope does not hold the stream: a body without a reader is never sent. */
   #controller: WeakRef<Controller> | undefined;
   #isFinished = false;
   #isPulled = false;
@@ -171,7 +171,7 @@ export class BodyRelay {
       this.#isFinished = true;
       if (isFromDisconnect(error, this.#observer.request)) {
         this.#observer.onBodyCancelled();
-        return controller.close(); // some hosts print the error of a body, and nobody receives this one
+        return controller.close(); // some hosts print the error of a body, although no code receives this one
       }
       this.#observer.onFailed(error);
       controller.error(error);

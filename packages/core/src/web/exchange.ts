@@ -1,7 +1,7 @@
 import { isThenable } from "../errors/values.js";
 import { expireCoarseTime, reuseReading } from "../kernel/monotonic-clock.js";
 import { isListening } from "../kernel/diagnostics.js";
-import { isReturnedCancellation } from "../kernel/is-cancellation.js";
+import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { lastSettlers, makePromise } from "../kernel/promise-settlers.js";
@@ -297,7 +297,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   onFailed(error: unknown): void {
     const { record, node } = this;
     record.receive(error); // the host receives it by the body
-    if (!node.cancelled || !isReturnedCancellation(node, error)) fail(node, error);
+    if (!node.cancelled || !isCancellationOf(node, error)) fail(node, error);
     record.done();
   }
 

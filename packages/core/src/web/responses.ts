@@ -38,7 +38,7 @@ export function withBody(method: string, value: unknown): WithBody | undefined {
   return hasReadableBody(value) && !value.bodyUsed ? value : undefined;
 }
 
-/** Whether the response has a body, and nobody reads it. */
+/** Whether the response has a body that no code reads yet. */
 function hasReadableBody(response: ResponseLike): response is WithBody {
   const { body } = response;
   return body !== null && !body.locked && typeof (body as Partial<ReadableStream>).getReader === "function";

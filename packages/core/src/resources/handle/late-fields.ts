@@ -5,8 +5,8 @@ import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
  * Whether an object of a class may get fields after its constructor has run. Only a Proxy can answer `in` and list keys
  * for another object, and a Proxy makes each call of a method five to ten times slower. So a handle is a Proxy only if
  * the source code of the class assigns to a field that a new object does not have. A handle that is needlessly a Proxy
- * is slower. A handle that should be a Proxy and is not updates its keys less often: when an unknown field is read, and
- * when the handle is converted to JSON.
+ * is slower. A handle that should be a Proxy and is not updates its keys less often. This happens when an unknown field
+ * is read, and when the handle is converted to JSON.
  */
 export function mayGrow(inner: object, build?: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {

@@ -123,8 +123,8 @@ function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefi
 }
 
 /**
- * The kind of an object without a look at its members. They decide for a map, a `literal` (or an array, or an object of a
- * class without methods), and a `record`: one with accessors, which use what its fields hold.
+ * The kind of an object, as far as it does not depend on its members. It does for a map, for a `literal` (which may also be
+ * an array, or an object of a class without methods), and for a `record`. A record has accessors, which use its fields.
  */
 function kindBySelf(
   ref: HandleRef,
