@@ -54,7 +54,7 @@ describe("an answer that bough gives for a Fastify handler", () => {
     await vi.waitFor(async () => {
       vi.advanceTimersByTime(500);
       expect(await Promise.race([answer, flush()])).toMatchObject({ statusCode: 503 });
-    }, 10_000);
+    });
   });
 
   it("rule 30: waits for the onSend hooks of an answer that respond() has sent without returning it", async () => {
@@ -95,7 +95,7 @@ describe("an answer that bough gives for a Fastify handler", () => {
       const done = await Promise.race([client.answer, flush()]);
       expect(done).toBeDefined();
       return done;
-    }, 10_000);
+    });
     expect(answer).toMatchObject({ status: 503, headers: { "x-late": "yes" }, complete: true });
     await closed;
   });

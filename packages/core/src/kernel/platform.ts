@@ -149,6 +149,12 @@ function realFunction<K extends string>(
  */
 export const onTurn: (callback: Callback) => void = chooseTurn();
 
+/** As {@link onTurn}, without keeping the process alive for it. */
+export function onUnrefTurn(callback: Callback): void {
+  const turn = onTurn(callback) as unknown as { unref?: () => void } | undefined;
+  turn?.unref?.();
+}
+
 function chooseTurn(): (callback: Callback) => void {
   const { MessageChannel } = platform;
   const immediate = realFunction(platform, "setImmediate");

@@ -13,7 +13,7 @@ afterAll(() => scripts.remove());
 
 it(
   "rule 33: a server that shuts down in a defer of main answers the requests that it has accepted",
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async () => {
     // As in docs/process.md. The handler ends once the shutdown has begun.
     const child = new Child(process.execPath, [
@@ -85,7 +85,7 @@ async function ask(child: Child): Promise<IncomingMessage> {
   return response;
 }
 
-describe("rule 33: main() and the servers of the process", { timeout: 20_000 }, () => {
+describe("rule 33: main() and the servers of the process", { timeout: 60_000 }, () => {
   it.each([
     ["that nobody shuts down", "serverScope(server);"],
     [

@@ -9,7 +9,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import type { Scope } from "../kernel/scope.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { onTurn, realIntervals } from "../kernel/platform.js";
+import { onTurn, onUnrefTurn, realIntervals } from "../kernel/platform.js";
 import { endDroppedBelow } from "../task/idle-process.js";
 import { nodeOf } from "../task/node-of.js";
 import { startTask } from "../task/spawn.js";
@@ -148,12 +148,28 @@ export class Run {
     if (this.#grace === undefined) return;
     process.channel?.unref(); // it would keep a worker of node:cluster alive after its servers have closed
     const rest = Math.max(this.#settings.grace - this.#elapsed(), MIN_EXIT);
-    this.#startGrace(rest, () => {
-      // A process that was not scheduled in that time may have nothing left to do: it ends in the turn that follows.
-      this.#startGrace(1);
-      this.#grace?.hold(false);
-    });
+    this.#startGrace(rest, () => this.#forceIfHeld());
     this.#grace.hold(false);
+  }
+
+  /**
+   * Forces the exit if the process goes on after two turns of its event loop. A process that was not scheduled for a while
+   * may have nothing left to do. It ends in the turn that follows, or in the next one if the time for repeated signals is
+   * over at the same moment, since that waits for a turn.
+   */
+  #forceIfHeld(): void {
+    let turns = 0;
+    const countTurn = (): void => {
+      turns += 1;
+      if (turns < 2) onUnrefTurn(countTurn);
+    };
+    onUnrefTurn(countTurn);
+    const forceAfterTurns = (): void => {
+      if (turns >= 2) return this.#force("the end of its grace period");
+      this.#startGrace(1, forceAfterTurns);
+      this.#grace?.hold(false);
+    };
+    forceAfterTurns();
   }
 
   /** Stops waiting for the end of the process. */

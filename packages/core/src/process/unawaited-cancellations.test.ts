@@ -21,7 +21,7 @@ const program = (start: string, before = ""): string => `
   });`;
 
 for (const node of nodes()) {
-  describe.skipIf(!node.path)(`on ${node.label}`, { timeout: 20_000 }, () => {
+  describe.skipIf(!node.path)(`on ${node.label}`, { timeout: 60_000 }, () => {
     const run = (start: string, before?: string, flags: readonly string[] = []): Promise<Ending> =>
       new Child(node.path as string, [...flags, scripts.write(program(start, before))]).ending();
 

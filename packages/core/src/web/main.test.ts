@@ -10,7 +10,7 @@ afterAll(() => scripts.remove());
 
 it(
   "rule 33: a signal to main() shuts a fetchBough down, which answers its requests before the cleanups of main run",
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async () => {
     const child = new Child(process.execPath, [
       scripts.write(`
