@@ -62,8 +62,14 @@ export function recordOf(request: AnyRequest): RequestRecord | undefined {
 
 export function setRecord(request: AnyRequest, record: RequestRecord): void {
   (request as RequestSlots)[recordKey] = record;
-  if (request === latest.request) latest.record = record;
-  else if (latest.request !== undefined) readSlots(latest.request); // `request` may be a proxy of it
+  if (request === latest.request) {
+    latest.record = record;
+    return;
+  }
+  // `request` may be an object with the server's request as its prototype, or a proxy of it.
+  const { req: original } = record.response as { readonly req?: RequestSlots };
+  if (original !== undefined) original[recordKey] = record;
+  if (latest.request !== undefined) readSlots(latest.request);
 }
 
 /** The responder that a framework has set on a request. */
