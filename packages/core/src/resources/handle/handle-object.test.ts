@@ -249,7 +249,7 @@ describe("rule 24: late fields of literals with equal or similar functions", () 
     const make = (statement: string): (() => Late) =>
       // oxlint-disable-next-line typescript/no-implied-eval -- as long as one another to the character
       new Function(`return { x: 0, grow() { ${statement}; } };`) as () => Late;
-    const kinds = ["this.x = 1", "this.y = 1", "this.x + 11"].map(make);
+    const kinds = ["this.x = 1", "this.y = 1", "this.x + 1"].map(make);
     for (let round = 0; round < 3; round++)
       expect(kinds.map((kind) => keysAfter(kind))).toEqual([
         ["x", "grow"],

@@ -101,7 +101,7 @@ const accessed =
 
 function readsPeers(source: string, made: unknown): boolean {
   if (inside.test(source)) return true;
-  const { name } = made as { name?: unknown };
+  const name = (made as { name?: unknown } | undefined)?.name; // a prototype may have no constructor
   for (const [, written, lowered] of source.matchAll(accessed)) {
     const whose = written ?? lowered;
     if (whose !== "this" && whose !== name) return true;

@@ -19,6 +19,7 @@ import { HandleObject } from "../handle/handle-object.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
 import { canReachHandle, classOf, isPlain } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
+import { hasOnlyPrimitives, membersOf, plainMembers, simpleKindOf } from "./plain-data.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-stream-facades.js";
 
@@ -43,12 +44,15 @@ export function toCaller(ref: HandleRef, value: unknown, args?: readonly unknown
   const known = results.facades.get(value)?.deref();
   if (known !== undefined) return known;
   if (typeof value === "function") return functionResult(ref, value, args);
-  if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
-  if (results.fromCaller.has(value) && !hasGainedResults(ref, value, args)) return value;
+  const members = plainMembers(value);
+  if (members === undefined) {
+    if (HandleObject.isHandle(value)) return handleResult(handle as HandleObject, value, args === undefined);
+  } else if (hasOnlyPrimitives(value, members)) return value;
+  if (results.fromCaller.has(value) && !hasGainedResults(ref, value, args, members)) return value;
   // Not the reference of the result, which may end earlier: an iterator that yields promises ends with the last of them.
   const lasting = HandleObject.refOf(handle as HandleObject);
   if (isBarePromise(value)) return promiseForCaller(lasting, value, args ?? []);
-  const kind = kindOf(ref, value, args);
+  const kind = kindOf(ref, value, args, members);
   if (kind === "data") return value;
   if (kind === "platform") {
     holdUntilClosed(lasting, value);
@@ -62,8 +66,17 @@ export function toCaller(ref: HandleRef, value: unknown, args?: readonly unknown
 }
 
 /** Whether a method has put results of its own into the array or literal that it was called with and returns. */
-function hasGainedResults(ref: HandleRef, value: object, args: readonly unknown[] | undefined): boolean {
-  return args?.includes(value) === true && isPlain(value) && kindOf(ref, value, args) === containerKind;
+function hasGainedResults(
+  ref: HandleRef,
+  value: object,
+  args: readonly unknown[] | undefined,
+  members: readonly unknown[] | undefined,
+): boolean {
+  return (
+    members !== undefined &&
+    args?.includes(value) === true &&
+    kindOf(ref, value, args, members) === containerKind
+  );
 }
 
 /** Creates the facade of a result of one kind. */
@@ -109,13 +122,22 @@ function lockedStream(value: object, ref: HandleRef): object {
   return value;
 }
 
-/** The kind of a result. An object whose getter or proxy trap throws counts as data. */
-function kindOf(ref: HandleRef, value: object, args: readonly unknown[] | undefined): ResultKind {
+/**
+ * The kind of a result. An object whose getter or proxy trap throws counts as data.
+ *
+ * @param members - Those of an array or a literal.
+ */
+function kindOf(
+  ref: HandleRef,
+  value: object,
+  args: readonly unknown[] | undefined,
+  members: readonly unknown[] | undefined,
+): ResultKind {
   try {
     const kind = kindBySelf(ref, value, args);
     if (kind === mapKind) return someEntryHolds(ref, value as Collection) ? mapKind : "data";
     return kind === "literal" || kind === "record"
-      ? kindByMembers(ref, value, args, kind === "record")
+      ? kindByMembers(ref, value, args, kind === "record", members)
       : kind;
   } catch {
     return "data";
@@ -132,9 +154,11 @@ function kindBySelf(
   args?: readonly unknown[],
 ): ResultKind | "literal" | "record" {
   if (Array.isArray(value)) return "literal";
-  const plain = isPlain(value);
   if (value instanceof Map || value instanceof Set) return mapKind;
-  if ((!plain && isPlatformData(value)) || scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
+  const plain = isPlain(value);
+  const simple = plain ? undefined : simpleKindOf(value);
+  if (simple !== undefined) return simple;
+  if (scopeBrand in value) return "data"; // only the owner handle counts (rule 20)
   const kind = deliveringKind(value, args);
   if (kind !== undefined) return kind;
   if (plain) return "literal";
@@ -154,9 +178,10 @@ function kindByMembers(
   value: object,
   args: readonly unknown[] | undefined,
   isRecord: boolean,
+  members: readonly unknown[] | undefined,
 ): ResultKind {
   const search: Search = { ref, left: MAX_MEMBERS, holders: [] };
-  if (someMemberHolds(value, MAX_DEPTH, search)) return containerKind;
+  if (someMemberHolds(value, MAX_DEPTH, search, members)) return containerKind;
   if (search.holders.length === 0) return "data";
   if (isRecord) return objectKind;
   if (args === undefined) return "data";
@@ -212,10 +237,14 @@ interface Search {
 }
 
 /** Whether the facade of an array or literal must hold the handle. Adds to {@link Search.holders}. */
-function someMemberHolds(value: object, depth: number, search: Search): boolean {
-  for (const key in value) {
+function someMemberHolds(
+  value: object,
+  depth: number,
+  search: Search,
+  members: readonly unknown[] = membersOf(value),
+): boolean {
+  for (const member of members) {
     if ((search.left -= 1) < 0) return false;
-    const member = (value as Record<string, unknown>)[key];
     if (typeof member === "function") {
       if (!isConstructor(member) && !search.ref.results.fromCaller.has(member)) search.holders.push(member);
     } else if (typeof member === "object" && member !== null && memberHolds(member, depth, search))
@@ -227,13 +256,16 @@ function someMemberHolds(value: object, depth: number, search: Search): boolean 
 /** Whether a member, or a member of it, needs a facade around the whole, so that it holds the handle. */
 function memberHolds(member: object, depth: number, search: Search): boolean {
   const { ref, holders } = search;
-  if (member === ref.inner || member instanceof Promise) return true;
+  if (member === ref.inner) return true;
+  const members = plainMembers(member);
+  if (members !== undefined && hasOnlyPrimitives(member, members)) return false;
+  if (member instanceof Promise) return true;
   if (ref.results.fromCaller.has(member)) return false;
   const kind = kindBySelf(ref, member);
   if (kind === mapKind) return someEntryHolds(ref, member as Collection);
   if (kind === "literal" || kind === "record") {
     const known = holders.length;
-    if (depth > 1 && someMemberHolds(member, depth - 1, search)) return true;
+    if (depth > 1 && someMemberHolds(member, depth - 1, search, members)) return true;
     return kind === "record" && holders.length > known;
   }
   if (kind === "itself") holders.push(member);

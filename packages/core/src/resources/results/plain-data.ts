@@ -1,0 +1,79 @@
+import { scopeBrand } from "../../errors/brands.js";
+import { MAX_MEMBERS } from "../constants.js";
+import { HandleObject } from "../handle/handle-object.js";
+import { SubscriptionFacade } from "./facades.js";
+import { isPlatformData } from "./platform-objects.js";
+import { classOf, isPlain } from "./reachability.js";
+
+// Most results are rows, lists and literals. A look at their members tells that they hold nothing, before the dearer
+// checks of `results.ts`.
+
+/** The values of the members that are looked at. A getter runs. */
+export function membersOf(value: object): unknown[] {
+  const isList = Array.isArray(value);
+  if (isList ? value.length <= MAX_MEMBERS : isPlain(value)) return Object.values(value);
+  const members: unknown[] = [];
+  if (isList) for (let index = 0; index < MAX_MEMBERS; index++) members.push(value[index]);
+  else for (const key in value) members.push((value as Record<string, unknown>)[key]);
+  return members;
+}
+
+/** The members of an array or a literal. `undefined` for another object, and for one that can't be read. */
+export function plainMembers(value: object): unknown[] | undefined {
+  try {
+    return isPlain(value) ? membersOf(value) : undefined;
+  } catch {
+    return undefined; // a proxy, or a getter that throws
+  }
+}
+
+/** Whether an object has only the primitive members `members`, so that it can't deliver anything. */
+export function hasOnlyPrimitives(value: object, members: readonly unknown[]): boolean {
+  for (let index = 0; index < members.length; index++) {
+    const member = members[index];
+    if (typeof member === "number" || typeof member === "string") continue; // the frequent kinds first
+    if ((typeof member === "object" && member !== null) || typeof member === "function") return false;
+  }
+  return (
+    Array.isArray(value) ||
+    (Object.getOwnPropertyNames(value).length === members.length && !(Symbol.asyncIterator in value))
+  );
+}
+
+/** The kind of the objects of a class. `data` and `itself` are those that have only primitive members. */
+type ClassKind = "platform data" | "data" | "itself" | "other";
+
+const classKinds = new WeakMap<object, ClassKind>();
+
+/** The kind of an object with a class, if its class and a look at its members tell it. Not for a `Map` or a `Set`. */
+export function simpleKindOf(value: object): "data" | "itself" | undefined {
+  const prototype = Object.getPrototypeOf(value) as object;
+  let kind = classKinds.get(prototype);
+  if (kind === undefined) classKinds.set(prototype, (kind = kindOfClass(prototype, value)));
+  if (kind === "other") return undefined;
+  if (kind === "platform data") return "data";
+  return hasOnlyPrimitives(value, Object.values(value)) ? kind : undefined;
+}
+
+/** The members of classes whose objects may deliver values, or have a kind of their own. */
+const specialMembers: readonly PropertyKey[] = [
+  "then",
+  "next",
+  "on",
+  "subscribe",
+  "addEventListener",
+  "releaseLock",
+  "readable",
+  "writable",
+  Symbol.asyncIterator,
+  scopeBrand,
+];
+
+function kindOfClass(prototype: object, value: object): ClassKind {
+  if (isPlatformData(value)) return "platform data";
+  const special = [...specialMembers, ...SubscriptionFacade.endings].some((key) => key in prototype);
+  if (special || HandleObject.prototypes.has(prototype)) return "other";
+  const { hasMethods, hasPrivateMembers, takesFacade } = classOf(value);
+  if (!takesFacade || hasPrivateMembers) return "other";
+  return hasMethods ? "itself" : "data";
+}
