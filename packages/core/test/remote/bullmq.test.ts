@@ -1,10 +1,10 @@
 import { connect } from "node:net";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { bullmqEngine } from "../../src/bullmq/index.js";
 import { withResolvers } from "../../src/kernel/observer.js";
-import { createScope, map, sleep, withScope, type Scope } from "../../src/index.js";
+import { createScope, map, sleep, withScope, type ScopeHandle } from "../../src/index.js";
 import { connectRemote, defineJob, implement, serve } from "../../src/remote/index.js";
 import { testEngine } from "../support/engine-tests.js";
 import { Proxy } from "../support/proxy.js";
@@ -189,7 +189,8 @@ describe.skipIf(missing !== undefined)(`${title}`, () => {
   });
 
   describe("the connection for messages", () => {
-    const open = async (scope: Scope) => {
+    const open = async (scope: ScopeHandle) => {
+      onTestFinished(() => scope.close()); // a test that fails leaves no server
       const redis = await startRedis(scope);
       const proxy = new Proxy({ port: redis.port }, /\r\nsubscribe\r\n/i);
       const url = `redis://127.0.0.1:${await proxy.listen({ port: 0 })}`;
