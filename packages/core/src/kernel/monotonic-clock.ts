@@ -75,7 +75,7 @@ function changeClock(): void {
   knownSetTimeout = found;
   const sinon = sinonClockOf(found);
   if (sinon !== undefined) return switchToSinon(sinon);
-  // Where timers are objects, a wrapper is known by what it returns: see `detectRealTimer`.
+  // Where timers are objects, a wrapper is recognised by its result: see `detectRealTimer`.
   const isReal = found === realTimers.setTimeout ? !isFake(found) : !mayBeFake(found);
   switchTo(isReal ? realClock : new FakeClock(isDateReplaced() ? calendarNow : realNow, false));
 }

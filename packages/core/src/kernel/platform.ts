@@ -22,7 +22,7 @@
  * | `vi.setSystemTime`, mockdate | no               | yes    | no                      | no                           |
  *
  * **The package may be loaded when the fakes are in place already** (`vi.resetModules()`, Jest's `resetModules`). sinon,
- * vitest and Jest keep what they replaced on their clock, and it is taken from there. `node:test` keeps it to itself, but
+ * vitest and Jest keep the replaced functions on their clock, and they are taken from there. `node:test` keeps it to itself, but
  * fakes neither `nextTick` nor `MessageChannel`, so scopes settle; only the delays of the last row follow its clock then.
  */
 

@@ -1,9 +1,10 @@
 // The signal of a request, by which its host says that the client has disconnected, while the handler runs.
 
 /**
- * Calls back when the signal of a request, if its host has one, says that the client has disconnected, at once if it has said so.
+ * Calls back when the signal of a request tells that the client has disconnected; immediately if it has. Some hosts have no
+ * signal.
  *
- * @returns How to stop listening; `undefined` if there is nothing more to wait for.
+ * @returns A function that stops listening; `undefined` if there is nothing more to wait for.
  */
 export function whenClientLeaves(
   signal: AbortSignal | undefined,
@@ -11,7 +12,7 @@ export function whenClientLeaves(
 ): (() => void) | undefined {
   if (signal === undefined) return undefined;
   const onAbort = (): void => {
-    if (!isUpgrade(signal.reason)) onLeft();
+    if (!isWebSocketUpgrade(signal.reason)) onLeft();
   };
   if (signal.aborted) {
     onAbort();
@@ -22,10 +23,10 @@ export function whenClientLeaves(
 }
 
 /**
- * Whether the signal was aborted by `Deno.upgradeWebSocket`, as Deno does by default. The reason is that of a disconnect, but
- * for its stack.
+ * Whether the signal was aborted by `Deno.upgradeWebSocket`, as Deno does by default. Only its stack tells the reason from
+ * that of a disconnect.
  */
-function isUpgrade(reason: unknown): boolean {
+function isWebSocketUpgrade(reason: unknown): boolean {
   if (!("Deno" in globalThis) || typeof reason !== "object" || reason === null) return false;
   return String((reason as { readonly stack?: unknown }).stack).includes("upgradeWebSocket");
 }
