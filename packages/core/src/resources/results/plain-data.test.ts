@@ -97,6 +97,46 @@ describe("rule 24: a result that delivers holds the handle, however much it look
     expect([listed, hidden].map((value) => isFacade(shown<unknown>(value)))).toEqual([true, true]);
   });
 
+  it("a long array of which few elements are set", () => {
+    for (const length of [101, 5_000]) {
+      const byId: unknown[] = [];
+      byId[length - 1] = lines;
+      expect(isFacade(shown(byId)[length - 1])).toBe(true);
+      expect(isFacade(shown({ byId }).byId[length - 1])).toBe(true);
+    }
+    expect(
+      isFacade(shown(Object.assign(Array.from<unknown>({ length: 0 }), { 3: 1, 99: () => lines }))),
+    ).toBe(true);
+  });
+
+  it("a literal or an object of a class that inherits a member which delivers", () => {
+    class Defaults {}
+    Object.assign(Defaults.prototype, { lines });
+    const inheriting = [
+      new Defaults() as { lines: unknown },
+      Object.create({ lines }) as { lines: unknown },
+      Object.assign(Object.create(Defaults.prototype) as { lines: unknown }, { n: 1 }),
+    ];
+    for (const value of inheriting) expect(isFacade(shown(value).lines)).toBe(true);
+    expect(isFacade(shown([inheriting[1]])[0]?.lines)).toBe(true);
+  });
+
+  it("a proxy that makes its methods when they are read", () => {
+    const remote = (target: object, other: unknown): object =>
+      new Proxy(target, {
+        get: (_, key) => (key === "subscribe" || key === "query" ? () => lines : other),
+      });
+    class Remote {}
+    class Client {
+      close(): void {}
+    }
+    for (const target of [{}, Object.create(null) as object, new Remote(), new Client()]) {
+      const value = remote(target, undefined) as { query(): unknown };
+      expect(isFacade(shown(value).query())).toBe(true);
+      expect(isFacade(shown({ value }).value.query())).toBe(true);
+    }
+  });
+
   it("an object whose prototype has no constructor", () => {
     const prototype = { query: () => lines, connection: lines };
     expect(

@@ -13,8 +13,13 @@ export function membersOf(value: object): unknown[] {
   const isList = Array.isArray(value);
   if (isList ? value.length <= MAX_MEMBERS : isPlain(value)) return Object.values(value);
   const members: unknown[] = [];
-  if (isList) for (let index = 0; index < MAX_MEMBERS; index++) members.push(value[index]);
-  else for (const key in value) members.push((value as Record<string, unknown>)[key]);
+  if (isList) {
+    for (let index = 0; index < MAX_MEMBERS; index++) {
+      const member: unknown = value[index];
+      if (member === undefined && !(index in value)) return Object.values(value); // few of its elements may be set
+      members.push(member);
+    }
+  } else for (const key in value) members.push((value as Record<string, unknown>)[key]);
   return members;
 }
 
@@ -27,16 +32,20 @@ export function plainMembers(value: object): unknown[] | undefined {
   }
 }
 
-/** Whether an object has only the primitive members `members`, so that it can't deliver anything. */
+/**
+ * Whether an object has only the primitive members `members`, so that it can't deliver anything. False for an empty one:
+ * it may be a proxy that makes its members when they are read.
+ */
 export function hasOnlyPrimitives(value: object, members: readonly unknown[]): boolean {
   for (let index = 0; index < members.length; index++) {
     const member = members[index];
     if (typeof member === "number" || typeof member === "string") continue; // the frequent kinds first
     if ((typeof member === "object" && member !== null) || typeof member === "function") return false;
   }
+  if (Array.isArray(value)) return true;
+  const { length } = members;
   return (
-    Array.isArray(value) ||
-    (Object.getOwnPropertyNames(value).length === members.length && !(Symbol.asyncIterator in value))
+    length > 0 && Object.getOwnPropertyNames(value).length === length && !(Symbol.asyncIterator in value)
   );
 }
 
@@ -75,5 +84,7 @@ function kindOfClass(prototype: object, value: object): ClassKind {
   if (special || HandleObject.prototypes.has(prototype)) return "other";
   const { hasMethods, hasPrivateMembers, takesFacade } = classOf(value);
   if (!takesFacade || hasPrivateMembers) return "other";
-  return hasMethods ? "itself" : "data";
+  if (hasMethods) return "itself";
+  for (const _ in prototype) return "other"; // an object without fields of its own may have this member
+  return "data";
 }
