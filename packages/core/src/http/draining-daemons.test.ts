@@ -21,56 +21,14 @@ import { MainView } from "../process/main-scope.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { nodeOf } from "../task/node-of.js";
 import { deferred, flush } from "../../test/support/deferred.js";
+import { consume, setUp } from "../../test/support/draining.js";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { serverScope, type ServerScope } from "./index.js";
-
-/** A server's scope with a job that runs until `finish` is called, and what its daemon has taken. */
-function setUp(): {
-  scope: ServerScope;
-  job: Scope;
-  finish: () => void;
-  taken: unknown[];
-  drain: () => Promise<unknown>;
-} {
-  const scope = serverScope(http.createServer());
-  const over = deferred();
-  let job!: Scope;
-  spawn(scope, function runningJob(task) {
-    job = task;
-    return over.promise;
-  });
-  return { scope, job, finish: over.resolve, taken: [], drain: () => scope.shutdown({ grace: 60_000 }) };
-}
 
 async function backlog(scope: Scope, count = 100): Promise<Channel<number>> {
   const queue = createChannel<number>(count);
   for (let value = 0; value < count; value++) await queue.send(scope, value);
   return queue;
-}
-
-/** A daemon that takes one item each time it is let to. */
-function consume(
-  scope: Scope,
-  taken: unknown[],
-  take: (own: Scope) => Promise<unknown>,
-): () => Promise<void> {
-  let step = deferred();
-  spawn(
-    scope,
-    async function consumer(own) {
-      for (;;) {
-        taken.push(await take(own));
-        await Promise.race([step.promise, untilCancelled(own)]);
-      }
-    },
-    { daemon: true },
-  );
-  return async () => {
-    const before = step;
-    step = deferred();
-    before.resolve();
-    await flush();
-  };
 }
 
 afterEach(() => {

@@ -12,6 +12,8 @@ export interface Closing {
 export interface Receiver<T> extends Queued {
   /** The scope that waits. */
   readonly owner: ScopeNode | undefined;
+  /** The `select` that it is a case of. */
+  readonly selection?: object;
   accept(value: T): void;
   closed(closing: Closing): void;
 }
@@ -23,6 +25,8 @@ export interface Sender<T> extends Queued {
   readonly owner: ScopeNode | undefined;
   /** Whether it sends for running work. Set by the guard. */
   isRunningWork?: boolean;
+  /** The `select` that it is a case of. */
+  readonly selection?: object;
   sent(): void;
   closed(closing: Closing): void;
 }
@@ -95,17 +99,21 @@ export class ChannelCore<T> {
     if (this.buffer.size > 0) {
       const value = this.buffer.shift() as T;
       this.#guard?.shifted();
-      const sender = this.senders.shift();
-      if (sender !== undefined) {
-        this.#push(sender.value, sender.isRunningWork === true);
-        sender.sent();
-      }
+      this.refill();
       return { value };
     }
     const sender = this.senders.shift();
     if (sender === undefined) return undefined;
     sender.sent();
     return { value: sender.value };
+  }
+
+  /** Moves the value of the first sender into the buffer, which has room. */
+  refill(): void {
+    const sender = this.senders.shift();
+    if (sender === undefined) return;
+    this.#push(sender.value, sender.isRunningWork === true);
+    sender.sent();
   }
 
   #push(value: T, isWork: boolean): void {

@@ -68,7 +68,9 @@ class DrainingGuard<T> implements ChannelGuard<T> {
 
   addReceiver(receiver: Receiver<T>): void {
     const { buffer, receivers, senders } = this.#core;
-    (buffer.size === 0 && senders.empty ? receivers : this.#heldBack).push(receiver);
+    // A sender may be another case of its own `select`.
+    const isHeldBack = (buffer.size > 0 || !senders.empty) && isReceiveDenied(receiver.owner);
+    (isHeldBack ? this.#heldBack : receivers).push(receiver);
   }
 
   senderAdded(sender: Sender<T>): void {
@@ -77,13 +79,32 @@ class DrainingGuard<T> implements ChannelGuard<T> {
   }
 
   serveHeldBack(): void {
+    const { buffer } = this.#core;
     while (!this.#heldBack.empty && this.#deliversToAll()) {
-      const taken = this.#core.take();
-      if (taken === undefined) return;
-      const receiver = this.#heldBack.shift() as Receiver<T>;
+      const [receiver] = this.#heldBack as Iterable<Receiver<T>> as [Receiver<T>];
+      const sender = buffer.size > 0 ? undefined : this.#senderFor(receiver);
+      if (buffer.size === 0 && sender === undefined) return;
+      this.#heldBack.remove(receiver);
       recordReceivedValue(receiver.owner);
-      receiver.accept(taken.value);
+      // The receiver first: if it is a case of a `select` that also sends, its sender leaves.
+      if (sender === undefined) {
+        const value = buffer.shift() as T;
+        this.shifted();
+        receiver.accept(value);
+        this.#core.refill();
+      } else {
+        this.#core.senders.remove(sender);
+        receiver.accept(sender.value);
+        sender.sent();
+      }
     }
+  }
+
+  /** The first sender that is not a case of the `select` that receives. */
+  #senderFor({ selection }: Receiver<T>): Sender<T> | undefined {
+    for (const sender of this.#core.senders)
+      if (selection === undefined || sender.selection !== selection) return sender;
+    return undefined;
   }
 
   close(closing: Closing): void {

@@ -210,6 +210,7 @@ class Selection extends ScopedWait<Taken> {
     super(node);
     this.#branches = branches;
     this.failed = false;
+    this.hasTaken = false;
   }
 
   get operation(): string {
@@ -224,14 +225,21 @@ class Selection extends ScopedWait<Taken> {
     const selection = new Selection(node, branches);
     for (const branch of branches) branch.selection = selection;
     for (const branch of branches) if (branch.poll()) return yieldIfFailed(selection);
-    for (const branch of branches) branch.enter();
+    for (const branch of branches) {
+      branch.enter();
+      if (selection.hasTaken) break; // its value was for a receiver that had to wait for it
+    }
     return selection.promise;
   }
 
   /** Whether {@link fail} was called. */
   declare failed: boolean;
 
+  /** Whether {@link take} was called. */
+  declare hasTaken: boolean;
+
   take(key: string, value?: unknown): void {
+    this.hasTaken = true;
     this.withdraw();
     this.succeed({ key, value });
   }
