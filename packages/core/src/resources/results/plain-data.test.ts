@@ -137,6 +137,25 @@ describe("rule 24: a result that delivers holds the handle, however much it look
     }
   });
 
+  it("an object with methods, one of whose getters throws", () => {
+    class Client {
+      connection: unknown = 1;
+      query(): unknown {
+        return this.connection;
+      }
+    }
+    const make = (connection: unknown): Client =>
+      Object.defineProperty(Object.assign(new Client(), { connection }), "address", {
+        enumerable: true,
+        get: () => {
+          throw new Error("not connected");
+        },
+      });
+    expect(isFacade(shown(make(1)))).toBe(false);
+    expect(isFacade(shown(make(lines)).query())).toBe(true);
+    expect(isFacade(shown([make(lines)])[0]?.query())).toBe(true);
+  });
+
   it("an object whose prototype has no constructor", () => {
     const prototype = { query: () => lines, connection: lines };
     expect(

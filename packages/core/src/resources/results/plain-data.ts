@@ -32,6 +32,15 @@ export function plainMembers(value: object): unknown[] | undefined {
   }
 }
 
+/** The values of the fields of an object. `undefined` if a getter throws. */
+export function valuesOf(value: object): unknown[] | undefined {
+  try {
+    return Object.values(value);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Whether an object has only the primitive members `members`, so that it can't deliver anything. False for an empty one:
  * it may be a proxy that makes its members when they are read.
@@ -61,7 +70,8 @@ export function simpleKindOf(value: object): "data" | "itself" | undefined {
   if (kind === undefined) classKinds.set(prototype, (kind = kindOfClass(prototype, value)));
   if (kind === "other") return undefined;
   if (kind === "platform data") return "data";
-  return hasOnlyPrimitives(value, Object.values(value)) ? kind : undefined;
+  const values = valuesOf(value);
+  return values !== undefined && hasOnlyPrimitives(value, values) ? kind : undefined;
 }
 
 /** The members of classes whose objects may deliver values, or have a kind of their own. */

@@ -1,4 +1,5 @@
 import { scopeBrand } from "../../errors/brands.js";
+import { read } from "../../errors/values.js";
 import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/core-of-channel.js";
 import { setSubject, subjectOf } from "../../kernel/object-marks.js";
@@ -19,7 +20,7 @@ import { HandleObject } from "../handle/handle-object.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
 import { canReachHandle, classOf, isPlain } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
-import { hasOnlyPrimitives, membersOf, plainMembers, simpleKindOf } from "./plain-data.js";
+import { hasOnlyPrimitives, membersOf, plainMembers, simpleKindOf, valuesOf } from "./plain-data.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-stream-facades.js";
 
@@ -275,8 +276,8 @@ function memberHolds(member: object, depth: number, search: Search): boolean {
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
 function holdWhileAlive(ref: HandleRef, value: object): void {
   hold(value, ref);
-  for (const member of Object.values(value)) if (typeof member === "function") hold(member as object, ref);
-  const { body } = value as { body?: unknown };
+  for (const member of valuesOf(value) ?? []) if (typeof member === "function") hold(member, ref);
+  const body = read(value, "body");
   if (isWebStream(body)) hold(body, ref);
 }
 
