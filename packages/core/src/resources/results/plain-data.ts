@@ -41,6 +41,15 @@ export function valuesOf(value: object): unknown[] | undefined {
   }
 }
 
+/** The field `body`, as a response has. `undefined` if its getter throws. Read by name, since `Reflect.get` takes longer. */
+export function bodyOf(value: object): unknown {
+  try {
+    return (value as { body?: unknown }).body;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Whether an object has only the primitive members `members`, so that it can't deliver anything. False for an empty one:
  * it may be a proxy that makes its members when they are read.

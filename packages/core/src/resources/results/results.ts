@@ -1,5 +1,4 @@
 import { scopeBrand } from "../../errors/brands.js";
-import { read } from "../../errors/values.js";
 import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/core-of-channel.js";
 import { setSubject, subjectOf } from "../../kernel/object-marks.js";
@@ -20,7 +19,7 @@ import { HandleObject } from "../handle/handle-object.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
 import { canReachHandle, classOf, isPlain } from "./reachability.js";
 import { holdUntilClosed, isPassedOn, isPlatformData } from "./platform-objects.js";
-import { hasOnlyPrimitives, membersOf, plainMembers, simpleKindOf, valuesOf } from "./plain-data.js";
+import { bodyOf, hasOnlyPrimitives, membersOf, plainMembers, simpleKindOf, valuesOf } from "./plain-data.js";
 import { promiseForCaller } from "./promises.js";
 import { isStreamPair, isStreamReader, isWebStream, streamFacade } from "./web-stream-facades.js";
 
@@ -277,7 +276,7 @@ function memberHolds(member: object, depth: number, search: Search): boolean {
 function holdWhileAlive(ref: HandleRef, value: object): void {
   hold(value, ref);
   for (const member of valuesOf(value) ?? []) if (typeof member === "function") hold(member, ref);
-  const body = read(value, "body");
+  const body = bodyOf(value);
   if (isWebStream(body)) hold(body, ref);
 }
 
