@@ -32,7 +32,7 @@ describe("a request of Fastify's that was cancelled", () => {
   it("rule 30: can be answered in the application's form, through its hooks onSend", async () => {
     const outcomes: CancelledOutcome[] = [];
     const onSend = vi.fn<() => void>();
-    const { app, errors } = await makeApp({
+    const { app, errors, complaints } = await makeApp({
       timeout: 20,
       onCancelled: (outcome) => void outcomes.push(outcome),
       respond: async ({ status, error }, request, reply) => {
@@ -51,16 +51,18 @@ describe("a request of Fastify's that was cancelled", () => {
       await late.promise;
       return "late";
     });
-    for (const path of ["/fails", "/deaf", "/late"]) {
+    app.get("/late-send", (_request, reply) => void late.promise.then(() => reply.send("late")));
+    for (const path of ["/fails", "/deaf", "/late", "/late-send"]) {
       const answer = await app.inject(path);
       expect(answer).toMatchObject({ statusCode: 503, headers: { "x-why": "deadline" } });
       expect(answer.json()).toEqual({ of: path });
     }
     late.resolve();
     await flush();
-    expect(onSend).toHaveBeenCalledTimes(3);
+    expect(onSend).toHaveBeenCalledTimes(4);
     expect(errors).toEqual([]);
-    expect(outcomes.map(({ status }) => status)).toEqual([503, 503, 503]);
+    expect(complaints()).toEqual([]);
+    expect(outcomes.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
   });
 
   it("rule 30: is answered by bough when the application's answer fails, or gives none", async () => {

@@ -1,6 +1,7 @@
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   type RouteHandlerMethod,
 } from "fastify";
@@ -195,6 +196,45 @@ describe("a handler whose request bough has answered", () => {
     await vi.waitFor(() => expect(hooks).toHaveBeenCalledTimes(3), 10_000);
     expect(errors).toEqual([]);
     expect(complaints()).toEqual([]);
+  });
+
+  it.each([
+    { sends: "with reply.send", handler: (reply: FastifyReply) => reply.send("late") },
+    { sends: "as a status", handler: (reply: FastifyReply) => reply.code(404).send() },
+    { sends: "as a redirect", handler: (reply: FastifyReply) => reply.redirect("/late") },
+  ])("may answer late $sends, and nothing is logged", async ({ handler }) => {
+    const { app, complaints } = await makeApp({ timeout: TIMEOUT });
+    const arrived = deferred();
+    const go = deferred();
+    const sent = deferred();
+    app.get("/", async (_request, reply) => {
+      arrived.resolve();
+      await go.promise;
+      void handler(reply);
+      sent.resolve();
+    });
+    const connect = await listen(app);
+    const client = connect().request();
+    await arrived.promise;
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(await client.answer).toMatchObject({ status: 503, complete: true });
+    go.resolve();
+    await sent.promise;
+    await flush();
+    expect(complaints()).toEqual([]);
+  });
+
+  it("is told by Fastify of a second answer of its own", async () => {
+    const { app, complaints } = await makeApp({ timeout: TIMEOUT });
+    app.get("/", async (request, reply) => {
+      void request.scope.signal;
+      await reply.send("one");
+      void reply.send("two");
+    });
+    expect((await app.inject("/")).body).toBe("one");
+    await vi.waitFor(() =>
+      expect(complaints()).toMatchObject([{ err: { code: "FST_ERR_REP_ALREADY_SENT" } }]),
+    );
   });
 
   it("is logged when it fails for another reason", async () => {

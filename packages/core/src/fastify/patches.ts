@@ -91,14 +91,22 @@ interface Log {
   error(...what: unknown[]): void;
 }
 
+/** The code of the warning that Fastify logs when a handler sends a reply that was sent before. */
+const ALREADY_SENT = "FST_ERR_REP_ALREADY_SENT";
+
 /**
  * Passes `onFailure` the errors that Fastify logs through a reply which can't be sent any more ("Promise errored, but
- * reply.sent = true was set"). If `onFailure` returns true, the error is not logged.
+ * reply.sent = true was set"). If `onFailure` returns true, the error is not logged. Nor is a late `reply.send`, if
+ * `isAnswered` says that the reply was sent in the handler's place.
  *
  * The handler itself is not wrapped: that would slow down every request, and change the result of the handler for its
  * caller.
  */
-export function interceptLog(reply: { log: Log }, onFailure: (error: unknown) => boolean): void {
+export function interceptLog(
+  reply: { log: Log },
+  onFailure: (error: unknown) => boolean,
+  isAnswered: () => boolean,
+): void {
   const { log } = reply;
   // A proxy of an empty object: the log itself may be frozen.
   reply.log = new Proxy({} as Log, {
@@ -108,6 +116,8 @@ export function interceptLog(reply: { log: Log }, onFailure: (error: unknown) =>
       return (...what: unknown[]): unknown => {
         const error: unknown = (what[0] as { err?: unknown } | undefined)?.err;
         if (key === "error" && error !== undefined && onFailure(error)) return undefined;
+        if ((error as { code?: unknown } | undefined)?.code === ALREADY_SENT && isAnswered())
+          return undefined;
         return Reflect.apply(value, log, what);
       };
     },

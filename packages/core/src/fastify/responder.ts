@@ -101,7 +101,11 @@ export class FastifyResponder extends NodeResponder {
   #intercept(): void {
     if (this.#isIntercepted) return;
     this.#isIntercepted = true;
-    interceptLog(this.#reply, (error) => this.onLoggedFailure(error));
+    interceptLog(
+      this.#reply,
+      (error) => this.onLoggedFailure(error),
+      () => recordOf(this.#request.raw)?.isAnswered === true,
+    );
   }
 
   /** Called when Fastify is about to log a failure. Returns true if the failure needs no log. */

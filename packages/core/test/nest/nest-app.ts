@@ -11,8 +11,15 @@ import { RawConnection } from "../support/http-clients.js";
 export type AdapterName = "express" | "fastify";
 export const adapterNames: readonly AdapterName[] = ["express", "fastify"];
 
-export function makeAdapter(name: AdapterName): AbstractHttpAdapter {
-  return name === "express" ? new ExpressAdapter() : new FastifyAdapter();
+/** An adapter whose framework logs, as it does in production; `lines` receives the errors of Fastify. */
+export function makeAdapter(name: AdapterName, lines: LogLine[] = []): AbstractHttpAdapter {
+  if (name === "express") {
+    const adapter = new ExpressAdapter();
+    adapter.set("env", "production"); // Express prints no failures if NODE_ENV is "test"
+    return adapter;
+  }
+  const stream = { write: (line: string) => void lines.push(["fastify", line]) };
+  return new FastifyAdapter({ logger: { level: "error", stream } });
 }
 
 /** A line of Nest's log: its level, and what was logged as text. */
@@ -57,7 +64,7 @@ export async function createApp(
   module: Type,
 ): Promise<{ app: INestApplication; lines: LogLine[] }> {
   const lines: LogLine[] = [];
-  const app = await NestFactory.create(module, makeAdapter(name), {
+  const app = await NestFactory.create(module, makeAdapter(name, lines), {
     abortOnError: false,
     logger: makeLogger(lines),
   });
