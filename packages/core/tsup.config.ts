@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "tsup";
+import { inlineState } from "./scripts/inline-state.mjs";
 import { pageAssets } from "./scripts/page-assets.mjs";
 
 interface Manifest {
@@ -28,9 +29,9 @@ export default defineConfig([
     target: ["node20", "es2022"],
     platform: "neutral",
     sourcemap: true,
-    esbuildPlugins: [pageAssets],
+    esbuildPlugins: [pageAssets, inlineState],
     esbuildOptions(options) {
-      // Puts the bits of `kernel/state.ts` and other constants where they are used: the engine would load a variable for each.
+      // Puts constants where they are used: the engine would load a variable for each.
       options.minifySyntax = true;
     },
     // The other build runs beside this one.
@@ -46,6 +47,7 @@ export default defineConfig([
     outExtension: () => ({ js: ".js" }),
     target: ["node20", "es2022"],
     platform: "neutral",
+    esbuildPlugins: [inlineState],
     minify: true,
     clean: false,
     dts: false,

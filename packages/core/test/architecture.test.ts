@@ -115,24 +115,34 @@ describe("findBreaches()", () => {
     ],
     ["a file that is too long", { "flow/a.ts": "export const a = 1;\n".repeat(401) }, "has 401 lines"],
     [
-      "a bit of the life cycle above the kernel",
-      {
-        "task/a.ts": 'import { CLOSED } from "../kernel/state.js";\nCLOSED;',
-        "kernel/state.ts": "export const CLOSED = 1;",
-      },
-      "imports a bit of kernel/state.ts",
-    ],
-    [
-      "all bits of the life cycle at once",
-      {
-        "task/a.ts": 'import * as flag from "../kernel/state.js";\nflag;',
-        "kernel/state.ts": "export const CLOSED = 1;",
-      },
-      "imports a bit of kernel/state.ts",
-    ],
-    [
       "the bits of a node above the kernel",
       { "http/a.ts": "export const a = (node: any) => node.flags & 1;" },
+      "reads the bits",
+    ],
+    [
+      "the bits of a node in another file of the kernel",
+      { "kernel/lifecycle.ts": "export const a = (node: any) => (node.flags |= 1);" },
+      "reads the bits",
+    ],
+    [
+      "the bits of a node as a variable",
+      { "kernel/tree.ts": "export const a = ({ flags }: any) => flags & 1;" },
+      "reads the bits",
+    ],
+    [
+      "the bits of a node by the field's name in quotes",
+      { "kernel/tree.ts": 'export const a = (node: any) => node["flags"];' },
+      "reads the bits",
+    ],
+    ["a bit for other files", { "kernel/state.ts": "export const CLOSED = 8;" }, "exports a bit"],
+    [
+      "a bit for other files by a list of names",
+      { "kernel/state.ts": "const CLOSED = 8;\nexport { CLOSED as closed };" },
+      "exports a bit",
+    ],
+    [
+      "the bits of another node in the class of nodes",
+      { "kernel/node.ts": "export const a = (parent: any) => parent.flags & 1;" },
       "reads the bits",
     ],
     [

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { describe, expect, it } from "vitest";
+import { inlineState } from "../scripts/inline-state.mjs";
 
 // The built files: they must load where there is no Node.
 
@@ -25,6 +26,7 @@ async function bundled(names: string, from: "src" | "dist"): Promise<string> {
     platform: "browser",
     format: "esm",
     external: ["effection"],
+    plugins: [inlineState],
     logLevel: "error",
   });
   return outputFiles[0]?.text ?? "";

@@ -11,10 +11,10 @@ const manifest = JSON.parse(readFileSync(new URL("package.json", core), "utf8"))
   dependencies: Record<string, string>;
 };
 
-/** The growth of a user's bundle in kB: everything that `bough` exports, minified and compressed. */
+/** The growth of a user's bundle in kB by what `entry` takes from the built package, minified and compressed. */
 async function size(entry: string): Promise<number> {
   const { outputFiles } = await build({
-    stdin: { contents: entry, resolveDir: fileURLToPath(new URL("src", core)), loader: "ts" },
+    stdin: { contents: entry, resolveDir: fileURLToPath(new URL("dist", core)) },
     bundle: true,
     minify: true,
     format: "esm",

@@ -1,6 +1,6 @@
 import type { TaskInfo, WaitingFor } from "../errors/scope-errors.js";
 import { cleanupName } from "./defers.js";
-import { BODY, CLEANING, CLOSED, ENDING, CANCELLED, HANDLE, NOTIFYING, TASK } from "./state.js";
+import { hasRunningBody, isCleaning, isClosed, isHeldOpen, isNotifying, isTask } from "./state.js";
 import { taskInfo } from "./diagnostics.js";
 import { waitsForDisposal } from "./held-failures.js";
 import { integrations } from "./integrations.js";
@@ -14,7 +14,7 @@ import { nextInSubtree } from "./tree.js";
 export function blockersOf(root: ScopeNode): Map<ScopeNode, WaitingFor> {
   const nodes: ScopeNode[] = [];
   for (let node: ScopeNode | undefined = root; node !== undefined; node = nextInSubtree(root, node, false))
-    if ((node.flags & CLOSED) === 0 || waitsForDisposal(node)) nodes.push(node);
+    if (!isClosed(node) || waitsForDisposal(node)) nodes.push(node);
   /** The nodes with unfinished descendants; `true` if their own work waits for one of these. */
   const blocked = new Map<ScopeNode, boolean>();
   const found: [ScopeNode, WaitingFor][] = [];
@@ -50,13 +50,12 @@ export function stuckInfo(node: ScopeNode, what: WaitingFor): TaskInfo {
 
 /** The unfinished work of `node` itself. A task that waits for a slot has none. */
 function ownWork(node: ScopeNode): WaitingFor | undefined {
-  const { flags } = node;
-  if ((flags & CLOSED) !== 0) return "close"; // its failure waits for the disposal of its handle
-  if ((flags & BODY) !== 0)
-    return node.extras?.bodyKind ?? node.observer?.bodyKind ?? ((flags & TASK) !== 0 ? "worker" : "body");
-  if ((flags & CLEANING) !== 0) return "cleanup";
-  if ((flags & NOTIFYING) !== 0) return "notification";
-  const isOpen = (flags & (HANDLE | ENDING | CANCELLED)) === HANDLE;
+  if (isClosed(node)) return "close"; // its failure waits for the disposal of its handle
+  if (hasRunningBody(node))
+    return node.extras?.bodyKind ?? node.observer?.bodyKind ?? (isTask(node) ? "worker" : "body");
+  if (isCleaning(node)) return "cleanup";
+  if (isNotifying(node)) return "notification";
+  const isOpen = isHeldOpen(node);
   return isOpen && node.first === undefined ? "close" : undefined;
 }
 

@@ -9,7 +9,21 @@ import { calendarNow } from "./platform.js";
 import { earlierRejectionOf, type ContinueRejection } from "./suppressed-failures.js";
 import type { SignalController } from "./signal-controller.js";
 import { recordSupervisedFailure } from "./survived-failures.js";
-import { BACKGROUND, BODY, CANCELLED, CLOSED, NOTIFYING, SHIELD, SUPERVISE, TASK } from "./state.js";
+import {
+  beginNotifying,
+  canBeCancelledFromAbove,
+  endNotifying,
+  failsWithTasks,
+  hasRunningBody,
+  isCancelled,
+  isClosed,
+  isLive,
+  isNotifying,
+  isShield,
+  isTask,
+  markCancelled,
+  markNotifying,
+} from "./state.js";
 import { nextInSubtree } from "./tree.js";
 
 // The half of the life cycle that goes down the tree: cancel and fail. The other half, settling, goes up the tree: see
@@ -39,7 +53,7 @@ function markAndNotify(
   const from = markedEnd;
   if (nodes === undefined) {
     root.ownReason = reason;
-    root.flags |= CANCELLED | NOTIFYING;
+    beginNotifying(root);
   }
   try {
     if (nodes === undefined) markSubtree(root, ready);
@@ -74,7 +88,7 @@ function notifyPostponed(ready: ScopeNode[]): void {
     const { root, reason, nodes } = postponed[next] as (typeof postponed)[number];
     markAndNotify(root, reason, nodes, ready);
     ready.push(root);
-    for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node); // a spread could be too long
+    for (const node of nodes) if (!hasRunningBody(node)) ready.push(node); // a spread could be too long
   }
   postponed.length = 0;
 }
@@ -106,12 +120,12 @@ function notifySubtree(
 /** Marks the nodes below `root` as cancelled. Those with something to notify go to {@link marked}. */
 function markSubtree(root: ScopeNode, ready: ScopeNode[]): void {
   for (let node = root.first; node !== undefined;) {
-    const skip = (node.flags & (CANCELLED | CLOSED | SHIELD)) !== 0;
+    const skip = !canBeCancelledFromAbove(node);
     if (!skip) {
-      node.flags |= CANCELLED;
-      const hasEnded = (node.flags & BODY) === 0;
+      markCancelled(node);
+      const hasEnded = !hasRunningBody(node);
       if (hasEnded || node.hooks !== undefined || node.extras !== undefined) {
-        node.flags |= NOTIFYING;
+        markNotifying(node);
         marked[markedEnd++] = node;
         if (hasEnded) ready.push(node); // a running body settles its node itself
       }
@@ -126,20 +140,20 @@ export function resumeCancelling(root: ScopeNode, ready: ScopeNode[]): void {
   if (reason === undefined) return;
   const nodes = [root];
   for (let node = root.first; node !== undefined;) {
-    const isCancelled = (node.flags & CANCELLED) !== 0;
-    const skip = (node.flags & (CLOSED | SHIELD)) !== 0 || (isCancelled && node.reason !== reason);
+    const wasCancelled = isCancelled(node);
+    const skip = isClosed(node) || isShield(node) || (wasCancelled && node.reason !== reason);
     if (!skip) {
-      if (!isCancelled) node.flags |= CANCELLED | NOTIFYING;
+      if (!wasCancelled) beginNotifying(node);
       nodes.push(node);
     }
     node = nextInSubtree(root, node, skip);
   }
   for (const node of nodes) {
-    if ((node.flags & NOTIFYING) === 0) continue;
+    if (!isNotifying(node)) continue;
     if (node === root || node.extras?.settings?.grace !== undefined) watchGrace(node);
     notify(node, reason, ready);
   }
-  for (const node of nodes) if ((node.flags & BODY) === 0) ready.push(node);
+  for (const node of nodes) if (!hasRunningBody(node)) ready.push(node);
   if (nesting === 0 && postponed.length > 0) notifyPostponed(ready);
 }
 
@@ -151,7 +165,7 @@ function notify(node: ScopeNode, reason: CancelledError, ready: ScopeNode[]): vo
   if (node.extras?.controller !== undefined) abort(node, node.extras.controller, reason);
   for (let hook = takeHook(node); hook !== undefined; hook = takeHook(node))
     runHook(node, hook, reason, ready);
-  node.flags &= ~NOTIFYING;
+  endNotifying(node);
   const late = node.extras?.controller; // a hook may have been the first to read the signal
   if (late?.signal.aborted === false) abort(node, late, reason);
 }
@@ -219,8 +233,8 @@ export function failTree(
   const earlier = earlierRejectionOf(error);
   let top = node;
   while (record(top, error, origin, earlier) && failsParent(top)) top = top.parent as ScopeNode;
-  if ((top.flags & (CANCELLED | CLOSED)) !== 0) return;
-  if ((top.flags & TASK) !== 0) recordSupervisedFailure(top.parent as ScopeNode, error);
+  if (!isLive(top)) return;
+  if (isTask(top)) recordSupervisedFailure(top.parent as ScopeNode, error);
   ready.push(top);
   cancelTree(top, createReason("failure", top.path, error), ready);
 }
@@ -231,15 +245,15 @@ export function resumeFail(node: ScopeNode, error: unknown, ready: ScopeNode[]):
   let top = node;
   for (record(top, error, node, earlier); failsParent(top); record(top, error, node, earlier))
     top = top.parent as ScopeNode;
-  if ((top.flags & CLOSED) !== 0) return;
-  if ((top.flags & CANCELLED) !== 0) resumeCancelling(top, ready);
+  if (isClosed(top)) return;
+  if (isCancelled(top)) resumeCancelling(top, ready);
   else cancelTree(top, createReason("failure", top.path, error), ready);
   ready.push(top);
 }
 
 /** Whether a failure of `node` immediately fails its parent, too. */
 export function failsParent(node: ScopeNode): boolean {
-  return (node.flags & TASK) !== 0 && ((node.parent as ScopeNode).flags & (SUPERVISE | BACKGROUND)) === 0;
+  return isTask(node) && failsWithTasks(node.parent as ScopeNode);
 }
 
 /** Returns whether the failure is new for `node`; only then can it be new for the ancestors. */

@@ -1,4 +1,4 @@
-import { WATCHED } from "./state.js";
+import { markWatched } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 let watcher: ((child: ScopeNode) => void) | undefined;
@@ -13,7 +13,7 @@ export function setChildWatcher(callback: (child: ScopeNode) => void): void {
 
 /** Announces the children of `node` from now on. Other nodes pay nothing. */
 export function watchChildren(node: ScopeNode): void {
-  node.flags |= WATCHED;
+  markWatched(node);
 }
 
 export function announceChild(child: ScopeNode): void {

@@ -5,7 +5,7 @@ import { requireType } from "../errors/validate.js";
 import { ContextKey } from "./context-key.js";
 import { setContextValues, type ContextValues } from "./context.js";
 import type { ScopeNode } from "./node.js";
-import { BACKGROUND, CLOSED } from "./state.js";
+import { isBackground, isClosed } from "./state.js";
 
 const contextValues: ContextValues = {
   isKey: (value) => ContextKey.isKey(value),
@@ -23,8 +23,8 @@ const contextValues: ContextValues = {
   },
 
   set(node, key, value) {
-    if ((node.flags & CLOSED) !== 0) throw closedError("set", node);
-    if ((node.flags & BACKGROUND) !== 0) {
+    if (isClosed(node)) throw closedError("set", node);
+    if (isBackground(node)) {
       throw new BoughError(
         "BOUGH_BACKGROUND",
         "set: the background can't have values; set it on another scope",

@@ -2,14 +2,13 @@ import { integrations } from "./integrations.js";
 import { createDeadlineReason, type CancelledError } from "../errors/cancelled.js";
 import { adjustedInstant, currentClock, expectedInstant, instantIn, type Clock } from "./monotonic-clock.js";
 import {
-  BODY,
-  CANCELLED,
-  CLOSED,
-  HAS_DEADLINE_TIMER,
-  QUEUED,
-  SHIELD,
-  TIMED_OUT,
-  UNDER_DEADLINE,
+  hasPendingBody,
+  isLive,
+  isShield,
+  isUnderDeadline,
+  markDeadline,
+  markDeadlineTimer,
+  markTimedOut,
 } from "./state.js";
 import type { Deadline, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
@@ -60,7 +59,7 @@ class ClockDeadline implements Deadline {
  */
 export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
   const left = date === Infinity ? timeout : Math.min(timeout, date - calendarNow());
-  const outer = (node.flags & SHIELD) === 0 ? nearestDeadline(node.parent) : undefined;
+  const outer = !isShield(node) ? nearestDeadline(node.parent) : undefined;
   const outerDeadline = outer?.extras?.settings?.deadline;
   if (outer !== undefined && outerDeadline !== undefined && !isEarlier(left, timeout, date, outerDeadline)) {
     // A busy process may be past it without its timer having fired.
@@ -68,7 +67,7 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
     return;
   }
   const settings = node.ensureSettings();
-  node.flags |= UNDER_DEADLINE;
+  markDeadline(node);
   if (left > 0) settings.deadlineTimer = new LongTimer(left, expire, node);
   const clock = currentClock(); // only now: setting the timer may have changed it
   settings.deadline =
@@ -76,8 +75,8 @@ export function setDeadline(node: ScopeNode, timeout: number, date: number = Inf
       ? new ClockDeadline(clock, left, timeout, expectedInstant(clock, left))
       : new ClockDeadline(clock, left, undefined, date);
   if (left <= 0) return expire(node);
-  node.flags |= HAS_DEADLINE_TIMER;
-  if ((node.flags & (BODY | QUEUED)) === 0) updateTimerHold(node);
+  markDeadlineTimer(node);
+  if (!hasPendingBody(node)) updateTimerHold(node);
 }
 
 function isEarlier(left: number, timeout: number, date: number, outer: Deadline): boolean {
@@ -106,28 +105,28 @@ export function checkDeadline(node: ScopeNode): void {
  */
 export function expireEarly(node: ScopeNode): boolean {
   const owner = nearestDeadline(node);
-  if (owner === undefined || (owner.flags & (CANCELLED | CLOSED)) !== 0) return false;
+  if (owner === undefined || !isLive(owner)) return false;
   expire(owner);
   return true;
 }
 
 function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
-  if (node === undefined || (node.flags & UNDER_DEADLINE) === 0) return undefined;
+  if (node === undefined || !isUnderDeadline(node)) return undefined;
   let at: ScopeNode | undefined = node;
   while (at !== undefined && at.extras?.settings?.deadline === undefined) at = at.parent;
   return at;
 }
 
 function expire(node: ScopeNode): void {
-  if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
-  const outer = (node.flags & SHIELD) === 0 ? undefined : node.parent?.reason;
+  if (!isLive(node)) return;
+  const outer = !isShield(node) ? undefined : node.parent?.reason;
   const deadline = node.extras?.settings?.deadline as Deadline;
   timeOut(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
 }
 
 /** Cancels `node` because its own timeout has passed. */
 export function timeOut(node: ScopeNode, reason: CancelledError): void {
-  if ((node.flags & (CANCELLED | CLOSED)) !== 0) return;
-  node.flags |= TIMED_OUT;
+  if (!isLive(node)) return;
+  markTimedOut(node);
   cancelWith(node, reason);
 }

@@ -2,7 +2,7 @@ import { BoughError } from "../errors/bough-error.js";
 import { isObject } from "../errors/values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
-import { BACKGROUND, CLOSED } from "./state.js";
+import { isBackground, isClosed } from "./state.js";
 import type { Defer, ScopeNode } from "./node.js";
 import { overflow } from "./promise-settlers.js";
 import { ignore } from "./observer.js";
@@ -22,8 +22,8 @@ export function defer(
   label: object | string = cleanup,
   site?: string,
 ): void {
-  if ((node.flags & CLOSED) !== 0) throw closedError(operation, node);
-  if ((node.flags & BACKGROUND) !== 0) {
+  if (isClosed(node)) throw closedError(operation, node);
+  if (isBackground(node)) {
     throw new BoughError(
       "BOUGH_BACKGROUND",
       `${operation}: the background never ends; pass a scope that does`,

@@ -6,7 +6,7 @@ import type { ScopeNode } from "./node.js";
 import { ignore } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope } from "./scope.js";
-import { BECAME_TASK, TASK, PUBLISHED } from "./state.js";
+import { isPublished, markPublished, startedAsTask } from "./state.js";
 import { statusOf } from "./status.js";
 
 export function taskInfo(node: ScopeNode): TaskInfo {
@@ -264,11 +264,11 @@ export function publishStart(node: ScopeNode, kind: ScopeKind | undefined): Star
 function publishOpened(node: ScopeNode, kind: ScopeKind | undefined): StartInStores | undefined {
   if (kind === undefined) {
     if (!taskStart.hasSubscribers && !taskSettle.hasSubscribers) return countStartWithoutSubscriber();
-    node.flags |= PUBLISHED;
+    markPublished(node);
     return publish(taskStart, new TaskMessage(node, "running"));
   }
   if (!scopeOpen.hasSubscribers && !scopeClose.hasSubscribers) return countStartWithoutSubscriber();
-  node.flags |= PUBLISHED;
+  markPublished(node);
   node.ensureExtras().kind = kind;
   return publish(scopeOpen, { scope: node, parent: node.parent as ScopeNode, kind });
 }
@@ -290,7 +290,7 @@ export function hasScopeStores(): boolean {
 
 /** Publishes that a node, whose start was published, has settled and left the tree. */
 export function publishSettled(node: ScopeNode): void {
-  if ((node.flags & PUBLISHED) !== 0) publishEnd(node);
+  if (isPublished(node)) publishEnd(node);
 }
 
 function publishEnd(node: ScopeNode): void {
@@ -305,10 +305,6 @@ function publishEnd(node: ScopeNode): void {
 }
 
 type EndMessage = (TaskMessage | CloseMessage) & { error?: unknown };
-
-function startedAsTask({ flags }: ScopeNode): boolean {
-  return (flags & (TASK | BECAME_TASK)) === TASK;
-}
 
 /** Publishes that a cancellation begins at `node`: everything below it is marked, and no listener has run. */
 export function publishCancel(node: ScopeNode, reason: CancelledError): void {

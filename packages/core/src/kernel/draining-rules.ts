@@ -1,4 +1,4 @@
-import { DAEMON, HANDLE, TASK } from "./state.js";
+import { hasHandle, isDaemon, isTask } from "./state.js";
 import type { ScopeNode } from "./node.js";
 
 // Which values and permits the daemons of a scope may receive once its shutdown has begun (rule 32).
@@ -26,7 +26,7 @@ export function beginDraining(node: ScopeNode): void {
 }
 
 function isDrainable(node: ScopeNode): boolean {
-  const mayBe = (node.flags & HANDLE) !== 0 || node.parent?.parent === undefined; // a server, or `main`
+  const mayBe = hasHandle(node) || node.parent?.parent === undefined; // a server, or `main`
   return mayBe && drainableScopes.has(node);
 }
 
@@ -35,7 +35,7 @@ function isDrainable(node: ScopeNode): boolean {
  * parent's work.
  */
 function isIndependent(at: ScopeNode): boolean {
-  if ((at.flags & TASK) === 0) return false;
+  if (!isTask(at)) return false;
   return at.observer?.isMember !== true || at.parent?.extras?.bodyKind === "source";
 }
 
@@ -45,7 +45,7 @@ function isIndependent(at: ScopeNode): boolean {
  */
 function enclosingDaemon(node: ScopeNode | undefined, own: boolean): ScopeNode | undefined {
   for (let at = node; at?.parent !== undefined; at = at.parent) {
-    if ((at.flags & DAEMON) !== 0 && isDrainable(at.parent)) return at;
+    if (isDaemon(at) && isDrainable(at.parent)) return at;
     if (own && isIndependent(at)) return undefined;
   }
   return undefined;
@@ -60,7 +60,7 @@ export function isForRunningWork(node: ScopeNode | undefined): boolean {
   if (isDrainable(node)) return drainingScopes.has(node);
   let own = true;
   for (let at = node; at.parent !== undefined; at = at.parent) {
-    if (isDrainable(at.parent)) return !own || (at.flags & DAEMON) === 0;
+    if (isDrainable(at.parent)) return !own || !isDaemon(at);
     own &&= !isIndependent(at);
   }
   return false;

@@ -1,6 +1,6 @@
 import { StuckTasksError } from "../errors/scope-errors.js";
 import { publishStuck } from "./diagnostics.js";
-import { UNDER_GRACE } from "./state.js";
+import { isUnderGrace } from "./state.js";
 import { stuckTasks } from "./blockers.js";
 import type { ScopeNode, Waiter } from "./node.js";
 import { hasOnError, report } from "./outcome.js";
@@ -12,7 +12,7 @@ import { warn } from "./warn.js";
  * at its end, its stuck tasks are reported, unless a pending `close()` reports them.
  */
 export function watchGrace(node: ScopeNode): void {
-  if ((node.flags & UNDER_GRACE) === 0) return;
+  if (!isUnderGrace(node)) return;
   const grace = nearestGrace(node);
   if (grace === undefined) return;
   const settings = node.ensureSettings();

@@ -1,6 +1,6 @@
 import type { ScopeNode } from "./node.js";
 import { beforeProcessEnd } from "./platform.js";
-import { CLOSED } from "./state.js";
+import { isClosed } from "./state.js";
 
 /**
  * Settled nodes whose failures wait for the disposal of their handle (`await using`), each with the function that
@@ -18,8 +18,8 @@ export function holdFailure(node: ScopeNode, deliver: (node: ScopeNode) => void)
 }
 
 /** Whether `node` has settled, and stays in its parent until its handle is disposed of. */
-export function waitsForDisposal({ flags, previous, extras }: ScopeNode): boolean {
-  return (flags & CLOSED) !== 0 && previous !== undefined && extras?.settings?.holdFailure !== undefined;
+export function waitsForDisposal(node: ScopeNode): boolean {
+  return isClosed(node) && node.previous !== undefined && node.extras?.settings?.holdFailure !== undefined;
 }
 
 /** Delivers the failures of `node`. Called when its handle was disposed of, or can't be disposed of any more. */

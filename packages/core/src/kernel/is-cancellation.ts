@@ -5,7 +5,7 @@ import { consistsOf, isForeignAbort } from "../errors/foreign-aborts.js";
 import { read } from "../errors/values.js";
 import type { ScopeNode } from "./node.js";
 import { report } from "./outcome.js";
-import { UNDER_IS_CANCELLATION } from "./state.js";
+import { isUnderIsCancellation } from "./state.js";
 
 /**
  * Returns whether a rejection in a cancelled scope follows from the cancellation, so that it is not a failure (rule
@@ -23,7 +23,7 @@ import { UNDER_IS_CANCELLATION } from "./state.js";
 export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[]): boolean {
   const { reason } = node;
   if (error === reason || hasCause(error, reason) || isForeignAbort(error)) return true;
-  if ((node.flags & UNDER_IS_CANCELLATION) === 0)
+  if (!isUnderIsCancellation(node))
     return consistsOf(error, (part) => part === reason || hasCause(part, reason) || isForeignAbort(part));
   if (anyOptionAccepts(node, error, broken)) return true;
   const isOne = (part: unknown): boolean =>

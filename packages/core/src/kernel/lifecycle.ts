@@ -3,15 +3,42 @@ import { dropHooks, type Hook } from "./cancel-hooks.js";
 import { cancelTree, resumeFail, failsParent, failTree, resumeCancelling, runHook } from "./cancellation.js";
 import { runDefers } from "./defers.js";
 import { publishSettled } from "./diagnostics.js";
+import { releaseExternals } from "./externals.js";
 import { interrupted } from "./interrupted-steps.js";
 import { isCancellation } from "./is-cancellation.js";
-import type { ScopeNode, Settings } from "./node.js";
+import type { ScopeNode } from "./node.js";
 import { firstError, rejectWithReason, report, reportAll } from "./outcome.js";
 import { afterMicrotasks } from "./platform.js";
 import { reasonFor, type ReasonKind } from "./reason.js";
 import { hasFailedInside, recordRejection } from "./suppressed-failures.js";
-import { integrations } from "./integrations.js";
-import * as flag from "./state.js";
+import {
+  beginCleanup,
+  canBeCancelled,
+  canSettle,
+  endBody,
+  endCleanup,
+  failsWithTasks,
+  hasDeadlineTimer,
+  hasStoppedDaemons,
+  isCancelled,
+  isClosed,
+  isCutShort,
+  isDaemon,
+  isDelivered,
+  isHandleOrAttached,
+  isLimited,
+  isLive,
+  isPublished,
+  isQueued,
+  isTask,
+  isTaskCutShortByTimeout,
+  isTimedOut,
+  markClosed,
+  markCutShort,
+  markDaemonsStarted,
+  markDelivered,
+  markStoppedDaemons,
+} from "./state.js";
 import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree.js";
 
 /**
@@ -68,7 +95,7 @@ import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree
 
 /** Cancels `node` and its subtree. Returns whether this call did it. `api` is the public function that was called, if any. */
 export function cancel(node: ScopeNode, kind: ReasonKind, cause?: unknown, api?: object): boolean {
-  if ((node.flags & (flag.CANCELLED | flag.CLOSED | flag.BACKGROUND)) !== 0) return false;
+  if (!canBeCancelled(node)) return false;
   cancelWith(node, reasonFor(node, kind, cause, api));
   return true;
 }
@@ -80,7 +107,7 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     advance(node);
     advanceAll(ready);
   } catch (error) {
-    if ((node.flags & flag.CANCELLED) === 0) throw error; // nothing has happened
+    if (!isCancelled(node)) throw error; // nothing has happened
     const { steps } = interrupted;
     steps[steps.length] = resume;
     steps[steps.length] = node;
@@ -92,7 +119,7 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
 /** Runs a hook that was added after the cancellation of its node. */
 export function notifyLateHook(node: ScopeNode, hook: Hook): void {
   hook.previous = undefined;
-  if ((node.flags & flag.CLOSED) === 0) {
+  if (!isClosed(node)) {
     const ready: ScopeNode[] = [];
     runHook(node, hook, node.reason as CancelledError, ready);
     return advanceAll(ready);
@@ -112,7 +139,7 @@ export function bodyReturned(node: ScopeNode, value: unknown): void {
 
 /** The worker or body of `node` has thrown, or its promise was rejected. */
 export function bodyThrew(node: ScopeNode, error: unknown): void {
-  if ((node.flags & flag.CANCELLED) === 0) fail(node, error);
+  if (!isCancelled(node)) fail(node, error);
   else bodyThrewWhenCancelled(node, error);
   bodyEnded(node);
 }
@@ -121,7 +148,7 @@ function bodyThrewWhenCancelled(node: ScopeNode, error: unknown): void {
   const broken: unknown[] = [];
   const isReason = error === node.reason;
   if (isReason || (!hasFailedInside(node, error) && isCancellation(node, error, broken))) {
-    node.flags |= flag.CUT_SHORT;
+    markCutShort(node);
     failIfTimedOut(node);
   } else {
     fail(node, error);
@@ -130,16 +157,16 @@ function bodyThrewWhenCancelled(node: ScopeNode, error: unknown): void {
 }
 
 function bodyEnded(node: ScopeNode): void {
-  node.flags = (node.flags & ~flag.BODY) | flag.ENDING;
+  endBody(node);
   // Also if it is cleared next: of an unrefed timer Node keeps the list for the next timer of the same duration.
-  if ((node.flags & flag.HAS_DEADLINE_TIMER) !== 0) updateTimerHold(node);
+  if (hasDeadlineTimer(node)) updateTimerHold(node);
   advance(node);
 }
 
 /** Repeats {@link bodyThrew}, which was interrupted. */
 export function resumeBodyThrew(node: ScopeNode, error: unknown): void {
   const isRecorded = node.extras?.errors?.has(error) === true;
-  if (!isRecorded && (node.flags & flag.CANCELLED) !== 0) bodyThrewWhenCancelled(node, error);
+  if (!isRecorded && isCancelled(node)) bodyThrewWhenCancelled(node, error);
   else {
     const ready: ScopeNode[] = [];
     resumeFail(node, error, ready);
@@ -174,8 +201,7 @@ export function throwFailure(node: ScopeNode, error: unknown): never {
 
 /** A task that was cut short by its own timeout has failed; by an ancestor's timeout it is cancelled. Returns whether it failed now. */
 function failIfTimedOut(node: ScopeNode): boolean {
-  const ownTimeout = flag.TASK | flag.TIMED_OUT | flag.CUT_SHORT;
-  if ((node.flags & ownTimeout) !== ownTimeout || node.extras?.errors !== undefined) return false;
+  if (!isTaskCutShortByTimeout(node) || node.extras?.errors !== undefined) return false;
   fail(node, node.reason);
   return true;
 }
@@ -194,8 +220,8 @@ export function advance(start: ScopeNode): void {
   try {
     for (; node !== undefined; node = work?.pop()) {
       while (node !== undefined && isReady(node)) {
-        if ((node.flags & flag.QUEUED) !== 0) node.flags |= flag.CUT_SHORT; // cancelled before its body was called
-        if ((node.flags & flag.TIMED_OUT) !== 0 && failIfTimedOut(node)) continue;
+        if (isQueued(node)) markCutShort(node); // cancelled before its body was called
+        if (isTimedOut(node) && failIfTimedOut(node)) continue;
         if (node.first !== undefined) {
           stopDaemons(node, (work ??= []));
           break;
@@ -225,8 +251,8 @@ export function resume(node: ScopeNode, others?: readonly ScopeNode[]): void {
   resuming = true; // an exception is reported now, since the stack is empty; another attempt would fail again
   try {
     const ready: ScopeNode[] = [];
-    if (node.first !== undefined) node.flags &= ~flag.STOPPED_DAEMONS; // perhaps not all of them
-    if ((node.flags & flag.CLOSED) === 0) resumeCancelling(node, ready);
+    if (node.first !== undefined) markDaemonsStarted(node); // perhaps not all of them
+    if (!isClosed(node)) resumeCancelling(node, ready);
     else resumeSettling(node);
     advanceAll([...ready, node, ...(others ?? [])]);
   } finally {
@@ -253,45 +279,42 @@ function resumeSettling(node: ScopeNode): void {
 
 /** Whether only daemons and defers are left to wait for. */
 function isReady(node: ScopeNode): boolean {
-  const flags = node.flags;
-  if (!hasOnlyDaemons(node)) return false;
-  if ((flags & (flag.BODY | flag.NOTIFYING | flag.CLEANING | flag.CLOSED)) !== 0) return false;
-  return (flags & (flag.CANCELLED | flag.ENDING)) !== 0;
+  return hasOnlyDaemons(node) && canSettle(node);
 }
 
 /** Appends the nodes that may settle now to `work`: advancing them here could recurse as deep as the tree is. */
 function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
-  if ((node.flags & flag.STOPPED_DAEMONS) !== 0) return;
-  node.flags |= flag.STOPPED_DAEMONS; // from now on, daemons start cancelled
+  if (hasStoppedDaemons(node)) return;
+  markStoppedDaemons(node); // from now on, daemons start cancelled
   const daemons: ScopeNode[] = [];
   for (let child = node.first; child !== undefined; child = child.next) daemons.push(child);
   for (const daemon of daemons) {
-    if ((daemon.flags & (flag.CANCELLED | flag.CLOSED)) !== 0) continue;
+    if (!isLive(daemon)) continue;
     work.push(daemon);
     cancelTree(daemon, reasonFor(daemon, "closed"), work);
   }
 }
 
 function startCleanup(node: ScopeNode): void {
-  node.flags |= flag.CLEANING;
+  beginCleanup(node);
   try {
     runDefers(
       node,
       (error) => fail(node, error),
       () => {
-        node.flags &= ~flag.CLEANING;
+        endCleanup(node);
         advance(node);
       },
     );
   } catch (error) {
-    node.flags &= ~flag.CLEANING;
+    endCleanup(node);
     throw error;
   }
 }
 
 /** Closes `node`, delivers its outcome, and returns the parent, which may be ready now. */
 function settle(node: ScopeNode): ScopeNode | undefined {
-  node.flags |= flag.CLOSED;
+  markClosed(node);
   return finishSettling(node);
 }
 
@@ -305,19 +328,19 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     if (extras.settings !== undefined) releaseExternals(node, extras.settings);
   }
   if (observer !== undefined) {
-    if (observer.isReceiver === undefined || observer.isReceiver()) node.flags |= flag.DELIVERED;
+    if (observer.isReceiver === undefined || observer.isReceiver()) markDelivered(node);
     if (extras?.errors !== undefined) observer.reject(firstError(node));
-    else if ((node.flags & flag.CUT_SHORT) !== 0) rejectWithReason(node, observer);
+    else if (isCutShort(node)) rejectWithReason(node, observer);
     else observer.resolve(node.value);
     node.observer = undefined;
-    if ((node.flags & flag.TASK) === 0) node.value = undefined; // a task may be asked again
+    if (!isTask(node)) node.value = undefined; // a task may be asked again
   }
   const waiters = extras?.settings?.waiters;
   if (waiters !== undefined) {
     waiters[0]?.deliver(node, waiters);
     node.ensureSettings().waiters = undefined;
   }
-  if (extras?.errors !== undefined && (node.flags & flag.DELIVERED) === 0 && !failsParent(node)) {
+  if (extras?.errors !== undefined && !isDelivered(node) && !failsParent(node)) {
     // It stays linked until then, so that the parent can't settle before it has received the failure.
     const hold = extras.settings?.holdFailure;
     if (hold !== undefined) {
@@ -338,35 +361,13 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
   return leaveTree(node);
 }
 
-/** A foreign signal and replaced timers may throw; that must not keep the scope from settling. */
-function releaseExternals(node: ScopeNode, settings: Settings): void {
-  const { deadlineTimer, graceTimer, follower } = settings;
-  settings.deadlineTimer = settings.graceTimer = settings.follower = undefined;
-  settings.annotators = undefined;
-  integrations.removeCheck?.(settings);
-  try {
-    deadlineTimer?.clear();
-    graceTimer?.clear();
-  } catch (error) {
-    report(node, error, node);
-  }
-  try {
-    follower?.remove(node);
-  } catch (error) {
-    report(node, error, node);
-  }
-}
-
 /** Delivers the unreceived failures of a settled node: to the parent, to `onError`, or as unhandled rejections. */
 function deliverUnreceived(node: ScopeNode): void {
   if (node.previous === undefined) return; // called twice
-  if ((node.flags & flag.DELIVERED) === 0) {
-    node.flags |= flag.DELIVERED;
+  if (!isDelivered(node)) {
+    markDelivered(node);
     const parent = node.parent as ScopeNode;
-    if (
-      (node.flags & flag.REPORTS_TO_PARENT) !== 0 &&
-      (parent.flags & (flag.SUPERVISE | flag.BACKGROUND)) === 0
-    ) {
+    if (isHandleOrAttached(node) && failsWithTasks(parent)) {
       const ready: ScopeNode[] = [];
       for (const [error, origin] of node.extras?.errors ?? []) failTree(parent, error, ready, origin);
       advanceAll(ready);
@@ -381,16 +382,14 @@ function deliverUnreceived(node: ScopeNode): void {
 function leaveTree(node: ScopeNode): ScopeNode | undefined {
   const parent = node.parent as ScopeNode;
   unlink(node);
-  if ((node.flags & flag.CUT_SHORT) !== 0) propagateCutShort(node, parent);
-  if ((parent.flags & flag.LIMITED) !== 0 && (node.flags & flag.TASK) !== 0)
-    parent.extras?.settings?.limit?.leave(node);
-  if ((node.flags & flag.PUBLISHED) !== 0) publishSettled(node);
+  if (isCutShort(node)) propagateCutShort(node, parent);
+  if (isLimited(parent) && isTask(node)) parent.extras?.settings?.limit?.leave(node);
+  if (isPublished(node)) publishSettled(node);
   return parent;
 }
 
 /** A child that was cut short cuts its parent short, unless it is a daemon, or was cancelled without its parent. */
 function propagateCutShort(node: ScopeNode, parent: ScopeNode): void {
-  const isCutShort = (node.flags & (flag.CUT_SHORT | flag.DAEMON)) === flag.CUT_SHORT;
-  if (isCutShort && (parent.flags & flag.CANCELLED) !== 0 && parent.reason === node.reason)
-    parent.flags |= flag.CUT_SHORT;
+  const cutsParentShort = isCutShort(node) && !isDaemon(node);
+  if (cutsParentShort && isCancelled(parent) && parent.reason === node.reason) markCutShort(parent);
 }

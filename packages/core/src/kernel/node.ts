@@ -8,7 +8,7 @@ import type { Observer, PromiseObserver } from "./observer.js";
 import type { ScopeKind } from "./scope-kind.js";
 import type { Scope, ScopeState } from "./scope.js";
 import type { SignalController } from "./signal-controller.js";
-import { CANCELLED, CLOSED, ENDING, INHERITED } from "./state.js";
+import { inheritedFlags, isCancelled, isClosed, isEnding } from "./state.js";
 
 /**
  * A name, or an object that has one, such as a function: reading `Function.name` costs as much as creating a promise.
@@ -74,7 +74,7 @@ export abstract class ScopeNode implements Scope {
     initialFlags: number,
     startedAt: number = coarseElapsed(),
   ) {
-    this.flags = parent === undefined ? initialFlags : initialFlags | (parent.flags & INHERITED);
+    this.flags = parent === undefined ? initialFlags : initialFlags | inheritedFlags(parent);
     this.next = undefined;
     this.first = undefined;
     this.hooks = undefined;
@@ -128,14 +128,13 @@ export abstract class ScopeNode implements Scope {
   }
 
   get state(): ScopeState {
-    const flags = this.flags;
-    if ((flags & CLOSED) !== 0) return "closed";
-    if ((flags & CANCELLED) !== 0) return "cancelling";
-    return (flags & ENDING) !== 0 ? "closing" : "open";
+    if (isClosed(this)) return "closed";
+    if (isCancelled(this)) return "cancelling";
+    return isEnding(this) ? "closing" : "open";
   }
 
   get cancelled(): boolean {
-    return (this.flags & CANCELLED) !== 0;
+    return isCancelled(this);
   }
 
   /**
@@ -144,7 +143,7 @@ export abstract class ScopeNode implements Scope {
    * cancellation. It is cached on distant nodes, so that a deep tree is not walked again from every level.
    */
   get reason(): CancelledError | undefined {
-    if ((this.flags & CANCELLED) === 0) return undefined;
+    if (!isCancelled(this)) return undefined;
     this.ownReason ??= this.extras?.settings?.makeReason?.();
     let at: ScopeNode = this;
     while (at.ownReason === undefined) at = at.parent as ScopeNode;

@@ -4,7 +4,7 @@ import type { ScopeNode, Settings, Waiter } from "./node.js";
 import { keepProcessAlive, hasUnrefedTimers } from "./process-hold.js";
 import { withResolvers, type Observer, type PromiseObserver } from "./observer.js";
 import { hasExceededOwnTimeout, markHandled, throttle } from "./throttled-results.js";
-import { CLOSED, CUT_SHORT, DELIVERED, TASK } from "./state.js";
+import { isClosed, isCutShort, isDelivered, isTask, markDelivered } from "./state.js";
 
 // Delivers a node's outcome to the pending calls of `join`, `close` and dispose. Delivers its failures to the option
 // `onError`, otherwise to the platform as unhandled rejections. (`lifecycle.ts` calls the observer of a node.)
@@ -15,11 +15,11 @@ export function wait(
   kind: Waiter["kind"],
   handle: object,
 ): { promise: Promise<void>; waiter?: Waiter } {
-  const isClosed = (node.flags & CLOSED) !== 0;
+  const hasEnded = isClosed(node);
   const { promise, resolve, reject } =
-    !isClosed && hasUnrefedTimers(node) ? withProcessHold(withResolvers<void>()) : withResolvers<void>();
+    !hasEnded && hasUnrefedTimers(node) ? withProcessHold(withResolvers<void>()) : withResolvers<void>();
   const waiter: Waiter = { kind, handle, graceTimer: undefined, promise, resolve, reject, deliver };
-  if (isClosed) {
+  if (hasEnded) {
     deliver(node, [waiter]);
     return { promise: throttle(promise, node.extras?.errors === undefined && !hasExceededOwnTimeout(node)) };
   }
@@ -46,15 +46,15 @@ function withProcessHold(resolvers: PromiseObserver<void>): PromiseObserver<void
 /** Delivers the outcome of `node` to its waiters. A disposal does not reject with a failure that was delivered before. */
 function deliver(node: ScopeNode, waiters: readonly Waiter[]): void {
   const errors = node.extras?.errors;
-  if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) node.flags |= DELIVERED;
+  if (errors !== undefined && waiters.some((waiter) => waiter.kind !== "dispose")) markDelivered(node);
   for (const { kind, resolve, reject, promise, graceTimer } of waiters) {
     graceTimer?.clear();
     if (errors !== undefined) {
       const unreceived = kind === "dispose" ? firstUnreceived(node, errors) : firstOf(errors);
       if (unreceived === undefined) resolve(undefined);
       else reject(unreceived.error);
-      node.flags |= DELIVERED;
-    } else if (kind === "join" && (node.flags & CUT_SHORT) !== 0) {
+      markDelivered(node);
+    } else if (kind === "join" && isCutShort(node)) {
       reject(node.reason);
       if (!hasExceededOwnTimeout(node)) markHandled(promise);
     } else {
@@ -78,7 +78,7 @@ function firstOf(errors: ReadonlyMap<unknown, ScopeNode>): Failure {
  * If the first failure was received, `suppressed(error)` lists the later ones.
  */
 function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode>): Failure | undefined {
-  if ((node.flags & DELIVERED) !== 0) return undefined;
+  if (isDelivered(node)) return undefined;
   for (const [error, origin] of errors) {
     if (!isReceived(node, origin)) return { error };
     if (isObject(error)) return undefined;
@@ -89,7 +89,7 @@ function firstUnreceived(node: ScopeNode, errors: ReadonlyMap<unknown, ScopeNode
 /** Whether the task in which a failure of `node` happened was awaited, or a task between that task and `node`. */
 function isReceived(node: ScopeNode, origin: ScopeNode): boolean {
   for (let at: ScopeNode | undefined = origin; at !== undefined && at !== node; at = at.parent)
-    if ((at.flags & DELIVERED) !== 0) return true;
+    if (isDelivered(at)) return true;
   return false;
 }
 
@@ -106,8 +106,7 @@ export function firstError(node: ScopeNode): unknown {
 export function rejectWithReason(node: ScopeNode, observer: Observer): void {
   observer.reject(node.reason);
   const { promise } = observer;
-  if (promise !== undefined && (node.flags & TASK) === 0 && !hasExceededOwnTimeout(node))
-    markHandled(promise);
+  if (promise !== undefined && !isTask(node) && !hasExceededOwnTimeout(node)) markHandled(promise);
 }
 
 /**

@@ -1,4 +1,12 @@
-import { CANCELLED, CLOSED, HAS_DEADLINE_TIMER, TIMERS_UNREFED } from "./state.js";
+import {
+  hasDeadlineTimer,
+  isCancelled,
+  isClosed,
+  isLive,
+  refTimers,
+  timersHoldProcess,
+  unrefTimers,
+} from "./state.js";
 import { addHook, Hook, removeHook } from "./cancel-hooks.js";
 import { MAX_DELAY } from "./constants.js";
 import { isOptedOutOfHold, optOutOfHold } from "./timer-hold.js";
@@ -11,9 +19,9 @@ let anyUnrefed = false;
 
 /** Applies the option `holdsProcess`: whether the timers of `node` and its descendants keep the process alive. */
 export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
-  if (holds) node.flags &= ~TIMERS_UNREFED;
+  if (holds) refTimers(node);
   else {
-    node.flags |= TIMERS_UNREFED;
+    unrefTimers(node);
     optOutOfHold(node);
     anyUnrefed = true;
   }
@@ -21,7 +29,7 @@ export function setHoldsProcess(node: ScopeNode, holds: boolean): void {
 
 /** The live scopes from `root` down, except those with `holdsProcess: false` and their descendants. */
 function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, void> {
-  if (isOptedOutOfHold(root) || (root.flags & CLOSED) !== 0) return;
+  if (isOptedOutOfHold(root) || isClosed(root)) return;
   yield root;
   const passedOver = new Set<ScopeNode | undefined>();
   for (const node of liveDescendants(root)) {
@@ -33,7 +41,7 @@ function* liveScopesThatMayHold(root: ScopeNode): Generator<ScopeNode, void, voi
 /** Whether there is a timer below `root` that {@link startHolding} would let keep the process alive. */
 export function hasTimerToHold(root: ScopeNode): boolean {
   for (const node of liveScopesThatMayHold(root)) {
-    if ((node.flags & TIMERS_UNREFED) === 0) continue;
+    if (timersHoldProcess(node)) continue;
     if (hasDeadline(node) && node.first !== undefined) return true;
     for (let hook = node.hooks; hook !== undefined; hook = hook.next)
       if (hook.hasTimer?.() === true) return true;
@@ -43,14 +51,14 @@ export function hasTimerToHold(root: ScopeNode): boolean {
 
 /** Whether the deadline of `node` may still have something to cancel. */
 function hasDeadline(node: ScopeNode): boolean {
-  return (node.flags & (HAS_DEADLINE_TIMER | CANCELLED)) === HAS_DEADLINE_TIMER;
+  return hasDeadlineTimer(node) && !isCancelled(node);
 }
 
 /** Lets the timers below `root` keep the process alive, including pending ones. */
 export function startHolding(root: ScopeNode): void {
   for (const node of liveScopesThatMayHold(root)) {
-    if ((node.flags & TIMERS_UNREFED) === 0) continue;
-    node.flags &= ~TIMERS_UNREFED;
+    if (timersHoldProcess(node)) continue;
+    refTimers(node);
     if (hasDeadline(node)) updateTimerHold(node);
     for (let hook = node.hooks; hook !== undefined; hook = hook.next) hook.holdTimer?.();
   }
@@ -59,7 +67,7 @@ export function startHolding(root: ScopeNode): void {
 /** Whether `root` has children, and no timer of theirs keeps the process alive yet: they are scopes of `selfCleaning`. */
 export function hasOnlyUnheldChildren(root: ScopeNode): boolean {
   for (let node = root.first; node !== undefined; node = node.next)
-    if ((node.flags & TIMERS_UNREFED) === 0 || isOptedOutOfHold(node)) return false;
+    if (timersHoldProcess(node) || isOptedOutOfHold(node)) return false;
   return root.first !== undefined;
 }
 
@@ -73,8 +81,8 @@ export function keepProcessAlive(): () => void {
 /** Whether the end of `node` may depend on timers that don't keep the process alive. */
 export function hasUnrefedTimers(node: ScopeNode): boolean {
   if (!anyUnrefed) return false;
-  if ((node.flags & TIMERS_UNREFED) !== 0) return true;
-  for (const below of liveDescendants(node)) if ((below.flags & TIMERS_UNREFED) !== 0) return true;
+  if (!timersHoldProcess(node)) return true;
+  for (const below of liveDescendants(node)) if (!timersHoldProcess(below)) return true;
   return false;
 }
 
@@ -91,7 +99,7 @@ export class ProcessHold extends Hook {
 
   acquire(): void {
     this.#waiting += 1;
-    if (this.#waiting > 1 || (this.#node.flags & (CANCELLED | CLOSED)) !== 0) return;
+    if (this.#waiting > 1 || !isLive(this.#node)) return;
     this.previous = this; // the hook may have been added and removed before
     addHook(this.#node, this);
     this.#release = keepProcessAlive();

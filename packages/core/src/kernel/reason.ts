@@ -9,7 +9,7 @@ import { callSite, isTracing, type Api } from "./call-site.js";
 import { isListening } from "./diagnostics.js";
 import type { ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
-import * as flag from "./state.js";
+import { isIdle, markCancelled } from "./state.js";
 
 /** A deadline makes its own reason. */
 export type ReasonKind = Exclude<CancelKind, "deadline">;
@@ -22,17 +22,6 @@ export function reasonFor(node: ScopeNode, kind: ReasonKind, cause?: unknown, ap
   return reason;
 }
 
-/** The states and properties of a node in which something could notice that it is cancelled, or has noticed. */
-const ACTIVE: number =
-  flag.BODY |
-  flag.QUEUED |
-  flag.NOTIFYING |
-  flag.CLEANING |
-  flag.CANCELLED |
-  flag.CLOSED |
-  flag.UNDER_GRACE |
-  flag.BACKGROUND;
-
 /**
  * Cancels a node with kind `"closed"` if nothing in it could notice: it has no work, listener or cleanup, and no
  * channel has a subscriber. Most scopes are like that when they are closed. Creating the reason, an error, takes as
@@ -41,7 +30,7 @@ const ACTIVE: number =
  * @returns Whether it did. Then the caller advances the node.
  */
 export function cancelIdle(node: ScopeNode, cause: unknown): boolean {
-  if ((node.flags & ACTIVE) !== 0 || node.first !== undefined || node.hooks !== undefined) return false;
+  if (!isIdle(node) || node.first !== undefined || node.hooks !== undefined) return false;
   if (node.extras?.controller !== undefined || node.extras?.defers !== undefined) return false;
   if (isTracing() || isListening()) return false;
   const at = calendarNow();
@@ -50,6 +39,6 @@ export function cancelIdle(node: ScopeNode, cause: unknown): boolean {
     stampReason(reason, at);
     return reason;
   };
-  node.flags |= flag.CANCELLED;
+  markCancelled(node);
   return true;
 }

@@ -1,6 +1,6 @@
 import { integrations } from "./integrations.js";
 import type { ScopeNode, Settings } from "./node.js";
-import { CANCELLED, CLOSED, SHIELD } from "./state.js";
+import { isLive, isShield } from "./state.js";
 
 /** The number of live nodes with a check. Most programs have none, and nothing is called. */
 let checks = 0;
@@ -27,7 +27,7 @@ function count(change: number): void {
 /** Each check may cancel its node. */
 function runChecks(node: ScopeNode): void {
   for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
-    if ((at.flags & (CANCELLED | CLOSED)) === 0) at.extras?.settings?.check?.();
-    if ((at.flags & SHIELD) !== 0) return; // a cancellation above it does not reach the node
+    if (isLive(at)) at.extras?.settings?.check?.();
+    if (isShield(at)) return; // a cancellation above it does not reach the node
   }
 }

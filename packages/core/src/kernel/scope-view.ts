@@ -13,7 +13,7 @@ import { advance, cancel, notifyLateHook } from "./lifecycle.js";
 import { recordCancelCheck, ScopeNode } from "./node.js";
 import { signals } from "./signal-controller.js";
 import { inspectCustom, type ScopeState } from "./scope.js";
-import { BACKGROUND, CANCELLED, CLOSED, NOTIFYING } from "./state.js";
+import { isCancelled, isClosed, wasNotified, initialBackground } from "./state.js";
 import { TurnBudget } from "./turn-budget.js";
 
 /**
@@ -25,7 +25,7 @@ export class ScopeView extends ScopeNode {
     if (extras.controller === undefined) {
       extras.controller = signals.make();
       // During the notification, the cancellation aborts the signal itself.
-      if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) extras.controller.abort(this.reason);
+      if (wasNotified(this)) extras.controller.abort(this.reason);
     }
     return extras.controller.signal;
   }
@@ -41,16 +41,16 @@ export class ScopeView extends ScopeNode {
 
   throwIfCancelled(): void {
     recordCancelCheck(this);
-    if ((this.flags & CANCELLED) === 0) checkDeadline(this);
-    if ((this.flags & CANCELLED) !== 0) throw this.reason as CancelledError;
+    if (!isCancelled(this)) checkDeadline(this);
+    if (isCancelled(this)) throw this.reason as CancelledError;
   }
 
   onCancel(callback: (reason: CancelledError) => void, extra?: unknown): () => boolean {
     refuseOptions("onCancel", extra);
     requireFunction("onCancel", "callback", callback);
     const hook = new CallbackHook(callback);
-    if ((this.flags & (CANCELLED | NOTIFYING)) === CANCELLED) return notifyAtOnce(this, hook);
-    if ((this.flags & CLOSED) === 0) addHook(this, hook);
+    if (wasNotified(this)) return notifyAtOnce(this, hook);
+    if (!isClosed(this)) addHook(this, hook);
     return () => removeHook(this, hook);
   }
 
@@ -114,7 +114,7 @@ function notifyAtOnce(node: ScopeNode, hook: Hook): () => boolean {
 }
 
 /** The node above all roots; see `background`. */
-export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", BACKGROUND);
+export const backgroundNode: ScopeNode = new ScopeView(undefined, "background", initialBackground);
 
 registerCopy(backgroundNode);
 finishInterruptedSteps(advance);

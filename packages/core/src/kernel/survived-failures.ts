@@ -2,7 +2,7 @@ import { MAX_FAILURE_TIMES } from "./constants.js";
 import { nameOfError } from "../errors/describe.js";
 import { elapsed } from "./monotonic-clock.js";
 import type { ScopeNode, SurvivedFailures } from "./node.js";
-import { HANDLE, SUPERVISE } from "./state.js";
+import { hasHandle, isSupervising } from "./state.js";
 
 /** The failures that did not fail a scope: they led to another run, or the scope supervises its tasks. */
 class FailureLog implements SurvivedFailures {
@@ -34,8 +34,8 @@ export function recordFailedRun(node: ScopeNode, error: unknown): void {
  * count.
  */
 export function recordSupervisedFailure(parent: ScopeNode, error: unknown): void {
-  if ((parent.flags & SUPERVISE) === 0) return;
-  if ((parent.flags & HANDLE) === 0 && parent.extras?.settings?.survived === undefined) return;
+  if (!isSupervising(parent)) return;
+  if (!hasHandle(parent) && parent.extras?.settings?.survived === undefined) return;
   const survived = survivedFailuresOf(parent);
   survived.kept += 1;
   survived.record(error);

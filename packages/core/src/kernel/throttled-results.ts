@@ -1,7 +1,7 @@
 import { isCancelled, type CancelledError } from "../errors/cancelled.js";
 import type { ScopeClosedError } from "../errors/scope-errors.js";
 import { closedError } from "./closed-error.js";
-import { CLOSED, CUT_SHORT, TASK, TIMED_OUT } from "./state.js";
+import { isClosed, isCutShort, isTask, isTimedOut } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { ignore } from "./observer.js";
 import { TurnBudget } from "./turn-budget.js";
@@ -13,7 +13,7 @@ import { TurnBudget } from "./turn-budget.js";
 /** The error of an operation in a scope that is cancelled or closed; `undefined` in a live scope. */
 function errorUnlessLive(operation: string, node: ScopeNode): CancelledError | ScopeClosedError | undefined {
   if (node.reason !== undefined) return node.reason;
-  return (node.flags & CLOSED) === 0 ? undefined : closedError(operation, node);
+  return !isClosed(node) ? undefined : closedError(operation, node);
 }
 
 /** One budget for all scopes, so that many such workers together block no longer than one. */
@@ -60,7 +60,7 @@ export function rejectBeforeStart(error: unknown): Promise<never> {
 
 /** The promise for the outcome of `node`, which was just started; throttled if the node started cancelled. */
 export function throttleIfStartedCancelled<T>(node: ScopeNode, promise: Promise<T>): Promise<T> {
-  const startedCancelled = (node.flags & (CLOSED | CUT_SHORT)) === (CLOSED | CUT_SHORT);
+  const startedCancelled = isClosed(node) && isCutShort(node);
   return startedCancelled ? throttle(promise, !hasExceededOwnTimeout(node)) : promise;
 }
 
@@ -83,5 +83,5 @@ export function markHandled(promise: Promise<unknown>): void {
  * cancellation came from above, or was intended.
  */
 export function hasExceededOwnTimeout(node: ScopeNode): boolean {
-  return (node.flags & (TIMED_OUT | TASK)) === TIMED_OUT && node.reason !== node.parent?.reason;
+  return isTimedOut(node) && !isTask(node) && node.reason !== node.parent?.reason;
 }

@@ -1,5 +1,5 @@
 import { isRealTimer } from "./monotonic-clock.js";
-import { TIMERS_UNREFED } from "./state.js";
+import { timersHoldProcess } from "./state.js";
 
 // Whether a single timer keeps the process alive. `process-hold.ts` decides it for the timers of whole scopes.
 
@@ -29,7 +29,7 @@ export function isOptedOutOfHold(node: object): boolean {
  * otherwise: `idle-process.ts` decides when a real event loop is empty.
  */
 export function mustUnref(owner: object | undefined, timer: TimerHandle | undefined): boolean {
-  if (owner === undefined || ((owner as TimerOwner).flags & TIMERS_UNREFED) === 0) return false;
+  if (owner === undefined || timersHoldProcess(owner as TimerOwner)) return false;
   if (isRealTimer(timer)) return true;
   let at: TimerOwner | undefined = owner as TimerOwner;
   while (at !== undefined && !optedOut.has(at)) at = at.parent;

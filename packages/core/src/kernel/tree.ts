@@ -1,13 +1,14 @@
 import {
-  BODY,
-  CLOSED,
-  DAEMON,
-  COUNTS_NON_DAEMONS,
-  TRACKS_CHILDREN,
-  HAS_DEADLINE_TIMER,
-  QUEUED,
-  TASK,
-  WATCHED,
+  beginCountingNonDaemons,
+  countsNonDaemons,
+  hasDeadlineTimer,
+  hasPendingBody,
+  hasToTrack,
+  isClosed,
+  isDaemon,
+  isTask,
+  isWatched,
+  tracksChildren,
 } from "./state.js";
 import type { ScopeNode } from "./node.js";
 import { announceChild } from "./child-watcher.js";
@@ -28,15 +29,15 @@ export function link(parent: ScopeNode, child: ScopeNode): void {
     child.previous = last;
     first.previous = child;
   }
-  if (((child.flags & DAEMON) | (parent.flags & TRACKS_CHILDREN)) !== 0) afterLink(parent, child);
+  if (hasToTrack(parent, child)) afterLink(parent, child);
 }
 
 // Separate functions, so that V8 inlines `link` and `unlink` into their callers: every `spawn` calls both.
 
 function afterLink(parent: ScopeNode, child: ScopeNode): void {
-  if (((child.flags & DAEMON) | (parent.flags & COUNTS_NON_DAEMONS)) !== 0) countNonDaemons(parent, child, 1);
-  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === child) updateTimerHold(parent);
-  if ((parent.flags & WATCHED) !== 0) announceChild(child);
+  if (isDaemon(child) || countsNonDaemons(parent)) countNonDaemons(parent, child, 1);
+  if (hasDeadlineTimer(parent) && parent.first === child) updateTimerHold(parent);
+  if (isWatched(parent)) announceChild(child);
 }
 
 export function unlink(child: ScopeNode): void {
@@ -49,12 +50,12 @@ export function unlink(child: ScopeNode): void {
   else if (child !== first) first.previous = previous;
   if (cursors.length > 0) moveCursors(child);
   child.next = child.previous = undefined;
-  if ((parent.flags & TRACKS_CHILDREN) !== 0) afterUnlink(parent, child);
+  if (tracksChildren(parent)) afterUnlink(parent, child);
 }
 
 function afterUnlink(parent: ScopeNode, child: ScopeNode): void {
-  if ((parent.flags & COUNTS_NON_DAEMONS) !== 0) countNonDaemons(parent, child, -1);
-  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0 && parent.first === undefined) updateTimerHold(parent);
+  if (countsNonDaemons(parent)) countNonDaemons(parent, child, -1);
+  if (hasDeadlineTimer(parent) && parent.first === undefined) updateTimerHold(parent);
 }
 
 /** A position of a walk, which stands on a node between two turns of the event loop; see `inspect/tree-cursor.ts`. */
@@ -80,20 +81,17 @@ function moveCursors(child: ScopeNode): void {
 /** Counts the children that are not daemons. Only a scope that has had a daemon counts. */
 function countNonDaemons(parent: ScopeNode, child: ScopeNode, step: 1 | -1): void {
   const extras = parent.ensureExtras();
-  if ((parent.flags & COUNTS_NON_DAEMONS) === 0) {
-    parent.flags |= COUNTS_NON_DAEMONS;
-    for (let at = parent.first; at !== undefined; at = at.next)
-      if ((at.flags & DAEMON) === 0) extras.nonDaemons += 1;
-  } else if ((child.flags & DAEMON) === 0) {
+  if (!countsNonDaemons(parent)) {
+    beginCountingNonDaemons(parent);
+    for (let at = parent.first; at !== undefined; at = at.next) if (!isDaemon(at)) extras.nonDaemons += 1;
+  } else if (!isDaemon(child)) {
     extras.nonDaemons += step;
   }
 }
 
 /** Whether all live children are daemons. */
 export function hasOnlyDaemons(node: ScopeNode): boolean {
-  return (
-    node.first === undefined || ((node.flags & COUNTS_NON_DAEMONS) !== 0 && node.extras?.nonDaemons === 0)
-  );
+  return node.first === undefined || (countsNonDaemons(node) && node.extras?.nonDaemons === 0);
 }
 
 /**
@@ -119,15 +117,13 @@ export function* liveDescendants(root: ScopeNode): Generator<ScopeNode, void, vo
     node !== undefined;
     node = nextInSubtree(root, node, false)
   ) {
-    if ((node.flags & CLOSED) === 0) yield node;
+    if (!isClosed(node)) yield node;
   }
 }
 
 /** Updates whether the deadline timer keeps the process alive: only while the node has something to cancel. */
 export function updateTimerHold(node: ScopeNode): void {
-  node.extras?.settings?.deadlineTimer?.hold(
-    (node.flags & (BODY | QUEUED)) !== 0 || node.first !== undefined,
-  );
+  node.extras?.settings?.deadlineTimer?.hold(hasPendingBody(node) || node.first !== undefined);
 }
 
 /** Recounts the children of `parent`, since an exception may have interrupted the counting. */
@@ -137,9 +133,9 @@ export function recountChildren(parent: ScopeNode): void {
   extras.nonDaemons = 0;
   const running: ScopeNode[] = [];
   for (let child = parent.first; child !== undefined; child = child.next) {
-    if ((child.flags & DAEMON) === 0) extras.nonDaemons += 1;
-    if ((child.flags & TASK) !== 0) running.push(child);
+    if (!isDaemon(child)) extras.nonDaemons += 1;
+    if (isTask(child)) running.push(child);
   }
   extras.settings?.limit?.recount(running);
-  if ((parent.flags & HAS_DEADLINE_TIMER) !== 0) updateTimerHold(parent);
+  if (hasDeadlineTimer(parent)) updateTimerHold(parent);
 }

@@ -225,7 +225,10 @@ function enqueue(limit: ConcurrencyLimit, node: ScopeNode, worker: Worker<unknow
  * Ends a node whose start was interrupted by an exception. The caller received the exception, so the node reports none.
  */
 export function abandonStart(node: ScopeNode, error: unknown): void {
-  if (node.previous === undefined) return closeUnlinked(node); // it was not linked
+  if (node.previous === undefined) {
+    closeUnlinked(node);
+    return;
+  }
   node.observer = undefined;
   abandonBody(node);
   recountChildren(node.parent as ScopeNode);

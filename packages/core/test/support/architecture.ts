@@ -157,21 +157,37 @@ function parse(path: string, text: string): ParsedFile {
   return { imports, breaches };
 }
 
-/** Above the kernel, the life cycle of a node is read and changed by the functions of `kernel/state.ts`, not by its bits. */
+/** The life cycle of a node is read and changed by the functions of `kernel/state.ts`; its bits are known to that file only. */
 function stateBreach(node: Node, path: string): string | undefined {
-  if (layerOf(path) === "kernel") return undefined;
-  if (node.type === "MemberExpression" && (node["property"] as { name?: string }).name === "flags")
-    return path.startsWith("eslint/") ? undefined : "reads the bits of a node";
-  const source = (node["source"] as { value?: unknown } | null | undefined)?.value;
-  if (typeof source !== "string" || !source.endsWith("kernel/state.js")) return undefined;
-  const specifiers = (node["specifiers"] ?? []) as readonly {
-    readonly type: string;
-    readonly imported?: { readonly name?: string };
-  }[];
-  const isBit = specifiers.some(
-    ({ type, imported }) => type === "ImportNamespaceSpecifier" || /^[A-Z_]+$/.test(imported?.name ?? ""),
-  );
-  return isBit ? "imports a bit of kernel/state.ts; use its functions" : undefined;
+  if (path.startsWith("eslint/")) return undefined;
+  if (path === "kernel/state.ts")
+    return exportsBit(node) ? "exports a bit; export a function instead" : undefined;
+  const isField =
+    path === "kernel/node.ts" && (node["object"] as Node | undefined)?.type === "ThisExpression";
+  return readsFlags(node) && !isField
+    ? "reads the bits of a node; use the functions of kernel/state.ts"
+    : undefined;
+}
+
+interface Key {
+  readonly name?: string;
+  readonly value?: unknown;
+}
+
+/** `node.flags`, `node["flags"]`, `{ flags } = node`. */
+function readsFlags(node: Node): boolean {
+  const isFlags = (key: Key | undefined) => key?.name === "flags" || key?.value === "flags";
+  if (node.type === "MemberExpression") return isFlags(node["property"] as Key);
+  if (node.type !== "ObjectPattern") return false;
+  return (node["properties"] as readonly { readonly key?: Key }[]).some(({ key }) => isFlags(key));
+}
+
+function exportsBit(node: Node): boolean {
+  if (node.type === "ExportSpecifier") return /^[A-Z_]+$/.test((node["local"] as Key).name ?? "");
+  if (node.type !== "ExportNamedDeclaration") return false;
+  const declared = (node["declaration"] as Node | null)?.["declarations"] as
+    readonly { id: Key }[] | undefined;
+  return declared?.some(({ id }) => /^[A-Z_]+$/.test(id.name ?? "")) === true;
 }
 
 /** The files that make nodes of the tree. Everything else starts children by `task/child.ts`, with the steps that belong to that. */
