@@ -99,11 +99,3 @@ describe("the option holdsProcess: false", () => {
     expect(await outputOf(body)).toEqual(["held", "by default"]);
   });
 });
-
-it("no two flags of a node are the same bit", async () => {
-  const bits = Object.entries(await import("./state.js")).filter(
-    ([name, value]) => typeof value === "number" && name === name.toUpperCase() && name !== "INHERITED",
-  );
-  expect(bits.length).toBeGreaterThan(25);
-  expect(new Set(bits.map(([, bit]) => bit)).size).toBe(bits.length);
-});
