@@ -16,7 +16,11 @@ export function query<R extends pg.QueryResultRow>(
 ): Promise<R[]> {
   return withScope(scope, { name: "query" }, async (own) => {
     const client: pg.PoolClient & { processID?: number } = await pool.connect();
-    own.defer(() => client.release());
+    client.on("error", ignore); // if the connection breaks, the query rejects
+    own.defer(() => {
+      client.off("error", ignore);
+      client.release();
+    });
     const { rows } = await cancellable(
       own,
       () => client.query<R>(text, [...values]),
@@ -25,3 +29,5 @@ export function query<R extends pg.QueryResultRow>(
     return rows;
   });
 }
+
+const ignore = (): void => {};

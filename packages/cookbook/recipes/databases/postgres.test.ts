@@ -1,8 +1,8 @@
-import { createScope, sleep, type Scope, type ScopeHandle } from "bough";
+import { createScope, sleep, suppressed, type Scope, type ScopeHandle } from "bough";
 import { Kysely, PostgresDialect, sql as kyselySql } from "kysely";
 import pg from "pg";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { eventually } from "../../support/eventually.js";
 import { startPostgres, whyNoPostgres } from "../../../examples/src/reports/postgres.js";
 import { within } from "./kysely.js";
@@ -86,6 +86,16 @@ describe.skipIf(missing !== undefined)(
       await scope.close();
     });
 
+    it("fails, and not the process, when its connection breaks: pg", async () => {
+      const scope = createScope();
+      const removed = new Promise((resolve) => pool.once("remove", resolve));
+      const failed = query(scope, pool, control, "select pg_terminate_backend(pg_backend_pid())");
+      await expect(failed).rejects.toMatchObject({ code: "57P01" });
+      await removed;
+      expect(await query(scope, pool, control, "select 1 as one")).toHaveLength(1);
+      await scope.close();
+    });
+
     describe("a transaction", () => {
       beforeAll(() => control.query("create table accounts (name text)"));
       const insert = async (name: string, client: pg.PoolClient): Promise<void> =>
@@ -135,6 +145,80 @@ describe.skipIf(missing !== undefined)(
         expect(await cancelled.catch((error: unknown) => error)).toBe(scope.reason);
         expect(await stored("late")).toBe(false);
         await scope.close();
+      });
+
+      describe("whose rollback fails", () => {
+        let one: pg.Pool; // a client that was not released would block the next transaction
+        beforeEach(() => {
+          one = openPool({ ...pool.options, max: 1 });
+        });
+        afterEach(() => void one.end()); // would wait for a client that was not released
+
+        const terminate = async (client: pg.PoolClient): Promise<void> => {
+          const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() pid");
+          const ended = new Promise((resolve) => client.once("end", resolve));
+          await control.query("select pg_terminate_backend($1)", [rows[0]?.pid]);
+          await ended;
+        };
+
+        it("rejects with the failure of its body, and the pool closes the connection", async () => {
+          const scope = createScope();
+          const failure = new Error("no credit");
+          const rollbackFailure = new Error("no answer");
+          const failed = transaction(scope, one, async (_, client) => {
+            await insert("lost", client);
+            const send = client.query.bind(client);
+            client.query = ((text: string) =>
+              text === "rollback" ? Promise.reject(rollbackFailure) : send(text)) as typeof client.query;
+            throw failure;
+          });
+          expect(await failed.catch((error: unknown) => error)).toBe(failure);
+          expect(suppressed(failure)).toEqual([rollbackFailure]);
+          expect(one.totalCount).toBe(0);
+          expect(await transaction(scope, one, async () => "next")).toBe("next");
+          expect(await stored("lost")).toBe(false);
+          await scope.close();
+        });
+
+        it("frees its place in the pool if the connection broke in its body", async () => {
+          const scope = createScope();
+          const failed = transaction(scope, one, async (_, client) => {
+            await terminate(client);
+            await insert("broken", client);
+          });
+          await expect(failed).rejects.toThrow("not queryable");
+          expect(one.totalCount).toBe(one.idleCount);
+          expect(await transaction(scope, one, async () => "next")).toBe("next");
+          await scope.close();
+        });
+
+        it("frees its place in the pool if the connection broke before the commit", async () => {
+          const scope = createScope();
+          const failed = transaction(scope, one, async (_, client) => {
+            await insert("uncommitted", client);
+            await terminate(client);
+          });
+          await expect(failed).rejects.toThrow("not queryable");
+          expect(one.totalCount).toBe(one.idleCount);
+          expect(await transaction(scope, one, async () => "next")).toBe("next");
+          expect(await stored("uncommitted")).toBe(false);
+          await scope.close();
+        });
+
+        it("frees its place in the pool if the connection broke and the scope is cancelled", async () => {
+          const scope = createScope();
+          const cancelled = transaction(scope, one, async (own, client) => {
+            await terminate(client);
+            scope.cancel("nobody waits any more");
+            await sleep(own, 60_000);
+          });
+          await expect(cancelled).rejects.toThrow("not queryable");
+          expect(one.totalCount).toBe(one.idleCount);
+          const other = createScope();
+          expect(await transaction(other, one, async () => "next")).toBe("next");
+          await other.close();
+          await scope.close().catch(() => {});
+        });
       });
     });
   },

@@ -9,10 +9,17 @@ export function transaction<T>(
 ): Promise<T> {
   return withScope(scope, { name: "transaction" }, async (own) => {
     const client = await pool.connect();
+    client.on("error", ignore); // if the connection breaks, the next query rejects
     let done = false;
     own.defer(async () => {
-      if (!done) await client.query("rollback");
-      client.release();
+      let failed = true;
+      try {
+        if (!done) await client.query("rollback");
+        failed = false;
+      } finally {
+        client.off("error", ignore);
+        client.release(failed); // the pool closes a client that may still be in the transaction
+      }
     });
     await client.query("begin");
     const result = await withScope(own, (inner) => body(inner, client));
@@ -22,6 +29,8 @@ export function transaction<T>(
     return result;
   });
 }
+
+const ignore = (): void => {};
 
 // await transaction(scope, pool, async (own, client) => {
 //   await client.query("update accounts set balance = balance - 10 where id = 1");
