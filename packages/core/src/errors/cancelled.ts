@@ -160,7 +160,7 @@ export function createReason(
     const options = cause === undefined ? undefined : { cause };
     return new CancelledError(kind, scope, `Scope ${quotePath(scope)} was cancelled (${kind})`, options);
   };
-  return traced ? detached(make()) : withoutStack(make);
+  return traced ? detached(make()) : withoutStack(make, detached);
 }
 
 /** As {@link createReason}, for a deadline. */
@@ -169,16 +169,21 @@ export function createDeadlineReason(
   deadline: number,
   timeout?: number,
 ): DeadlineExceededError {
-  return withoutStack(() => new DeadlineExceededError(scope, deadline, timeout));
+  return withoutStack(() => new DeadlineExceededError(scope, deadline, timeout), detached);
 }
 
-function withoutStack<E extends Error>(make: () => E): E {
+/**
+ * Calls `make`. The errors that it creates, or throws, capture no stack trace.
+ *
+ * @param orElse - Called with the result where they can't be kept from that.
+ */
+export function withoutStack<T>(make: () => T, orElse: (made: T) => T): T {
   let limit: number;
   try {
     limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0; // an assignment: `Reflect.set` would double the time that this function takes
   } catch {
-    return detached(make()); // read-only under `--frozen-intrinsics` and in hardened realms; an accessor that throws
+    return orElse(make()); // read-only under `--frozen-intrinsics` and in hardened realms; an accessor that throws
   }
   try {
     return make();

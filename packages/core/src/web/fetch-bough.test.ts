@@ -1,8 +1,7 @@
-import { Hono, type Context, type Next } from "hono";
 import { describe, expect, it, vi } from "vitest";
 import { createScope, sleep, spawn, withScope } from "../index.js";
 import { coarseElapsed, elapsed } from "../kernel/monotonic-clock.js";
-import { flush, outcomeOf, rejection, thrown } from "../../test/support/deferred.js";
+import { flush, rejection, thrown } from "../../test/support/deferred.js";
 import { fetchBough, outgoingHeaders, requestOutcome, requestScope } from "./index.js";
 
 const url = "http://localhost/users/1?token=secret";
@@ -278,114 +277,5 @@ describe("requestOutcome()", () => {
     await flush();
     await flush();
     expect(errors).toEqual([]);
-  });
-});
-
-describe("rule 35: ctx.waitUntil", () => {
-  const host = (): { ctx: { waitUntil: (promise: Promise<unknown>) => void }; kept: Promise<unknown>[] } => {
-    const kept: Promise<unknown>[] = [];
-    return {
-      kept,
-      ctx: {
-        waitUntil(this: unknown, promise) {
-          if (this === undefined) throw new TypeError("Illegal invocation");
-          kept.push(promise);
-        },
-      },
-    };
-  };
-
-  it("keeps a worker alive until the scope has ended", async () => {
-    const { ctx, kept } = host();
-    let finish: () => void = () => undefined;
-    const handle = fetchBough((_request: Request, scope, _env: object, _ctx: typeof ctx) => {
-      spawn(scope, () => new Promise<void>((resolve) => (finish = resolve)));
-      return new Response("early");
-    });
-    await handle(get(), {}, ctx);
-    expect(kept).toHaveLength(1);
-    expect(await outcomeOf(kept[0] as Promise<unknown>)).toBe("pending");
-    finish();
-    await kept[0];
-  });
-
-  it("keeps it alive while the handler works, so that cleanups run when the client leaves", async () => {
-    const { ctx, kept } = host();
-    const leaving = new AbortController();
-    const cleanups: string[] = [];
-    const handle = fetchBough(async (_request: Request, scope, _ctx: typeof ctx) => {
-      scope.defer(async () => {
-        await flush();
-        cleanups.push("ran");
-      });
-      await sleep(scope, 60_000);
-      return new Response("never");
-    });
-    const response = handle(new Request("http://localhost/", { signal: leaving.signal }), ctx);
-    expect(kept).toHaveLength(1);
-    leaving.abort();
-    await kept[0];
-    expect(cleanups).toEqual(["ran"]);
-    expect((await response).status).toBe(499);
-  });
-
-  it("is found in the execution context of Hono, by a handler that is a middleware", async () => {
-    const { ctx, kept } = host();
-    const app = new Hono();
-    const handle = fetchBough((_request: Request, _scope, c: Context, next: Next) =>
-      next().then(() => c.res),
-    );
-    app.use(async (c, next) => void (await handle(c.req.raw, c, next)));
-    app.get("/", async (c) => {
-      await flush();
-      return c.text("x");
-    });
-    await app.fetch(get(), {}, { ...ctx, passThroughOnException: () => undefined, props: {} });
-    await kept[0];
-    expect(kept).toHaveLength(1);
-  });
-
-  it("is looked for once where Hono has no execution context, whose getter throws", async () => {
-    const read = vi.fn<() => never>(() => {
-      throw new Error("This context has no ExecutionContext");
-    });
-    const context = Object.defineProperty({}, "executionCtx", { get: read });
-    const handle = fetchBough(async (_request: Request, _scope, _c: object) => {
-      await flush();
-      return new Response("x");
-    });
-    for (let request = 0; request < 3; request++) expect((await handle(get(), context)).status).toBe(200);
-    expect(read).toHaveBeenCalledOnce();
-  });
-
-  it("may be a method of the request, as in srvx", async () => {
-    const { ctx, kept } = host();
-    const handle = fetchBough(async (_request: Request) => {
-      await flush();
-      return new Response("x");
-    });
-    await handle(Object.assign(get(), ctx));
-    await kept[0];
-    expect(kept).toHaveLength(1);
-  });
-
-  it("is not called for a request that has ended", async () => {
-    const { ctx, kept } = host();
-    const handle = fetchBough((_request: Request, _scope, _ctx: typeof ctx) => new Response("x"));
-    await handle(get(), ctx);
-    expect(kept).toEqual([]);
-  });
-
-  it("resolves when the scope has failed, too", async () => {
-    const { ctx, kept } = host();
-    const handle = fetchBough(async (_request: Request, scope, _ctx: typeof ctx) => {
-      await spawn(scope, async () => {
-        await flush();
-        throw new Error("planted");
-      });
-      return new Response("never");
-    });
-    await rejection(handle(get(), ctx));
-    await kept[0];
   });
 });

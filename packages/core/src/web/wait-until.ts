@@ -1,12 +1,14 @@
+import { withoutStack } from "../errors/cancelled.js";
+
 type WaitUntil = (promise: Promise<unknown>) => void;
 
 /** Finds the host's function to stay alive until a promise has settled. */
 export class WaitUntilFinder {
   /**
-   * Whether Hono's contexts may have an `executionCtx`. The getter throws on hosts that have none, which takes
-   * microseconds.
+   * Whether Hono's contexts may have an `executionCtx` though their `env` comes from a server. The getter throws if there
+   * is none, which takes microseconds.
    */
-  #mayHaveExecutionContext = true;
+  #mayServerHaveOne = true;
 
   /** From an argument, as in workers, from Hono's context, or from the request, as in srvx. */
   find(request: Request, rest: readonly unknown[]): WaitUntil | undefined {
@@ -18,14 +20,25 @@ export class WaitUntilFinder {
   }
 
   #executionContextOf(holder: unknown): unknown {
-    if (!this.#mayHaveExecutionContext || typeof holder !== "object" || holder === null) return undefined;
+    if (typeof holder !== "object" || holder === null || !("executionCtx" in holder)) return undefined;
+    const isOfServer = isServerEnv((holder as { readonly env?: unknown }).env);
+    if (isOfServer && !this.#mayServerHaveOne) return undefined;
     try {
-      return (holder as { readonly executionCtx?: unknown }).executionCtx;
+      return withoutStack(
+        () => holder.executionCtx,
+        (context) => context,
+      );
     } catch {
-      this.#mayHaveExecutionContext = false;
+      if (isOfServer) this.#mayServerHaveOne = false;
       return undefined;
     }
   }
+}
+
+/** Whether Hono got the value from node-server, `Bun.serve` or `Deno.serve`, which pass no execution context. */
+function isServerEnv(env: unknown): boolean {
+  if (typeof env !== "object" || env === null) return false;
+  return ("incoming" in env && "outgoing" in env) || "requestIP" in env || "remoteAddr" in env;
 }
 
 function waitUntilIn(holder: unknown): WaitUntil | undefined {
