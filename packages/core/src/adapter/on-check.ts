@@ -1,5 +1,5 @@
 import { checkType } from "../errors/validate.js";
-import { setCheck } from "../kernel/scope-checks.js";
+import { setCheck } from "../kernel/integration-checks.js";
 import type { Scope } from "../kernel/scope.js";
 import { isClosed } from "../kernel/state.js";
 import { nodeOf } from "../task/node-of.js";

@@ -22,7 +22,7 @@ import type {
 import { after, withTimeLimit } from "../remote/time.js";
 import { readHints, readReason } from "../remote/wire.js";
 import { BullmqConsumer } from "./consumer.js";
-import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./stored.js";
+import { fromJson, jobId, LEASE_SCRIPT, STATE_FIELDS, toState, type Keys } from "./redis-data.js";
 
 /** A larger result is not sent with its hint. The owner fetches it. */
 const MAX_HINT_BYTES = 64_000;

@@ -4,7 +4,7 @@ import { calendarNow } from "../kernel/platform.js";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
 import { toEnvelope } from "../remote/envelope.js";
 import { pause, withTimeLimit, monotonicNow } from "../remote/time.js";
-import { jobId, toFailedReason } from "./stored.js";
+import { jobId, toFailedReason } from "./redis-data.js";
 
 /** How long one command of a release, or the closing of a worker, may take, in ms. */
 const RELEASE_TIMEOUT = 3_000;

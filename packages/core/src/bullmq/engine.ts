@@ -6,7 +6,7 @@ import type { Engine, EngineConnection } from "../remote/engine.js";
 import { reporterOf } from "../remote/reporter.js";
 import { withTimeLimit } from "../remote/time.js";
 import { BullmqConnection } from "./connection.js";
-import { Keys } from "./stored.js";
+import { Keys } from "./redis-data.js";
 
 /** How long to wait for a server that is starting, in ms. ioredis would never give up. */
 const OPEN_LIMIT = 5_000;

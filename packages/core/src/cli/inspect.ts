@@ -4,7 +4,7 @@ import { createWatcher, type TreeSource } from "../inspect/index.js";
 import { servePage } from "../inspector/index.js";
 import { attach, closeLateInspector } from "./attach.js";
 import { AttachedTree } from "./attached-tree.js";
-import { printLook } from "./print.js";
+import { printLook } from "./print-look.js";
 import { isRunning } from "./processes.js";
 import { Interrupt } from "./interrupt.js";
 import { record, recordOptions } from "./record.js";

@@ -1,6 +1,6 @@
 import { open, writeFile } from "node:fs/promises";
 import { moveOnAfter, sleep, type Scope } from "../index.js";
-import { assemble } from "../recorder/file.js";
+import { assemble } from "../recorder/file-format.js";
 import { decodeRecording } from "../recorder/index.js";
 import { DEFAULT_BYTES } from "../recorder/recorder.js";
 import { formatCount } from "./format-count.js";

@@ -6,7 +6,7 @@ import { background } from "../task/background.js";
 import { openScope } from "../task/create-scope.js";
 import { boughScope } from "./run-operation.js";
 import type { ScopeOptions } from "../task/options.js";
-import { checkScopeOptions } from "../task/scope-options.js";
+import { checkScopeOptions } from "../task/handle-options.js";
 import { nodeOf } from "../task/node-of.js";
 
 /**

@@ -1,5 +1,5 @@
 import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./constants.js";
-import { isObject, read } from "./values.js";
+import { isObject, read } from "./user-values.js";
 
 /**
  * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.

@@ -1,4 +1,4 @@
-import { isObject } from "./values.js";
+import { isObject } from "./user-values.js";
 
 /** The record of an error that a scope has rejected with; see `kernel/suppressed-failures.ts`. A later rejection with the same error replaces it. */
 export interface Rejection {

@@ -1,6 +1,6 @@
 import { scopeBrand } from "./brands.js";
 import { describe } from "./describe.js";
-import { isThenable } from "./values.js";
+import { isThenable } from "./user-values.js";
 import { checkOptionNames, type OptionNames } from "./option-names.js";
 
 // Every public function checks its arguments with these before it starts anything. A message names the function and

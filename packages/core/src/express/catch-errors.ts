@@ -2,7 +2,7 @@ import type { Application, NextFunction, Request, Response } from "express";
 import { openRequest } from "../http/open-request.js";
 import { isDisconnected } from "../http/messages.js";
 import { outcomeOf } from "../http/outcome.js";
-import { recordOf } from "../http/request-slots.js";
+import { recordOf } from "../http/request-records.js";
 import { serverOf } from "../http/request-scope.js";
 import { routeName } from "./route-name.js";
 import { stackOf } from "./router-stack.js";

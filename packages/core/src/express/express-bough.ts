@@ -2,7 +2,7 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import type { Server } from "node:net";
 import { openIfLimited, openRequest } from "../http/open-request.js";
 import type { RequestRecord } from "../http/request.js";
-import { latest, recordOf } from "../http/request-slots.js";
+import { latest, recordOf } from "../http/request-records.js";
 import { checkRequestOptions, type RequestScopeOptions } from "../http/request-options.js";
 import { serverOf } from "../http/request-scope.js";
 import {

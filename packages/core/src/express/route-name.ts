@@ -1,6 +1,6 @@
 import type { Application, Request } from "express";
 import type { Label } from "../kernel/node.js";
-import { recordOf } from "../http/request-slots.js";
+import { recordOf } from "../http/request-records.js";
 import { DefaultName } from "../http/messages.js";
 import { stackOf } from "./router-stack.js";
 

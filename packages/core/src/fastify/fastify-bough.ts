@@ -7,7 +7,7 @@ import { protectSending } from "../http/connections.js";
 import { deadlineHeaderOf } from "../http/deadline-header.js";
 import { openRequest } from "../http/open-request.js";
 import type { RequestRecord } from "../http/request.js";
-import { setResponder, recordOf, responderOf } from "../http/request-slots.js";
+import { setResponder, recordOf, responderOf } from "../http/request-records.js";
 import {
   checkServerOptions,
   openServer,

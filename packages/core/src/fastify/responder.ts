@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { bodyHeaders, NodeResponder, type AnswerContent } from "../http/node-responder.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome, type CancelStatus } from "../http/outcome.js";
-import { recordOf } from "../http/request-slots.js";
+import { recordOf } from "../http/request-records.js";
 import { callHook, type AnswerStatus, type OutcomeHooks } from "../http/responder.js";
 import type { ServerState } from "../http/server-state.js";
 import { interceptLog } from "./patches.js";

@@ -1,4 +1,4 @@
-import { read } from "../errors/values.js";
+import { read } from "../errors/user-values.js";
 
 // The errors that Node and libraries throw when the client disconnects while they read its request or write its
 // response.

@@ -11,7 +11,7 @@ import { linkChild, makeCancelledChild, makeChild } from "../task/child.js";
 import { deadlineHeaderOf, incomingTimeout } from "./deadline-header.js";
 import { NodeResponder } from "./node-responder.js";
 import { RequestRecord, type RequestHost } from "./request.js";
-import { latest, recordOf, responderOf, setRecord } from "./request-slots.js";
+import { latest, recordOf, responderOf, setRecord } from "./request-records.js";
 import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import {

@@ -7,7 +7,7 @@ import { setIsCancellation } from "../task/options.js";
 import { NodeResponder } from "./node-responder.js";
 import { openRequest } from "./open-request.js";
 import { outcomeOf, type RequestOutcome } from "./outcome.js";
-import { latest, recordOf } from "./request-slots.js";
+import { latest, recordOf } from "./request-records.js";
 import { checkRequestOptions, type RequestScopeOptions } from "./request-options.js";
 import { serverStateOf } from "./server-scope.js";
 import type { ServerState } from "./server-state.js";

@@ -22,7 +22,7 @@ import { connectionsOf, protectSending } from "./connections.js";
 import { checkDeadlineHeader, deadlineHeaderOf, headerName } from "./deadline-header.js";
 import { openIfLimited } from "./open-request.js";
 import { checkHooks, type OutcomeHooks } from "./responder.js";
-import { setLatest } from "./request-slots.js";
+import { setLatest } from "./request-records.js";
 import { serverScopeKey } from "./symbols.js";
 import {
   ServerHandle,

@@ -5,7 +5,7 @@ import { useDirectSignals } from "./direct-signals.js";
 import { LastRequest, type Transport, type Connection, type OpenRequest } from "./connections.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { RequestRecord, type RequestHost } from "./request.js";
-import { forgetLatest, forgetLatestOf, recordOf, responderOf } from "./request-slots.js";
+import { forgetLatest, forgetLatestOf, recordOf, responderOf } from "./request-records.js";
 import { NodeResponder } from "./node-responder.js";
 import { markLogged, type OutcomeHooks, type Responder } from "./responder.js";
 import { setBurstEnd } from "../kernel/monotonic-clock.js";

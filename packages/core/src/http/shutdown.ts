@@ -11,7 +11,7 @@ import { stopUpload } from "./node-responder.js";
 import { connectionsOf, stopListening, waitForBinding, type Connections } from "./connections.js";
 import { openRequest } from "./open-request.js";
 import { RequestRecord } from "./request.js";
-import { recordOf } from "./request-slots.js";
+import { recordOf } from "./request-records.js";
 import type { ShutdownOptions, ShutdownReport } from "./server-handle.js";
 import type { ServerState } from "./server-state.js";
 import {

@@ -7,7 +7,7 @@ import type { Scope } from "../kernel/scope.js";
 import { nextInSubtree } from "../kernel/tree.js";
 import { nodeOf } from "../task/node-of.js";
 import { describeNode, type NodeInfo, type ReasonInfo } from "./describe-node.js";
-import { isLeftByClock } from "./left-by-clock.js";
+import { isLeftByClock } from "./virtual-clock-scopes.js";
 import { nest, type Snapshot } from "./unflatten.js";
 
 /**

@@ -3,7 +3,7 @@ import { optionNames } from "../errors/option-names.js";
 import type { NodeInfo } from "./describe-node.js";
 import type { Look } from "./look.js";
 import type { Summary, Thresholds, Warning, WarningCode } from "./warning.js";
-import { rules, summarise } from "./warnings.js";
+import { rules, summarise } from "./warning-rules.js";
 
 /** The options of {@link createWatcher}. */
 export interface WatcherOptions {

@@ -2,7 +2,7 @@ import type { NodeInfo } from "../inspect/index.js";
 import { LogHistogram } from "./log-histogram.js";
 import type { LookSummary, PageSource } from "./page-source.js";
 import { similarityKey } from "../inspect/similar.js";
-import { suspicionOf } from "../inspect/warnings.js";
+import { suspicionOf } from "../inspect/warning-rules.js";
 import { inSlices } from "./slices.js";
 import { Suspects } from "./suspects.js";
 import { copyOf, isSame, placeOf, type Entry, type Family, type Group, type Place } from "./tree-entry.js";

@@ -1,5 +1,5 @@
 import type { NodeInfo } from "../inspect/index.js";
-import type { Suspicion } from "../inspect/warnings.js";
+import type { Suspicion } from "../inspect/warning-rules.js";
 import { currentInfo, type Entry } from "./tree-entry.js";
 
 /** How many scopes of each suspicion are judged. More would not change the warnings. */

@@ -1,7 +1,7 @@
 import type { NodeInfo, WaitInfo } from "../inspect/index.js";
 import { shortSite } from "../inspect/groups.js";
 import { patternOfName } from "../inspect/similar.js";
-import type { Suspicion } from "../inspect/warnings.js";
+import type { Suspicion } from "../inspect/warning-rules.js";
 import type { LogHistogram } from "./log-histogram.js";
 
 /** A live scope, kept from look to look. */

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isObject } from "../errors/values.js";
+import { isObject } from "../errors/user-values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { isBackground, isClosed } from "./state.js";

@@ -5,7 +5,7 @@ import type { ScopeNode, Settings } from "./node.js";
  * them.
  */
 export const integrations: {
-  /** Calls the checks of `node` and its ancestors; see `scope-checks.ts`. `undefined` while no scope has a check. */
+  /** Calls the checks of `node` and its ancestors; see `integration-checks.ts`. `undefined` while no scope has a check. */
   runChecks: ((node: ScopeNode) => void) | undefined;
   /** Removes the check of a settled node. */
   removeCheck: ((settings: Settings) => void) | undefined;

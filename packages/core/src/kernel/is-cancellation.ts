@@ -2,7 +2,7 @@ import { MAX_CAUSES } from "./constants.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort } from "../errors/foreign-aborts.js";
-import { read } from "../errors/values.js";
+import { read } from "../errors/user-values.js";
 import type { ScopeNode } from "./node.js";
 import { report } from "./outcome.js";
 import { isUnderIsCancellation } from "./state.js";

@@ -1,4 +1,4 @@
-import { isObject } from "../errors/values.js";
+import { isObject } from "../errors/user-values.js";
 import { taskInfo } from "./diagnostics.js";
 import type { ScopeNode, Settings, Waiter } from "./node.js";
 import { keepProcessAlive, hasUnrefedTimers } from "./process-hold.js";

@@ -1,7 +1,7 @@
 import { MAX_SIBLINGS } from "./constants.js";
 import { isForeignAbort } from "../errors/foreign-aborts.js";
 import { rejectionOf, setRejection, type Rejection } from "../errors/suppressed.js";
-import { isObject } from "../errors/values.js";
+import { isObject } from "../errors/user-values.js";
 import type { ScopeNode } from "./node.js";
 import { afterMicrotasks } from "./platform.js";
 

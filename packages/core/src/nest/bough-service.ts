@@ -4,7 +4,7 @@ import type { HttpAdapterHost } from "@nestjs/core";
 import { BoughError } from "../errors/bough-error.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { Scope } from "../kernel/scope.js";
-import { recordOf } from "../http/request-slots.js";
+import { recordOf } from "../http/request-records.js";
 import type { ServerScope } from "../http/server-handle.js";
 import { openServer, serverStateOf } from "../http/server-scope.js";
 import { failureBehind, type CancelledOutcome } from "../http/outcome.js";

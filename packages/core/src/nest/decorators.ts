@@ -1,7 +1,7 @@
 import { createParamDecorator, UseGuards, type CanActivate, type ExecutionContext } from "@nestjs/common";
 import { BoughError } from "../errors/bough-error.js";
 import { requireDuration } from "../errors/validate.js";
-import { recordOf } from "../http/request-slots.js";
+import { recordOf } from "../http/request-records.js";
 import type { AnyRequest } from "../http/messages.js";
 import type { Scope } from "../kernel/scope.js";
 

@@ -10,7 +10,7 @@ import { FastifyResponder, removeBodyHeaders } from "../fastify/responder.js";
 import { isDisconnected } from "../http/messages.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome } from "../http/outcome.js";
-import { recordOf, responderOf } from "../http/request-slots.js";
+import { recordOf, responderOf } from "../http/request-records.js";
 import { openServer, serverStateOf } from "../http/server-scope.js";
 import type { Scope } from "../kernel/scope.js";
 import type { Adapter } from "./adapter.js";

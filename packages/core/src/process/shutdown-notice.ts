@@ -1,5 +1,5 @@
 import { createReason } from "../errors/cancelled.js";
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { requireFunction } from "../errors/validate.js";
 import { defer } from "../kernel/defers.js";
 import { guardChannels } from "../flow/sync/channel-guard.js";

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { untilCancelled } from "../../test/support/until-cancelled.js";
 import { createScope, spawn, withScope } from "../index.js";
 import { agent } from "./agent.js";
-import { assemble } from "./file.js";
+import { assemble } from "./file-format.js";
 import { decodeRecording, recordedScopes } from "./index.js";
 
 const isHeard = (): boolean => channel("bough:task:start").hasSubscribers;

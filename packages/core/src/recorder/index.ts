@@ -5,7 +5,7 @@
  * @module
  */
 export { toChromeTrace, type ChromeTrace, type TraceEvent } from "./chrome-trace.js";
-export { decodeRecording, encodeRecording } from "./file.js";
+export { decodeRecording, encodeRecording } from "./file-format.js";
 export { toPrometheus } from "./prometheus.js";
 export { createRecorder, type Recorder, type RecorderOptions } from "./recorder.js";
 export type { RecordedEvent, Recording } from "./recording.js";

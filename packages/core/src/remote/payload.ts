@@ -1,5 +1,5 @@
 import { describe } from "../errors/describe.js";
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { RemoteRefusedError } from "./errors.js";
 import type { Parser, StandardSchema } from "./job.js";
 

@@ -17,7 +17,7 @@ import { closeAndWait, closeByOwner, type CloseOptions } from "../task/close.js"
 import { Handle, type ScopeHandle } from "../task/handle.js";
 import type { ScopeOptions } from "../task/options.js";
 import { isScope, nodeOf } from "../task/node-of.js";
-import { applyHoldsProcess, checkScopeOptions } from "../task/scope-options.js";
+import { applyHoldsProcess, checkScopeOptions } from "../task/handle-options.js";
 import { linkChild, makeLiveChild } from "../task/child.js";
 import { endWhenIdle } from "../task/idle-process.js";
 import { watchHandle } from "../task/orphan.js";

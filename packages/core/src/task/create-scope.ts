@@ -10,7 +10,7 @@ import { Handle, type ScopeHandle } from "./handle.js";
 import type { ScopeOptions } from "./options.js";
 import { watchHandle } from "./orphan.js";
 import { isScope, nodeOf } from "./node-of.js";
-import { applyHoldsProcess, checkScopeOptions } from "./scope-options.js";
+import { applyHoldsProcess, checkScopeOptions } from "./handle-options.js";
 
 /**
  * Makes a scope with an owner handle, for a lifetime that does not belong to a single function: of a server, a connection

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { scopeBrand } from "../errors/brands.js";
 import { wrongType } from "../errors/validate.js";
 import { ScopeNode } from "../kernel/node.js";

@@ -1,6 +1,6 @@
 import { createReason, type CancelledError } from "../errors/cancelled.js";
 import { quotePath } from "../errors/describe.js";
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { publishOrphan, hasOrphanSubscribers } from "../kernel/diagnostics.js";
 import { ageOf } from "../kernel/monotonic-clock.js";
 import { isCancelled, isClosed, isTask, markDroppable } from "../kernel/state.js";

@@ -1,4 +1,4 @@
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { hasRunningBody } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { isBun } from "../kernel/platform.js";

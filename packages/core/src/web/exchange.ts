@@ -1,4 +1,4 @@
-import { isThenable } from "../errors/values.js";
+import { isThenable } from "../errors/user-values.js";
 import { expireCoarseTime, reuseReading } from "../kernel/monotonic-clock.js";
 import { isListening } from "../kernel/diagnostics.js";
 import { isCancellationOf } from "../kernel/is-cancellation.js";

@@ -1,6 +1,6 @@
 import type { CancelledError } from "../../errors/cancelled.js";
 import { workKind } from "../../errors/scope-errors.js";
-import { isObject } from "../../errors/values.js";
+import { isObject } from "../../errors/user-values.js";
 import { wrongType } from "../../errors/validate.js";
 import { Hook, addHook, removeHook } from "../../kernel/cancel-hooks.js";
 import { isCancellation } from "../../kernel/is-cancellation.js";

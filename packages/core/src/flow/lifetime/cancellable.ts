@@ -1,5 +1,5 @@
 import type { CancelledError } from "../../errors/cancelled.js";
-import { isThenable } from "../../errors/values.js";
+import { isThenable } from "../../errors/user-values.js";
 import { requireFunction } from "../../errors/validate.js";
 import { callSite } from "../../kernel/call-site.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";

@@ -5,7 +5,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import type { Scope } from "../../kernel/scope.js";
 import { throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
-import { isThenable } from "../../errors/values.js";
+import { isThenable } from "../../errors/user-values.js";
 import { optionNames } from "../../errors/option-names.js";
 import { checkType, requireFunction, checkDuration, checkLimit } from "../../errors/validate.js";
 import { checkTaskOptions } from "../../task/options.js";

@@ -6,7 +6,7 @@ import type { Scope } from "../../kernel/scope.js";
 import { inScope } from "../../task/in-scope.js";
 import { nodeOf } from "../../task/node-of.js";
 import { ChannelCore, type Closing, type Receiver, type Sender } from "./channel-core.js";
-import { setCoreOf } from "./core-of-channel.js";
+import { setCoreOf } from "./find-channel-core.js";
 import { QueuedWait } from "./wait-queue.js";
 
 /**

@@ -1,4 +1,4 @@
-import { isThenable } from "../../errors/values.js";
+import { isThenable } from "../../errors/user-values.js";
 import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
@@ -7,7 +7,7 @@ import type { Scope } from "../../kernel/scope.js";
 import { ScopedWait } from "../../kernel/scoped-wait.js";
 import { nodeOf } from "../../task/node-of.js";
 import { channelClosedError, type Channel } from "./channel.js";
-import { channelCore } from "./core-of-channel.js";
+import { channelCore } from "./find-channel-core.js";
 import type { ChannelCore, Closing, Receiver, Sender } from "./channel-core.js";
 import { PromiseWatch, type PromiseWatcher } from "./promise-watch.js";
 import type { Queued, WaitQueue } from "./wait-queue.js";

@@ -8,7 +8,7 @@ import { suppressUnderReason } from "../../kernel/suppressed-failures.js";
 import { fail, throwFailure } from "../../kernel/lifecycle.js";
 import { callSite } from "../../kernel/call-site.js";
 import { optionNames } from "../../errors/option-names.js";
-import { isThenable } from "../../errors/values.js";
+import { isThenable } from "../../errors/user-values.js";
 import { checkDuration, checkLimit, checkType, requireFunction, wrongType } from "../../errors/validate.js";
 import { nodeOf } from "../../task/node-of.js";
 import type { Worker } from "../../task/worker.js";

@@ -1,4 +1,4 @@
-import { isObject } from "../../errors/values.js";
+import { isObject } from "../../errors/user-values.js";
 import { Mark } from "../../kernel/object-marks.js";
 import { MAX_DEPTH, MAX_MEMBERS } from "../constants.js";
 

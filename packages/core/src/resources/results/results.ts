@@ -1,6 +1,6 @@
 import { scopeBrand } from "../../errors/brands.js";
 import { detached } from "../../errors/detach-stack.js";
-import { channelCore } from "../../flow/sync/core-of-channel.js";
+import { channelCore } from "../../flow/sync/find-channel-core.js";
 import { setSubject, subjectOf } from "../../kernel/object-marks.js";
 import { NodeTask } from "../../task/task.js";
 import { EmitterFacade, isEmitter } from "./emitter-facade.js";

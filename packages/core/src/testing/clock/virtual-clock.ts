@@ -14,7 +14,7 @@ import {
 } from "../../errors/validate.js";
 import { withScope } from "../../task/with-scope.js";
 import { snapshot } from "../../inspect/index.js";
-import { recordScopesOfClock } from "../../inspect/left-by-clock.js";
+import { recordScopesOfClock } from "../../inspect/virtual-clock-scopes.js";
 import { warn } from "../../kernel/warn.js";
 import { realTimer } from "./real-time.js";
 import { ClockDriver, type DriverOptions } from "./clock-driver.js";

@@ -1,4 +1,4 @@
-import { isLeftByClock } from "../../inspect/left-by-clock.js";
+import { isLeftByClock } from "../../inspect/virtual-clock-scopes.js";
 import { taskInfo } from "../../kernel/diagnostics.js";
 import { isTask, mayBeDropped } from "../../kernel/state.js";
 import type { ScopeNode } from "../../kernel/node.js";

@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { Scope } from "../index.js";
 import { RawConnection } from "../../test/support/http-clients.js";
 import { serve, type Handler } from "../../test/support/http-server.js";
-import { latest } from "./request-slots.js";
+import { latest } from "./request-records.js";
 import { requestScope, serverScope } from "./index.js";
 
 /** Sends one request to a server with a scope, and returns what the handler returned. */
