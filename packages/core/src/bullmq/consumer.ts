@@ -27,20 +27,20 @@ const REFUSAL_PAUSE = 100;
  * BullMQ fails a job whose result Redis refuses to store. This class treats the refusal as an outage, and tries again
  * while the lock may be held.
  */
-class SteadyWorker extends Worker<Envelope, Outcome> {
+class RetryingWorker extends Worker<Envelope, Outcome> {
   protected override handleCompleted(
     ...args: Parameters<Worker<Envelope, Outcome>["handleCompleted"]>
   ): ReturnType<Worker<Envelope, Outcome>["handleCompleted"]> {
-    return this.#untilTaken(() => super.handleCompleted(...args));
+    return this.#retryRefused(() => super.handleCompleted(...args));
   }
 
   protected override handleFailed(
     ...args: Parameters<Worker<Envelope, Outcome>["handleFailed"]>
   ): ReturnType<Worker<Envelope, Outcome>["handleFailed"]> {
-    return this.#untilTaken(() => super.handleFailed(...args));
+    return this.#retryRefused(() => super.handleFailed(...args));
   }
 
-  async #untilTaken<T>(store: () => Promise<T>): Promise<T> {
+  async #retryRefused<T>(store: () => Promise<T>): Promise<T> {
     const until = monotonicNow() + (this.opts.lockDuration ?? 0);
     for (;;) {
       try {
@@ -76,7 +76,7 @@ export class BullmqConsumer implements Consumer {
     this.#options = options;
     this.#wakeOthers = () => client.zadd(`${prefix}:${queue}:marker`, 0, "0"); // the key that wakes a worker of BullMQ
     this.#run = run;
-    this.#worker = new SteadyWorker(queue, (job, token) => this.#process(job, token ?? ""), {
+    this.#worker = new RetryingWorker(queue, (job, token) => this.#process(job, token ?? ""), {
       connection: client,
       prefix,
       name: worker,

@@ -7,7 +7,7 @@ import { ReferenceFinder } from "./reference-finder.js";
 /** Functions that make an owner handle. */
 const makers = new Set(["createScope", "selfCleaning"]);
 /** Methods of a handle that keep their argument. */
-const keepers = new Set(["onCancel", "defer"]);
+const callbackMethods = new Set(["onCancel", "defer"]);
 
 interface RuleContext {
   readonly sourceCode: SourceCode;
@@ -188,7 +188,7 @@ class RuleRun {
     if (callee !== undefined) return this.#checkClosures(this.#owners.find(args[0]), args.slice(1));
     const method = methodOf(call);
     if (method === undefined) return;
-    if (keepers.has(method.name) && !this.#isTakenBack(call))
+    if (callbackMethods.has(method.name) && !this.#isRemoved(call))
       this.#checkClosures(this.#owners.find(method.object), args);
     const { object } = method;
     if (
@@ -200,7 +200,7 @@ class RuleRun {
   }
 
   /** Whether the result of `onCancel`, which removes the callback, is used. */
-  #isTakenBack(call: AstNode): boolean {
+  #isRemoved(call: AstNode): boolean {
     if (isUnused(call)) return false;
     const variable = variableOf(this.#context.sourceCode, unwrap(targetOf(call)));
     return variable === undefined || readsOf(variable).length > 1;
@@ -232,7 +232,7 @@ class RuleRun {
           variableOf(this.#context.sourceCode, unwrap(node)) === variable;
         const method = methodOf(call);
         if (this.#calleeOf(call) !== undefined && isOf(args[0])) this.#checkClosures(owner, args.slice(1));
-        else if (method !== undefined && keepers.has(method.name) && isOf(method.object))
+        else if (method !== undefined && callbackMethods.has(method.name) && isOf(method.object))
           this.#checkClosures(owner, args);
       }
     }
@@ -241,16 +241,16 @@ class RuleRun {
   #checkClosures(owner: Owner | undefined, args: readonly AstNode[]): void {
     if (owner === undefined || (owner.variable !== undefined && isEndedByMaker(owner.variable))) return;
     for (const closure of args.flatMap((arg) => this.#references.closuresIn(arg))) {
-      const mention = this.#references.referenceInClosure(owner, closure);
-      if (mention === undefined) continue;
+      const reference = this.#references.referenceInClosure(owner, closure);
+      if (reference === undefined) continue;
       // A module-level handle that other functions use is meant to live as long as the module.
       if (owner.variable !== undefined && isOfModule(owner.variable) && isKnown(owner.variable, closure))
         continue;
-      this.#report(mention, mention.type === "ThisExpression" ? "holder" : "owner", { name: owner.name });
+      this.#report(reference, reference.type === "ThisExpression" ? "holder" : "owner", { name: owner.name });
     }
   }
 
-  /** Reports each mention once: the first report is the closest to the cause. */
+  /** Reports each reference once: the first report is the closest to the cause. */
   #report(node: AstNode, messageId: string, data: Readonly<Record<string, string>>): void {
     if (this.#reported.has(node)) return;
     this.#reported.add(node);

@@ -66,7 +66,7 @@ export function valueOf(variable: Variable | undefined): AstNode | undefined {
 }
 
 /** `undefined` or `null`, which a variable holds before it gets its handle. */
-export function isNothing(node: unknown): boolean {
+export function isNullish(node: unknown): boolean {
   const at = unwrap(node);
   return nameOf(at) === "undefined" || (at?.type === "Literal" && at["raw"] === "null");
 }
@@ -147,7 +147,7 @@ export class Owners {
   /** Whether only owner handles are assigned to it: another assignment releases the handle. */
   #holdsOwner(variable: Variable): boolean {
     const writes = variable.references.filter(
-      (reference) => reference.isWrite() && !(reference.init === true && isNothing(reference.writeExpr)),
+      (reference) => reference.isWrite() && !(reference.init === true && isNullish(reference.writeExpr)),
     );
     const home = functionAround(variable.defs[0]?.node ?? variable.scope.block);
     return (

@@ -20,7 +20,7 @@ import {
 import { isEndedByMaker, isEnding, isHandedOver, isKnown } from "./handle-ends.js";
 import type { LintedFile } from "./linted-file.js";
 import { functionsOfHandles } from "./handle-functions.js";
-import { isNothing, isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
+import { isNullish, isOfModule, readsOf, variableOf, type Owner, type Variable } from "./owners.js";
 
 /** Something that keeps an owner handle alive. */
 export interface Retainer {
@@ -112,7 +112,7 @@ export class RetainerFinder {
     const method = methodOf(call);
     if (method === undefined || !listens.has(method.name) || !this.#isLongLived(rootOf(method.object)))
       return undefined;
-    if (!isUnused(call) || args.some((arg) => this.#canBeTakenBack(arg))) return undefined;
+    if (!isUnused(call) || args.some((arg) => this.#isRemovable(arg))) return undefined;
     const closures = args.flatMap((arg) => (isOptions(arg) ? [] : this.#file.references.closuresIn(arg)));
     return { closures, messageId: "listener", by: nameOf(rootOf(method.object)) ?? "" };
   }
@@ -126,7 +126,7 @@ export class RetainerFinder {
         other !== target &&
         other.type === "MemberExpression" &&
         nameOf(other["property"]) === name &&
-        isNothing(none),
+        isNullish(none),
     );
     if (isTakenAway) return undefined;
     const by = nameOf(rootOf(target)) ?? "";
@@ -178,7 +178,7 @@ export class RetainerFinder {
   }
 
   /** A listener that has a name may be removed by its name, and a listener with another signal by that signal. */
-  #canBeTakenBack(argument: AstNode): boolean {
+  #isRemovable(argument: AstNode): boolean {
     const at = unwrap(argument);
     if (at?.type === "ObjectExpression") {
       const signal = (at["properties"] as readonly AstNode[]).find(
@@ -242,7 +242,7 @@ export class RetainerFinder {
     if (timer === "setInterval" && !this.#isStopped(call)) yield* this.#stored(owner, args[0]);
     if (method === undefined || !this.#isLongLived(rootOf(method.object))) return;
     if (!stores.has(method.name) && !(listens.has(method.name) && isUnused(call))) return;
-    for (const arg of args) if (!this.#canBeTakenBack(arg)) yield* this.#stored(owner, arg);
+    for (const arg of args) if (!this.#isRemovable(arg)) yield* this.#stored(owner, arg);
   }
 
   *#stored(owner: Owner, value: AstNode | undefined): Generator<Retainer> {

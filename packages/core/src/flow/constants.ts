@@ -4,7 +4,7 @@
 // ---- sync/channel-core.ts
 
 /** A channel with fewer close listeners does not search them for listeners that were collected. */
-export const FEWEST_LISTENERS = 64;
+export const MIN_LISTENERS = 64;
 
 // ---- time/checkpoint.ts
 

@@ -8,7 +8,7 @@ import type { Observer } from "../kernel/observer.js";
 import { afterMicrotasks, onTurn } from "../kernel/platform.js";
 import { bodyReturned, cancel, fail } from "../kernel/lifecycle.js";
 import { LongTimer } from "../kernel/long-timer.js";
-import { reachesHandler } from "./scope-activity.js";
+import { notifiesHandler } from "./scope-activity.js";
 import type { AnyRequest, AnyResponse } from "./messages.js";
 import {
   brokenOffOutcome,
@@ -215,7 +215,7 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
         if (this.#isAnswerable()) this.#end(this.#outcomeOfReason());
         else this.watchHandler();
       });
-    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && reachesHandler(this.node))) {
+    } else if (!this.#isFromAbove() || (responder.isHandlerRunning !== true && notifiesHandler(this.node))) {
       this.watchHandler();
     }
   }

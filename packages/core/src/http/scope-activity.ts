@@ -4,7 +4,7 @@ import type { ScopeNode } from "../kernel/node.js";
 // Inspects the work and the listeners that a handler has added to the scope of its request.
 
 /** Whether a cancellation notifies the code of a handler. Otherwise the handler is stuck rather than winding up. */
-export function reachesHandler({ hooks, extras, first }: ScopeNode): boolean {
+export function notifiesHandler({ hooks, extras, first }: ScopeNode): boolean {
   if (extras?.controller !== undefined || first !== undefined) return true;
   for (let hook = hooks; hook !== undefined; hook = hook.next)
     if (!(hook instanceof CallbackHook)) return true;

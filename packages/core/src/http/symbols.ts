@@ -97,8 +97,8 @@ const headerMethods = methods.filter((method) => /header|head$/i.test(method));
  * ignored.
  */
 export function ignoreSecondAnswer(response: ServerResponse, cutOff: () => void): void {
-  if (withIgnoredSecond.has(response)) return;
-  withIgnoredSecond.add(response);
+  if (ignoringSecondAnswer.has(response)) return;
+  ignoringSecondAnswer.add(response);
   for (const method of headerMethods) {
     const original: unknown = Reflect.get(response, method);
     if (typeof original !== "function") continue; // newer than this Node
@@ -113,7 +113,7 @@ export function ignoreSecondAnswer(response: ServerResponse, cutOff: () => void)
   }
 }
 
-const withIgnoredSecond = new WeakSet<object>();
+const ignoringSecondAnswer = new WeakSet<object>();
 
 function doNothing(this: ServerResponse, ...args: readonly unknown[]): ServerResponse {
   callBack(args);

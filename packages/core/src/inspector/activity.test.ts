@@ -123,12 +123,12 @@ describe("the history of the scopes at one place", () => {
     }
     expect(history.rates(20_000)).toEqual({ created: 10, settled: 5 });
     history.settle(21_000, 1_000);
-    expect(history.lives(21_000, [0.5, 1])).toEqual([expect.closeTo(8, 0), expect.closeTo(1_000, -2)]);
+    expect(history.lifetimes(21_000, [0.5, 1])).toEqual([expect.closeTo(8, 0), expect.closeTo(1_000, -2)]);
     expect(history.rates(45_000)).toEqual({ created: 0, settled: 0 });
-    expect(history.lives(70_000, [0.5])).toEqual([expect.closeTo(1_000, -2)]);
+    expect(history.lifetimes(70_000, [0.5])).toEqual([expect.closeTo(1_000, -2)]);
     expect(history.hasSettled(70_000)).toBe(true);
     expect(history.hasSettled(200_000)).toBe(false);
-    expect(history.lives(200_000, [0.5])).toBeUndefined();
+    expect(history.lifetimes(200_000, [0.5])).toBeUndefined();
   });
 
   it("a place that has just begun is not rated low for the seconds before it", () => {

@@ -74,7 +74,7 @@ function reasonsAlive(tree: LiveTree, entry: Entry): string[] {
 
 /** The children are in spawn order. */
 function oldestChild(tree: LiveTree, parent: Entry): Entry | undefined {
-  const [first] = tree.families(parent);
+  const [first] = tree.siblingGroups(parent);
   return first === undefined ? undefined : firstOf(first);
 }
 

@@ -124,7 +124,7 @@ describe("the tree from look to look", () => {
     expect(tree.byId.size).toBe(101);
     expect([...tree.places()].length).toBe(101);
     expect([...tree.groups()].length).toBe(101);
-    expect(tree.byId.get(1)?.families?.size).toBe(100);
+    expect(tree.byId.get(1)?.siblingGroups?.size).toBe(100);
   });
 
   it("names that differ in a number or a random id are alike", async () => {

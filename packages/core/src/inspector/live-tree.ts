@@ -5,7 +5,15 @@ import { similarityKey } from "../inspect/similar.js";
 import { suspicionOf } from "../inspect/warning-rules.js";
 import { inSlices } from "./slices.js";
 import { Suspects } from "./suspects.js";
-import { copyOf, isSame, placeOf, type Entry, type Family, type Group, type Place } from "./tree-entry.js";
+import {
+  copyOf,
+  isSame,
+  placeOf,
+  type Entry,
+  type SiblingGroup,
+  type Group,
+  type Place,
+} from "./tree-entry.js";
 
 const noCounts = {
   scopes: 0,
@@ -47,7 +55,7 @@ export class LiveTree {
   readonly suspects: Suspects = new Suspects();
   readonly #groups = new Map<string, Group>();
   readonly #places = new Map<string, Place>();
-  readonly #families = new Set<Family>();
+  readonly #siblingGroups = new Set<SiblingGroup>();
   #histograms = 0;
   #look = 0;
   #count = 0;
@@ -71,27 +79,27 @@ export class LiveTree {
   }
 
   /** The groups of similar children of a scope, in the order of their first members. */
-  families(parent: Entry): Family[] {
-    const { families } = parent;
-    if (families === undefined) return [];
-    return [...families.values()].sort((a, b) => firstOf(a).info.id - firstOf(b).info.id);
+  siblingGroups(parent: Entry): SiblingGroup[] {
+    const { siblingGroups } = parent;
+    if (siblingGroups === undefined) return [];
+    return [...siblingGroups.values()].sort((a, b) => firstOf(a).info.id - firstOf(b).info.id);
   }
 
   childCount(parent: Entry): number {
     let count = 0;
-    for (const family of parent.families?.values() ?? []) count += family.count;
+    for (const siblingGroup of parent.siblingGroups?.values() ?? []) count += siblingGroup.count;
     return count;
   }
 
   /** Returns the first child for which `isWanted` is true. */
   findChild(parent: Entry, isWanted: (child: Entry) => boolean): Entry | undefined {
-    for (const family of parent.families?.values() ?? [])
-      for (let at = family.first; at !== undefined; at = at.next) if (isWanted(at)) return at;
+    for (const siblingGroup of parent.siblingGroups?.values() ?? [])
+      for (let at = siblingGroup.first; at !== undefined; at = at.next) if (isWanted(at)) return at;
     return undefined;
   }
 
   hasChild(parent: Entry): boolean {
-    return parent.families !== undefined && parent.families.size > 0;
+    return parent.siblingGroups !== undefined && parent.siblingGroups.size > 0;
   }
 
   places(): Iterable<Place> {
@@ -112,12 +120,12 @@ export class LiveTree {
     return head;
   }
 
-  /** Removes families, groups and places without a member in this look. */
+  /** Removes sibling groups, groups and places without a member in this look. */
   async #removeEnded(): Promise<void> {
-    await inSlices(this.#families, (family) => {
-      if (family.look === this.#look) return;
-      this.#families.delete(family);
-      family.parent?.families?.delete(family.group);
+    await inSlices(this.#siblingGroups, (siblingGroup) => {
+      if (siblingGroup.look === this.#look) return;
+      this.#siblingGroups.delete(siblingGroup);
+      siblingGroup.parent?.siblingGroups?.delete(siblingGroup.group);
     });
     await inSlices(this.#groups.values(), ({ key, look }) => {
       if (look !== this.#look) this.#groups.delete(key);
@@ -137,12 +145,12 @@ export class LiveTree {
     } else if (!isSame(entry.info, node)) {
       entry.info = copyOf(node);
       entry.suspicion = suspicionOf(node);
-      entry.family = this.#familyOf(entry.parent, node);
+      entry.siblingGroup = this.#siblingGroupOf(entry.parent, node);
     }
     entry.age = node.age;
     entry.look = this.#look;
     this.#count++;
-    this.#addToFamily(entry);
+    this.#addToSiblingGroup(entry);
     if (node.kind !== "background") this.#countEntry(entry);
     if (entry.parent === undefined) this.roots.push(entry);
   }
@@ -150,29 +158,30 @@ export class LiveTree {
   #createEntry(info: NodeInfo): Entry {
     // Parents come first. So an unknown parent is above the root of the look.
     const parent = info.parent === undefined ? undefined : this.byId.get(info.parent);
-    const family = this.#familyOf(parent, info);
+    const siblingGroup = this.#siblingGroupOf(parent, info);
     const entry: Entry = {
       parent,
       info: copyOf(info),
       age: info.age,
       suspicion: suspicionOf(info),
       look: 0,
-      family,
+      siblingGroup,
       next: undefined,
-      families: undefined,
+      siblingGroups: undefined,
     };
     this.byId.set(info.id, entry);
     return entry;
   }
 
-  #familyOf(parent: Entry | undefined, node: NodeInfo): Family {
+  #siblingGroupOf(parent: Entry | undefined, node: NodeInfo): SiblingGroup {
     const group = this.#groupOf(node);
-    const known = parent?.families?.get(group);
+    const known = parent?.siblingGroups?.get(group);
     if (known !== undefined) return known;
-    const family = { group, parent, look: 0, count: 0, first: undefined, last: undefined };
-    this.#families.add(family);
-    if (parent !== undefined) (parent.families ??= new Map<Group, Family>()).set(group, family);
-    return family;
+    const siblingGroup = { group, parent, look: 0, count: 0, first: undefined, last: undefined };
+    this.#siblingGroups.add(siblingGroup);
+    if (parent !== undefined)
+      (parent.siblingGroups ??= new Map<Group, SiblingGroup>()).set(group, siblingGroup);
+    return siblingGroup;
   }
 
   #groupOf(node: NodeInfo): Group {
@@ -194,23 +203,23 @@ export class LiveTree {
     return known;
   }
 
-  /** Appends an entry to its family. */
-  #addToFamily(entry: Entry): void {
-    const { family } = entry;
+  /** Appends an entry to its sibling group. */
+  #addToSiblingGroup(entry: Entry): void {
+    const { siblingGroup } = entry;
     entry.next = undefined;
-    if (family.look === this.#look) (family.last as Entry).next = entry;
+    if (siblingGroup.look === this.#look) (siblingGroup.last as Entry).next = entry;
     else {
-      family.look = this.#look;
-      family.count = 0;
-      family.first = entry;
+      siblingGroup.look = this.#look;
+      siblingGroup.count = 0;
+      siblingGroup.first = entry;
     }
-    family.count++;
-    family.last = entry;
+    siblingGroup.count++;
+    siblingGroup.last = entry;
   }
 
   #countEntry(entry: Entry): void {
-    const { info, family, suspicion } = entry;
-    const { group } = family;
+    const { info, siblingGroup, suspicion } = entry;
+    const { group } = siblingGroup;
     if (suspicion !== undefined) this.suspects.add(entry, suspicion);
     if (group.look !== this.#look) {
       group.look = this.#look;
@@ -256,5 +265,5 @@ export class LiveTree {
   }
 }
 
-/** The first member. A family of the current look has one. */
-export const firstOf = (family: Family): Entry => family.first as Entry;
+/** The first member. A sibling group of the current look has one. */
+export const firstOf = (siblingGroup: SiblingGroup): Entry => siblingGroup.first as Entry;

@@ -20,7 +20,7 @@ export class PlaceHistory {
   settled = 0;
   readonly #createdIn = new Uint32Array(RATE_SECONDS + 1);
   readonly #settledIn = new Uint32Array(RATE_SECONDS + 1);
-  readonly #lives: (LogHistogram | undefined)[] = [];
+  readonly #lifetimes: (LogHistogram | undefined)[] = [];
   #second = -1;
   #part = -1;
   #firstSecond = -1;
@@ -44,7 +44,7 @@ export class PlaceHistory {
     this.#advance(now);
     this.settled += weight;
     count(this.#settledIn, this.#second, weight);
-    (this.#lives[this.#part % PARTS] ??= new LogHistogram()).add(life);
+    (this.#lifetimes[this.#part % PARTS] ??= new LogHistogram()).add(life);
   }
 
   /** The rates per second over the last ten whole seconds. */
@@ -64,14 +64,14 @@ export class PlaceHistory {
   /** Whether a scope has settled in the last minute. */
   hasSettled(now: number): boolean {
     this.#advance(now);
-    return this.#lives.some((part) => part !== undefined && part.count > 0);
+    return this.#lifetimes.some((part) => part !== undefined && part.count > 0);
   }
 
   /** The percentiles of the lifetimes in the last minute, or `undefined` if no scope has settled. */
-  lives(now: number, shares: readonly number[]): number[] | undefined {
+  lifetimes(now: number, shares: readonly number[]): number[] | undefined {
     this.#advance(now);
     const all = new LogHistogram();
-    for (const part of this.#lives) if (part !== undefined) all.addAll(part);
+    for (const part of this.#lifetimes) if (part !== undefined) all.addAll(part);
     return all.count === 0 ? undefined : all.percentiles(shares);
   }
 
@@ -87,7 +87,7 @@ export class PlaceHistory {
     this.#second = second;
     const part = Math.floor(now / PART_MS);
     for (let each = Math.max(this.#part + 1, part - PARTS + 1); each <= part; each++)
-      this.#lives[each % PARTS]?.clear();
+      this.#lifetimes[each % PARTS]?.clear();
     this.#part = part;
   }
 }

@@ -1,7 +1,7 @@
 import type { LiveTree } from "./live-tree.js";
 import { inSlices } from "./slices.js";
 import { hashOf, waitOf } from "../inspect/similar.js";
-import { nameOf, siteOf, type Entry, type Family } from "./tree-entry.js";
+import { nameOf, siteOf, type Entry, type SiblingGroup } from "./tree-entry.js";
 import { nodeRow, stateOf, type NodeRow } from "./views.js";
 
 /** More similar siblings than this are one row until it is opened. */
@@ -37,7 +37,7 @@ export type TreeRow = {
 interface Item {
   readonly depth: number;
   readonly entry?: Entry;
-  readonly group?: { readonly key: string; readonly family: Family };
+  readonly group?: { readonly key: string; readonly siblingGroup: SiblingGroup };
   readonly more?: { readonly key: string; readonly left: number };
 }
 
@@ -64,14 +64,14 @@ export function treeRows(
     if (more !== undefined) rows.push({ type: "more", depth, ...more });
     else if (group !== undefined) {
       const open = toggled.has(group.key);
-      rows.push(groupRow(group.key, group.family, depth, open));
-      if (open) push(todo, members(group.family, group.key, depth + 1, shown(group.key)));
+      rows.push(groupRow(group.key, group.siblingGroup, depth, open));
+      if (open) push(todo, members(group.siblingGroup, group.key, depth + 1, shown(group.key)));
     } else if (entry !== undefined) {
       const key = String(entry.info.id);
       const children = tree.childCount(entry);
       const open = children > 0 && toggled.has(key) !== depth < OPEN_DEPTH;
       rows.push({ type: "node", key, depth, open, children, ...nodeRow(entry, tree.head.at) });
-      if (open) push(todo, folded(tree.families(entry), key, depth + 1, shown(key)));
+      if (open) push(todo, folded(tree.siblingGroups(entry), key, depth + 1, shown(key)));
     }
   }
   return rows;
@@ -82,31 +82,37 @@ function push(todo: Item[], items: readonly Item[]): void {
 }
 
 /** The first members of a group. A group may have a million. */
-function members(family: Family, key: string, depth: number, shown: number): Item[] {
+function members(siblingGroup: SiblingGroup, key: string, depth: number, shown: number): Item[] {
   const items: Item[] = [];
-  for (let at = family.first; at !== undefined && items.length < shown; at = at.next)
+  for (let at = siblingGroup.first; at !== undefined && items.length < shown; at = at.next)
     items.push({ entry: at, depth });
-  if (family.count > shown) items.push({ depth, more: { key, left: family.count - shown } });
+  if (siblingGroup.count > shown) items.push({ depth, more: { key, left: siblingGroup.count - shown } });
   return items;
 }
 
 /** Folds similar siblings into groups, unless they are few. */
-function folded(families: readonly Family[], parent: string, depth: number, shown: number): Item[] {
+function folded(
+  siblingGroups: readonly SiblingGroup[],
+  parent: string,
+  depth: number,
+  shown: number,
+): Item[] {
   const items: Item[] = [];
   let total = 0;
-  for (const family of families) {
-    const isGroup = family.count > MAX_SIMILAR;
-    total += isGroup ? 1 : family.count;
+  for (const siblingGroup of siblingGroups) {
+    const isGroup = siblingGroup.count > MAX_SIMILAR;
+    total += isGroup ? 1 : siblingGroup.count;
     if (items.length >= shown) continue;
-    if (isGroup) items.push({ depth, group: { key: `${parent}.${hashOf(family.group.key)}`, family } });
-    else for (let at = family.first; at !== undefined; at = at.next) items.push({ entry: at, depth });
+    if (isGroup)
+      items.push({ depth, group: { key: `${parent}.${hashOf(siblingGroup.group.key)}`, siblingGroup } });
+    else for (let at = siblingGroup.first; at !== undefined; at = at.next) items.push({ entry: at, depth });
   }
   if (total > shown)
     items.splice(shown, items.length - shown, { depth, more: { key: parent, left: total - shown } });
   return items;
 }
 
-function groupRow(key: string, { count, group, first }: Family, depth: number, open: boolean): TreeRow {
+function groupRow(key: string, { count, group, first }: SiblingGroup, depth: number, open: boolean): TreeRow {
   const { info, age } = first as Entry;
   return {
     type: "group",

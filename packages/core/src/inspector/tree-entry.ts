@@ -15,15 +15,15 @@ export interface Entry {
   suspicion: Suspicion | undefined;
   /** The number of the last look that contained it. */
   look: number;
-  family: Family;
+  siblingGroup: SiblingGroup;
   /** The next similar sibling, in spawn order. */
   next: Entry | undefined;
   /** Its children by group. May contain groups of earlier looks. */
-  families: Map<Group, Family> | undefined;
+  siblingGroups: Map<Group, SiblingGroup> | undefined;
 }
 
-/** A family: similar siblings. */
-export interface Family {
+/** Similar siblings. */
+export interface SiblingGroup {
   readonly group: Group;
   readonly parent: Entry | undefined;
   look: number;
@@ -120,7 +120,7 @@ export function isSame(before: NodeInfo, after: NodeInfo): boolean {
     if (after[key] === before[key] || key === "age") continue;
     if (key === "waits") {
       if (!areSameWaits(before.waits, after.waits, after.age - before.age)) return false;
-    } else if (!isAlike(before[key], after[key], 0)) return false;
+    } else if (!isEqual(before[key], after[key], 0)) return false;
   }
   for (const _ in before) names--;
   return names === 0;
@@ -137,7 +137,7 @@ function areSameWaits(
     const other = after[index] as WaitInfo;
     if (one.operation !== other.operation || one.position !== other.position || one.of !== other.of)
       return false;
-    if (!isAlike(one.heldBy, other.heldBy, 0)) return false;
+    if (!isEqual(one.heldBy, other.heldBy, 0)) return false;
     if ((one.left === undefined) !== (other.left === undefined)) return false;
     if (Math.abs((one.left ?? 0) - (other.left ?? 0) - (one.left === undefined ? 0 : passed)) > TOLERANCE)
       return false;
@@ -146,7 +146,7 @@ function areSameWaits(
 }
 
 /** Compares plain data. */
-function isAlike(a: unknown, b: unknown, depth: number): boolean {
+function isEqual(a: unknown, b: unknown, depth: number): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (depth === MAX_DEPTH) return false;
@@ -154,7 +154,7 @@ function isAlike(a: unknown, b: unknown, depth: number): boolean {
   for (const name in b) {
     names++;
     const one = (a as Record<string, unknown>)[name];
-    if (!isAlike(one, (b as Record<string, unknown>)[name], depth + 1)) return false;
+    if (!isEqual(one, (b as Record<string, unknown>)[name], depth + 1)) return false;
   }
   for (const _ in a) names--;
   return names === 0;

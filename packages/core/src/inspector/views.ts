@@ -235,7 +235,7 @@ function historyFields(
 ): Pick<GroupRow, "created" | "settled" | "rates" | "life"> {
   const { created, settled } = history;
   const rates = history.rates(now);
-  const life = history.lives(now, SHARES)?.map(rounded) as [number, number, number] | undefined;
+  const life = history.lifetimes(now, SHARES)?.map(rounded) as [number, number, number] | undefined;
   return {
     created,
     settled,

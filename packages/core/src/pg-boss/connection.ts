@@ -52,7 +52,7 @@ export class PgBossConnection implements EngineConnection {
   readonly #queues = new Map<string, Promise<void>>();
   readonly #notices: Batcher<readonly [string, string], undefined>;
   readonly #consumers = new Map<string, PgBossConsumer>();
-  #tidiedAt = 0;
+  #cleanedUpAt = 0;
 
   constructor(settings: Settings) {
     this.#settings = settings;
@@ -251,8 +251,8 @@ export class PgBossConnection implements EngineConnection {
   }
 
   #deleteExpired(now: number): void {
-    if (now - this.#tidiedAt < CLEANUP_INTERVAL) return;
-    this.#tidiedAt = now;
+    if (now - this.#cleanedUpAt < CLEANUP_INTERVAL) return;
+    this.#cleanedUpAt = now;
     deleteExpired(this.#settings.pool, this.#settings.schemas).catch(this.#settings.onError);
   }
 }

@@ -26,11 +26,11 @@ export class TrackPool<L> {
     }
     const track = this.#make(heap.length);
     heap.push({ freeAt: end, track });
-    this.#rise();
+    this.#siftUp();
     return track;
   }
 
-  #rise(): void {
+  #siftUp(): void {
     for (let at = this.#heap.length - 1; at > 0;) {
       const parent = (at - 1) >> 1;
       if (this.#freeAt(parent) <= this.#freeAt(at)) return;

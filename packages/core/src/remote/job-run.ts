@@ -73,7 +73,7 @@ export async function runJob(
     const body = await encodePayload(`the result of ${envelope.queue}`, value, settings.payload);
     return { outcome: { t: "value", body, worker: settings.worker, attempt } };
   } catch (error) {
-    return settleThrown(error, scope, running, settings);
+    return settleFailed(error, scope, running, settings);
   }
 }
 
@@ -122,7 +122,7 @@ function withTrace<T>(trace: TracePropagator | undefined, { trace: carrier }: En
 }
 
 /** Settles a job that has thrown: it was cancelled, or has failed. */
-function settleThrown(
+function settleFailed(
   error: unknown,
   scope: Scope | undefined,
   running: RunningJob,

@@ -110,7 +110,7 @@ export class Owner {
         if (job.at === "submitting") job.at = "queued";
         if (envelope.chosen === true) this.#askNow(job); // it may have ended long ago
       } catch (error) {
-        job.trouble = error;
+        job.submitError = error;
         this.#onError(error);
         await this.#retryPause();
       }

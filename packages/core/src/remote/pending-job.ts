@@ -21,7 +21,7 @@ interface Known {
   readonly noted: boolean;
 }
 
-function troubleOf(lastError: unknown): string {
+function describeSubmitError(lastError: unknown): string {
   return lastError instanceof Error ? ` again, since ${lastError.message.slice(0, 200)}` : "";
 }
 
@@ -47,7 +47,7 @@ export class PendingJob {
   isNoted = false;
   isEnded = false;
   /** The error of the last submit. */
-  trouble: unknown;
+  submitError: unknown;
   /** Settles when no call of `submit` is pending. */
   submitting: Promise<void> = Promise.resolve();
   readonly #end = withResolvers<JobEnd>();
@@ -97,7 +97,7 @@ export class PendingJob {
     const where = worker ?? "its worker";
     const texts: Readonly<Record<JobPlace, string>> = {
       waiting: `waits to be submitted to ${queue}`,
-      submitting: `being submitted to ${queue}${troubleOf(this.trouble)}`,
+      submitting: `being submitted to ${queue}${describeSubmitError(this.submitError)}`,
       queued: `queued in ${queue}`,
       running: `waiting for ${where}`,
       cancelling: `cancelling, waiting for ${where}`,

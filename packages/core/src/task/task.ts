@@ -81,8 +81,8 @@ export class NodeTask<T> implements Task<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     if (typeof onFulfilled === "function" && typeof onRejected === "function")
-      return react(this.#node, this.#work, onFulfilled, onRejected);
-    return thenOne(this.#node, this.#work, onFulfilled, onRejected);
+      return addReaction(this.#node, this.#work, onFulfilled, onRejected);
+    return thenWithDefaults(this.#node, this.#work, onFulfilled, onRejected);
   }
 
   catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
@@ -106,15 +106,15 @@ export class NodeTask<T> implements Task<T> {
 }
 
 /** `then` with one function. A separate function, since the closure would cost every call of `then`. */
-function thenOne<T, A, B>(
+function thenWithDefaults<T, A, B>(
   node: ScopeNode,
   work: PromiseLike<unknown> | undefined,
   onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
   onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
 ): Promise<A | B> {
   const fulfilled = typeof onFulfilled === "function" ? onFulfilled : (value: T) => value as unknown as A;
-  if (typeof onRejected === "function") return react(node, work, fulfilled, onRejected);
-  const derived = react(node, work, fulfilled, (reason): never => {
+  if (typeof onRejected === "function") return addReaction(node, work, fulfilled, onRejected);
+  const derived = addReaction(node, work, fulfilled, (reason): never => {
     if (wasCancelled(node)) markHandled(derived);
     throw reason;
   });
@@ -122,7 +122,7 @@ function thenOne<T, A, B>(
 }
 
 /** Calls one of the functions with the outcome of `node`. All code that awaits a task is called in the order in which it asked. */
-function react<T, A, B>(
+function addReaction<T, A, B>(
   node: ScopeNode,
   work: PromiseLike<unknown> | undefined,
   onFulfilled: (value: T) => A | PromiseLike<A>,

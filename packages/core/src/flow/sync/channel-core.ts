@@ -1,5 +1,5 @@
 import type { ScopeNode } from "../../kernel/node.js";
-import { FEWEST_LISTENERS } from "../constants.js";
+import { MIN_LISTENERS } from "../constants.js";
 import { Fifo } from "./fifo.js";
 import { type Queued, WaitQueue } from "./wait-queue.js";
 
@@ -73,7 +73,7 @@ export class ChannelCore<T> {
   /** The references of facades of this channel. A closed channel no longer needs its senders. */
   #closeListeners: WeakRef<{ end(): void }>[] = [];
   /** At this length, the next listener removes the collected ones. */
-  #fullAt: number = FEWEST_LISTENERS;
+  #fullAt: number = MIN_LISTENERS;
   closing: Closing | undefined;
 
   constructor(capacity: number) {
@@ -157,7 +157,7 @@ export class ChannelCore<T> {
     if (this.closing !== undefined) return end.deref()?.end();
     if (this.#closeListeners.length >= this.#fullAt) {
       this.#closeListeners = this.#closeListeners.filter((each) => each.deref() !== undefined);
-      this.#fullAt = Math.max(FEWEST_LISTENERS, 2 * this.#closeListeners.length);
+      this.#fullAt = Math.max(MIN_LISTENERS, 2 * this.#closeListeners.length);
     }
     this.#closeListeners.push(end);
   }

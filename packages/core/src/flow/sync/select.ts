@@ -149,7 +149,7 @@ function toBranch(key: string, value: unknown): Branch {
 }
 
 /** The branch that was taken, and its value. */
-interface Taken {
+interface TakenBranch {
   readonly key: string;
   readonly value: unknown;
 }
@@ -198,7 +198,7 @@ abstract class Branch implements Queued {
 }
 
 /** A pending `select`. Ending it removes all its branches from their queues in the same synchronous step. */
-class Selection extends ScopedWait<Taken> {
+class Selection extends ScopedWait<TakenBranch> {
   readonly #branches: readonly Branch[];
 
   /** The scope that waits. */
@@ -218,13 +218,13 @@ class Selection extends ScopedWait<Taken> {
   }
 
   /** Does the first branch that is ready. If none is ready, waits for all of them. */
-  static begin(node: ScopeNode, branches: readonly Branch[]): Promise<Taken> {
+  static begin(node: ScopeNode, branches: readonly Branch[]): Promise<TakenBranch> {
     for (const branch of branches) branch.prepare();
     const refused = rejectUnlessLive("select", node);
     if (refused !== undefined) return refused;
     const selection = new Selection(node, branches);
     for (const branch of branches) branch.selection = selection;
-    for (const branch of branches) if (branch.poll()) return yieldIfFailed(selection);
+    for (const branch of branches) if (branch.poll()) return throttleIfFailed(selection);
     for (const branch of branches) {
       branch.enter();
       if (selection.hasTaken) break; // its value was for a receiver that had to wait for it
@@ -263,7 +263,7 @@ class Selection extends ScopedWait<Taken> {
   }
 }
 
-function yieldIfFailed(selection: Selection): Promise<Taken> {
+function throttleIfFailed(selection: Selection): Promise<TakenBranch> {
   return selection.failed ? throttle(selection.promise, false) : selection.promise;
 }
 

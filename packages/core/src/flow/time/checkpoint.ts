@@ -44,13 +44,13 @@ export function checkpoint(scope: Scope, extra?: unknown): Promise<void> {
     const node = nodeOf("checkpoint", "scope", scope);
     recordCancelCheck(node);
     if (!node.cancelled) checkDeadline(node);
-    return rejectUnlessLive("checkpoint", node) ?? passOrYield(node);
+    return rejectUnlessLive("checkpoint", node) ?? resolveOrYield(node);
   } catch (error) {
     return rejectBeforeStart(error);
   }
 }
 
-function passOrYield(node: ScopeNode): Promise<void> {
+function resolveOrYield(node: ScopeNode): Promise<void> {
   const used = elapsed() - sliceStart;
   if (used < SLICE_MS && ++calls < MAX_CALLS) return Promise.resolve();
   const passed: Promise<void> = (nextSlice ??= beginSlice()).then(() => {

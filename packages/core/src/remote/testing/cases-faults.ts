@@ -124,7 +124,7 @@ export const faultCases: readonly CaseDraft[] = [
       const connect = await harness.injectFault(() => harness.subject.cut?.("first") as never);
       await harness.waitFor("a", "start", 2);
       await connect();
-      harness.letIgnoringEnd();
+      harness.endIgnoringAttempt();
       assert.equal(await task, "a:2");
       await harness.waitFor("a", "end", 2);
       assert.equal(await remote.attach(scope, { queue: harness.job.queue, id: "late" }), "a:2");

@@ -5,7 +5,7 @@ import { monotonicNow } from "../time.js";
 import { errorOf, type CaseDraft, type Harness, type Undo } from "./harness.js";
 
 /** NUL, half of a surrogate pair, and what JSON has to escape: Postgres refuses the first two. */
-const ODD = `a\u0000b\ud83d"\\u0000\u2028`;
+const UNUSUAL_TEXT = `a\u0000b\ud83d"\\u0000\u2028`;
 
 /** Twenty jobs, of which some end during the fault and some after it: each has its result, and was started once. */
 async function survives(harness: Harness, fault: () => Undo | Promise<Undo>): Promise<void> {
@@ -95,16 +95,19 @@ export const serverCases: readonly CaseDraft[] = [
     async run(harness) {
       await harness.worker();
       const { scope, remote } = await harness.owner();
-      assert.equal(await remote.spawn(scope, harness.job, { tag: ODD }, { name: ODD }), `${ODD}:1`);
-      for (const throws of [ODD, `x${"😀".repeat(10_000)}`]) {
+      assert.equal(
+        await remote.spawn(scope, harness.job, { tag: UNUSUAL_TEXT }, { name: UNUSUAL_TEXT }),
+        `${UNUSUAL_TEXT}:1`,
+      );
+      for (const throws of [UNUSUAL_TEXT, `x${"😀".repeat(10_000)}`]) {
         const error = await errorOf(remote.spawn(scope, harness.job, { tag: "e", throws }));
         assert(error instanceof RemoteError, String(error));
         assert.equal(error.name, "RangeError");
         assert.equal(error.message.slice(0, 1), throws.slice(0, 1));
       }
-      const task = remote.spawn(scope, harness.job, { tag: "c", ms: 60_000 }, { name: ODD });
+      const task = remote.spawn(scope, harness.job, { tag: "c", ms: 60_000 }, { name: UNUSUAL_TEXT });
       await harness.waitFor("c", "start");
-      task.cancel(ODD);
+      task.cancel(UNUSUAL_TEXT);
       await errorOf(task);
       const [signal] = harness.eventsOf("c", "signal");
       assert.match(String(signal?.cause), /^a.b.*"\\u0000/s);

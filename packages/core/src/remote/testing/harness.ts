@@ -59,7 +59,7 @@ export interface Script {
   readonly badCleanup?: boolean;
   /** The length of the result. */
   readonly size?: number;
-  /** The first attempt ignores its cancellation, as code that blocks the event loop does, until `letIgnoringEnd()`. */
+  /** The first attempt ignores its cancellation, as code that blocks the event loop does, until `endIgnoringAttempt()`. */
   readonly ignoresCancellation?: boolean;
 }
 
@@ -95,8 +95,8 @@ export class Harness {
   readonly lease: number;
   readonly workerLease: number;
   /** Lets the attempt that ignores its cancellation end. */
-  letIgnoringEnd: () => void = () => {};
-  readonly ignoringEnds: Promise<void> = new Promise((resolve) => (this.letIgnoringEnd = resolve));
+  endIgnoringAttempt: () => void = () => {};
+  readonly ignoringEnds: Promise<void> = new Promise((resolve) => (this.endIgnoringAttempt = resolve));
   readonly #scopes: ScopeHandle[] = [];
   readonly #undo: Undo[] = [];
 

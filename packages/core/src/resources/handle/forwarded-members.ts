@@ -158,7 +158,7 @@ function currentMethod(inner: object, name: PropertyKey): AnyFunction {
  * Reads a member through another object, as the language does: an accessor of a class runs with that object. The
  * accessor that shows a field can't find its handle then.
  */
-function readElsewhere(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
+function readThroughOther(self: unknown, key: PropertyKey, ofClass: object | undefined): unknown {
   if (self === undefined) return undefined; // a tool that called the getter by itself
   if (ofClass === undefined)
     throw new TypeError(
@@ -172,7 +172,7 @@ export function readField(self: unknown, key: PropertyKey, ofClass?: object): un
   const direct = HandleObject.innerOf(self);
   const owner = direct === undefined ? HandleObject.handleOf(self) : (self as HandleObject);
   const inner = direct ?? HandleObject.innerOf(owner);
-  if (owner === undefined || inner === undefined) return readElsewhere(self, key, ofClass);
+  if (owner === undefined || inner === undefined) return readThroughOther(self, key, ofClass);
   let value: unknown;
   try {
     value = Reflect.get(inner, key);

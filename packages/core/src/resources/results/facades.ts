@@ -124,12 +124,16 @@ export class ThenableFacade extends Facade {
     };
     return reactions.map((reaction, index) =>
       typeof reaction === "function"
-        ? this.#reacting(reaction, settled, key === "catch" || index === 1)
+        ? this.#wrapReaction(reaction, settled, key === "catch" || index === 1)
         : reaction,
     );
   }
 
-  #reacting(reaction: AnyFunction, settled: () => void, failed: boolean): (...values: unknown[]) => unknown {
+  #wrapReaction(
+    reaction: AnyFunction,
+    settled: () => void,
+    failed: boolean,
+  ): (...values: unknown[]) => unknown {
     return (...values) => {
       const { ref } = this;
       settled();

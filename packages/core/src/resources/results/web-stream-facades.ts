@@ -7,8 +7,8 @@ import type { HandleRef } from "./handle-ref.js";
  * stream are lost, and so is its subclass.
  */
 export function streamFacade(value: object, ref: HandleRef): object | undefined {
-  if (isReadable(value)) return value.locked ? undefined : asFacadeOf(readableFacade(value, ref), value);
-  if (isWritable(value)) return value.locked ? undefined : asFacadeOf(writableFacade(value, ref), value);
+  if (isReadable(value)) return value.locked ? undefined : markAsFacade(readableFacade(value, ref), value);
+  if (isWritable(value)) return value.locked ? undefined : markAsFacade(writableFacade(value, ref), value);
   return undefined;
 }
 
@@ -38,7 +38,7 @@ export function isStreamPair(value: object): boolean {
   return isReadable(readable) && isWritable(writable);
 }
 
-function asFacadeOf(facade: object, subject: object): object {
+function markAsFacade(facade: object, subject: object): object {
   const prototype = Object.getPrototypeOf(subject) as object;
   if (Object.getPrototypeOf(facade) !== prototype) Object.setPrototypeOf(facade, prototype);
   if (subjectOf(facade) === undefined) setSubject(facade, subject);

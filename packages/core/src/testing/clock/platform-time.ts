@@ -95,7 +95,7 @@ function fakeSignalTimeout(isActive: () => boolean): () => void {
 }
 
 /** Whether Node would take the arguments, and has a reason to wait. */
-function isFine(delay: unknown, options: WaitOptions | undefined): boolean {
+function areValid(delay: unknown, options: WaitOptions | undefined): boolean {
   if (delay !== undefined && typeof delay !== "number") return false;
   if (options === undefined) return true;
   if (typeof options !== "object" || options === null) return false;
@@ -107,7 +107,7 @@ function isFine(delay: unknown, options: WaitOptions | undefined): boolean {
 /** `setTimeout` of `node:timers/promises` by the global timers. It throws and rejects with Node's errors. */
 function virtualWait(isActive: () => boolean): Wait {
   return function setTimeout(delay, value, options) {
-    if (!isActive() || !isFine(delay, options)) return original.setTimeout(delay, value, options);
+    if (!isActive() || !areValid(delay, options)) return original.setTimeout(delay, value, options);
     return new Promise((resolve, reject) => {
       const { signal, ref = true } = options ?? {};
       const onAbort = (): void => {
@@ -157,7 +157,7 @@ function virtualInterval(isActive: () => boolean): Every {
     }
   }
   return function setInterval(delay, value, options) {
-    if (!isActive() || !isFine(delay, options)) return original.setInterval(delay, value, options);
+    if (!isActive() || !areValid(delay, options)) return original.setInterval(delay, value, options);
     return every(delay, value, options ?? {});
   };
 }

@@ -4,7 +4,7 @@ import { isIgnored, type HeldResource } from "../leaks/built-in-ignores.js";
 import type { Recorded } from "../leaks/recorder.js";
 import type { LeakReport } from "../leaks/report.js";
 import { holds, otherHandles, reportRecorded } from "../leaks/resources.js";
-import { captureStack, isBoughs, isInternal, isRunners, readFrames, siteOf } from "../leaks/stack.js";
+import { captureStack, isBoughFrame, isInternal, isRunnerFrame, readFrames, siteOf } from "../leaks/stack.js";
 
 /** The resources that code may wait for, by their names in `async_hooks`. Write requests end with their handle. */
 const listed: ReadonlySet<string> = new Set([
@@ -93,7 +93,7 @@ export class RealResources {
     };
     if (type !== "Timeout") return void this.#known.set(id, recorded);
     const [first] = users;
-    if (first !== undefined && (isRunners(first) || isBoughs(first))) return;
+    if (first !== undefined && (isRunnerFrame(first) || isBoughFrame(first))) return;
     const what = describeTimerOwner(frames);
     if (what === undefined) return;
     this.#known.set(id, recorded);

@@ -46,7 +46,7 @@ export async function findRetainers(
   await turn(); // reading the WeakRef has kept the target alive for the rest of that job
   const folder = mkdtempSync(join(tmpdir(), "bough-heap-"));
   try {
-    const heap = await quietly(() =>
+    const heap = await withoutOutput(() =>
       analysis.getFullHeapFromFile(writeHeapSnapshot(join(folder, "heap.heapsnapshot"))),
     );
     const walk = new HeapWalk(heap);
@@ -89,7 +89,7 @@ function canResolve(): boolean {
 }
 
 /** It reports its progress on stdout, unless its configuration, which is a package itself, says otherwise. */
-async function quietly<T>(body: () => Promise<T>): Promise<T> {
+async function withoutOutput<T>(body: () => Promise<T>): Promise<T> {
   const require = createRequire(createRequire(import.meta.url).resolve(PACKAGE));
   const { config } = require("@memlab/core") as { config: { muteConsole: boolean } };
   const before = config.muteConsole;

@@ -9,7 +9,7 @@ import {
   type HeapNode,
   type HeapWalk,
 } from "./heap-walk.js";
-import { isBoughs, isUsers, readStack } from "../leaks/stack.js";
+import { isBoughFrame, isUserFrame, readStack } from "../leaks/stack.js";
 
 /** The path that keeps an object alive. */
 export interface Retainers {
@@ -30,7 +30,11 @@ export function retainersOf(heap: Heap, walk: HeapWalk, target: HeapNode): Retai
     ({ toNode }, index) => !isScopeNode(toNode) || !isScopeNode(edges[index + 1]?.toNode),
   );
   const path = shown.map((edge) => `${describeEdge(edge)} ${describeHeapNode(edge.toNode, sites)}`.trim());
-  return { path, site: [...sites.values()].findLast(isUsers), partner: partnerOf(heap, walk, target, edges) };
+  return {
+    path,
+    site: [...sites.values()].findLast(isUserFrame),
+    partner: partnerOf(heap, walk, target, edges),
+  };
 }
 
 /** Two owner handles that are held from inside of each other's scopes are never collected. */
@@ -93,7 +97,7 @@ function sitesOf(heap: Heap, edges: readonly HeapEdge[]): Map<number, string> {
     for (let at = 0; at < locations.length; at += 4) {
       if (locations[at] !== id) continue;
       const site = siteAt(script, locations[at + 2] ?? 0, locations[at + 3] ?? 0);
-      if (site !== undefined && !isBoughs(site)) sites.set(node.nodeIndex, site);
+      if (site !== undefined && !isBoughFrame(site)) sites.set(node.nodeIndex, site);
     }
   }
   return sites;

@@ -1,7 +1,7 @@
 import { isClosed } from "../../kernel/state.js";
 import { scopeOfTimer } from "./recorder.js";
 import { isStartedAgain } from "../clock/virtual-timer.js";
-import { isBoughs, isRunners, siteOf, type Origin } from "./stack.js";
+import { isBoughFrame, isRunnerFrame, siteOf, type Origin } from "./stack.js";
 
 /** The data of a resource for the built-in ignores. */
 export interface HeldResource {
@@ -40,14 +40,14 @@ const builtInIgnores: readonly BuiltInIgnore[] = [
     matches: ({ origin }) => {
       if (origin === undefined) return false;
       const [first] = origin.frames;
-      if (first !== undefined) return isRunners(first);
+      if (first !== undefined) return isRunnerFrame(first);
       return origin.internal.some((frame) => frame.includes("node:internal/test_runner/"));
     },
   },
   {
     why: "bough's own timers and ports belong to a scope, which is reported in their place; not one whose scope has ended, nor one that it has started for somebody else",
     matches: ({ origin, resource }) => {
-      if (origin?.frames[0] === undefined || !isBoughs(origin.frames[0])) return false;
+      if (origin?.frames[0] === undefined || !isBoughFrame(origin.frames[0])) return false;
       if (isStartedAgain(resource)) return false;
       const scope = scopeOfTimer(resource);
       return scope === undefined || !isClosed(scope);

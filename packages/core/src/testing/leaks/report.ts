@@ -2,7 +2,7 @@ import { BoughError } from "../../errors/bough-error.js";
 import type { TaskStatus } from "../../errors/scope-errors.js";
 import { formatDuration } from "../../inspect/duration.js";
 import type { ScopeState } from "../../kernel/scope.js";
-import { isUsers } from "./stack.js";
+import { isUserFrame } from "./stack.js";
 
 /** A leak: a scope or a resource that should have ended. Plain data that keeps nothing alive. */
 export interface LeakReport {
@@ -81,5 +81,5 @@ function formatLeak(leak: LeakReport): string {
 function framesOf({ stack, spawnedAt }: LeakReport): readonly string[] {
   if (spawnedAt === undefined) return [];
   const outer = stack?.slice(stack.indexOf(spawnedAt) + 1) ?? [];
-  return [spawnedAt, ...outer.filter(isUsers)];
+  return [spawnedAt, ...outer.filter(isUserFrame)];
 }

@@ -64,16 +64,16 @@ export function readFrames(raw: RawStack): string[] {
 
 /** The line to look at: the innermost frame that is neither bough's nor a dependency's, or the innermost if there is none. */
 export function siteOf(frames: readonly string[]): string | undefined {
-  return frames.find(isUsers) ?? frames[0];
+  return frames.find(isUserFrame) ?? frames[0];
 }
 
 /** Whether a frame is neither bough's nor a dependency's. */
-export function isUsers(frame: string): boolean {
-  return !isBoughs(frame) && !frame.includes("/node_modules/");
+export function isUserFrame(frame: string): boolean {
+  return !isBoughFrame(frame) && !frame.includes("/node_modules/");
 }
 
 /** Whether a frame is in bough's own code (its tests are users). */
-export function isBoughs(frame: string): boolean {
+export function isBoughFrame(frame: string): boolean {
   const inside = packageFolders.some(
     (home) => frame.includes(`${home}/src/`) || frame.includes(`${home}/dist/`),
   );
@@ -84,7 +84,7 @@ const runners =
   /\/node_modules\/(?:.*\/)?(?:vitest|@vitest\/[\w-]+|jest-[\w-]+|@jest\/[\w-]+|mocha|tinypool)\//;
 
 /** Whether a frame is in the code of a test runner. */
-export function isRunners(frame: string): boolean {
+export function isRunnerFrame(frame: string): boolean {
   return runners.test(frame);
 }
 
