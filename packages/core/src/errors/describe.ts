@@ -31,7 +31,17 @@ export function nameOfError(error: unknown): string {
 
 /** Quotes the path of a scope for a message. */
 export function quotePath(path: string): string {
-  return path.length > MAX_PATH ? `with a path of ${path.length} characters` : JSON.stringify(path);
+  return path.length > MAX_PATH ? `with a path of ${path.length} characters` : quote(path);
+}
+
+/** `JSON.stringify`, which takes three times as long for a short text. Each cancellation quotes a path. */
+function quote(text: string): string {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    const isPlain = code >= 0x20 && code < 0xd800 && code !== 0x22 && code !== 0x5c; // neither a control character, a surrogate, " nor \
+    if (!isPlain) return JSON.stringify(text);
+  }
+  return `"${text}"`;
 }
 
 /** `a, b and c`. */

@@ -3,13 +3,11 @@ import { MissingContextError } from "../errors/missing-context-error.js";
 import { closedError } from "./closed-error.js";
 import { requireType } from "../errors/validate.js";
 import { ContextKey } from "./context-key.js";
-import { setContextValues, type ContextValues } from "./context.js";
+import { notAKey, setContextValues, type ContextValues } from "./context.js";
 import type { ScopeNode } from "./node.js";
 import { isBackground, isClosed } from "./state.js";
 
 const contextValues: ContextValues = {
-  isKey: (value) => ContextKey.isKey(value),
-
   get(node, key) {
     for (let at: ScopeNode | undefined = node; at !== undefined; at = at.parent) {
       const values = at.extras?.context;
@@ -17,12 +15,14 @@ const contextValues: ContextValues = {
       const value = values.get(key);
       if (value !== undefined || values.has(key)) return value as never;
     }
+    if (!ContextKey.isKey(key)) throw notAKey("get", key); // only now: what was found by it is a key
     const defaults = ContextKey.defaultsOf(key);
     if (defaults.length === 0) throw new MissingContextError(key.name, node.path);
     return defaults[0] as never;
   },
 
   set(node, key, value) {
+    if (!ContextKey.isKey(key)) throw notAKey("set", key);
     if (isClosed(node)) throw closedError("set", node);
     if (isBackground(node)) {
       throw new BoughError(

@@ -2,9 +2,8 @@ import { wrongType } from "../errors/validate.js";
 import type { ContextKey } from "./context-key.js";
 import type { ScopeNode } from "./node.js";
 
-/** Finds and keeps the values of `scope.get` and `scope.set`; see `context-values.ts`. */
+/** Finds and keeps the values of `scope.get` and `scope.set`; see `context-values.ts`. Throws if `key` is not a key. */
 export interface ContextValues {
-  isKey(value: unknown): boolean;
   get<T>(node: ScopeNode, key: ContextKey<T>): T;
   set<T>(node: ScopeNode, key: ContextKey<T>, value: T): void;
 }
@@ -16,8 +15,12 @@ export function setContextValues(implementation: ContextValues): void {
   values = implementation;
 }
 
-/** @throws {TypeError} If `key` is not a key. */
+/** @throws {TypeError} If there is no key yet: then `key` is not one. */
 export function contextValues(operation: string, key: unknown): ContextValues {
-  if (values?.isKey(key) === true) return values;
-  throw wrongType(operation, "key must come from createContextKey()", key);
+  if (values === undefined) throw notAKey(operation, key);
+  return values;
+}
+
+export function notAKey(operation: string, key: unknown): TypeError {
+  return wrongType(operation, "key must come from createContextKey()", key);
 }

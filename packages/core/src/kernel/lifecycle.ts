@@ -145,15 +145,16 @@ export function bodyThrew(node: ScopeNode, error: unknown): void {
 }
 
 function bodyThrewWhenCancelled(node: ScopeNode, error: unknown): void {
+  if (error === node.reason) return cutShort(node);
   const broken: unknown[] = [];
-  const isReason = error === node.reason;
-  if (isReason || (!hasFailedInside(node, error) && isCancellation(node, error, broken))) {
-    markCutShort(node);
-    failIfTimedOut(node);
-  } else {
-    fail(node, error);
-  }
+  if (!hasFailedInside(node, error) && isCancellation(node, error, broken)) cutShort(node);
+  else fail(node, error);
   for (const thrown of broken) fail(node, thrown);
+}
+
+function cutShort(node: ScopeNode): void {
+  markCutShort(node);
+  failIfTimedOut(node);
 }
 
 function bodyEnded(node: ScopeNode): void {
@@ -390,6 +391,7 @@ function leaveTree(node: ScopeNode): ScopeNode | undefined {
 
 /** A child that was cut short cuts its parent short, unless it is a daemon, or was cancelled without its parent. */
 function propagateCutShort(node: ScopeNode, parent: ScopeNode): void {
-  const cutsParentShort = isCutShort(node) && !isDaemon(node);
-  if (cutsParentShort && isCancelled(parent) && parent.reason === node.reason) markCutShort(parent);
+  const cutsParentShort = isCutShort(node) && !isDaemon(node) && isCancelled(parent);
+  // Of many children that are cut short only the first compares the reasons.
+  if (cutsParentShort && !isCutShort(parent) && parent.reason === node.reason) markCutShort(parent);
 }

@@ -197,7 +197,7 @@ export function coarseElapsed(): number {
 }
 
 function readCoarseElapsed(): number {
-  const now = roundedElapsed();
+  const now = roundDown(current.now() + offset);
   equalReadings = now === lastReading && current === realClock ? equalReadings + 1 : 0; // a test's clock is never cached
   lastReading = now;
   if (equalReadings >= MIN_EQUAL_READINGS) startReuse();
@@ -233,8 +233,7 @@ export function setBurstEnd(after: (callback: () => void) => void): void {
 }
 
 /** A small integer for the first days, not a boxed double. */
-function roundedElapsed(): number {
-  const ms = elapsed();
+function roundDown(ms: number): number {
   return ms < MAX_SMALL_INTEGER ? ms | 0 : Math.floor(ms);
 }
 
@@ -246,5 +245,5 @@ function endBurst(): void {
 
 /** The age in ms of something that began at `coarseElapsed`. Never negative. */
 export function ageOf(start: number): number {
-  return Math.max(0, roundedElapsed() - start);
+  return Math.max(0, roundDown(elapsed()) - start);
 }

@@ -144,7 +144,7 @@ export abstract class ScopeNode implements Scope {
    */
   get reason(): CancelledError | undefined {
     if (!isCancelled(this)) return undefined;
-    this.ownReason ??= this.extras?.settings?.makeReason?.();
+    if (this.extras !== undefined) this.ownReason ??= this.extras.settings?.makeReason?.();
     let at: ScopeNode = this;
     while (at.ownReason === undefined) at = at.parent as ScopeNode;
     const reason = at.ownReason;
