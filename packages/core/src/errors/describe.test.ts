@@ -1,5 +1,5 @@
 import { describe as group, expect, it } from "vitest";
-import { describe } from "./describe.js";
+import { describe, quotePath } from "./describe.js";
 
 group("describe()", () => {
   const throwing = new Proxy(
@@ -55,3 +55,19 @@ function revoked(): object {
   revoke();
   return proxy;
 }
+
+group("quotePath()", () => {
+  it("quotes every character as JSON does", () => {
+    const paths = [
+      "",
+      "server/GET \u{1f600} é \u2028",
+      ...Array.from({ length: 0x110 }, (_, code) => `a${String.fromCharCode(code)}b`),
+    ];
+    for (const path of [...paths, "\ud7ff", "\ud800", "x\udfff", "\ue000", "\uffff"])
+      expect(quotePath(path)).toBe(JSON.stringify(path));
+  });
+
+  it("gives only the length of a very long path", () => {
+    expect(quotePath("a/".repeat(1_000))).toBe("with a path of 2000 characters");
+  });
+});

@@ -76,4 +76,18 @@ describe("get() and set()", () => {
     expect(thrown(() => scope.set(key, "late"))).toBeInstanceOf(ScopeClosedError);
     expect(scope.get(key)).toBe("in a defer");
   });
+
+  it("refuse what is not a key, also an object that looks like one, in a scope with values", () => {
+    const scope = createScope();
+    scope.set(key, "value");
+    const others: unknown[] = ["user", undefined, { name: "user" }, new Proxy(key, {}), Object.create(key)];
+    for (const other of others) {
+      const message = /^(get|set): key must come from createContextKey\(\), got /;
+      for (const call of [() => scope.get(other as typeof key), () => scope.set(other as typeof key, "x")]) {
+        expect(thrown(call)).toBeInstanceOf(TypeError);
+        expect(thrown(call)).toMatchObject({ message: expect.stringMatching(message) as string });
+      }
+    }
+    expect(scope.get(key)).toBe("value");
+  });
 });
