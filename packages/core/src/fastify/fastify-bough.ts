@@ -257,10 +257,14 @@ export function openRaw(request: FastifyRequest["raw"], state: ServerState): Req
  *
  * For Fastify 5. Register it first.
  *
- * **Cancellation:** as with `requestScope`: when the client goes away (also during `inject()`), by the `timeout` of the plugin
- * or the route (`config: { bough: { timeout } }`), by the header if `deadlineHeader` is on, and by `app.close()`, which lets
- * running requests finish within `grace`. Fastify's own `request.signal` is different: it aborts as soon as a body has been
- * read.
+ * **Cancellation:** as with `requestScope`:
+ *
+ * - when the client goes away, also during `inject()`;
+ * - by the `timeout` of the plugin or of the route (`config: { bough: { timeout } }`);
+ * - by the header, if `deadlineHeader` is on;
+ * - by `app.close()`, which lets running requests finish within `grace`.
+ *
+ * Fastify's own `request.signal` is different: it aborts as soon as a body has been read.
  *
  * **Failure:** a handler that fails because its client has gone is not answered. It is logged as 499, at level info,
  * and the error handlers do not get its error. A request that runs out of time is answered with 503, or with 504 if

@@ -18,10 +18,9 @@ const codes: ReadonlySet<unknown> = new Set([
   "ECONNRESET",
   "ECONNABORTED", // also multiparty, raw-body (body-parser, co-body)
   "EPIPE",
-  // node:stream: `pipeline()` and `finished()` over a request or response that was closed meanwhile, `pipe` into one that
-  // had been closed before (ERR_STREAM_UNABLE_TO_PIPE, since Node 22), and writing to it.
+  // node:stream: a request or response that was closed during `pipeline()` or `finished()`, or before `pipe` or a write.
   "ERR_STREAM_PREMATURE_CLOSE",
-  "ERR_STREAM_UNABLE_TO_PIPE",
+  "ERR_STREAM_UNABLE_TO_PIPE", // since Node 22
   "ERR_STREAM_DESTROYED",
   // Web streams made of a request or response (`Writable.toWeb(response)`): `pipeTo` into a closed stream.
   "ERR_INVALID_STATE",

@@ -22,10 +22,14 @@ import { checkMessages, isDisconnected, type AnyRequest, type AnyResponse } from
  * It ends when the response is done. Tasks that still run then are cancelled (kind `"closed"`) and awaited. Spawn work that
  * outlives the request in `serverScope(server)`.
  *
- * **Cancellation:** kind `"disconnected"` when the client goes away before the response has ended; `"deadline"` when
- * the time is up, which also answers 503 (504 if the deadline came with the request) unless the handler has started a
- * response; `"shutdown"` at the end of the server's grace period. A body that was read to its end does not cancel, and
- * nothing does after `response.end()`.
+ * **Cancellation:**
+ *
+ * - kind `"disconnected"`: the client went away before the response had ended;
+ * - kind `"deadline"`: the time is up. If the handler has not begun a response, the request is answered with 503, or with
+ *   504 if the deadline came with the request;
+ * - kind `"shutdown"`: the grace period of the server is over.
+ *
+ * A body that was read to its end does not cancel, and nothing does after `response.end()`.
  *
  * **Failure:** the failure of a task cancels the request, not the server. If the handler awaits the task, the handler
  * answers; otherwise the failure goes to the nearest `onError`, or is printed. `requestOutcome` says which status an

@@ -297,8 +297,11 @@ export interface SignalFollower {
 }
 
 /**
- * A pending `join`, `close` or disposal of a handle. `join` rejects with a failure or, if work was cut short, with the
- * reason; `close` only with a failure; `dispose` only with a failure that was not received before.
+ * A pending `join`, `close` or disposal of a handle:
+ *
+ * - `join` rejects with a failure or, if work was cut short, with the reason;
+ * - `close` rejects only with a failure;
+ * - `dispose` rejects only with a failure that was not received before.
  */
 export interface Waiter extends PromiseObserver<void> {
   readonly kind: "join" | "close" | "dispose";

@@ -154,8 +154,8 @@ export class Run {
 
   /**
    * Forces the exit if the process goes on after two turns of its event loop. A process that was not scheduled for a while
-   * may have nothing left to do. It ends in the turn that follows, or in the next one if the time for repeated signals is
-   * over at the same moment, since that waits for a turn.
+   * may have nothing left to do. It ends in the turn that follows. If the time for repeated signals is over at the same
+   * moment, it ends in the next one, since that waits for a turn.
    */
   #forceIfHeld(): void {
     let turns = 0;

@@ -216,8 +216,8 @@ export interface Consumer {
 }
 
 /**
- * A connection of one process to an engine. A call that does not get through rejects or stays pending; `bough/remote` gives
- * each a limit and repeats it, so every call can be repeated, also after it had an effect.
+ * A connection of one process to an engine. A call that does not get through rejects or stays pending. `bough/remote` gives
+ * each call a time limit and repeats it. So every call must be repeatable, also after it had an effect.
  */
 export interface EngineConnection {
   /**

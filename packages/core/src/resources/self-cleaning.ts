@@ -69,8 +69,8 @@ export type Buildable<T> = [T] extends [never]
  * @throws {CancelledError} The reason, if the scope starts cancelled, because of `parent` or `options`; `build` is not
  *   called.
  * @throws {ScopeClosedError} If `parent` has ended.
- * @throws {TypeError | RangeError} If an argument is bad, or `build` returns no object, or returns a promise, a function,
- *   an array or a scope: no handle can replace these.
+ * @throws {TypeError | RangeError} If an argument is bad. If `build` returns no object, or an object that no handle can
+ *   replace: a promise, a function, an array or a scope.
  * @example
  * ```ts
  * class Cache {

@@ -43,9 +43,9 @@ export interface TaskOptions {
    */
   readonly grace?: number | undefined;
   /**
-   * Receives the failures that have no other receiver: those below the task, and the task's own where its scope does
-   * not receive them (a supervising scope, the background). Default: the nearest `onError` above, otherwise a failure
-   * is an unhandled rejection.
+   * Receives the failures below the task that have no other receiver. Receives the task's own failure if its scope does
+   * not (a supervising scope, the background). Default: the nearest `onError` above, otherwise a failure is an unhandled
+   * rejection.
    */
   readonly onError?: ((error: unknown, task: TaskInfo) => void) | undefined;
   /** Says which further errors are cancellations, in the task and below; as in {@link ScopeOptions}. Default: none. */

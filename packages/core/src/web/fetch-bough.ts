@@ -123,9 +123,13 @@ class WebHandle extends ServerHandle<WebServer> {
  * nothing to wait for, it ends at once, and the response is passed on unchanged. Tasks that still run are cancelled
  * (kind `"closed"`) and awaited.
  *
- * **Cancellation:** kind `"disconnected"` when the client goes away before the response is complete; `"deadline"` when the
- * time is up; `"shutdown"` at the end of the grace period. A request that was cancelled is answered with 499, 503 or 504,
- * and never rejects.
+ * **Cancellation:**
+ *
+ * - kind `"disconnected"`: the client went away before the response was complete;
+ * - kind `"deadline"`: the time is up;
+ * - kind `"shutdown"`: the grace period is over.
+ *
+ * A request that was cancelled is answered with 499, 503 or 504, and never rejects.
  *
  * **Failure:** every other failure of the handler rejects, unchanged, and goes to the host or its framework. If a task has
  * failed, that is the failure of the task.

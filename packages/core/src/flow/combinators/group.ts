@@ -17,7 +17,7 @@ import type { Routine } from "../../task/routine.js";
 import type { Worker } from "../../task/worker.js";
 import { checkCombinatorOptions, type CombinatorOptions } from "./combinator-options.js";
 
-/** The result of a worker: what its promise resolves with, what its Effection operation returns, or its return value. */
+/** The result of a worker: the value of its promise or of its Effection operation, otherwise its return value. */
 export type WorkerResult<W> = W extends (scope: Scope) => infer R
   ? R extends Routine<infer T>
     ? T

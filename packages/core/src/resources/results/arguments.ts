@@ -94,8 +94,11 @@ function convertReference(ref: HandleRef, value: object, mark: object | undefine
 }
 
 /**
- * The kind of an argument, by its prototype. `data` has no functions, or is never converted, so it holds nothing when
- * it is returned; `own` is recorded as the caller's, and a `container` or `collection` with its members.
+ * The kind of an argument, by its prototype:
+ *
+ * - `data` has no functions, or is never converted, so it holds nothing when it is returned;
+ * - `own` is recorded as the caller's;
+ * - a `container` or `collection` is recorded with its members.
  */
 type ArgumentKind = "handle" | "data" | "own" | "unmarkable" | "container" | "collection";
 

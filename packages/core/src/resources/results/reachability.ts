@@ -29,10 +29,10 @@ export function classOf(value: object): ClassInfo {
 }
 
 /**
- * Whether the methods of `value` may return an object that needs the handle, as `client.db().find()` does: `value` has
- * private members, or a field that leads to a `live` object or a function. False for classes that would not accept a
- * facade. These are classes of the platform, and classes that read private members of other objects than `this` (`#x in
- * other`, `other.#x`).
+ * Whether the methods of `value` may return an object that needs the handle, as `client.db().find()` does. They may if
+ * `value` has private members, or a field that leads to a `live` object or a function. False for classes that would not
+ * accept a facade. These are classes of the platform, and classes that read private members of other objects than `this`
+ * (`#x in other`, `other.#x`).
  */
 export function canReachHandle(value: object, live: (member: object) => boolean): boolean {
   const prototype = Object.getPrototypeOf(value) as object;

@@ -38,7 +38,7 @@ export function installedClock(): FakeClock | undefined {
 }
 
 /**
- * Puts a fake clock in place of the global timers, or uses the fake clock that is installed: the timers of
+ * Puts a fake clock in place of the global timers, or uses the fake clock that is installed. The timers of
  * `vi.useFakeTimers()` stay vitest's, and are there afterwards.
  *
  * @param isOutside - Whether the code that sets a timer does not run under this clock.

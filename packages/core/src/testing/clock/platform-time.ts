@@ -26,7 +26,7 @@ const original = {
 };
 
 /**
- * Lets the other timers of the platform follow the global timers, which are fake: `AbortSignal.timeout`,
+ * Lets the other timers of the platform follow the global timers, which are fake. These are `AbortSignal.timeout`,
  * `node:timers` and `node:timers/promises`, also for modules that imported them by name before.
  *
  * @param ours - Whether the global timers are our own and not a test runner's.
