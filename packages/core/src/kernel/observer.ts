@@ -1,5 +1,5 @@
 import type { WaitingFor } from "../errors/scope-errors.js";
-import { throwOverflow, lastSettlers, makePromise } from "./promise-settlers.js";
+import { forgetSettlers, lastSettlers, makePromise, throwOverflow } from "./promise-settlers.js";
 import { isBun } from "./platform.js";
 
 /** Receives the outcome of a node, once, when the node settles. */
@@ -33,7 +33,9 @@ export function ignore(): void {}
 export function withResolvers<T>(): PromiseObserver<T> {
   if (isBun) {
     const promise = makePromise<T>();
-    return { promise, resolve: lastSettlers.resolve, reject: lastSettlers.reject };
+    const { resolve, reject } = lastSettlers;
+    forgetSettlers(); // they hold the promise, and with it its value
+    return { promise, resolve, reject };
   }
   let resolve!: (value: unknown) => void;
   let reject!: (error: unknown) => void;

@@ -4,9 +4,8 @@ import { isListening } from "../kernel/diagnostics.js";
 import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { lastSettlers, makePromise } from "../kernel/promise-settlers.js";
 import { onTurn } from "../kernel/platform.js";
-import { ignore, type Observer } from "../kernel/observer.js";
+import { ignore, withResolvers, type Observer } from "../kernel/observer.js";
 import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
@@ -179,10 +178,9 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   }
 
   #promise(): Promise<unknown> {
-    const promise = makePromise<unknown>();
-    this.#resolve = lastSettlers.resolve;
-    this.#reject = lastSettlers.reject;
-    lastSettlers.resolve = lastSettlers.reject = ignore; // they hold the promise, and with it the response
+    const { promise, resolve, reject } = withResolvers<unknown>();
+    this.#resolve = resolve;
+    this.#reject = reject;
     return promise;
   }
 
