@@ -76,6 +76,28 @@ for (const { name, label, start } of webHosts())
       expect(answer?.body.length).toBe(300_000);
     });
 
+    it.each([
+      { path: "form", type: /^multipart\/form-data; ?boundary=/ },
+      { path: "parameters", type: /^application\/x-www-form-urlencoded;charset=utf-8$/i },
+      { path: "blob", type: /^text\/x$/ },
+    ])("the content type of the body stays: $path", async ({ path, type }) => {
+      const answer = await get(path);
+      expect(answer).toMatchObject({ status: 200, complete: true });
+      expect(answer?.headers["content-type"]).toMatch(type);
+    });
+
+    // node-server adds a content type of its own, with bough and without.
+    it.skipIf(name === "node-server").each([
+      { path: "untyped", length: 5 },
+      { path: "untyped-large", length: 300_000 },
+      { path: "untyped-empty", length: 0 },
+    ])("no content type is added to a body that is complete at once: $path", async ({ path, length }) => {
+      const answer = await get(path);
+      expect(answer).toMatchObject({ status: 200, complete: true });
+      expect(answer?.body.length).toBe(length);
+      expect(answer?.headers["content-type"]).toBeUndefined();
+    });
+
     it.skipIf(name === "workerd").each(["read-parts", "echo", "send-on"])(
       "a client that disconnects during its upload is no failure: %s",
       async (path) => {

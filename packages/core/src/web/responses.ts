@@ -1,4 +1,5 @@
 import { answerTexts, type AnswerStatus } from "../http/responder.js";
+import { isBun } from "../kernel/platform.js";
 
 // The responses of fetch-style handlers: inspects them, and creates new ones from them. This file has no state.
 
@@ -40,6 +41,7 @@ export function withBody(method: string, value: unknown): WithBody | undefined {
 
 /** Whether the response has a body that no code reads yet. */
 function hasReadableBody(response: ResponseLike): response is WithBody {
+  if (isBun) void response.headers; // otherwise Bun forgets the content type of a form or a blob
   const { body } = response;
   return body !== null && !body.locked && typeof (body as Partial<ReadableStream>).getReader === "function";
 }
@@ -61,11 +63,22 @@ export function withStream(
 
 /** The same response, whose body is complete, and which says how long it is as the first one would have. */
 export function withBytes(response: ResponseLike, bytes: Uint8Array): Response {
-  const complete = new Response(bytes as never, initOf(response));
+  const isPlain = isBun && !response.headers.has("content-type") && !response.headers.has("content-length");
+  const complete = new Response((isPlain ? streamOf(bytes) : bytes) as never, initOf(response));
   const { headers } = complete;
   if (!headers.has("content-length") && !headers.has("transfer-encoding"))
     headers.set("content-length", String(bytes.byteLength));
   return complete;
+}
+
+/** A stream that is complete at once. To bytes, Bun adds a content type. */
+function streamOf(bytes: Uint8Array): ReadableStream<unknown> {
+  return new ReadableStream({
+    start(controller) {
+      if (bytes.byteLength > 0) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }
 
 function initOf(response: ResponseLike): ResponseInit {

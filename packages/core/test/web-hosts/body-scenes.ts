@@ -13,6 +13,15 @@ type BodyScene = (
 /** The server whose responses a handler passes on. */
 const upstreamOf = (request: Request): string => request.headers.get("x-upstream") ?? "";
 
+function completeStream(text: string): ReadableStream {
+  return new ReadableStream({
+    start(controller) {
+      if (text !== "") controller.enqueue(encoder.encode(text));
+      controller.close();
+    },
+  });
+}
+
 export const bodyScenes: Readonly<Record<string, BodyScene>> = {
   "pass-on": (request, scope) => {
     void scope.signal;
@@ -26,6 +35,33 @@ export const bodyScenes: Readonly<Record<string, BodyScene>> = {
   "large-bytes": (_request, scope) => {
     void scope.signal;
     return new Response(new Uint8Array(300_000).fill(97));
+  },
+  form: (_request, scope) => {
+    void scope.signal;
+    const form = new FormData();
+    form.set("a", "b");
+    return new Response(form);
+  },
+  parameters: (_request, scope) => {
+    void scope.signal;
+    return new Response(new URLSearchParams({ a: "b" }));
+  },
+  blob: (_request, scope) => {
+    void scope.signal;
+    return new Response(new Blob(["hello"], { type: "text/x" }));
+  },
+  // Complete at once, and without a content type.
+  untyped: (_request, scope) => {
+    void scope.signal;
+    return new Response(completeStream("hello"));
+  },
+  "untyped-large": (_request, scope) => {
+    void scope.signal;
+    return new Response(completeStream("a".repeat(300_000)));
+  },
+  "untyped-empty": (_request, scope) => {
+    void scope.signal;
+    return new Response(completeStream(""));
   },
   // Each part of an upload is read on its own.
   "read-parts": async (request, scope) => {
