@@ -19,7 +19,7 @@ export function defer(
   node: ScopeNode,
   operation: string,
   cleanup: () => unknown,
-  label: object | string = cleanup,
+  label: object | string,
   site?: string,
 ): void {
   if (isClosed(node)) throw closedError(operation, node);

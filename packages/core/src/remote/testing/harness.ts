@@ -10,6 +10,11 @@ import type { RemoteOptions, ServeOptions } from "../remote-options.js";
 import { serve, type Service } from "../serve.js";
 import { monotonicNow } from "../time.js";
 
+/** How long to wait for an event of a case, in ms. Only a hang takes so long. */
+const MAX_WAIT = 120_000;
+/** How long to repeat a call that does not get through, in ms. */
+const MAX_REPEAT = 60_000;
+
 /** The engine that {@link engineSuite} tests, and the faults that can be injected into it. */
 export interface EngineSubject {
   /** The engine as the process of that name sees it. */
@@ -157,8 +162,8 @@ export class Harness {
   }
 
   /** Waits for something that happened in a worker. */
-  async waitFor(tag: string, what: Event["what"], count = 1, limit = 120_000): Promise<Event> {
-    const until = monotonicNow() + limit;
+  async waitFor(tag: string, what: Event["what"], count = 1): Promise<Event> {
+    const until = monotonicNow() + MAX_WAIT;
     while (this.eventsOf(tag, what).length < count) {
       assert(
         monotonicNow() < until,
@@ -170,8 +175,8 @@ export class Harness {
   }
 
   /** Repeats a call of the port that does not get through, as `bough/remote` does. */
-  async repeated<T>(call: () => Promise<T>, limit = 60_000): Promise<T> {
-    const until = monotonicNow() + limit;
+  async repeated<T>(call: () => Promise<T>): Promise<T> {
+    const until = monotonicNow() + MAX_REPEAT;
     for (;;)
       try {
         return await call();
@@ -182,10 +187,10 @@ export class Harness {
   }
 
   /** Waits until the engine has a job of the case. */
-  async waitUntilStored(scope: Scope, id: string, limit = 120_000): Promise<void> {
+  async waitUntilStored(scope: Scope, id: string): Promise<void> {
     const connection = await (await this.subject.engine("port")).open(scope);
     const ref: EngineRef = { queue: this.job.queue, id };
-    const until = monotonicNow() + limit;
+    const until = monotonicNow() + MAX_WAIT;
     for (;;) {
       const [state] = (await this.repeated(() => connection.heartbeat({ ask: [ref] }))).states;
       if (state !== undefined && !("at" in state && state.at === "missing")) return;

@@ -115,9 +115,9 @@ function kindOfClass(prototype: object, value: object): ArgumentKind {
   }
 }
 
-/** Applies {@link toInner} in place, from the argument `first` on. */
-export function convertArguments(ref: HandleRef, args: unknown[], first = 0): unknown[] {
-  for (let index = first; index < args.length; index++) convertArgument(ref, args, index);
+/** Applies {@link toInner} to each argument, in place. */
+export function convertArguments(ref: HandleRef, args: unknown[]): unknown[] {
+  for (let index = 0; index < args.length; index++) convertArgument(ref, args, index);
   return args;
 }
 
