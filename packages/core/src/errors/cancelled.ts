@@ -1,3 +1,4 @@
+import { isObject } from "./user-values.js";
 import { BoughError } from "./bough-error.js";
 import { cancelledBrand } from "./brands.js";
 import type { BoughErrorCode } from "./codes.js";
@@ -139,7 +140,7 @@ export class DeadlineExceededError extends CancelledError {
 /** Whether `error` is a cancellation by bough, of any scope and from any copy of the package. */
 export function isCancelled(error: unknown): error is CancelledError {
   try {
-    return typeof error === "object" && error !== null && cancelledBrand in error;
+    return isObject(error) && cancelledBrand in error;
   } catch {
     return false; // a proxy with a trap that throws
   }

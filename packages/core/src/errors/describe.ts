@@ -1,3 +1,4 @@
+import { isObjectLike } from "./user-values.js";
 const MAX_LENGTH = 80;
 /** The longest path that is quoted. A longer path is hard to read, and joining its parts is slow in a deep tree. */
 const MAX_PATH = 500;
@@ -21,7 +22,7 @@ export function describe(value: unknown): string {
 /** Returns the name of an error, and the type of any other value. Never returns the message, which may contain data. */
 export function nameOfError(error: unknown): string {
   try {
-    if (typeof error !== "object" || error === null) return typeof error;
+    if (!isObjectLike(error)) return typeof error;
     const { name } = error as { name?: unknown };
     return typeof name === "string" && name !== "" ? name : "Error";
   } catch {

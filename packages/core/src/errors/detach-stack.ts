@@ -1,3 +1,4 @@
+import { isObject } from "./user-values.js";
 /**
  * Formats the stack trace of `error` now, and returns `error`. Until the stack is read, V8 keeps the frames, and so the
  * receiver of every method on the stack. An error that is created in a method of an owner handle would keep the handle
@@ -6,7 +7,7 @@
 export function detached<E>(error: E): E {
   try {
     // A call, so that no minifier takes it for a read without effect.
-    if (typeof error === "object" && error !== null) Reflect.get(error, "stack");
+    if (isObject(error)) Reflect.get(error, "stack");
   } catch {
     // A user's getter threw: it has no stack that would keep anything.
   }

@@ -5,10 +5,14 @@ export function isObject(value: unknown): value is object {
   return (typeof value === "object" && value !== null) || typeof value === "function";
 }
 
+/** Whether `value` is an object, and not a function. */
+export function isObjectLike(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
 /** Whether `await` would wait for `value`. May throw: a user's object may have a getter for `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== "object" || value === null) && typeof value !== "function") return false;
-  return typeof (value as { then?: unknown }).then === "function";
+  return isObject(value) && typeof (value as { then?: unknown }).then === "function";
 }
 
 /** Reads a property. `undefined` if that throws. */

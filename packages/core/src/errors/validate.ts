@@ -1,6 +1,6 @@
 import { scopeBrand } from "./brands.js";
 import { describe } from "./describe.js";
-import { isThenable } from "./user-values.js";
+import { isObjectLike, isThenable } from "./user-values.js";
 import { checkOptionNames, type OptionNames } from "./option-names.js";
 
 // Every public function checks its arguments with these before it starts anything. A message names the function and
@@ -99,9 +99,8 @@ export function checkOptionsObject(
   names: OptionNames,
   example = "{ timeout: 1000 }",
 ): asserts options is object {
-  const isObject = typeof options === "object" && options !== null;
   if (
-    isObject &&
+    isObjectLike(options) &&
     !(scopeBrand in options || "aborted" in options || Array.isArray(options) || isThenable(options))
   )
     return checkOptionNames(operation, options, names);
@@ -117,6 +116,5 @@ const noOptions: OptionNames = { all: [], has: () => false };
  * @param extra - The argument after the last one that the function has.
  */
 export function refuseOptions(operation: string, extra: unknown): void {
-  if (typeof extra === "object" && extra !== null && !Array.isArray(extra))
-    checkOptionNames(operation, extra, noOptions);
+  if (isObjectLike(extra) && !Array.isArray(extra)) checkOptionNames(operation, extra, noOptions);
 }

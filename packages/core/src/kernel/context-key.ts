@@ -1,3 +1,4 @@
+import { isObject } from "../errors/user-values.js";
 /**
  * A typed key for a context value, which is visible in a scope and everything below it. Made by
  * {@link createContextKey}. Its identity is the object, not the name.
@@ -21,6 +22,6 @@ export class ContextKey<T> {
 
   /** Whether `value` is a key. */
   static isKey(value: unknown): value is ContextKey<unknown> {
-    return typeof value === "object" && value !== null && #defaults in value;
+    return isObject(value) && #defaults in value;
   }
 }

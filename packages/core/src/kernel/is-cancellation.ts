@@ -2,7 +2,7 @@ import { MAX_CAUSES } from "./constants.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import { describe } from "../errors/describe.js";
 import { consistsOf, isForeignAbort } from "../errors/foreign-aborts.js";
-import { read } from "../errors/user-values.js";
+import { isObjectLike, read } from "../errors/user-values.js";
 import type { ScopeNode } from "./node.js";
 import { report } from "./outcome.js";
 import { isUnderIsCancellation } from "./state.js";
@@ -33,7 +33,7 @@ export function isCancellation(node: ScopeNode, error: unknown, broken: unknown[
 
 function hasCause(error: unknown, reason: CancelledError | undefined): boolean {
   let at = error;
-  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && isObjectLike(at); depth++) {
     at = read(at, "cause");
     if (at === reason) return true;
   }

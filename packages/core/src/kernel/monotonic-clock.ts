@@ -1,3 +1,4 @@
+import { isObject } from "../errors/user-values.js";
 import {
   MAX_CALENDAR_DRIFT,
   MAX_EARLY,
@@ -128,7 +129,7 @@ function realTimer(): unknown {
 
 export function isRealTimer(timer: unknown): boolean {
   const real = realTimer();
-  return typeof real === "object" && real !== null && timer instanceof real.constructor;
+  return isObject(real) && timer instanceof real.constructor;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isObject } from "../errors/user-values.js";
 import { rejectBeforeStart } from "../kernel/throttled-results.js";
 import { detached } from "../errors/detach-stack.js";
 import type { CancelledError } from "../errors/cancelled.js";
@@ -54,7 +55,7 @@ export class Handle implements ScopeHandle {
   }
 
   static nodeOf(value: unknown): ScopeNode | undefined {
-    return typeof value === "object" && value !== null && #node in value ? value.#node : undefined;
+    return isObject(value) && #node in value ? value.#node : undefined;
   }
 
   get name(): string {

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isThenable } from "../errors/user-values.js";
+import { isObject, isThenable } from "../errors/user-values.js";
 import { scopeBrand } from "../errors/brands.js";
 import { wrongType } from "../errors/validate.js";
 import { ScopeNode } from "../kernel/node.js";
@@ -22,7 +22,7 @@ export function nodeOf(operation: string, parameter: string, scope: Scope): Scop
 
 /** Whether `value` is a scope, of this copy of the package or of another one. */
 export function isScope(value: unknown): value is Scope {
-  return typeof value === "object" && value !== null && scopeBrand in value;
+  return isObject(value) && scopeBrand in value;
 }
 
 function notAScope(operation: string, parameter: string, value: unknown): Error {

@@ -1,3 +1,4 @@
+import { isObject } from "../errors/user-values.js";
 import type { CancelledError } from "../errors/cancelled.js";
 import type { TaskInfo } from "../errors/scope-errors.js";
 import { setDeadline } from "../kernel/deadline.js";
@@ -210,7 +211,6 @@ export function setIsCancellation(
 function checkSignal(operation: string, value: unknown): void {
   if (value === undefined) return;
   // By its shape: polyfills and other realms have other AbortSignal classes.
-  if (typeof value === "object" && value !== null && "aborted" in value && "addEventListener" in value)
-    return;
+  if (isObject(value) && "aborted" in value && "addEventListener" in value) return;
   throw wrongType(operation, "signal must be an AbortSignal", value);
 }

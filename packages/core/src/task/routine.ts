@@ -1,3 +1,4 @@
+import { isObjectLike } from "../errors/user-values.js";
 import type { Effect } from "effection";
 import { BoughError } from "../errors/bough-error.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -27,7 +28,7 @@ type Step = (...args: never[]) => unknown;
  * other iterables and async generators are plain values.
  */
 export function isRoutine(value: unknown): value is Routine<unknown> {
-  if (typeof value !== "object" || value === null) return false;
+  if (!isObjectLike(value)) return false;
   try {
     if (Symbol.asyncIterator in value) return false;
     const { next, return: end, throw: raise } = value as { next?: Step; return?: Step; throw?: Step };

@@ -1,6 +1,6 @@
 import type { CancelledError } from "../../errors/cancelled.js";
 import { workKind } from "../../errors/scope-errors.js";
-import { isObject } from "../../errors/user-values.js";
+import { isObject, isObjectLike } from "../../errors/user-values.js";
 import { wrongType } from "../../errors/validate.js";
 import { Hook, addHook, removeHook } from "../../kernel/cancel-hooks.js";
 import { isCancellation } from "../../kernel/is-cancellation.js";
@@ -50,7 +50,7 @@ interface IteratorMethod {
 }
 
 function iteratorMethod(operation: string, items: unknown): IteratorMethod {
-  if (typeof items === "string" || (typeof items === "object" && items !== null)) {
+  if (typeof items === "string" || isObjectLike(items)) {
     const iterable = Object(items) as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
     const method = iterable[Symbol.asyncIterator];
     if (typeof method === "function") return { method, async: true };

@@ -1,3 +1,4 @@
+import { isObject } from "../../errors/user-values.js";
 import { subjectOf } from "../../kernel/object-marks.js";
 import type { ChannelCore } from "./channel-core.js";
 
@@ -12,7 +13,7 @@ export function setCoreOf(find: CoreOf): void {
 
 /** The state of a channel, or of the channel that the facade `value` stands for. `undefined` for any other value. */
 export function channelCore(value: unknown): ChannelCore<unknown> | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
+  if (!isObject(value)) return undefined;
   const core = coreOf(value);
   if (core !== undefined) return core;
   const subject = subjectOf(value);

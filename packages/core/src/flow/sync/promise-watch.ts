@@ -7,6 +7,8 @@ export interface PromiseWatcher extends Queued {
   settled(outcome: PromiseSettledResult<unknown>): void;
 }
 
+const watches = new WeakMap<PromiseLike<unknown>, PromiseWatch>();
+
 /**
  * One reaction on a promise, shared by all its watchers.
  *
@@ -14,7 +16,6 @@ export interface PromiseWatcher extends Queued {
  * iteration. If a task fails while it has no watcher, its failure is reported as if it had never been watched.
  */
 export class PromiseWatch {
-  static readonly #watches = new WeakMap<PromiseLike<unknown>, PromiseWatch>();
   outcome: PromiseSettledResult<unknown> | undefined;
   readonly #queue = new WaitQueue<PromiseWatcher>();
 
@@ -31,10 +32,10 @@ export class PromiseWatch {
   }
 
   static of(promise: PromiseLike<unknown>): PromiseWatch {
-    let watch = PromiseWatch.#watches.get(promise);
+    let watch = watches.get(promise);
     if (watch === undefined) {
       watch = new PromiseWatch(promise);
-      PromiseWatch.#watches.set(promise, watch);
+      watches.set(promise, watch);
     }
     return watch;
   }

@@ -1,4 +1,4 @@
-import { isThenable } from "../../errors/user-values.js";
+import { isObjectLike, isThenable } from "../../errors/user-values.js";
 import { checkDuration, outOfRange, refuseOptions, wrongType } from "../../errors/validate.js";
 import { LongTimer } from "../../kernel/long-timer.js";
 import type { ScopeNode } from "../../kernel/node.js";
@@ -121,7 +121,7 @@ export function sending<T>(channel: Channel<T>, value: T, extra?: unknown): Send
 }
 
 function parse(cases: unknown): Branch[] {
-  if (typeof cases !== "object" || cases === null) {
+  if (!isObjectLike(cases)) {
     throw wrongType("select", "cases must be an object such as { job: channel }", cases);
   }
   const branches = Object.entries(cases).map(([key, value]) => toBranch(key, value));
