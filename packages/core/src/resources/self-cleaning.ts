@@ -1,4 +1,4 @@
-import { describe } from "../errors/describe.js";
+import { isObjectLike } from "../errors/user-values.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { publishStart } from "../kernel/diagnostics.js";
 import { useResource } from "../kernel/defers.js";
@@ -208,7 +208,7 @@ function bodyDone(node: ScopeNode): void {
 
 function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
   if (inner instanceof Promise) watchAbandoned(node, inner);
-  const isObject = typeof inner === "object" && inner !== null;
+  const isObject = isObjectLike(inner);
   if (isObject && !("then" in inner) && !Array.isArray(inner) && !ArrayBuffer.isView(inner) && inner !== node)
     return;
   const hint =
@@ -217,8 +217,7 @@ function checkInner(node: ScopeNode, inner: unknown): asserts inner is object {
       : isObject && "then" in inner
         ? " with a then method, which await would call (return an object that holds it)"
         : "";
-  const message = "selfCleaning: build must return an object with methods or fields";
-  throw new TypeError(`${message}, got ${describe(inner)}${hint}`);
+  throw wrongType("selfCleaning", "build must return an object with methods or fields", inner, hint);
 }
 
 /** The promise of an async `build`: no caller will await it. */

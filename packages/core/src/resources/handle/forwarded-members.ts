@@ -15,7 +15,7 @@ import { setPendingCallback } from "../../task/orphan.js";
 import { HandleObject } from "./handle-object.js";
 
 /** Stands for a method that can be in the object itself: no prototype has it. */
-const unknownMethod: unique symbol = Symbol("bough.unknownMethod");
+const unknownMethod = {};
 
 /**
  * Creates a method of the class of handles. Its `this` is a handle, or an object that wraps one; it calls the method of

@@ -5,16 +5,9 @@ import { closeAndWait, closeByOwner, expectDisposal } from "../../task/close.js"
 import { MAX_BUILDS, MAX_FIELDS } from "../constants.js";
 import { forwardMethod, readField, writeField } from "./forwarded-members.js";
 import { isConstructor } from "../results/function-wrappers.js";
-import {
-  assignedNames,
-  buildMayGrow,
-  GrowingFields,
-  mayGrow,
-  shownFields,
-  syncFields,
-} from "./late-fields.js";
+import { assignedNames, assigns, GrowingFields, mayGrow, shownFields, syncFields } from "./late-fields.js";
 import { toCaller } from "../results/results.js";
-import { handleKey, HandleObject, type HandleFactory } from "./handle-object.js";
+import { handleKey, HandleObject, handlePrototypes, type HandleFactory } from "./handle-object.js";
 
 /** A class of handles that looks like one class of inner objects. */
 interface Wrapper {
@@ -29,8 +22,6 @@ interface Wrapper {
 
 /** The wrappers by the prototype of the inner object. */
 const wrappers = new WeakMap<object, Wrapper>();
-/** The keys that only a handle has. */
-const handleOnlyKeys: ReadonlySet<PropertyKey> = new Set([handleKey, Symbol.asyncDispose, Symbol.dispose]);
 
 /** Creates the handle of `inner`: an object that looks like it and references it. */
 export function createHandle(inner: object, node: ScopeNode, build?: unknown): HandleObject {
@@ -47,9 +38,7 @@ export function createHandle(inner: object, node: ScopeNode, build?: unknown): H
   let handle: HandleObject;
   if (isLiteral ? mayGrow(inner, build) : growsLater(wrapper, inner, build)) {
     const shell = Object.create(construct.prototype as object) as object;
-    const traps = new GrowingFields(inner, handleOnlyKeys, handleKey, (at, from, key) =>
-      defineField(at, from, key, fields),
-    );
+    const traps = new GrowingFields(inner, (at, from, key) => defineField(at, from, key, fields));
     handle = new construct(inner, node, new Proxy(shell, traps));
   } else handle = new construct(inner, node);
   // Both together take half of the time of `Reflect.ownKeys`.
@@ -68,13 +57,13 @@ const factory: HandleFactory = { copy: createHandle, convert: toCaller };
 
 function compareFields(owner: HandleObject): void {
   const inner = HandleObject.innerOf(owner) as object;
-  syncFields(owner, inner, handleOnlyKeys, (at, from, key) => defineField(at, from, key));
+  syncFields(owner, inner, defineField);
 }
 
 function growsLater(wrapper: Wrapper, inner: object, build: unknown): boolean {
   if (wrapper.grows || wrapper.buildsLeft === 0 || build === undefined) return wrapper.grows;
   wrapper.buildsLeft -= 1;
-  return (wrapper.grows = buildMayGrow(inner, build));
+  return (wrapper.grows = assigns(inner, build));
 }
 
 /** Freezes, seals or closes the handle like its inner object. */
@@ -87,7 +76,7 @@ function copyExtensibility(handle: HandleObject, inner: object): void {
 function wrapperClass(prototype: object | null): Wrapper["construct"] {
   class Handle extends HandleObject {}
   const shown = Handle.prototype;
-  HandleObject.prototypes.add(shown);
+  handlePrototypes.add(shown);
   Reflect.deleteProperty(shown, "constructor");
   const assigned = assignedNames(prototype);
   for (

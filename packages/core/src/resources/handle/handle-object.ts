@@ -1,3 +1,4 @@
+import { isObject } from "../../errors/user-values.js";
 import { isOptedOutOfHold } from "../../kernel/timer-hold.js";
 import type { ScopeNode } from "../../kernel/node.js";
 import { ProcessHold } from "../../kernel/process-hold.js";
@@ -10,6 +11,13 @@ import { Results, HandleRef, type Convert } from "../results/handle-ref.js";
  * no access to private members. Its value is a function, since reactive wrappers wrap every object that they return.
  */
 export const handleKey: unique symbol = Symbol("bough.handle");
+
+/** The keys that only a handle has. */
+export const handleOnlyKeys: ReadonlySet<PropertyKey> = new Set([
+  handleKey,
+  Symbol.asyncDispose,
+  Symbol.dispose,
+]);
 
 function makeRef(owner: object, inner: object, node: ScopeNode): HandleRef {
   const process = isOptedOutOfHold(node) ? new ProcessHold(node) : undefined;
@@ -37,6 +45,9 @@ function self(this: HandleObject): HandleObject {
   return this;
 }
 
+/** The prototypes of all handles. An object with any other prototype is not a handle. */
+export const handlePrototypes: WeakSet<object> = new WeakSet();
+
 let lastSerial = 0;
 
 /**
@@ -50,8 +61,6 @@ export class HandleObject extends ExistingObject {
   #ref: HandleRef | undefined;
   #extras: Extras | undefined;
 
-  /** The prototypes of all handles. An object with any other prototype is not a handle. */
-  static readonly prototypes: WeakSet<object> = new WeakSet();
   /** Set with the first handle. */
   static factory: HandleFactory;
 
@@ -65,7 +74,7 @@ export class HandleObject extends ExistingObject {
   }
 
   static nodeOf(value: unknown): ScopeNode | undefined {
-    return typeof value === "object" && value !== null && #node in value ? value.#node : undefined;
+    return isObject(value) && #node in value ? value.#node : undefined;
   }
 
   /** Without the check `#inner in value`, which would be a second look-up in every call. */
@@ -83,12 +92,12 @@ export class HandleObject extends ExistingObject {
 
   /** The handle that `value` is, wraps, or inherits from. */
   static handleOf(value: unknown): HandleObject | undefined {
-    if (typeof value !== "object" || value === null) return undefined;
+    if (!isObject(value)) return undefined;
     if (#inner in value) return value;
     const found: unknown = Reflect.get(value, handleKey);
     if (typeof found !== "function") return undefined;
     const owner: unknown = Reflect.apply(found, undefined, []);
-    return typeof owner === "object" && owner !== null && #inner in owner ? owner : undefined;
+    return isObject(owner) && #inner in owner ? owner : undefined;
   }
 
   /** Whether the handle is frozen. Freezing affects only data properties, so this checks one. */

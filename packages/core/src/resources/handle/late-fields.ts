@@ -1,4 +1,5 @@
 import { MAX_LENGTHS, MAX_OF_LENGTH } from "../constants.js";
+import { handleKey, handleOnlyKeys } from "./handle-object.js";
 import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
 
 /**
@@ -12,27 +13,17 @@ export function mayGrow(inner: object, build?: unknown): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
     for (const key of Reflect.ownKeys(at)) {
-      const own: PropertyDescriptor | undefined = Object.getOwnPropertyDescriptor(at, key);
-      if (own !== undefined && isAnyGrowing(inner, own)) return true;
+      const { value, get, set } = (Object.getOwnPropertyDescriptor(at, key) ?? {}) as Member;
+      if (assigns(inner, value, true) || assigns(inner, get, true) || assigns(inner, set, true)) return true;
     }
   }
-  return buildMayGrow(inner, build);
+  return assigns(inner, build);
 }
 
-function isAnyGrowing(
-  inner: object,
-  { value, get, set }: { value?: unknown; get?: unknown; set?: unknown },
-): boolean {
-  return isGrowing(inner, value) || isGrowing(inner, get) || isGrowing(inner, set);
-}
-
-function isGrowing(inner: object, code: unknown): boolean {
-  return typeof code === "function" && assigns(inner, code, true);
-}
-
-/** The same for the source of a `build` function: it contains the workers, which may use any name for the object. */
-export function buildMayGrow(inner: object, build: unknown): boolean {
-  return typeof build === "function" && assigns(inner, build, false);
+interface Member {
+  readonly value?: unknown;
+  readonly get?: unknown;
+  readonly set?: unknown;
 }
 
 const ownNames =
@@ -40,7 +31,7 @@ const ownNames =
 const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
 /** Assignments by a computed name or a built-in function, and removals of fields. */
 const computed =
-  /\bthis\s*\[[^\]]*\]\s*(?:(?:&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
+  /\bthis\s*\[[^\]]*\]\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
 
 /** The names to which a class assigns. A method of such a name may be replaced in an object. */
 export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey> {
@@ -55,8 +46,14 @@ export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey
   return names;
 }
 
-/** @param isOwn - Whether `code` is a member of the object, and not another function that may use any name for it. */
-function assigns(inner: object, code: AnyFunction, isOwn: boolean): boolean {
+/**
+ * Whether a function assigns to a field that `inner` does not have.
+ *
+ * @param isOwn - Whether `code` is a member of the object. Another function, such as `build` with the workers in it, may
+ *   use any name for the object.
+ */
+export function assigns(inner: object, code: unknown, isOwn = false): boolean {
+  if (typeof code !== "function") return false;
   const { own, any, isComputed } = assignmentsOf(code);
   return (isOwn && isComputed) || (isOwn ? own : any).some((name) => !(name in inner));
 }
@@ -99,17 +96,12 @@ export const shownFields: WeakSet<AnyFunction> = new WeakSet();
 export type ShowField = (handle: object, inner: object, key: PropertyKey) => void;
 
 /** Copies the own keys of `inner` to `shell`. */
-export function syncFields(
-  shell: object,
-  inner: object,
-  own: ReadonlySet<PropertyKey>,
-  show: ShowField,
-): void {
+export function syncFields(shell: object, inner: object, show: ShowField): void {
   if (!Object.isExtensible(shell)) return;
   const keys = Reflect.ownKeys(inner);
-  for (const key of keys) if (!own.has(key) && !Object.hasOwn(shell, key)) show(shell, inner, key);
+  for (const key of keys) if (!handleOnlyKeys.has(key) && !Object.hasOwn(shell, key)) show(shell, inner, key);
   for (const key of Reflect.ownKeys(shell)) {
-    if (own.has(key) || Object.hasOwn(inner, key)) continue;
+    if (handleOnlyKeys.has(key) || Object.hasOwn(inner, key)) continue;
     const getter: unknown = Reflect.get(Object.getOwnPropertyDescriptor(shell, key) ?? {}, "get");
     // Any other was defined from outside.
     if (typeof getter === "function" && shownFields.has(getter)) Reflect.deleteProperty(shell, key);
@@ -119,18 +111,10 @@ export function syncFields(
 /** The traps of a handle whose fields may change. There is none for reading a member, so calls are not slowed down. */
 export class GrowingFields implements ProxyHandler<object> {
   readonly #inner: object;
-  readonly #own: ReadonlySet<PropertyKey>;
-  readonly #hidden: PropertyKey;
   readonly #show: ShowField;
 
-  /**
-   * @param own - The keys that only the handle has.
-   * @param hidden - One of these keys, which is not listed.
-   */
-  constructor(inner: object, own: ReadonlySet<PropertyKey>, hidden: PropertyKey, show: ShowField) {
+  constructor(inner: object, show: ShowField) {
     this.#inner = inner;
-    this.#own = own;
-    this.#hidden = hidden;
     this.#show = show;
   }
 
@@ -142,7 +126,7 @@ export class GrowingFields implements ProxyHandler<object> {
   ownKeys(shell: object): (string | symbol)[] {
     this.#sync(shell);
     const keys = Reflect.ownKeys(shell);
-    return Object.isExtensible(shell) ? keys.filter((key) => key !== this.#hidden) : keys;
+    return Object.isExtensible(shell) ? keys.filter((key) => key !== handleKey) : keys;
   }
 
   getOwnPropertyDescriptor(shell: object, key: PropertyKey): PropertyDescriptor | undefined {
@@ -151,12 +135,12 @@ export class GrowingFields implements ProxyHandler<object> {
   }
 
   deleteProperty(shell: object, key: PropertyKey): boolean {
-    if (!this.#own.has(key) && Object.isExtensible(shell) && !Reflect.deleteProperty(this.#inner, key))
+    if (!handleOnlyKeys.has(key) && Object.isExtensible(shell) && !Reflect.deleteProperty(this.#inner, key))
       return false;
     return Reflect.deleteProperty(shell, key);
   }
 
   #sync(shell: object): void {
-    syncFields(shell, this.#inner, this.#own, this.#show);
+    syncFields(shell, this.#inner, this.#show);
   }
 }

@@ -1,6 +1,6 @@
 import { Mark, subjectOfMark } from "../../kernel/object-marks.js";
 import type { HandleRef } from "./handle-ref.js";
-import { HandleObject } from "../handle/handle-object.js";
+import { HandleObject, handlePrototypes } from "../handle/handle-object.js";
 import { recordCollection, recordContainer } from "./caller-objects.js";
 import { isPlatformData } from "./platform-objects.js";
 import { MAX_MEMBERS } from "../constants.js";
@@ -106,7 +106,7 @@ const kinds = new WeakMap<object, ArgumentKind>();
 
 /** Data only of the platform's classes: the first object of another class says nothing about the fields of the next. */
 function kindOfClass(prototype: object, value: object): ArgumentKind {
-  if (HandleObject.prototypes.has(prototype)) return "handle";
+  if (handlePrototypes.has(prototype)) return "handle";
   try {
     if (value instanceof Map || value instanceof Set) return "collection";
     return isPlatformData(value) ? "data" : "own";

@@ -1,3 +1,4 @@
+import { isObject, isObjectLike } from "../../errors/user-values.js";
 import type { AnyFunction } from "./function-wrappers.js";
 import { Facade } from "./facades.js";
 import { toInner } from "./arguments.js";
@@ -16,7 +17,6 @@ const addMethods = new Set<PropertyKey>([
   "addEventListener",
 ]);
 const removeMethods = new Set<PropertyKey>(["off", "removeListener", "removeEventListener"]);
-const listMethods = new Set<PropertyKey>(["listeners", "rawListeners"]);
 
 /**
  * Methods with which Node's streams register listeners on themselves and on other streams. They must run on the facade.
@@ -51,8 +51,8 @@ interface Link {
   facade: EmitterFacade | undefined;
   /** The caller's listener, which may be an object with `handleEvent`. */
   key: object | undefined;
-  listener: AnyFunction | undefined;
-  registered: WeakRef<Listener> | undefined;
+  /** What the inner object gets. */
+  readonly registered: Listener;
   /** How many times it is registered. */
   registrations: number;
 }
@@ -78,9 +78,8 @@ interface EmitterLike {
  * all listeners when the emitter emits `close` or has ended.
  */
 export class EmitterFacade extends Facade {
-  /** The registered listeners, by listener of the caller. */
-  readonly #registered = new WeakMap<object, Listener>();
-  readonly #links = new WeakMap<Listener, Link>();
+  /** By listener of the caller. */
+  readonly #links = new WeakMap<object, Link>();
 
   constructor(subject: object, ref: HandleRef) {
     super(subject, ref);
@@ -88,13 +87,13 @@ export class EmitterFacade extends Facade {
   }
 
   override set(target: object, key: PropertyKey, value: unknown): boolean {
-    const isHandler = typeof key === "string" && /^on[a-z]/.test(key) && typeof value === "function";
-    return super.set(target, key, isHandler ? this.#wrap(value, value) : value);
+    const isHandler = typeof value === "function" && isHandlerName(key);
+    return super.set(target, key, isHandler ? createLink(this, value, value).registered : value);
   }
 
   override get(target: object, key: PropertyKey): unknown {
     const value = super.get(target, key);
-    return typeof value === "function" && typeof key === "string" && key.startsWith("on")
+    return typeof value === "function" && isHandlerName(key)
       ? unwrap(Reflect.get(this.subject, key) as AnyFunction, value)
       : value;
   }
@@ -104,10 +103,11 @@ export class EmitterFacade extends Facade {
    * helpers use.
    */
   protected override field(key: PropertyKey, value: unknown): unknown {
-    if (typeof value !== "object" || value === null || value === this.subject || value === this.ref.inner)
-      return super.field(key, value);
-    if (typeof key !== "string" || key.startsWith("_")) return value;
-    return value instanceof Promise || isEmitter(value) ? super.field(key, value) : value;
+    const { subject, ref } = this;
+    const isForeign = isObjectLike(value) && value !== subject && value !== ref.inner;
+    const isInternal = typeof key !== "string" || key.startsWith("_");
+    if (isForeign && (isInternal || !(value instanceof Promise || isEmitter(value)))) return value;
+    return super.field(key, value);
   }
 
   protected override call(key: PropertyKey, own: AnyFunction, self: unknown, args: unknown[]): unknown {
@@ -123,7 +123,7 @@ export class EmitterFacade extends Facade {
     else if (removeMethods.has(key)) args[1] = this.#registeredFor(args[1], false);
     else if ((key === "write" || key === "end") && isNodeStreamMethod(this.subject, key))
       this.#holdUntilWritten(args);
-    if (listMethods.has(key)) {
+    if (key === "listeners" || key === "rawListeners") {
       const listed: unknown = Reflect.apply(own, this.subject, args);
       if (Array.isArray(listed)) return listed.map((listener: AnyFunction) => unwrap(listener, listener));
     }
@@ -131,33 +131,20 @@ export class EmitterFacade extends Facade {
   }
 
   #registeredFor(listener: unknown, add: boolean, options?: unknown): unknown {
-    if ((typeof listener !== "function" && typeof listener !== "object") || listener === null)
-      return listener;
-    let registered = this.#registered.get(listener);
-    if (registered === undefined && !add) return listener;
-    if (registered === undefined) {
-      registered =
+    if (!isObject(listener)) return listener;
+    let link = this.#links.get(listener);
+    if (link === undefined) {
+      if (!add) return listener;
+      const call =
         typeof listener === "function"
-          ? this.#wrap(listener, listener)
-          : this.#wrap(listener, (event: unknown) =>
-              (listener as EventListenerObject).handleEvent(event as Event),
-            );
-      this.#registered.set(listener, registered);
+          ? listener
+          : (event: Event) => (listener as EventListenerObject).handleEvent(event);
+      link = createLink(this, listener, call);
+      this.#links.set(listener, link);
     }
-    const link = this.#links.get(registered) as Link;
     link.registrations += add ? 1 : -1;
     if (add) removeOnAbort(options, link);
-    return registered;
-  }
-
-  /** Wraps it as `once` does, so that Node's own `off` and `listeners` find the original. */
-  #wrap(key: object, listener: AnyFunction): Listener {
-    const link: Link = { facade: this, key, listener, registrations: 0, registered: undefined };
-    const registered = registeredListener(link);
-    registered.listener = listener;
-    link.registered = new WeakRef(registered);
-    this.#links.set(registered, link);
-    return registered;
+    return link.registered;
   }
 
   /** Ends a registration whose signal was aborted. */
@@ -165,16 +152,15 @@ export class EmitterFacade extends Facade {
     link.registrations -= 1;
     const { facade, key } = link;
     if (link.registrations > 0 || facade === undefined || key === undefined) return;
-    facade.#registered.delete(key);
-    const registered = link.registered?.deref();
-    if (registered !== undefined) delete registered.listener;
-    link.facade = link.key = link.listener = undefined;
+    facade.#links.delete(key);
+    delete link.registered.listener;
+    link.facade = link.key = undefined;
   }
 
   /** Holds the handle until the written data has been consumed. */
   #holdUntilWritten(args: unknown[]): void {
-    const last = Math.max(args.length - 1, 0);
-    const callback = args[last];
+    const callback = args.at(-1);
+    if (callback === undefined || typeof callback === "function") args.pop();
     const { proxy, ref } = this;
     let waits = true; // a stream may call back twice
     ref.acquire();
@@ -183,30 +169,42 @@ export class EmitterFacade extends Facade {
       waits = false;
       if (typeof callback === "function") Reflect.apply(callback, proxy, results);
     };
-    const place = typeof callback === "function" || callback === undefined ? last : args.length;
-    args[place] = done;
+    args.push(done);
   }
 }
 
-/** A separate function, so that the closure reaches only the link. */
-function registeredListener(link: Link): Listener {
-  return function (this: unknown, ...args: unknown[]): unknown {
-    const { facade, listener } = link;
+/**
+ * Wraps a listener as `once` does, so that Node's own `off` and `listeners` find the original. A separate function, so
+ * that the closure reaches only the link.
+ */
+function createLink(from: EmitterFacade, key: object, original: AnyFunction): Link {
+  const registered: Listener = function (this: unknown, ...args: unknown[]): unknown {
+    const { facade } = link;
+    const { listener } = registered;
     if (facade === undefined || listener === undefined) return undefined;
     const { subject, ref, proxy } = facade;
     const shown = args.map((value) => {
       if (value === subject) return proxy;
-      if (typeof value === "object" && value !== null && isEmitter(value)) holdEmitted(ref, value);
+      if (isObjectLike(value) && isEmitter(value)) holdEmitted(ref, value);
       return value === ref.inner ? (ref.handle ?? value) : value;
     });
     return Reflect.apply(listener, this === subject ? proxy : this, shown) as unknown;
   };
+  registered.listener = original;
+  const link: Link = { facade: from, key, registered, registrations: 0 };
+  return link;
 }
 
 /** A response, a connection: it may still deliver when the emitter that it came from is not used any more. */
 function holdEmitted({ handle, inner, results }: HandleRef, value: object): void {
   if (handle === undefined || value === inner || value === handle || results.fromCaller.has(value)) return;
   holdUntilClosed(HandleObject.refOf(handle as HandleObject), value);
+}
+
+/** The abort signal in the options of a call. */
+export function signalOf(options: unknown): AbortSignal | undefined {
+  const signal: unknown = isObject(options) ? Reflect.get(options, "signal") : undefined;
+  return signal instanceof AbortSignal ? signal : undefined;
 }
 
 /** The registrations that end with a signal. */
@@ -217,9 +215,8 @@ const linksBySignal: WeakLists<Link> = new WeakMap();
  * target, so its references are cleared.
  */
 function removeOnAbort(options: unknown, link: Link): void {
-  if (typeof options !== "object" || options === null) return;
-  const signal: unknown = Reflect.get(options, "signal");
-  if (!(signal instanceof AbortSignal)) return;
+  const signal = signalOf(options);
+  if (signal === undefined) return;
   if (signal.aborted) return EmitterFacade.aborted(link);
   // Once per signal, which may live as long as the program.
   const added = addWeakly(linksBySignal, signal, new WeakRef(link));
@@ -239,6 +236,11 @@ interface EventListenerObject {
 
 function unwrap(listener: Listener, otherwise: AnyFunction): AnyFunction {
   return listener.listener ?? otherwise;
+}
+
+/** Whether a field contains a listener, as `onclick` does. */
+function isHandlerName(key: PropertyKey): boolean {
+  return /^on[a-z]/.test(String(key));
 }
 
 /** Whether a value is an emitter of Node or an event target. */
@@ -290,7 +292,7 @@ function watchEnd(subject: EmitterLike, ref: WeakRef<HandleRef>): void {
     if (closesLast(subject)) return;
     // A stream that is still written to or read from needs its handle.
     if (subject.writable !== true) subject.on("end", end);
-    if (subject.writable === true && subject.readable !== true) subject.on("finish", end);
+    else if (subject.readable !== true) subject.on("finish", end);
   } catch {
     // It has no such event.
   }

@@ -1,3 +1,4 @@
+import { isObject, isObjectLike } from "../../errors/user-values.js";
 import { detached } from "../../errors/detach-stack.js";
 import { setSubject } from "../../kernel/object-marks.js";
 import { isConstructor, wrapFunction, type AnyFunction } from "./function-wrappers.js";
@@ -18,21 +19,15 @@ interface Member {
 export class Facade implements ProxyHandler<object> {
   readonly subject: object;
   readonly ref: HandleRef;
-  #proxy: object | undefined;
+  /** The facade. */
+  readonly proxy: object;
   readonly #members = new Map<PropertyKey, Member>();
 
   constructor(subject: object, ref: HandleRef) {
     this.subject = subject;
     this.ref = ref;
-  }
-
-  /** The facade. */
-  get proxy(): object {
-    if (this.#proxy === undefined) {
-      this.#proxy = new Proxy(proxyTarget(this.subject), this);
-      setSubject(this.#proxy, this.subject);
-    }
-    return this.#proxy;
+    this.proxy = new Proxy(proxyTarget(subject), this);
+    setSubject(this.proxy, subject);
   }
 
   get(_target: object, key: PropertyKey): unknown {
@@ -162,7 +157,7 @@ export class IteratorFacade extends Facade {
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
     if (closingMethods.has(key)) return this.#closed(super.returned(key, result, args));
     if (key !== "next" && key !== "return" && key !== "throw") return super.returned(key, result, args);
-    if (typeof result !== "object" || result === null) return result;
+    if (!isObjectLike(result)) return result;
     if (typeof (result as { then?: unknown }).then !== "function") return this.#step(result);
     return holdUntilSettled(
       this.ref,
@@ -184,7 +179,7 @@ export class IteratorFacade extends Facade {
   }
 
   #step(step: unknown): unknown {
-    if (typeof step !== "object" || step === null) return step;
+    if (!isObjectLike(step)) return step;
     const { done, value } = step as IteratorResult<unknown>;
     const converted = this.ref.convert(this.ref, value, []);
     if (done === true) this.ref.end();
@@ -192,23 +187,24 @@ export class IteratorFacade extends Facade {
   }
 }
 
+/** The methods that end a subscription. */
+export const endingMethods: ReadonlySet<PropertyKey> = new Set([
+  "unsubscribe",
+  "dispose",
+  "cancel",
+  "close",
+  "stop",
+  "off",
+  "remove",
+  Symbol.dispose,
+  Symbol.asyncDispose,
+]);
+
 /** A subscription that can be ended. Its callbacks hold the handle, even if the subscription itself is dropped. */
 export class SubscriptionFacade extends Facade {
-  static readonly endings: ReadonlySet<PropertyKey> = new Set([
-    "unsubscribe",
-    "dispose",
-    "cancel",
-    "close",
-    "stop",
-    "off",
-    "remove",
-    Symbol.dispose,
-    Symbol.asyncDispose,
-  ]);
-
   protected override returned(key: PropertyKey, result: unknown, args: readonly unknown[]): unknown {
     const converted = super.returned(key, result, args);
-    if (SubscriptionFacade.endings.has(key)) this.ref.end();
+    if (endingMethods.has(key)) this.ref.end();
     return converted;
   }
 }
@@ -255,7 +251,5 @@ function proxyTarget(subject: object): object {
 }
 
 function isFixed({ configurable, writable, value }: PropertyDescriptor): boolean {
-  return (
-    configurable === false && writable !== true && (typeof value === "object" || typeof value === "function")
-  );
+  return configurable === false && writable !== true && isObject(value);
 }

@@ -1,7 +1,8 @@
+import { isObject } from "../../errors/user-values.js";
 import { scopeBrand } from "../../errors/brands.js";
 import { MAX_MEMBERS } from "../constants.js";
-import { HandleObject } from "../handle/handle-object.js";
-import { SubscriptionFacade } from "./facades.js";
+import { handlePrototypes } from "../handle/handle-object.js";
+import { endingMethods } from "./facades.js";
 import { isPlatformData } from "./platform-objects.js";
 import { classOf, isPlain } from "./reachability.js";
 
@@ -58,7 +59,7 @@ export function hasOnlyPrimitives(value: object, members: readonly unknown[]): b
   for (let index = 0; index < members.length; index++) {
     const member = members[index];
     if (typeof member === "number" || typeof member === "string") continue; // the frequent kinds first
-    if ((typeof member === "object" && member !== null) || typeof member === "function") return false;
+    if (isObject(member)) return false;
   }
   if (Array.isArray(value)) return true;
   const { length } = members;
@@ -99,8 +100,8 @@ const specialMembers: readonly PropertyKey[] = [
 
 function kindOfClass(prototype: object, value: object): ClassKind {
   if (isPlatformData(value)) return "platform data";
-  const special = [...specialMembers, ...SubscriptionFacade.endings].some((key) => key in prototype);
-  if (special || HandleObject.prototypes.has(prototype)) return "other";
+  const special = [...specialMembers, ...endingMethods].some((key) => key in prototype);
+  if (special || handlePrototypes.has(prototype)) return "other";
   const { hasMethods, hasPrivateMembers, takesFacade } = classOf(value);
   if (!takesFacade || hasPrivateMembers) return "other";
   if (hasMethods) return "itself";

@@ -1,3 +1,4 @@
+import { isObjectLike } from "../../errors/user-values.js";
 import { isConstructor, sourceOf } from "./function-wrappers.js";
 
 /** Whether the kind of a value depends on its members: a literal or an array. */
@@ -25,7 +26,10 @@ const classes = new WeakMap<object, ClassInfo>();
 
 /** Of an object that is not plain. */
 export function classOf(value: object): ClassInfo {
-  return infoOf(Object.getPrototypeOf(value) as object);
+  const prototype = Object.getPrototypeOf(value) as object;
+  let info = classes.get(prototype);
+  if (info === undefined) classes.set(prototype, (info = readClass(prototype)));
+  return info;
 }
 
 /**
@@ -34,10 +38,14 @@ export function classOf(value: object): ClassInfo {
  * accept a facade. These are classes of the platform, and classes that read private members of other objects than `this`
  * (`#x in other`, `other.#x`).
  */
-export function canReachHandle(value: object, live: (member: object) => boolean): boolean {
-  const prototype = Object.getPrototypeOf(value) as object;
-  const { hasPrivateMembers, takesFacade } = infoOf(prototype);
-  return takesFacade && (hasPrivateMembers || hasLiveMember(value, live, { left: 64 }, 4));
+export function canReachHandle(
+  value: object,
+  live: (member: object) => boolean,
+  budget: { left: number } = { left: 64 },
+  depth = 4,
+): boolean {
+  const { hasPrivateMembers, takesFacade } = classOf(value);
+  return takesFacade && (hasPrivateMembers || (depth > 0 && hasLiveMember(value, live, budget, depth)));
 }
 
 function hasLiveMember(
@@ -55,23 +63,15 @@ function hasLiveMember(
       if (!isConstructor(member)) return true;
       continue;
     }
-    if (typeof member !== "object" || member === null) continue;
+    if (!isObjectLike(member)) continue;
     if (live(member)) return true;
     if (Array.isArray(member) || isPlain(member)) {
       if (depth > 1 && hasLiveMember(member, live, budget, depth - 1)) return true;
       continue;
     }
-    const { hasPrivateMembers, takesFacade } = infoOf(Object.getPrototypeOf(member) as object);
-    if (takesFacade && (hasPrivateMembers || (depth > 1 && hasLiveMember(member, live, budget, depth - 1))))
-      return true;
+    if (canReachHandle(member, live, budget, depth - 1)) return true;
   }
   return false;
-}
-
-function infoOf(prototype: object): ClassInfo {
-  let info = classes.get(prototype);
-  if (info === undefined) classes.set(prototype, (info = readClass(prototype)));
-  return info;
 }
 
 function readClass(prototype: object): ClassInfo {

@@ -1,11 +1,13 @@
+import { isObject, isObjectLike } from "../../errors/user-values.js";
 import { scopeBrand } from "../../errors/brands.js";
 import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/find-channel-core.js";
 import { setSubject, subjectOf } from "../../kernel/object-marks.js";
 import { NodeTask } from "../../task/task.js";
-import { EmitterFacade, isEmitter } from "./emitter-facade.js";
+import { EmitterFacade, isEmitter, signalOf } from "./emitter-facade.js";
 import {
   ContainerFacade,
+  endingMethods,
   Facade,
   IteratorFacade,
   MapFacade,
@@ -85,7 +87,6 @@ type MakeFacade = (value: object, ref: HandleRef, args: readonly unknown[]) => o
 /** A kind of result: the function that makes its facade, or the name of a kind whose results have none. */
 type ResultKind = MakeFacade | "data" | "itself" | "platform";
 
-const streamKind: MakeFacade = (value, ref) => streamFacade(value, ref) ?? lockedStream(value, ref);
 const thenableKind: MakeFacade = (value, ref) =>
   new ThenableFacade(value, ref, value instanceof Promise || isTaskOrFacade(value)).proxy;
 const iteratorKind: MakeFacade = (value, ref) => new IteratorFacade(value, ref).proxy;
@@ -114,12 +115,6 @@ type Reader = ReadableStreamDefaultReader | WritableStreamDefaultWriter;
 function endWithReader(reader: Reader, ref: WeakRef<HandleRef>): void {
   const end = (): void => ref.deref()?.end();
   void reader.closed.then(end, end);
-}
-
-/** A stream that has a reader already. */
-function lockedStream(value: object, ref: HandleRef): object {
-  hold(value, ref);
-  return value;
 }
 
 /**
@@ -197,7 +192,7 @@ function someEntryHolds(ref: HandleRef, value: Collection): boolean {
   const search: Search = { ref, left: MAX_MEMBERS, holders: [] };
   for (const member of value.values()) {
     if ((search.left -= 1) < 0) return false;
-    if (typeof member === "object" && member !== null && memberHolds(member, MAX_DEPTH, search)) return true;
+    if (isObjectLike(member) && memberHolds(member, MAX_DEPTH, search)) return true;
     if (typeof member === "function" && !isConstructor(member) && !ref.results.fromCaller.has(member))
       return true;
   }
@@ -214,7 +209,7 @@ function deliveringKind(value: object, args?: readonly unknown[]): ResultKind | 
   const members = value as Record<PropertyKey, unknown>;
   const has = (key: PropertyKey): boolean => typeof members[key] === "function";
   if (has("then")) return thenableKind;
-  if (isWebStream(value)) return streamKind;
+  if (isWebStream(value)) return streamFacade;
   if (isStreamReader(value)) return readerKind;
   if (isEmitter(value)) return isPassedOn(value) ? "platform" : emitterKind;
   if (has(Symbol.asyncIterator)) return has("next") ? iteratorKind : objectKind;
@@ -223,7 +218,7 @@ function deliveringKind(value: object, args?: readonly unknown[]): ResultKind | 
   if (has("subscribe")) return objectKind;
   if (isStreamPair(value)) return containerKind;
   if (args === undefined || !args.some(isCallback)) return undefined;
-  for (const ending of SubscriptionFacade.endings) if (has(ending)) return subscriptionKind;
+  for (const ending of endingMethods) if (has(ending)) return subscriptionKind;
   return undefined;
 }
 
@@ -247,8 +242,7 @@ function someMemberHolds(
     if ((search.left -= 1) < 0) return false;
     if (typeof member === "function") {
       if (!isConstructor(member) && !search.ref.results.fromCaller.has(member)) search.holders.push(member);
-    } else if (typeof member === "object" && member !== null && memberHolds(member, depth, search))
-      return true;
+    } else if (isObjectLike(member) && memberHolds(member, depth, search)) return true;
   }
   return false;
 }
@@ -342,9 +336,8 @@ function holdBy(callbacks: readonly object[], ref: HandleRef): void {
  * the handle.
  */
 function endOnAbort(ref: HandleRef, value: unknown): void {
-  if (typeof value !== "object" || value === null) return;
-  const signal: unknown = value instanceof AbortSignal ? value : Reflect.get(value, "signal");
-  if (!(signal instanceof AbortSignal)) return;
+  const signal = value instanceof AbortSignal ? value : signalOf(value);
+  if (signal === undefined) return;
   const weak = new WeakRef(ref);
   const end = (): void => weak.deref()?.end();
   if (signal.aborted) return end();
@@ -355,7 +348,7 @@ function endOnAbort(ref: HandleRef, value: unknown): void {
 /** A function, or an observer. */
 function isCallback(value: unknown): value is object {
   if (typeof value === "function") return !isConstructor(value);
-  if (typeof value !== "object" || value === null) return false;
+  if (!isObject(value)) return false;
   try {
     return ["next", "complete", "handleEvent"].some((key) => typeof Reflect.get(value, key) === "function");
   } catch {

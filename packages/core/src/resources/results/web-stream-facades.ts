@@ -1,16 +1,21 @@
 import { subjectOf, setSubject } from "../../kernel/object-marks.js";
-import type { HandleRef } from "./handle-ref.js";
+import { hold, type HandleRef } from "./handle-ref.js";
 
 /**
  * Web streams can't have a facade, since functions that take one read its internal slots. So the caller gets a new
  * stream that reads from the inner one on demand, and holds the handle until that has ended. Own members of the inner
- * stream are lost, and so is its subclass.
+ * stream are lost, and so is its subclass. A stream that has a reader or writer already stays the same object.
  */
-export function streamFacade(value: object, ref: HandleRef): object | undefined {
-  if (isReadable(value)) return value.locked ? undefined : markAsFacade(readableFacade(value, ref), value);
-  if (isWritable(value)) return value.locked ? undefined : markAsFacade(writableFacade(value, ref), value);
-  return undefined;
+export function streamFacade(value: object, ref: HandleRef): object {
+  if ((value as WebStream).locked) {
+    hold(value, ref);
+    return value;
+  }
+  if (isReadable(value)) return markAsFacade(readableFacade(value, ref), value);
+  return markAsFacade(writableFacade(value as WritableStream<unknown>, ref), value);
 }
+
+type WebStream = ReadableStream<unknown> | WritableStream<unknown>;
 
 // A platform may lack the classes.
 
@@ -22,7 +27,7 @@ function isWritable(value: unknown): value is WritableStream<unknown> {
   return typeof WritableStream === "function" && value instanceof WritableStream;
 }
 
-export function isWebStream(value: unknown): value is object {
+export function isWebStream(value: unknown): value is WebStream {
   return isReadable(value) || isWritable(value);
 }
 
