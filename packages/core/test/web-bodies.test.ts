@@ -98,6 +98,13 @@ for (const { name, label, start } of webHosts())
       expect(answer?.headers["content-type"]).toBeUndefined();
     });
 
+    // workerd neither sends it nor ends the response.
+    it.skipIf(name === "workerd")("a chunk that can't be sent is a failure, and no disconnect", async () => {
+      const { id, answer } = open("number-chunk");
+      expect((await answer)?.complete ?? false).toBe(false);
+      expect(await fate(id)).toMatchObject({ state: "closed", kind: "failure" });
+    });
+
     it.skipIf(name === "workerd").each(["read-parts", "echo", "send-on"])(
       "a client that disconnects during its upload is no failure: %s",
       async (path) => {

@@ -1,3 +1,4 @@
+import { wrongType } from "../errors/validate.js";
 import { isFromDisconnect } from "../http/disconnect-errors.js";
 import { turn } from "../kernel/platform.js";
 import { lengthOf, type WithBody } from "./responses.js";
@@ -120,6 +121,8 @@ export class BodyRelay {
   #hasWritten = false;
   /** Whether the last chunk was bytes. Some hosts refuse every other one. */
   #areBytes = true;
+  /** The error of the last chunk, if it was neither bytes nor text. A host that refuses it may not say why it cancels. */
+  #refusal: TypeError | undefined = undefined;
 
   constructor({ reader, reads, length }: Peeked, observer: BodyObserver) {
     this.#reader = reader;
@@ -160,6 +163,7 @@ export class BodyRelay {
       if (!done) {
         this.#hasWritten = true;
         this.#areBytes = ArrayBuffer.isView(value);
+        this.#refusal = this.#areBytes ? undefined : refusalOf(value);
         this.#bytesLeft -= (value as { readonly byteLength?: number } | undefined)?.byteLength ?? Number.NaN;
         return controller.enqueue(value);
       }
@@ -183,6 +187,7 @@ export class BodyRelay {
       this.#isFinished = true;
       if (this.#bytesLeft <= 0) this.#observer.onSent();
       else if (!this.#areBytes && reason instanceof TypeError) this.#observer.onFailed(reason);
+      else if (this.#refusal !== undefined) this.#observer.onFailed(this.#refusal);
       else this.#observer.onBodyCancelled();
     }
     return this.#reader.cancel(reason);
@@ -195,6 +200,11 @@ export class BodyRelay {
     this.#reader.cancel(error).catch(() => undefined);
     this.#controller?.deref()?.error(error);
   }
+}
+
+function refusalOf(chunk: unknown): TypeError | undefined {
+  if (typeof chunk === "string" || chunk instanceof ArrayBuffer) return undefined;
+  return wrongType("fetchBough", "a chunk of the response body must be a Uint8Array", chunk);
 }
 
 /** workerd has weak references with newer compatibility dates only. */

@@ -63,6 +63,7 @@ describe("rule 35: the scope of a request with a body", () => {
     ["a string", "text", new TypeError("expected typed ArrayBufferView"), "failure"],
     ["a number", 7, new TypeError("This TransformStream is being used as a byte stream"), "failure"],
     ["a string, when the client leaves", "text", undefined, "disconnected"],
+    ["a buffer, when the client leaves", new ArrayBuffer(1), undefined, "disconnected"],
     ["bytes, when the client leaves", new Uint8Array(1), new TypeError("fetch failed"), "disconnected"],
   ])(
     "is cancelled by the failure of the host with a chunk that it refuses: %s",
@@ -83,6 +84,25 @@ describe("rule 35: the scope of a request with a body", () => {
       expect(outcomes.map(({ status }) => status)).toEqual(kind === "failure" ? [] : [499]);
     },
   );
+
+  it.each([
+    ["a number", 7],
+    ["an object", { a: 1 }],
+    ["undefined", undefined],
+  ])("is cancelled by a chunk that the host refuses without a reason: %s", async (_which, chunk) => {
+    const { response, cancelled } = exchange(
+      () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }) as never),
+    );
+    const reader = readerOf(await response);
+    await reader.read();
+    await reader.cancel();
+    const { kind, cause } = (await cancelled) ?? {};
+    expect(kind).toBe("failure");
+    expect(cause).toBeInstanceOf(TypeError);
+    expect((cause as TypeError).message).toMatch(
+      /^fetchBough: a chunk of the response body must be a Uint8Array, got /,
+    );
+  });
 
   it("is cancelled before the source is, so that the source can see why", async () => {
     let kind: string | undefined;

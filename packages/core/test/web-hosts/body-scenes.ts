@@ -50,6 +50,14 @@ export const bodyScenes: Readonly<Record<string, BodyScene>> = {
     void scope.signal;
     return new Response(new Blob(["hello"], { type: "text/x" }));
   },
+  "number-chunk": (_request, scope) => {
+    void scope.signal;
+    const pull = async (controller: ReadableStreamDefaultController<unknown>): Promise<void> => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      controller.enqueue(7);
+    };
+    return new Response(new ReadableStream({ pull }) as never);
+  },
   // Complete at once, and without a content type.
   untyped: (_request, scope) => {
     void scope.signal;
