@@ -2,8 +2,9 @@
 // variant has a turn in it. Two processes that run the same code differ by some percent for as long as they live, so each
 // generation starts all of them anew.
 
-import { fork, type ChildProcess } from "node:child_process";
+import { fork, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Load } from "./load.js";
@@ -71,6 +72,21 @@ export interface Runtime {
   readonly execArgv: string[];
 }
 
+/**
+ * Gives the clients a core and the servers another, if the machine has two, and `taskset`. The clients never sleep: elsewhere
+ * the threads with which a server collects its garbage wait for them, and the server for its threads.
+ */
+const havePlaces = ((): boolean => {
+  const isMoved = (args: readonly string[]): boolean => spawnSync("taskset", args).status === 0;
+  return isMoved(["-c", "1", "true"]) && isMoved(["-a", "-c", "-p", "0", String(process.pid)]);
+})();
+
+function placed({ execPath, execArgv }: Runtime): Runtime {
+  return havePlaces
+    ? { execPath: "taskset", execArgv: ["-c", "1", execPath, ...execArgv] }
+    : { execPath, execArgv };
+}
+
 export async function start(
   runtime: Runtime,
   script: string,
@@ -78,7 +94,7 @@ export async function start(
   variant: string,
   connections: number,
 ): Promise<Running> {
-  const child = fork(script, [framework, variant], runtime);
+  const child = fork(script, [framework, variant], placed(runtime));
   const [{ port }] = (await once(child, "message")) as [{ port: number }];
   return { variant, child, clients: await Load.open(port, connections) };
 }

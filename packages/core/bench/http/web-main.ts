@@ -5,9 +5,9 @@
 //         [--requests 500] [--warm-up 30000] [--connections 50]
 //
 // Each cell is the median of all rounds, and their quartiles; then whether the median has met its target. The rows `control`
-// are the plain app and the same job by hand once more: as far as they are from 1, so uncertain are the others. **By
-// processor time** counts more: one process makes all the requests, so a fast host waits for it, and the requests per second
-// are its own.
+// are the plain app and the same job by hand once more: as far as they are from 1, so uncertain are the others. On Linux with
+// two cores, the clients have a core of their own and so have the servers (see rounds.ts). Elsewhere read the column **by
+// processor time**: then requests per second are also those of the clients.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
