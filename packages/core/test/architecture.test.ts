@@ -39,7 +39,7 @@ describe("findBreaches()", () => {
     expect(() => check({})).toThrow("No source files");
   });
 
-  it("accepts imports that point downwards, sideways, or to a package", () => {
+  it("accepts imports that point downwards, that stay in the folder, or that lead to a package of the folder", () => {
     const files = {
       "errors/a.ts": "export const a = 1;\n",
       "kernel/b.ts": 'import { a } from "../errors/a.js";\nexport const b = a;\n',
@@ -84,6 +84,87 @@ describe("findBreaches()", () => {
       { "flow/a.ts": 'import { t } from "../index.js";\nt;', "index.ts": task },
       "imports upwards, from index.ts",
     ],
+    [
+      "a re-export of everything upwards",
+      { "errors/a.ts": 'export * from "../task/t.js";', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an import() upwards by a template",
+      { "kernel/a.ts": "await import(`../task/t.js`);", "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an import() of a computed path",
+      { "kernel/a.ts": 'await import("../task/" + "t.js");' },
+      "only the run knows",
+    ],
+    [
+      "an import = upwards",
+      { "kernel/a.ts": 'import t = require("../task/t.js");\nt;', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "a require() upwards",
+      { "kernel/a.ts": 'declare const require: any;\nrequire("../task/t.js");', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "the type of a module upwards",
+      { "kernel/a.ts": 'export type U = typeof import("../task/t.js");', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an addition to a module upwards",
+      { "kernel/a.ts": 'declare module "../task/t.js" {}\nexport {};', "task/t.ts": task },
+      "imports upwards",
+    ],
+    [
+      "an import upwards through an index",
+      { "kernel/a.ts": 'import { t } from "../inspect/index.js";\nt;', "inspect/index.ts": task },
+      "imports upwards, from inspect/index.ts",
+    ],
+    [
+      "a reference to a file",
+      { "kernel/a.ts": '/// <reference path="../task/t.ts" />\nexport const a = 1;' },
+      "reference directive",
+    ],
+    [
+      "an import upwards through the package's own name",
+      { "kernel/a.ts": 'import { spawn } from "bough";\nspawn;' },
+      "imports its own package",
+    ],
+    [
+      "a type of an entry by the package's own name",
+      { "http/a.ts": 'export type A = import("bough/fastify").A;' },
+      "imports its own package",
+    ],
+    [
+      "an integration that http knows",
+      { "http/a.ts": 'import { t } from "../express/t.js";\nt;', "express/t.ts": task },
+      "imports upwards, from express/t.ts",
+    ],
+    [
+      "an integration that knows another",
+      { "fastify/a.ts": 'import { t } from "../express/t.js";\nt;', "express/t.ts": task },
+      "imports sideways, from express/t.ts",
+    ],
+    [
+      "a framework below its integration",
+      { "http/a.ts": 'import type { FastifyInstance } from "fastify";\nexport type A = FastifyInstance;' },
+      "imports fastify; only the folders",
+    ],
+    [
+      "a path of a package below its integration",
+      { "http/a.ts": 'import "@nestjs/core/helpers/index.js";' },
+      "imports @nestjs/core; only",
+    ],
+    [
+      "a package that no folder may import",
+      { "kernel/a.ts": 'import "left-pad";' },
+      "imports left-pad; only",
+    ],
+    ["an alias of package.json", { "kernel/a.ts": 'import "#task/t";' }, "imports #task; only"],
     ["an import that leads nowhere", { "kernel/a.ts": 'import "./gone.js";' }, "not a source file"],
     ["an import without its .js", { "kernel/a.ts": 'import "./b";', "kernel/b.ts": "" }, "not a source file"],
     ["a folder without a layer", { "utils/a.ts": "" }, "belongs to no layer"],
@@ -93,6 +174,7 @@ describe("findBreaches()", () => {
       { "flow/a.ts": 'import { on } from "node:events";\non;' },
       "imports node:events",
     ],
+    ["a node: import() in the core", { "flow/a.ts": "await import(`node:events`);" }, "imports node:events"],
     [
       "a node module without its prefix",
       { "resources/a.ts": 'import "fs/promises";' },
@@ -101,6 +183,7 @@ describe("findBreaches()", () => {
     ["a node: import in the root entry", { "index.ts": 'import "node:fs";' }, "imports node:fs"],
     ["a default export", { "flow/a.ts": "export default 1;" }, "default export"],
     ["a renamed default export", { "flow/a.ts": "const a = 1;\nexport { a as default };" }, "default export"],
+    ["export =", { "flow/a.ts": "const a = 1;\nexport = a;" }, "default export"],
     ["an enum", { "flow/a.ts": "export enum Colour { red }" }, "declares the enum Colour"],
     [
       "a const enum inside a function",
@@ -113,6 +196,12 @@ describe("findBreaches()", () => {
       { "index.ts": 'export * from "./task/t.js";', "task/t.ts": task },
       "uses export *",
     ],
+    [
+      "export * in another file",
+      { "kernel/a.ts": 'export * from "./t.js";', "kernel/t.ts": task },
+      "uses export *",
+    ],
+    ["import *", { "kernel/a.ts": 'import * as t from "./t.js";\nt;', "kernel/t.ts": task }, "uses import *"],
     ["a file that is too long", { "flow/a.ts": "export const a = 1;\n".repeat(401) }, "has 401 lines"],
     [
       "the bits of a node above the kernel",
@@ -151,6 +240,27 @@ describe("findBreaches()", () => {
       "makes a node of the tree",
     ],
     [
+      "another name for the class of nodes",
+      {
+        "flow/a.ts": 'import { ScopeView as View } from "../kernel/scope-view.js";\nnew View();',
+        "kernel/scope-view.ts": "export class ScopeView {}",
+      },
+      "gives ScopeView another name",
+    ],
+    [
+      "another name for the class of nodes in a re-export",
+      {
+        "kernel/a.ts": 'export { ScopeNode as View } from "./node.js";',
+        "kernel/node.ts": "export class ScopeNode {}",
+      },
+      "gives ScopeNode another name",
+    ],
+    [
+      "the class of nodes as a variable",
+      { "flow/a.ts": "declare const ScopeView: any;\nconst View = ScopeView;\nnew View();" },
+      "gives ScopeView another name",
+    ],
+    [
       "a second class of nodes",
       { "http/a.ts": "declare const ScopeNode: any;\nexport class Request extends ScopeNode {}" },
       "declares a second class of nodes",
@@ -161,6 +271,11 @@ describe("findBreaches()", () => {
         "flow/a.ts": 'import { link } from "../kernel/tree.js";\nlink;',
         "kernel/tree.ts": "export function link() {}",
       },
+      "imports link, which only task/child.ts calls",
+    ],
+    [
+      "a re-export of the function that adds a node to the tree",
+      { "kernel/a.ts": 'export { link } from "./tree.js";', "kernel/tree.ts": "export function link() {}" },
       "imports link, which only task/child.ts calls",
     ],
     [
@@ -199,6 +314,37 @@ describe("findBreaches()", () => {
       "kernel/c.ts": 'import { a } from "./a.js";\nexport const c = () => a;\n',
     };
     expect(check(files)).toEqual(["import cycle: kernel/a.ts → kernel/b.ts → kernel/c.ts → kernel/a.ts"]);
+  });
+
+  it.each([
+    ["export *", 'export * from "./b.js";', 'export * from "./a.js";'],
+    [
+      "import()",
+      'export const a = () => import("./b.js");',
+      'import { a } from "./a.js";\nexport const b = a;',
+    ],
+    [
+      "the type import()",
+      'export type A = import("./b.js").B;',
+      'import type { A } from "./a.js";\nexport type B = A | 1;',
+    ],
+    [
+      "import type",
+      'import type { B } from "./b.js";\nexport type A = B;',
+      'import type { A } from "./a.js";\nexport type B = A | 1;',
+    ],
+    ["require()", 'declare const require: any;\nrequire("./b.js");', 'import "./a.js";'],
+  ])("reports a cycle that is closed by %s", (_, a, b) => {
+    expect(check({ "flow/a.ts": a, "flow/b.ts": b })).toContain(
+      "import cycle: flow/a.ts → flow/b.ts → flow/a.ts",
+    );
+  });
+
+  it("reports a file that imports itself", () => {
+    const files = {
+      "flow/a.ts": 'import type { A } from "./a.js";\nexport type B = A;\nexport type A = 1;\n',
+    };
+    expect(check(files)).toEqual(["import cycle: flow/a.ts → flow/a.ts"]);
   });
 
   it("reports a cycle that only types close", () => {

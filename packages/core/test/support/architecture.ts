@@ -6,7 +6,7 @@ import { globalsBreach } from "./replaceable-globals.js";
 /** Source files by their path below `src`, with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** The layers, lowest first; a file may import from its own layer and from those before it. */
+/** The layers, lowest first. A file may import from its own folder, and from the layers before it. */
 const layers: readonly (readonly string[])[] = [
   ["errors"],
   ["kernel"],
@@ -15,27 +15,31 @@ const layers: readonly (readonly string[])[] = [
   ["resources"],
   // The public entry `src/index.ts`: made of the layers below, used by those above.
   ["."],
-  ["inspect", "testing", "adapter"],
-  ["recorder"],
-  ["streams"],
-  ["remote"],
-  [
-    "http",
-    "express",
-    "fastify",
-    "nest",
-    "web",
-    "process",
-    "ambient",
-    "vitest",
-    "eslint",
-    "effection",
-    "pg-boss",
-    "bullmq",
-  ],
-  ["inspector"],
+  ["inspect", "adapter", "streams", "process", "ambient", "effection", "eslint"],
+  ["testing", "recorder", "remote", "http"],
+  ["vitest", "express", "fastify", "web", "pg-boss", "bullmq", "inspector"],
+  ["nest"],
   ["cli"],
 ];
+
+/** The packages from npm, with the folders that may import them. */
+const packages: ReadonlyMap<string, readonly string[]> = new Map([
+  ["effection", ["task", "effection"]], // of `task` only types: `test/without-effection.test.ts`
+  ["express", ["express", "nest"]],
+  ["fastify", ["fastify", "nest"]],
+  ["@nestjs/common", ["nest"]],
+  ["@nestjs/core", ["nest"]],
+  ["bullmq", ["bullmq"]],
+  ["ioredis", ["bullmq"]],
+  ["pg-boss", ["pg-boss"]],
+  ["pg", ["pg-boss"]],
+  ["vitest", ["vitest"]],
+  ["@sinonjs/fake-timers", ["testing"]],
+  ["@memlab/core", ["testing"]],
+]);
+
+/** Loads a package by a name that TypeScript must not resolve, since it is not installed. */
+const mayComputeImports = new Set(["testing/heap/retainers.ts"]);
 
 /** These run in browsers, Bun and Deno. */
 const portable = new Set([
@@ -100,14 +104,28 @@ function importBreaches(path: string, file: ParsedFile, sources: Sources): strin
   const breaches: string[] = [];
   for (const { from } of file.imports) {
     if (!from.startsWith(".")) {
-      if (isBuiltin(from) && portable.has(layer)) breaches.push(`imports ${from}, which only Node has`);
+      const breach = packageBreach(layer, from);
+      if (breach !== undefined) breaches.push(breach);
       continue;
     }
     const target = resolve(path, from);
+    const rise = rankOf(layerOf(target)) - rankOf(layer);
     if (!sources.has(target)) breaches.push(`imports ${from}, which is not a source file`);
-    else if (rankOf(layerOf(target)) > rankOf(layer)) breaches.push(`imports upwards, from ${target}`);
+    else if (rise > 0)
+      breaches.push(`imports upwards, from ${target}; move the code down, or let the upper layer pass it in`);
+    else if (rise === 0 && layerOf(target) !== layer)
+      breaches.push(`imports sideways, from ${target}; move the common code to a layer below`);
   }
   return breaches;
+}
+
+function packageBreach(layer: string, from: string): string | undefined {
+  if (isBuiltin(from))
+    return portable.has(layer) ? `imports ${from}, which only Node has; take it as an argument` : undefined;
+  const name = from.split("/", from.startsWith("@") ? 2 : 1).join("/");
+  if (name === "bough") return `imports its own package as ${from}; use a relative path`;
+  if (packages.get(name)?.includes(layer) === true) return undefined;
+  return `imports ${name}; only the folders listed in test/support/architecture.ts import a package`;
 }
 
 /** `./errors.js` in `kernel/tree.ts` is `kernel/errors.ts`. */
@@ -139,14 +157,18 @@ function parse(path: string, text: string): ParsedFile {
   const { program, errors } = parseSync(path, text);
   const breaches = errors.map((error) => `does not parse: ${error.message}`);
   const imports: Import[] = [];
+  if (/^\/\/\/ *<reference +(?:path|types)/m.test(text))
+    breaches.push("refers to another file by a reference directive; import its types");
   const lines = text.replace(/\n$/, "").split("\n").length;
   if (lines > maxLines) breaches.push(`has ${lines} lines, more than ${maxLines}`);
   walk(program as unknown as Node, undefined, (node, parent) => {
-    const from = (node["source"] as { value?: unknown } | null | undefined)?.value;
-    if (typeof from === "string") {
-      imports.push({ from });
-    }
+    const source = sourceOf(node);
+    const from = source === undefined ? undefined : textOf(source);
+    if (from !== undefined) imports.push({ from });
     const found = [
+      source !== undefined && from === undefined && !mayComputeImports.has(path)
+        ? "imports a file that only the run knows; write its path as a string"
+        : undefined,
       syntaxBreach(node, path),
       globalsBreach(node, parent, path),
       stateBreach(node, path),
@@ -155,6 +177,32 @@ function parse(path: string, text: string): ParsedFile {
     breaches.push(...found.filter((breach) => breach !== undefined));
   });
   return { imports, breaches };
+}
+
+/** What a node of the syntax tree imports, in any of the forms of the language. */
+function sourceOf(node: Node): Node | undefined {
+  switch (node.type) {
+    case "TSExternalModuleReference":
+      return node["expression"] as Node;
+    case "TSModuleDeclaration":
+      return isString(node["id"] as Node) ? (node["id"] as Node) : undefined;
+    case "CallExpression":
+      return (node["callee"] as { name?: string }).name === "require"
+        ? (node["arguments"] as readonly Node[])[0]
+        : undefined;
+    default:
+      return (node["source"] as Node | null | undefined) ?? undefined;
+  }
+}
+
+const isString = (node: Node): boolean => node.type === "Literal" && typeof node["value"] === "string";
+
+/** The value of a string, or of a template without a variable part. */
+function textOf(node: Node): string | undefined {
+  if (isString(node)) return node["value"] as string;
+  if (node.type !== "TemplateLiteral") return undefined;
+  const parts = node["quasis"] as readonly { readonly value: { readonly cooked: string } }[];
+  return parts.length === 1 ? parts[0]?.value.cooked : undefined;
 }
 
 /** The life cycle of a node is read and changed by the functions of `kernel/state.ts`; its bits are known to that file only. */
@@ -200,7 +248,11 @@ const callersInTree: ReadonlyMap<string, string> = new Map([
 ]);
 
 function nodeBreach(node: Node, path: string): string | undefined {
-  const nameIn = (key: string): string => (node[key] as { name?: string } | null | undefined)?.name ?? "";
+  const nameIn = (key: string): string => (node[key] as Key | null | undefined)?.name ?? "";
+  const renames = (from: string, to: string): string | undefined =>
+    classesOfNodes.has(nameIn(from)) && nameIn(to) !== nameIn(from)
+      ? `gives ${nameIn(from)} another name; this test looks for that name`
+      : undefined;
   switch (node.type) {
     case "NewExpression":
       return classesOfNodes.has(nameIn("callee")) && !makersOfNodes.has(path)
@@ -211,19 +263,30 @@ function nodeBreach(node: Node, path: string): string | undefined {
       return classesOfNodes.has(nameIn("superClass")) && path !== "kernel/scope-view.ts"
         ? "declares a second class of nodes"
         : undefined;
-    case "ImportDeclaration": {
-      if (!(node["source"] as { value: string }).value.endsWith("/tree.js")) return undefined;
-      const names = (node["specifiers"] as readonly { imported?: { name: string } }[]).map(
-        ({ imported }) => imported?.name ?? "",
-      );
-      const foreign = names.find((name) => callersInTree.has(name) && callersInTree.get(name) !== path);
-      return foreign === undefined
-        ? undefined
-        : `imports ${foreign}, which only ${callersInTree.get(foreign)} calls`;
-    }
+    case "ImportSpecifier":
+      return renames("imported", "local");
+    case "ExportSpecifier":
+      return renames("local", "exported");
+    case "VariableDeclarator":
+      return renames("init", "id");
+    case "ImportDeclaration":
+    case "ExportNamedDeclaration":
+      return treeBreach(node, path);
     default:
       return undefined;
   }
+}
+
+/** Adding a node to the tree, or removing one, elsewhere than in the file that does all that belongs to it. */
+function treeBreach(node: Node, path: string): string | undefined {
+  if ((node["source"] as { value?: string } | null)?.value?.endsWith("/tree.js") !== true) return undefined;
+  const names = (node["specifiers"] as readonly { imported?: Key; local?: Key }[]).map(
+    ({ imported, local }) => (imported ?? local)?.name ?? "",
+  );
+  const foreign = names.find((name) => callersInTree.has(name) && callersInTree.get(name) !== path);
+  return foreign === undefined
+    ? undefined
+    : `imports ${foreign}, which only ${callersInTree.get(foreign)} calls`;
 }
 
 function syntaxBreach(node: Node, path: string): string | undefined {
@@ -235,8 +298,15 @@ function syntaxBreach(node: Node, path: string): string | undefined {
       if ((node["exported"] as { name?: string }).name !== "default" || mayExportDefault.has(path))
         return undefined;
       return "has a default export";
+    case "TSExportAssignment":
+      return "has a default export";
     case "ExportAllDeclaration":
-      return posix.basename(path) === "index.ts" ? "uses export *" : undefined;
+      return "uses export *; name the exports";
+    case "ImportDeclaration":
+      return (node["source"] as { value: string }).value.startsWith(".") &&
+        (node["specifiers"] as readonly Node[]).some(({ type }) => type === "ImportNamespaceSpecifier")
+        ? "uses import *; name the imports"
+        : undefined;
     case "TSEnumDeclaration":
       return `declares the enum ${name}`;
     case "TSInterfaceDeclaration":
