@@ -123,6 +123,14 @@ const scenes: Readonly<Record<string, Scene>> = {
     const headers = { "content-length": "3" };
     return new Response(streamOf(scope, note, ["abc"], false), { headers });
   },
+  "cleanup-late": async (_request, scope, note) => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    scope.defer(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      note("cleaned up");
+    });
+    return new Response("hello");
+  },
   hang: async (_request, scope, note) => {
     note("waiting");
     await sleep(scope, 100_000);

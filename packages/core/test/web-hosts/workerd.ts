@@ -9,10 +9,15 @@ setUpgrade(() => {
   return new Response(null, { status: 101, webSocket: pair[0] } as ResponseInit);
 });
 
-const apps = { plain: makeApp("plain"), hono: makeApp("hono"), given: makeApp("given") };
+const apps = {
+  plain: makeApp("plain"),
+  hono: makeApp("hono"),
+  given: makeApp("given"),
+  middleware: makeApp("middleware"),
+};
 
 // oxlint-disable-next-line import/no-default-export -- what workerd loads
 export default {
-  fetch: (request: Request, env: { readonly FORM: "plain" | "hono" | "given" }, ctx: unknown): unknown =>
+  fetch: (request: Request, env: { readonly FORM: keyof typeof apps }, ctx: unknown): unknown =>
     apps[env.FORM](request, env, ctx),
 };
