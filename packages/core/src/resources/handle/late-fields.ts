@@ -9,15 +9,21 @@ import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
  * is slower. A handle that should be a Proxy and is not updates its keys less often. This happens when an unknown field
  * is read, and when the handle is converted to JSON.
  */
-export function mayGrow(inner: object, build?: unknown): boolean {
+export function mayGrow(inner: object): boolean {
   for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
-    for (const key of Reflect.ownKeys(at)) {
-      const { value, get, set } = (Object.getOwnPropertyDescriptor(at, key) ?? {}) as Member;
-      if (assigns(inner, value, true) || assigns(inner, get, true) || assigns(inner, set, true)) return true;
-    }
+    if (membersAssign(inner, Reflect.ownKeys(at), at)) return true;
   }
-  return assigns(inner, build);
+  return false;
+}
+
+/** Whether a member of `holder`, one of `keys`, assigns to a field that `inner` does not have. */
+export function membersAssign(inner: object, keys: readonly PropertyKey[], holder: object = inner): boolean {
+  for (const key of keys) {
+    const { value, get, set } = (Object.getOwnPropertyDescriptor(holder, key) ?? {}) as Member;
+    if (assigns(inner, value, true) || assigns(inner, get, true) || assigns(inner, set, true)) return true;
+  }
+  return false;
 }
 
 interface Member {
@@ -55,7 +61,9 @@ export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey
 export function assigns(inner: object, code: unknown, isOwn = false): boolean {
   if (typeof code !== "function") return false;
   const { own, any, isComputed } = assignmentsOf(code);
-  return (isOwn && isComputed) || (isOwn ? own : any).some((name) => !(name in inner));
+  if (isOwn && isComputed) return true;
+  for (const name of isOwn ? own : any) if (!(name in inner)) return true;
+  return false;
 }
 
 /** The assignments in a source. */
