@@ -1,4 +1,5 @@
-import { isObjectLike } from "./user-values.js";
+import { isObjectLike, read, readName } from "./user-values.js";
+
 const MAX_LENGTH = 80;
 /** The longest path that is quoted. A longer path is hard to read, and joining its parts is slow in a deep tree. */
 const MAX_PATH = 500;
@@ -13,7 +14,7 @@ export function describe(value: unknown): string {
     case "function":
       return describeFunction(value);
     case "object":
-      return value === null ? "null" : safely(() => describeObject(value)) || "an object";
+      return value === null ? "null" : describeObject(value);
     default:
       return String(value);
   }
@@ -21,13 +22,7 @@ export function describe(value: unknown): string {
 
 /** Returns the name of an error, and the type of any other value. Never returns the message, which may contain data. */
 export function nameOfError(error: unknown): string {
-  try {
-    if (!isObjectLike(error)) return typeof error;
-    const { name } = error as { name?: unknown };
-    return typeof name === "string" && name !== "" ? name : "Error";
-  } catch {
-    return "Error"; // a getter that throws
-  }
+  return isObjectLike(error) ? readName(error) || "Error" : typeof error;
 }
 
 /** Quotes the path of a scope for a message. */
@@ -51,30 +46,21 @@ export function quoteList(names: readonly string[]): string {
 }
 
 function describeFunction(value: object): string {
-  const name = safely(() => nameOf(value));
+  const name = readName(value);
   return name ? clip(`function ${name}`) : "an anonymous function";
 }
 
 function describeObject(value: object): string {
-  const name = safely(() => nameOf(value.constructor));
-  if (Array.isArray(value)) return `an array of ${value.length}`;
+  try {
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+  } catch {
+    return "an object"; // a revoked proxy
+  }
+  const name = readName(read(value, "constructor"));
   if (name === "" || name === "Object") return "a plain object";
   return clip(`an instance of ${name}`);
 }
 
-function nameOf(value: unknown): string {
-  const { name } = value as { name?: unknown };
-  return typeof name === "string" ? name : "";
-}
-
 function clip(text: string): string {
   return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}…` : text;
-}
-
-function safely(read: () => string): string {
-  try {
-    return read();
-  } catch {
-    return "";
-  }
 }

@@ -15,6 +15,12 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return isObject(value) && typeof (value as { then?: unknown }).then === "function";
 }
 
+/** The name of a function, a class or an error. Empty if it has none that can be read. */
+export function readName(value: unknown): string {
+  const name = read(value as object, "name");
+  return typeof name === "string" ? name : "";
+}
+
 /** Reads a property. `undefined` if that throws. */
 export function read(object: object, key: string): unknown {
   try {

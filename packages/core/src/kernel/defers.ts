@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isObject } from "../errors/user-values.js";
+import { isObject, read, readName } from "../errors/user-values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { isBackground, isClosed } from "./state.js";
@@ -73,13 +73,14 @@ export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, 
 
 /** The name of a cleanup: the name of its function, or of the class of its resource. */
 export function cleanupName({ label }: Defer): string | undefined {
-  try {
-    const named: unknown = typeof label === "object" ? label.constructor : label;
-    const name: unknown = typeof named === "function" ? named.name : named;
-    return typeof name === "string" && name !== "" && name !== "Object" ? name : undefined;
-  } catch {
-    return undefined; // a proxy, or a getter, that throws
-  }
+  if (typeof label === "object") return classNameOf(label);
+  return (typeof label === "string" ? label : readName(label)) || undefined;
+}
+
+/** The name of the class of an object. `undefined` for a literal. */
+export function classNameOf(object: object): string | undefined {
+  const name = readName(read(object, "constructor"));
+  return name === "Object" || name === "" ? undefined : name;
 }
 
 /**

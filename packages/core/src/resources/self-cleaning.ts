@@ -1,7 +1,7 @@
 import { isObjectLike } from "../errors/user-values.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { publishStart } from "../kernel/diagnostics.js";
-import { useResource } from "../kernel/defers.js";
+import { classNameOf, useResource } from "../kernel/defers.js";
 import { clearBody, hasDeadlineTimer, initialSelfCleaning, isCancelled } from "../kernel/state.js";
 import { workerNesting } from "../kernel/stack-headroom.js";
 import type { ScopeNode } from "../kernel/node.js";
@@ -12,7 +12,7 @@ import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { advance } from "../kernel/lifecycle.js";
 import { callSite } from "../kernel/call-site.js";
 import { updateTimerHold } from "../kernel/tree.js";
-import { interrupted } from "../kernel/interrupted-steps.js";
+import { interrupted, interruptedSteps } from "../kernel/interrupted-steps.js";
 import { closeAndWait, closeByOwner, type CloseOptions } from "../task/close.js";
 import { Handle, type ScopeHandle } from "../task/handle.js";
 import type { ScopeOptions } from "../task/options.js";
@@ -140,17 +140,16 @@ function construct(
     const stores = publishStart(node, "selfCleaning");
     const inner = stores === undefined ? build(node) : stores.run(build, node);
     checkInner(node, inner);
-    if (node.label === "anonymous") node.label = classNameOf(inner);
+    if (node.label === "anonymous") node.label = classNameOf(inner) ?? node.label;
     if (isDisposable(inner)) useResource(node, inner, site);
     handle = createHandle(inner, node, build);
   } catch (error) {
     try {
       buildThrew(node, error);
     } catch {
-      const { steps } = interrupted;
-      steps[steps.length] = buildThrew;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
+      interruptedSteps[interruptedSteps.length] = buildThrew;
+      interruptedSteps[interruptedSteps.length] = node;
+      interruptedSteps[interruptedSteps.length] = error;
       interrupted.wake(undefined);
     }
     throw error;
@@ -225,11 +224,6 @@ function watchAbandoned(node: ScopeNode, promise: Promise<unknown>): void {
   promise.catch((error: unknown) => {
     if (!isCancellationOf(node, error)) report(node, error, node);
   });
-}
-
-function classNameOf(inner: object): string {
-  const name: unknown = (inner as { constructor?: { name?: unknown } }).constructor?.name;
-  return typeof name === "string" && name !== "" && name !== "Object" ? name : "anonymous";
 }
 
 function isDisposable(inner: object): inner is AsyncDisposable {
