@@ -36,8 +36,8 @@ export interface HandleFactory {
 class Extras {
   /** The functions that callers get for functions in fields. */
   functions: WeakMap<AnyFunction, AnyFunction> | undefined;
+  /** A weak handle is its own. */
   weakHandle: HandleObject | undefined;
-  isWeak = false;
   received: WeakMap<HandleObject, HandleObject> | undefined;
 }
 
@@ -139,11 +139,11 @@ export class HandleObject extends ExistingObject {
    */
   static weakHandleFor(host: HandleObject, guest: HandleObject): HandleObject {
     const extras = HandleObject.#extrasOf(guest);
-    if (extras.isWeak) return guest;
     let weak = extras.weakHandle;
+    if (weak === guest) return guest;
     if (weak === undefined) {
       weak = extras.weakHandle = HandleObject.copyOf(guest);
-      HandleObject.#extrasOf(weak).isWeak = true;
+      HandleObject.#extrasOf(weak).weakHandle = weak;
     }
     (HandleObject.#extrasOf(host).received ??= new WeakMap()).set(weak, guest);
     return weak;
@@ -151,6 +151,6 @@ export class HandleObject extends ExistingObject {
 
   /** The handle that `host` received, for the weak handle of its inner object. Returns any other handle unchanged. */
   static originalOf(host: HandleObject, value: HandleObject): HandleObject {
-    return value.#extras?.isWeak === true ? (host.#extras?.received?.get(value) ?? value) : value;
+    return value.#extras?.weakHandle === value ? (host.#extras?.received?.get(value) ?? value) : value;
   }
 }

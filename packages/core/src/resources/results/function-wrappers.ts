@@ -110,8 +110,7 @@ export function isConstructor(value: AnyFunction): boolean {
 
 /** Their generators inherit from their `prototype`. It is writable as well, but not everywhere. */
 function isGenerator(value: AnyFunction): boolean {
-  const tag: unknown = Reflect.get(value, Symbol.toStringTag);
-  return tag === "GeneratorFunction" || tag === "AsyncGeneratorFunction";
+  return String(Reflect.get(value, Symbol.toStringTag)).endsWith("GeneratorFunction");
 }
 
 /**
@@ -121,7 +120,5 @@ function isGenerator(value: AnyFunction): boolean {
 export function hasNoParameters(value: AnyFunction): boolean {
   if (value.length > 0) return false;
   const source = sourceOf(value);
-  const close = source.indexOf(")");
-  const parameters = source.slice(source.indexOf("(") + 1, close);
-  return parameters.trim() === "" && !/\barguments\b/.test(source);
+  return /^[^(]*\(\s*\)/.test(source) && !/\barguments\b/.test(source);
 }

@@ -47,7 +47,7 @@ export class HandleRef {
   #weakHandle: WeakRef<object> | undefined;
 
   constructor(
-    handle: object,
+    handle: object | undefined,
     inner: object,
     results: Results,
     convert: Convert,
@@ -68,9 +68,7 @@ export class HandleRef {
   /** A further reference for a result that ends separately. */
   derive(): HandleRef {
     const { handle, inner, results, convert, process } = this;
-    const ref = new HandleRef(handle ?? inner, inner, results, convert, process);
-    if (handle === undefined) ref.#strongHandle = undefined;
-    return ref;
+    return new HandleRef(handle, inner, results, convert, process);
   }
 
   /** Keeps the process alive until the reference ends. */
