@@ -3,7 +3,7 @@ import { createReason, stampReason, type CancelledError } from "../errors/cancel
 import { CallbackHook, takeHook } from "./cancel-hooks.js";
 import { publishCancel } from "./diagnostics.js";
 import { watchGrace } from "./grace.js";
-import { interrupted } from "./interrupted-steps.js";
+import { interrupted, interruptedSteps } from "./interrupted-steps.js";
 import type { CancelHook, ScopeNode } from "./node.js";
 import { calendarNow } from "./platform.js";
 import { earlierRejectionOf, type ContinueRejection } from "./suppressed-failures.js";
@@ -61,10 +61,9 @@ function markAndNotify(
     if (nesting < MAX_NESTED_CANCELLATIONS) notifySubtree(root, reason, from, markedEnd, ready);
     else postponed.push({ root, reason, nodes: marked.slice(from, markedEnd) as ScopeNode[] });
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = finishCancelling;
-    steps[steps.length] = root;
-    steps[steps.length] = error;
+    interruptedSteps[interruptedSteps.length] = finishCancelling;
+    interruptedSteps[interruptedSteps.length] = root;
+    interruptedSteps[interruptedSteps.length] = error;
     interrupted.wake(undefined);
   } finally {
     while (markedEnd > from) marked[--markedEnd] = undefined; // otherwise they would keep settled nodes alive
@@ -174,10 +173,9 @@ function abort(node: ScopeNode, controller: SignalController, reason: CancelledE
   try {
     controller.abort(reason);
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = finishAborting;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interruptedSteps[interruptedSteps.length] = finishAborting;
+    interruptedSteps[interruptedSteps.length] = node;
+    interruptedSteps[interruptedSteps.length] = error;
     interrupted.wake(undefined);
   }
 }
@@ -201,10 +199,9 @@ export function runHook(node: ScopeNode, hook: CancelHook, reason: CancelledErro
     } catch {
       const finish = hook instanceof CallbackHook ? resumeFail : finishHook;
       const value = hook instanceof CallbackHook ? error : hook;
-      const { steps } = interrupted;
-      steps[steps.length] = finish;
-      steps[steps.length] = node;
-      steps[steps.length] = value;
+      interruptedSteps[interruptedSteps.length] = finish;
+      interruptedSteps[interruptedSteps.length] = node;
+      interruptedSteps[interruptedSteps.length] = value;
       interrupted.wake(undefined);
     }
   }

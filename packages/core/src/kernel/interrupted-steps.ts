@@ -4,28 +4,27 @@ import type { ScopeNode } from "./node.js";
 type FinishStep = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
 
 /**
- * Steps of the runtime that an exception interrupted, a stack overflow as a rule. They are finished in a microtask, where
- * the stack is empty, so that no scope waits for ever.
+ * Steps of the runtime that an exception interrupted, a stack overflow as a rule: triples of a {@link FinishStep}, its
+ * node and its value. They are finished in a microtask, where the stack is empty, so that no scope waits for ever.
  *
- * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not call `steps.push`.**
+ * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not call `push`.**
  * Right after an overflow there may be no room for a call of a JavaScript function or for an object literal. There may
  * be none for `push` either: the engine checks the stack where a call passes more arguments than the function declares.
  * Assignments need no room. The only function that is called is the engine's, with the one argument that it declares:
  *
- *     const { steps } = interrupted;
- *     steps[steps.length] = finish;
- *     steps[steps.length] = node;
- *     steps[steps.length] = value;
+ *     interruptedSteps[interruptedSteps.length] = finish;
+ *     interruptedSteps[interruptedSteps.length] = node;
+ *     interruptedSteps[interruptedSteps.length] = value;
  *     interrupted.wake(undefined);
  */
+export const interruptedSteps: unknown[] = [];
+
 export const interrupted: {
-  /** Triples of a {@link FinishStep}, its node and its value. */
-  readonly steps: unknown[];
   /** Schedules the microtask: the resolver of a promise that was made in advance. Takes as many arguments as it declares. */
   wake: (value: undefined) => void;
   /** The last exception that interrupted an advance. */
   error: unknown;
-} = { steps: [], wake: () => {}, error: undefined };
+} = { wake: () => {}, error: undefined };
 
 /** Finishes interrupted steps from now on. `advance` is called for each node that may be able to settle. */
 export function finishInterruptedSteps(advance: (node: ScopeNode) => void): void {
@@ -36,7 +35,7 @@ export function finishInterruptedSteps(advance: (node: ScopeNode) => void): void
 }
 
 function finishAll(advance: (node: ScopeNode) => void): void {
-  const steps = interrupted.steps.splice(0);
+  const steps = interruptedSteps.splice(0);
   for (let at = 0; at < steps.length; at += 3) {
     try {
       const ready: ScopeNode[] = [];

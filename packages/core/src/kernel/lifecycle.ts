@@ -4,7 +4,7 @@ import { cancelTree, resumeFail, failsParent, failTree, resumeCancelling, runHoo
 import { runDefers } from "./defers.js";
 import { publishSettled } from "./diagnostics.js";
 import { releaseExternals } from "./externals.js";
-import { interrupted } from "./interrupted-steps.js";
+import { interrupted, interruptedSteps } from "./interrupted-steps.js";
 import { isCancellation } from "./is-cancellation.js";
 import type { ScopeNode } from "./node.js";
 import { firstError, rejectWithReason, report, reportAll } from "./outcome.js";
@@ -108,10 +108,9 @@ export function cancelWith(node: ScopeNode, reason: CancelledError): void {
     advanceAll(ready);
   } catch (error) {
     if (!isCancelled(node)) throw error; // nothing has happened
-    const { steps } = interrupted;
-    steps[steps.length] = resume;
-    steps[steps.length] = node;
-    steps[steps.length] = ready;
+    interruptedSteps[interruptedSteps.length] = resume;
+    interruptedSteps[interruptedSteps.length] = node;
+    interruptedSteps[interruptedSteps.length] = ready;
     interrupted.wake(undefined);
   }
 }
@@ -183,10 +182,9 @@ export function fail(node: ScopeNode, error: unknown): void {
     failTree(node, error, ready);
     advanceAll(ready);
   } catch {
-    const { steps } = interrupted;
-    steps[steps.length] = resumeFail;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interruptedSteps[interruptedSteps.length] = resumeFail;
+    interruptedSteps[interruptedSteps.length] = node;
+    interruptedSteps[interruptedSteps.length] = error;
     interrupted.wake(undefined);
   }
 }
@@ -237,10 +235,9 @@ export function advance(start: ScopeNode): void {
   } catch (error) {
     if (resuming) throw error;
     interrupted.error = error;
-    const { steps } = interrupted;
-    steps[steps.length] = resume;
-    steps[steps.length] = node ?? start;
-    steps[steps.length] = work;
+    interruptedSteps[interruptedSteps.length] = resume;
+    interruptedSteps[interruptedSteps.length] = node ?? start;
+    interruptedSteps[interruptedSteps.length] = work;
     interrupted.wake(undefined);
   }
 }
@@ -351,10 +348,9 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     try {
       afterMicrotasks(() => deliverUnreceived(node));
     } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = deliverUnreceived;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
+      interruptedSteps[interruptedSteps.length] = deliverUnreceived;
+      interruptedSteps[interruptedSteps.length] = node;
+      interruptedSteps[interruptedSteps.length] = error;
       interrupted.wake(undefined);
     }
     return undefined;

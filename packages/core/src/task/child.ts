@@ -29,7 +29,7 @@ import { bodyThrew, resumeBodyThrew, cancel, resume } from "../kernel/lifecycle.
 import type { ScopeKind } from "../kernel/scope-kind.js";
 import { ScopeView } from "../kernel/scope-view.js";
 import { link, recountChildren } from "../kernel/tree.js";
-import { interrupted } from "../kernel/interrupted-steps.js";
+import { interrupted, interruptedSteps } from "../kernel/interrupted-steps.js";
 import { applyOptions, type ScopeOptions, type TaskOptions } from "./options.js";
 import { callWorker, workerReturned, resumeWorkerReturned, type Worker } from "./worker.js";
 
@@ -138,10 +138,9 @@ export function linkChild(
     try {
       abandonStart(node, error); // immediately, so that its slot is free when the caller receives the error
     } catch {
-      const { steps } = interrupted;
-      steps[steps.length] = abandonStart;
-      steps[steps.length] = node;
-      steps[steps.length] = error;
+      interruptedSteps[interruptedSteps.length] = abandonStart;
+      interruptedSteps[interruptedSteps.length] = node;
+      interruptedSteps[interruptedSteps.length] = error;
       interrupted.wake(undefined);
     }
     throw error;
@@ -195,10 +194,9 @@ export function startChild<T>(
       finish = hasResult ? resumeWorkerReturned : resumeBodyThrew;
       if (hasResult) value = result;
     }
-    const { steps } = interrupted;
-    steps[steps.length] = finish;
-    steps[steps.length] = node;
-    steps[steps.length] = value;
+    interruptedSteps[interruptedSteps.length] = finish;
+    interruptedSteps[interruptedSteps.length] = node;
+    interruptedSteps[interruptedSteps.length] = value;
     interrupted.wake(undefined);
     if (result === notCalled) throw error;
     return undefined;

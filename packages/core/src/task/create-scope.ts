@@ -4,7 +4,7 @@ import type { ScopeNode } from "../kernel/node.js";
 import { backgroundNode } from "../kernel/scope-view.js";
 import type { Scope } from "../kernel/scope.js";
 import { callSite } from "../kernel/call-site.js";
-import { interrupted } from "../kernel/interrupted-steps.js";
+import { interrupted, interruptedSteps } from "../kernel/interrupted-steps.js";
 import { abandonStart, linkChild, makeChild } from "./child.js";
 import { Handle, type ScopeHandle } from "./handle.js";
 import type { ScopeOptions } from "./options.js";
@@ -61,10 +61,9 @@ export function openScope(
   try {
     if (!isClosed(node)) publishOpen(node, "createScope");
   } catch (error) {
-    const { steps } = interrupted;
-    steps[steps.length] = abandonStart;
-    steps[steps.length] = node;
-    steps[steps.length] = error;
+    interruptedSteps[interruptedSteps.length] = abandonStart;
+    interruptedSteps[interruptedSteps.length] = node;
+    interruptedSteps[interruptedSteps.length] = error;
     interrupted.wake(undefined);
     throw error;
   }

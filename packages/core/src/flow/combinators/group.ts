@@ -7,7 +7,7 @@ import type { ScopeNode } from "../../kernel/node.js";
 import { withResolvers, type Observer } from "../../kernel/observer.js";
 import { rejectBeforeStart, throttleIfStartedCancelled } from "../../kernel/throttled-results.js";
 import type { Scope } from "../../kernel/scope.js";
-import { interrupted } from "../../kernel/interrupted-steps.js";
+import { interrupted, interruptedSteps } from "../../kernel/interrupted-steps.js";
 import { firstError } from "../../kernel/outcome.js";
 import { bodyReturned, resumeBodyThrew, cancelWith, fail } from "../../kernel/lifecycle.js";
 import { suppressFailures, suppressUnderReason } from "../../kernel/suppressed-failures.js";
@@ -180,10 +180,9 @@ export function runGroup<R>(
       if (stores === undefined) group.startAll(workers);
       else stores.run(startAll, group, workers);
     } catch (error) {
-      const { steps } = interrupted;
-      steps[steps.length] = resumeBodyThrew;
-      steps[steps.length] = group.node;
-      steps[steps.length] = error;
+      interruptedSteps[interruptedSteps.length] = resumeBodyThrew;
+      interruptedSteps[interruptedSteps.length] = group.node;
+      interruptedSteps[interruptedSteps.length] = error;
       interrupted.wake(undefined);
     }
     return options === undefined ? group.promise : throttleIfStartedCancelled(group.node, group.promise);
