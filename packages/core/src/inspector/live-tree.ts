@@ -98,10 +98,6 @@ export class LiveTree {
     return undefined;
   }
 
-  hasChild(parent: Entry): boolean {
-    return parent.siblingGroups !== undefined && parent.siblingGroups.size > 0;
-  }
-
   places(): Iterable<Place> {
     return this.#places.values();
   }

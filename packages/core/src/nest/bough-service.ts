@@ -60,7 +60,7 @@ export class BoughService implements OnModuleInit {
   /**
    * The scope of the server: the parent of the scopes of its requests, and the place for work that outlives a request.
    *
-   * It exists once the app is initialized, so not in the constructor of a provider.
+   * It exists once the app is initialised, so not in the constructor of a provider.
    *
    * @throws {BoughError} If the app has no HTTP server, or none yet.
    */

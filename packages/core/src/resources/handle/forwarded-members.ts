@@ -106,7 +106,7 @@ function recordPendingCallback(owner: HandleObject, name: string | symbol, args:
   setPendingCallback(node, /^(?:off|remove)/.test(String(name)) ? undefined : String(name));
 }
 
-/** Numbers first: the engine recognizes a small one without reading memory. */
+/** Numbers first: the engine recognises a small one without reading memory. */
 function isReference(value: unknown): value is object {
   return (
     typeof value !== "number" &&

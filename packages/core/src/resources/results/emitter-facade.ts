@@ -114,7 +114,7 @@ export class EmitterFacade extends Facade {
     if (self !== this.proxy) return super.call(key, own, self, args);
     if (pipingMethods.has(key) && isNodeStreamMethod(this.subject, key)) {
       this.ref.holdProcessUntilEnd();
-      for (const value of args) toInner(this.ref, value); // recognized as the caller's own if it is returned
+      for (const value of args) toInner(this.ref, value); // recognised as the caller's own if it is returned
       const result: unknown = Reflect.apply(own, self, args);
       return result === self ? result : this.returned(key, result, args);
     }
