@@ -2,7 +2,7 @@ import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job } from
 import type { Redis } from "ioredis";
 import { calendarNow } from "../kernel/platform.js";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
-import { toEnvelope } from "../remote/envelope.js";
+import { toEnvelope } from "../remote/read-envelope.js";
 import { pause, withTimeLimit, monotonicNow } from "../remote/time.js";
 import { jobId, toFailedReason } from "./redis-data.js";
 

@@ -1,6 +1,6 @@
 import { sleep, type Scope } from "../index.js";
 import type { Look, NodeInfo, TreeSource } from "../inspect/index.js";
-import type { FoldQuery, FoldedRow, TreeSummary } from "../inspect/tree-folder.js";
+import type { FoldQuery, FoldedRow, TreeSummary } from "../inspect/fold-tree.js";
 import { agentExpression } from "./agent-source.js";
 import { answerWithin } from "./answer-within.js";
 import type { DebuggingSession } from "./debugging-session.js";

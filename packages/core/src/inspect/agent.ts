@@ -4,7 +4,7 @@ import { COPY_STEP, isReadable, knownCopies } from "./known-copies.js";
 import type { LoopDelay } from "./look.js";
 import { LoopMeter, type MonitorDelay } from "./loop-meter.js";
 import { TreeCursor } from "./tree-cursor.js";
-import { TreeFolder, type FoldQuery } from "./tree-folder.js";
+import { TreeFolder, type FoldQuery } from "./fold-tree.js";
 
 // The part of `npx bough inspect` that runs in the inspected process. It is bundled into one expression, which the
 // debugger evaluates there; its value is an `Agent`. The process needs only the core of bough, and pays for this code

@@ -4,7 +4,7 @@ import { shortSite } from "../inspect/groups.js";
 import { plural } from "../inspect/labels.js";
 import { firstOf, type LiveTree } from "./live-tree.js";
 import { currentInfo, nameOf, withoutQuery, type Entry } from "./tree-entry.js";
-import { nodeRow, type NodeRow } from "./views.js";
+import { nodeRow, type NodeRow } from "./page-data.js";
 
 /** The details of one scope. */
 export interface NodeDetail extends NodeRow {

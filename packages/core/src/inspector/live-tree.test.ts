@@ -4,11 +4,11 @@ import { createWatcher, flatten, snapshot, type Look, type NodeInfo } from "../i
 import { detailOf } from "./detail.js";
 import { LiveTree } from "./live-tree.js";
 import { LocalSource } from "./local-source.js";
-import { Looks } from "./looks.js";
+import { TreeCache } from "./tree-cache.js";
 import { LogHistogram } from "./log-histogram.js";
 import { findRows, treeRows } from "./rows.js";
 import { TreeWatcher } from "./tree-watcher.js";
-import { frameOf, warningRow } from "./views.js";
+import { frameOf, warningRow } from "./page-data.js";
 import { openScope } from "../../test/support/open-scope.js";
 
 /** A source whose looks are given. */
@@ -175,29 +175,29 @@ describe("looks that cost much", () => {
 
   it("are followed by a pause of twenty times as long, in which questions get the last one", async () => {
     const counted = source(3_600_000);
-    const looks = new Looks(counted);
-    expect(await looks.use(0, sizeOf)).toBe(1);
-    expect(looks.pause).toBeGreaterThan(19 * 3_600_000);
-    expect(looks.pause).toBeLessThanOrEqual(20 * 3_600_000);
-    expect(await looks.use(1, sizeOf)).toBe(1);
+    const cache = new TreeCache(counted);
+    expect(await cache.use(0, sizeOf)).toBe(1);
+    expect(cache.pause).toBeGreaterThan(19 * 3_600_000);
+    expect(cache.pause).toBeLessThanOrEqual(20 * 3_600_000);
+    expect(await cache.use(1, sizeOf)).toBe(1);
     expect(counted.looks).toBe(1);
-    await looks.use(0, sizeOf);
+    await cache.use(0, sizeOf);
     expect(counted.looks).toBe(2);
   });
 
   it("are forgotten with the last page: the next one begins at once", async () => {
     const counted = source(3_600_000);
-    const looks = new Looks(counted);
-    await looks.use(0, sizeOf);
-    looks.forget();
-    expect(looks.pause).toBe(0);
-    expect(await looks.use(500, sizeOf)).toBe(1);
+    const cache = new TreeCache(counted);
+    await cache.use(0, sizeOf);
+    cache.forget();
+    expect(cache.pause).toBe(0);
+    expect(await cache.use(500, sizeOf)).toBe(1);
     expect(counted.looks).toBe(2);
   });
 
   it("a failed look rejects for its callers, and the next one starts from scratch", async () => {
     let looks = 0;
-    const failing = new Looks({
+    const failing = new TreeCache({
       look: () =>
         ++looks === 1 ? Promise.reject(new Error("busy")) : Promise.resolve({ at: 1, nodes: [node(1)] }),
     });

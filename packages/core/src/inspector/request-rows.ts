@@ -3,7 +3,7 @@ import type { Activity } from "./activity.js";
 import type { LiveTree } from "./live-tree.js";
 import type { RequestTrace } from "./request-traces.js";
 import { withoutQuery } from "./tree-entry.js";
-import { nodeRow, type NodeRow } from "./views.js";
+import { nodeRow, type NodeRow } from "./page-data.js";
 
 /** How many bars are sent of a request that is closed on the page. */
 const MAX_CLOSED_BARS = 6;

@@ -2,7 +2,7 @@ import type { LiveTree } from "./live-tree.js";
 import { inSlices } from "./slices.js";
 import { hashOf, waitOf } from "../inspect/similar.js";
 import { nameOf, siteOf, type Entry, type SiblingGroup } from "./tree-entry.js";
-import { nodeRow, stateOf, type NodeRow } from "./views.js";
+import { nodeRow, stateOf, type NodeRow } from "./page-data.js";
 
 /** More similar siblings than this are one row until it is opened. */
 const MAX_SIMILAR = 5;

@@ -6,14 +6,14 @@ import { detailOf } from "./detail.js";
 import { Guard } from "./guard.js";
 import { listen, type ListenOptions } from "./listen.js";
 import type { LiveTree } from "./live-tree.js";
-import { Looks } from "./looks.js";
+import { TreeCache } from "./tree-cache.js";
 import { checkPageOptions, type PageOptions } from "./options.js";
 import type { PageSource } from "./page-source.js";
 import { requestRows } from "./request-rows.js";
 import { findRows, treeRows } from "./rows.js";
 import { Streams } from "./stream.js";
 import { TreeWatcher } from "./tree-watcher.js";
-import { frameOf } from "./views.js";
+import { frameOf } from "./page-data.js";
 
 /** A live page that shows a tree. */
 export interface Inspector {
@@ -114,7 +114,7 @@ class Page {
   readonly guard: Guard;
   readonly #options: PageOptions;
   readonly #source: PageSource;
-  readonly #looks: Looks;
+  readonly #cache: TreeCache;
   readonly #streams: Streams;
   #watcher: TreeWatcher | undefined;
   #assets: Assets | undefined;
@@ -122,12 +122,12 @@ class Page {
   constructor(source: PageSource, options: PageOptions) {
     this.guard = new Guard(options.token, options.hosts);
     this.#options = options;
-    this.#looks = new Looks(source);
+    this.#cache = new TreeCache(source);
     this.#source = source;
     const interval = options.interval ?? 1_000;
     this.#streams = new Streams({
       next: () => this.#frame(),
-      pause: () => Math.max(interval, this.#looks.pause),
+      pause: () => Math.max(interval, this.#cache.pause),
       onFirstOpen: () => source.onFirstPage?.(),
       onLastClose: () => this.#stopLooking(),
     });
@@ -209,7 +209,7 @@ class Page {
   }
 
   #frame(): Promise<string> {
-    return this.#looks.use(0, async (tree) => {
+    return this.#cache.use(0, async (tree) => {
       this.#watcher ??= new TreeWatcher(this.#options.causes === true);
       return JSON.stringify(await frameOf(tree, this.#watcher.find(tree), this.#source.activity));
     });
@@ -218,12 +218,12 @@ class Page {
   /** Drops all data and stops the measurements when no page is open. */
   #stopLooking(): void {
     this.#watcher = undefined;
-    this.#looks.forget();
+    this.#cache.forget();
     this.#source.onLastPageClosed?.();
   }
 
   #json(response: ServerResponse, make: (tree: LiveTree) => unknown): void {
-    const answer = this.#looks.use(MAX_LOOK_AGE, make);
+    const answer = this.#cache.use(MAX_LOOK_AGE, make);
     const end = (): void => {
       if (this.#streams.size === 0) this.#stopLooking();
     };

@@ -1,7 +1,7 @@
 import type { Pool } from "pg";
 import type { JobWithMetadata, PgBoss } from "pg-boss";
 import type { ConsumeOptions, Consumer, Delivery, Envelope, Outcome, Settlement } from "../remote/engine.js";
-import { toEnvelope } from "../remote/envelope.js";
+import { toEnvelope } from "../remote/read-envelope.js";
 import { pause, withTimeLimit, monotonicNow, Pause } from "../remote/time.js";
 import { jobId, queueName, storable } from "./names.js";
 import { countReturn, retryCountsOf, type Schemas } from "./side-tables.js";

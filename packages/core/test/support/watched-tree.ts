@@ -1,7 +1,7 @@
 import { detailFrom } from "../../src/cli/watch/watch.js";
 import { initialState, toQuery, update, type Key, type State } from "../../src/cli/watch/model.js";
 import { flatten, snapshot } from "../../src/inspect/index.js";
-import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/tree-folder.js";
+import { TreeFolder, type FoldQuery, type TreeSummary } from "../../src/inspect/fold-tree.js";
 import type { ScopeHandle } from "../../src/index.js";
 
 /** A look at a scope of this process, as `bough inspect --watch` has it of another one. */

@@ -1,6 +1,6 @@
 import type { Warning } from "../../inspect/index.js";
 import type { NodeDetail } from "../../inspector/detail.js";
-import type { FoldQuery, FoldedRow, TreeSummary } from "../../inspect/tree-folder.js";
+import type { FoldQuery, FoldedRow, TreeSummary } from "../../inspect/fold-tree.js";
 
 // The state of the terminal view, and how each key and each look changes it. This file does not depend on a terminal.
 

@@ -5,7 +5,7 @@ import { lookAt, press } from "../../../test/support/watched-tree.js";
 import { openScope } from "../../../test/support/open-scope.js";
 import { sleep, spawn, type ScopeHandle } from "../../index.js";
 import type { NodeInfo, Warning } from "../../inspect/index.js";
-import { TreeFolder } from "../../inspect/tree-folder.js";
+import { TreeFolder } from "../../inspect/fold-tree.js";
 import { initialState, update, type State } from "./model.js";
 import { createPaint } from "./paint.js";
 import { pageSizeOf, render, type Size } from "./render.js";

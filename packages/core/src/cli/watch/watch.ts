@@ -1,5 +1,5 @@
 import { createWatcher, type TreeSource, type Watcher } from "../../inspect/index.js";
-import type { FoldQuery, TreeSummary } from "../../inspect/tree-folder.js";
+import type { FoldQuery, TreeSummary } from "../../inspect/fold-tree.js";
 import { detailOf, type NodeDetail } from "../../inspector/detail.js";
 import { LiveTree } from "../../inspector/live-tree.js";
 import { race, sleep, type Scope } from "../../index.js";

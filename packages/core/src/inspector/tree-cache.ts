@@ -5,8 +5,8 @@ import type { PageSource } from "./page-source.js";
 /** The pause after a look is this many times its duration. So looks take at most a twentieth of the process's time. */
 const PAUSE_FACTOR = 20;
 
-/** Takes the looks at a source, one at a time. */
-export class Looks {
+/** The tree of a source, kept between looks, and the looks that update it, one at a time. */
+export class TreeCache {
   readonly #source: PageSource;
   #tree: LiveTree | undefined;
   #takenAt = -Infinity;

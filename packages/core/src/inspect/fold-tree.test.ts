@@ -4,7 +4,7 @@ import { createScope } from "../task/create-scope.js";
 import type { ScopeHandle } from "../task/handle.js";
 import { spawn } from "../task/spawn.js";
 import { flatten, snapshot, type NodeInfo } from "./index.js";
-import { MAX_ROWS, TreeFolder, type FoldQuery } from "./tree-folder.js";
+import { MAX_ROWS, TreeFolder, type FoldQuery } from "./fold-tree.js";
 import { openScope } from "../../test/support/open-scope.js";
 
 function fold(nodes: readonly NodeInfo[], query: Partial<FoldQuery> = {}): TreeFolder {
