@@ -20,6 +20,11 @@ export const MAX_CALENDAR_DRIFT = 1_000;
 export const MAX_SMALL_INTEGER: number = 2 ** 30;
 /** How many equal readings of the clock in a row start the reuse of a reading. */
 export const MIN_EQUAL_READINGS = 4;
+/**
+ * How many scopes of a burst must have shared a reading so that the next burst shares its first one. The end of a burst
+ * takes as long as one or two readings.
+ */
+export const MIN_SHARING = 2;
 /** How many scopes then share a reading. */
 export const SCOPES_PER_READING = 64;
 

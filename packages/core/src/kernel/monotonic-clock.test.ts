@@ -55,6 +55,25 @@ describe("the clock of ages", () => {
     expect(clock.coarseElapsed()).toBe(20);
   });
 
+  it("is read once for each of many bursts of three scopes, and for each scope after a burst with only one", async () => {
+    readings(8);
+    const counts: number[] = [];
+    for (const scopes of [3, 3, 3, 1, 3]) {
+      await flush();
+      counts.push(readings(scopes));
+    }
+    expect(counts).toEqual([1, 1, 1, 1, 3]);
+  });
+
+  it("is read for each scope of a burst that begins in another millisecond", async () => {
+    readings(8);
+    await flush();
+    now.mockReturnValue(loadedAt + 20);
+    expect(clock.coarseElapsed()).toBe(20);
+    now.mockReturnValue(loadedAt + 520);
+    expect(clock.coarseElapsed()).toBe(520);
+  });
+
   it("reuses a reading until the configured end of the burst", async () => {
     let forget: (() => void) | undefined;
     clock.setBurstEnd((callback) => (forget = callback));

@@ -3,6 +3,7 @@ import {
   MAX_CALENDAR_DRIFT,
   MAX_EARLY,
   MIN_EQUAL_READINGS,
+  MIN_SHARING,
   SCOPES_PER_READING,
   MAX_SMALL_INTEGER,
 } from "./constants.js";
@@ -239,7 +240,10 @@ function roundDown(ms: number): number {
 }
 
 function endBurst(): void {
+  const sharing = SCOPES_PER_READING - 1 - scopesLeft;
   expireCoarseTime();
+  // The next burst will be like this one. If it begins in the same millisecond, its first reading is enough.
+  if (sharing >= MIN_SHARING) equalReadings = MIN_EQUAL_READINGS - 1;
   isEndScheduled = false;
   endNameCache();
 }
