@@ -17,6 +17,7 @@ import { callSite, recordSite } from "../kernel/call-site.js";
 import { hasScopeStores } from "../kernel/diagnostics.js";
 import type { Scope } from "../kernel/scope.js";
 import { catchErrors, isPrepared } from "./catch-errors.js";
+import { defineScope } from "./patches.js";
 import { renameLater, routeName } from "./route-name.js";
 
 // The integration for Express: the middleware and `req.scope`. Express defines no format of errors, so its responder is
@@ -151,8 +152,12 @@ function scopeOf(request: Request, response: Response): RequestRecord {
 /** Defines `scope` once, on the prototype that the app's requests share. A router without an app has no such prototype. */
 function addScope(request: Request, response: Response): void {
   const { app } = request as unknown as { app?: { readonly request: object } };
-  if (app !== undefined) defineScope(app.request, responseOf);
-  else defineScope(request, () => response);
+  if (app !== undefined) defineScope(app.request, scopeGetter(responseOf));
+  else
+    defineScope(
+      request,
+      scopeGetter(() => response),
+    );
 }
 
 function responseOf(request: Request): Response {
@@ -160,14 +165,10 @@ function responseOf(request: Request): Response {
 }
 
 /** A separate function: the getter holds the variables around it as long as the app lives. */
-function defineScope(target: object, responseOf: (request: Request) => Response): void {
-  Object.defineProperty(target, "scope", {
-    configurable: true,
-    enumerable: false,
-    get: function scope(this: Request): Scope {
-      const { node } = scopeOf(this, responseOf(this));
-      recordSite(node, callSite(scope));
-      return node;
-    },
-  });
+function scopeGetter(responseOf: (request: Request) => Response): (this: Request) => Scope {
+  return function scope(this: Request): Scope {
+    const { node } = scopeOf(this, responseOf(this));
+    recordSite(node, callSite(scope));
+    return node;
+  };
 }
