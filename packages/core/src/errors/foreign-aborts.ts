@@ -1,5 +1,5 @@
 import { MAX_AGGREGATES, MAX_CLASSES, MAX_INNER_ERRORS } from "./constants.js";
-import { isObject, read } from "./user-values.js";
+import { isObject, read, readName } from "./user-values.js";
 
 /**
  * Recognises the rejections of HTTP clients, databases and other libraries after their signal has aborted.
@@ -170,9 +170,7 @@ function classesOf(error: object): string[] {
   try {
     let at: unknown = Object.getPrototypeOf(error);
     for (let depth = 0; depth < MAX_CLASSES && isObject(at); depth++) {
-      const constructor = hasOwn(at, "constructor") ? read(at, "constructor") : undefined;
-      const name = typeof constructor === "function" ? read(constructor, "name") : undefined;
-      if (typeof name === "string") classes.push(name);
+      if (hasOwn(at, "constructor")) classes.push(readName(read(at, "constructor")));
       at = Object.getPrototypeOf(at);
     }
   } catch {
