@@ -9,6 +9,7 @@ import {
   assignedNames,
   assigns,
   GrowingFields,
+  isObjectPrototype,
   mayGrow,
   membersAssign,
   shownFields,
@@ -192,11 +193,6 @@ const lateMembers: ProxyHandler<object> = {
 /** Whether a member is inherited from Object, such as `toString`, which works on the handle itself. */
 function isInherited(key: PropertyKey, inner: object): boolean {
   return key in Object.prototype && Reflect.get(inner, key) === Reflect.get(Object.prototype, key);
-}
-
-/** Of any realm. */
-function isObjectPrototype(object: object): boolean {
-  return Object.getPrototypeOf(object) === null && Object.hasOwn(object, "hasOwnProperty");
 }
 
 /** As with a `ScopeHandle`, a caller that reads the method will call it. */

@@ -10,8 +10,11 @@ import { sourceOf, type AnyFunction } from "../results/function-wrappers.js";
  * is read, and when the handle is converted to JSON.
  */
 export function mayGrow(inner: object): boolean {
-  for (let at = inner as object | null; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    if (Object.hasOwn(at, "hasOwnProperty")) break; // the members of every object
+  for (
+    let at = inner as object | null;
+    at !== null && !isObjectPrototype(at);
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
     if (membersAssign(inner, Reflect.ownKeys(at), at)) return true;
   }
   return false;
@@ -24,6 +27,11 @@ export function membersAssign(inner: object, keys: readonly PropertyKey[], holde
     if (assigns(inner, value, true) || assigns(inner, get, true) || assigns(inner, set, true)) return true;
   }
   return false;
+}
+
+/** Whether an object is `Object.prototype`, of any realm. */
+export function isObjectPrototype(object: object): boolean {
+  return Object.getPrototypeOf(object) === null && Object.hasOwn(object, "hasOwnProperty");
 }
 
 interface Member {
@@ -42,8 +50,11 @@ const computed =
 /** The names to which a class assigns. A method of such a name may be replaced in an object. */
 export function assignedNames(prototype: object | null): ReadonlySet<PropertyKey> {
   const names = new Set<PropertyKey>();
-  for (let at = prototype; at !== null; at = Object.getPrototypeOf(at) as object | null) {
-    if (Object.hasOwn(at, "hasOwnProperty")) break;
+  for (
+    let at = prototype;
+    at !== null && !isObjectPrototype(at);
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
     for (const { value } of Object.values(Object.getOwnPropertyDescriptors(at)) as { value?: unknown }[]) {
       if (typeof value !== "function") continue;
       for (const name of assignmentsOf(value).own) names.add(name);

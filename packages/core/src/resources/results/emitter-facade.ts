@@ -49,8 +49,6 @@ type Listener = AnyFunction & { listener?: AnyFunction };
  */
 interface Link {
   facade: EmitterFacade | undefined;
-  /** The caller's listener, which may be an object with `handleEvent`. */
-  key: object | undefined;
   /** What the inner object gets. */
   readonly registered: Listener;
   /** How many times it is registered. */
@@ -88,7 +86,7 @@ export class EmitterFacade extends Facade {
 
   override set(target: object, key: PropertyKey, value: unknown): boolean {
     const isHandler = typeof value === "function" && isHandlerName(key);
-    return super.set(target, key, isHandler ? createLink(this, value, value).registered : value);
+    return super.set(target, key, isHandler ? createLink(this, value).registered : value);
   }
 
   override get(target: object, key: PropertyKey): unknown {
@@ -133,28 +131,18 @@ export class EmitterFacade extends Facade {
   #registeredFor(listener: unknown, add: boolean, options?: unknown): unknown {
     if (!isObject(listener)) return listener;
     let link = this.#links.get(listener);
-    if (link === undefined) {
+    if (link?.facade === undefined) {
       if (!add) return listener;
       const call =
         typeof listener === "function"
           ? listener
           : (event: Event) => (listener as EventListenerObject).handleEvent(event);
-      link = createLink(this, listener, call);
+      link = createLink(this, call);
       this.#links.set(listener, link);
     }
     link.registrations += add ? 1 : -1;
     if (add) removeOnAbort(options, link);
     return link.registered;
-  }
-
-  /** Ends a registration whose signal was aborted. */
-  static aborted(link: Link): void {
-    link.registrations -= 1;
-    const { facade, key } = link;
-    if (link.registrations > 0 || facade === undefined || key === undefined) return;
-    facade.#links.delete(key);
-    delete link.registered.listener;
-    link.facade = link.key = undefined;
   }
 
   /** Holds the handle until the written data has been consumed. */
@@ -177,7 +165,7 @@ export class EmitterFacade extends Facade {
  * Wraps a listener as `once` does, so that Node's own `off` and `listeners` find the original. A separate function, so
  * that the closure reaches only the link.
  */
-function createLink(from: EmitterFacade, key: object, original: AnyFunction): Link {
+function createLink(from: EmitterFacade, original: AnyFunction): Link {
   const registered: Listener = function (this: unknown, ...args: unknown[]): unknown {
     const { facade } = link;
     const { listener } = registered;
@@ -191,7 +179,7 @@ function createLink(from: EmitterFacade, key: object, original: AnyFunction): Li
     return Reflect.apply(listener, this === subject ? proxy : this, shown) as unknown;
   };
   registered.listener = original;
-  const link: Link = { facade: from, key, registered, registrations: 0 };
+  const link: Link = { facade: from, registered, registrations: 0 };
   return link;
 }
 
@@ -217,16 +205,24 @@ const linksBySignal: WeakLists<Link> = new WeakMap();
 function removeOnAbort(options: unknown, link: Link): void {
   const signal = signalOf(options);
   if (signal === undefined) return;
-  if (signal.aborted) return EmitterFacade.aborted(link);
+  if (signal.aborted) return endRegistration(link);
   // Once per signal, which may live as long as the program.
   const added = addWeakly(linksBySignal, signal, new WeakRef(link));
   if (added !== undefined) signal.addEventListener("abort", () => endAll(added), { once: true });
 }
 
+/** Ends a registration whose signal was aborted. */
+function endRegistration(link: Link): void {
+  link.registrations -= 1;
+  if (link.registrations > 0) return;
+  delete link.registered.listener;
+  link.facade = undefined;
+}
+
 function endAll(links: ReadonlySet<WeakRef<Link>>): void {
   for (const known of links) {
     const link = known.deref();
-    if (link !== undefined) EmitterFacade.aborted(link);
+    if (link !== undefined) endRegistration(link);
   }
 }
 

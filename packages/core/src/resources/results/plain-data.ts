@@ -33,12 +33,12 @@ export function plainMembers(value: object): unknown[] | undefined {
   }
 }
 
-/** The values of the fields of an object. `undefined` if a getter throws. */
-export function valuesOf(value: object): unknown[] | undefined {
+/** The values of the fields of an object. None if a getter throws. */
+export function valuesOf(value: object): unknown[] {
   try {
     return Object.values(value);
   } catch {
-    return undefined;
+    return [];
   }
 }
 
@@ -80,8 +80,7 @@ export function simpleKindOf(value: object): "data" | "itself" | undefined {
   if (kind === undefined) classKinds.set(prototype, (kind = kindOfClass(prototype, value)));
   if (kind === "other") return undefined;
   if (kind === "platform data") return "data";
-  const values = valuesOf(value);
-  return values !== undefined && hasOnlyPrimitives(value, values) ? kind : undefined;
+  return hasOnlyPrimitives(value, valuesOf(value)) ? kind : undefined;
 }
 
 /** The members of classes whose objects may deliver values, or have a kind of their own. */

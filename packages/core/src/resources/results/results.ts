@@ -1,4 +1,4 @@
-import { isObject, isObjectLike } from "../../errors/user-values.js";
+import { isObject, isObjectLike, read } from "../../errors/user-values.js";
 import { scopeBrand } from "../../errors/brands.js";
 import { detached } from "../../errors/detach-stack.js";
 import { channelCore } from "../../flow/sync/find-channel-core.js";
@@ -269,7 +269,7 @@ function memberHolds(member: object, depth: number, search: Search): boolean {
 /** Makes `value` hold the handle, and so the functions and the body that a caller may take out of it. */
 function holdWhileAlive(ref: HandleRef, value: object): void {
   hold(value, ref);
-  for (const member of valuesOf(value) ?? []) if (typeof member === "function") hold(member, ref);
+  for (const member of valuesOf(value)) if (typeof member === "function") hold(member, ref);
   const body = bodyOf(value);
   if (isWebStream(body)) hold(body, ref);
 }
@@ -348,12 +348,8 @@ function endOnAbort(ref: HandleRef, value: unknown): void {
 /** A function, or an observer. */
 function isCallback(value: unknown): value is object {
   if (typeof value === "function") return !isConstructor(value);
-  if (!isObject(value)) return false;
-  try {
-    return ["next", "complete", "handleEvent"].some((key) => typeof Reflect.get(value, key) === "function");
-  } catch {
-    return false;
-  }
+  const keys = ["next", "complete", "handleEvent"];
+  return isObject(value) && keys.some((key) => typeof read(value, key) === "function");
 }
 
 /**

@@ -1,4 +1,5 @@
 import { subjectOf, setSubject } from "../../kernel/object-marks.js";
+import { holdUntilSettled } from "./promises.js";
 import { hold, type HandleRef } from "./handle-ref.js";
 
 /**
@@ -57,20 +58,14 @@ function readableFacade(subject: ReadableStream<unknown>, ref: HandleRef): Reada
   const source = {
     async pull(controller: ReadableStreamDefaultController<unknown>): Promise<void> {
       reader ??= subject.getReader();
-      ref.process?.acquire();
-      let step: Awaited<ReturnType<Reader["read"]>>;
-      try {
-        step = await reader.read();
-      } catch (error) {
+      const received = (step: unknown): void => {
+        const { done, value } = step as IteratorResult<unknown>;
+        if (done !== true) return controller.enqueue(value);
         ref.end();
-        throw error;
-      } finally {
-        ref.process?.release();
-      }
-      if (!step.done) return controller.enqueue(step.value);
-      ref.end();
-      controller.close();
-      (controller as { byobRequest?: { respond(bytes: number): void } | null }).byobRequest?.respond(0);
+        controller.close();
+        (controller as { byobRequest?: { respond(bytes: number): void } | null }).byobRequest?.respond(0);
+      };
+      await holdUntilSettled(ref, reader.read(), received, () => ref.end());
     },
     async cancel(reason: unknown): Promise<void> {
       try {
