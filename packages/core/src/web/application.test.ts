@@ -97,6 +97,27 @@ describe("rule 35: an application in fetchBough", () => {
     expect(requests(handle)).toEqual([]);
   });
 
+  it("that answers at once gives the host a promise of that very response, and no scope is created", async () => {
+    const response = new Response("x");
+    const handle = application(() => response);
+    const answer = handle(get());
+    expect(answer).toBeInstanceOf(Promise);
+    expect(await answer).toBe(response);
+    expect(await handle.shutdown()).toMatchObject({ running: 0 });
+  });
+
+  it("that answers at once, after it has started a task, is answered when it returns, and the task ends", async () => {
+    const scopes: Scope[] = [];
+    const handle = application((request) => {
+      scopes.push(requestScope(request));
+      spawn(requestScope(request), (task) => sleep(task, 100_000));
+      return new Response("x");
+    });
+    expect(await (await handle(get())).text()).toBe("x");
+    await flush();
+    expect(scopes[0]).toMatchObject({ state: "closed", reason: { kind: "closed" } });
+  });
+
   it("gets the same scope at once, later, and in its middleware, and tasks in it end with the response", async () => {
     const scopes: Scope[] = [];
     const handle = application(async (request) => {
@@ -291,6 +312,22 @@ describe("rule 32: the shutdown of an application's requests", () => {
     expect(await report).toMatchObject({ running: 1, cancelled: 1 });
     expect((await handle(get())).status).toBe(503);
     expect(fetch).toHaveBeenCalledOnce();
+  });
+
+  it.each<[string, () => unknown, object, number]>([
+    ["at once", () => new Response("x"), { running: 1, cancelled: 0 }, 200],
+    ["later", async () => new Response("x"), { running: 1, cancelled: 0 }, 200],
+    ["never", forever, { running: 1, cancelled: 1 }, 503],
+  ])("counts the request in whose call it begins, which answers %s", async (_, work, expected, status) => {
+    const reports: Promise<unknown>[] = [];
+    const handle = application(() => {
+      reports.push(handle.shutdown({ grace: 10 }));
+      return work();
+    });
+    const response = handle(get());
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect((await response).status).toBe(status);
+    expect(await reports[0]).toMatchObject(expected);
   });
 
   it("serves requests that still arrive, and waits for them", async () => {

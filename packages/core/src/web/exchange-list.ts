@@ -31,13 +31,16 @@ export class ExchangeList<Exchange extends Listed<Exchange>> {
     exchange.list = exchange.earlier = exchange.later = undefined;
   }
 
+  all(): readonly Exchange[] {
+    const found: Exchange[] = [];
+    for (let at = this.#last; at !== undefined; at = at.earlier) found.push(at);
+    return found.reverse();
+  }
+
   /** Removes and returns all requests. */
   takeAll(): readonly Exchange[] {
-    const found: Exchange[] = [];
-    for (let at = this.#last; at !== undefined; at = this.#last) {
-      found.push(at);
-      this.remove(at);
-    }
-    return found.reverse();
+    const found = this.all();
+    for (const exchange of found) this.remove(exchange);
+    return found;
   }
 }

@@ -64,13 +64,13 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #owner: object | undefined;
   #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
-  /** Settle the promise of the host. */
+  /** What the host receives, while the handler is called. An application may return before it is needed. */
+  #promise: Promise<unknown> | undefined = undefined;
+  /** Settle it. */
   #resolve: (value: unknown) => void = ignore;
   #reject: (error: unknown) => void = ignore;
   #stopListening: (() => void) | undefined = undefined;
   #relay: BodyRelay | undefined = undefined;
-  /** Whether the handler was called without the scope, and the scope was not read yet. */
-  #isUnopened = false;
   /** `called`: it has not got to its first `await`, and the scopes that it opens begin with its own. `returned`: or failed. */
   #handler: "called" | "running" | "returned" = "called";
   /** `begun`: it is being prepared for the host. `settled`: the host has it. `ended`: it has been sent. */
@@ -105,12 +105,12 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   open(): ScopeNode {
     expireCoarseTime(); // another request may have held the event loop up
     const node = this.#host.makeNode(this);
-    if (this.#handler === "called") reuseReading();
-    this.#node = node;
-    if (this.#isUnopened) {
-      this.#isUnopened = false;
-      this.#host.onOpened(this);
+    if (this.#handler === "called") {
+      reuseReading();
+      void this.#makePromise(); // from now on, the request may be answered in the handler's place
     }
+    this.#node = node;
+    if (this.list !== undefined) this.#host.onOpened(this);
     return node;
   }
 
@@ -141,28 +141,34 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   /** Calls the handler. Returns what the host receives. */
   run(handler: AnyHandler, self: unknown): Promise<unknown> {
-    const promise = this.#promise(); // first: a thenable may call back at once
     try {
       this.#follow(handler.call(self, this.request as never, this.node, ...(this.hostArguments as never[])));
     } catch (error) {
       this.#onFailure(error);
     }
-    return this.#wasCalled(promise);
+    return this.#wasCalled();
   }
 
   /** As {@link run}, for an application, which is called without the scope. */
   runApp(app: AnyApp): Promise<unknown> {
-    this.#isUnopened = true;
-    const promise = this.#promise();
     try {
-      this.#follow(callApp(app, this.request, this.hostArguments));
+      const result = callApp(app, this.request, this.hostArguments);
+      if (this.#node === undefined && !isThenable(result)) {
+        this.#onReturn(result);
+        this.#promise ??= Promise.resolve(result);
+      } else {
+        void this.#makePromise(); // first: a thenable may call back at once
+        this.#follow(result);
+      }
     } catch (error) {
       this.#onFailure(error);
     }
-    return this.#wasCalled(promise);
+    return this.#wasCalled();
   }
 
-  #wasCalled(promise: Promise<unknown>): Promise<unknown> {
+  #wasCalled(): Promise<unknown> {
+    const promise = this.#makePromise();
+    this.#promise = undefined;
     if (this.#handler === "called") this.#handler = "running";
     else this.#node?.dropWorker(); // Bun forgets the URL of a request that is answered at once
     expireCoarseTime();
@@ -177,19 +183,18 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     );
   }
 
-  #promise(): Promise<unknown> {
-    const { promise, resolve, reject } = withResolvers<unknown>();
-    this.#resolve = resolve;
-    this.#reject = reject;
-    return promise;
+  #makePromise(): Promise<unknown> {
+    if (this.#promise !== undefined) return this.#promise;
+    ({ promise: this.#promise, resolve: this.#resolve, reject: this.#reject } = withResolvers<unknown>());
+    return this.#promise;
   }
 
   /** Answers a request whose handler is not called. */
   refuse(): Promise<unknown> {
     this.#handler = "returned";
-    const promise = this.#promise();
+    void this.#makePromise();
     this.record.end({ status: 503, error: this.node.reason });
-    return this.#wasCalled(promise);
+    return this.#wasCalled();
   }
 
   /** Ends the request on a disconnect while the handler runs. */
@@ -207,7 +212,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   #onReturn(value: unknown): void {
     this.#endHandler();
-    if (this.#isUnopened || this.#isFinishedBy(value)) return this.#finish(value);
+    if (this.#node === undefined || this.#isFinishedBy(value)) return this.#finish(value);
     const { record } = this;
     if (this.#isSettled() || record.isAnswered) return discard(value);
     if (isUpgrade(value)) return this.#finish(value);
@@ -321,10 +326,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #end(): void {
     this.#response = "ended";
     if (this.#record !== undefined) return this.#record.done();
-    if (this.#isUnopened) {
-      this.#isUnopened = false;
-      return this.#host.onUnopenedEnd(this);
-    }
+    if (this.#node === undefined) return this.#host.onUnopenedEnd(this);
     bodyReturned(this.node, undefined);
     this.node.observer ??= endedAtReturn;
     this.#host.onEnd(this);

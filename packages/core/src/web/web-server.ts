@@ -152,7 +152,7 @@ export class WebServer
   /** Opens the scopes of all requests: from now on they are counted, and cancelled. */
   openAll(): void {
     this.#mayOpenLater = false;
-    for (const exchange of this.#unopened.takeAll()) exchange.open();
+    for (const exchange of this.#unopened.all()) void exchange.node;
   }
 
   /** Ends a request on a disconnect, and lets the host wait for its scope. */
