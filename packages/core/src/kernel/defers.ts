@@ -51,18 +51,25 @@ export function useResource<R extends object>(node: ScopeNode, resource: R, site
   return resource;
 }
 
-/** Runs the defers of `node`, last in first out, including those that a defer adds. Then calls `onDone`. */
-export function runDefers(node: ScopeNode, onFailure: (error: unknown) => void, onDone: () => void): void {
+/**
+ * Runs the defers of `node`, last in first out, including those that a defer adds. Then calls `onDone`. Both functions get the
+ * node, so that no closure is made for each scope.
+ */
+export function runDefers(
+  node: ScopeNode,
+  onFailure: (node: ScopeNode, error: unknown) => void,
+  onDone: (node: ScopeNode) => void,
+): void {
   const extras = node.ensureExtras();
   const last = extras.defers;
   if (last === undefined) {
     extras.cleaning = undefined;
-    return onDone();
+    return onDone(node);
   }
   last.done.then(
     () => runDefers(node, onFailure, onDone),
     (error: unknown) => {
-      onFailure(error);
+      onFailure(node, error);
       runDefers(node, onFailure, onDone);
     },
   );

@@ -296,18 +296,16 @@ function stopDaemons(node: ScopeNode, work: ScopeNode[]): void {
 function startCleanup(node: ScopeNode): void {
   beginCleanup(node);
   try {
-    runDefers(
-      node,
-      (error) => fail(node, error),
-      () => {
-        endCleanup(node);
-        advance(node);
-      },
-    );
+    runDefers(node, fail, cleaned);
   } catch (error) {
     endCleanup(node);
     throw error;
   }
+}
+
+function cleaned(node: ScopeNode): void {
+  endCleanup(node);
+  advance(node);
 }
 
 /** Closes `node`, delivers its outcome, and returns the parent, which may be ready now. */
