@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { flush, rejection } from "../../test/support/deferred.js";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import { createScope, spawn, suppressed, withScope, type Scope, type Task } from "../index.js";
 
 /**
@@ -66,6 +66,76 @@ describe("the outcome of a task", () => {
     void task.then(() => log.push(3));
     await flush();
     expect(log).toEqual([1, 2, 3]);
+  });
+
+  it("reaches the code that awaits it before the outcome of the scope that ends with it, however the task ends", async () => {
+    const failure = new Error("failed");
+    const child = async (hops: number): Promise<void> => {
+      for (let hop = 0; hop < hops; hop++) await Promise.resolve();
+    };
+    const endings: Record<string, (own: Scope, root: Scope) => Promise<unknown>> = {
+      returns: async () => Promise.resolve("value"),
+      throws: async () => Promise.reject(failure),
+      "is cancelled": async (own, root) => {
+        await Promise.resolve();
+        root.cancel();
+        throw own.reason;
+      },
+    };
+    // A child that ends with the body, within its turn of the microtask queue, or later; a cleanup that does.
+    for (let hops = 0; hops < 6; hops++)
+      endings[`has a child of ${hops} microtasks`] = async (own) => void spawn(own, () => child(hops));
+    endings["has a cleanup"] = async (own) => own.defer(() => Promise.resolve());
+    for (const [name, ending] of Object.entries(endings)) {
+      for (const supervise of [false, true]) {
+        const log: string[] = [];
+        const scope = createScope({ supervise });
+        const task = spawn(scope, (own) => ending(own, scope));
+        const note = (): unknown => log.push("task");
+        void task.then(note, note);
+        const ended = (): unknown => log.push("scope");
+        await scope.join().then(ended, ended);
+        expect([name, ...log]).toEqual([name, "task", "scope"]);
+      }
+    }
+  });
+
+  it("is one for all who await it, in their order, whenever they ask while its children outlast its worker", async () => {
+    const log: number[] = [];
+    const scope = createScope();
+    const gate = deferred();
+    const task: Task<string> = spawn(scope, async (own) => {
+      spawn(own, () => gate.promise);
+      await Promise.resolve();
+      return "value";
+    });
+    const ask = (index: number): void => void task.then(() => log.push(index));
+    for (let index = 0; index < 8; index++) {
+      ask(index);
+      await Promise.resolve();
+    }
+    gate.resolve();
+    for (let index = 8; index < 16; index++) {
+      ask(index);
+      await Promise.resolve();
+    }
+    await scope.join();
+    expect(log).toEqual(Array.from({ length: 16 }, (_, index) => index));
+  });
+
+  it("rejects no promise that nothing handles, if the task fails before or after it is first awaited", async () => {
+    const failure = new Error("failed");
+    for (let hops = 0; hops < 6; hops++) {
+      const scope = createScope({ supervise: true, onError: () => undefined });
+      const task = spawn(scope, async (own) => {
+        spawn(own, () => Promise.resolve());
+        await Promise.resolve();
+        throw failure;
+      });
+      for (let hop = 0; hop < hops; hop++) await Promise.resolve();
+      expect(await rejection(task)).toBe(failure);
+      await scope.close();
+    }
   });
 
   it("is its first failure, when one comes after its body has returned", async () => {
