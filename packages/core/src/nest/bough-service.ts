@@ -1,5 +1,5 @@
 import type { Server } from "node:net";
-import { Logger, type ArgumentsHost, type OnModuleInit } from "@nestjs/common";
+import { Logger, type OnModuleInit } from "@nestjs/common";
 import type { HttpAdapterHost } from "@nestjs/core";
 import { BoughError } from "../errors/bough-error.js";
 import type { CancelledError } from "../errors/cancelled.js";
@@ -100,7 +100,9 @@ export class BoughService implements OnModuleInit {
       throw new BoughError("BOUGH_SERVER_SCOPE", message);
     }
     this.#mount = mount;
-    interceptFailures(adapter, { failureOf: (error, host) => failureOf(mount, error, host) });
+    interceptFailures(adapter, {
+      failureOf: (error, request, response) => failureOf(mount, error, request, response),
+    });
     beforeShutdownHooks(adapter, () => this.#shutDown());
   }
 
@@ -152,10 +154,10 @@ function log(logger: Logger, { status, error }: CancelledOutcome, request: AnyRe
 function failureOf(
   mount: Mount,
   error: unknown,
-  host: ArgumentsHost,
+  request: never,
+  response: never,
 ): { readonly error: unknown } | undefined {
-  const request = host.getArgByIndex<never>(0);
-  if (mount.end(error, request, host.getArgByIndex<never>(1))) return undefined;
+  if (mount.end(error, request, response)) return undefined;
   // After the failure of a task the filters get that failure, which may be an `HttpException` with a status.
   const node = recordOf((request as { raw?: AnyRequest }).raw ?? (request as AnyRequest))?.node;
   return { error: node === undefined ? error : failureBehind(node, error) };
