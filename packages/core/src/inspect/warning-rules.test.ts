@@ -53,7 +53,7 @@ describe("stuck: a scope was cancelled and does not end", () => {
       title: 'task "export" was cancelled 6 s ago and still runs',
     });
     expect(warning?.detail.join("\n")).toMatch(
-      /started at inspect\/warnings\.test\.ts:\d+\ncancelled: explicit, at "server", by \S+warnings\.test\.ts\S*\nit reads no signal/,
+      /started at inspect\/warning-rules\.test\.ts:\d+\ncancelled: explicit, at "server", by \S+warning-rules\.test\.ts\S*\nit reads no signal/,
     );
   });
 
