@@ -40,9 +40,9 @@ interface Member {
   readonly set?: unknown;
 }
 
-const ownNames =
-  /\b(?:this|self|that|_this)\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
-const anyNames = /[\w$)\]]\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
+/** An assignment to a field, of `this` or its usual copies, or of any other expression. */
+const assignment =
+  /(?:\b(this|self|that|_this)|[\w$)\]])\s*\.\s*([\w$]+)\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)/g;
 /** Assignments by a computed name or a built-in function, and removals of fields. */
 const computed =
   /\bthis\s*\[[^\]]*\]\s*(?:(?:\*\*|<<|>>>?|&&|\|\||\?\?|[-+*/%&|^])?=(?![=>])|\+\+|--)|\b(?:assign|definePropert(?:y|ies)|deleteProperty)\s*\(\s*this\b|\bdelete\s+this\b/;
@@ -81,9 +81,9 @@ export function assigns(inner: object, code: unknown, isOwn = false): boolean {
 interface Assignments {
   readonly source: string;
   /** The names of the fields that are assigned to by `this` or its usual copies. */
-  readonly own: readonly string[];
+  readonly own: string[];
   /** The names of the fields that are assigned to by any expression. */
-  readonly any: readonly string[];
+  readonly any: string[];
   readonly isComputed: boolean;
 }
 
@@ -102,8 +102,11 @@ function assignmentsOf(code: AnyFunction): Assignments {
   }
   for (const each of known) if (each.source === source) return each;
   if (known.length === MAX_OF_LENGTH) known.length = 0;
-  const names = (pattern: RegExp): string[] => Array.from(source.matchAll(pattern), ([, name = ""]) => name);
-  const found = { source, own: names(ownNames), any: names(anyNames), isComputed: computed.test(source) };
+  const found: Assignments = { source, own: [], any: [], isComputed: computed.test(source) };
+  for (const [, self, name = ""] of source.matchAll(assignment)) {
+    found.any.push(name);
+    if (self !== undefined) found.own.push(name);
+  }
   known.push(found);
   return found;
 }

@@ -80,8 +80,11 @@ function readClass(prototype: object): ClassInfo {
     if (Object.getPrototypeOf(at) === null) break; // what every object has
     const made: unknown = Object.getOwnPropertyDescriptor(at, "constructor")?.value;
     const source = typeof made === "function" ? sourceOf(made) : "";
-    takesFacade &&= !native.test(source) && !readsPeers(source, made);
-    privateMembers ||= privates.test(source);
+    const owners = Array.from(source.matchAll(privateAccess), ([, written, lowered]) => written ?? lowered);
+    const name = (made as { name?: unknown } | undefined)?.name; // a prototype may have no constructor
+    takesFacade &&= !native.test(source) && !inside.test(source);
+    takesFacade &&= owners.every((owner) => owner === "this" || owner === name);
+    privateMembers ||= owners.length > 0;
     for (const key of Reflect.ownKeys(at)) {
       const own = Object.getOwnPropertyDescriptor(at, key) as PropertyDescriptor;
       methods ||= key !== "constructor" && typeof own.value === "function";
@@ -93,18 +96,7 @@ function readClass(prototype: object): ClassInfo {
 }
 
 const native = /\{\s*\[native code\]\s*\}\s*$/;
-/** As they are written, and as TypeScript, esbuild and SWC make them for older engines. */
-const privates = /\.\s*#[\w$]|(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*/;
 const inside = /#[\w$]+\s+in\b/;
-const accessed =
+/** As it is written, and as TypeScript, esbuild and SWC make it for older engines. */
+const privateAccess =
   /([\w$)\]]+)\s*\??\.\s*#[\w$]|(?:__classPrivateFieldGet|__privateGet|_class_private_field_get)\s*\(\s*([\w$]+)/g;
-
-function readsPeers(source: string, made: unknown): boolean {
-  if (inside.test(source)) return true;
-  const name = (made as { name?: unknown } | undefined)?.name; // a prototype may have no constructor
-  for (const [, written, lowered] of source.matchAll(accessed)) {
-    const whose = written ?? lowered;
-    if (whose !== "this" && whose !== name) return true;
-  }
-  return false;
-}
