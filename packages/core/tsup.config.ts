@@ -28,6 +28,7 @@ export default defineConfig([
     splitting: true,
     target: ["node20", "es2022"],
     platform: "neutral",
+    tsconfig: "tsconfig.build.json",
     sourcemap: true,
     esbuildPlugins: [pageAssets, inlineState],
     esbuildOptions(options) {

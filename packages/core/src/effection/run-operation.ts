@@ -36,7 +36,7 @@ export async function runOperation(node: ScopeNode, operation: Operation<unknown
 }
 
 class HaltHook extends Hook {
-  halted: Promise<void> | undefined;
+  halted: Promise<void> | undefined = undefined;
   readonly #task: ReturnType<typeof run>;
 
   constructor(task: ReturnType<typeof run>) {

@@ -105,7 +105,7 @@ export class TreeFolder {
     closing: 0,
   };
   omitted = 0;
-  detail: NodeInfo[] | undefined;
+  detail: NodeInfo[] | undefined = undefined;
   #children = 0;
   /** The indices of the rows by the index of the row above and their key. */
   readonly #known = new Map<string, number>();

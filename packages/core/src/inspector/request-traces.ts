@@ -31,8 +31,8 @@ export class RequestTrace {
   /** The number of scopes without a bar. */
   dropped = 0;
   /** The duration in ms; `undefined` while it runs. */
-  took: number | undefined;
-  ending: Ending | undefined;
+  took: number | undefined = undefined;
+  ending: Ending | undefined = undefined;
 
   constructor(id: number, begun: number) {
     this.id = id;

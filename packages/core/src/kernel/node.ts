@@ -179,60 +179,60 @@ export function recordCancelCheck(node: ScopeNode): void {
 /** The fields that most nodes never need. Kept apart so that a plain task stays small. */
 export class Extras {
   /** The controller of `signal`; created on the first read. */
-  controller: SignalController | undefined;
+  controller: SignalController | undefined = undefined;
   /** The cleanup that runs next: the one deferred last. */
-  defers: Defer | undefined;
+  defers: Defer | undefined = undefined;
   /** The cleanup that is running. */
-  cleaning: Defer | undefined;
+  cleaning: Defer | undefined = undefined;
   /** Each failure once, in order, with the node in which it happened. Never empty. */
-  errors: Map<unknown, ScopeNode> | undefined;
-  context: Map<ContextKey<unknown>, unknown> | undefined;
+  errors: Map<unknown, ScopeNode> | undefined = undefined;
+  context: Map<ContextKey<unknown>, unknown> | undefined = undefined;
   /** The number of live children that are not daemons. Counted only from the first daemon on; see `tree.ts`. */
   nonDaemons = 0;
   /** The cached path. */
-  path: string | undefined;
+  path: string | undefined = undefined;
   /** Where the node was spawned or created; recorded only while tracing is on. */
-  site: string | undefined;
-  settings: Settings | undefined;
+  site: string | undefined = undefined;
+  settings: Settings | undefined = undefined;
   /** Whether `throwIfCancelled` or `checkpoint` was called: the worker checks for a cancellation. */
   polls = false;
   /** Set only if a diagnostics channel has published the opening of the scope. */
-  kind: ScopeKind | undefined;
+  kind: ScopeKind | undefined = undefined;
   /** The name of the body in reports, if it is not a function of the user. */
-  bodyKind: WaitingFor | undefined;
+  bodyKind: WaitingFor | undefined = undefined;
 }
 
 /** The fields that options and owner handles need. */
 export class Settings {
   /** The node's own deadline. Set only if it is earlier than the deadline of every ancestor. */
-  deadline: Deadline | undefined;
-  deadlineTimer: LongTimer | undefined;
+  deadline: Deadline | undefined = undefined;
+  deadlineTimer: LongTimer | undefined = undefined;
   /** The node's own grace period, in ms. */
-  grace: number | undefined;
+  grace: number | undefined = undefined;
   /** Runs from the cancellation of the node. */
-  graceTimer: LongTimer | undefined;
+  graceTimer: LongTimer | undefined = undefined;
   /** Makes the reason of a node that was cancelled without one; see `cancelIdle` in `reason.ts`. */
-  makeReason: (() => CancelledError) | undefined;
-  limit: ConcurrencyLimit | undefined;
-  follower: SignalFollower | undefined;
-  onError: ((error: unknown, task: TaskInfo) => void) | undefined;
-  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined;
+  makeReason: (() => CancelledError) | undefined = undefined;
+  limit: ConcurrencyLimit | undefined = undefined;
+  follower: SignalFollower | undefined = undefined;
+  onError: ((error: unknown, task: TaskInfo) => void) | undefined = undefined;
+  isCancellation: ((error: unknown, reason: CancelledError) => boolean) | undefined = undefined;
   /** Failures of other scopes that `suppressed()` lists with the failure that this scope rejects with. */
-  suppressed: Set<unknown> | undefined;
+  suppressed: Set<unknown> | undefined = undefined;
   /** Set once the scope has survived a failure, or has the option `supervise`. */
-  survived: SurvivedFailures | undefined;
+  survived: SurvivedFailures | undefined = undefined;
   /** The pending calls of `join`, `close` and dispose. */
-  waiters: Waiter[] | undefined;
+  waiters: Waiter[] | undefined = undefined;
   /** The notes of integrations on the node for snapshots and reports, by their keys; see `annotations.ts`. */
   annotators: Map<string, () => { readonly text: string; readonly data?: unknown } | undefined> | undefined =
     undefined;
   /** The check of an integration, which may cancel the node; see `checkDeadline` in `deadline.ts`. */
-  check: (() => void) | undefined;
+  check: (() => void) | undefined = undefined;
   /**
    * Set once the disposal method of the handle was read, as `await using` does: then a failure waits for the disposal; see
    * `held-failures.ts`.
    */
-  holdFailure: ((node: ScopeNode, deliver: (node: ScopeNode) => void) => void) | undefined;
+  holdFailure: ((node: ScopeNode, deliver: (node: ScopeNode) => void) => void) | undefined = undefined;
 }
 
 /** A listener for the cancellation of a node; see `Hook` in `cancel-hooks.ts`. */

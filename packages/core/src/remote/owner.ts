@@ -299,7 +299,7 @@ export class Owner {
   }
 
   /** Receives the hints about jobs that are not pending: the jobs that were detached in this process. */
-  onHint: ((hint: Hint) => void) | undefined;
+  onHint: ((hint: Hint) => void) | undefined = undefined;
 
   #askNow(job: PendingJob): void {
     this.#urgent.add(job);

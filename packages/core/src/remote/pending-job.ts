@@ -37,8 +37,8 @@ function describeSubmitError(lastError: unknown): string {
 export class PendingJob {
   readonly envelope: Envelope;
   at: JobPlace = "submitting";
-  worker: string | undefined;
-  attempt: number | undefined;
+  worker: string | undefined = undefined;
+  attempt: number | undefined = undefined;
   /** A submit has been sent. */
   isSent = false;
   isDurable = false;
@@ -47,7 +47,7 @@ export class PendingJob {
   isNoted = false;
   isEnded = false;
   /** The error of the last submit. */
-  submitError: unknown;
+  submitError: unknown = undefined;
   /** Settles when no call of `submit` is pending. */
   submitting: Promise<void> = Promise.resolve();
   readonly #end = withResolvers<JobEnd>();

@@ -25,7 +25,7 @@ const RESERVE = 1 / 20;
  */
 export class RunningJob {
   readonly delivery: Delivery;
-  stopped: Stopped | undefined;
+  stopped: Stopped | undefined = undefined;
   /** The owner knows which worker runs it. */
   isAnnounced = false;
   #scope: Scope | undefined;

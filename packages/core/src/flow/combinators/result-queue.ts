@@ -16,7 +16,7 @@ export class ResultQueue<R> {
   /** How many results were requested so far. */
   requested = 0;
   /** The failure that ended the stream, until the consumer has received it. */
-  failure: StreamFailure | undefined;
+  failure: StreamFailure | undefined = undefined;
   ended = false;
   readonly #ordered: boolean;
   #ready = new Map<number, R>();

@@ -74,7 +74,7 @@ export class ChannelCore<T> {
   #closeListeners: WeakRef<{ end(): void }>[] = [];
   /** At this length, the next listener removes the collected ones. */
   #fullAt: number = MIN_LISTENERS;
-  closing: Closing | undefined;
+  closing: Closing | undefined = undefined;
 
   constructor(capacity: number) {
     this.capacity = capacity;

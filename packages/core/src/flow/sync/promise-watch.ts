@@ -16,7 +16,7 @@ const watches = new WeakMap<PromiseLike<unknown>, PromiseWatch>();
  * iteration. If a task fails while it has no watcher, its failure is reported as if it had never been watched.
  */
 export class PromiseWatch {
-  outcome: PromiseSettledResult<unknown> | undefined;
+  outcome: PromiseSettledResult<unknown> | undefined = undefined;
   readonly #queue = new WaitQueue<PromiseWatcher>();
 
   private constructor(promise: PromiseLike<unknown>) {

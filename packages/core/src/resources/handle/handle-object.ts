@@ -35,10 +35,10 @@ export interface HandleFactory {
 /** The fields that few handles need. */
 class Extras {
   /** The functions that callers get for functions in fields. */
-  functions: WeakMap<AnyFunction, AnyFunction> | undefined;
+  functions: WeakMap<AnyFunction, AnyFunction> | undefined = undefined;
   /** A weak handle is its own. */
-  weakHandle: HandleObject | undefined;
-  received: WeakMap<HandleObject, HandleObject> | undefined;
+  weakHandle: HandleObject | undefined = undefined;
+  received: WeakMap<HandleObject, HandleObject> | undefined = undefined;
 }
 
 function self(this: HandleObject): HandleObject {

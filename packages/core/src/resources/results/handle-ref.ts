@@ -40,7 +40,7 @@ export class HandleRef {
   /** Keeps the process alive while a caller waits for a result, if the timers of the scope do not. */
   readonly process: ProcessHold | undefined;
   /** Called once, at the end of the reference. */
-  onEnd: (() => void) | undefined;
+  onEnd: (() => void) | undefined = undefined;
   #holdsProcess = false;
   #acquired = 0;
   #strongHandle: object | undefined;

@@ -49,7 +49,7 @@ export interface RealTimer {
 export class RealResources {
   readonly #known = new Map<number, Recorded>();
   /** Called for each new timer that does not follow the clock and is not bough's. */
-  onRealTimer: ((timer: RealTimer) => void) | undefined;
+  onRealTimer: ((timer: RealTimer) => void) | undefined = undefined;
 
   /** Begins to notice the time-outs of HTTP requests: Node sets their timers later, and others by itself. */
   start(): void {
