@@ -17,8 +17,12 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** The name of a function, a class or an error. Empty if it has none that can be read. */
 export function readName(value: unknown): string {
-  const name = read(value as object, "name");
-  return typeof name === "string" ? name : "";
+  try {
+    const { name } = value as { readonly name?: unknown }; // `Reflect.get` takes four times as long
+    return typeof name === "string" ? name : "";
+  } catch {
+    return "";
+  }
 }
 
 /** Reads a property. `undefined` if that throws. */

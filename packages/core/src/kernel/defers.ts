@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isObject, read, readName } from "../errors/user-values.js";
+import { isObject, readName } from "../errors/user-values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { isBackground, isClosed } from "./state.js";
@@ -86,7 +86,12 @@ export function cleanupName({ label }: Defer): string | undefined {
 
 /** The name of the class of an object. `undefined` for a literal. */
 export function classNameOf(object: object): string | undefined {
-  const name = readName(read(object, "constructor"));
+  let name: string;
+  try {
+    name = readName(object.constructor);
+  } catch {
+    return undefined; // a proxy, or a getter, that throws
+  }
   return name === "Object" || name === "" ? undefined : name;
 }
 
