@@ -46,7 +46,7 @@ export function effectionScope(scope: Scope, extra?: unknown): Promise<Effection
   try {
     refuseOptions("effectionScope", extra);
     const { promise, resolve, reject } = withResolvers<EffectionScope>();
-    const node = attach("effectionScope", callSite(effectionScope), scope, function* (own) {
+    const node = attach("effectionScope", scope, callSite(effectionScope), function* (own) {
       resolve(guarded(own, yield* useScope()));
       yield* suspend();
     });

@@ -37,7 +37,7 @@ export class EventIterator implements AsyncIterableIterator<unknown, undefined> 
   /** Listens until the scope ends. In a scope that is already cancelled it does not add a listener. */
   attach(scope: Scope, site: string | undefined, listen: (add: Add) => void): void {
     try {
-      this.#node = attach("events", site, scope, (own) => this.#serve(own));
+      this.#node = attach("events", scope, site, (own) => this.#serve(own));
     } catch (error) {
       if (!isCancelled(error)) throw error;
       return this.end({ error, isReason: true });

@@ -20,8 +20,8 @@ import type { Worker } from "../../task/worker.js";
  */
 export function attach(
   operation: ScopeKind,
-  site: string | undefined,
   scope: Scope,
+  site: string | undefined,
   worker: Worker<unknown>,
 ): ScopeNode {
   const parent = nodeOf(operation, "scope", scope);

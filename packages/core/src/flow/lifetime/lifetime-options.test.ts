@@ -13,6 +13,7 @@ import {
   withScope,
   type Scope,
   type Started,
+  type SuperviseOptions,
 } from "../../index.js";
 
 const unhandled = useFakeTime();
@@ -197,6 +198,29 @@ describe("supervise() with options", () => {
     const paths: string[] = [];
     await supervise(scope, (own) => void paths.push(own.path), { name: "poller" });
     expect(paths).toEqual(["root/poller/#1"]);
+  });
+
+  it("reads options that are inherited, as from a prototype with defaults", async () => {
+    class Defaults {
+      get minDelay(): number {
+        return 0;
+      }
+      onRestart(error: unknown): void {
+        restarts.push(error);
+      }
+    }
+    const restarts: unknown[] = [];
+    let calls = 0;
+    const task = supervise(
+      createScope(),
+      () => {
+        if (calls++ === 0) throw failure;
+        return "done";
+      },
+      Object.create(new Defaults()) as SuperviseOptions,
+    );
+    await vi.advanceTimersByTimeAsync(1);
+    expect([await task, restarts]).toEqual(["done", [failure]]);
   });
 
   it("rule 16: its task fails when its time is up, in a run and in a delay", async () => {

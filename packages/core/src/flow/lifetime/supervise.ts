@@ -54,10 +54,11 @@ const superviseOptionNames = /* @__PURE__ */ optionNames<SuperviseOptions>({
   onRestart: true,
 });
 
-interface Settings extends Pick<SuperviseOptions, "onRestart"> {
+interface Settings {
   readonly maxRestarts: number;
   readonly window: number;
   readonly backoff: Backoff;
+  readonly onRestart: SuperviseOptions["onRestart"];
 }
 
 /**
@@ -94,11 +95,12 @@ interface Settings extends Pick<SuperviseOptions, "onRestart"> {
 export function supervise<T>(scope: Scope, worker: Worker<T>, options: SuperviseOptions = {}): Task<T> {
   requireFunction("supervise", "worker", worker);
   checkTaskOptions("supervise", options, superviseOptionNames);
-  const { maxRestarts = 5, window = 60_000, name = nameOf(worker), timeout, daemon } = options;
+  const { maxRestarts = 5, window = 60_000, onRestart } = options;
+  const { name = nameOf(worker), timeout, daemon } = options;
   checkLimit("supervise", "maxRestarts", maxRestarts, 0);
   checkDuration("supervise", "window", window);
-  checkType("supervise", "onRestart", "function", options.onRestart);
-  const settings = { ...options, maxRestarts, window, backoff: readBackoff("supervise", options) };
+  checkType("supervise", "onRestart", "function", onRestart);
+  const settings = { maxRestarts, window, onRestart, backoff: readBackoff("supervise", options) };
   const parent = nodeOf("supervise", "scope", scope);
   const site = callSite(supervise);
   const body = (own: Scope): Promise<T> => keepRunning(own, worker, settings, site);

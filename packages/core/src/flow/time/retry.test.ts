@@ -112,6 +112,30 @@ describe("retry()", () => {
     expect(asked).toEqual([[failure, 1]]);
   });
 
+  it("reads options that are inherited, as from a prototype with defaults", async () => {
+    const seen: string[] = [];
+    const defaults: RetryOptions = {
+      attempts: 2,
+      retryIf: () => (seen.push("retryIf"), true),
+      delay: () => (seen.push("delay"), 5),
+      onRetry: () => seen.push("onRetry"),
+    };
+    const { worker } = flaky("first");
+    const result = retry(createScope(), worker, Object.create(defaults) as RetryOptions);
+    await vi.advanceTimersByTimeAsync(5);
+    expect([await result, seen]).toEqual(["done", ["retryIf", "delay", "onRetry"]]);
+
+    const timedOut = rejection(
+      retry(
+        createScope(),
+        untilCancelled,
+        Object.create({ attempts: 1, attemptTimeout: 50 }) as RetryOptions,
+      ),
+    );
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await timedOut).toMatchObject({ code: "BOUGH_DEADLINE_EXCEEDED", timeout: 50 });
+  });
+
   it("rejects with the error that retryIf throws, and keeps the attempt's failure in suppressed()", async () => {
     const [failure, bug] = [new Error("failure"), new Error("bug")];
     const retryIf = (): boolean => {

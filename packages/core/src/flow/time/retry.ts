@@ -142,15 +142,22 @@ function begin<T>(
   const parent = nodeOf("retry", "scope", scope);
   requireFunction("retry", "worker", worker);
   checkCombinatorOptions("retry", options, retryOptionNames, "{ attempts: 5 }");
-  const { attempts = 3, name = "retry", timeout } = options;
+  const { attempts = 3, attemptTimeout, retryIf, delay, onRetry, timeout } = options;
   checkLimit("retry", "attempts", attempts, 1);
-  checkDuration("retry", "attemptTimeout", options.attemptTimeout);
-  checkType("retry", "retryIf", "function", options.retryIf);
-  checkType("retry", "delay", "function", options.delay);
-  checkType("retry", "onRetry", "function", options.onRetry);
-  const settings = { ...options, attempts, backoff: readBackoff("retry", options) };
+  checkDuration("retry", "attemptTimeout", attemptTimeout);
+  checkType("retry", "retryIf", "function", retryIf);
+  checkType("retry", "delay", "function", delay);
+  checkType("retry", "onRetry", "function", onRetry);
+  const settings = {
+    attempts,
+    attemptTimeout,
+    retryIf,
+    delay,
+    onRetry,
+    backoff: readBackoff("retry", options),
+  };
   const body = (own: Scope): Promise<T> => repeat(own as ScopeNode, worker, settings, site);
-  return enterScope("retry", parent, { name, timeout }, body, site);
+  return enterScope("retry", parent, { name: options.name ?? "retry", timeout }, body, site);
 }
 
 interface Settings extends Pick<RetryOptions, "attemptTimeout" | "retryIf" | "delay" | "onRetry"> {
