@@ -1,5 +1,7 @@
 // Small parts of the page. The names of scopes are untrusted input, so they only become text nodes.
 
+import { formatDuration } from "../../inspect/duration.ts"; // from JavaScript, esbuild finds no .ts by the name of a .js
+
 export const byId = (id) => document.getElementById(id);
 
 /** Makes an element. `content` is text or elements, never markup. */
@@ -40,20 +42,10 @@ export function change(value) {
   return value > 0 ? `+${count(value)}` : `−${count(-value)}`;
 }
 
-const units = [
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["min", 60_000],
-  ["s", 1_000],
-];
-
+/** As in the reports, with fractions of a few milliseconds: `0.4 ms`, `1.5 s`. */
 export function duration(ms) {
-  for (const [name, size] of units) {
-    const amount = ms / size;
-    if (amount >= 1) return `${amount >= 10 ? Math.floor(amount) : Math.floor(amount * 10) / 10} ${name}`;
-  }
   if (ms > 0 && ms < 10) return `${ms < 0.1 ? Math.ceil(ms * 100) / 100 : Math.round(ms * 10) / 10} ms`;
-  return `${Math.max(0, Math.floor(ms))} ms`;
+  return formatDuration(ms);
 }
 
 /** The time of day: `14:03:59`. */
