@@ -59,7 +59,7 @@ export function forwardMethod(
         if ((typeof result !== "object" || result === null) && typeof result !== "function") return result;
         if (result === inner) return this;
       }
-      return convertResult(this as HandleObject, result, [a, b].slice(0, count));
+      return convertResult(this as HandleObject, result, firstOf(count, a, b));
     },
   }[name as string] as AnyFunction;
   Object.defineProperty(forward, "length", { value: method.length, configurable: true });
@@ -94,6 +94,14 @@ export function forwardMethod(
     if (listens && (result === undefined || isInner)) recordPendingCallback(owner, name, args);
     return isInner ? self : toCaller(HandleObject.refOf(owner), result, args);
   }
+}
+
+const noArguments: readonly unknown[] = [];
+
+/** The arguments of a call with at most two. Most calls that return an object have none, and then allocate none. */
+function firstOf(count: number, a: unknown, b: unknown): readonly unknown[] {
+  if (count === 0) return noArguments;
+  return count === 1 ? [a] : [a, b];
 }
 
 /**
