@@ -5,7 +5,7 @@ import { isCancellationOf } from "../kernel/is-cancellation.js";
 import { bodyReturned, fail } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { onTurn } from "../kernel/platform.js";
-import { ignore, withResolvers, type Observer } from "../kernel/observer.js";
+import { ignore, withResolvers, type Observer, type PromiseObserver } from "../kernel/observer.js";
 import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
@@ -64,11 +64,8 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #owner: object | undefined;
   #node: ScopeNode | undefined = undefined;
   #record: WebRecord | undefined = undefined;
-  /** What the host receives, while the handler is called. An application may return before it is needed. */
-  #promise: Promise<unknown> | undefined = undefined;
-  /** Settle it. */
-  #resolve: (value: unknown) => void = ignore;
-  #reject: (error: unknown) => void = ignore;
+  /** The promise that the host receives, and what settles it. An application may return before they are needed. */
+  #hostPromise: PromiseObserver<unknown> | undefined = undefined;
   #stopListening: (() => void) | undefined = undefined;
   #relay: BodyRelay | undefined = undefined;
   /** `called`: it has not got to its first `await`, and the scopes that it opens begin with its own. `returned`: or failed. */
@@ -107,7 +104,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     const node = this.#host.makeNode(this);
     if (this.#handler === "called") {
       reuseReading();
-      void this.#makePromise(); // from now on, the request may be answered in the handler's place
+      this.#makeHostPromise(); // from now on, the request may be answered in the handler's place
     }
     this.#node = node;
     if (this.list !== undefined) this.#host.onOpened(this);
@@ -146,7 +143,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     } catch (error) {
       this.#onFailure(error);
     }
-    return this.#wasCalled();
+    return this.#wasCalled(this.#makeHostPromise().promise);
   }
 
   /** As {@link run}, for an application, which is called without the scope. */
@@ -155,20 +152,17 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
       const result = callApp(app, this.request, this.hostArguments);
       if (this.#node === undefined && !isThenable(result)) {
         this.#onReturn(result);
-        this.#promise ??= Promise.resolve(result);
-      } else {
-        void this.#makePromise(); // first: a thenable may call back at once
-        this.#follow(result);
+        return this.#wasCalled(this.#hostPromise?.promise ?? Promise.resolve(result));
       }
+      this.#makeHostPromise(); // first: a thenable may call back at once
+      this.#follow(result);
     } catch (error) {
       this.#onFailure(error);
     }
-    return this.#wasCalled();
+    return this.#wasCalled(this.#makeHostPromise().promise);
   }
 
-  #wasCalled(): Promise<unknown> {
-    const promise = this.#makePromise();
-    this.#promise = undefined;
+  #wasCalled(promise: Promise<unknown>): Promise<unknown> {
     if (this.#handler === "called") this.#handler = "running";
     else this.#node?.dropWorker(); // Bun forgets the URL of a request that is answered at once
     expireCoarseTime();
@@ -183,18 +177,16 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     );
   }
 
-  #makePromise(): Promise<unknown> {
-    if (this.#promise !== undefined) return this.#promise;
-    ({ promise: this.#promise, resolve: this.#resolve, reject: this.#reject } = withResolvers<unknown>());
-    return this.#promise;
+  #makeHostPromise(): PromiseObserver<unknown> {
+    return (this.#hostPromise ??= withResolvers<unknown>());
   }
 
   /** Answers a request whose handler is not called. */
   refuse(): Promise<unknown> {
     this.#handler = "returned";
-    void this.#makePromise();
+    this.#makeHostPromise();
     this.record.end({ status: 503, error: this.node.reason });
-    return this.#wasCalled();
+    return this.#wasCalled(this.#makeHostPromise().promise);
   }
 
   /** Ends the request on a disconnect while the handler runs. */
@@ -246,7 +238,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     if (outcome.status === undefined) {
       this.statusCode = 500;
       this.#owner = undefined;
-      this.#reject(outcome.error);
+      this.#hostPromise?.reject(outcome.error);
       return this.#end();
     }
     record.log(outcome);
@@ -284,7 +276,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
     this.#relay = new BodyRelay(peeked, this);
     this.#settle(withStream(response, this.#relay.open(this.#owner), peeked.length));
-    this.#resolve = this.#reject = ignore; // they hold the response, and with it the stream
+    this.#hostPromise = undefined; // it holds the response, and with it the stream
     if (record.node.cancelled) record.watchHandler();
   }
 
@@ -320,7 +312,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #settle(value: unknown): void {
     if (this.#response !== "ended") this.#response = "settled";
     this.#owner = undefined;
-    this.#resolve(value);
+    this.#hostPromise?.resolve(value);
   }
 
   #end(): void {
