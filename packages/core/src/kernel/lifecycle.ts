@@ -333,7 +333,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     if (extras?.errors !== undefined) observer.reject(firstError(node));
     else if (isCutShort(node)) rejectWithReason(node, observer);
     else observer.resolve(node.value);
-    node.observer = undefined;
+    if (observer !== workObserver) node.observer = undefined; // `task/awaited.ts` removes that one
     if (!isTask(node)) node.value = undefined; // a task may be asked again
   }
   const waiters = extras?.settings?.waiters;

@@ -22,14 +22,21 @@ class LateOutcome implements Observer {
     const node = this.#node;
     this.resolve = resolve;
     this.reject = reject;
-    if (!isClosed(node)) node.observer = this;
-    else if (node.extras?.errors !== undefined) reject(firstError(node));
+    if (!isClosed(node)) {
+      node.observer = this;
+      return;
+    }
+    node.observer = undefined;
+    if (node.extras?.errors !== undefined) reject(firstError(node));
     else if (isCutShort(node)) reject(node.reason);
     else resolve(node.value);
   }
 }
 
-/** Whether the task is awaited in this way. All code that awaits it is then called in the order in which it asked. */
+/**
+ * Whether the task is awaited in this way: until its promise has its outcome, which may be a microtask after it has settled.
+ * All code that awaits it is then called in the order in which it asked.
+ */
 export function isAwaitedByWork(node: ScopeNode): boolean {
   const { observer } = node;
   return observer === workObserver || observer instanceof LateOutcome;
@@ -46,6 +53,7 @@ export function awaitByWork(node: ScopeNode): boolean {
 /** The outcome of a task that is awaited in this way, when its worker has ended. */
 export function outcomeAfterWork(node: ScopeNode): unknown {
   if (!isClosed(node)) return new LateOutcome(node);
+  node.observer = undefined;
   if (node.extras?.errors !== undefined) throw firstError(node);
   if (isCutShort(node)) throw node.reason as unknown;
   return node.value;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { deferred, flush, rejection } from "../../test/support/deferred.js";
+import { deferred, flush, rejection, type Deferred } from "../../test/support/deferred.js";
 import { createScope, spawn, suppressed, withScope, type Scope, type Task } from "../index.js";
 
 /**
@@ -121,6 +121,53 @@ describe("the outcome of a task", () => {
     }
     await scope.join();
     expect(log).toEqual(Array.from({ length: 16 }, (_, index) => index));
+  });
+
+  it("comes first to those who asked first, also if others ask when the task has just settled, however it ends", async () => {
+    const failure = new Error("failed");
+    const endings: Record<string, (child: Deferred<void>, own: Scope) => void> = {
+      returns: (child) => child.resolve(),
+      fails: (child) => child.reject(failure),
+      "is cut short": (child, own) => {
+        own.cancel();
+        child.reject(own.reason);
+      },
+    };
+    for (const [name, ending] of Object.entries(endings)) {
+      for (let hops = 0; hops < 4; hops++) {
+        const log: string[] = [];
+        const scope = createScope({ supervise: true, concurrency: 1 });
+        const [body, child, late] = [deferred(), deferred(), deferred()];
+        let inner: Scope | undefined;
+        const task = spawn(scope, (own) => {
+          inner = own;
+          spawn(own, () => child.promise);
+          return body.promise;
+        });
+        const ask = (who: string): void => {
+          const note = (): unknown => log.push(who);
+          void task.then(note, note);
+        };
+        ask("first");
+        const next = spawn(scope, () => ask("next task"));
+        // In this order: the worker ends, its child does, and then other code asks.
+        body.resolve();
+        ending(child, inner as unknown as Scope);
+        void late.promise.then(async () => {
+          for (let hop = 0; hop < hops; hop++) await Promise.resolve();
+          ask("late");
+        });
+        late.resolve();
+        await Promise.allSettled([task, next, scope.join()]);
+        await flush();
+        expect([name, hops, log[0], log.toSorted()]).toEqual([
+          name,
+          hops,
+          "first",
+          ["first", "late", "next task"],
+        ]);
+      }
+    }
   });
 
   it("rejects no promise that nothing handles, if the task fails before or after it is first awaited", async () => {
