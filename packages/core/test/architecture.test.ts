@@ -223,6 +223,26 @@ describe("findBreaches()", () => {
       { "kernel/tree.ts": 'export const a = (node: any) => node["flags"];' },
       "reads the bits",
     ],
+    [
+      "the bits of a node by a template",
+      { "kernel/tree.ts": "export const a = (node: any) => node[`flags`];" },
+      "reads the bits",
+    ],
+    [
+      "the bits of a node by reflection",
+      { "kernel/tree.ts": 'export const a = (node: any) => Reflect.get(node, "flags");' },
+      "reads the bits",
+    ],
+    [
+      "a bit for other files under another name",
+      { "kernel/state.ts": "const CLOSED = 8;\nexport const closed = CLOSED;" },
+      "exports a bit",
+    ],
+    [
+      "bits for other files as an object",
+      { "kernel/state.ts": "const CLOSED = 8;\nexport const bits = { CLOSED };" },
+      "exports a bit",
+    ],
     ["a bit for other files", { "kernel/state.ts": "export const CLOSED = 8;" }, "exports a bit"],
     [
       "a bit for other files by a list of names",

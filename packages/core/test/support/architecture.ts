@@ -222,20 +222,28 @@ interface Key {
   readonly value?: unknown;
 }
 
-/** `node.flags`, `node["flags"]`, `{ flags } = node`. */
+/** `node.flags`, `node["flags"]`, `Reflect.get(node, "flags")`, `{ flags } = node`. */
 function readsFlags(node: Node): boolean {
-  const isFlags = (key: Key | undefined) => key?.name === "flags" || key?.value === "flags";
-  if (node.type === "MemberExpression") return isFlags(node["property"] as Key);
+  if (node.type === "MemberExpression") return isFlags(node["property"] as Node);
+  if (node.type === "CallExpression")
+    return (node["arguments"] as readonly Node[]).some((argument) => textOf(argument) === "flags");
   if (node.type !== "ObjectPattern") return false;
-  return (node["properties"] as readonly { readonly key?: Key }[]).some(({ key }) => isFlags(key));
+  return (node["properties"] as readonly { readonly key?: Node }[]).some(({ key }) => isFlags(key));
 }
 
+function isFlags(key: Node | undefined): boolean {
+  return key !== undefined && (key["name"] === "flags" || textOf(key) === "flags");
+}
+
+/** Its functions, its types and its initial states may be exported. */
 function exportsBit(node: Node): boolean {
-  if (node.type === "ExportSpecifier") return /^[A-Z_]+$/.test((node["local"] as Key).name ?? "");
+  if (node.type === "ExportSpecifier") return true;
   if (node.type !== "ExportNamedDeclaration") return false;
   const declared = (node["declaration"] as Node | null)?.["declarations"] as
-    readonly { id: Key }[] | undefined;
-  return declared?.some(({ id }) => /^[A-Z_]+$/.test(id.name ?? "")) === true;
+    readonly { id: { name?: string }; init: Node | null }[] | undefined;
+  return (declared ?? []).some(
+    ({ id, init }) => init?.type !== "ArrowFunctionExpression" && id.name?.startsWith("initial") !== true,
+  );
 }
 
 /** The files that make nodes of the tree. Everything else starts children by `task/child.ts`, with the steps that belong to that. */
