@@ -7,6 +7,7 @@ import { once } from "node:events";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { inlineState } from "../../scripts/inline-state.mjs";
 import { Load } from "./load.js";
 
 /** How much is measured. */
@@ -61,7 +62,10 @@ export async function bundle(name: string): Promise<string> {
     platform: "node",
     target: "node20",
     packages: "external",
-    minifySyntax: true, // as in tsup.config.ts
+    // As in tsup.config.ts.
+    minifySyntax: true,
+    plugins: [inlineState],
+    tsconfig: fileURLToPath(new URL("../../tsconfig.build.json", import.meta.url)),
   });
   return `${bundles}${name}.mjs`;
 }
