@@ -169,3 +169,17 @@ describe("concurrency", () => {
     expect(ran).toBe(20_000);
   });
 });
+
+it("never starts a daemon that waits for a slot when the last task ends, whether the task is awaited or not", async () => {
+  for (const isAwaited of [false, true]) {
+    const started: string[] = [];
+    const scope = createScope({ concurrency: 1 });
+    const task = spawn(scope, async () => Promise.resolve("value"));
+    if (isAwaited) void task.then(() => started.push("awaiting code"));
+    const ended = scope.join();
+    const daemon = spawn(scope, () => started.push("daemon"), { daemon: true });
+    await ended.then(() => started.push("join"));
+    expect(started).toEqual(isAwaited ? ["awaiting code", "join"] : ["join"]);
+    expect(daemon.status).toBe("cancelled");
+  }
+});

@@ -7,9 +7,8 @@ import { releaseExternals } from "./externals.js";
 import { interrupted, interruptedSteps } from "./interrupted-steps.js";
 import { isCancellation } from "./is-cancellation.js";
 import type { ScopeNode } from "./node.js";
-import { workObserver } from "./observer.js";
 import { firstError, rejectWithReason, report, reportAll } from "./outcome.js";
-import { afterMicrotask, afterMicrotasks } from "./platform.js";
+import { afterMicrotasks } from "./platform.js";
 import { reasonFor, type ReasonKind } from "./reason.js";
 import { hasFailedInside, recordRejection } from "./suppressed-failures.js";
 import {
@@ -91,8 +90,7 @@ import { hasOnlyDaemons, updateTimerHold, recountChildren, unlink } from "./tree
  * 6. A failure that was not received waits until the microtasks after that have run (or for the disposal, where one is
  *    expected). Then it goes to the parent, or to the nearest `onError`, or becomes an unhandled rejection.
  * 7. N leaves the tree; the next queued task of its parent starts; the channel for its end publishes.
- * 8. The parent continues with step 1 if N was the last thing that it waited for: one microtask later if N is a task that was
- *    awaited while its worker ran, so that the code which awaits the task comes first.
+ * 8. The parent continues with step 1 if N was the last thing that it waited for.
  */
 
 /** Cancels `node` and its subtree. Returns whether this call did it. `api` is the public function that was called, if any. */
@@ -231,10 +229,7 @@ export function advance(start: ScopeNode): void {
           startCleanup(node);
           break;
         }
-        const isAwaited = node.observer === workObserver;
         node = settle(node);
-        if (isAwaited && node !== undefined && isReady(node))
-          node = afterMicrotask(advance.bind(undefined, node));
       }
     }
   } catch (error) {
@@ -333,7 +328,7 @@ function finishSettling(node: ScopeNode): ScopeNode | undefined {
     if (extras?.errors !== undefined) observer.reject(firstError(node));
     else if (isCutShort(node)) rejectWithReason(node, observer);
     else observer.resolve(node.value);
-    if (observer !== workObserver) node.observer = undefined; // `task/awaited.ts` removes that one
+    node.observer = undefined;
     if (!isTask(node)) node.value = undefined; // a task may be asked again
   }
   const waiters = extras?.settings?.waiters;

@@ -29,9 +29,6 @@ export interface PromiseObserver<T> extends Observer {
 
 export function ignore(): void {}
 
-/** The observer of a task whose outcome is that of the promise of its worker; see `task/awaited.ts`. */
-export const workObserver: Observer = { resolve: ignore, reject: ignore };
-
 /** `Promise.withResolvers`, which Node 20 does not have. */
 export function withResolvers<T>(): PromiseObserver<T> {
   if (isBun) {

@@ -183,12 +183,6 @@ export const onNextTick: (callback: Callback) => void = realFunction(platform.pr
 
 const resolved = Promise.resolve();
 
-/** Calls back after the microtasks that are queued now. */
-export function afterMicrotask(callback: Callback): undefined {
-  // oxlint-disable-next-line promise/no-callback-in-promise -- it is not called in a promise of the caller
-  void resolved.then(callback);
-}
-
 /**
  * Calls back when the queued microtasks have run. This is the moment at which the platform decides that a rejection is
  * unhandled.

@@ -156,7 +156,7 @@ export function linkChild(
  * worker.
  *
  * @param kind - Of a scope that is not a task.
- * @returns A promise that a task is awaited through, see `awaited.ts`, if the worker has returned one.
+ * @returns The promise whose outcome ends the body, if the worker has returned one. Its failure is handled.
  */
 export function startChild<T>(
   node: ScopeNode,

@@ -1,11 +1,10 @@
 import { isClosed, isCutShort, markDelivered } from "../kernel/state.js";
 import { statusOf } from "../kernel/status.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { withResolvers, type PromiseObserver } from "../kernel/observer.js";
+import { ignore, withResolvers, type Observer, type PromiseObserver } from "../kernel/observer.js";
 import { markHandled, rejectThrottled } from "../kernel/throttled-results.js";
 import { cancel } from "../kernel/lifecycle.js";
 import { firstError } from "../kernel/outcome.js";
-import { awaitByWork, isAwaitedByWork } from "./awaited.js";
 import { nativeThen } from "./worker.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
 
@@ -33,12 +32,12 @@ export interface Task<T> extends Promise<T> {
 
 /**
  * A thenable. Most tasks are awaited through their scope, and a promise with its settlers costs more than the rest of a
- * task. So `await` reacts to a promise that derives from the worker's (see `awaited.ts`), and the task gets a promise of its own only
- * if that is not enough.
+ * task. So `await` reacts to the promise of the worker (see `afterWork`), and the task gets a promise of its own only if that
+ * is not enough.
  */
 export class NodeTask<T> implements Task<T> {
   readonly #node: ScopeNode;
-  /** What the task is awaited through, if its worker has returned a promise. */
+  /** The result of the worker. The node settles with it, unless other work in its scope takes longer. */
   #work: PromiseLike<unknown> | undefined;
 
   constructor(node: ScopeNode) {
@@ -129,11 +128,14 @@ function addReaction<T, A, B>(
   onFulfilled: (value: T) => A | PromiseLike<A>,
   onRejected: (reason: unknown) => B | PromiseLike<B>,
 ): Promise<A | B> {
-  if (work === undefined || !awaitByWork(node)) return outcome<T>(node).then(onFulfilled, onRejected);
+  if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== workObserver))
+    return outcome<T>(node).then(onFulfilled, onRejected);
+  node.observer = workObserver;
+  const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
   // As in `follow`: the engine knows the receiver where its own `then` is called by name.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-  if (work.then === nativeThen) return (work as Promise<T>).then(onFulfilled, onRejected);
-  return nativeThen.call(work, onFulfilled as (value: unknown) => A, onRejected) as Promise<A | B>;
+  if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;
+  return nativeThen.call(work, settle, settle) as Promise<A | B>;
 }
 
 /**
@@ -145,9 +147,27 @@ export function watchOutcome(
   node: ScopeNode,
   isReceiver: () => boolean,
 ): Promise<unknown> {
-  if (isClosed(node) || isAwaitedByWork(node)) return task.then(undefined);
+  if (isClosed(node) || node.observer === workObserver) return task.then(undefined);
   node.observer ??= { ...withResolvers(), isReceiver };
   return (node.observer as PromiseObserver<unknown>).promise;
+}
+
+/** The observer of a node whose outcome is taken with that of its worker's promise: see `afterWork`. */
+const workObserver: Observer = { resolve: ignore, reject: ignore };
+
+/**
+ * Calls back with the outcome of `node`, whose worker's promise has settled. The reaction that ends the body has run before:
+ * it was added first.
+ */
+function afterWork<T, A, B>(
+  node: ScopeNode,
+  onFulfilled: (value: T) => A | PromiseLike<A>,
+  onRejected: (reason: unknown) => B | PromiseLike<B>,
+): A | B | PromiseLike<A | B> {
+  if (!isClosed(node)) return outcome<T>(node).then(onFulfilled, onRejected);
+  if (node.extras?.errors !== undefined) return onRejected(firstError(node));
+  if (isCutShort(node)) return onRejected(node.reason);
+  return onFulfilled(node.value as T);
 }
 
 /** Whether a task that has settled rejects only because it was cancelled: then it need not be awaited. */
@@ -162,7 +182,7 @@ function outcome<T>(node: ScopeNode): Promise<T> {
       const { promise, resolve, reject } = node.observer as PromiseObserver<T>;
       node.observer = { promise, resolve, reject };
     }
-    node.observer ??= withResolvers<T>();
+    if (node.observer === undefined || node.observer === workObserver) node.observer = withResolvers<T>();
     return (node.observer as PromiseObserver<T>).promise;
   }
   markDelivered(node);

@@ -4,8 +4,6 @@ import type { ScopeNode } from "../kernel/node.js";
 import { isBun } from "../kernel/platform.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew, resumeBodyThrew } from "../kernel/lifecycle.js";
-import { workObserver } from "../kernel/observer.js";
-import { outcomeAfterWork } from "./awaited.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
 
 /**
@@ -17,13 +15,13 @@ export type Worker<T> = (scope: Scope) => T | PromiseLike<T> | Routine<T>;
 /**
  * Called when the worker of `node` has returned. Ends the body when the result settles; immediately for a plain value.
  *
- * @returns A promise that a task is awaited through, see `awaited.ts`; `undefined` if the body has ended.
+ * @returns The promise whose outcome ends the body; `undefined` if the body has ended.
  */
 export function workerReturned(node: ScopeNode, result: unknown): PromiseLike<unknown> | undefined {
   const promise = isPromise(result) ? Promise.resolve(result) : promiseOf(node, result);
-  if (promise !== undefined) return follow(node, promise);
-  bodyReturned(node, result);
-  return undefined;
+  if (promise === undefined) bodyReturned(node, result);
+  else follow(node, promise);
+  return promise;
 }
 
 /** Repeats {@link workerReturned}, which was interrupted. */
@@ -57,31 +55,23 @@ function isPromise(value: unknown): value is Promise<unknown> {
   }
 }
 
-/**
- * Follows a promise as `await` does: a native promise gets native reactions, even if its `then` was replaced.
- *
- * @returns A promise for the outcome of the node; see `awaited.ts`.
- */
-function follow(node: ScopeNode, promise: Promise<unknown>): Promise<unknown> {
+/** Follows a promise as `await` does: a native promise gets native reactions, even if its `then` was replaced. */
+function follow(node: ScopeNode, promise: Promise<unknown>): void {
   node.hooks?.previous?.follow?.(promise); // the last hook: often the wait whose promise the worker has returned
   node.dropWorker(); // while it runs, the node does not keep its closure alive
   if (isBun) return followInBun(node, promise);
   // If `promise.then` is the native one, calling it as a method lets the engine inline it.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
-  if (promise.then === nativeThen) return promise.then(returned.bind(node), threw.bind(node));
-  return nativeThen.call(promise, returned.bind(node), threw.bind(node));
+  if (promise.then === nativeThen) void promise.then(returned.bind(node), threw.bind(node));
+  else void nativeThen.call(promise, returned.bind(node), threw.bind(node));
 }
 
 /** JavaScriptCore takes four times as long to bind a function as to close one over a variable. */
-function followInBun(node: ScopeNode, promise: Promise<unknown>): Promise<unknown> {
-  return nativeThen.call(
+function followInBun(node: ScopeNode, promise: Promise<unknown>): void {
+  void nativeThen.call(
     promise,
-    (value) => {
-      const isAwaited = node.observer === workObserver;
-      bodyReturned(node, value);
-      return isAwaited ? outcomeAfterWork(node) : undefined;
-    },
-    (error: unknown) => threw.call(node, error),
+    (value) => bodyReturned(node, value),
+    (error: unknown) => bodyThrew(node, error),
   );
 }
 
@@ -89,14 +79,10 @@ function followInBun(node: ScopeNode, promise: Promise<unknown>): Promise<unknow
 export const nativeThen: Promise<unknown>["then"] = Promise.prototype.then;
 
 // Bound rather than closed over `node`: that takes two thirds of the memory, and no more time.
-function returned(this: ScopeNode, value: unknown): unknown {
-  const isAwaited = this.observer === workObserver;
+function returned(this: ScopeNode, value: unknown): void {
   bodyReturned(this, value);
-  return isAwaited ? outcomeAfterWork(this) : undefined;
 }
 
-function threw(this: ScopeNode, error: unknown): unknown {
-  const isAwaited = this.observer === workObserver;
+function threw(this: ScopeNode, error: unknown): void {
   bodyThrew(this, error);
-  return isAwaited ? outcomeAfterWork(this) : undefined;
 }
