@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   all,
   any,
@@ -153,6 +153,8 @@ describe("suppressed()", () => {
   });
 
   describe("of one object that is thrown many times", () => {
+    afterEach(() => void vi.useRealTimers());
+
     const NOT_FOUND = new Error("not found");
 
     it("rule 10: lists the failures of the last scope only, and none of a scope that failed once", async () => {
@@ -181,6 +183,7 @@ describe("suppressed()", () => {
       ["roots", false],
       ["children of one scope", true],
     ])("lists for each of %s its own failures when they run at once", async (_, below) => {
+      vi.useFakeTimers({ toFake: ["Date", "performance", "setTimeout"] }); // a root that is older might await the others
       const constant = new Error("a constant of this test");
       const gates = Array.from({ length: 5 }, () => deferred());
       const order = [3, 0, 4, 1, 2];
