@@ -1,4 +1,4 @@
-import { isObjectLike, read, readName } from "./user-values.js";
+import { classNameOf, isObjectLike, readName } from "./user-values.js";
 
 const MAX_LENGTH = 80;
 /** The longest path that is quoted. A longer path is hard to read, and joining its parts is slow in a deep tree. */
@@ -56,9 +56,8 @@ function describeObject(value: object): string {
   } catch {
     return "an object"; // a revoked proxy
   }
-  const name = readName(read(value, "constructor"));
-  if (name === "" || name === "Object") return "a plain object";
-  return clip(`an instance of ${name}`);
+  const name = classNameOf(value);
+  return name === undefined ? "a plain object" : clip(`an instance of ${name}`);
 }
 
 function clip(text: string): string {

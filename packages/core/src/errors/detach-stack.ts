@@ -1,4 +1,5 @@
 import { isObject } from "./user-values.js";
+
 /**
  * Formats the stack trace of `error` now, and returns `error`. Until the stack is read, V8 keeps the frames, and so the
  * receiver of every method on the stack. An error that is created in a method of an owner handle would keep the handle

@@ -25,6 +25,17 @@ export function readName(value: unknown): string {
   }
 }
 
+/** The name of the class of an object. `undefined` for a literal. */
+export function classNameOf(object: object): string | undefined {
+  let name: string;
+  try {
+    name = readName(object.constructor);
+  } catch {
+    return undefined; // a proxy, or a getter, that throws
+  }
+  return name === "Object" || name === "" ? undefined : name;
+}
+
 /** Reads a property. `undefined` if that throws. */
 export function read(object: object, key: string): unknown {
   try {

@@ -1,4 +1,4 @@
-import { read } from "../errors/user-values.js";
+import { isObjectLike, read } from "../errors/user-values.js";
 
 // The errors that Node and libraries throw when the client disconnects while they read its request or write its
 // response.
@@ -45,7 +45,7 @@ const messages: ReadonlySet<unknown> = new Set([
 
 /** Whether `error` is how a library fails after a disconnect. */
 export function isDisconnectError(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
+  if (!isObjectLike(error)) return false;
   if (read(error, "name") === "AbortError") return true;
   if (codes.has(read(error, "code")) || read(error, "type") === "request.aborted") return true; // raw-body's type
   return messages.has(read(error, "message")) || isCausedByBrokenRequest(error) || isBrokenUpload(error);
@@ -68,7 +68,7 @@ const MAX_CAUSES = 10;
 /** The error, its cause, and so on. Never throws, whatever the error is. */
 export function* causesOf(error: unknown): Generator<object, void, void> {
   let at = error;
-  for (let depth = 0; depth < MAX_CAUSES && typeof at === "object" && at !== null; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && isObjectLike(at); depth++) {
     yield at;
     at = read(at, "cause");
   }

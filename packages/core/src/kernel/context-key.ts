@@ -1,4 +1,5 @@
 import { isObject } from "../errors/user-values.js";
+
 /**
  * A typed key for a context value, which is visible in a scope and everything below it. Made by
  * {@link createContextKey}. Its identity is the object, not the name.

@@ -59,7 +59,7 @@ class ClockDeadline implements Deadline {
  */
 export function setDeadline(node: ScopeNode, timeout: number, date: number = Infinity): void {
   const left = date === Infinity ? timeout : Math.min(timeout, date - calendarNow());
-  const outer = !isShield(node) ? nearestDeadline(node.parent) : undefined;
+  const outer = isShield(node) ? undefined : nearestDeadline(node.parent);
   const outerDeadline = outer?.extras?.settings?.deadline;
   if (outer !== undefined && outerDeadline !== undefined && !isEarlier(left, timeout, date, outerDeadline)) {
     // A busy process may be past it without its timer having fired.
@@ -119,7 +119,7 @@ function nearestDeadline(node: ScopeNode | undefined): ScopeNode | undefined {
 
 function expire(node: ScopeNode): void {
   if (!isLive(node)) return;
-  const outer = !isShield(node) ? undefined : node.parent?.reason;
+  const outer = isShield(node) ? node.parent?.reason : undefined;
   const deadline = node.extras?.settings?.deadline as Deadline;
   timeOut(node, outer ?? createDeadlineReason(node.path, deadline.instant, deadline.timeout));
 }

@@ -1,5 +1,5 @@
 import { BoughError } from "../errors/bough-error.js";
-import { isObject, readName } from "../errors/user-values.js";
+import { classNameOf, isObject, readName } from "../errors/user-values.js";
 import { closedError } from "./closed-error.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { isBackground, isClosed } from "./state.js";
@@ -82,17 +82,6 @@ export function runDefers(
 export function cleanupName({ label }: Defer): string | undefined {
   if (typeof label === "object") return classNameOf(label);
   return (typeof label === "string" ? label : readName(label)) || undefined;
-}
-
-/** The name of the class of an object. `undefined` for a literal. */
-export function classNameOf(object: object): string | undefined {
-  let name: string;
-  try {
-    name = readName(object.constructor);
-  } catch {
-    return undefined; // a proxy, or a getter, that throws
-  }
-  return name === "Object" || name === "" ? undefined : name;
 }
 
 /**

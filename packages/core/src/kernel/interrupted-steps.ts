@@ -10,7 +10,8 @@ type FinishStep = (node: ScopeNode, value: never, ready: ScopeNode[]) => void;
  * Each `catch` that stores a step repeats the same lines. **They must stay inline, and must not call `push`.**
  * Right after an overflow there may be no room for a call of a JavaScript function or for an object literal. There may
  * be none for `push` either: the engine checks the stack where a call passes more arguments than the function declares.
- * Assignments need no room. The only function that is called is the engine's, with the one argument that it declares:
+ * Assignments need no room, nor do the functions of `state.ts`, which the build puts where they are called. Apart from
+ * these, only the engine's function is called, with the one argument that it declares:
  *
  *     interruptedSteps[interruptedSteps.length] = finish;
  *     interruptedSteps[interruptedSteps.length] = node;

@@ -10,6 +10,7 @@ import { FastifyResponder, removeBodyHeaders } from "../fastify/responder.js";
 import { isDisconnected } from "../http/messages.js";
 import { openRequest } from "../http/open-request.js";
 import { outcomeOf, type CancelledOutcome } from "../http/outcome.js";
+import { isObjectLike } from "../errors/user-values.js";
 import { recordOf, responderOf } from "../http/request-records.js";
 import { openServer, serverStateOf } from "../http/server-scope.js";
 import type { Scope } from "../kernel/scope.js";
@@ -47,8 +48,7 @@ export function mountOnFastify(adapter: Adapter, options: BoughModuleOptions): M
   return {
     scopeOf: (request) => {
       // Middleware gets the request of Node.
-      if (typeof request === "object" && request !== null && "scope" in request)
-        return scopeProperty(request);
+      if (isObjectLike(request) && "scope" in request) return scopeProperty(request);
       return openRaw(checkRequest(request) as IncomingMessage, serverStateOf(server())).node;
     },
     end: (error, request: FastifyRequest | IncomingMessage, response: { raw?: ServerResponse }) => {
@@ -84,6 +84,6 @@ function scopeProperty(request: unknown): Scope {
 }
 
 function checkRequest(request: unknown): object {
-  if (typeof request === "object" && request !== null && "headers" in request) return request;
+  if (isObjectLike(request) && "headers" in request) return request;
   throw wrongType("requestScope", "request must be a request of this app", request);
 }

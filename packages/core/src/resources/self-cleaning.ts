@@ -1,7 +1,7 @@
-import { isObjectLike } from "../errors/user-values.js";
+import { classNameOf, isObjectLike } from "../errors/user-values.js";
 import { wrongType, requireFunction } from "../errors/validate.js";
 import { publishStart } from "../kernel/diagnostics.js";
-import { classNameOf, useResource } from "../kernel/defers.js";
+import { useResource } from "../kernel/defers.js";
 import { clearBody, hasDeadlineTimer, initialSelfCleaning, isCancelled } from "../kernel/state.js";
 import { workerNesting } from "../kernel/stack-headroom.js";
 import type { ScopeNode } from "../kernel/node.js";

@@ -1,3 +1,5 @@
+import { isObjectLike } from "../errors/user-values.js";
+
 // The signal of a request, by which its host says that the client has disconnected, while the handler runs.
 
 /**
@@ -27,6 +29,6 @@ export function whenClientLeaves(
  * that of a disconnect.
  */
 function isWebSocketUpgrade(reason: unknown): boolean {
-  if (!("Deno" in globalThis) || typeof reason !== "object" || reason === null) return false;
+  if (!("Deno" in globalThis) || !isObjectLike(reason)) return false;
   return String((reason as { readonly stack?: unknown }).stack).includes("upgradeWebSocket");
 }

@@ -1,3 +1,4 @@
+import { isObjectLike } from "../errors/user-values.js";
 import { isBytes } from "./body.js";
 
 // Determines from the data of its host whether the body of a response is complete. Otherwise the body must be read.
@@ -5,7 +6,7 @@ import { isBytes } from "./body.js";
 
 /** Whether the body of `response` is known to be complete. `false`: it may be, or not. */
 export function isComplete(response: unknown): boolean {
-  if (typeof response !== "object" || response === null) return false;
+  if (!isObjectLike(response)) return false;
   return countsBodies ? isCounted(response) : isCached(response);
 }
 

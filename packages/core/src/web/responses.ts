@@ -1,3 +1,4 @@
+import { isObjectLike } from "../errors/user-values.js";
 import { answerTexts, type AnswerStatus } from "../http/responder.js";
 import { isBun } from "../kernel/platform.js";
 
@@ -23,7 +24,7 @@ const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /** Whether the value is a response: hosts take other values too, such as `undefined` for an upgraded request. */
 export function isResponse(value: unknown): value is ResponseLike {
-  return typeof value === "object" && value !== null && "headers" in value && "body" in value;
+  return isObjectLike(value) && "headers" in value && "body" in value;
 }
 
 /** The status of a handler's result; 0 if it has none. */

@@ -1,4 +1,5 @@
 import { withoutStack } from "../errors/cancelled.js";
+import { isObjectLike } from "../errors/user-values.js";
 
 type WaitUntil = (promise: Promise<unknown>) => void;
 
@@ -20,7 +21,7 @@ export class WaitUntilFinder {
   }
 
   #executionContextOf(holder: unknown): unknown {
-    if (typeof holder !== "object" || holder === null || !("executionCtx" in holder)) return undefined;
+    if (!isObjectLike(holder) || !("executionCtx" in holder)) return undefined;
     const isOfServer = isServerEnv((holder as { readonly env?: unknown }).env);
     if (isOfServer && !this.#mayServerHaveOne) return undefined;
     try {
@@ -37,12 +38,12 @@ export class WaitUntilFinder {
 
 /** Whether Hono got the value from node-server, `Bun.serve` or `Deno.serve`, which pass no execution context. */
 function isServerEnv(env: unknown): boolean {
-  if (typeof env !== "object" || env === null) return false;
+  if (!isObjectLike(env)) return false;
   return ("incoming" in env && "outgoing" in env) || "requestIP" in env || "remoteAddr" in env;
 }
 
 function waitUntilIn(holder: unknown): WaitUntil | undefined {
-  if (typeof holder !== "object" || holder === null) return undefined;
+  if (!isObjectLike(holder)) return undefined;
   const { waitUntil } = holder as { readonly waitUntil?: unknown };
   return typeof waitUntil === "function" ? (promise) => void waitUntil.call(holder, promise) : undefined;
 }
