@@ -51,11 +51,11 @@ async function bundle({ code, line }: Program): Promise<string> {
   return outfile;
 }
 
-/** The answer to `GET /`, as soon as the server listens. */
-async function ask(port: number, isOver: () => boolean): Promise<string | undefined> {
+/** The answer to a GET, as soon as the server listens. */
+async function ask(port: number, isOver: () => boolean, path: string): Promise<string | undefined> {
   while (!isOver()) {
     const connection = new RawConnection(port);
-    const answer = await connection.request({ path: "/" }).answer;
+    const answer = await connection.request({ path }).answer;
     connection.socket.destroy();
     if (answer !== undefined) return `${answer.status} ${answer.body}`;
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -72,10 +72,10 @@ interface Played {
 }
 
 /** Starts a server, asks it once, and tells it to end. */
-async function play(command: string, args: readonly string[]): Promise<Played> {
+async function play(command: string, args: readonly string[], path = "/"): Promise<Played> {
   const port = await freePort();
   const { child, output, closed } = launch(command, args, { PORT: String(port) });
-  const answer = await ask(port, () => child.exitCode !== null);
+  const answer = await ask(port, () => child.exitCode !== null, path);
   child.kill("SIGTERM");
   const ending = await closed;
   const printed = output()
@@ -87,7 +87,7 @@ async function play(command: string, args: readonly string[]): Promise<Played> {
 /** A worker is not told to end. */
 async function playWorker(script: string): Promise<Played> {
   const worker = await startWorkerd(script, "hono");
-  const answer = await ask(worker.port, () => false);
+  const answer = await ask(worker.port, () => false, "/");
   await worker.stop();
   return { answer, ending: [0, null], printed: [] };
 }
@@ -111,3 +111,20 @@ for (const program of programs.filter(({ host }) => host in commands)) {
     },
   );
 }
+
+// An error by which a handler responds with a status: Hono and h3 respond to it by themselves, and print nothing.
+const ownErrors: Readonly<Record<string, string>> = {
+  "new Hono(": 'throw new HTTPException(404, { message: "no such price" })',
+  "new H3(": 'throw new HTTPError({ status: 404, message: "no such price", cause: new Error("no row") })',
+};
+
+for (const { host, code, line } of programs.filter(({ code: at }) => at.includes("onError")))
+  it(`the onError at docs/web.md:${line} leaves errors of the framework's own to it: ${host}`, async () => {
+    const thrown = Object.entries(ownErrors).find(([made]) => code.includes(made))?.[1];
+    const route = `\napp.get("/api/missing", () => { ${thrown}; });\napp.get(`;
+    const withRoute = code.replace("\napp.get(", route).replace("{ H3 }", "{ H3, HTTPError }");
+    const script = await bundle({ host, code: withRoute, line: line + 10_000 });
+    const { answer, printed } = await play(process.execPath, [script], "/api/missing");
+    expect(answer).toMatch(/^404 .*no such price/s);
+    expect(printed).toEqual([]);
+  });

@@ -15,6 +15,8 @@ let failed: Deferred<unknown>;
 let release: Deferred<void>;
 let printed: unknown[];
 const boom = new TypeError("a bug");
+/** An error of the framework's own, which says how to respond. */
+let own: Error;
 
 beforeEach(() => {
   working = deferred();
@@ -40,6 +42,8 @@ async function work(scope: Scope, what: string): Promise<string> {
       break;
     case "bug":
       throw boom;
+    case "own":
+      throw own;
     case "task":
       spawn(scope, () => Promise.reject(boom));
       await sleep(scope, 60_000);
@@ -50,22 +54,28 @@ async function work(scope: Scope, what: string): Promise<string> {
   return `did ${what}`;
 }
 
-/** The lines of code of a page's glue: without imports, types, and lines that only close something. */
-function glueOf(page: string): string[] {
-  const [block] = blocksOfMarkdown(
-    page,
-    readFileSync(new URL(`../../../../docs/${page}`, import.meta.url), "utf8"),
-  );
-  const code = (block?.module ?? "")
-    .replaceAll(/^(import|export \{\};).*$/gm, "")
-    .replaceAll(/^interface .*?^\}/gms, "");
-  return code.split("\n").filter((line) => /[^\s(){}[\],;]/.test(line));
+/** Every line of a block but imports, comments, and the one that creates the application. */
+function glueOf(module: string): string[] {
+  const code = module
+    .replaceAll(/^import\b[^;]*;|^export \{\};|\/\*.*?\*\//gms, "")
+    .replaceAll(/^\s*\/\/.*$|^export const app = new \w+(<.*>)?\(\);$/gm, "");
+  return code.split("\n").filter((line) => line.trim() !== "");
 }
 
-it.each(frameworks)("the page of $name has at most ten lines of code", ({ page }) => {
-  const lines = glueOf(page);
-  expect(lines.length).toBeGreaterThan(5);
-  expect(lines.slice(10)).toEqual([]);
+describe.each(frameworks)("the page of $name", ({ page }) => {
+  const text = readFileSync(new URL(`../../../../docs/${page}`, import.meta.url), "utf8");
+
+  it("has at most ten lines of glue, with types and closing lines", () => {
+    const glues = blocksOfMarkdown(page, text).map(({ module }) => glueOf(module));
+    expect(glues[0]?.length).toBeGreaterThan(5);
+    expect(glues.filter((lines) => lines.length > 10)).toEqual([]);
+  });
+
+  it("has no glue among the code of the application", () => {
+    const application = /```js\n(.*?)```/s.exec(text)?.[1];
+    expect(application).toContain("serverScope(");
+    expect(application).not.toMatch(/requestOutcome|requestScope|\((bough|"error")\b/);
+  });
 });
 
 describe.each(frameworks)("the page of $name", (framework) => {
@@ -135,6 +145,16 @@ describe.each(frameworks)("the page of $name", (framework) => {
     expect(printed.map((line) => inspect(line).includes("TypeError: a bug"))).toEqual(
       framework.prints ? [true] : [],
     );
+  });
+
+  it("rule 30: leaves an error of the framework's own to it, with the status or code that it has", async () => {
+    own = framework.own(new Error("no row"));
+    const { ask, statuses } = await serve();
+    expect(await ask("own").answer).toMatchObject({
+      status: framework.failed ?? 404,
+      body: expect.stringMatching(framework.ownCode ?? "no such price"),
+    });
+    expect([statuses, printed]).toEqual([[], framework.logs === true ? [[own]] : []]);
   });
 
   it("rule 32: lets a request finish at a shutdown, and answers 503 when its grace period is over", async () => {

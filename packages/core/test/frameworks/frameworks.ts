@@ -10,12 +10,13 @@ import { expressMiddleware } from "@as-integrations/express5";
 import { createAdaptorServer } from "@hono/node-server";
 import { createHTTPHandler } from "@trpc/server/adapters/standalone";
 import express from "express";
-import { createSchema, createYoga, type Plugin } from "graphql-yoga";
-import { H3, type Middleware as H3Middleware } from "h3";
+import { createGraphQLError, createSchema, createYoga, type Plugin } from "graphql-yoga";
+import { HTTPError, type H3 } from "h3";
 import { toNodeHandler } from "h3/node";
-import { Hono, type ErrorHandler, type MiddlewareHandler } from "hono";
-import Koa, { type Middleware } from "koa";
-import type { initTRPC } from "@trpc/server";
+import type { Context, Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import type Koa from "koa";
+import { TRPCError, type initTRPC } from "@trpc/server";
 import type { Scope } from "../../src/index.js";
 import { importPage } from "../support/doc-module.js";
 
@@ -40,8 +41,14 @@ export interface Framework {
   readonly answerTo: (what: string) => string;
   /** Whether the framework, or its page, prints a failure. */
   readonly prints: boolean;
-  /** The status of an answer to a handler that has failed. Default: 500. */
+  /** The status of an answer to a handler that has failed. Default: 500, or that of the error. */
   readonly failed?: number;
+  /** An error by which a handler responds that there is no such price, since `cause` has happened. */
+  readonly own: (cause: Error) => Error;
+  /** A part of the response to that, if it is more than the message. */
+  readonly ownCode?: RegExp;
+  /** Whether the page prints such errors as well. */
+  readonly logs?: boolean;
 }
 
 const rest = {
@@ -60,6 +67,7 @@ const graphql = {
   answerTo: (what: string) => `{"data":{"work":"did ${what}"}}`,
   prints: true,
   failed: 200,
+  ownCode: /^(?=.*"no such price").*"code":"NOT_FOUND"/s,
 };
 
 const typeDefs = "type Query { work(what: String!): String! }";
@@ -70,9 +78,8 @@ export const frameworks: readonly Framework[] = [
     name: "Koa",
     page: "frameworks/koa.md",
     ...rest,
-    make: ({ bough }: { bough: Middleware<{ scope: Scope }> }, work) => {
-      const app = new Koa<{ scope: Scope }>();
-      app.use(bough);
+    own: (cause) => Object.assign(new Error("no such price", { cause }), { status: 404, expose: true }),
+    make: ({ app }: { app: Koa<{ scope: Scope }> }, work) => {
       app.use(async (ctx) => {
         ctx.body = await work(ctx.state.scope, whatOf(ctx.path));
       });
@@ -83,11 +90,9 @@ export const frameworks: readonly Framework[] = [
     name: "Hono",
     page: "frameworks/hono-node.md",
     ...rest,
-    make: ({ bough, onError }: { bough: MiddlewareHandler; onError: ErrorHandler }, work) => {
-      const app = new Hono<{ Variables: { scope: Scope } }>();
-      app.use(bough);
-      app.onError(onError);
-      app.get("/work/:what", async (c) => c.text(await work(c.var.scope, c.req.param("what"))));
+    own: (cause) => new HTTPException(404, { message: "no such price", cause }),
+    make: ({ app, scopeOf }: { app: Hono; scopeOf: (c: Context) => Scope }, work) => {
+      app.get("/work/:what", async (c) => c.text(await work(scopeOf(c), c.req.param("what"))));
       return createAdaptorServer({ fetch: app.fetch }) as Server;
     },
   },
@@ -95,9 +100,8 @@ export const frameworks: readonly Framework[] = [
     name: "h3",
     page: "frameworks/h3.md",
     ...rest,
-    make: ({ bough }: { bough: H3Middleware }, work) => {
-      const app = new H3();
-      app.use(bough);
+    own: (cause) => new HTTPError({ status: 404, message: "no such price", cause }),
+    make: ({ app }: { app: H3 }, work) => {
       app.get("/work/:what", (event) => work(event.context["scope"] as Scope, whatOf(event.url.pathname)));
       return http.createServer(toNodeHandler(app) as RequestListener);
     },
@@ -105,6 +109,8 @@ export const frameworks: readonly Framework[] = [
   {
     name: "tRPC",
     page: "frameworks/trpc.md",
+    own: (cause) => new TRPCError({ code: "NOT_FOUND", message: "no such price", cause }),
+    ownCode: /^(?=.*"no such price").*"code":"NOT_FOUND"/s,
     input: (what) => ({ path: `/work?input=${encodeURIComponent(JSON.stringify(what))}` }),
     answerTo: (what) => `{"result":{"data":"did ${what}"}}`,
     prints: false,
@@ -120,6 +126,9 @@ export const frameworks: readonly Framework[] = [
     name: "Apollo Server",
     page: "frameworks/apollo.md",
     ...graphql,
+    own: (cause) =>
+      Object.assign(new Error("no such price", { cause }), { extensions: { code: "NOT_FOUND" } }),
+    logs: true,
     make: async (
       { bough, context }: { bough: ApolloServerPlugin; context: (http: Http) => Promise<object> },
       work,
@@ -146,6 +155,8 @@ export const frameworks: readonly Framework[] = [
     name: "GraphQL Yoga",
     page: "frameworks/yoga.md",
     ...graphql,
+    own: (cause) =>
+      Object.assign(createGraphQLError("no such price", { extensions: { code: "NOT_FOUND" } }), { cause }),
     make: ({ bough, context }: { bough: Plugin; context: (http: Http) => object }, work) => {
       const resolvers = {
         Query: {

@@ -1,6 +1,6 @@
 import http, { type RequestListener } from "node:http";
 import { json } from "node:stream/consumers";
-import Koa, { type Middleware } from "koa";
+import type Koa from "koa";
 import { it } from "vitest";
 import type { Scope } from "../../src/index.js";
 import { importPage } from "../support/doc-module.js";
@@ -11,9 +11,7 @@ it(
   { timeout: 120_000 },
   async () => {
     const fates: Fates = new Map();
-    const { bough } = (await importPage("frameworks/koa.md")) as { bough: Middleware<{ scope: Scope }> };
-    const app = new Koa<{ scope: Scope }>();
-    app.use(bough);
+    const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
     app.use(async (ctx) => {
       const [, id = "", what] = ctx.path.split("/");
       const body = ctx.method === "POST" ? await json(ctx.req) : undefined;

@@ -9,14 +9,14 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { createAdaptorServer } from "@hono/node-server";
 import { createSchema, createYoga, type Plugin } from "graphql-yoga";
-import { H3, type Middleware as H3Middleware } from "h3";
+import type { H3 } from "h3";
 import { toNodeHandler } from "h3/node";
-import { Hono, type ErrorHandler, type MiddlewareHandler } from "hono";
+import { Hono, type Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import Koa, { type Middleware } from "koa";
+import type Koa from "koa";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { isCancelled, sleep, type Scope } from "../../src/index.js";
-import { requestOutcome, serverScope } from "../../src/http/index.js";
+import { isCancelled, sleep, withScope, type Scope } from "../../src/index.js";
+import { serverScope } from "../../src/http/index.js";
 import { fetchBough, requestScope, type FetchBough } from "../../src/web/index.js";
 import { deferred } from "../support/deferred.js";
 import { importPage } from "../support/doc-module.js";
@@ -55,36 +55,25 @@ function fetchServer(fetch: FetchBough<Request, never[], unknown>): StreamServer
 
 const makers: Readonly<Record<string, (source: Source) => Promise<StreamServer> | StreamServer>> = {
   async Koa(source) {
-    const { bough } = (await importPage("frameworks/koa.md")) as { bough: Middleware<{ scope: Scope }> };
-    const app = new Koa<{ scope: Scope }>();
-    app.use(bough);
-    app.on("error", (error, { req, res }: Http) => {
-      const outcome = requestOutcome(req, res, error);
-      if (outcome.status === undefined) printed.push([outcome.error]);
-    });
+    const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
     app.use((ctx) => {
       ctx.body = Readable.from(source(ctx.state.scope));
     });
     return { server: http.createServer(app.callback() as RequestListener) };
   },
   async h3(source) {
-    const { bough } = (await importPage("frameworks/h3.md")) as { bough: H3Middleware };
-    const app = new H3();
-    app.use(bough);
+    const { app } = (await importPage("frameworks/h3.md")) as { app: H3 };
     app.get("/", ({ context }) => Readable.from(source(context["scope"] as Scope)));
     return { server: http.createServer(toNodeHandler(app) as RequestListener) };
   },
   async "Hono on node-server"(source) {
     const glue = await importPage("frameworks/hono-node.md");
-    const { bough, onError } = glue as { bough: MiddlewareHandler; onError: ErrorHandler };
-    const app = new Hono<{ Variables: { scope: Scope } }>();
-    app.use(bough);
-    app.onError(onError);
+    const { app, scopeOf } = glue as { app: Hono; scopeOf: (c: Context) => Scope };
     app.get("/", (c) =>
       streamSSE(
         c,
         async (stream) => {
-          for await (const part of source(c.var.scope)) await stream.write(part);
+          for await (const part of source(scopeOf(c))) await stream.write(part);
         },
         printFailure,
       ),
@@ -195,4 +184,24 @@ describe.each(Object.entries(makers))("a stream of %s", (name, make) => {
     await new Promise(setImmediate);
     expect(printed).toEqual(printsBrokenOff ? [[scope.reason]] : []);
   });
+});
+
+it("Koa aborts a response that its handler has started when a call of the handler runs out of time", async () => {
+  const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
+  app.use(async (ctx) => {
+    ctx.respond = false;
+    ctx.res.write("part");
+    await withScope(ctx.state.scope, { timeout: 5 }, (own) => sleep(own, 600_000));
+  });
+  const print = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const server = http.createServer(app.callback() as RequestListener).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const connection = new RawConnection((server.address() as AddressInfo).port);
+  onTestFinished(() => {
+    print.mockRestore();
+    connection.socket.destroy();
+    server.close();
+  });
+  expect(await connection.request({ path: "/" }).answer).toMatchObject({ body: "part", complete: false });
+  expect(print).not.toHaveBeenCalled();
 });
