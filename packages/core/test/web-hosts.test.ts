@@ -173,6 +173,12 @@ const scenes: readonly Scene[] = [
     fate: ended("deadline", 503),
   },
   {
+    row: "… after the response was started, and the body fails because of it",
+    path: "deadline-source",
+    answer: { status: 200, body: "a", complete: false },
+    fate: ended("deadline", 503),
+  },
+  {
     row: "a call exceeds its own timeout",
     path: "call",
     answer: { status: 504 },

@@ -70,10 +70,39 @@ describe("an answer that bough cuts off", () => {
       const report = await scope.shutdown();
       expect(await answer).toMatchObject({ complete: false });
       expect(report.stuck.length > 0).toBe(way === "is stuck");
+      expect(report.cutOff).toBe(1);
       expect(outcomes).toMatchObject([{ status: 503, error: { kind: "shutdown" } }]);
       released.resolve();
     },
   );
+
+  it("rule 32: is counted by the shutdown if the handler has failed because of it", async () => {
+    const arrived = deferred();
+    const { client, scope } = await serve(
+      (own, response) => {
+        sleep(own, 60_000).catch(() => response.writeHead(500).end()); // a second answer: it breaks the first one off
+        arrived.resolve();
+      },
+      { grace: 0 },
+    );
+    const { answer } = client.request();
+    await arrived.promise;
+    const report = await scope.shutdown();
+    expect(await answer).toMatchObject({ complete: false });
+    expect(report).toMatchObject({ cancelled: 1, stuck: [], cutOff: 1 });
+  });
+
+  it("rule 32: is not counted by the shutdown if the client has left meanwhile", async () => {
+    const { client, scope, outcomes } = await serve((own) => {
+      void sleep(own, 60_000).catch(() => undefined);
+    });
+    const request = client.request();
+    await request.started;
+    const report = scope.shutdown();
+    request.abort();
+    expect(await report).toMatchObject({ running: 1, cancelled: 0, cutOff: 0 });
+    expect(outcomes).toMatchObject([{ status: 499 }]);
+  });
 
   it("rule 30: counts as a client that has left when the client leaves first", async () => {
     const { client, outcomes } = await serve((scope) => {

@@ -92,7 +92,6 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
   #isDone = false;
   /** Whether an answer has been given in the handler's place. */
   #isAnswered = false;
-  /** Whether an answer of the handler was broken off. */
   #isCutOff = false;
   /** Whether the application's `respond` is running. */
   #isResponding = false;
@@ -136,6 +135,11 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
 
   get isAnswered(): boolean {
     return this.#isAnswered;
+  }
+
+  /** Whether an answer of the handler was broken off. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   /** Whether only the answer has to be finished and sent. */

@@ -59,7 +59,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   /** Awaited after a `listen()` that a shutdown has interrupted, since the framework continues it. */
   afterListen: (() => Promise<unknown>) | undefined = undefined;
   /** Called after each request, which may have been the last one. */
-  onRequestDone: (() => void) | undefined = undefined;
+  onRequestDone: ((record: RequestRecord) => void) | undefined = undefined;
   /** The responder of requests without a framework. */
   Responder: typeof NodeResponder = NodeResponder;
   /** Identifies the middleware that has seen this state last, and need not find it again. */
@@ -179,7 +179,7 @@ export class ServerState implements RequestHost<AnyRequest, AnyResponse> {
   onDone(record: RequestRecord): void {
     forgetLatest(record.request);
     if (this.#lateRequests.size > 0) this.#lateRequests.delete(record);
-    this.onRequestDone?.();
+    this.onRequestDone?.(record);
   }
 
   /** The open requests that have a scope. */

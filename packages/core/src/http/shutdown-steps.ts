@@ -54,6 +54,11 @@ export function shutDownOnce(
   return report;
 }
 
+/** Whether a request was cancelled together with its server. */
+export function wasStoppedWith(server: ScopeNode, request: ScopeNode): boolean {
+  return server.reason !== undefined && request.reason === server.reason;
+}
+
 /** Resolves when everything in the scope has settled. A failure of the scope is not passed on. */
 export async function whenSettled(node: ScopeNode, handle: object): Promise<void> {
   markEnding(node);

@@ -22,6 +22,7 @@ import {
   shutDownOnce,
   StopHook,
   stuckIn,
+  wasStoppedWith,
   whenSettled,
 } from "./shutdown-steps.js";
 import { hasEnded, isResponse } from "./messages.js";
@@ -76,7 +77,7 @@ class Shutdown {
   /** The `drainDelay`, if there is one. */
   readonly #delay: Promise<void> | undefined;
   #isClosed = false;
-  /** The responses and streams that were cut off. */
+  /** The responses and streams that were cut off, also by handlers that failed because of the shutdown. */
   readonly #cutOff = new Set<object>();
   #markClosed: () => void = () => undefined;
   #sweeps = 0;
@@ -91,7 +92,8 @@ class Shutdown {
     // Not in a cancelled scope: its grace period is running.
     if (drainDelay > 0 && !state.node.cancelled) this.#delay = untilCancelled(state.node, drainDelay);
     this.#closed = state.drained = this.#close();
-    state.onRequestDone = () => {
+    state.onRequestDone = ({ isCutOff, node, response }) => {
+      if (isCutOff && wasStoppedWith(state.node, node)) this.#cutOff.add(response);
       for (const resolve of this.#onNextEnd.splice(0)) resolve();
     };
   }

@@ -292,8 +292,10 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   onFailed(error: unknown): void {
     const { record, node } = this;
     record.receive(error); // the host receives it by the body
+    const outcome = outcomeOf(record, error, false);
     if (!node.cancelled || !isCancellationOf(node, error)) fail(node, error);
-    record.done();
+    if (outcome.status === undefined) record.done();
+    else record.end(outcome);
   }
 
   // ---- the end

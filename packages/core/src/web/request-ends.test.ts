@@ -9,6 +9,20 @@ import { fetchBough, requestScope, type CancelledOutcome } from "./index.js";
 
 const forever = () => new Promise<never>(() => undefined);
 
+/** A body that sends one part, and then waits in its request. */
+function waitingBody(wait: () => Promise<unknown>): ReadableStream<Uint8Array> {
+  let parts = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (parts++ > 0) await wait();
+        controller.enqueue(new Uint8Array([97]));
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
 describe("rule 35: the scope of a request with a body", () => {
   it("stays open until the host has read the body to its end", async () => {
     const body = new ManualBody();
@@ -495,6 +509,65 @@ describe("rule 30: a deadline", () => {
     expect(await rejection(last)).toBe(scope.reason);
     expect(outcomes).toEqual([{ status: 503, error: scope.reason }]);
     expect(await body.cancelled).toBe(scope.reason);
+  });
+
+  it("reports a body whose source fails because of it, once, with 503", async () => {
+    const outcomes: CancelledOutcome[] = [];
+    const { response, scope } = exchange((_, own) => new Response(waitingBody(() => sleep(own, 60_000))), {
+      timeout: 100,
+      onCancelled: (outcome) => outcomes.push(outcome),
+    });
+    const reader = readerOf(await response);
+    await nextPart(reader);
+    const next = rejection(reader.read());
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await next).toBe(scope.reason);
+    await vi.waitFor(() => expect(scope.state).toBe("closed"), 10_000);
+    expect(outcomes).toEqual([{ status: 503, error: scope.reason }]);
+  });
+
+  it("reports a body whose source fails by the timeout of a call, with 504", async () => {
+    const outcomes: CancelledOutcome[] = [];
+    const { response, ended } = exchange(
+      (_, own) =>
+        new Response(waitingBody(async () => spawn(own, (task) => sleep(task, 60_000), { timeout: 10 }))),
+      { onCancelled: (outcome) => outcomes.push(outcome) },
+    );
+    const reader = readerOf(await response);
+    await nextPart(reader);
+    const next = rejection(reader.read());
+    await vi.advanceTimersByTimeAsync(10);
+    const error = await next;
+    expect(error).toMatchObject({ kind: "deadline" });
+    await ended;
+    expect(outcomes).toEqual([{ status: 504, error }]);
+  });
+
+  it("is not the reason for a body whose source fails because of a task", async () => {
+    const outcomes: CancelledOutcome[] = [];
+    const boom = new Error("boom");
+    const errors: unknown[] = [];
+    const { response, ended } = exchange(
+      (_, own) => {
+        spawn(own, async (task) => {
+          await sleep(task, 10);
+          throw boom;
+        });
+        return new Response(waitingBody(() => sleep(own, 60_000)));
+      },
+      {
+        timeout: 100,
+        onCancelled: (outcome) => outcomes.push(outcome),
+        onError: (error) => errors.push(error),
+      },
+    );
+    const reader = readerOf(await response);
+    await nextPart(reader);
+    const next = rejection(reader.read());
+    await vi.advanceTimersByTimeAsync(10);
+    expect(await next).toMatchObject({ kind: "failure", cause: boom });
+    await ended;
+    expect([outcomes, errors]).toEqual([[], []]); // the host has received the failure
   });
 
   it("does not cut off a body that waits for its client", async () => {

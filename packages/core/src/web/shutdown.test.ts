@@ -106,6 +106,46 @@ describe("rule 32: shutdown() of fetchBough", () => {
     expect(await rejection(reader.read())).toBe(scope.reason);
   });
 
+  it("counts a body whose source fails because of it, and reports it with 503", async () => {
+    const outcomes: CancelledOutcome[] = [];
+    const { handle, response, scope } = exchange(
+      (_, own) => {
+        const body = new ManualBody();
+        body.send("a");
+        own.onCancel((reason) => body.fail(reason));
+        return new Response(body.stream);
+      },
+      { grace: 5, onCancelled: (outcome) => outcomes.push(outcome) },
+    );
+    const reader = readerOf(await response);
+    await nextPart(reader);
+    const next = rejection(reader.read());
+    const report = handle.shutdown();
+    await vi.advanceTimersByTimeAsync(5);
+    expect(await report).toMatchObject({ running: 1, cancelled: 1, stuck: [], cutOff: 1 });
+    expect(await next).toBe(scope.reason);
+    expect(outcomes).toEqual([{ status: 503, error: scope.reason }]);
+  });
+
+  it("does not count a body that its deadline has broken off meanwhile", async () => {
+    const { handle, response } = exchange(
+      (_, own) => {
+        const body = new ManualBody();
+        body.send("a");
+        own.onCancel((reason) => body.fail(reason));
+        return new Response(body.stream);
+      },
+      { timeout: 20, grace: 1_000 },
+    );
+    const reader = readerOf(await response);
+    await nextPart(reader);
+    const next = rejection(reader.read());
+    const report = handle.shutdown();
+    await vi.advanceTimersByTimeAsync(20);
+    expect(await report).toMatchObject({ running: 1, cancelled: 0, cutOff: 0 });
+    expect(await next).toMatchObject({ kind: "deadline" });
+  });
+
   it("gives requests that arrive after the grace period a scope that is cancelled", async () => {
     const scopes: Scope[] = [];
     const stuck = deferred<Response>();

@@ -13,9 +13,11 @@ import {
   MIN_CLEANUP,
   shutDownOnce,
   stuckIn,
+  wasStoppedWith,
   whenSettled,
 } from "../http/shutdown-steps.js";
 import { untilCancelled, settlesWithin } from "../http/timed-waits.js";
+import type { WebRecord } from "./exchange.js";
 import type { WebServer } from "./web-server.js";
 
 // The shutdown of a `fetchBough`, in its order:
@@ -38,12 +40,15 @@ export function shutDown(server: WebServer, options?: ShutdownOptions): Promise<
 
 class Shutdown {
   readonly #server: WebServer;
+  /** The requests whose bodies were broken off, also by sources that failed because of the shutdown. */
+  readonly #cutOff = new Set<WebRecord>();
   /** Called at the next end of a request. */
   readonly #onNextEnd: (() => void)[] = [];
 
   constructor(server: WebServer) {
     this.#server = server;
-    server.onRequestDone = () => {
+    server.onRequestDone = (record) => {
+      if (record?.isCutOff === true && wasStoppedWith(server.node, record.node)) this.#cutOff.add(record);
       for (const resolve of this.#onNextEnd.splice(0)) resolve();
     };
   }
@@ -59,7 +64,6 @@ class Shutdown {
     if (delay !== undefined) await delay;
     let cancelled = 0;
     let stuck: readonly TaskInfo[] = [];
-    let cutOff = 0;
     const finished = this.#finish();
     const cancelledMeanwhile = new Promise<false>((resolve) => node.onCancel(() => resolve(false)));
     if (node.cancelled || !(await Promise.race([settlesWithin(grace, finished), cancelledMeanwhile]))) {
@@ -71,13 +75,19 @@ class Shutdown {
       ) {
         stuck = stuckIn(node, server.records);
         if (stuck.length > 0) publishStuck(node, stuck);
-        cutOff = this.#force();
+        this.#force();
       }
       allAnswered.stop();
       await settlesWithin(MAX_FLUSH, this.#answersGiven(), realTimers);
     }
     if (isClosed(node)) await wait(node, "close", this).promise; // rejects with a failed cleanup
-    return { running: atStart, cancelled, stuck, cutOff, duration: Math.round(elapsed() - began) };
+    return {
+      running: atStart,
+      cancelled,
+      stuck,
+      cutOff: this.#cutOff.size,
+      duration: Math.round(elapsed() - began),
+    };
   }
 
   /** Resolves when no request is left. */
@@ -113,16 +123,10 @@ class Shutdown {
     return new Promise((resolve) => this.#onNextEnd.push(resolve));
   }
 
-  /**
-   * Answers every request that has no answer yet, and breaks off those whose answer has begun.
-   *
-   * @returns How many were broken off.
-   */
-  #force(): number {
-    let cutOff = 0;
+  /** Answers every request that has no answer yet, and breaks off those whose answer has begun. */
+  #force(): void {
     for (const record of this.#server.records)
-      if (!record.response.hasEnded && !record.answer(503)) cutOff += 1;
-    return cutOff;
+      if (!record.response.hasEnded && !record.answer(503)) this.#cutOff.add(record);
   }
 }
 

@@ -43,7 +43,7 @@ export class WebServer
   readonly drainDelay: number | undefined;
   readonly draining: ShutdownAnnouncement;
   /** Called after each request, which may have been the last one. */
-  onRequestDone: (() => void) | undefined = undefined;
+  onRequestDone: ((record: WebRecord | undefined) => void) | undefined = undefined;
   /** Settles when a shutdown has seen the last request. `undefined` before the shutdown. */
   drained: Promise<void> | undefined = undefined;
   readonly #policy: RequestPolicy;
@@ -226,14 +226,14 @@ export class WebServer
     return exchange;
   }
 
-  onDone({ response }: WebRecord): void {
-    this.onEnd(response);
+  onDone(record: WebRecord): void {
+    this.onEnd(record.response, record);
   }
 
-  onEnd(exchange: Exchange): void {
+  onEnd(exchange: Exchange, record?: WebRecord): void {
     this.#unwatched.remove(exchange);
     if (this.#lateRequests.size > 0) this.#lateRequests.delete(exchange);
-    this.onRequestDone?.();
+    this.onRequestDone?.(record);
   }
 
   onUnopenedEnd(exchange: Exchange): void {

@@ -182,6 +182,19 @@ const scenes: Readonly<Record<string, Scene>> = {
       }),
     );
   },
+  "deadline-source": (request, scope) => {
+    requestScope(request, { timeout: 20 });
+    void scope.signal;
+    let count = 0;
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          if (count++ > 0) await sleep(scope, 100_000);
+          controller.enqueue(bytes("a"));
+        },
+      }),
+    );
+  },
   call: async (_request, scope) => {
     await spawn(scope, (task) => sleep(task, 100_000), { timeout: 10 });
     return new Response("never");
