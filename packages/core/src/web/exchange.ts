@@ -28,6 +28,7 @@ import {
 } from "./responses.js";
 import { answerMaker } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
+import { followConnection } from "./pipelined.js";
 import { nameOfRequest } from "./request-name.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
 
@@ -192,6 +193,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   /** Ends the request on a disconnect while the handler runs. */
   watchClient(): void {
     if (!this.isHandlerRunning || this.record.isDone) return;
+    followConnection(this.request, this.hostArguments);
     this.#stopListening = whenClientLeaves(this.request.signal, () => this.#onClientDisconnect());
   }
 
@@ -274,6 +276,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
       return this.#settle(disconnected());
     }
     if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
+    followConnection(this.request, this.hostArguments);
     this.#relay = new BodyRelay(peeked, this);
     this.#settle(withStream(response, this.#relay.open(this.#owner), peeked.length));
     this.#hostPromise = undefined; // it holds the response, and with it the stream
