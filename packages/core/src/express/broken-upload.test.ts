@@ -15,7 +15,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { deferred, flush } from "../../test/support/deferred.js";
 import { RawConnection } from "../../test/support/http-clients.js";
 import { requestOutcome, serverScope, type CancelledOutcome } from "../http/index.js";
-import { expressBough } from "./index.js";
+import { expressBough, type ExpressBoughOptions } from "./index.js";
 
 type Handler = (request: Request, response: Response) => Promise<unknown>;
 
@@ -57,6 +57,9 @@ const parsers: Record<string, Handler> = {
     }),
 };
 
+/** Those that fail with the error of the request itself, not with one that it has caused. */
+const directParsers = Object.keys(parsers).filter((name) => !/fetch|wraps/.test(name));
+
 /** Sends the request on to a server that reads it. */
 async function sendOn(
   request: Request,
@@ -90,14 +93,17 @@ describe.each([
   { major: 4, create: express4 },
 ])("a request of Express $major whose client has gone", ({ create }) => {
   /** The errors that reach the app's error handler, and the status that is logged. */
-  async function serve(handler: Handler): Promise<{
+  async function serve(
+    handler: Handler,
+    options?: ExpressBoughOptions,
+  ): Promise<{
     connect: () => Promise<RawConnection>;
     arrived: Promise<Response>;
     failed: Promise<unknown>;
     errors: unknown[];
   }> {
     const app = create();
-    app.use(expressBough());
+    app.use(expressBough(options));
     const errors: unknown[] = [];
     const arrived = deferred<Response>();
     const failed = deferred<unknown>();
@@ -147,6 +153,27 @@ describe.each([
       await flush();
       expect(errors).toEqual([]);
       expect(response.statusCode).toBe(499);
+    },
+  );
+
+  it.each(directParsers)(
+    "rule 30: is not an error for the app if its upload ends with bough's answer: read by %s",
+    async (name) => {
+      const outcomes: CancelledOutcome[] = [];
+      const { connect, failed, errors } = await serve(
+        (request, response) => {
+          response.once("close", () => request.destroy()); // as the file interceptors of Nest do
+          return (parsers[name] as Handler)(request, response);
+        },
+        { timeout: 50, onCancelled: (outcome) => void outcomes.push(outcome) },
+      );
+      const { socket } = await connect();
+      onTestFinished(() => void socket.destroy());
+      socket.write(head + part);
+      expect(await failed).toBeInstanceOf(Error);
+      await flush();
+      expect(errors).toEqual([]);
+      expect(outcomes).toMatchObject([{ status: 503, error: { kind: "deadline" } }]);
     },
   );
 
@@ -239,5 +266,29 @@ it.each(Object.keys(parsers))(
     const server = createServer((request, response) => void handle(request as Request, response as Response));
     await breakOffUpload(server, arrived.promise);
     expect(await found.promise).toMatchObject({ status: 499 });
+  },
+);
+
+it.each(directParsers)(
+  "requestOutcome() returns no failure for an upload that ended with bough's answer, read by %s",
+  async (name) => {
+    const found = deferred<unknown>();
+    const handle = async (request: Request, response: Response): Promise<void> => {
+      response.once("close", () => request.destroy());
+      await (parsers[name] as Handler)(request, response).catch((error: unknown) =>
+        found.resolve(requestOutcome(request, response, error)),
+      );
+    };
+    const server = createServer((request, response) => void handle(request as Request, response as Response));
+    serverScope(server, { timeout: 50 });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => serverScope(server).close());
+    const { socket } = new RawConnection((server.address() as AddressInfo).port);
+    onTestFinished(() => void socket.destroy());
+    socket.write(head + part);
+    // An AbortError may come from the deadline as well.
+    const status = name === "pipeTo" || name === "Response.text()" ? 503 : 499;
+    expect(await found.promise).toMatchObject({ status });
   },
 );

@@ -42,6 +42,8 @@ export interface OutcomeSubject {
   readonly node: ScopeNode;
   /** The status if its deadline has passed. */
   readonly deadlineStatus: 503 | 504;
+  /** Whether its upload was broken off because it had been answered in the handler's place. */
+  readonly isUploadStopped: boolean;
 }
 
 /**
@@ -64,7 +66,8 @@ export function outcomeOf(
     // The server's scope was cancelled, for any reason.
     if (node.parent?.reason === reason) return { status: 503, error: reason };
   }
-  if ((reason?.kind === "disconnected" || isDisconnected) && isDisconnectError(error))
+  const isGone = reason?.kind === "disconnected" || isDisconnected || request?.isUploadStopped === true;
+  if (isGone && isDisconnectError(error))
     return { status: 499, error: reason?.kind === "disconnected" ? reason : error };
   const deadline = deadlineIn(error);
   if (deadline !== undefined) return { status: 504, error: deadline };

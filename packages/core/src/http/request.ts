@@ -180,6 +180,10 @@ export class RequestRecord<Request extends object = AnyRequest, Response extends
     return this.hasIncomingDeadline && isTimedOut(this.node) ? 504 : 503;
   }
 
+  get isUploadStopped(): boolean {
+    return this.#isAnswered && (this.request as { readonly aborted?: boolean }).aborted === true;
+  }
+
   /** Ends the body of the scope: the response has closed, or will never be sent. */
   done(): void {
     const { node } = this;

@@ -29,12 +29,13 @@ import {
   type PipeTransform,
 } from "@nestjs/common";
 import { APP_FILTER } from "@nestjs/core";
-import { from, Observable, switchMap } from "rxjs";
+import { FileInterceptor } from "@nestjs/platform-express";
+import { from, Observable, switchMap, tap } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { sleep, spawn, withScope, type CancelledError, type Scope } from "../../src/index.js";
 import type { CancelledOutcome } from "../../src/http/index.js";
 import { BoughService, REQUEST_SCOPE, RequestScope, RequestTimeout } from "../../src/nest/index.js";
-import { deferred, type Deferred } from "../support/deferred.js";
+import { deferred, flush, type Deferred } from "../support/deferred.js";
 import type { Exchange } from "../support/http-clients.js";
 import { adapterNames, startApp, type AppInput } from "./nest-app.js";
 
@@ -71,6 +72,25 @@ class CatchAll implements ExceptionFilter {
       status: (code: number) => { send: (body: unknown) => unknown };
     }>();
     response.status(exception instanceof HttpException ? exception.getStatus() : 500).send({ own: "form" });
+  }
+}
+
+/** Records the failure of the interceptors and the handler below. */
+@Injectable()
+class Observer implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    working.resolve(context.switchToHttp().getRequest<{ scope: Scope }>().scope);
+    return next.handle().pipe(tap({ error: failed.resolve }));
+  }
+}
+
+@Controller()
+@UseFilters(CatchAll)
+class FileController {
+  @Post("file")
+  @UseInterceptors(Observer, FileInterceptor("file"))
+  file(): string {
+    return "stored";
   }
 }
 
@@ -297,6 +317,34 @@ describe.each(adapterNames)("a request of Nest on %s", (name) => {
     await expect.poll(() => outcomes.map(({ status }) => status)).toEqual([499]);
     expect(lines).toEqual([]);
   });
+
+  it.runIf(name === "express").each(["deadline", "shutdown"])(
+    "rule 30: is logged once, and reaches no filter, if its upload to a file interceptor ends with bough's answer: %s",
+    async (kind) => {
+      prepareTest();
+      CatchAll.caught.length = 0;
+      const { app, connect, lines } = await startApp(name, {
+        controllers: [FileController],
+        options: kind === "deadline" ? { timeout: 50 } : { grace: 0 },
+      });
+      const upload = connect().request({
+        method: "POST",
+        path: "/file",
+        headers: { "content-type": "multipart/form-data; boundary=X" },
+        length: 1_000,
+      });
+      upload.write('--X\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nabc');
+      await working.promise;
+      if (kind === "shutdown") await app.close();
+      expect(await upload.answer).toMatchObject({ status: 503 });
+      expect(await failed.promise).toMatchObject({ message: "Request aborted" }); // Nest destroys the request
+      await flush();
+      expect(CatchAll.caught).toEqual([]);
+      const warnings = lines.filter(([, text]) => text.includes("POST /file has ended with 503"));
+      expect(warnings).toHaveLength(1);
+      expect(lines.map(([level]) => level)).not.toContain("error");
+    },
+  );
 
   it("rule 28: of server-sent events is cancelled when its client leaves, and is not logged", async () => {
     prepareTest();
