@@ -1,49 +1,52 @@
 import http from "node:http";
-import type { Server } from "node:net";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import express from "express";
 import Fastify from "fastify";
-import { describe, it } from "vitest";
 import { expressBough } from "../src/express/index.js";
 import { fastifyBough } from "../src/fastify/index.js";
-import { expectExactCancellations, work, type Fates } from "./support/mixed-requests.js";
+import { serverScope } from "../src/http/index.js";
+import { respondMixed, testMixed } from "./support/mixed-node-host.js";
 
-function overExpress(fates: Fates): Server {
+testMixed("Express", (log) => {
   const app = express();
   app.set("env", "production"); // otherwise it prints no failures when NODE_ENV is "test"
-  app.use(expressBough());
+  app.use(async (request, _response, next) => {
+    await log.arrive(request.url);
+    next();
+  });
+  app.use(expressBough({ onCancelled: log.onCancelled }));
   app.use(express.json());
+  const server = http.createServer(app);
   app.all("/:id/:what", async (request, response) => {
     const { id, what } = request.params;
-    await work(request.scope, id, fates, what === "hang");
-    response.json({ id, body: request.body as unknown });
+    const body = async (): Promise<string> =>
+      what === "body" ? JSON.stringify(request.body) : text(request);
+    const answer = await respondMixed(log, {
+      id,
+      what,
+      scope: request.scope,
+      root: serverScope(server),
+      body,
+    });
+    if (typeof answer === "string") response.send(answer);
+    else await pipeline(answer, response);
   });
-  return http.createServer(app);
-}
+  return server;
+});
 
-async function overFastify(fates: Fates, logged: unknown[]): Promise<Server> {
+testMixed("Fastify", async (log, logged) => {
   const stream = { write: (line: string) => void logged.push(line) };
   const app = Fastify({ logger: { level: "warn", stream } });
-  await app.register(fastifyBough);
+  app.addHook("onRequest", async ({ url }) => log.arrive(url));
+  await app.register(fastifyBough, { onCancelled: log.onCancelled });
+  app.addContentTypeParser("application/octet-stream", (_request, payload, done) => done(null, payload));
   app.all<{ Params: { id: string; what: string } }>("/:id/:what", async (request) => {
     const { id, what } = request.params;
-    await work(request.scope, id, fates, what === "hang");
-    return { id, body: request.body };
+    const body = async (): Promise<string> =>
+      what === "body" ? JSON.stringify(request.body) : text(request.raw);
+    return respondMixed(log, { id, what, scope: request.scope, root: serverScope(app.server), body });
   });
   await app.ready();
   return app.server;
-}
-
-describe.each([
-  { host: "Express", make: overExpress },
-  { host: "Fastify", make: overFastify },
-])("$host under thousands of mixed requests", ({ host, make }) => {
-  it(
-    "rule 28: cancels the requests of disconnected clients, and no others",
-    { timeout: 120_000 },
-    async () => {
-      const fates: Fates = new Map();
-      const logged: unknown[] = [];
-      await expectExactCancellations(host, await make(fates, logged), fates, logged);
-    },
-  );
 });

@@ -18,6 +18,8 @@ const codes: ReadonlySet<unknown> = new Set([
   "ECONNRESET",
   "ECONNABORTED", // also multiparty, raw-body (body-parser, co-body)
   "EPIPE",
+  // The parser of node:http, when a connection ends in the middle of an upload: `on-finished` passes it on, and Koa with it.
+  "HPE_INVALID_EOF_STATE",
   // node:stream: a request or response that was closed during `pipeline()` or `finished()`, or before `pipe` or a write.
   "ERR_STREAM_PREMATURE_CLOSE",
   "ERR_STREAM_UNABLE_TO_PIPE", // since Node 22

@@ -239,6 +239,27 @@ describe("requestOutcome()", () => {
     expect(scope.reason?.kind).toBe("disconnected");
   });
 
+  it("rule 30: returns 499 for the error of Node's parser when the client leaves in the middle of its upload", async () => {
+    const arrived = deferred();
+    const { outcome, error } = await outcomeOf(
+      async (_, request) => {
+        arrived.resolve();
+        request.resume().on("error", () => undefined);
+        const [failure] = await new Promise<unknown[]>((resolve) =>
+          request.socket.on("error", (...given: unknown[]) => resolve(given)),
+        );
+        throw failure;
+      },
+      async (_, send) => {
+        const client = send({ "content-length": "10" });
+        await arrived.promise;
+        client.destroy();
+      },
+    );
+    expect(error).toMatchObject({ code: "HPE_INVALID_EOF_STATE" });
+    expect(outcome).toEqual({ status: 499, error });
+  });
+
   it("rule 30: returns 503 for a deadline and for a shutdown, 504 for the caller's deadline", async () => {
     const waiting = (scope: Scope): Promise<void> => sleep(scope, 60_000);
     const deadline = await outcomeOf(waiting, (server, send) => {

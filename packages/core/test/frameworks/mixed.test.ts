@@ -1,23 +1,25 @@
-import http, { type RequestListener } from "node:http";
-import { json } from "node:stream/consumers";
+import http, { type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { json, text } from "node:stream/consumers";
 import type Koa from "koa";
-import { it } from "vitest";
+import { serverScope } from "../../src/http/index.js";
 import type { Scope } from "../../src/index.js";
 import { importPage } from "../support/doc-module.js";
-import { expectExactCancellations, work, type Fates } from "../support/mixed-requests.js";
+import { respondMixed, testMixed } from "../support/mixed-node-host.js";
 
-it(
-  "rule 28: Koa under thousands of mixed requests cancels the requests of disconnected clients, and no others",
-  { timeout: 120_000 },
-  async () => {
-    const fates: Fates = new Map();
-    const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
-    app.use(async (ctx) => {
-      const [, id = "", what] = ctx.path.split("/");
-      const body = ctx.method === "POST" ? await json(ctx.req) : undefined;
-      await work(ctx.state.scope, id, fates, what === "hang");
-      ctx.body = { id, body };
-    });
-    await expectExactCancellations("Koa", http.createServer(app.callback() as RequestListener), fates);
-  },
-);
+testMixed("Koa", async (log) => {
+  const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
+  app.use(async (ctx) => {
+    const [, id = "", what = ""] = ctx.path.split("/");
+    const body = async (): Promise<string> =>
+      what === "body" ? JSON.stringify(await json(ctx.req)) : text(ctx.req);
+    ctx.body = await respondMixed(log, { id, what, scope: ctx.state.scope, root: serverScope(server), body });
+  });
+  const callback = app.callback() as RequestListener;
+  const arrive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    await log.arrive(request.url ?? "");
+    callback(request, response);
+  };
+  const server = http.createServer((request, response) => void arrive(request, response));
+  serverScope(server, { onCancelled: log.onCancelled });
+  return server;
+});

@@ -49,21 +49,23 @@ export interface AppInput extends ModuleMetadata {
   readonly options?: BoughModuleOptions;
   /** Called before the app listens. */
   readonly prepare?: (app: INestApplication) => void;
+  /** Receives the log. Default: a new list. */
+  readonly lines?: LogLine[];
 }
 
 /** Starts an app with `BoughModule` on a port of its own. It ends with the test. */
 export async function startApp(name: AdapterName, input: AppInput): Promise<TestApp> {
-  const { options, prepare, imports = [], ...metadata } = input;
+  const { options, prepare, lines, imports = [], ...metadata } = input;
   class AppModule {}
   Module({ ...metadata, imports: [BoughModule.forRoot(options), ...imports] })(AppModule);
-  return listen(await createApp(name, AppModule), prepare);
+  return listen(await createApp(name, AppModule, lines), prepare);
 }
 
 export async function createApp(
   name: AdapterName,
   module: Type,
+  lines: LogLine[] = [],
 ): Promise<{ app: INestApplication; lines: LogLine[] }> {
-  const lines: LogLine[] = [];
   const app = await NestFactory.create(module, makeAdapter(name, lines), {
     abortOnError: false,
     logger: makeLogger(lines),

@@ -1,132 +1,292 @@
 import { appendFileSync } from "node:fs";
 import { once } from "node:events";
 import http from "node:http";
-import type { AddressInfo, Server } from "node:net";
-import { expect, onTestFinished, vi } from "vitest";
-import { serverScope } from "../../src/http/index.js";
-import { serverStateOf } from "../../src/http/server-scope.js";
-import { sleep, spawn, type Scope } from "../../src/index.js";
+import { RawConnection } from "./http-clients.js";
+import { SLOW_LENGTH, type Point, type Row } from "./mixed-log.js";
 
-// Sends many requests over connections that are kept alive, with parsed bodies and with clients that disconnect. Checks that no
-// answered request was cancelled, that none continued after its client had left, and that nothing was left behind or logged as
-// an error.
+// Mixed requests to a server of any host, over connections that are kept alive and others: clients that wait for their answers,
+// and clients that leave. Finds each answered request that was cancelled, each that went on after its client had left, what was
+// left behind, and what was logged as an error.
 
 /** How many requests each server gets: `npm run test:mixed` sets it to ten thousand. */
-const TOTAL = Number(process.env["BOUGH_MIXED"] ?? 2_000);
+export const TOTAL: number = Number(process.env["BOUGH_MIXED"] ?? 1_000);
 const CLIENTS = 40;
 
-interface Fate {
-  readonly scope: Scope;
-  kind?: string;
+/** A server whose handlers call `playMixed` for `/<id>/<what>`. */
+export interface MixedHost {
+  readonly port: number;
+  /** Whether it serves a request that arrives before another of the connection is answered. */
+  readonly pipelines: boolean;
+  /** Settles when a request has come to a point. */
+  reached(id: string, point: Point): Promise<void>;
+  /** Lets a request for `late` go on. */
+  release(id: string): unknown;
+  rows(): Promise<readonly Row[]> | readonly Row[];
+  /** Everything that was printed or logged as an error. */
+  errors(): Promise<readonly unknown[]> | readonly unknown[];
+  /** Everything that is left of requests. */
+  left(): Promise<readonly unknown[]> | readonly unknown[];
 }
 
-/** The ends of the requests, by id. */
-export type Fates = Map<string, Fate>;
+/** What is not as it should be. */
+export interface Findings {
+  /** Requests with a wrong answer, and those whose scope has ended in a wrong way. */
+  readonly wrong: readonly unknown[];
+  readonly left: readonly unknown[];
+  readonly errors: readonly unknown[];
+}
 
-/** The work of the handler for the request `id`. */
-export async function work(scope: Scope, id: string, fates: Fates, hangs: boolean): Promise<void> {
-  const fate: Fate = { scope };
-  fates.set(id, fate);
-  scope.onCancel((reason) => (fate.kind = reason.kind));
-  void scope.signal;
-  await Promise.all([
-    spawn(scope, (inner) => sleep(inner, hangs ? 60_000 : 1)),
-    spawn(scope, () => Promise.resolve()),
-  ]);
+export const nothing: Findings = { wrong: [], left: [], errors: [] };
+
+/** One client: the server, the connections that it shares with others, and the id of its request. */
+interface Client {
+  readonly host: MixedHost;
+  readonly agent: http.Agent;
+  readonly id: string;
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly body: string;
+}
+
+/** Clients that wait for their answers. Each returns whether the answer was right. */
+const stay: Readonly<Record<string, (client: Client) => Promise<boolean>>> = {
+  work: async (client) => isWork(client, await send(client, "work")),
+  body: async (client) => {
+    const text = "x".repeat((Number(client.id) % 7) * 1_000);
+    const { body } = await send(client, "body", { method: "POST", body: JSON.stringify({ text }) });
+    return body === JSON.stringify({ text });
+  },
+  stream: async (client) => (await send(client, "stream")).body === "abc",
+  HEAD: async (client) => {
+    const { status, body } = await send(client, "work", { method: "HEAD" });
+    return status === 200 && body === "";
+  },
+  "upload of known length": async (client) =>
+    (await send(client, "upload", { method: "POST", body: "abc", type: "application/octet-stream" })).body ===
+    "abc",
+  pipelined: async (client) => {
+    const connection = new RawConnection(client.host.port);
+    const second = { ...client, id: `${client.id}-second` };
+    const answers = [client, second].map(({ id }) => connection.request({ path: `/${id}/work` }).answer);
+    const [first, last] = await Promise.all(answers);
+    connection.socket.destroy();
+    return isWork(client, first) && isWork(second, last);
+  },
+  "leaves when the answer has come": async (client) => {
+    const connection = new RawConnection(client.host.port);
+    const answer = await connection.request({ path: `/${client.id}/work` }).answer;
+    connection.socket.resetAndDestroy();
+    return isWork(client, answer);
+  },
+  "reads slowly": async (client) => {
+    const response = await open(client, "slow");
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the sockets are full meanwhile
+    let length = 0;
+    for await (const chunk of response) length += (chunk as Buffer).length;
+    return length === SLOW_LENGTH;
+  },
+};
+
+/** Clients that leave, by how far their request has come. A request whose id ends in `maybe` may not come to a handler. */
+const leave: Readonly<Record<string, (client: Client) => Promise<void>>> = {
+  "before the handler": async (client) => {
+    const request = start(client, "late");
+    await client.host.reached(client.id, "arrived");
+    const closed = new Promise((resolve) => request.on("close", resolve));
+    request.destroy();
+    await closed;
+    await client.host.release(client.id);
+  },
+  "during the handler": async (client) => {
+    const request = start(client, "hang");
+    await client.host.reached(client.id, "working");
+    request.destroy();
+  },
+  "during the handler, of a HEAD": async (client) => {
+    const request = start(client, "hang", { method: "HEAD" });
+    await client.host.reached(client.id, "working");
+    request.destroy();
+  },
+  "after another request on the connection": async (client) => {
+    const connection = new RawConnection(client.host.port);
+    await connection.request({ path: `/${client.id}-first/work` }).answer;
+    connection.request({ path: `/${client.id}/hang` });
+    await client.host.reached(client.id, "working");
+    connection.socket.destroy();
+  },
+  pipelined: async (client) => {
+    const connection = new RawConnection(client.host.port);
+    connection.request({ path: `/${client.id}/hang` });
+    // A host that does not serve it closes the connection.
+    const others = client.host.pipelines ? ["hang"] : [];
+    for (const what of others) connection.request({ path: `/${client.id}-${what}-maybe/${what}` });
+    await client.host.reached(client.id, "working");
+    connection.socket.destroy();
+  },
+  "while streaming": async (client) => {
+    const response = await open(client, "endless");
+    await once(response, "data");
+    response.destroy();
+  },
+  "while streaming but idle": async (client) => {
+    const response = await open(client, "idle");
+    await once(response, "data");
+    response.destroy();
+  },
+  "while reading slowly": async (client) => {
+    const response = await open(client, "flood");
+    await once(response, "data");
+    response.pause();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    response.destroy();
+  },
+  "during the upload": async (client) => {
+    const type = "application/octet-stream";
+    const request = start(client, "upload", { method: "POST", body: "abc", length: 10, type });
+    await client.host.reached(client.id, "working");
+    request.destroy();
+  },
+  "during an upload that is parsed": async (client) => {
+    const request = start({ ...client, id: `${client.id}-maybe` }, "body", {
+      method: "POST",
+      body: '{"',
+      length: 10,
+    });
+    await client.host.reached(`${client.id}-maybe`, "arrived");
+    request.destroy();
+  },
+};
+
+/** Faults of a server, and the clients that meet them. */
+const plants: Readonly<Record<string, (client: Client) => Promise<unknown>>> = {
+  "plant-false": (client) => send(client, "plant-false").catch(() => undefined),
+  "plant-left": (client) => send(client, "plant-left"),
+  "plant-missed": async (client) => {
+    const request = start(client, "plant-missed");
+    await client.host.reached(client.id, "working");
+    request.destroy();
+  },
+  "plant-error": async (client) => {
+    const request = start(client, "plant-error");
+    await client.host.reached(client.id, "working");
+    request.destroy();
+  },
+};
+
+interface Input {
+  readonly method?: string;
+  readonly body?: string;
+  /** Announced, when the client leaves before it has sent all. */
+  readonly length?: number;
+  readonly type?: string;
+}
+
+function start({ host, agent, id }: Client, what: string, input: Input = {}): http.ClientRequest {
+  const { method = "GET", body, length, type = "application/json" } = input;
+  const headers = body === undefined ? {} : { "content-type": type, "content-length": length ?? body.length };
+  const path = `/${id}/${what}`;
+  const request = http.request({ host: "127.0.0.1", port: host.port, agent, method, path, headers });
+  request.on("error", () => undefined);
+  if (length === undefined) request.end(body);
+  else request.write(body);
+  return request;
+}
+
+async function open(client: Client, what: string, input?: Input): Promise<http.IncomingMessage> {
+  const [response] = (await once(start(client, what, input), "response")) as [http.IncomingMessage];
+  return response.on("error", () => undefined);
+}
+
+async function send(client: Client, what: string, input?: Input): Promise<Answer> {
+  const response = await open(client, what, input);
+  let body = "";
+  for await (const chunk of response) body += String(chunk);
+  return { status: response.statusCode, body };
+}
+
+function isWork({ id }: Client, answer: Answer | undefined): boolean {
+  return answer?.status === 200 && answer.body === `{"id":"${id}","sum":3}`;
+}
+
+const { "reads slowly": _, ...quick } = stay;
+/** Most are quick, and few read slowly. */
+const staying = [quick, quick, quick, stay].flatMap((clients) => Object.keys(clients));
+const leaving = Object.keys(leave);
+const leaves = (id: string): boolean => Number.parseInt(id, 10) % 10 === 0 && !id.endsWith("-first");
+
+/** The kind of client that sends a request. */
+function nameOf(id: string, { pipelines }: MixedHost): string {
+  const number = Number(id);
+  const name = leaves(id) ? leaving[(number / 10) % leaving.length] : staying[number % staying.length];
+  return name === undefined || (name === "pipelined" && !pipelines && !leaves(id)) ? "work" : name;
 }
 
 /**
- * Sends the requests to a server whose handlers call {@link work} for `/:id/:what`, and checks how they ended.
+ * Sends `total` requests, one in ten of which is left by its client, and says what is not as it should be.
  *
- * @param logged - What the server has logged as an error.
+ * @param planted - Sends a request to each fault of the server as well.
  */
-export async function expectExactCancellations(
-  host: string,
-  server: Server,
-  fates: Fates,
-  logged: readonly unknown[] = [],
-): Promise<void> {
-  const began = performance.now();
-  if (!server.listening) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-  }
-  const scope = serverScope(server);
-  const { port } = server.address() as AddressInfo;
+export async function sendMixed(host: MixedHost, total: number, planted = false): Promise<Findings> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: CLIENTS });
-  const warnings: Error[] = [];
-  const note = (warning: Error): void => void warnings.push(warning);
-  const printed: unknown[] = [];
-  const print = vi.spyOn(console, "error").mockImplementation((...what) => void printed.push(what));
-  process.on("warning", note);
-  onTestFinished(() => {
-    agent.destroy();
-    server.close();
-    process.off("warning", note);
-    print.mockRestore();
-  });
-
-  const hangs = (id: number): boolean => id % 10 === 0;
+  const wrong: unknown[] = [];
+  const run = async (id: string): Promise<void> => {
+    const client = { host, agent, id };
+    const name = nameOf(id, host);
+    if (leaves(id)) return leave[name]?.(client);
+    const isRight = await stay[name]?.(client).catch((error: unknown) => String(error));
+    if (isRight !== true) wrong.push(`${id}, ${name}: ${isRight === false ? "wrong answer" : isRight}`);
+  };
   let id = 0;
-  let answered = 0;
-  const client = async (): Promise<void> => {
-    while (id < TOTAL) {
-      const own = id++;
-      if (hangs(own)) await hangUp(port, agent, own, fates);
-      else if ((await send(port, agent, own)).includes(`"id":"${own}"`)) answered += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
-
-  await expect.poll(() => serverStateOf(server).records.length).toBe(0);
-  const cancelled = [...fates].filter(([, { kind }]) => kind === "disconnected");
-  const wrong = [...fates].filter(
-    ([key, { kind }]) => kind !== (hangs(Number(key)) ? "disconnected" : undefined),
-  );
-  expect(wrong).toEqual([]);
-  expect(fates.size).toBe(TOTAL);
-  expect(answered).toBe(TOTAL * 0.9);
-  expect([...fates.values()].every((fate) => fate.scope.state === "closed")).toBe(true);
-  expect(warnings).toEqual([]); // of too many listeners, say
-  expect([...printed, ...logged]).toEqual([]);
-  expect(await scope.shutdown()).toMatchObject({ running: 0, cancelled: 0, stuck: [] });
-  const report = process.env["BOUGH_MIXED_REPORT"];
-  const row = {
-    host,
-    requests: TOTAL,
-    answered,
-    "left by clients": cancelled.length,
-    wrong: 0,
-    left: 0,
-    errors: 0,
-  };
-  if (report !== undefined)
-    appendFileSync(report, `${JSON.stringify({ ...row, ms: Math.round(performance.now() - began) })}\n`);
-}
-
-function send(port: number, agent: http.Agent, id: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const method = id % 3 === 0 ? "GET" : "POST";
-    const headers = method === "POST" ? { "content-type": "application/json" } : {};
-    const options = { host: "127.0.0.1", port, agent, method, path: `/${id}/work`, headers };
-    const request = http.request(options, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => (text += chunk));
-      response.on("end", () => resolve(text));
-    });
-    request.on("error", reject);
-    request.end(method === "POST" ? JSON.stringify({ text: "x".repeat((id % 7) * 1_000) }) : undefined);
+  const clients = Array.from({ length: CLIENTS }, async () => {
+    while (id < total) await run(String(id++));
   });
+  await Promise.all(clients);
+  for (const [name, meet] of planted ? Object.entries(plants) : []) await meet({ host, agent, id: name });
+  agent.destroy();
+
+  await settled(host, planted ? 20 : 500);
+  const rows = await host.rows();
+  wrong.push(...rows.filter((row) => isWrong(row)), ...missing(host, rows, total));
+  return { wrong, left: await host.left(), errors: await host.errors() };
 }
 
-/** Sends a request that would never be answered, and goes away once its handler works. */
-async function hangUp(port: number, agent: http.Agent, id: number, fates: Fates): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const options = { host: "127.0.0.1", port, agent, method: "POST", path: `/${id}/hang`, headers };
-  const request = http.request(options);
-  request.on("error", () => undefined);
-  request.end("{}");
-  while (!fates.has(String(id))) await new Promise((resolve) => setImmediate(resolve));
-  request.destroy();
+function isWrong([id, kind, state, status]: Row): boolean {
+  const isLeft = leaves(id) || id === "plant-missed" || id === "plant-error";
+  return isLeft
+    ? kind !== "disconnected" || status !== 499
+    : kind !== null || status !== null || state !== "closed";
+}
+
+/** The requests that no handler has seen. */
+function missing(host: MixedHost, rows: readonly Row[], total: number): string[] {
+  const seen = new Set(rows.map(([id]) => id));
+  const expected = Array.from({ length: total }, (_, id) => String(id));
+  return expected
+    .filter((id) => !seen.has(id) && nameOf(id, host) !== "during an upload that is parsed")
+    .map((id) => `${id} has not arrived`);
+}
+
+/** Waits until nothing is left, as long as the server gets on: at most for `rounds` of 20 ms without a change. */
+async function settled(host: MixedHost, rounds: number): Promise<void> {
+  let before = "";
+  for (let silent = 0; silent < rounds; silent++) {
+    const open = (await host.rows()).filter(([, , state]) => state !== "closed");
+    const left = await host.left();
+    if (open.length === 0 && left.length === 0) return;
+    const now = JSON.stringify([open, left]);
+    if (now !== before) silent = 0;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** For the table of `npm run test:mixed`, once everything is known to be right. */
+export function reportMixed(host: string, rows: readonly Row[], ms: number): void {
+  const report = process.env["BOUGH_MIXED_REPORT"];
+  if (report === undefined) return;
+  const left = rows.filter(([, kind]) => kind === "disconnected").length;
+  const row = { host, requests: rows.length, answered: rows.length - left, "left by clients": left };
+  appendFileSync(report, `${JSON.stringify({ ...row, wrong: 0, left: 0, errors: 0, ms: Math.round(ms) })}\n`);
 }

@@ -12,8 +12,8 @@ import { anywhere, runtimeBinary } from "./runtimes.js";
 
 /** A fetch-style host, as docs/web.md names it. */
 export type HostName = "node-server" | "srvx" | "Bun" | "Deno" | "workerd";
-/** How the application is written: by itself, in Hono, or in Hono with a middleware. */
-export type Form = "plain" | "hono" | "given" | "middleware";
+/** How the application is written: by itself, in Hono, or in Hono with a middleware. Or the one for mixed requests. */
+export type Form = "plain" | "hono" | "given" | "middleware" | "mixed";
 
 /** A host that serves the application of `test/web-hosts/app.ts` in a process of its own. */
 export interface WebHost {

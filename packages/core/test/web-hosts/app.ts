@@ -2,6 +2,7 @@ import { Hono, type Context, type Next } from "hono";
 import { sleep, spawn, type Scope } from "../../src/index.js";
 import { fetchBough, requestOutcome, requestScope, type FetchBough } from "../../src/web/index.js";
 import { bodyScenes } from "./body-scenes.js";
+import { mixedApp } from "./mixed-app.js";
 
 // The application that every host serves: one path for each way in which a request can end, and what its scope came to.
 //
@@ -9,8 +10,6 @@ import { bodyScenes } from "./body-scenes.js";
 //     /fates/<id>      the fate of that request, as JSON
 //     /notes/<id>      the observations of its handler so far: without its scope, which finds its name when it is read
 //     /errors          what was printed with console.error
-//     /started         the ids of requests as they arrive, a line each
-//     /summary         the fates of all requests
 //     /shutdown        begins a shutdown
 
 /** The record of a request. */
@@ -255,31 +254,9 @@ export function watchErrors(): void {
   };
 }
 
-/** The readers of `/started`. */
-const listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
-
-/** The ids of requests as they arrive, a line each, so that a client knows when to leave. */
-function started(): Response {
-  let own: ReadableStreamDefaultController<Uint8Array>;
-  const stream = new ReadableStream<Uint8Array>({
-    start(controller) {
-      own = controller;
-      listeners.add(controller);
-      controller.enqueue(bytes("ready\n"));
-    },
-    cancel: () => void listeners.delete(own),
-  });
-  return new Response(stream);
-}
-
 /** Answers about the fates of requests, which are not part of what is observed. */
 function report(pathname: string): Response | undefined {
   if (pathname === "/errors") return Response.json(printed);
-  if (pathname === "/started") return started();
-  if (pathname === "/summary")
-    return Response.json(
-      [...entries].map(([id, { scope, status }]) => [id, scope.reason?.kind, scope.state, status]),
-    );
   const [, first, id = ""] = pathname.split("/");
   if (first !== "fates" && first !== "notes") return undefined;
   const entry = entries.get(id);
@@ -301,7 +278,6 @@ function play(request: Request, scope: Scope): Response | Promise<Response> {
   const [, id = "", what = ""] = new URL(request.url).pathname.split("/");
   const entry: Entry = { scope, notes: [] };
   entries.set(id, entry);
-  for (const listener of listeners) listener.enqueue(bytes(`${id}\n`));
   const scene = scenes[what];
   if (scene === undefined) return new Response("no such scene", { status: 404 });
   return scene(request, scope, (text) => entry.notes.push(text));
@@ -337,7 +313,7 @@ function plainApp(): Handler {
 /** The application in Hono. */
 function hono(shutdown: () => Response): Hono {
   const app = new Hono();
-  for (const path of ["/fates/:id", "/notes/:id", "/errors", "/started", "/summary"])
+  for (const path of ["/fates/:id", "/notes/:id", "/errors"])
     app.get(path, (c) => report(c.req.path) as Response);
   app.get("/shutdown", shutdown);
   app.all("/:id/:what", (c) => play(c.req.raw, requestScope(c.req.raw)));
@@ -404,5 +380,6 @@ export function makeApp(
 ): (request: Request, ...rest: unknown[]) => Response | Promise<Response> {
   if (form === "hono") return honoApp();
   if (form === "given") return givenApp();
+  if (form === "mixed") return mixedApp(onError, printed);
   return form === "middleware" ? middlewareApp() : plainApp();
 }
