@@ -6,20 +6,30 @@ import type { Scope } from "../../src/index.js";
 import { importPage } from "../support/doc-module.js";
 import { respondMixed, testMixed } from "../support/mixed-node-host.js";
 
-testMixed("Koa", async (log) => {
-  const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
-  app.use(async (ctx) => {
-    const [, id = "", what = ""] = ctx.path.split("/");
-    const body = async (): Promise<string> =>
-      what === "body" ? JSON.stringify(await json(ctx.req)) : text(ctx.req);
-    ctx.body = await respondMixed(log, { id, what, scope: ctx.state.scope, root: serverScope(server), body });
-  });
-  const callback = app.callback() as RequestListener;
-  const arrive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    await log.arrive(request.url ?? "");
-    callback(request, response);
-  };
-  const server = http.createServer((request, response) => void arrive(request, response));
-  serverScope(server, { onCancelled: log.onCancelled });
-  return server;
-});
+testMixed(
+  "Koa",
+  "rule 28: Koa under thousands of mixed requests cancels those of disconnected clients, and no others",
+  async (log) => {
+    const { app } = (await importPage("frameworks/koa.md")) as { app: Koa<{ scope: Scope }> };
+    app.use(async (ctx) => {
+      const [, id = "", what = ""] = ctx.path.split("/");
+      const body = async (): Promise<string> =>
+        what === "body" ? JSON.stringify(await json(ctx.req)) : text(ctx.req);
+      ctx.body = await respondMixed(log, {
+        id,
+        what,
+        scope: ctx.state.scope,
+        root: serverScope(server),
+        body,
+      });
+    });
+    const callback = app.callback() as RequestListener;
+    const arrive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      await log.arrive(request.url ?? "");
+      callback(request, response);
+    };
+    const server = http.createServer((request, response) => void arrive(request, response));
+    serverScope(server, { onCancelled: log.onCancelled });
+    return server;
+  },
+);

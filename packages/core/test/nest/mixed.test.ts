@@ -30,24 +30,28 @@ class MixedController {
 }
 
 for (const name of adapterNames)
-  testMixed(`NestJS on ${name}`, async (own, logged) => {
-    log = own;
-    const { app } = await startApp(name, {
-      controllers: [MixedController],
-      options: { onCancelled: log.onCancelled },
-      lines: logged as never,
-      prepare: (made) => {
-        if (name === "fastify")
-          (made.getHttpAdapter().getInstance() as FastifyInstance).addContentTypeParser(
-            "application/octet-stream",
-            (_request, payload, done) => done(null, payload),
-          );
-        made.use(async (request: IncomingMessage, _response: ServerResponse, next: () => void) => {
-          await log.arrive((request as { originalUrl?: string }).originalUrl ?? request.url ?? "");
-          next();
-        });
-      },
-    });
-    server = app.getHttpServer() as Server;
-    return server;
-  });
+  testMixed(
+    `NestJS on ${name}`,
+    `rule 28: NestJS on ${name} under thousands of mixed requests cancels those of disconnected clients, and no others`,
+    async (own, logged) => {
+      log = own;
+      const { app } = await startApp(name, {
+        controllers: [MixedController],
+        options: { onCancelled: log.onCancelled },
+        lines: logged as never,
+        prepare: (made) => {
+          if (name === "fastify")
+            (made.getHttpAdapter().getInstance() as FastifyInstance).addContentTypeParser(
+              "application/octet-stream",
+              (_request, payload, done) => done(null, payload),
+            );
+          made.use(async (request: IncomingMessage, _response: ServerResponse, next: () => void) => {
+            await log.arrive((request as { originalUrl?: string }).originalUrl ?? request.url ?? "");
+            next();
+          });
+        },
+      });
+      server = app.getHttpServer() as Server;
+      return server;
+    },
+  );

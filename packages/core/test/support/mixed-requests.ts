@@ -216,6 +216,11 @@ const staying = [quick, quick, quick, stay].flatMap((clients) => Object.keys(cli
 const leaving = Object.keys(leave);
 const leaves = (id: string): boolean => Number.parseInt(id, 10) % 10 === 0 && !id.endsWith("-first");
 
+/** Guards against a request that is never answered, or never seen. */
+function noAnswer(): Promise<string> {
+  return new Promise((resolve) => setTimeout(resolve, 20_000, "no answer").unref());
+}
+
 /** The kind of client that sends a request. */
 function nameOf(id: string, { pipelines }: MixedHost): string {
   const number = Number(id);
@@ -234,8 +239,8 @@ export async function sendMixed(host: MixedHost, total: number, planted = false)
   const run = async (id: string): Promise<void> => {
     const client = { host, agent, id };
     const name = nameOf(id, host);
-    if (leaves(id)) return leave[name]?.(client);
-    const isRight = await stay[name]?.(client).catch((error: unknown) => String(error));
+    const done = leaves(id) ? leave[name]?.(client).then(() => true) : stay[name]?.(client);
+    const isRight = await Promise.race([done?.catch((error: unknown) => String(error)), noAnswer()]);
     if (isRight !== true) wrong.push(`${id}, ${name}: ${isRight === false ? "wrong answer" : isRight}`);
   };
   let id = 0;
