@@ -159,5 +159,12 @@ interface QueuingSocket {
 }
 
 function socketClosed(this: QueuingSocket): void {
-  for (const record of this[queuedKey] ?? []) record.done();
+  for (const record of this[queuedKey] ?? []) {
+    const { response } = record;
+    if ((response as { socket?: object | null }).socket === null && !response.destroyed) {
+      response.destroyed = true; // as newer versions do: pipelines and frameworks end their streams on `close`
+      response.emit("close");
+    }
+    record.done();
+  }
 }

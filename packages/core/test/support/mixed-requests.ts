@@ -120,7 +120,7 @@ const leave: Readonly<Record<string, (client: Client) => Promise<void>>> = {
     const connection = new RawConnection(client.host.port);
     connection.request({ path: `/${client.id}/hang` });
     // A host that does not serve it closes the connection.
-    const others = client.host.pipelines ? ["hang"] : [];
+    const others = client.host.pipelines ? ["hang", "idle", "endless", "flood"] : [];
     for (const what of others) connection.request({ path: `/${client.id}-${what}-maybe/${what}` });
     await client.host.reached(client.id, "working");
     connection.socket.destroy();
