@@ -342,7 +342,7 @@ function exchangeFor(operation: string, request: Request): Exchange {
 function withoutScope(operation: string, options?: ErrorOptions): BoughError {
   return new BoughError(
     "BOUGH_NO_REQUEST_SCOPE",
-    `${operation}: the request did not go through fetchBough; pass the request object that it received (in Hono c.req.raw), not a copy`,
+    `${operation}: the request did not go through fetchBough; pass the request object that it received (in Hono c.req.raw, before middleware such as bodyLimit replaces it), not a copy`,
     options,
   );
 }
