@@ -28,6 +28,7 @@ import {
 } from "./responses.js";
 import { answerMaker } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
+import { cancelledFirst } from "./nested.js";
 import { followConnection } from "./pipelined.js";
 import { nameOfRequest } from "./request-name.js";
 import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
@@ -256,7 +257,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   outcomeOf(error: unknown): RequestOutcome {
     if (this.#stopListening === undefined) this.watchClient(); // a disconnect may not have been detected yet
     if (isBrokenUpload(error)) this.#onClientDisconnect();
-    return outcomeOf(this.record, error, this.#isDisconnected);
+    return outcomeOf(cancelledFirst(this, this.node.reason).record, error, this.#isDisconnected);
   }
 
   #endHandler(): void {
@@ -295,7 +296,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   onFailed(error: unknown): void {
     const { record, node } = this;
     record.receive(error); // the host receives it by the body
-    const outcome = outcomeOf(record, error, false);
+    const outcome = outcomeOf(cancelledFirst(this, node.reason).record, error, false);
     if (!node.cancelled || !isCancellationOf(node, error)) fail(node, error);
     if (outcome.status === undefined) record.done();
     else record.end(outcome);

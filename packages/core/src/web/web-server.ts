@@ -16,6 +16,7 @@ import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
+import { innermost, nest } from "./nested.js";
 import { nameOfRequest } from "./request-name.js";
 import { WaitUntilFinder } from "./wait-until.js";
 
@@ -92,8 +93,7 @@ export class WebServer
     handler: AnyHandler,
     self: unknown,
   ): Promise<unknown> {
-    const exchange = new Exchange(request, rest, this, owner);
-    (request as RequestSlot)[exchangeKey] = exchange;
+    const exchange = this.#makeExchange(owner, request, rest);
     if (!isOpen(this.node)) return this.#serveLate(exchange, handler, self);
     const stores = publishStart(exchange.node, "request");
     if (stores === undefined) return this.#start(exchange, handler, self);
@@ -107,10 +107,22 @@ export class WebServer
   serveApp(owner: object, request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
     if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
       return this.serve(owner, request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
-    const exchange = new Exchange(request, rest, this, owner);
-    (request as RequestSlot)[exchangeKey] = exchange;
-    this.#unopened.add(exchange);
+    const exchange = this.#makeExchange(owner, request, rest, this.#unopened);
     return exchange.runApp(app);
+  }
+
+  #makeExchange(
+    owner: object,
+    request: Request,
+    rest: readonly unknown[],
+    list?: ExchangeList<Exchange>,
+  ): Exchange {
+    const exchange = new Exchange(request, rest, this, owner);
+    const outer = (request as RequestSlot)[exchangeKey];
+    (request as RequestSlot)[exchangeKey] = exchange;
+    list?.add(exchange);
+    if (outer !== undefined) nest(exchange, outer); // opens its scope if the outer one is cancelled
+    return exchange;
   }
 
   #start(exchange: Exchange, handler: AnyHandler, self: unknown): Promise<unknown> {
@@ -276,5 +288,5 @@ const exchangeKey: unique symbol = Symbol("bough.webRequest");
 
 /** The exchange of a request that goes through `fetchBough`. */
 export function exchangeOf(request: object): Exchange | undefined {
-  return (request as RequestSlot)[exchangeKey];
+  return innermost((request as RequestSlot)[exchangeKey]);
 }

@@ -1,0 +1,214 @@
+import { Hono, type Context, type Next } from "hono";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { sleep, type Scope } from "../index.js";
+import { flush, rejection } from "../../test/support/deferred.js";
+import { ManualBody, nextPart, readerOf } from "../../test/support/web-requests.js";
+import {
+  fetchBough,
+  requestOutcome,
+  requestScope,
+  type CancelledOutcome,
+  type FetchBoughOptions,
+} from "./index.js";
+
+// A request that goes through one `fetchBough` inside another.
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+afterEach(() => void vi.useRealTimers());
+
+type Options = FetchBoughOptions<Request, unknown[]>;
+type Handle = (request: Request) => Response | Promise<Response>;
+const forms = ["handler", "application"] as const;
+
+interface Nested {
+  readonly outer: ReturnType<typeof fetchBough<Request, [], Response>>;
+  readonly inner: ReturnType<typeof fetchBough<Request, [], Response>>;
+  readonly scopes: { outer?: Scope; inner?: Scope };
+  /** What `onCancelled` of the inner one was told. */
+  readonly outcomes: CancelledOutcome[];
+}
+
+function make(form: (typeof forms)[number], handler: Handle, options: Options = {}, around?: Around): Nested {
+  const scopes: Nested["scopes"] = {};
+  const outcomes: CancelledOutcome[] = [];
+  const within = (work: Handle, key: "inner" | "outer"): Handle | { fetch: Handle } => {
+    const run: Handle = (request) => {
+      scopes[key] = requestScope(request);
+      return work(request);
+    };
+    return form === "handler" ? run : { fetch: run };
+  };
+  const inner = fetchBough<Request, [], Response>(within(handler, "inner") as never, {
+    grace: 5,
+    onCancelled: (outcome) => void outcomes.push(outcome),
+  });
+  const call: Handle =
+    around === undefined ? (request) => inner(request) : (request) => around(request, inner);
+  const outer = fetchBough<Request, [], Response>(within(call, "outer") as never, {
+    grace: 5,
+    ...(options as object),
+  });
+  return { outer, inner, scopes, outcomes };
+}
+
+type Around = (request: Request, inner: Handle) => Promise<Response>;
+
+const get = (init?: RequestInit): Request => new Request("http://localhost/", init);
+
+const waits: Handle = async (request) => {
+  await sleep(requestScope(request), 60_000);
+  return new Response("never");
+};
+
+const forever: Handle = () => new Promise(() => undefined);
+
+describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s", (form) => {
+  it("is cancelled when the time of the outer request is up", async () => {
+    const { outer, scopes, outcomes } = make(form, waits, { timeout: 50 });
+    const response = outer(get());
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await response).status).toBe(503);
+    await vi.waitFor(() => expect(scopes.inner?.state).toBe("closed"), 10_000);
+    expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
+    expect(scopes.outer?.reason?.kind).toBe("deadline");
+    expect(outcomes).toEqual([{ status: 503, error: scopes.outer?.reason }]);
+  });
+
+  it("ends also if its handler ignores that", async () => {
+    const { outer, scopes } = make(form, forever, { timeout: 50 });
+    const response = outer(get());
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await response).status).toBe(503);
+    await vi.advanceTimersByTimeAsync(1_200);
+    expect([scopes.outer?.state, scopes.inner?.state]).toEqual(["closed", "closed"]);
+  });
+
+  it("is answered with 504 if the caller had sent the deadline to the outer one", async () => {
+    const { outer } = make(form, waits, { deadlineHeader: true });
+    const response = outer(get({ headers: { "x-request-timeout-ms": "50" } }));
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await response).status).toBe(504);
+  });
+
+  it("is cancelled by a shutdown of the outer one, and answered with 503", async () => {
+    const { outer, scopes } = make(form, waits);
+    const response = outer(get());
+    const report = outer.shutdown();
+    await vi.advanceTimersByTimeAsync(5);
+    expect((await response).status).toBe(503);
+    expect((await report).stuck).toEqual([]);
+    expect(scopes.inner?.reason?.kind).toBe("shutdown");
+  });
+
+  it("does not cancel the outer one by its own shutdown", async () => {
+    const { outer, inner, scopes } = make(form, waits);
+    const response = outer(get());
+    const report = inner.shutdown();
+    await vi.advanceTimersByTimeAsync(5);
+    expect((await response).status).toBe(503);
+    await report;
+    expect(scopes.inner?.reason?.kind).toBe("shutdown");
+    expect(scopes.outer?.reason).toBe(undefined);
+  });
+
+  it("is cancelled as disconnected, like the outer one", async () => {
+    const client = new AbortController();
+    const { outer, scopes, outcomes } = make(form, waits);
+    const response = outer(get({ signal: client.signal }));
+    await vi.advanceTimersByTimeAsync(30);
+    await new Promise((resolve) => setImmediate(resolve)); // by then, the clients are watched
+    client.abort();
+    expect((await response).status).toBe(499);
+    expect([scopes.outer?.reason?.kind, scopes.inner?.reason?.kind]).toEqual([
+      "disconnected",
+      "disconnected",
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual([499]);
+  });
+
+  it("starts cancelled if the outer one is cancelled already, and leaves nothing behind", async () => {
+    const { outer, inner, scopes } = make(form, waits, { timeout: 50 }, async (request, next) => {
+      await sleep(requestScope(request), 60_000).catch(() => undefined);
+      return next(request);
+    });
+    const response = outer(get());
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await response).status).toBe(503);
+    expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
+    await vi.waitFor(() => expect(scopes.inner?.state).toBe("closed"), 10_000);
+    expect(await inner.shutdown()).toMatchObject({ running: 0, cancelled: 0 });
+  });
+
+  it("has its scope until it has ended, and then the outer one's", async () => {
+    const seen: Scope[] = [];
+    const { outer, scopes } = make(
+      form,
+      () => new Response("hello"),
+      {},
+      async (request, inner) => {
+        const response = await inner(request);
+        seen.push(requestScope(request));
+        return response;
+      },
+    );
+    expect(await (await outer(get())).text()).toBe("hello");
+    expect(scopes.inner).not.toBe(scopes.outer);
+    expect(seen).toEqual([scopes.outer]);
+    expect(scopes.outer).toMatchObject({ state: "closed", cancelled: false });
+  });
+
+  it("has its body broken off when the time of the outer one is up", async () => {
+    const { outer, scopes } = make(
+      form,
+      (request) => {
+        const body = new ManualBody();
+        body.send("a");
+        requestScope(request).onCancel((reason) => body.fail(reason));
+        return new Response(body.stream);
+      },
+      { timeout: 50 },
+    );
+    const reader = readerOf(await outer(get()));
+    expect(await nextPart(reader)).toBe("a");
+    const next = rejection(reader.read());
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await next).toBe(scopes.outer?.reason);
+    await flush();
+    expect([scopes.outer?.state, scopes.inner?.state]).toEqual(["closed", "closed"]);
+  });
+
+  it("does not depend on an earlier request that has used the same object", async () => {
+    const { inner, scopes } = make(form, () => new Response("hello"));
+    const request = get();
+    await (await inner(request)).text();
+    const first = scopes.inner;
+    await (await inner(request)).text();
+    expect(scopes.inner).not.toBe(first);
+  });
+});
+
+it("requestOutcome() says of a request that was cancelled with the outer one what it says of that one", async () => {
+  const app = new Hono();
+  const failures: unknown[] = [];
+  const inner = fetchBough((_: Request, _scope, c: Context, next: Next) => next().then(() => c.res));
+  app.use(async (c, next) => {
+    c.res = await inner(c.req.raw, c, next);
+  });
+  app.get("/", async (c) => {
+    await sleep(requestScope(c.req.raw), 60_000);
+    return c.text("never");
+  });
+  app.onError((failure, c) => {
+    const { status, error } = requestOutcome(c.req.raw, failure);
+    if (status !== undefined) return c.body(null, status as 503);
+    failures.push(error);
+    return c.text("failed", 500);
+  });
+  const outer = fetchBough(app, { grace: 5 });
+  const response = outer(get());
+  const report = outer.shutdown();
+  await vi.advanceTimersByTimeAsync(5);
+  expect((await response).status).toBe(503);
+  await report;
+  expect(failures).toEqual([]);
+});
