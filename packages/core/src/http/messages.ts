@@ -11,6 +11,23 @@ export type AnyRequest = IncomingMessage | Http2ServerRequest;
 /** The response to a request, or the socket that it was upgraded to. */
 export type AnyResponse = ServerResponse | Http2ServerResponse | Duplex;
 
+/** A response that may wait behind those of earlier pipelined requests: it has no socket yet. */
+export interface QueuedResponse {
+  readonly socket?: object | null;
+  destroyed: boolean;
+  emit(event: "close"): boolean;
+}
+
+/**
+ * Tells a response that waits behind others that its connection has closed, as Node does since version 24: pipelines and
+ * frameworks end their streams on `close`.
+ */
+export function closeQueued(response: QueuedResponse): void {
+  if (response.socket !== null || response.destroyed) return;
+  response.destroyed = true;
+  response.emit("close");
+}
+
 /** Whether the request was answered with a response, not with an upgraded socket. */
 export function isResponse(response: AnyResponse): response is ServerResponse {
   return "headersSent" in response && "writeHead" in response;

@@ -15,6 +15,7 @@ import { latest, recordOf, responderOf, setRecord } from "./request-records.js";
 import { queuedKey } from "./symbols.js";
 import type { ServerState } from "./server-state.js";
 import {
+  closeQueued,
   hasClosed,
   isMock,
   isUpgrade,
@@ -160,11 +161,7 @@ interface QueuingSocket {
 
 function socketClosed(this: QueuingSocket): void {
   for (const record of this[queuedKey] ?? []) {
-    const { response } = record;
-    if ((response as { socket?: object | null }).socket === null && !response.destroyed) {
-      response.destroyed = true; // as newer versions do: pipelines and frameworks end their streams on `close`
-      response.emit("close");
-    }
+    closeQueued(record.response);
     record.done();
   }
 }

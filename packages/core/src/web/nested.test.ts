@@ -38,13 +38,13 @@ function make(form: (typeof forms)[number], handler: Handle, options: Options = 
     };
     return form === "handler" ? run : { fetch: run };
   };
-  const inner = fetchBough<Request, [], Response>(within(handler, "inner") as never, {
+  const inner = fetchBough<Request, [], Response>(within(handler, "inner"), {
     grace: 5,
     onCancelled: (outcome) => void outcomes.push(outcome),
   });
   const call: Handle =
     around === undefined ? (request) => inner(request) : (request) => around(request, inner);
-  const outer = fetchBough<Request, [], Response>(within(call, "outer") as never, {
+  const outer = fetchBough<Request, [], Response>(within(call, "outer"), {
     grace: 5,
     ...(options as object),
   });

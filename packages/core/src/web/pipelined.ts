@@ -1,4 +1,5 @@
 import { isObjectLike } from "../errors/user-values.js";
+import { closeQueued, type QueuedResponse } from "../http/messages.js";
 
 // Node, before version 24, does not tell a response that its connection has closed as long as the response waits behind that
 // of an earlier pipelined request: it has no socket yet. The hosts on Node rely on the event `close` of the response, so
@@ -10,13 +11,9 @@ interface Connection {
 }
 
 /** The part of a `ServerResponse` of Node that is used. */
-interface NodeResponse {
-  /** Null as long as the response waits behind others, and after its end. */
-  readonly socket: object | null;
+interface NodeResponse extends QueuedResponse {
   readonly req: { readonly socket: Connection };
-  destroyed: boolean;
   once(event: "close", listener: () => void): void;
-  emit(event: "close"): boolean;
 }
 
 /** The responses that wait behind others, by their connection. */
@@ -27,7 +24,7 @@ export function followConnection(request: Request, rest: readonly unknown[]): vo
   const response = responseOf(request, rest[0]);
   if (response === undefined || response.socket !== null || response.destroyed) return;
   const { socket } = response.req;
-  if (socket.destroyed) return close(response);
+  if (socket.destroyed) return closeQueued(response);
   const queue = queues.get(socket) ?? openQueue(socket);
   if (queue.has(response)) return;
   queue.add(response);
@@ -39,15 +36,9 @@ function openQueue(socket: Connection): Set<NodeResponse> {
   const queue = new Set<NodeResponse>();
   queues.set(socket, queue);
   socket.once("close", () => {
-    for (const response of queue) if (response.socket === null) close(response);
+    for (const response of queue) closeQueued(response);
   });
   return queue;
-}
-
-function close(response: NodeResponse): void {
-  if (response.destroyed) return;
-  response.destroyed = true;
-  response.emit("close");
 }
 
 /** The response of Node, if the host is node-server, which passes it as an argument, or srvx. */
