@@ -22,6 +22,7 @@ import {
   waitLabel,
   type NodeInfo,
 } from "./index.js";
+import { fetchBough } from "../web/index.js";
 import { openScope } from "../../test/support/open-scope.js";
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -312,4 +313,37 @@ describe("the scope of a request", () => {
     answer();
     await response.text();
   });
+
+  it.each([
+    ["its body was broken off", 201, false],
+    ["its client has left before the response", 499, true],
+  ])(
+    "of fetchBough has the status that was sent, also while it ends after %s",
+    async (_, status, leavesFirst) => {
+      let finish!: () => void;
+      const cleanedUp = new Promise<void>((resolve) => (finish = resolve));
+      const client = new AbortController();
+      const handle = fetchBough(
+        async (_request: Request, own) => {
+          own.defer(() => cleanedUp);
+          if (leavesFirst) await sleep(own, 60_000);
+          const body = new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1)) });
+          return new Response(body, { status: 201 });
+        },
+        { name: "shop" },
+      );
+      const response = handle(new Request("http://localhost/orders/7", { signal: client.signal }));
+      if (leavesFirst) {
+        await new Promise((resolve) => setImmediate(resolve)); // by then, the client is watched
+        client.abort();
+      }
+      await (await response).body?.cancel("gone");
+      expect(snapshot(handle.scope).children[0]).toMatchObject({
+        state: "cancelling",
+        request: { method: "GET", route: "/orders/7", status },
+      });
+      finish();
+      await handle.shutdown();
+    },
+  );
 });

@@ -393,6 +393,6 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   }
 
   markDisconnected(): void {
-    this.statusCode = 499;
+    if (!this.hasBegun) this.statusCode = 499; // otherwise the status has been sent
   }
 }
