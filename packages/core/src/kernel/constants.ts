@@ -64,3 +64,8 @@ export const MAX_FAILURE_TIMES = 16;
 
 /** Ordinary programs nest workers less deeply than this, and pay nothing. */
 export const SHALLOW = 8;
+
+// ---- reuse-pool.ts
+
+/** The number of objects that a pool keeps. More are in use at once only under load. */
+export const MAX_REUSED = 256;

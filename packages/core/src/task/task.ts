@@ -4,6 +4,8 @@ import type { ScopeNode } from "../kernel/node.js";
 import { ignore, withResolvers, type Observer, type PromiseObserver } from "../kernel/observer.js";
 import { markHandled, rejectThrottled } from "../kernel/throttled-results.js";
 import { cancel } from "../kernel/lifecycle.js";
+import { isBun } from "../kernel/platform.js";
+import { ReusePool } from "../kernel/reuse-pool.js";
 import { firstError } from "../kernel/outcome.js";
 import { nativeThen } from "./worker.js";
 import type { TaskStatus } from "../errors/scope-errors.js";
@@ -131,7 +133,9 @@ function addReaction<T, A, B>(
   if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== workObserver))
     return outcome<T>(node).then(onFulfilled, onRejected);
   node.observer = workObserver;
-  const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
+  const settle = isBun
+    ? reusedReaction(node, onFulfilled, onRejected)
+    : (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
   // As in `follow`: the engine knows the receiver where its own `then` is called by name.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
   if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;
@@ -169,6 +173,37 @@ function afterWork<T, A, B>(
   if (isCutShort(node)) return onRejected(node.reason);
   return onFulfilled(node.value as T);
 }
+
+/** As a closure that calls {@link afterWork}. */
+function reusedReaction<T, A, B>(
+  node: ScopeNode,
+  onFulfilled: (value: T) => A | PromiseLike<A>,
+  onRejected: (reason: unknown) => B | PromiseLike<B>,
+): () => A | B | PromiseLike<A | B> {
+  const reaction = unusedReactions.take() ?? new AwaitReaction();
+  reaction.node = node;
+  reaction.onFulfilled = onFulfilled as Settler;
+  reaction.onRejected = onRejected;
+  return reaction.settle as () => A | B | PromiseLike<A | B>;
+}
+
+type Settler = (value: unknown) => unknown;
+
+/** The reaction of code that awaits a task, for one task after the other. */
+class AwaitReaction {
+  node: ScopeNode | undefined = undefined;
+  onFulfilled: Settler = ignore;
+  onRejected: Settler = ignore;
+  readonly settle = (): unknown => {
+    const { node, onFulfilled, onRejected } = this;
+    this.node = undefined;
+    this.onFulfilled = this.onRejected = ignore;
+    unusedReactions.put(this);
+    return afterWork(node as ScopeNode, onFulfilled, onRejected);
+  };
+}
+
+const unusedReactions = new ReusePool<AwaitReaction>();
 
 /** Whether a task that has settled rejects only because it was cancelled: then it need not be awaited. */
 function wasCancelled(node: ScopeNode): boolean {

@@ -2,6 +2,7 @@ import { isThenable } from "../errors/user-values.js";
 import { hasRunningBody } from "../kernel/state.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { isBun } from "../kernel/platform.js";
+import { ReusePool } from "../kernel/reuse-pool.js";
 import type { Scope } from "../kernel/scope.js";
 import { bodyReturned, bodyThrew, resumeBodyThrew } from "../kernel/lifecycle.js";
 import { isRoutine, runRoutine, type Routine } from "./routine.js";
@@ -66,14 +67,29 @@ function follow(node: ScopeNode, promise: Promise<unknown>): void {
   else void nativeThen.call(promise, returned.bind(node), threw.bind(node));
 }
 
-/** JavaScriptCore takes four times as long to bind a function as to close one over a variable. */
 function followInBun(node: ScopeNode, promise: Promise<unknown>): void {
-  void nativeThen.call(
-    promise,
-    (value) => bodyReturned(node, value),
-    (error: unknown) => bodyThrew(node, error),
-  );
+  const reactions = unusedReactions.take() ?? new WorkerReactions();
+  reactions.node = node;
+  // oxlint-disable-next-line typescript/unbound-method -- as above
+  if (promise.then === nativeThen) void promise.then(reactions.returned, reactions.threw);
+  else void nativeThen.call(promise, reactions.returned, reactions.threw);
 }
+
+/** The reactions to the promise of a worker, for one worker after the other. */
+class WorkerReactions {
+  node: ScopeNode | undefined = undefined;
+  readonly returned = (value: unknown): void => bodyReturned(this.release(), value);
+  readonly threw = (error: unknown): void => bodyThrew(this.release(), error);
+
+  release(): ScopeNode {
+    const node = this.node as ScopeNode;
+    this.node = undefined;
+    unusedReactions.put(this);
+    return node;
+  }
+}
+
+const unusedReactions = new ReusePool<WorkerReactions>();
 
 // oxlint-disable-next-line typescript/unbound-method -- applied to promises
 export const nativeThen: Promise<unknown>["then"] = Promise.prototype.then;
