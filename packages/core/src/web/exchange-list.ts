@@ -1,46 +1,42 @@
-/** The fields of a request that the list uses. */
-export interface Listed<Self extends Listed<Self>> {
-  list: ExchangeList<Self> | undefined;
-  later: Self | undefined;
-  earlier: Self | undefined;
+/** The field of a request that the list uses. */
+export interface Listed {
+  /** Where it is in the list that it is in. */
+  place: number;
 }
 
 /**
- * Requests, in the order of their arrival. A request is in one list at most. The list is intrusive, as every request goes
- * through one: to add and to remove it takes the same time however many there are.
+ * Requests, in no order. A request is in one list at most. To add and to remove one takes the same time however many there
+ * are, since every request goes through a list.
  */
-export class ExchangeList<Exchange extends Listed<Exchange>> {
-  /** The newest. */
-  #last: Exchange | undefined = undefined;
+export class ExchangeList<Exchange extends Listed> {
+  #exchanges: Exchange[] = [];
 
   add(exchange: Exchange): void {
-    const last = this.#last;
-    exchange.list = this;
-    exchange.earlier = last;
-    if (last !== undefined) last.later = exchange;
-    this.#last = exchange;
+    exchange.place = this.#exchanges.length;
+    this.#exchanges.push(exchange);
   }
 
-  /** Removes the request, if it is in the list. */
-  remove(exchange: Exchange): void {
-    if (exchange.list !== this) return;
-    const { earlier, later } = exchange;
-    if (later === undefined) this.#last = earlier;
-    else later.earlier = earlier;
-    if (earlier !== undefined) earlier.later = later;
-    exchange.list = exchange.earlier = exchange.later = undefined;
+  /** Removes the request, if it is in the list. Returns whether it was. */
+  remove(exchange: Exchange): boolean {
+    const exchanges = this.#exchanges;
+    const { place } = exchange;
+    if (place >= exchanges.length || exchanges[place] !== exchange) return false;
+    const last = exchanges.pop() as Exchange;
+    if (last !== exchange) {
+      exchanges[place] = last;
+      last.place = place;
+    }
+    return true;
   }
 
   all(): readonly Exchange[] {
-    const found: Exchange[] = [];
-    for (let at = this.#last; at !== undefined; at = at.earlier) found.push(at);
-    return found.reverse();
+    return [...this.#exchanges];
   }
 
   /** Removes and returns all requests. */
   takeAll(): readonly Exchange[] {
-    const found = this.all();
-    for (const exchange of found) this.remove(exchange);
-    return found;
+    const taken = this.#exchanges;
+    this.#exchanges = [];
+    return taken;
   }
 }

@@ -1,37 +1,29 @@
 import { isThenable } from "../errors/user-values.js";
 import { expireCoarseTime, reuseReading } from "../kernel/monotonic-clock.js";
 import { isListening } from "../kernel/diagnostics.js";
-import { isCancellationOf } from "../kernel/is-cancellation.js";
-import { bodyReturned, fail } from "../kernel/lifecycle.js";
+import { bodyReturned } from "../kernel/lifecycle.js";
 import type { ScopeNode } from "../kernel/node.js";
-import { onTurn } from "../kernel/platform.js";
+import { isBun, onTurn } from "../kernel/platform.js";
 import { ignore, withResolvers, type Observer, type PromiseObserver } from "../kernel/observer.js";
+import { nativeThen } from "../task/worker.js";
 import { isIdle } from "../http/scope-activity.js";
 import { isBrokenUpload } from "../http/disconnect-errors.js";
 import type { RequestRecord } from "../http/request.js";
-import { outcomeOf, reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
+import { reportUnreceived, type CancelledOutcome, type RequestOutcome } from "../http/outcome.js";
 import { callHook, unanswered, type Endable, type AnswerStatus, type Responder } from "../http/responder.js";
 import { isComplete } from "./complete-body.js";
-import type { ExchangeList, Listed } from "./exchange-list.js";
+import type { Listed } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
-import { BodyRelay, peek, type BodyObserver } from "./body.js";
-import {
-  answerWith,
-  discard,
-  disconnected,
-  isUpgrade,
-  statusOf,
-  withBody,
-  withBytes,
-  withStream,
-  type WithBody,
-} from "./responses.js";
+import { BodyRelay, type Peeked } from "./body.js";
+import { answerWith, discard, disconnected, isUpgrade, statusOf, withBody } from "./responses.js";
 import { answerMaker } from "./hooks.js";
 import { whenClientLeaves } from "./client-signal.js";
-import { cancelledFirst } from "./nested.js";
 import { followConnection } from "./pipelined.js";
 import { nameOfRequest } from "./request-name.js";
-import { callApp, type AnyApp, type AnyHandler, type ExchangeHost } from "./exchange-host.js";
+import { failureOutcome, sendBody, SentBody } from "./sending.js";
+import type { ExchangeHost } from "./exchange-host.js";
+import { followInBun } from "./handler-reactions.js";
+import { callApp, callHandler, type AnyApp, type AnyHandler, type HostArguments } from "./host-arguments.js";
 
 // One request of a fetch-style host: from the call of its handler to the end of the body of its response.
 //
@@ -53,14 +45,13 @@ type Host = ExchangeHost<Exchange, WebRecord>;
  * record: until there is one, the exchange is the observer of its scope. An application that is called without the scope
  * may never ask for it: then it is not made.
  */
-export class Exchange implements Responder, Endable, BodyObserver, Observer, Listed<Exchange> {
-  readonly request: Request;
-  /** The arguments of the host after the request. */
-  readonly hostArguments: readonly unknown[];
-  /** The list that it is in, and its neighbours there; see `exchange-list.ts`. */
-  list: ExchangeList<Exchange> | undefined = undefined;
-  later: Exchange | undefined = undefined;
-  earlier: Exchange | undefined = undefined;
+export class Exchange implements Responder, Endable, Observer, Listed {
+  request: Request;
+  /** What the host passed after the request. */
+  hostArguments: HostArguments;
+  place = 0;
+  /** Whether it may be used for another request if the scope of this one was never read; see `reuse-pool.ts`. */
+  isReusable = false;
   readonly #host: Host;
   /** The owner handle of the server, until the host has the response. Then the stream of its body holds the handle. */
   #owner: object | undefined;
@@ -79,11 +70,38 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   #onScopeEnd: () => void = ignore;
   statusCode = 0;
 
-  constructor(request: Request, rest: readonly unknown[], host: Host, owner: object) {
+  constructor(request: Request, rest: HostArguments, host: Host, owner: object) {
     this.request = request;
     this.hostArguments = rest;
     this.#host = host;
     this.#owner = owner;
+  }
+
+  /** Begins with another request, after {@link retire}. */
+  reuse(request: Request, rest: HostArguments, owner: object): void {
+    this.request = request;
+    this.hostArguments = rest;
+    this.#owner = owner;
+    this.#handler = "called";
+    this.#response = "none";
+  }
+
+  /** The request has been answered. If its scope was never read, this exchange may be used for another one. */
+  retire(): void {
+    if (!this.isReusable || this.#node !== undefined) return;
+    this.request = this.hostArguments = undefined as never;
+    this.#hostPromise = undefined;
+    this.statusCode = 0;
+    this.#host.onRetired(this);
+  }
+
+  /** The exchange of a request that this one was used for, before it was retired. */
+  ended(request: Request): Exchange {
+    const exchange = new Exchange(request, undefined as never, this.#host, this);
+    exchange.#endHandler();
+    exchange.settle(undefined);
+    exchange.#response = "ended";
+    return exchange;
   }
 
   /** The default name of the scope. */
@@ -109,7 +127,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
       this.#makeHostPromise(); // from now on, the request may be answered in the handler's place
     }
     this.#node = node;
-    if (this.list !== undefined) this.#host.onOpened(this);
+    this.#host.onOpened(this);
     return node;
   }
 
@@ -141,9 +159,11 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   /** Calls the handler. Returns what the host receives. */
   run(handler: AnyHandler, self: unknown): Promise<unknown> {
     try {
-      this.#follow(handler.call(self, this.request as never, this.node, ...(this.hostArguments as never[])));
+      const result = callHandler(handler, self, this.request, this.node, this.hostArguments);
+      if (isThenable(result)) this.#follow(result);
+      else this.onReturn(result);
     } catch (error) {
-      this.#onFailure(error);
+      this.onFailure(error);
     }
     return this.#wasCalled(this.#makeHostPromise().promise);
   }
@@ -152,14 +172,15 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   runApp(app: AnyApp): Promise<unknown> {
     try {
       const result = callApp(app, this.request, this.hostArguments);
-      if (this.#node === undefined && !isThenable(result)) {
-        this.#onReturn(result);
-        return this.#wasCalled(this.#hostPromise?.promise ?? Promise.resolve(result));
+      if (isThenable(result)) {
+        const { promise } = this.#makeHostPromise(); // first: a thenable may call back at once
+        this.#follow(result);
+        return this.#wasCalled(promise);
       }
-      this.#makeHostPromise(); // first: a thenable may call back at once
-      this.#follow(result);
+      this.onReturn(result);
+      if (this.#node === undefined) return this.#wasCalled(Promise.resolve(result));
     } catch (error) {
-      this.#onFailure(error);
+      this.onFailure(error);
     }
     return this.#wasCalled(this.#makeHostPromise().promise);
   }
@@ -171,11 +192,12 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     return promise;
   }
 
-  #follow(result: unknown): void {
-    if (!isThenable(result)) return this.#onReturn(result);
+  #follow(result: PromiseLike<unknown>): void {
+    // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
+    if (isBun && result instanceof Promise && result.then === nativeThen) return followInBun(this, result);
     result.then(
-      (value) => this.#onReturn(value),
-      (error: unknown) => this.#onFailure(error),
+      (value) => this.onReturn(value),
+      (error: unknown) => this.onFailure(error),
     );
   }
 
@@ -200,26 +222,26 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   #onClientDisconnect(): void {
     if (!this.isHandlerRunning) return;
-    this.onBodyCancelled();
+    this.onDisconnect();
     // `respond` is making the answer, which will be discarded, as is what the handler returns.
-    if (this.record.isAnswered && !this.#isSettled()) this.#settle(disconnected());
+    if (this.record.isAnswered && !this.#isSettled()) this.settle(disconnected());
   }
 
-  #onReturn(value: unknown): void {
+  onReturn(value: unknown): void {
     this.#endHandler();
-    if (this.#node === undefined || this.#isFinishedBy(value)) return this.#finish(value);
+    if (this.#node === undefined || this.#isFinishedBy(value)) return this.finish(value);
     const { record } = this;
     if (this.#isSettled() || record.isAnswered) return discard(value);
-    if (isUpgrade(value)) return this.#finish(value);
-    if (this.#isDisconnected) {
+    if (isUpgrade(value)) return this.finish(value);
+    if (this.isDisconnected) {
       discard(value);
-      return this.#settle(disconnected());
+      return this.settle(disconnected());
     }
     this.statusCode = statusOf(value);
     const response = isComplete(value) ? undefined : withBody(this.request.method, value);
-    if (response === undefined) return this.#finish(value);
+    if (response === undefined) return this.finish(value);
     this.#response = "begun";
-    this.#send(response).catch((error: unknown) => this.#onFailure(error));
+    sendBody(this, response).catch((error: unknown) => this.onFailure(error));
   }
 
   /** Whether the request ends with the response `value`: there is nothing else to wait for. */
@@ -229,7 +251,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     return isIdle(node, this.#record) || (node.first === undefined && isComplete(value));
   }
 
-  #onFailure(error: unknown): void {
+  onFailure(error: unknown): void {
     const outcome = this.outcomeOf(error);
     this.#endHandler();
     const { record } = this;
@@ -242,13 +264,13 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
       this.statusCode = 500;
       this.#owner = undefined;
       this.#hostPromise?.reject(outcome.error);
-      return this.#end();
+      return this.end();
     }
     record.log(outcome);
-    if (this.#isDisconnected || outcome.status === 499) {
+    if (this.isDisconnected || outcome.status === 499) {
       this.statusCode = 499;
-      this.#settle(disconnected());
-      return this.#end();
+      this.settle(disconnected());
+      return this.end();
     }
     record.end(outcome);
   }
@@ -257,7 +279,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   outcomeOf(error: unknown): RequestOutcome {
     if (this.#stopListening === undefined) this.watchClient(); // a disconnect may not have been detected yet
     if (isBrokenUpload(error)) this.#onClientDisconnect();
-    return outcomeOf(cancelledFirst(this, this.node.reason).record, error, this.#isDisconnected);
+    return failureOutcome(this, error, this.#isDisconnected);
   }
 
   #endHandler(): void {
@@ -268,38 +290,15 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
 
   // ---- the body
 
-  /** Sends a response whose body may take time, in a scope that is in use. */
-  async #send(response: WithBody): Promise<void> {
-    const peeked = await peek(response);
-    const { record } = this;
-    if (record.isDone) {
-      peeked.reader.cancel(record.node.reason).catch(() => undefined);
-      return this.#settle(disconnected());
-    }
-    if (peeked.bytes !== undefined) return this.#finish(withBytes(response, peeked.bytes));
-    followConnection(this.request, this.hostArguments);
-    this.#relay = new BodyRelay(peeked, this);
-    this.#settle(withStream(response, this.#relay.open(this.#owner), peeked.length));
-    this.#hostPromise = undefined; // it holds the response, and with it the stream
-    if (record.node.cancelled) record.watchHandler();
+  /** Starts the stream that replaces the body. It keeps the owner handle alive. */
+  relay(peeked: Peeked): ReadableStream {
+    this.#relay = new BodyRelay(peeked, new SentBody(this));
+    return this.#relay.open(this.#owner);
   }
 
-  onSent(): void {
-    this.#end();
-  }
-
-  onBodyCancelled(): void {
+  onDisconnect(): void {
     this.#isDisconnected = true;
     this.record.done();
-  }
-
-  onFailed(error: unknown): void {
-    const { record, node } = this;
-    record.receive(error); // the host receives it by the body
-    const outcome = outcomeOf(cancelledFirst(this, node.reason).record, error, false);
-    if (!node.cancelled || !isCancellationOf(node, error)) fail(node, error);
-    if (outcome.status === undefined) record.done();
-    else record.end(outcome);
   }
 
   // ---- the end
@@ -309,19 +308,20 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   }
 
   /** Passes a complete response to the host, or one that it will not send. */
-  #finish(value: unknown): void {
+  finish(value: unknown): void {
     if (isListening()) this.statusCode = statusOf(value); // for the inspector
-    this.#settle(value);
-    this.#end();
+    this.settle(value);
+    this.end();
   }
 
-  #settle(value: unknown): void {
+  settle(value: unknown): void {
     if (this.#response !== "ended") this.#response = "settled";
     this.#owner = undefined;
     this.#hostPromise?.resolve(value);
+    if (this.#relay !== undefined) this.#hostPromise = undefined; // it holds the response, and with it the stream
   }
 
-  #end(): void {
+  end(): void {
     this.#response = "ended";
     if (this.#record !== undefined) return this.#record.done();
     if (this.#node === undefined) return this.#host.onUnopenedEnd(this);
@@ -337,7 +337,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
   // ---- answers in the handler's place
 
   get isAnswerable(): boolean {
-    return !this.hasBegun && !this.#isDisconnected;
+    return !this.hasBegun && !this.isDisconnected;
   }
 
   get hasBegun(): boolean {
@@ -372,7 +372,7 @@ export class Exchange implements Responder, Endable, BodyObserver, Observer, Lis
     if (!this.isAnswerable) return discard(response);
     this.statusCode = statusOf(response);
     this.#response = "ended";
-    this.#settle(response);
+    this.settle(response);
     onTurn(() => this.record.done()); // after the record has recorded the answer
   }
 

@@ -26,9 +26,9 @@ import { linkChild, makeChild } from "../task/child.js";
 import { applyOptions, checkOptions, setIsCancellation, type ScopeOptions } from "../task/options.js";
 import { watchHandle } from "../task/orphan.js";
 import { nodeOf } from "../task/node-of.js";
-import type { AnyApp, AnyHandler } from "./exchange-host.js";
 import type { Exchange } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
+import { packArguments, type AnyApp, type AnyHandler } from "./host-arguments.js";
 import { shutDown } from "./shutdown.js";
 import { exchangeOf, WebServer, type RequestPolicy } from "./web-server.js";
 
@@ -188,11 +188,11 @@ export function fetchBough<Input extends Request, Rest extends unknown[], Output
   const serve = isApp
     ? (request: Input, ...rest: Rest): Promise<unknown> => {
         checkRequest("fetchBough", request);
-        return server.serveApp(handle, request, rest, handler);
+        return server.serveApp(handle, request, packArguments(rest), handler);
       }
     : function (this: unknown, request: Input, ...rest: Rest): Promise<unknown> {
         checkRequest("fetchBough", request);
-        return server.serve(handle, request, rest, handler as unknown as AnyHandler, this);
+        return server.serve(handle, request, packArguments(rest), handler as unknown as AnyHandler, this);
       };
   return Object.assign(serve as (request: Input, ...rest: Rest) => Promise<Output | Response>, {
     scope: handle,

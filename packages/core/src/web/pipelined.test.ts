@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { sleep, type Scope } from "../index.js";
 import { RawConnection } from "../../test/support/http-clients.js";
 import { fetchBough, type CancelledOutcome } from "./index.js";
+import { packArguments } from "./host-arguments.js";
 import { followConnection } from "./pipelined.js";
 
 // Requests that are pipelined on one connection: the responses wait behind the first one.
@@ -160,15 +161,15 @@ describe("followConnection()", () => {
       destroyed: false,
       emit: (event: string) => told.push(event),
     };
-    followConnection(new Request("http://localhost/"), [{ outgoing }]);
-    followConnection(new Request("http://localhost/"), [{ outgoing }]);
+    followConnection(new Request("http://localhost/"), packArguments([{ outgoing }]));
+    followConnection(new Request("http://localhost/"), packArguments([{ outgoing }]));
     expect(told).toEqual(["close"]);
   });
 
   it.each([[[]], [[undefined]], [["text"]], [[{ outgoing: {} }]], [[{ env: null }]], [[{ env: undefined }]]])(
     "ignores what other hosts pass: %j",
     (rest) => {
-      followConnection(new Request("http://localhost/"), rest);
+      followConnection(new Request("http://localhost/"), packArguments(rest));
     },
   );
 });

@@ -1,5 +1,6 @@
 import { isObjectLike } from "../errors/user-values.js";
 import { closeQueued, type QueuedResponse } from "../http/messages.js";
+import { argumentList, type HostArguments } from "./host-arguments.js";
 
 // Node, before version 24, does not tell a response that its connection has closed as long as the response waits behind that
 // of an earlier pipelined request: it has no socket yet. The hosts on Node rely on the event `close` of the response, so
@@ -20,8 +21,8 @@ interface NodeResponse extends QueuedResponse {
 const queues = new WeakMap<Connection, Set<NodeResponse>>();
 
 /** Has the host learn that the connection of a request closes, if its response waits behind others. */
-export function followConnection(request: Request, rest: readonly unknown[]): void {
-  const response = responseOf(request, rest[0]);
+export function followConnection(request: Request, rest: HostArguments): void {
+  const response = responseOf(request, argumentList(rest)[0]);
   if (response === undefined || response.socket !== null || response.destroyed) return;
   const { socket } = response.req;
   if (socket.destroyed) return closeQueued(response);

@@ -1,5 +1,6 @@
 import { withoutStack } from "../errors/cancelled.js";
 import { isObjectLike } from "../errors/user-values.js";
+import { argumentList, type HostArguments } from "./host-arguments.js";
 
 type WaitUntil = (promise: Promise<unknown>) => void;
 
@@ -12,8 +13,8 @@ export class WaitUntilFinder {
   #mayServerHaveOne = true;
 
   /** From an argument, as in workers, from Hono's context, or from the request, as in srvx. */
-  find(request: Request, rest: readonly unknown[]): WaitUntil | undefined {
-    for (const holder of rest) {
+  find(request: Request, rest: HostArguments): WaitUntil | undefined {
+    for (const holder of argumentList(rest)) {
       const waitUntil = waitUntilIn(holder) ?? waitUntilIn(this.#executionContextOf(holder));
       if (waitUntil !== undefined) return waitUntil;
     }

@@ -5,15 +5,17 @@ import { addHook } from "../kernel/cancel-hooks.js";
 import { isListening, publishOpen, publishStart } from "../kernel/diagnostics.js";
 import type { ScopeNode } from "../kernel/node.js";
 import { isBun, onTurn, setUnrefTimer } from "../kernel/platform.js";
+import { ReusePool } from "../kernel/reuse-pool.js";
 import { incomingTimeout } from "../http/deadline-header.js";
 import { RequestRecord, type RequestHost } from "../http/request.js";
 import type { Responder } from "../http/responder.js";
 import type { DrainableServer } from "../http/server-handle.js";
 import { ShutdownAnnouncement } from "../process/shutdown-notice.js";
 import { linkChild, makeCancelledChild, makeChild, makeEndedChild } from "../task/child.js";
-import type { AnyApp, AnyHandler, ExchangeHost } from "./exchange-host.js";
+import type { ExchangeHost } from "./exchange-host.js";
 import { Exchange, type WebRecord } from "./exchange.js";
 import type { WebHooks } from "./hooks.js";
+import { argumentList, type AnyApp, type AnyHandler, type HostArguments } from "./host-arguments.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
 import { innermost, nest } from "./nested.js";
@@ -53,6 +55,8 @@ export class WebServer
   #mayOpenLater: boolean;
   /** The requests that have no scope yet. */
   readonly #unopened = new ExchangeList<Exchange>();
+  /** The exchanges of requests that ended without a scope. */
+  readonly #retired = new ReusePool<Exchange>();
   /** The requests that arrived after the cancellation of the scope. They are not in it. */
   readonly #lateRequests = new Set<Exchange>();
   /** The requests whose clients are watched if they are still being handled when {@link scheduleWatch} calls back. */
@@ -89,7 +93,7 @@ export class WebServer
   serve(
     owner: object,
     request: Request,
-    rest: readonly unknown[],
+    rest: HostArguments,
     handler: AnyHandler,
     self: unknown,
   ): Promise<unknown> {
@@ -104,7 +108,7 @@ export class WebServer
    * Like {@link serve}, for an application, which is called without the scope. The scope is opened when it is first
    * read, unless it is needed earlier.
    */
-  serveApp(owner: object, request: Request, rest: readonly unknown[], app: AnyApp): Promise<unknown> {
+  serveApp(owner: object, request: Request, rest: HostArguments, app: AnyApp): Promise<unknown> {
     if (!this.#mayOpenLater || !isOpen(this.node) || isListening())
       return this.serve(owner, request, rest, (given, _scope, ...more) => app.fetch(given, ...more), app);
     const exchange = this.#makeExchange(owner, request, rest, this.#unopened);
@@ -114,14 +118,20 @@ export class WebServer
   #makeExchange(
     owner: object,
     request: Request,
-    rest: readonly unknown[],
+    rest: HostArguments,
     list?: ExchangeList<Exchange>,
   ): Exchange {
-    const exchange = new Exchange(request, rest, this, owner);
     const outer = (request as RequestSlot)[exchangeKey];
+    const mayReuse = isBun && list !== undefined && outer === undefined;
+    let exchange = mayReuse ? this.#retired.take() : undefined;
+    if (exchange !== undefined) exchange.reuse(request, rest, owner);
+    else {
+      exchange = new Exchange(request, rest, this, owner);
+      exchange.isReusable = mayReuse;
+    }
     (request as RequestSlot)[exchangeKey] = exchange;
     list?.add(exchange);
-    if (outer !== undefined) nest(exchange, outer); // opens its scope if the outer one is cancelled
+    if (outer?.request === request) nest(exchange, outer); // opens its scope if the outer one is cancelled
     return exchange;
   }
 
@@ -154,7 +164,7 @@ export class WebServer
   }
 
   onOpened(exchange: Exchange): void {
-    this.#unopened.remove(exchange);
+    if (!this.#unopened.remove(exchange)) return; // its handler was called with the scope, or it has ended
     const { node } = exchange;
     if (isClosed(node)) return this.#followLate(exchange);
     publishOpen(node, "request");
@@ -201,11 +211,11 @@ export class WebServer
     exchange.record.watchHandler();
   }
 
-  #nameOf(request: Request, rest: readonly unknown[]): string {
+  #nameOf(request: Request, rest: HostArguments): string {
     const { route } = this.#policy;
     if (typeof route !== "function") return route ?? nameOfRequest(request);
     try {
-      const name: unknown = route(request as never, ...(rest as never[]));
+      const name: unknown = route(request as never, ...(argumentList(rest) as never[]));
       if (typeof name === "string") return name;
       if (name !== undefined && name !== null)
         throw wrongType("fetchBough", "route must return a string", name);
@@ -252,6 +262,10 @@ export class WebServer
     this.#unopened.remove(exchange);
   }
 
+  onRetired(exchange: Exchange): void {
+    this.#retired.put(exchange);
+  }
+
   onSettled({ response }: WebRecord): void {
     response.resolve();
   }
@@ -287,6 +301,8 @@ const scheduleWatch: (callback: () => void) => void =
 const exchangeKey: unique symbol = Symbol("bough.webRequest");
 
 /** The exchange of a request that goes through `fetchBough`. */
-export function exchangeOf(request: object): Exchange | undefined {
-  return innermost((request as RequestSlot)[exchangeKey]);
+export function exchangeOf(request: Request): Exchange | undefined {
+  const exchange = (request as RequestSlot)[exchangeKey];
+  if (exchange === undefined || exchange.request === request) return innermost(exchange);
+  return ((request as RequestSlot)[exchangeKey] = exchange.ended(request));
 }
