@@ -15,6 +15,8 @@ export type AnyResponse = ServerResponse | Http2ServerResponse | Duplex;
 export interface QueuedResponse {
   readonly socket?: object | null;
   destroyed: boolean;
+  /** Set by Node, behind the property `closed`. */
+  _closed?: boolean;
   emit(event: "close"): boolean;
 }
 
@@ -25,6 +27,7 @@ export interface QueuedResponse {
 export function closeQueued(response: QueuedResponse): void {
   if (response.socket !== null || response.destroyed) return;
   response.destroyed = true;
+  response._closed = true; // what `finished()` of node:stream goes by
   response.emit("close");
 }
 

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Server } from "node:net";
 import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 import express, { type Express } from "express";
 import express4 from "express4";
 import Fastify, { type FastifyInstance } from "fastify";
@@ -9,13 +9,15 @@ import { describe, expect, it } from "vitest";
 import { expressBough } from "../express/index.js";
 import { fastifyBough } from "../fastify/index.js";
 import { sleep, spawn, type CancelledError, type Scope } from "../index.js";
-import { deferred, flush } from "../../test/support/deferred.js";
+import { deferred, flush, rejection } from "../../test/support/deferred.js";
 import {
+  RawConnection,
   transports,
   type Exchange,
   type RequestInput,
   type Transport,
 } from "../../test/support/http-clients.js";
+import { soon } from "../../test/support/turns.js";
 import { makeServer, serve, type Bench, type Handler } from "../../test/support/http-server.js";
 import { requestScope, serverScope } from "./index.js";
 
@@ -414,3 +416,20 @@ for (const { host, transport } of cases) {
     );
   });
 }
+
+it("rule 28: a response that waited behind another one when its client left is closed for code that asks later", async () => {
+  const closed = deferred<ServerResponse>();
+  const { server, port } = await serve("http/1.1", (request, response) => {
+    requestScope(request, response);
+    if (request.url === "/second") response.once("close", () => closed.resolve(response));
+  });
+  const connection = new RawConnection(port);
+  const arrived = deferred();
+  server.on("request", ({ url }: IncomingMessage) => url === "/second" && arrived.resolve());
+  for (const path of ["/first", "/second"]) void connection.request({ path });
+  await arrived.promise;
+  connection.socket.destroy();
+  const response = await closed.promise;
+  expect(response).toMatchObject({ destroyed: true, closed: true });
+  expect(await rejection(soon(finished(response)))).toMatchObject({ code: "ERR_STREAM_PREMATURE_CLOSE" });
+});
