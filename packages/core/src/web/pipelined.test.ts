@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import * as current from "@hono/node-server";
 import { Hono, type Context, type Next } from "hono";
 import * as version1 from "node-server1";
@@ -7,6 +8,7 @@ import { serve as serveBySrvx } from "srvx";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { sleep, type Scope } from "../index.js";
 import { RawConnection } from "../../test/support/http-clients.js";
+import { turnUntil } from "../../test/support/turns.js";
 import { fetchBough, type CancelledOutcome } from "./index.js";
 import { packArguments } from "./host-arguments.js";
 import { followConnection } from "./pipelined.js";
@@ -56,7 +58,8 @@ interface Bench {
   readonly scopes: Scope[];
   readonly outcomes: CancelledOutcome[];
   readonly connection: RawConnection;
-  readonly server: Server;
+  /** The sockets of the server. */
+  readonly sockets: Socket[];
 }
 
 async function start(
@@ -75,9 +78,11 @@ async function start(
     server.closeAllConnections();
     server.close();
   });
+  const sockets: Socket[] = [];
+  server.on("connection", (socket) => sockets.push(socket));
   const connection = new RawConnection((server.address() as AddressInfo).port);
   onTestFinished(() => void connection.socket.destroy());
-  return { scopes, outcomes, connection, server };
+  return { scopes, outcomes, connection, sockets };
 }
 
 function formOf(form: "plain" | "middleware of Hono"): (typeof forms)[string] {
@@ -110,15 +115,18 @@ describe.each(cases)("rule 28: a pipelined request on $host, $form", ({ host, fo
     ["is handled", waits],
     ["has a body that is being sent", streams],
   ])("ends when the client disconnects while it %s and waits behind another one", async (_, handler) => {
-    const { scopes, outcomes, connection } = await start(
+    const { scopes, outcomes, connection, sockets } = await start(
       host,
       (request, scope) => (request.url.endsWith("/first") ? waits : handler)(request, scope),
       form,
     );
     for (const path of ["/first", "/second", "/third"]) void connection.request({ path });
     await vi.waitUntil(() => scopes.length === 3, 10_000);
+    const closed = once(sockets[0] as Socket, "close");
     connection.socket.destroy();
-    await vi.waitUntil(() => scopes.every(({ state }) => state === "closed"), 10_000);
+    await closed;
+    await turnUntil(() => scopes.every(({ state }) => state === "closed"));
+    expect(scopes.map(({ state }) => state)).toEqual(Array(3).fill("closed"));
     expect(scopes.map(({ reason }) => reason?.kind)).toEqual(Array(3).fill("disconnected"));
     expect(outcomes.map(({ status }) => status)).toEqual([499, 499, 499]);
   });
@@ -126,7 +134,7 @@ describe.each(cases)("rule 28: a pipelined request on $host, $form", ({ host, fo
   it("is answered in its turn, and leaves no listener behind when it was", async () => {
     let go = (): void => undefined;
     const gate = new Promise<void>((resolve) => (go = resolve));
-    const { scopes, outcomes, connection, server } = await start(
+    const { scopes, outcomes, connection, sockets } = await start(
       host,
       async (request, scope) => {
         void scope.signal;
@@ -135,8 +143,6 @@ describe.each(cases)("rule 28: a pipelined request on $host, $form", ({ host, fo
       },
       form,
     );
-    const sockets: RawConnection["socket"][] = [];
-    server.on("connection", (socket) => sockets.push(socket));
     const paths = Array.from({ length: 15 }, (_, index) => `/${index}`);
     const exchanges = paths.map((path) => connection.request({ path }));
     await vi.waitUntil(() => scopes.length === paths.length, 10_000);
