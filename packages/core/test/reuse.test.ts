@@ -97,6 +97,24 @@ const requests = `
   pending.get("/slow-current")();
   late.push(await (await answer).text(), refused);
 
+  // A router may wrap the request. A wrapped old request is still the old one.
+  const wrappers = [(wrapped) => new Proxy(wrapped, {}), (wrapped) => Object.create(wrapped)];
+  const wrapped = [];
+  const wrapping = fetchBough({
+    async fetch(current) {
+      await null;
+      if (current.url.endsWith("/first")) return new Response("first");
+      for (const wrap of wrappers) {
+        const scope = requestScope(wrap(current));
+        wrapped.push(scope.state, scope === requestScope(current), requestScope(wrap(early)).state);
+      }
+      return new Response("done");
+    },
+  });
+  const early = request("/first");
+  await wrapping(early, server);
+  await wrapping(request("/second"), server);
+
   // The same request once more.
   const twice = request("/twice");
   const same = [await (await handle(twice, server)).text(), await (await handle(twice, server)).text()];
@@ -117,7 +135,7 @@ const requests = `
   const thenable = [first, await (await other).text()];
 
   const report = await handle.shutdown({ grace: 1_000 });
-  console.log(JSON.stringify({ wrong, late, same, thenable, running: report.running }));
+  console.log(JSON.stringify({ wrong, late, wrapped, same, thenable, running: report.running }));
 `;
 
 let folder: string;
@@ -148,6 +166,7 @@ describe.each(hosts.map((runtime) => ({ ...runtime })))("what is used again, on 
       expect(await reportOf("requests")).toEqual({
         wrong: 0,
         late: ["GET /old", "closed", true, "GET /slow-current", "/slow-current", "ScopeClosedError"],
+        wrapped: ["open", true, "closed", "open", true, "closed"],
         same: ["/twice", "/twice"],
         thenable: ["first", "/slow-other"],
         running: 0,

@@ -2,7 +2,9 @@ import { Hono, type Context, type Next } from "hono";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { sleep, type Scope } from "../index.js";
 import { flush, rejection } from "../../test/support/deferred.js";
+import { soon, turnUntil } from "../../test/support/turns.js";
 import { ManualBody, nextPart, readerOf } from "../../test/support/web-requests.js";
+import { nodeOf } from "../task/node-of.js";
 import {
   fetchBough,
   requestOutcome,
@@ -51,6 +53,12 @@ function make(form: (typeof forms)[number], handler: Handle, options: Options = 
   return { outer, inner, scopes, outcomes };
 }
 
+function listenersOf(scope: Scope): number {
+  let count = 0;
+  for (let { hooks } = nodeOf("test", "scope", scope); hooks !== undefined; hooks = hooks.next) count += 1;
+  return count;
+}
+
 type Around = (request: Request, inner: Handle) => Promise<Response>;
 
 const get = (init?: RequestInit): Request => new Request("http://localhost/", init);
@@ -67,8 +75,9 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     const { outer, scopes, outcomes } = make(form, waits, { timeout: 50 });
     const response = outer(get());
     await vi.advanceTimersByTimeAsync(50);
-    expect((await response).status).toBe(503);
-    await vi.waitFor(() => expect(scopes.inner?.state).toBe("closed"), 10_000);
+    expect((await soon(response)).status).toBe(503);
+    await turnUntil(() => scopes.inner?.state === "closed");
+    expect(scopes.inner?.state).toBe("closed");
     expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
     expect(scopes.outer?.reason?.kind).toBe("deadline");
     expect(outcomes).toEqual([{ status: 503, error: scopes.outer?.reason }]);
@@ -78,7 +87,7 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     const { outer, scopes } = make(form, forever, { timeout: 50 });
     const response = outer(get());
     await vi.advanceTimersByTimeAsync(50);
-    expect((await response).status).toBe(503);
+    expect((await soon(response)).status).toBe(503);
     await vi.advanceTimersByTimeAsync(1_200);
     expect([scopes.outer?.state, scopes.inner?.state]).toEqual(["closed", "closed"]);
   });
@@ -87,7 +96,7 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     const { outer } = make(form, waits, { deadlineHeader: true });
     const response = outer(get({ headers: { "x-request-timeout-ms": "50" } }));
     await vi.advanceTimersByTimeAsync(50);
-    expect((await response).status).toBe(504);
+    expect((await soon(response)).status).toBe(504);
   });
 
   it("is cancelled by a shutdown of the outer one, and answered with 503", async () => {
@@ -95,8 +104,8 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     const response = outer(get());
     const report = outer.shutdown();
     await vi.advanceTimersByTimeAsync(5);
-    expect((await response).status).toBe(503);
-    expect((await report).stuck).toEqual([]);
+    expect((await soon(response)).status).toBe(503);
+    expect((await soon(report)).stuck).toEqual([]);
     expect(scopes.inner?.reason?.kind).toBe("shutdown");
   });
 
@@ -105,8 +114,8 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     const response = outer(get());
     const report = inner.shutdown();
     await vi.advanceTimersByTimeAsync(5);
-    expect((await response).status).toBe(503);
-    await report;
+    expect((await soon(response)).status).toBe(503);
+    await soon(report);
     expect(scopes.inner?.reason?.kind).toBe("shutdown");
     expect(scopes.outer?.reason).toBe(undefined);
   });
@@ -118,7 +127,7 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     await vi.advanceTimersByTimeAsync(30);
     await new Promise((resolve) => setImmediate(resolve)); // by then, the clients are watched
     client.abort();
-    expect((await response).status).toBe(499);
+    expect((await soon(response)).status).toBe(499);
     expect([scopes.outer?.reason?.kind, scopes.inner?.reason?.kind]).toEqual([
       "disconnected",
       "disconnected",
@@ -133,9 +142,10 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     });
     const response = outer(get());
     await vi.advanceTimersByTimeAsync(50);
-    expect((await response).status).toBe(503);
+    expect((await soon(response)).status).toBe(503);
     expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
-    await vi.waitFor(() => expect(scopes.inner?.state).toBe("closed"), 10_000);
+    await turnUntil(() => scopes.inner?.state === "closed");
+    expect(scopes.inner?.state).toBe("closed");
     expect(await inner.shutdown()).toMatchObject({ running: 0, cancelled: 0 });
   });
 
@@ -172,9 +182,87 @@ describe.each(forms)("rule 35: a request of a fetchBough in another one, as %s",
     expect(await nextPart(reader)).toBe("a");
     const next = rejection(reader.read());
     await vi.advanceTimersByTimeAsync(50);
-    expect(await next).toBe(scopes.outer?.reason);
+    expect(await soon(next)).toBe(scopes.outer?.reason);
     await flush();
     expect([scopes.outer?.state, scopes.inner?.state]).toEqual(["closed", "closed"]);
+  });
+
+  it.each([
+    ["a proxy of it", (request: Request) => new Proxy(request, {})],
+    ["an object that inherits from it", (request: Request) => Object.create(request) as Request],
+  ])("is cancelled with the outer one also if it is %s", async (_, derive) => {
+    const { outer, scopes } = make(form, waits, { timeout: 50 }, async (request, next) =>
+      next(derive(request)),
+    );
+    const response = outer(get());
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await soon(response)).status).toBe(503);
+    expect(scopes.inner?.reason?.kind).toBe("deadline");
+    expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
+  });
+
+  it("is cancelled with the outer one also if it is the second one", async () => {
+    let calls = 0;
+    const seen: unknown[] = [];
+    const { outer, scopes } = make(
+      form,
+      (request) => (calls++ === 0 ? new Response("try again") : waits(request)),
+      { timeout: 50 },
+      async (request, inner) => {
+        await inner(request);
+        seen.push(requestScope(request) === scopes.outer);
+        const response = await inner(request);
+        seen.push(requestScope(request) === scopes.outer);
+        return response;
+      },
+    );
+    const response = outer(get());
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await soon(response)).status).toBe(503);
+    expect(scopes.inner?.reason?.kind).toBe("deadline");
+    expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
+    await turnUntil(() => seen.length === 2);
+    expect(seen).toEqual([true, true]);
+  });
+
+  it("is cancelled with the outer one, and answered with its status, also if another one at the same time has ended", async () => {
+    let calls = 0;
+    const { outer, scopes, outcomes } = make(
+      form,
+      async (request) => {
+        if (calls++ > 0) return waits(request);
+        await sleep(requestScope(request), 1);
+        return new Response("quick");
+      },
+      { deadlineHeader: true },
+      async (request, inner) => (await Promise.all([inner(request), inner(request)]))[1],
+    );
+    const response = outer(get({ headers: { "x-request-timeout-ms": "50" } }));
+    await vi.advanceTimersByTimeAsync(50);
+    expect((await soon(response)).status).toBe(504);
+    expect(scopes.inner?.reason?.kind).toBe("deadline");
+    expect(scopes.inner?.reason).toBe(scopes.outer?.reason);
+    expect(outcomes).toEqual([{ status: 504, error: scopes.outer?.reason }]);
+  });
+
+  it("leaves no listener in the scope of the outer one", async () => {
+    const counts: number[] = [];
+    const { outer, scopes } = make(
+      form,
+      () => {
+        counts.push(listenersOf(scopes.outer as Scope));
+        return new Response("hello");
+      },
+      {},
+      async (request, inner) => {
+        await inner(request);
+        await inner(request);
+        counts.push(listenersOf(scopes.outer as Scope));
+        return new Response("done");
+      },
+    );
+    expect(await (await outer(get())).text()).toBe("done");
+    expect(counts).toEqual([1, 1, 0]);
   });
 
   it("does not depend on an earlier request that has used the same object", async () => {
@@ -208,7 +296,7 @@ it("requestOutcome() says of a request that was cancelled with the outer one wha
   const response = outer(get());
   const report = outer.shutdown();
   await vi.advanceTimersByTimeAsync(5);
-  expect((await response).status).toBe(503);
-  await report;
+  expect((await soon(response)).status).toBe(503);
+  await soon(report);
   expect(failures).toEqual([]);
 });

@@ -13,14 +13,26 @@ interface Nestable {
 
 /** The outer exchanges of those that are nested. */
 const outers = new WeakMap<Nestable, Nestable>();
+/** What removes the listeners of inner exchanges from the outer scopes, which may last much longer. */
+const removers = new WeakMap<Nestable, readonly (() => boolean)[]>();
 
-/** Has the inner request cancelled with the outer one, unless that one has ended. */
+/** Has the inner request cancelled with each outer one that has not ended. */
 export function nest<Exchange extends Nestable>(inner: Exchange, outer: Exchange): void {
   if (outer.hasEnded) return;
   outers.set(inner, outer);
-  outer.node.onCancel((reason) => {
+  const cancelInner = (reason: CancelledError): void => {
     if (!inner.hasEnded) cancelWith(inner.node, reason);
-  });
+  };
+  // Not only with the next one: if an application passes a request on twice at once, that one may end first.
+  const remove = [];
+  for (let above: Nestable | undefined = outer; above !== undefined; above = outers.get(above))
+    if (!above.hasEnded) remove.push(above.node.onCancel(cancelInner));
+  removers.set(inner, remove);
+}
+
+/** Called when a request that may be nested has ended. */
+export function unnest(exchange: Nestable): void {
+  for (const remove of removers.get(exchange) ?? []) remove();
 }
 
 /** The innermost exchange that has not ended; if all have, the outermost one. */
@@ -39,10 +51,9 @@ export function cancelledFirst<Exchange extends Nestable>(
   exchange: Exchange,
   reason: CancelledError | undefined,
 ): Exchange {
-  let found = exchange;
-  for (;;) {
-    const outer = outers.get(found) as Exchange | undefined;
-    if (reason === undefined || outer?.node.reason !== reason) return found;
-    found = outer;
-  }
+  let first = exchange;
+  if (reason === undefined) return first;
+  for (let above = outers.get(exchange); above !== undefined; above = outers.get(above))
+    if (above.node.reason === reason) first = above as Exchange;
+  return first;
 }

@@ -77,3 +77,22 @@ describe("a request that bodyLimit of Hono has replaced", () => {
     expect(failures).toEqual([]);
   });
 });
+
+describe("a request that a router has wrapped", () => {
+  const wrappers: Readonly<Record<string, (request: Request) => Request>> = {
+    "in a proxy": (request) => new Proxy(request, {}),
+    "in an object that inherits from it": (request) => Object.create(request) as Request,
+  };
+
+  it.each(Object.keys(wrappers))("has the scope of the request, %s", async (name) => {
+    const wrap = wrappers[name] as (request: Request) => Request;
+    const app = {
+      async fetch(request: Request) {
+        const scope = requestScope(wrap(request));
+        await sleep(scope, 1);
+        return Response.json([scope === requestScope(request), scope.state]);
+      },
+    };
+    expect(await (await fetchBough(app)(new Request("http://localhost/"))).json()).toEqual([true, "open"]);
+  });
+});

@@ -18,7 +18,7 @@ import type { WebHooks } from "./hooks.js";
 import { argumentList, type AnyApp, type AnyHandler, type HostArguments } from "./host-arguments.js";
 import { ExchangeList } from "./exchange-list.js";
 import { endedAtReturn } from "./ended-scope.js";
-import { innermost, nest } from "./nested.js";
+import { innermost, nest, unnest } from "./nested.js";
 import { nameOfRequest } from "./request-name.js";
 import { WaitUntilFinder } from "./wait-until.js";
 
@@ -63,6 +63,8 @@ export class WebServer
   readonly #unwatched = new ExchangeList<Exchange>();
   #isWatching = false;
   readonly #waitUntil = new WaitUntilFinder();
+  /** Whether a request has come from another `fetchBough`. */
+  #hasNested = false;
 
   get hooks(): WebHooks | undefined {
     return this.#policy.hooks;
@@ -121,8 +123,9 @@ export class WebServer
     rest: HostArguments,
     list?: ExchangeList<Exchange>,
   ): Exchange {
-    const outer = (request as RequestSlot)[exchangeKey];
-    const mayReuse = isBun && list !== undefined && outer === undefined;
+    const found = (request as RequestSlot)[exchangeKey];
+    const outer = found !== undefined && isFor(found, request) ? innermost(found) : undefined;
+    const mayReuse = isBun && list !== undefined && found === undefined;
     let exchange = mayReuse ? this.#retired.take() : undefined;
     if (exchange !== undefined) exchange.reuse(request, rest, owner);
     else {
@@ -131,7 +134,10 @@ export class WebServer
     }
     (request as RequestSlot)[exchangeKey] = exchange;
     list?.add(exchange);
-    if (outer?.request === request) nest(exchange, outer); // opens its scope if the outer one is cancelled
+    if (outer !== undefined) {
+      this.#hasNested = true;
+      nest(exchange, outer); // opens its scope if the outer one is cancelled
+    }
     return exchange;
   }
 
@@ -254,12 +260,14 @@ export class WebServer
 
   onEnd(exchange: Exchange, record?: WebRecord): void {
     this.#unwatched.remove(exchange);
+    if (this.#hasNested) unnest(exchange);
     if (this.#lateRequests.size > 0) this.#lateRequests.delete(exchange);
     this.onRequestDone?.(record);
   }
 
   onUnopenedEnd(exchange: Exchange): void {
     this.#unopened.remove(exchange);
+    if (this.#hasNested) unnest(exchange);
   }
 
   onRetired(exchange: Exchange): void {
@@ -284,7 +292,7 @@ export class WebServer
 
 /** The slot of a request: its exchange. */
 interface RequestSlot {
-  [exchangeKey]?: Exchange;
+  [exchangeKey]?: Exchange | undefined;
 }
 
 /** In ms. A timer that fires a thousand times a second costs Bun and Deno a fifth of their requests. */
@@ -303,6 +311,19 @@ const exchangeKey: unique symbol = Symbol("bough.webRequest");
 /** The exchange of a request that goes through `fetchBough`. */
 export function exchangeOf(request: Request): Exchange | undefined {
   const exchange = (request as RequestSlot)[exchangeKey];
-  if (exchange === undefined || exchange.request === request) return innermost(exchange);
+  if (exchange === undefined || isFor(exchange, request)) return innermost(exchange);
   return ((request as RequestSlot)[exchangeKey] = exchange.ended(request));
+}
+
+/** Whether an exchange that was found in the slot of `request` is still the one of that request. */
+function isFor(exchange: Exchange, request: Request): boolean {
+  const current = exchange.request as RequestSlot | undefined;
+  if (current === request || !exchange.isReusable) return true;
+  if (current === undefined) return false;
+  // `request` may be a proxy of the current request, or inherit from it. Then it has the same slot.
+  const found = current[exchangeKey];
+  current[exchangeKey] = undefined;
+  const isSame = (request as RequestSlot)[exchangeKey] === undefined;
+  current[exchangeKey] = found;
+  return isSame;
 }
