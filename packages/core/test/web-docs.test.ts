@@ -112,7 +112,7 @@ for (const program of programs.filter(({ host }) => host in commands)) {
   );
 }
 
-// An error by which a handler responds with a status: Hono and h3 respond to it by themselves, and print nothing.
+// A handler may throw an error that has a status. Hono and h3 respond with that status, and print nothing.
 const ownErrors: Readonly<Record<string, string>> = {
   "new Hono(": 'throw new HTTPException(404, { message: "no such price" })',
   "new H3(": 'throw new HTTPError({ status: 404, message: "no such price", cause: new Error("no row") })',

@@ -21,7 +21,7 @@ export interface QueuedResponse {
 }
 
 /**
- * Tells a response that waits behind others that its connection has closed, as Node does since version 24: pipelines and
+ * Notifies a response that waits behind others that its connection has closed, as Node does since version 24: pipelines and
  * frameworks end their streams on `close`.
  */
 export function closeQueued(response: QueuedResponse): void {

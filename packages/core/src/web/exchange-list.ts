@@ -1,11 +1,11 @@
 /** The field of a request that the list uses. */
 export interface Listed {
-  /** Where it is in the list that it is in. */
+  /** Its index in the list that it is in. */
   place: number;
 }
 
 /**
- * Requests, in no order. A request is in one list at most. To add and to remove one takes the same time however many there
+ * Requests, in no order. A request is in one list at most. Adding and removing one takes the same time however many there
  * are, since every request goes through a list.
  */
 export class ExchangeList<Exchange extends Listed> {

@@ -8,7 +8,7 @@ interface Follower {
   retire(): void;
 }
 
-/** Calls back with the outcome of a handler's promise, which is native, as is its `then`. For Bun; see `reuse-pool.ts`. */
+/** Calls back with the outcome of a handler's promise. Both it and its `then` must be native. For Bun; see `reuse-pool.ts`. */
 export function followInBun(exchange: Follower, promise: Promise<unknown>): void {
   const reactions = unusedReactions.take() ?? new HandlerReactions();
   reactions.exchange = exchange;

@@ -27,7 +27,7 @@ export interface HostArguments {
   readonly [packed]: never;
 }
 
-/** Reads of an array of one value only that value, so that an engine need not make it. */
+/** If there is one value, reads only that one: then the engine need not create the array of a rest parameter. */
 export function packArguments(rest: readonly unknown[]): HostArguments {
   return (rest.length === 1 ? rest[0] : new ArgumentList(rest)) as HostArguments;
 }

@@ -2,7 +2,7 @@ import { isObjectLike } from "../errors/user-values.js";
 import { closeQueued, type QueuedResponse } from "../http/messages.js";
 import { argumentList, type HostArguments } from "./host-arguments.js";
 
-// Node, before version 24, does not tell a response that its connection has closed as long as the response waits behind that
+// Before version 24, Node does not notify a response of the close of its connection as long as the response waits behind that
 // of an earlier pipelined request: it has no socket yet. The hosts on Node rely on the event `close` of the response, so
 // the request would never end. Here the event is emitted for such responses, as newer versions do.
 
@@ -20,7 +20,7 @@ interface NodeResponse extends QueuedResponse {
 /** The responses that wait behind others, by their connection. */
 const queues = new WeakMap<Connection, Set<NodeResponse>>();
 
-/** Has the host learn that the connection of a request closes, if its response waits behind others. */
+/** Notifies the host when the connection of a request closes, if its response waits behind others. */
 export function followConnection(request: Request, rest: HostArguments): void {
   const response = responseOf(request, argumentList(rest)[0]);
   if (response === undefined || response.socket !== null || response.destroyed) return;

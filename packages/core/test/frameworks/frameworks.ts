@@ -43,7 +43,7 @@ export interface Framework {
   readonly prints: boolean;
   /** The status of an answer to a handler that has failed. Default: 500, or that of the error. */
   readonly failed?: number;
-  /** An error by which a handler responds that there is no such price, since `cause` has happened. */
+  /** The error that a handler throws to respond that there is no such price. `cause` is the reason. */
   readonly own: (cause: Error) => Error;
   /** A part of the response to that, if it is more than the message. */
   readonly ownCode?: RegExp;

@@ -7,7 +7,7 @@ const core = fileURLToPath(new URL("../..", import.meta.url));
 let imports = 0;
 
 /**
- * Imports a block of a page below `docs`, with bough's sources: so that a test runs what the page shows. Each call
+ * Imports a block of a page below `docs`, with bough's sources, so that a test runs the code of the page. Each call
  * evaluates it again, with an application of its own.
  *
  * @param index - Of the block among those in TypeScript. Default: the first.
@@ -17,7 +17,7 @@ export async function importPage(page: string, index = 0): Promise<unknown> {
   if (block === undefined) throw new Error(`${page} has no block of code ${index}`);
   const folder = join(core, ".doc-code");
   mkdirSync(folder, { recursive: true });
-  // No folder of its own: tests that list the repository must not meet one that disappears.
+  // Not in a new folder: tests that list the repository would fail when it disappears.
   const file = join(folder, `page-${process.pid}-${basename(page, ".md")}-${imports++}.ts`);
   const source = (_: string, entry = "") => `from "${join(core, "src", entry, "index.ts")}"`;
   writeFileSync(file, block.module.replaceAll(/from "bough(\/\w+)?"/g, source));

@@ -28,7 +28,7 @@ export interface MixedHost {
   left(): Promise<readonly unknown[]> | readonly unknown[];
 }
 
-/** What is not as it should be. */
+/** The faults that a run has found. */
 export interface Findings {
   /** Requests with a wrong answer, and those whose scope has ended in a wrong way. */
   readonly wrong: readonly unknown[];
@@ -89,7 +89,7 @@ const stay: Readonly<Record<string, (client: Client) => Promise<boolean>>> = {
   },
 };
 
-/** Clients that leave, by how far their request has come. A request whose id ends in `maybe` may not come to a handler. */
+/** Clients that leave, by the progress of their request. If its id ends in `maybe`, the request may not reach a handler. */
 const leave: Readonly<Record<string, (client: Client) => Promise<void>>> = {
   "before the handler": async (client) => {
     const request = start(client, "late");
@@ -159,7 +159,7 @@ const leave: Readonly<Record<string, (client: Client) => Promise<void>>> = {
   },
 };
 
-/** Faults of a server, and the clients that meet them. */
+/** Faults of a server, and the clients that find them. */
 const plants: Readonly<Record<string, (client: Client) => Promise<unknown>>> = {
   "plant-false": (client) => send(client, "plant-false").catch(() => undefined),
   "plant-left": (client) => send(client, "plant-left"),
@@ -229,7 +229,7 @@ function nameOf(id: string, { pipelines }: MixedHost): string {
 }
 
 /**
- * Sends `total` requests, one in ten of which is left by its client, and says what is not as it should be.
+ * Sends `total` requests, one in ten of which is left by its client, and returns the faults that it finds.
  *
  * @param planted - Sends a request to each fault of the server as well.
  */
@@ -273,7 +273,7 @@ function missing(host: MixedHost, rows: readonly Row[], total: number): string[]
     .map((id) => `${id} has not arrived`);
 }
 
-/** Waits until nothing is left, as long as the server gets on: at most for `rounds` of 20 ms without a change. */
+/** Waits until nothing is left. Gives up after `rounds` of 20 ms in which nothing has changed. */
 async function settled(host: MixedHost, rounds: number): Promise<void> {
   let before = "";
   for (let silent = 0; silent < rounds; silent++) {

@@ -3,8 +3,8 @@ import { fetchBough, requestScope } from "../../src/web/index.js";
 import { MixedLog, playMixed } from "../support/mixed-log.js";
 import type { Handler } from "./app.js";
 
-// Hono in `fetchBough`, with the handlers of test/web-mixed.test.ts. The test asks by paths below `/control` what the server
-// knows.
+// Hono in `fetchBough`, with the handlers of test/web-mixed.test.ts. The test requests what the
+// server knows from paths below `/control`.
 
 const encoder = new TextEncoder();
 
