@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { ExchangeList, type Listed } from "./exchange-list.js";
 
 class Entry implements Listed {
-  place = 0;
+  later: Listed | undefined = undefined;
+  earlier: Listed | undefined = undefined;
   readonly name: string;
 
   constructor(name: string) {
@@ -21,11 +22,10 @@ const namesIn = (list: ExchangeList<Entry>): string =>
   list
     .takeAll()
     .map(({ name }) => name)
-    .sort()
     .join("");
 
 describe("the list of requests", () => {
-  it("yields each request once", () => {
+  it("yields each request once, in the order of arrival", () => {
     const { list } = filled("abc");
     expect(namesIn(list)).toBe("abc");
     expect(namesIn(list)).toBe("");
@@ -48,15 +48,20 @@ describe("the list of requests", () => {
     const [first] = entries as [Entry, Entry, Entry];
     expect(list.remove(first)).toBe(true);
     expect(list.remove(first)).toBe(false);
-    expect(list.all().map(({ name }) => name)).toEqual(["c", "b"]);
+    expect(list.all().map(({ name }) => name)).toEqual(["b", "c"]);
   });
 
-  it("ignores the removal of one that is in another list, or in none", () => {
+  it("keeps no reference to a removed request, which keeps none to the list", () => {
+    const { list, entries } = filled("abc");
+    const [, second] = entries as [Entry, Entry, Entry];
+    list.remove(second);
+    expect(second).toMatchObject({ later: undefined, earlier: undefined });
+    expect(namesIn(list)).toBe("ac");
+  });
+
+  it("ignores the removal of one that is in no list", () => {
     const { list } = filled("ab");
-    const { list: other, entries } = filled("cd");
-    expect(list.remove(entries[0] as Entry)).toBe(false);
     expect(list.remove(new Entry("e"))).toBe(false);
     expect(namesIn(list)).toBe("ab");
-    expect(namesIn(other)).toBe("cd");
   });
 });

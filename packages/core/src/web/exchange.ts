@@ -49,7 +49,9 @@ export class Exchange implements Responder, Endable, Observer, Listed {
   request: Request;
   /** What the host passed after the request. */
   hostArguments: HostArguments;
-  place = 0;
+  /** Its neighbours in the list that it is in; see `exchange-list.ts`. */
+  later: Listed | undefined = undefined;
+  earlier: Listed | undefined = undefined;
   /** Whether it may be used for another request if the scope of this one was never read; see `reuse-pool.ts`. */
   isReusable = false;
   readonly #host: Host;

@@ -125,19 +125,27 @@ export class WebServer
   ): Exchange {
     const found = (request as RequestSlot)[exchangeKey];
     const outer = found !== undefined && isFor(found, request) ? innermost(found) : undefined;
-    const mayReuse = isBun && list !== undefined && found === undefined;
-    let exchange = mayReuse ? this.#retired.take() : undefined;
-    if (exchange !== undefined) exchange.reuse(request, rest, owner);
-    else {
-      exchange = new Exchange(request, rest, this, owner);
-      exchange.isReusable = mayReuse;
-    }
+    const exchange =
+      isBun && list !== undefined && found === undefined
+        ? this.#reusable(owner, request, rest)
+        : new Exchange(request, rest, this, owner);
     (request as RequestSlot)[exchangeKey] = exchange;
     list?.add(exchange);
     if (outer !== undefined) {
       this.#hasNested = true;
       nest(exchange, outer); // opens its scope if the outer one is cancelled
     }
+    return exchange;
+  }
+
+  #reusable(owner: object, request: Request, rest: HostArguments): Exchange {
+    const retired = this.#retired.take();
+    if (retired !== undefined) {
+      retired.reuse(request, rest, owner);
+      return retired;
+    }
+    const exchange = new Exchange(request, rest, this, owner);
+    exchange.isReusable = true;
     return exchange;
   }
 
