@@ -8,10 +8,8 @@ import { isObjectLike } from "../errors/user-values.js";
  *
  * @returns A function that stops listening; `undefined` if there is nothing more to wait for.
  */
-export function whenClientLeaves(
-  signal: AbortSignal | undefined,
-  onLeft: () => void,
-): (() => void) | undefined {
+export function whenClientLeaves(request: Request, onLeft: () => void): (() => void) | undefined {
+  const signal = signalOf(request);
   if (signal === undefined) return undefined;
   const onAbort = (): void => {
     if (!isWebSocketUpgrade(signal.reason)) onLeft();
@@ -22,6 +20,15 @@ export function whenClientLeaves(
   }
   signal.addEventListener("abort", onAbort, { once: true });
   return () => signal.removeEventListener("abort", onAbort);
+}
+
+/** In Bun, a proxy of a request, or an object that inherits from one, throws when its signal is read. */
+function signalOf(request: Request): AbortSignal | undefined {
+  try {
+    return request.signal;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -219,7 +219,7 @@ export class Exchange implements Responder, Endable, Observer, Listed {
   watchClient(): void {
     if (!this.isHandlerRunning || this.record.isDone) return;
     followConnection(this.request, this.hostArguments);
-    this.#stopListening = whenClientLeaves(this.request.signal, () => this.#onClientDisconnect());
+    this.#stopListening = whenClientLeaves(this.request, () => this.#onClientDisconnect());
   }
 
   #onClientDisconnect(): void {

@@ -79,6 +79,21 @@ describe("a request that bodyLimit of Hono has replaced", () => {
 });
 
 describe("a request that a router has wrapped", () => {
+  it("is served although its signal cannot be read", async () => {
+    const request = new Request("http://localhost/");
+    const signal = {
+      get(): never {
+        throw new TypeError("not an instance of Request");
+      },
+    };
+    const handle = fetchBough(async (_: Request, scope) => {
+      await sleep(scope, 30); // by then, its client would be watched
+      return new Response("hello");
+    });
+    const response = await handle(Object.defineProperty(request, "signal", signal));
+    expect(await response.text()).toBe("hello");
+  });
+
   const wrappers: Readonly<Record<string, (request: Request) => Request>> = {
     "in a proxy": (request) => new Proxy(request, {}),
     "in an object that inherits from it": (request) => Object.create(request) as Request,
