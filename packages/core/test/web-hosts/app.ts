@@ -182,7 +182,7 @@ const scenes: Readonly<Record<string, Scene>> = {
     );
   },
   "deadline-source": (request, scope) => {
-    requestScope(request, { timeout: 20 });
+    requestScope(request, { timeout: 150 }); // long enough for the host to send the beginning
     void scope.signal;
     let count = 0;
     return new Response(
