@@ -318,7 +318,7 @@ function contains(part: object): unknown {
 /** Whether what was printed is a failure that was planted, a body that bough has broken off, or what the table says of a host. */
 function isOwn(text: string, name: HostName): boolean {
   if (name === "workerd" && text.includes("Network connection lost")) return true;
-  return text.includes("planted failure") || text.includes("timed out after 20 ms");
+  return text.includes("planted failure") || /timed out after (20|150) ms/.test(text);
 }
 
 async function play(
