@@ -133,9 +133,11 @@ function addReaction<T, A, B>(
   if (work === undefined || isClosed(node) || (node.observer !== undefined && node.observer !== workObserver))
     return outcome<T>(node).then(onFulfilled, onRejected);
   node.observer = workObserver;
-  const settle = isBun
-    ? reusedReaction(node, onFulfilled, onRejected)
-    : (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
+  if (isBun) {
+    const reaction = reusedReaction(node, onFulfilled, onRejected);
+    return nativeThen.call(work, reaction, reaction) as Promise<A | B>; // as in `followInBun`
+  }
+  const settle = (): A | B | PromiseLike<A | B> => afterWork(node, onFulfilled, onRejected);
   // As in `follow`: the engine knows the receiver where its own `then` is called by name.
   // oxlint-disable-next-line typescript/unbound-method -- only its identity matters
   if (work.then === nativeThen) return work.then(settle, settle) as Promise<A | B>;

@@ -70,9 +70,8 @@ function follow(node: ScopeNode, promise: Promise<unknown>): void {
 function followInBun(node: ScopeNode, promise: Promise<unknown>): void {
   const reactions = unusedReactions.take() ?? new WorkerReactions();
   reactions.node = node;
-  // oxlint-disable-next-line typescript/unbound-method -- as above
-  if (promise.then === nativeThen) void promise.then(reactions.returned, reactions.threw);
-  else void nativeThen.call(promise, reactions.returned, reactions.threw);
+  // Not by `promise.then`, which may be a getter: any other function could call back twice.
+  void nativeThen.call(promise, reactions.returned, reactions.threw);
 }
 
 /** The reactions to the promise of a worker, for one worker after the other. */

@@ -1,4 +1,5 @@
 import { ReusePool } from "../kernel/reuse-pool.js";
+import { nativeThen } from "../task/worker.js";
 
 /** The part of an exchange that is used. */
 interface Follower {
@@ -12,7 +13,8 @@ interface Follower {
 export function followInBun(exchange: Follower, promise: Promise<unknown>): void {
   const reactions = unusedReactions.take() ?? new HandlerReactions();
   reactions.exchange = exchange;
-  void promise.then(reactions.returned, reactions.failed);
+  // Not by `promise.then`, which may be a getter: any other function could call back twice.
+  void nativeThen.call(promise, reactions.returned, reactions.failed);
 }
 
 /** The reactions to the promise of a handler, for one request after the other. */
